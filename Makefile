@@ -1,0 +1,38 @@
+# Two commands on a fresh machine with Python 3.11 or later: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+
+.PHONY: demo test test-all check report clean
+
+demo: $(CORE)  ## R1-Zero on the tiny world, then its report
+	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(RUN)
+	$(BIN)/r1 report $(RUN)
+
+test: $(DEV)  ## the default test suite, under five minutes on two cores
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(DEV)  ## the slow tests too
+	$(BIN)/python -m pytest
+
+check: $(DEV)  ## format, lint, types, tests
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(MAKE) test
+
+$(CORE): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $(CORE)
+
+$(DEV): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $(CORE) $(DEV)
+
+clean:
+	rm -rf $(VENV) runs

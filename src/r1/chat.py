@@ -1,0 +1,293 @@
+"""Talk to a checkpoint: the answer streams, with the thinking shown apart from it.
+
+In a terminal Ctrl-C ends an answer and Ctrl-D the conversation. With a pipe as input each line is
+a message, and the same text comes out without colours. A chat template remembers the conversation
+(without its thinking, as R1's own template has it); the R1-Zero template asks single questions
+only, so there each message stands alone.
+
+Left out on purpose: saving conversations, and several models side by side.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TextIO
+
+from jinja2.exceptions import TemplateError
+from rich.console import Console
+from rich.text import Text
+
+from r1.errors import UserError
+from r1.evaluate.settings import EvaluationSettings
+from r1.evaluate.source import choose_template, load_engine, resolve_model
+from r1.rollout.seeds import sample_seed
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
+from r1.thinking_stream import Channel, Piece, ThinkingStream
+
+PROMPT = "you> "
+_THINKING_MARK = "│ "
+# What a model writes must not drive the terminal: control characters become visible signs.
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+_VISIBLE = _CONTROLS | {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+
+
+class StreamingEngine(Protocol):
+    """The part of an engine that a conversation needs."""
+
+    def stream(
+        self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int
+    ) -> Iterator[str]:
+        """Yield a response's text as it is decoded."""
+
+
+@dataclass
+class Conversation:
+    """What was said, and how the next answer is drawn."""
+
+    renderer: PromptRenderer
+    sampling: SamplingSettings
+    seed: int = 0
+    system: str | None = None
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    num_answers: int = 0
+
+    @property
+    def remembers(self) -> bool:
+        """True where the template can hold more than one question."""
+        return self.renderer.settings.kind == "chat"
+
+    def encode(self, message: str) -> tuple[int, ...]:
+        """Return the prompt's tokens for message, after the turns so far.
+
+        Raises UserError where the chat template refuses the conversation.
+        """
+        if not self.remembers:
+            return self.renderer.encode(message)
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        for asked, answered in self.turns:
+            messages.append({"role": "user", "content": asked})
+            messages.append({"role": "assistant", "content": answered})
+        messages.append({"role": "user", "content": message})
+        tokenizer = self.renderer.tokenizer
+        try:
+            text = tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as error:
+            raise UserError(
+                f"the chat template refuses this conversation: {error}; /reset or /system without "
+                "a text may help."
+            ) from None
+        if self.renderer.settings.force_think and not text.rstrip().endswith("<think>"):
+            text += THINK_OPENING
+        return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def next_seed(self) -> int:
+        """Return the next answer's seed: the same conversation draws the same answers again."""
+        self.num_answers += 1
+        return sample_seed(self.seed, "chat", self.num_answers)
+
+
+def chat(
+    engine: StreamingEngine,
+    renderer: PromptRenderer,
+    sampling: SamplingSettings,
+    console: Console,
+    *,
+    seed: int = 0,
+    source: TextIO | None = None,
+) -> None:
+    """Hold a conversation until the input ends. source: where messages come from (stdin)."""
+    source = source or sys.stdin
+    conversation = Conversation(renderer, sampling, seed, renderer.settings.system)
+    if source.isatty():
+        console.print(Text("Ctrl-C ends an answer, Ctrl-D the chat; /help lists the commands."))
+    for line in _messages(source, console):
+        if line.startswith("/"):
+            console.print(Text(run_command(conversation, line)), soft_wrap=True)
+            continue
+        try:
+            _answer(engine, conversation, line, console)
+        except UserError as error:
+            console.print(Text(str(error), style="red"), soft_wrap=True)
+
+
+def run_command(conversation: Conversation, line: str) -> str:
+    """Carry out a line that begins with a slash; return what to tell the user."""
+    name, _, argument = line[1:].partition(" ")
+    command = COMMANDS.get(name)
+    if command is None:
+        return f"unknown command /{name}. {_help(conversation, '')}"
+    return command(conversation, argument.strip())
+
+
+def _answer(
+    engine: StreamingEngine, conversation: Conversation, message: str, console: Console
+) -> None:
+    """Stream one answer, and remember it where the template can."""
+    inside = Channel.THINKING if conversation.renderer.opens_think else Channel.OUTSIDE
+    stream, printer, said = ThinkingStream(inside), ResponsePrinter(console), ""
+    deltas = engine.stream(
+        conversation.encode(message), conversation.sampling, conversation.next_seed()
+    )
+    interrupted = False
+    try:
+        for delta in deltas:
+            pieces = stream.feed(delta)
+            said += _spoken(pieces)
+            printer.show(pieces)
+    except KeyboardInterrupt:
+        interrupted = True
+    pieces = stream.close()
+    said += _spoken(pieces)
+    printer.show(pieces)
+    printer.end("(stopped)" if interrupted else "")
+    if conversation.remembers and said.strip():
+        conversation.turns.append((message, said.strip()))
+
+
+def _spoken(pieces: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in pieces if piece.channel != Channel.THINKING)
+
+
+class ResponsePrinter:
+    """Prints pieces as they come: thinking dim and marked at each line's start, the rest plain."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._thinking: bool | None = None  # None before anything was shown
+        self._spaces = ""  # held back: white space at the end of a section is not shown
+
+    def show(self, pieces: Sequence[Piece]) -> None:
+        """Print the pieces, with an empty line between thinking and answer."""
+        for channel, text in pieces:
+            thinking = channel == Channel.THINKING
+            if thinking != self._thinking:
+                text = text.lstrip()
+                if not text:
+                    continue
+                if self._thinking is not None:
+                    self._write("\n\n", "")
+                self._thinking, self._spaces = thinking, ""
+                if thinking:
+                    self._write(_THINKING_MARK, "dim")
+            text = self._spaces + text
+            shown = text.rstrip()
+            self._spaces = text[len(shown) :]
+            if thinking:
+                self._write(shown.replace("\n", "\n" + _THINKING_MARK), "dim")
+            else:
+                self._write(shown, "")
+
+    def end(self, note: str) -> None:
+        """Finish the response's last line; note says how it ended where that is not plain."""
+        if self._thinking is None and not note:
+            note = "(an empty response)"
+        if note:
+            self._write(f" {note}" if self._thinking is not None else note, "dim")
+        self._write("\n\n", "")
+
+    def _write(self, text: str, style: str) -> None:
+        if text:
+            visible = text.translate(_VISIBLE)
+            self._console.print(Text(visible, style=style), end="", soft_wrap=True)
+
+
+def _messages(source: TextIO, console: Console) -> Iterator[str]:
+    """Yield stripped lines that are not empty, until the input ends."""
+    while True:
+        try:
+            line = _read_line(source)
+        except EOFError:
+            console.print()
+            return
+        except KeyboardInterrupt:
+            console.print()
+            continue
+        if line is None:
+            return
+        if line.strip():
+            yield line.strip()
+
+
+def _read_line(source: TextIO) -> str | None:
+    """The next line; None where a pipe has ended."""
+    if source is sys.stdin and source.isatty():
+        return input(PROMPT)
+    return source.readline() or None
+
+
+def _help(conversation: Conversation, argument: str) -> str:
+    lines = ["commands:"]
+    lines += [f"  /{name:<20}{what}" for name, what in _HELP.items()]
+    memory = "remembers the conversation" if conversation.remembers else "each message stands alone"
+    lines.append(f"template {conversation.renderer.settings.kind}: {memory}")
+    return "\n".join(lines)
+
+
+def _set_system(conversation: Conversation, argument: str) -> str:
+    if not conversation.remembers:
+        kind = conversation.renderer.settings.kind
+        return f"the {kind} template has no system prompt; a chat template is needed."
+    conversation.system = argument or None
+    return "system prompt set." if argument else "system prompt removed."
+
+
+def _set_temperature(conversation: Conversation, argument: str) -> str:
+    try:
+        value = float(argument)
+    except ValueError:
+        return (
+            f"the temperature is {conversation.sampling.temperature:g}; change it: /temperature 0.6"
+        )
+    if not 0.0 <= value < float("inf"):
+        return "a temperature is 0 (greedy) or more."
+    conversation.sampling = conversation.sampling.model_copy(update={"temperature": value})
+    return f"temperature {value:g}."
+
+
+def _reset(conversation: Conversation, argument: str) -> str:
+    conversation.turns.clear()
+    return "the conversation starts afresh."
+
+
+COMMANDS: dict[str, Callable[[Conversation, str], str]] = {
+    "system": _set_system,
+    "temperature": _set_temperature,
+    "reset": _reset,
+    "help": _help,
+}
+_HELP = {
+    "system TEXT": "set the system prompt; without a text, remove it",
+    "temperature X": "draw with another temperature; 0 is greedy",
+    "reset": "forget the conversation",
+    "help": "this list",
+}
+
+
+def run_chat_command(
+    model: str,
+    console: Console,
+    *,
+    step: int | None = None,
+    template: TemplateSettings | None = None,
+    sampling: SamplingSettings | None = None,
+    engine: EngineSettings | None = None,
+    seed: int = 0,
+) -> None:
+    """Load a model and talk to it.
+
+    model, step, template: as in `r1.evaluate.command.run_eval_command`.
+    sampling: left out, the evaluation's T = 0.6 and top-p 0.95 with the run's length limit.
+    Raises UserError for whatever cannot be loaded.
+    """
+    source = resolve_model(model, step)
+    chosen = choose_template(source, template)
+    if sampling is None:
+        evaluation = source.settings("evaluation", EvaluationSettings)
+        sampling = evaluation.sampling(source.settings("sampling", SamplingSettings))
+    loaded = load_engine(source, source.settings("engine", EngineSettings, engine))
+    chat(loaded, PromptRenderer(loaded.tokenizer, chosen), sampling, console, seed=seed)

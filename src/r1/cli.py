@@ -1,0 +1,189 @@
+"""The command `r1`: a map of the recipe, from problems to a report.
+
+A user's mistake ends with one message and exit status 2; anything else keeps its traceback. Heavy
+libraries are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from r1.errors import UserError
+
+app = typer.Typer(
+    name="r1",
+    help=(
+        "Train reasoning models by the recipe of DeepSeek-R1, from a base model to R1-Zero.\n\n"
+        "[bold]Make[/bold] a run with [cyan]r1 run[/cyan], [bold]measure[/bold] it with "
+        "[cyan]r1 eval[/cyan], [bold]see[/bold] it with [cyan]r1 report[/cyan], "
+        "[bold]talk[/bold] to it with [cyan]r1 chat[/cyan]."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+RECIPES, LOOKING = "Train", "Look"
+
+Overrides = Annotated[
+    list[str], typer.Option("--set", help="Change a setting: --set grpo.clip_high=0.28")
+]
+
+
+@app.command(rich_help_panel=RECIPES)
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/tiny/r1_zero.toml")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder [default: runs/RECIPE]")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Train by a recipe. The same command carries on where it stopped."""
+    from r1.config import load_recipe
+    from r1.pipeline.recipe import R1ZeroRecipe
+
+    settings = load_recipe(recipe, R1ZeroRecipe, overrides)
+    from r1.pipeline.r1_zero import run_r1_zero
+    from r1.progress import TerminalProgress
+
+    folder = out or Path("runs") / recipe.stem
+    with TerminalProgress() as progress:
+        run_r1_zero(settings, recipe.parent, folder, progress)
+    typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+
+
+@app.command(rich_help_panel=RECIPES)
+def pretrain(
+    recipe: Annotated[Path, typer.Argument(help="Such as recipes/tiny/base.toml")],
+    out: Annotated[Path, typer.Option(help="Folder of the model")],
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Make the tiny world's base model from scratch (about an hour on two cores)."""
+    from r1.config import load_recipe
+    from r1.pretrain.settings import PretrainRecipe
+
+    settings = load_recipe(recipe, PretrainRecipe, overrides)
+    from r1.pretrain.train import pretrain as make_base
+
+    def show(step: int, loss: float, seconds_left: float) -> None:
+        if step % 20 == 0 or step == settings.num_steps:
+            typer.echo(
+                f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {seconds_left / 60:.0f} min"
+            )
+
+    make_base(settings, out, show)
+    typer.echo(f"Done: {out}")
+
+
+@app.command("eval", rich_help_panel=LOOKING)
+def evaluate(
+    model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Evaluate on this recipe's held-out problems, with its template"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results [default: runs/eval-MODEL]")
+    ] = None,
+    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples a problem, k")] = None,
+    temperature: Annotated[float | None, typer.Option(help="[default: 0.6]")] = None,
+    top_p: Annotated[float | None, typer.Option(help="[default: 0.95]")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Limit of a response")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every sample")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
+    from r1.evaluate.command import run_eval_command
+
+    given = {
+        "num_samples": samples,
+        "temperature": temperature,
+        "top_p": top_p,
+        "max_new_tokens": max_new_tokens,
+        "seed": seed,
+    }
+    sections = _evaluation_sections(recipe, overrides)
+    folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
+    run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
+
+
+@app.command(rich_help_panel=LOOKING)
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write the figures as PNG files into this folder")
+    ] = None,
+) -> None:
+    """Write one page with a run's curves and completions (RUN/report.html)."""
+    from r1.report import build_report, report_json, save_figures
+
+    if as_json:
+        typer.echo(json.dumps(report_json(run), indent=2, ensure_ascii=False))
+        return
+    page = build_report(run)
+    if figures is not None:
+        for path in save_figures(run, figures):
+            typer.echo(f"Wrote {path}")
+    typer.echo(f"Wrote {page}: open it in a browser.")
+
+
+@app.command(rich_help_panel=LOOKING)
+def chat(
+    model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
+    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
+    temperature: Annotated[float, typer.Option(help="0 is greedy")] = 0.6,
+    seed: Annotated[int, typer.Option(help="Decides every answer")] = 0,
+) -> None:
+    """Talk to a checkpoint; its thinking is shown apart from its answer."""
+    from r1.evaluate.command import run_chat_command
+
+    run_chat_command(model, step=step, temperature=temperature, seed=seed)
+
+
+def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
+    """What a recipe says that evaluation follows: its held-out problems, template and rewards."""
+    if recipe is None:
+        if overrides:
+            raise UserError("--set changes settings of a recipe; name one with --recipe.")
+        return {}
+    from r1.config import load_recipe
+    from r1.pipeline.recipe import R1ZeroRecipe
+
+    settings = load_recipe(recipe, R1ZeroRecipe, overrides)
+    return {
+        "sources": settings.data.heldout,
+        "base_folder": recipe.parent,
+        "template": settings.template,
+        "rewards": settings.rewards,
+        "engine": settings.engine,
+    }
+
+
+def main() -> None:
+    """Run the command line; a UserError becomes a message and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"[bold red]r1:[/bold red] {_escape(error)}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped. The same command carries on.", err=True)
+        sys.exit(130)
+
+
+def _escape(error: UserError) -> str:
+    from rich.markup import escape
+
+    return escape(str(error))
+
+
+if __name__ == "__main__":
+    main()

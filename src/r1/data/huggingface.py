@@ -1,0 +1,103 @@
+"""Problems from a Hugging Face data set: a Hub id, a folder of data files, or `save_to_disk`'s.
+
+The datasets library does the reading, downloading and caching; it is imported only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from r1.data.rows import Table, needed_columns, problems_from_rows, resolve
+from r1.data.settings import SourceSettings
+from r1.errors import UserError
+
+ROWS_AT_ONCE = 1000
+
+
+def load(settings: SourceSettings, base_folder: Path) -> Table:
+    """Read one split of settings.path.
+
+    Raises UserError where the library is not installed, the data set is neither a folder nor to
+    be had from the Hub or its cache, the split does not exist (naming those that do), it has no
+    rows, a column is missing, or rows are faulty.
+    """
+    splits = _open(settings, base_folder)
+    name, split = _choose(splits, settings)
+    origin = f"{settings.path} ({name})"
+    if len(split) == 0:
+        raise UserError(f"{origin} has no rows; choose another split or data set.")
+    columns = needed_columns(settings, split.column_names)
+    return problems_from_rows(_read(split.select_columns(columns)), settings, origin)
+
+
+def _read(split: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    for batch in split.iter(batch_size=ROWS_AT_ONCE):
+        for values in zip(*batch.values(), strict=True):
+            number += 1
+            yield number, dict(zip(batch, values, strict=True))
+
+
+def _open(settings: SourceSettings, base_folder: Path) -> dict[str, Any]:
+    """Every split by its name."""
+    try:
+        import datasets
+    except ImportError:
+        raise UserError(
+            'kind = "huggingface" needs the datasets library: pip install "datasets>=5.2,<6"'
+        ) from None
+    assert settings.path is not None
+    folder = resolve(settings.path, base_folder)
+    if not folder.is_dir() and _looks_local(settings.path):
+        raise UserError(f"data set folder {folder} does not exist; check data.*.path.")
+    try:
+        if _is_saved(folder):
+            found = datasets.load_from_disk(str(folder))
+        else:
+            place = str(folder) if folder.is_dir() else settings.path
+            found = datasets.load_dataset(place, settings.config)
+    except ConnectionError as error:
+        raise UserError(_unreachable(settings.path, folder, error)) from None
+    except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
+        raise UserError(
+            f"{settings.path}: {_first_sentence(error)} Check path and config."
+        ) from None
+    if isinstance(found, datasets.Dataset):
+        return {str(found.split or "train"): found}
+    return dict(found)
+
+
+def _choose(splits: dict[str, Any], settings: SourceSettings) -> tuple[str, Any]:
+    names = ", ".join(splits)
+    if settings.split in splits:
+        return settings.split, splits[settings.split]
+    if settings.split is not None:
+        raise UserError(f'{settings.path} has no split "{settings.split}"; it has: {names}.')
+    if len(splits) > 1:
+        raise UserError(f"{settings.path} has the splits {names}; choose one with split = ...")
+    return next(iter(splits.items()))
+
+
+def _is_saved(folder: Path) -> bool:
+    """Written by save_to_disk."""
+    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+
+
+def _looks_local(path: str) -> bool:
+    """A Hub id is "name" or "owner/name"; anything else can only be meant as a folder."""
+    return path.startswith((".", "/", "~")) or path.count("/") > 1 or "\\" in path
+
+
+def _unreachable(path: str, folder: Path, error: ConnectionError) -> str:
+    return (
+        f'data set "{path}" is not in the cache and the Hugging Face Hub cannot be reached '
+        f"({_first_sentence(error)}) Either connect, or download it elsewhere and give its "
+        f"folder as path. (No folder {folder} exists.)"
+    )
+
+
+def _first_sentence(error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].rstrip(". ") + "."

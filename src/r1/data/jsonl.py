@@ -1,0 +1,73 @@
+"""Problems from a JSONL file: one JSON object a line, UTF-8, blank lines skipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from r1.data.rows import (
+    RowError,
+    Table,
+    missing_column,
+    problems_from_rows,
+    require_file,
+    required_fields,
+    resolve,
+)
+from r1.data.settings import SourceSettings
+from r1.errors import UserError
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def load(settings: SourceSettings, base_folder: Path) -> Table:
+    """Read settings.path. Rows are numbered as an editor numbers lines.
+
+    Raises UserError for a missing or empty file, a JSON array instead of lines, or faulty rows.
+    """
+    assert settings.path is not None
+    path = resolve(settings.path, base_folder)
+    require_file(path)
+    _check_first_row(settings, path)
+    return problems_from_rows(_read(path), settings, str(path))
+
+
+def _read(path: Path) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if number == 1:
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            if not line.isspace():
+                yield number, _parse(line)
+
+
+def _parse(line: bytes) -> dict[str, Any] | RowError:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return RowError(f"not UTF-8 at byte {error.start + 1}; save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        return RowError(f"not JSON at column {error.colno}: {error.msg}")
+    if not isinstance(row, dict):
+        return RowError(f"a JSON {type(row).__name__}; each line must be an object {{...}}")
+    return row
+
+
+def _check_first_row(settings: SourceSettings, path: Path) -> None:
+    """A column absent from the very first row is a fault of the recipe, not of a row."""
+    first = next(_read(path), None)
+    if first is None:
+        raise UserError(f"{path} is empty; give at least one problem, one JSON object a line.")
+    _, row = first
+    if isinstance(row, RowError):
+        with path.open("rb") as file:
+            opening = file.read(64).removeprefix(BYTE_ORDER_MARK).lstrip()
+        if opening.startswith(b"["):
+            raise UserError(f"{path} holds one JSON array; write one object a line instead.")
+        return
+    for field in required_fields(settings):
+        column = getattr(settings.columns, field)
+        if column not in row and column.partition(".")[0] not in row:
+            raise UserError(f"{path}: row {first[0]}: {missing_column(field, column, row)}")

@@ -1,0 +1,175 @@
+"""From a recipe's `data` section to problems that are fit to train on.
+
+Every source is read and checked whole before training: a fault is named by file, row, reason and
+remedy. A new kind of source is a new file with a `load(settings, base_folder) -> Table`, one line
+in LOADERS, and its keys in settings.KEYS.
+
+Left out on purpose: streaming. Reinforcement learning visits problems by the thousand, not by the
+billion, and a list in memory is what makes the order of training a pure function of the seed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from r1.data import huggingface, jsonl, parquet, reasoning_gym, tiny_world
+from r1.data.decontaminate import Decontaminated, HeldoutIndex, Overlap, drop_overlaps
+from r1.data.rows import FaultyRows, Table
+from r1.data.settings import DataSettings, SourceSettings
+from r1.data.source import Batches, make_batches
+from r1.errors import UserError
+from r1.types import Problem
+
+logger = logging.getLogger(__name__)
+
+Check = Callable[[Problem], str | None]
+"""Why a problem's verifier is unknown or does not accept the problem's own gold answer, or None:
+`r1.rewards.accuracy.check_reference`, handed in because rewards lie a layer above."""
+
+LOADERS: dict[str, Callable[[SourceSettings, Path], Table]] = {
+    "tiny": tiny_world.load,
+    "jsonl": jsonl.load,
+    "parquet": parquet.load,
+    "huggingface": huggingface.load,
+    "reasoning_gym": reasoning_gym.load,
+}
+GENERATORS = frozenset({"tiny", "reasoning_gym"})
+
+
+class LoadedData(NamedTuple):
+    """pools[i] holds the training problems of source i; weights is None for one shuffled pool."""
+
+    pools: list[list[Problem]]
+    weights: list[float] | None
+    heldout: list[Problem]
+    dropped: list[Overlap]
+
+    def batches(self, num_per_step: int, seed: int) -> Batches:
+        """The order of training; UserError where a step would need more problems than there are."""
+        return make_batches(self.pools, self.weights, num_per_step, seed)
+
+
+def load_data(
+    settings: DataSettings,
+    base_folder: Path,
+    check: Check | None = None,
+) -> LoadedData:
+    """Load every source of a recipe and take overlaps with the held-out problems out of training.
+
+    Raises UserError for whatever load_problems refuses, and where nothing is left to train on.
+    """
+    pools = _load_all(settings.train, base_folder, check)
+    heldout_pools = _load_all(settings.heldout, base_folder, check)
+    weights = [source.weight for source in settings.train if source.weight is not None]
+    dropped: list[Overlap] = []
+    if settings.decontaminate and heldout_pools:
+        for index, source in enumerate(settings.train):
+            pools[index], overlaps = _decontaminate(pools[index], source, heldout_pools, settings)
+            dropped += overlaps
+    heldout = [problem for pool in heldout_pools for problem in pool]
+    return LoadedData(pools, weights or None, heldout, dropped)
+
+
+def _decontaminate(
+    pool: list[Problem],
+    source: SourceSettings,
+    heldout_pools: list[list[Problem]],
+    settings: DataSettings,
+) -> Decontaminated:
+    """Between two generators only copies of whole prompts count (see r1.data.decontaminate)."""
+    indexes = []
+    for heldout, problems in zip(settings.heldout, heldout_pools, strict=True):
+        generated = source.kind in GENERATORS and heldout.kind in GENERATORS
+        ngram = None if generated else settings.ngram
+        indexes.append(HeldoutIndex(problems, ngram, settings.common_share))
+    result = drop_overlaps(pool, indexes)
+    _report(result.dropped, len(pool), source.label)
+    return result
+
+
+def load_problems(
+    settings: SourceSettings,
+    base_folder: Path,
+    check: Check | None = None,
+) -> list[Problem]:
+    """Load and check one source.
+
+    check is called for each problem whose gold answer it has not yet seen (math-verify takes
+    0.4 ms an answer). Raises UserError for a missing, unreadable or empty source, missing columns,
+    rows that cannot be used, ids that occur twice, and what check complains of.
+    """
+    table = LOADERS[settings.kind](settings, base_folder)
+    if not table.problems:
+        raise UserError(f"{table.origin} is empty; give at least one problem.")
+    _check_ids(table)
+    if check is not None:
+        _check_references(table, check)
+    _warn_of_repeats(table)
+    return table.problems
+
+
+def _load_all(
+    sources: Sequence[SourceSettings],
+    base_folder: Path,
+    check: Check | None,
+) -> list[list[Problem]]:
+    """One list a source; where ids repeat an earlier one's, each gets "@" and its number."""
+    pools: list[list[Problem]] = []
+    taken: set[str] = set()
+    for number, source in enumerate(sources, start=1):
+        pool = load_problems(source, base_folder, check)
+        if any(problem.id in taken for problem in pool):
+            pool = [replace(problem, id=f"{problem.id}@{number}") for problem in pool]
+        taken.update(problem.id for problem in pool)
+        pools.append(pool)
+    return pools
+
+
+def _check_ids(table: Table) -> None:
+    first_row: dict[str, int] = {}
+    errors = FaultyRows(table.origin)
+    for row, problem in zip(table.rows, table.problems, strict=True):
+        earlier = first_row.setdefault(problem.id, row)
+        if earlier != row:
+            errors.add(row, f"id {problem.id!r} is also the id of row {earlier}; ids must differ")
+    errors.raise_if_any()
+
+
+def _check_references(table: Table, check: Check) -> None:
+    errors = FaultyRows(table.origin)
+    known: dict[tuple[str, str | None], str | None] = {}
+    for row, problem in zip(table.rows, table.problems, strict=True):
+        key = (problem.verifier, problem.reference)
+        if problem.metadata:
+            reason = check(problem)
+        elif key in known:
+            reason = known[key]
+        else:
+            reason = known[key] = check(problem)
+        if reason is not None:
+            errors.add(row, reason)
+    errors.raise_if_any()
+
+
+def _warn_of_repeats(table: Table) -> None:
+    repeats = len(table.problems) - len({problem.prompt for problem in table.problems})
+    if repeats:
+        logger.warning("%s: %d prompts occur more than once", table.origin, repeats)
+
+
+def _report(dropped: list[Overlap], num: int, label: str) -> None:
+    if not dropped:
+        return
+    first = dropped[0]
+    example = f'{first.problem.id} and held-out {first.heldout_id} share "{first.ngram}"'
+    if len(dropped) == num:
+        raise UserError(
+            f"{label}: every one of the {num} training problems overlaps a held-out one "
+            f"({example}). Train on other problems, or raise data.ngram, or set "
+            "data.decontaminate = false."
+        )
+    logger.warning("%s: left out %d of %d problems: %s", label, len(dropped), num, example)

@@ -1,0 +1,50 @@
+"""Problems from Parquet: one file, or every *.parquet of a folder in the order of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from r1.data.rows import Table, needed_columns, problems_from_rows, require_file, resolve
+from r1.data.settings import SourceSettings
+from r1.errors import UserError
+
+ROWS_AT_ONCE = 4096
+
+
+def load(settings: SourceSettings, base_folder: Path) -> Table:
+    """Read settings.path, only the columns that are needed.
+
+    Raises UserError for a missing or unreadable file, no rows, a missing column or faulty rows.
+    """
+    assert settings.path is not None
+    path = resolve(settings.path, base_folder)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path} holds no .parquet file; check data.*.path in the recipe.")
+    table = problems_from_rows(_read(files, settings), settings, str(path))
+    if not table.problems:
+        raise UserError(f"{path} has no rows; give at least one problem.")
+    return table
+
+
+def _read(files: list[Path], settings: SourceSettings) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    number = 0
+    for path in files:
+        require_file(path)
+        try:
+            with pyarrow.parquet.ParquetFile(path) as file:
+                columns = needed_columns(settings, file.schema_arrow.names)
+                for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield number, row
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{path} cannot be read as Parquet ({reason}); write or download it again."
+            ) from None

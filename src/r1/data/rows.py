@@ -1,0 +1,285 @@
+"""From the rows of a file to problems, with every fault named by its row, reason and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1.data.settings import Columns, SourceSettings
+from r1.errors import UserError
+from r1.types import Problem
+
+MAX_SHOWN = 10
+NEEDS_NO_REFERENCE = frozenset({"reasoning_gym"})
+LIKELY_NAMES = {
+    "prompt": ("problem", "question", "query", "instruction", "input"),
+    "reference": ("answer", "final_answer", "solution", "target", "output"),
+}
+_ABSENT = object()
+
+
+class Table(NamedTuple):
+    """A source's problems with the row each one came from, counted from 1."""
+
+    origin: str
+    rows: list[int]
+    problems: list[Problem]
+
+
+class FaultyRows:
+    """Collects faults so that one start shows the first ten, not one."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.shown: list[str] = []
+        self.num = 0
+
+    def add(self, row: int, reason: str) -> None:
+        self.num += 1
+        if len(self.shown) < MAX_SHOWN:
+            self.shown.append(f"  row {row}: {reason}")
+
+    def raise_if_any(self) -> None:
+        """Raise UserError where anything was added."""
+        if not self.num:
+            return
+        lines = [f"{self.origin}: {self.num} row{'s' * (self.num > 1)} cannot be used:"]
+        lines += self.shown
+        if self.num > len(self.shown):
+            lines.append(f"  and {self.num - len(self.shown)} more")
+        raise UserError("\n".join([*lines, "Mend or remove these rows, then start again."]))
+
+
+class RowError(Exception):
+    """What is wrong with one row; becomes a line of FaultyRows."""
+
+
+def resolve(path: str, base_folder: Path) -> Path:
+    """A recipe's path: absolute, from ~, or relative to base_folder."""
+    return base_folder / Path(path).expanduser()
+
+
+def require_file(path: Path) -> None:
+    """UserError where path is no file, naming the likeliest one beside it."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the data file inside it.")
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    hint = f"did you mean {path.parent / near[0]}?" if near else "check data.*.path in the recipe."
+    raise UserError(f"problem file {path} does not exist; {hint}")
+
+
+def needed_columns(settings: SourceSettings, available: Iterable[str]) -> list[str]:
+    """The columns of a table that are worth reading.
+
+    Raises UserError where one that must be there is missing.
+    """
+    names = list(available)
+    wanted = settings.columns.model_dump().values()
+    for field in required_fields(settings):
+        column = getattr(settings.columns, field)
+        if column not in names and column.partition(".")[0] not in names:
+            raise UserError(f"{settings.path}: {missing_column(field, column, names)}")
+    return [n for n in names if any(w == n or w.partition(".")[0] == n for w in wanted)]
+
+
+def required_fields(settings: SourceSettings) -> list[str]:
+    """The fields whose columns must exist: those named in the recipe, prompt, and reference."""
+    required = set(settings.columns.model_fields_set) | {"prompt"}
+    if settings.verifier not in NEEDS_NO_REFERENCE:
+        required.add("reference")
+    return [field for field in Columns.model_fields if field in required]
+
+
+def missing_column(field: str, column: str, available: Iterable[str]) -> str:
+    """Say that a column is missing and which one was probably meant."""
+    names = list(available)
+    likely = [name for name in LIKELY_NAMES.get(field, ()) if name in names]
+    near = difflib.get_close_matches(column, names, n=1) or likely[:1]
+    shown = ", ".join(names[:12]) or "none"
+    guess = near[0] if near else "..."
+    return (
+        f'no column "{column}" for the {field}; the columns are: {shown}. '
+        f'Set columns = {{ {field} = "{guess}" }}'
+    )
+
+
+def problems_from_rows(
+    rows: Iterable[tuple[int, Mapping[str, Any] | RowError]],
+    settings: SourceSettings,
+    origin: str,
+) -> Table:
+    """Turn (row number, columns) pairs into problems.
+
+    A RowError in place of the columns is a row that could not be read at all. Raises UserError
+    with the first ten faulty rows.
+    """
+    convert = _Converter(settings)
+    errors = FaultyRows(origin)
+    numbers: list[int] = []
+    problems: list[Problem] = []
+    for number, row in _first(rows, settings.limit):
+        try:
+            if isinstance(row, RowError):
+                raise row
+            problem = convert(row)
+        except RowError as fault:
+            errors.add(number, str(fault))
+            continue
+        numbers.append(number)
+        problems.append(problem)
+    errors.raise_if_any()
+    return Table(origin, numbers, problems)
+
+
+def _first(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
+    for count, row in enumerate(rows):
+        if count == limit:
+            return
+        yield row
+
+
+class _Converter:
+    """One row -> one Problem; RowError says why not."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self.settings = settings
+        self.columns: dict[str, str] = settings.columns.model_dump()
+        self.named = settings.columns.model_fields_set
+        self.family = settings.family or "default"
+        self.seen: dict[str, int] = {}
+
+    def __call__(self, row: Mapping[str, Any]) -> Problem:
+        prompt = _prompt_text(self._take(row, "prompt", required=True))
+        verifier = self._text(row, "verifier", self.settings.verifier)
+        reference = self._reference(row, verifier)
+        return Problem(
+            id=self._id(row, prompt, reference),
+            prompt=prompt,
+            reference=reference,
+            verifier=verifier,
+            language=self._text(row, "language", self.settings.language),
+            family=self._text(row, "family", self.family),
+            metadata=self._metadata(row),
+        )
+
+    def _take(self, row: Mapping[str, Any], field: str, required: bool = False) -> Any:
+        column = self.columns[field]
+        value = row.get(column, _ABSENT)
+        if value is _ABSENT:
+            if "." in column:
+                value = _nested(row, column)
+            if value is _ABSENT and (required or field in self.named):
+                raise RowError(missing_column(field, column, row))
+        return value
+
+    def _text(self, row: Mapping[str, Any], field: str, default: str) -> str:
+        value = self._take(row, field)
+        if value is _ABSENT or value is None:
+            return default
+        if not isinstance(value, str) or not value.strip():
+            raise RowError(f"{field} is {_shown(value)}; it must be a text")
+        return value
+
+    def _reference(self, row: Mapping[str, Any], verifier: str) -> str | None:
+        needed = verifier not in NEEDS_NO_REFERENCE
+        value = self._take(row, "reference", required=needed)
+        if value is _ABSENT or value is None:
+            if needed:
+                raise RowError(f'reference is null; the verifier "{verifier}" needs a gold answer')
+            return None
+        text = _reference_text(value)
+        marker = self.settings.reference_after
+        if marker is not None:
+            _, found, text = text.rpartition(marker)
+            if not found:
+                raise RowError(f'reference has no "{marker}" (reference_after)')
+        if not text.strip():
+            raise RowError("reference is empty; give the gold answer")
+        return text.strip() if marker else text
+
+    def _id(self, row: Mapping[str, Any], prompt: str, reference: str | None) -> str:
+        value = self._take(row, "id")
+        if value is _ABSENT:
+            return self._content_id(prompt, reference)
+        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+            raise RowError(f"id is {_shown(value)}; give a text or a whole number")
+        return str(value)
+
+    def _content_id(self, prompt: str, reference: str | None) -> str:
+        """The hash of the content: the same row has the same id in whatever order rows come."""
+        content = f"{prompt}\0{reference}".encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        count = self.seen[digest] = self.seen.get(digest, 0) + 1
+        return digest if count == 1 else f"{digest}-{count}"
+
+    def _metadata(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = self._take(row, "metadata")
+        options = self._take(row, "options")
+        if metadata is _ABSENT or metadata is None:
+            metadata = {}
+        if not isinstance(metadata, dict):
+            raise RowError(f"metadata is {_shown(metadata)}; it must be an object")
+        if options is not _ABSENT and options is not None:
+            if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
+                raise RowError(f"options is {_shown(options)}; it must be a list of texts")
+            metadata = {**metadata, "options": options}
+        if metadata:
+            try:
+                json.dumps(metadata)
+            except (TypeError, ValueError) as error:
+                raise RowError(f"metadata cannot be written as JSON: {error}") from None
+        return metadata
+
+
+def _nested(row: Mapping[str, Any], column: str) -> Any:
+    value: Any = row
+    for part in column.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value
+
+
+def _prompt_text(value: Any) -> str:
+    """A text, or a chat of one user message."""
+    if isinstance(value, list) and value and all(isinstance(turn, Mapping) for turn in value):
+        if len(value) != 1 or value[0].get("role") != "user":
+            roles = ", ".join(str(turn.get("role")) for turn in value)
+            raise RowError(
+                f"prompt is a chat with the turns {roles}; only one user turn is taken: the "
+                "template of the recipe adds the rest"
+            )
+        value = value[0].get("content")
+    if not isinstance(value, str):
+        raise RowError(f"prompt is {_shown(value)}; it must be a text")
+    if not value.strip():
+        raise RowError("prompt is empty; give the question")
+    return value
+
+
+def _reference_text(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str):
+        return value
+    number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
+        raise RowError(f"reference is {_shown(value)}; it must be a text or a number")
+    return str(value)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    text = repr(value)
+    kind = type(value).__name__
+    return f"{text if len(text) <= 40 else text[:37] + '...'} (a {kind})"

@@ -1,0 +1,67 @@
+"""The three styles in which the tiny corpus answers a reasoning problem, with their mistakes.
+
+bare     a guess with no steps; a share of them wrong
+worked   one pass of steps; each step wrong with a small probability, errors carried on
+checked  passes repeated until two in a row agree; the first careless, the later ones careful
+
+A family supplies one `run_pass` (steps in words, and the answer they reach); the rest is shared.
+That checked answers are right more often than worked ones, and those more often than bare ones,
+is the condition under which reinforcement learning makes responses longer (Tsilivis et al.,
+arXiv 2510.11495).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from r1.data.tiny.voice import Voice, draw_voice
+
+STYLES = ("bare", "worked", "checked")
+STYLE_SHARES = (0.45, 0.33, 0.22)
+BARE_WRONG = 0.3
+WORKED_STEP_ERROR = 0.06
+FIRST_PASS_STEP_ERROR = 0.06
+CHECK_STEP_ERROR = 0.01
+MAX_PASSES = 4
+MIXED_SHARE = {"bare": 0.2, "worked": 0.3, "checked": 0.5}
+
+RunPass = Callable[[random.Random, Voice, float], tuple[str, str]]
+"""(rng, voice, step_error) -> (the steps in words, the answer they reach)."""
+
+
+class Trace(NamedTuple):
+    """A chain of thought and the answer it ends in, right or wrong."""
+
+    style: str
+    thinking: str
+    answer: str
+
+
+def draw_trace(
+    rng: random.Random, language: str, gold: str, wrong: Callable[[], str], run_pass: RunPass
+) -> Trace:
+    """Draw a style by its share and answer in it; `wrong` draws a plausible wrong answer."""
+    style = rng.choices(STYLES, STYLE_SHARES)[0]
+    voice = draw_voice(rng, language, MIXED_SHARE[style])
+    if style == "bare":
+        answer = wrong() if rng.random() < BARE_WRONG else gold
+        return Trace(style, voice.say("guess", answer), answer)
+    if style == "worked":
+        steps, answer = run_pass(rng, voice, WORKED_STEP_ERROR)
+        return Trace(style, steps + voice.say("result", answer), answer)
+    return Trace(style, *_checked(rng, voice, run_pass))
+
+
+def _checked(rng: random.Random, voice: Voice, run_pass: RunPass) -> tuple[str, str]:
+    thinking, answer = run_pass(rng, voice, FIRST_PASS_STEP_ERROR)
+    thinking += voice.say("result", answer)
+    for _ in range(MAX_PASSES - 1):
+        steps, again = run_pass(rng, voice, CHECK_STEP_ERROR)
+        thinking += voice.say("check") + steps
+        if again == answer:
+            return thinking + voice.say("agree", answer), answer
+        thinking += voice.say("differ", again, answer)
+        answer = again
+    return thinking, answer

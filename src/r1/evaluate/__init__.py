@@ -1,0 +1,1 @@
+"""Evaluation: pass@1, pass@k and cons@k with intervals, on held-out problems."""

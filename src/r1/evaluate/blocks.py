@@ -1,0 +1,154 @@
+"""An evaluation that can be killed: problems are worked off in blocks, a file a block.
+
+A block is sampled, judged, and written as one Parquet file (the completions' table with the
+votes). A killed evaluation repeats the block it was in and no other. A block's samples depend on
+that block alone, so the figures are those of an uninterrupted evaluation, to the last digit on
+one machine.
+
+    out/request.json          what is evaluated; another request is refused
+    out/blocks/*.parquet      the completions with their judgements
+    out/evaluation.json       the figures, written last
+
+The price of blocks is an engine that runs empty at each one's end; with BLOCK_SAMPLES samples in
+a block it is small beside starting again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from r1.config import dump
+from r1.errors import UserError
+from r1.evaluate.run import Renderer, VotingScorer, describe, judge_groups
+from r1.evaluate.settings import EvaluationSettings
+from r1.evaluate.summary import JudgedProblem, judge, judged_from_rows, summarise
+from r1.rollout.protocol import Engine
+from r1.rollout.settings import SamplingSettings
+from r1.run_dir import atomic, completion_table, read_json
+from r1.run_dir.completions import Parsed
+from r1.run_dir.lineage import hash_of
+from r1.run_dir.read import read_table
+from r1.types import Problem
+
+BLOCK_SAMPLES = 1024
+REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
+
+OnProblem = Callable[[JudgedProblem], None]
+
+
+class Line(NamedTuple):
+    """The parts that samples run through; parse takes a response apart for the table."""
+
+    engine: Engine
+    scorer: VotingScorer
+    renderer: Renderer
+    parse: Callable[[str], Parsed]
+
+
+class Plan(NamedTuple):
+    """What is to be measured, and how."""
+
+    problems: Sequence[Problem]
+    settings: EvaluationSettings
+    sampling: SamplingSettings
+    step: int = 0
+
+    def blocks(self) -> list[Sequence[Problem]]:
+        """The problems, BLOCK_SAMPLES samples together."""
+        size = max(1, BLOCK_SAMPLES // self.settings.num_samples)
+        return [self.problems[i : i + size] for i in range(0, len(self.problems), size)]
+
+
+def evaluate_in_blocks(
+    plan: Plan,
+    open_line: Callable[[], AbstractContextManager[Line]],
+    out: Path,
+    identity: dict[str, Any],
+    on_problem: OnProblem = lambda judged: None,
+) -> dict[str, Any]:
+    """Evaluate into the folder `out`, skipping the blocks that are there; return the summary.
+
+    open_line: makes the model ready; not called where nothing is left to sample.
+    identity: JSON values of what else decides the figures (the model's hash, template, rewards).
+    on_problem: called for every problem, those of finished blocks too.
+    Raises UserError for a folder that holds another evaluation, or something else.
+    """
+    _claim(out, _request(plan, identity))
+    blocks = {out / BLOCKS / f"block-{i:05d}.parquet": b for i, b in enumerate(plan.blocks())}
+    missing = {path: block for path, block in blocks.items() if not path.is_file()}
+    for path in blocks.keys() - missing.keys():
+        for judged in _read_block(path):
+            on_problem(judged)
+    if missing:
+        with open_line() as line:
+            for path, block in missing.items():
+                table = _sample_block(line, plan, block, on_problem)
+                atomic.write_file(path, partial(pq.write_table, table, compression="zstd"))
+    judged_problems = [judged for path in blocks for judged in _read_block(path)]
+    drawn = describe(plan.sampling, plan.settings.seed)
+    summary = summarise(judged_problems, step=plan.step, sampling=drawn, seed=plan.settings.seed)
+    atomic.write_json(out / RESULT, summary)
+    return summary
+
+
+def _request(plan: Plan, identity: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **identity,
+        "step": plan.step,
+        "settings": dump(plan.settings),
+        "sampling": dump(plan.sampling),
+        "block_samples": BLOCK_SAMPLES,
+        "problems": hash_of([asdict(problem) for problem in plan.problems]),
+        "num_problems": len(plan.problems),
+    }
+
+
+def _claim(out: Path, request: dict[str, Any]) -> None:
+    """Make `out` the folder of this request; UserError, with nothing touched, where it is not."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder for the evaluation.")
+    before = read_json(out / REQUEST)
+    if before is not None:
+        differ = [
+            key for key in request.keys() | before.keys() if request.get(key) != before.get(key)
+        ]
+        if differ:
+            raise UserError(
+                f"{out} holds another evaluation (other {', '.join(sorted(differ))}). Nothing was "
+                "touched; give a new folder, or the same model, problems and settings as before."
+            )
+        return
+    foreign = [p.name for p in out.iterdir() if p.name != BLOCKS] if out.exists() else []
+    if any(not name.startswith(atomic.TEMPORARY) for name in foreign):
+        raise UserError(f"{out} is not empty and not an evaluation; give a new folder.")
+    with atomic.writing(out):
+        (out / BLOCKS).mkdir(parents=True, exist_ok=True)
+    atomic.write_json(out / REQUEST, request)
+
+
+def _sample_block(
+    line: Line, plan: Plan, block: Sequence[Problem], on_problem: OnProblem
+) -> pa.Table:
+    """Return the block's completions, judged, problems in their order."""
+    by_id = {}
+    for scored, votes in judge_groups(
+        line.engine, line.scorer, line.renderer, block, plan.settings, plan.sampling
+    ):
+        by_id[scored.group.problem.id] = (scored, votes)
+        on_problem(judge(scored, votes))
+    ordered = [by_id[problem.id] for problem in block]
+    table = completion_table(plan.step, [scored for scored, _ in ordered], line.parse)
+    votes_of_rows = [vote for _, votes in ordered for vote in votes]
+    return table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
+
+
+def _read_block(path: Path) -> list[JudgedProblem]:
+    return judged_from_rows(read_table(path))

@@ -1,0 +1,155 @@
+"""`r1 eval`: measure a model on problems, show the figures, and carry on after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from r1.config import dump, validate
+from r1.data.load import load_data
+from r1.data.settings import DataSettings, SourceSettings
+from r1.errors import UserError
+from r1.evaluate.blocks import RESULT, Line, Plan, evaluate_in_blocks
+from r1.evaluate.pretty import evaluation_table
+from r1.evaluate.settings import EvaluationSettings
+from r1.evaluate.source import ModelSource, choose_template, load_engine, resolve_model
+from r1.evaluate.summary import JudgedProblem, problem_figures
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.run_dir import describe_source
+from r1.template import PromptRenderer, TemplateSettings, parse
+from r1.types import Problem
+
+OVERRIDES = ("num_samples", "temperature", "top_p", "max_new_tokens", "seed")
+
+
+def run_eval_command(
+    model: str,
+    out: Path,
+    console: Console,
+    *,
+    step: int | None = None,
+    sources: Sequence[SourceSettings] = (),
+    base_folder: Path = Path(),
+    overrides: Mapping[str, Any] | None = None,
+    template: TemplateSettings | None = None,
+    rewards: RewardSettings | None = None,
+    engine: EngineSettings | None = None,
+) -> dict[str, Any]:
+    """Evaluate a model into the folder `out`, print the figures and return their summary.
+
+    model: what `resolve_model` understands; a run brings its own recipe, whose held-out problems,
+        template, rewards and limits hold wherever nothing else is given.
+    step: the run's checkpoint to take instead of the newest.
+    sources, base_folder: the problems, and the folder their relative paths start from.
+    overrides: of EvaluationSettings (num_samples, temperature, top_p, max_new_tokens, seed);
+        None values are as if not given.
+    The same call again carries on with an evaluation that was stopped, or shows a finished one.
+    Raises UserError for whatever the user can put right.
+    """
+    source = resolve_model(model, step)
+    problems = _load(source, sources, base_folder)
+    settings = _settings(source, overrides or {})
+    template = choose_template(source, template)
+    rewards = _rewards(source, template, rewards)
+    engine = source.settings("engine", EngineSettings, engine)
+    training = source.settings("sampling", SamplingSettings)
+    plan = Plan(problems, settings, settings.sampling(training), source.step)
+    identity = {
+        "model": describe_source(source.path),
+        "template": dump(template),
+        "rewards": rewards.model_dump(mode="json", include={"weights", "answer_from", "plugins"}),
+        "dtype": engine.dtype,
+    }
+    open_line = partial(_open_line, source, template, rewards, engine, plan.sampling)
+    with _progress(console, len(problems)) as on_problem:
+        summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
+    console.print(evaluation_table(summary, title=_title(model, source)))
+    console.print(f"figures: {out / RESULT}", highlight=False, soft_wrap=True)
+    return summary
+
+
+def _load(
+    source: ModelSource, sources: Sequence[SourceSettings], base_folder: Path
+) -> list[Problem]:
+    """The problems of every source, ids made to differ; the run's held-out ones without sources."""
+    from r1.rewards.accuracy import check_reference
+
+    if not sources and "data" in source.recipe:
+        sources = source.settings("data", DataSettings).heldout
+    if not sources:
+        raise UserError(
+            "nothing to evaluate on: name a problem source, or a run whose recipe has a "
+            "[[data.heldout]] section."
+        )
+    # As one data section: ids that several sources share are then told apart as in training.
+    section = DataSettings(train=tuple(sources), decontaminate=False)
+    return [p for pool in load_data(section, base_folder, check_reference).pools for p in pool]
+
+
+def _settings(source: ModelSource, overrides: Mapping[str, Any]) -> EvaluationSettings:
+    given = {name: value for name, value in overrides.items() if value is not None}
+    values = {**source.recipe.get("evaluation", {}), **given}
+    return validate(values, EvaluationSettings, "evaluation")
+
+
+def _rewards(
+    source: ModelSource, template: TemplateSettings, given: RewardSettings | None
+) -> RewardSettings:
+    """The rewards given, else the run's, else accuracy and (where it is asked for) the form."""
+    if given is None and "rewards" not in source.recipe and template.kind == "chat":
+        return RewardSettings(weights={"accuracy": 1.0}, answer_from="boxed")
+    return source.settings("rewards", RewardSettings, given)
+
+
+def _title(model: str, source: ModelSource) -> str:
+    return f"{model}, step {source.step}" if source.recipe else model
+
+
+@contextmanager
+def _open_line(
+    source: ModelSource,
+    template: TemplateSettings,
+    rewards: RewardSettings,
+    engine: EngineSettings,
+    sampling: SamplingSettings,
+) -> Iterator[Line]:
+    """Load the model and start the reward workers; stop them at the end."""
+    from r1.rewards.pool import RewardPool
+    from r1.rewards.registry import PromptForm
+
+    loaded = load_engine(source, engine)
+    renderer = PromptRenderer(loaded.tokenizer, template)
+    form = PromptForm(opened=renderer.opens_think, stop=sampling.stop)
+    with RewardPool(rewards, form) as pool:
+        yield Line(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
+
+
+@contextmanager
+def _progress(console: Console, num_problems: int) -> Iterator[Callable[[JudgedProblem], None]]:
+    """Show problems done, their pass@1 so far and the time left; give what to call for each."""
+    judged: list[float] = []
+    columns = (
+        TextColumn("problems"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[figure]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("problems", total=num_problems, figure="")
+
+        def on_problem(problem: JudgedProblem) -> None:
+            (value,) = problem_figures([problem]).pass_at_1
+            if value == value:  # NaN: no sample of it has a verdict
+                judged.append(value)
+            figure = f"pass@1 {sum(judged) / len(judged):.1%}" if judged else ""
+            progress.update(task, advance=1, figure=figure)
+
+        yield on_problem

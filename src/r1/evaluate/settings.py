@@ -1,0 +1,34 @@
+"""Settings of an evaluation (torch-free). Defaults follow the paper's protocol (paper.md)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from r1.config import Settings
+from r1.rollout.settings import SamplingSettings
+
+
+class EvaluationSettings(Settings):
+    """k samples a problem at T = 0.6 and top-p 0.95: pass@1 is their mean, cons@k their vote.
+
+    The paper draws k = 64 for small benchmarks (AIME, GPQA), 16 for middling and 8 for large ones.
+    """
+
+    num_samples: int = Field(16, ge=1, description="samples a problem, k")
+    temperature: float = Field(0.6, ge=0.0, description="0 means greedy: then k = 1 says it all")
+    top_p: float = Field(0.95, gt=0.0, le=1.0)
+    max_new_tokens: int | None = Field(
+        None, ge=1, description="tokens a response; left out, the limit of the training rollouts"
+    )
+    every: int = Field(0, ge=0, description="steps between; 0: only at the start and the end")
+    seed: int = Field(0, ge=0, description="decides every sample, apart from the training seed")
+
+    def sampling(self, training: SamplingSettings) -> SamplingSettings:
+        """Return how samples are drawn; `training` gives the stop strings and the limit."""
+        return SamplingSettings(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=0,
+            max_new_tokens=self.max_new_tokens or training.max_new_tokens,
+            stop=training.stop,
+        )

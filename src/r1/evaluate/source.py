@@ -1,0 +1,97 @@
+"""What a user names when they say which model: a run folder, one of its checkpoints, or a model.
+
+A run brings its resolved recipe along, so that it is evaluated and talked to with the template,
+the limits and the held-out problems it was trained with, unless told otherwise.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from r1.config import Settings, validate
+from r1.data.tiny import BASE_FOLDER
+from r1.errors import UserError
+from r1.rollout.settings import EngineSettings
+from r1.run_dir import find_checkpoint, is_run, read_json
+from r1.template import TemplateSettings
+
+if TYPE_CHECKING:
+    from r1.rollout.embedded import EmbeddedEngine
+
+TINY = "tiny"
+
+S = TypeVar("S", bound=Settings)
+
+
+class ModelSource(NamedTuple):
+    """A model to load. path: a folder in the Hugging Face layout, or a hub id.
+
+    step: the updates behind it, 0 where unknown; recipe: that of its run, {} without a run.
+    """
+
+    path: str
+    step: int = 0
+    recipe: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+
+    def settings(self, section: str, schema: type[S], given: S | None = None) -> S:
+        """Return `given`, else the run's own section, else the defaults."""
+        if given is not None:
+            return given
+        return validate(self.recipe.get(section, {}), schema, f"{section} of the run's recipe")
+
+
+def resolve_model(name: str, step: int | None = None) -> ModelSource:
+    """Find the model that `name` means: "tiny", a run (its newest checkpoint), a folder, a hub id.
+
+    step: the checkpoint of a run to take instead of the newest. Raises UserError where there is
+    none, or where a step is asked of something that is not a run.
+    """
+    folder = Path(name)
+    if is_run(folder):
+        checkpoint = find_checkpoint(folder, step)
+        return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder))
+    if step is not None:
+        raise UserError(f"{name} is not a run, so it has no step {step}; leave the step out.")
+    if name == TINY and not folder.exists():
+        return ModelSource(str(BASE_FOLDER))
+    if folder.parent.name == "checkpoints" and is_run(folder.parent.parent):
+        checkpoint = find_checkpoint(folder.parent.parent, _step_of(folder))
+        return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder.parent.parent))
+    return ModelSource(name)
+
+
+def choose_template(source: ModelSource, given: TemplateSettings | None = None) -> TemplateSettings:
+    """Return the template given, else the run's, else the chat template where the model has one.
+
+    A model without a chat template is a base: it gets the paper's Table 1.
+    """
+    if given is not None or "template" in source.recipe:
+        return source.settings("template", TemplateSettings, given)
+    from r1.models.load import check_model_folder, load_tokenizer
+
+    check_model_folder(source.path)
+    has_template = getattr(load_tokenizer(source.path), "chat_template", None)
+    return TemplateSettings(kind="chat" if has_template else "r1_zero")
+
+
+def load_engine(source: ModelSource, settings: EngineSettings) -> EmbeddedEngine:
+    """Load the model and its tokenizer into an engine; UserError for what cannot be loaded."""
+    from r1.models.load import check_vocabulary, load_model, load_tokenizer
+    from r1.rollout.embedded import EmbeddedEngine
+
+    model = load_model(source.path, dtype=settings.dtype, device=settings.device)
+    tokenizer = load_tokenizer(source.path)
+    check_vocabulary(model, tokenizer)
+    return EmbeddedEngine(model, tokenizer, settings)
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    return read_json(run / "recipe.json", {})
+
+
+def _step_of(checkpoint: Path) -> int:
+    number = checkpoint.name.removeprefix("step-")
+    if not number.isdigit():
+        raise UserError(f"{checkpoint} is not a checkpoint: its name is not step-NNNNNN.")
+    return int(number)

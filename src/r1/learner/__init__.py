@@ -1,0 +1,1 @@
+"""Learners: where the weights live and change."""

@@ -1,0 +1,263 @@
+"""One policy on one device: the Learner of a laptop or a single GPU.
+
+An update is: split into minibatches; per minibatch split into micro-batches; per micro-batch pack
+the groups into one row, run the model once, take chunked log-probabilities, compute the objective,
+go backward; then clip and step. With one minibatch and one epoch the old policy *is* the current
+one, so its log-probabilities are the detached ones of the same pass; otherwise they are computed
+for the whole batch before the first step. The reference policy exists only where the objective
+needs it.
+
+Dropout is off: a policy must give the same log-probabilities to the same tokens. Only LoRA's own
+dropout, where asked for, is on during the learning pass.
+
+Left out on purpose: several devices (the cluster's learner), offloading of optimiser state.
+
+Shapes: M response tokens of a micro-batch, R its responses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from r1.errors import UserError
+from r1.learner import lora
+from r1.learner.canonical import canonical
+from r1.learner.metrics import UpdateMetrics
+from r1.learner.microbatch import (
+    MicroBatch,
+    MiniBatch,
+    index_responses,
+    split_microbatches,
+    split_minibatches,
+)
+from r1.learner.objective import Objective, PolicyTokens
+from r1.learner.optimizer import PolicyOptimizer, lr_factor
+from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.reference import Reference
+from r1.learner.self_check import check_packed_path
+from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.learner.shared_prefix import packed_hidden_states
+from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
+from r1.models.load import DTYPES, load_model, resolve_device, save_model
+from r1.types import TrainBatch
+
+STATE_FILE = "learner.pt"
+
+
+class LocalLearner:
+    """See r1.learner.protocol.Learner."""
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        settings: LearnerSettings,
+        optimizer: OptimizerSettings,
+        objective: Objective,
+        temperature: float = 1.0,
+        total_steps: int = 1,
+        seed: int = 0,
+    ) -> None:
+        """model_path: a folder in the Hugging Face layout. temperature: the sampling temperature,
+        by which logits are divided. total_steps: updates of the whole run, for the schedule.
+
+        Raises UserError for a broken model folder or an architecture the packed path cannot run.
+        """
+        if temperature <= 0:
+            raise UserError("sampling.temperature must be above 0 to learn from the samples.")
+        self.settings = settings
+        self.objective = objective
+        self.temperature = temperature
+        self.seed = seed
+        self.step = 0
+        self.device = resolve_device(settings.device)
+        self.model = load_model(model_path, DTYPES[settings.dtype], self.device)
+        check_packed_path(self.model)
+        if settings.lora is not None:
+            lora.attach(self.model, settings.lora, seed)
+        if settings.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model.eval()
+        self.reference: Reference | None = None
+        if objective.needs_reference:
+            self.reference = Reference(self.model, adapters_only=settings.lora is not None)
+        ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
+        self.optimizer = PolicyOptimizer(
+            self.model.named_parameters(),
+            optimizer,
+            total_steps,
+            not_matrices=[parameter for module in ends for parameter in module.parameters()],
+        )
+
+    def update(self, batch: TrainBatch) -> dict[str, float]:
+        """Do every optimiser step the batch is worth; return the update's metrics.
+
+        A batch without a response to learn from changes nothing but the step count.
+        """
+        begin = time.perf_counter()
+        metrics = UpdateMetrics(self.device)
+        several = self.objective.num_minibatches * self.objective.num_epochs > 1
+        old = self._old_logprobs(batch) if several else None
+        for epoch in range(self.objective.num_epochs):
+            pass_seed = (self.seed * 1_000_003 + self.step) * 1009 + epoch
+            if self.settings.lora is not None and self.settings.lora.dropout > 0:
+                torch.manual_seed(pass_seed)
+            for minibatch in split_minibatches(batch, self.objective.num_minibatches, pass_seed):
+                self.accumulate(minibatch, old, metrics)
+                metrics.add_step(self.optimizer.step(self.step))
+        schedule = self.optimizer.settings
+        factor = lr_factor(self.step, self.optimizer.total_steps, schedule)
+        self.step += 1
+        every = self.objective.reference_every
+        if self.reference is not None and every > 0 and self.step % every == 0:
+            self.reference.replace()
+        return {
+            **metrics.result(),
+            "lr": schedule.lr * factor,
+            "seconds": time.perf_counter() - begin,
+        }
+
+    def accumulate(
+        self, minibatch: MiniBatch, old: list[Tensor] | None, metrics: UpdateMetrics
+    ) -> None:
+        """Run forward and backward over one minibatch, adding to the parameters' gradients.
+
+        old: per response of the batch its old log-probabilities; None takes the current ones.
+        """
+        for micro in split_microbatches(minibatch.responses, self.settings.tokens_per_microbatch):
+            row = pack_groups(micro.groups, self.device)
+            reference_M = self._reference_logprobs(row)
+            self._learning_mode(True)
+            policy = self._logprobs(self.model, row)
+            old_M = policy.logprobs_N.detach()
+            if old is not None:
+                old_M = torch.cat([old[index] for index in micro.indices])
+            tokens = _policy_tokens(micro, row, policy, old_M, reference_M)
+            output = self.objective.loss(tokens, minibatch.totals)
+            output.loss.backward()
+            self._learning_mode(False)
+            metrics.add(output, tokens, row.input_ids_1N.shape[1])
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
+        return iter(lora.merged_parameters(self.model))
+
+    def save(self, folder: Path) -> None:
+        """Write the policy in Hugging Face layout and learner.pt beside it."""
+        state = {
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "reference": None if self.reference is None else self.reference.state_dict(),
+            "adapters": lora.adapter_parameters(self.model),
+        }
+        plain = self.model if self.settings.lora is None else lora.merged_model(self.model)
+        save_model(plain, folder)
+        torch.save(canonical(state), folder / STATE_FILE)
+
+    def load(self, folder: Path) -> None:
+        """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
+        file = folder / STATE_FILE
+        if not file.exists():
+            raise UserError(
+                f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint."
+            )
+        try:
+            state = torch.load(file, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, OSError) as error:
+            raise UserError(f"{file} is damaged: {error}") from error
+        own = dict(self.model.named_parameters())
+        if self.settings.lora is not None:
+            values = state["adapters"]
+        else:
+            values = dict(load_model(folder, self.model.dtype, self.device).named_parameters())
+        if set(values) - set(own) or (state["reference"] is None) != (self.reference is None):
+            raise UserError(
+                f"{folder} was written by a learner with other settings or another model."
+            )
+        with torch.no_grad():
+            for name, tensor in values.items():
+                own[name].copy_(tensor)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.reference is not None:
+            self.reference.load_state_dict(state["reference"])
+        self.step = state["step"]
+
+    def _logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
+        with self._autocast():
+            return token_logprobs(
+                packed_hidden_states(model, row),
+                model.get_output_embeddings().weight,
+                row.targets_M,
+                self.temperature,
+                self.settings.logits_budget_mb,
+            )
+
+    @torch.no_grad()
+    def _old_logprobs(self, batch: TrainBatch) -> list[Tensor]:
+        """Log-probabilities under the weights before this update, one tensor per response."""
+        flat = index_responses(batch)
+        old = [torch.empty(0)] * len(flat)
+        for micro in split_microbatches(flat, self.settings.tokens_per_microbatch):
+            logprobs_M = self._logprobs(
+                self.model, pack_groups(micro.groups, self.device)
+            ).logprobs_N
+            lengths = [len(r.token_ids) for group in micro.groups for r in group.responses]
+            for index, part in zip(micro.indices, logprobs_M.split(lengths), strict=True):
+                old[index] = part
+        return old
+
+    @torch.no_grad()
+    def _reference_logprobs(self, row: PackedRow) -> Tensor | None:
+        if self.reference is None:
+            return None
+        with self.reference.model() as model:
+            return self._logprobs(model, row).logprobs_N
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if not self.settings.autocast:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _learning_mode(self, on: bool) -> None:
+        """Switch on only what must be on: recomputation and LoRA's dropout.
+
+        Trap: model.train() would switch on the attention and hidden dropout of the config as well.
+        """
+        for name, module in self.model.named_modules():
+            if isinstance(module, GradientCheckpointingLayer):
+                module.training = on and self.settings.gradient_checkpointing
+            elif ".lora_dropout." in name:
+                module.training = on
+
+
+def _policy_tokens(
+    micro: MicroBatch,
+    row: PackedRow,
+    policy: TokenLogprobs,
+    old_M: Tensor,
+    reference_M: Tensor | None,
+) -> PolicyTokens:
+    responses = [response for group in micro.groups for response in group.responses]
+    dtype, device = policy.logprobs_N.dtype, policy.logprobs_N.device
+
+    def tensor(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=device)
+
+    return PolicyTokens(
+        logprobs_M=policy.logprobs_N,
+        old_logprobs_M=old_M,
+        engine_logprobs_M=tensor([p for r in responses for p in r.engine_logprobs]),
+        reference_logprobs_M=reference_M,
+        entropy_M=policy.entropy_N,
+        response_M=row.response_M,
+        advantages_R=tensor([response.advantage for response in responses]),
+        weights_R=tensor([response.weight for response in responses]),
+        lengths_R=torch.tensor([len(r.token_ids) for r in responses], device=device),
+    )

@@ -1,0 +1,58 @@
+"""Metrics of one update, summed on the device and read once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from r1.learner.objective import LossOutput, PolicyTokens
+
+
+class UpdateMetrics:
+    """Adds up micro-batches and optimiser steps.
+
+    Result: loss (mean over optimiser steps), grad_norm (likewise, before clipping), the objective's
+    sums per token learnt from, engine_gap and engine_gap_max (absolute difference between the
+    engine's and the learner's log-probabilities of the same tokens), optimizer_steps,
+    tokens_trained (response tokens, every pass counted) and tokens_processed (tokens the model
+    saw, prompts included).
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._sums: dict[str, Tensor] = {}
+        self._gap_max = torch.zeros((), dtype=torch.float64, device=device)
+        self._norms: list[Tensor] = []
+        self._tokens = self._processed = 0
+
+    def add(self, output: LossOutput, tokens: PolicyTokens, row_tokens: int) -> None:
+        """Count one micro-batch of row_tokens packed tokens."""
+        gap_M = (tokens.engine_logprobs_M - tokens.old_logprobs_M).abs().double()
+        sums = {**output.sums, "loss": output.loss.detach(), "engine_gap": gap_M.sum()}
+        for name, value in sums.items():
+            before = self._sums.get(name)
+            self._sums[name] = value.double() if before is None else before + value.double()
+        self._gap_max = torch.maximum(self._gap_max, gap_M.max())
+        self._tokens += len(tokens.response_M)
+        self._processed += row_tokens
+
+    def add_step(self, grad_norm: Tensor) -> None:
+        """Count one optimiser step."""
+        self._norms.append(grad_norm.detach().double())
+
+    def result(self) -> dict[str, float]:
+        """Everything as numbers."""
+        sums = {name: value.item() for name, value in self._sums.items()}
+        counted = max(1.0, sums.pop("tokens", 0.0))
+        steps = max(1, len(self._norms))
+        loss, gap = sums.pop("loss", 0.0), sums.pop("engine_gap", 0.0)
+        return {
+            "loss": loss / steps,
+            "grad_norm": sum(norm.item() for norm in self._norms) / steps,
+            **{name: value / counted for name, value in sums.items()},
+            "engine_gap": gap / max(1, self._tokens),
+            "engine_gap_max": self._gap_max.item(),
+            "optimizer_steps": float(len(self._norms)),
+            "tokens_trained": float(self._tokens),
+            "tokens_processed": float(self._processed),
+        }

@@ -1,0 +1,103 @@
+"""AdamW, or Muon on the matrices with AdamW on the rest; warm-up, schedule and clipping.
+
+Muon (Jordan et al., 2024) orthogonalises the momentum of a matrix; embeddings, the output head,
+vectors and stacked expert weights stay with AdamW, PyTorch's own. See `muon` for why Muon is ours.
+
+Left out on purpose: per-layer learning rates, weight decay schedules, fused or 8-bit variants.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from r1.learner.muon import Muon
+from r1.learner.settings import OptimizerSettings
+
+
+def lr_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float:
+    """The multiplier of both learning rates at a step (0-based) of total_steps.
+
+    Linear warm-up over warmup_steps (the first step already moves), then constant until
+    decay_start of all steps, then linear or cosine down to final_fraction at the last step.
+    """
+    warmup = min(1.0, (step + 1) / (settings.warmup_steps + 1))
+    if settings.schedule == "constant":
+        return warmup
+    begin = max(settings.decay_start * total_steps, settings.warmup_steps)
+    span = max(1.0, total_steps - 1 - begin)
+    progress = min(1.0, max(0.0, (step - begin) / span))
+    fall = progress if settings.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * progress))
+    return warmup * (1.0 - (1.0 - settings.final_fraction) * fall)
+
+
+class PolicyOptimizer:
+    """One or two torch optimisers behind one step, with their base learning rates."""
+
+    def __init__(
+        self,
+        named_parameters: Iterable[tuple[str, nn.Parameter]],
+        settings: OptimizerSettings,
+        total_steps: int,
+        not_matrices: Iterable[nn.Parameter] = (),
+    ) -> None:
+        """not_matrices: embeddings and the output head, which Muon must not touch."""
+        self.settings = settings
+        self.total_steps = total_steps
+        kept = {id(parameter) for parameter in not_matrices}
+        trainable = [parameter for _, parameter in named_parameters if parameter.requires_grad]
+        matrices: list[nn.Parameter] = []
+        if settings.kind == "muon":
+            matrices = [p for p in trainable if p.ndim == 2 and id(p) not in kept]
+        chosen = {id(p) for p in matrices}
+        rest = [p for p in trainable if id(p) not in chosen]
+        self.parameters = trainable
+        self.optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+        if rest:
+            self.optimizers.append((self._adamw(rest), settings.lr))
+        if matrices:
+            self.optimizers.append((self._muon(matrices), settings.muon_lr))
+
+    def _adamw(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        decayed = [p for p in parameters if p.ndim >= 2]
+        free = [p for p in parameters if p.ndim < 2]
+        groups = [
+            {"params": decayed, "weight_decay": self.settings.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=self.settings.lr,
+            betas=self.settings.betas,
+            eps=self.settings.epsilon,
+        )
+
+    def _muon(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        return Muon(parameters, lr=self.settings.muon_lr, weight_decay=self.settings.weight_decay)
+
+    def step(self, step: int) -> Tensor:
+        """Clip the accumulated gradients, step, clear them; return the norm before clipping.
+
+        A norm that is not finite leaves the weights as they are.
+        """
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        if bool(torch.isfinite(norm)):
+            factor = lr_factor(step, self.total_steps, self.settings)
+            for optimizer, lr in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * factor
+                optimizer.step()
+        for parameter in self.parameters:
+            parameter.grad = None
+        return norm
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [optimizer.state_dict() for optimizer, _ in self.optimizers]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        for (optimizer, _), state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)

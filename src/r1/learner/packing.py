@@ -1,0 +1,142 @@
+"""One row of tokens without padding out of groups that share prompts, and its tree of attention.
+
+A group is a tree: one prompt, G responses that continue it. Its tokens are laid out as
+[prompt, response 1, response 2, ..., prompt', ...]; every response's positions go on from its
+prompt's end. The last token of a response predicts nothing and stays out of the row.
+
+Left out on purpose: deeper trees (several turns) and padding of any kind in the row itself; the
+attention's own buckets pad, see `shared_prefix`.
+
+Shapes: N tokens of the row, M response tokens (what is predicted), R responses, B segments of a
+bucket, T tokens of a segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from r1.types import TrainGroup
+
+
+class GroupSpan(NamedTuple):
+    """Row positions of one group: its prompt is [start, middle), its responses [middle, end)."""
+
+    start: int
+    middle: int
+    end: int
+
+
+class Segment(NamedTuple):
+    """A prompt or a response in the row; a response attends to its prompt as well."""
+
+    start: int
+    length: int
+    prompt_start: int
+    prompt_length: int
+
+
+@dataclass(frozen=True, eq=False)
+class Bucket:
+    """Segments of similar length, padded on the right to one length T.
+
+    index_BT: row position of each token; padding points to position N, one past the row.
+    """
+
+    segments: tuple[Segment, ...]
+    index_BT: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class PrefixLayout:
+    """Who attends to whom in a packed row."""
+
+    num_tokens: int
+    groups: tuple[GroupSpan, ...]
+    buckets: tuple[Bucket, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PackedRow:
+    """A row ready for the model, and where its response tokens are predicted.
+
+    input_ids_1N, position_ids_1N: the row. source_M: the row position whose hidden state predicts
+    response token m; targets_M: that token; response_M: which response (0 to R-1) it belongs to.
+    Response tokens come in the order of the groups and, inside, of the responses.
+    """
+
+    input_ids_1N: Tensor
+    position_ids_1N: Tensor
+    source_M: Tensor
+    targets_M: Tensor
+    response_M: Tensor
+    num_responses: int
+    layout: PrefixLayout
+
+
+def pack_groups(groups: Sequence[TrainGroup], device: torch.device | str = "cpu") -> PackedRow:
+    """Lay out groups as one row. Prompts hold at least one token, responses too."""
+    ids: list[int] = []
+    positions: list[int] = []
+    source: list[int] = []
+    targets: list[int] = []
+    owner: list[int] = []
+    spans: list[GroupSpan] = []
+    segments: list[Segment] = []
+    count = 0
+    for group in groups:
+        start, width = len(ids), len(group.prompt_ids)
+        assert width > 0, "a prompt without tokens predicts nothing"
+        ids += group.prompt_ids
+        positions += range(width)
+        segments.append(Segment(start, width, 0, 0))
+        last = start + width - 1
+        for response in group.responses:
+            tokens = response.token_ids
+            begin, length = len(ids), len(tokens) - 1
+            assert length >= 0, "a response holds at least one token"
+            ids += tokens[:-1]
+            positions += range(width, width + length)
+            source.append(last)
+            source += range(begin, begin + length)
+            targets += tokens
+            owner += [count] * len(tokens)
+            count += 1
+            if length:
+                segments.append(Segment(begin, length, start, width))
+        spans.append(GroupSpan(start, start + width, len(ids)))
+    layout = PrefixLayout(len(ids), tuple(spans), _bucket(segments, len(ids), device))
+    return PackedRow(
+        input_ids_1N=torch.tensor([ids], device=device),
+        position_ids_1N=torch.tensor([positions], device=device),
+        source_M=torch.tensor(source, device=device),
+        targets_M=torch.tensor(targets, device=device),
+        response_M=torch.tensor(owner, device=device),
+        num_responses=count,
+        layout=layout,
+    )
+
+
+def _bucket(
+    segments: Sequence[Segment], num_tokens: int, device: torch.device | str
+) -> tuple[Bucket, ...]:
+    """Sort by length and cut wherever the longest would pad the shortest by more than a quarter."""
+    ordered = sorted(segments, key=lambda segment: (-segment.length, segment.start))
+    buckets: list[Bucket] = []
+    first = 0
+    for i in range(1, len(ordered) + 1):
+        longest = ordered[first].length
+        if i < len(ordered) and longest <= 1.25 * ordered[i].length + 8:
+            continue
+        members = tuple(ordered[first:i])
+        starts_B1 = torch.tensor([[s.start] for s in members])
+        lengths_B1 = torch.tensor([[s.length] for s in members])
+        offsets_T = torch.arange(longest)
+        index_BT = torch.where(offsets_T < lengths_B1, starts_B1 + offsets_T, num_tokens)
+        buckets.append(Bucket(members, index_BT.to(device)))
+        first = i
+    return tuple(buckets)

@@ -1,0 +1,1 @@
+"""Recipes wired into runs."""

@@ -1,0 +1,194 @@
+"""R1-Zero as a run: a recipe becomes problems, an engine, a learner and rewards; the loop trains.
+
+Everything that can be wrong with a recipe, its data, its model and its folder is found before the
+first token is sampled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from r1.config import dump
+from r1.data.load import LoadedData, load_data
+from r1.data.tiny import BASE_FOLDER
+from r1.errors import UserError
+from r1.evaluate.run import evaluate
+from r1.grpo.loss import GRPOObjective
+from r1.grpo.train import Rollouts, TrainSettings, train
+from r1.learner.local import LocalLearner
+from r1.models.load import load_tokenizer
+from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
+from r1.rewards.accuracy import check_reference
+from r1.rewards.pool import RewardPool
+from r1.rewards.registry import PromptForm
+from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.seeds import sample_seed
+from r1.run_dir import RunDir, completion_table, describe_source
+from r1.template import PromptRenderer, parse
+from r1.types import Problem
+
+KIND = "r1_zero"
+
+
+class Progress(Protocol):
+    """Shows a run to whoever waits for it."""
+
+    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
+        """The run starts, or carries on at first_step."""
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A step was committed."""
+
+    def evaluating(self, step: int, done: int, total: int) -> None:
+        """An evaluation has judged `done` of `total` problems."""
+
+    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
+        """An evaluation was committed."""
+
+
+class Prepared(NamedTuple):
+    """A recipe whose model, data and prompts have been checked."""
+
+    recipe: R1ZeroRecipe
+    model_folder: Path
+    data: LoadedData
+    tokenizer: Any
+    renderer: PromptRenderer
+
+
+def model_folder(name: str, base_folder: Path) -> Path:
+    """The folder a recipe's `model` means: "tiny" is the shipped base, else a path.
+
+    A relative path is looked for from the working folder, then from the recipe's.
+    """
+    if name == "tiny":
+        return BASE_FOLDER
+    path = Path(name).expanduser()
+    return path if path.is_absolute() or path.exists() else base_folder / path
+
+
+def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
+    """Check everything that can be checked before a model is loaded. Raises UserError."""
+    recipe.rewards.validate_names()
+    folder = model_folder(recipe.model, base_folder)
+    tokenizer = load_tokenizer(folder)
+    renderer = PromptRenderer(tokenizer, recipe.template)
+    data = load_data(recipe.data, base_folder, check_reference)
+    context = _context_length(folder)
+    for problem in [*(p for pool in data.pools for p in pool), *data.heldout]:
+        _check_length(problem, renderer, context)
+    return Prepared(recipe, folder, data, tokenizer, renderer)
+
+
+def run_r1_zero(
+    recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Progress
+) -> Path:
+    """Train into the folder `out`, or carry on there; return it.
+
+    base_folder: where the recipe's relative paths start. Raises UserError for a user's mistakes,
+    with nothing written.
+    """
+    prepared = prepare(recipe, base_folder)
+    source = prepared.data.batches(recipe.grpo.num_problems, recipe.seed)
+    spare_seed = sample_seed(recipe.seed, "spare") % 2**32
+    spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
+    with ExitStack() as stack:
+        run = stack.enter_context(_open_run(prepared, out))
+        learner = LocalLearner(
+            prepared.model_folder,
+            recipe.learner,
+            recipe.optimizer,
+            GRPOObjective(recipe.grpo),
+            temperature=recipe.sampling.temperature,
+            total_steps=recipe.num_steps,
+            seed=recipe.seed,
+        )
+        if run.resume_from is not None:
+            learner.load(run.resume_from)
+        engine = EmbeddedEngine.from_pretrained(prepared.model_folder, recipe.engine)
+        form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
+        pool = stack.enter_context(RewardPool(recipe.rewards, form))
+        rollouts = Rollouts(engine, pool, prepared.renderer)
+        progress.begin(run.resume_step(), recipe.num_steps, run.notices)
+        train(
+            run,
+            source,
+            spare,
+            rollouts,
+            learner,
+            TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo),
+            evaluator(run, prepared, rollouts, progress),
+            progress.step,
+        )
+        run.finish()
+    return out
+
+
+def evaluator(
+    run: RunDir, prepared: Prepared, rollouts: Rollouts, progress: Progress
+) -> Callable[[int], None]:
+    """A function that evaluates the weights after `step` updates where that is due and not done."""
+    recipe, problems = prepared.recipe, prepared.data.heldout
+
+    def due(step: int) -> bool:
+        every = recipe.evaluation.every
+        regular = every > 0 and step % every == 0
+        return bool(problems) and (regular or step in (0, recipe.num_steps))
+
+    def measure(step: int) -> None:
+        if not due(step) or run.has_evaluation(step):
+            return
+        done = 0
+
+        def count(_: object) -> None:
+            nonlocal done
+            done += 1
+            progress.evaluating(step, done, len(problems))
+
+        result = evaluate(
+            rollouts.engine,
+            rollouts.scorer,
+            rollouts.renderer,
+            problems,
+            recipe.evaluation,
+            training=recipe.sampling,
+            step=step,
+            on_problem=count,
+        )
+        opened = rollouts.renderer.opens_think
+        table = completion_table(step, result.groups, lambda text: parse(text, opened))
+        run.commit_evaluation(step, result.summary(), table)
+        progress.evaluation(step, result.summary())
+
+    return measure
+
+
+def _open_run(prepared: Prepared, out: Path) -> RunDir:
+    recipe = prepared.recipe
+    return RunDir.open(
+        out,
+        dump(recipe),
+        KIND,
+        checkpoints=recipe.checkpoints,
+        ignore=MAY_CHANGE_ON_RESUME,
+        seeds={"run": recipe.seed, "evaluation": recipe.evaluation.seed},
+        parent={"model": recipe.model, **describe_source(prepared.model_folder)},
+    )
+
+
+def _context_length(folder: Path) -> int:
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(folder).max_position_embeddings)
+
+
+def _check_length(problem: Problem, renderer: PromptRenderer, context: int) -> None:
+    length = len(renderer.encode(problem.prompt))
+    if length >= context:
+        raise UserError(
+            f"problem {problem.id}: its prompt has {length} tokens, but the model's context is "
+            f"{context} and a response needs at least one; shorten the problem or leave it out."
+        )

@@ -1,0 +1,67 @@
+"""The whole of a reinforcement-learning recipe: one section per part of the line (torch-free)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from r1.config import Settings
+from r1.data.settings import DataSettings
+from r1.evaluate.settings import EvaluationSettings
+from r1.grpo.settings import GRPOSettings
+from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.run_dir import CheckpointSettings
+from r1.template import TemplateSettings
+
+MAY_CHANGE_ON_RESUME = (
+    "learner.device",
+    "engine.device",
+    "rewards.num_workers",
+    "checkpoints.keep",
+)
+"""Settings that move no number of a run: a run may be carried on with others."""
+
+
+class R1ZeroRecipe(Settings):
+    """R1-Zero: reinforcement learning from a base model, nothing else (paper, section 2.2)."""
+
+    kind: Literal["r1_zero"] = "r1_zero"
+    seed: int = Field(0, ge=0)
+    num_steps: int = Field(ge=1, description="policy updates")
+    model: str = Field(description='"tiny" (the shipped base) or a Hugging Face model folder')
+    data: DataSettings
+    template: TemplateSettings = TemplateSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    rewards: RewardSettings = RewardSettings()
+    grpo: GRPOSettings = GRPOSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    learner: LearnerSettings = LearnerSettings()
+    engine: EngineSettings = EngineSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> R1ZeroRecipe:
+        if self.sampling.temperature == 0.0:
+            raise ValueError(
+                "sampling.temperature = 0 gives G equal samples and nothing to learn from; use 1.0"
+            )
+        if self.grpo.overlong_buffer >= self.sampling.max_new_tokens:
+            raise ValueError(
+                f"grpo.overlong_buffer = {self.grpo.overlong_buffer} must be below "
+                f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
+            )
+        if self.evaluation.every and not self.data.heldout:
+            raise ValueError(
+                "evaluation.every needs problems to evaluate on; add a [[data.heldout]] source "
+                "or set evaluation.every = 0"
+            )
+        if self.data.heldout and "accuracy" not in self.rewards.weights:
+            raise ValueError(
+                "evaluation on data.heldout needs the accuracy reward; add accuracy to "
+                "rewards.weights (with weight 0 it is computed and pays nothing)"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Pretraining the tiny world's base model from scratch."""

@@ -1,0 +1,91 @@
+"""A run in the terminal: one line a step, with reward, length and the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+
+class TerminalProgress:
+    """A bar with the newest figures on a terminal; a line a step where output goes to a file."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.num_steps = 0
+        self.done_here = 0
+        self.started = time.monotonic()
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> TerminalProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
+        """The run starts, or carries on at first_step."""
+        self.num_steps = num_steps
+        self.started = time.monotonic()
+        for notice in notices:
+            self.console.print(f"[yellow]{notice}")
+        if first_step:
+            self.console.print(f"Carrying on after step {first_step} of {num_steps}.")
+        self._task = self._bar.add_task("training", total=num_steps, completed=first_step, figures="")
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A step was committed."""
+        self.done_here += 1
+        each = (time.monotonic() - self.started) / self.done_here
+        left = each * (self.num_steps - step - 1)
+        figures = (
+            f"reward {metrics['reward']:.2f}  pass {metrics.get('pass_rate', 0.0):.0%}  "
+            f"length {metrics['length_mean']:.0f}  "
+            f"checks {metrics['self_check_share']:.0%}  left {_clock(left)}"
+        )
+        if self._task is not None:
+            self._bar.update(self._task, completed=step + 1, figures=figures)
+        if not self.console.is_terminal:
+            seconds = metrics.get("seconds/total", 0.0)
+            self._line(f"step {step + 1}/{self.num_steps}  {figures}  ({seconds:.1f} s)")
+
+    def evaluating(self, step: int, done: int, total: int) -> None:
+        """An evaluation has judged `done` of `total` problems."""
+        if self._task is not None:
+            self._bar.update(self._task, figures=f"evaluating step {step}: {done}/{total} problems")
+
+    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
+        """An evaluation was committed."""
+        passed, voted = summary["pass_at_1"], summary["cons_at_k"]
+        self._line(
+            f"held-out after {step} steps: pass@1 {_interval(passed)}, "
+            f"cons@{summary['k']} {_interval(voted)}, format {summary['format'] or 0.0:.0%}, "
+            f"length {summary['mean_length']:.0f}, checks {summary['self_check_share']:.0%}"
+        )
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def _interval(estimate: Mapping[str, float]) -> str:
+    if estimate["value"] is None:
+        return "unknown"
+    return f"{estimate['value']:.1%} ({estimate['low']:.1%} to {estimate['high']:.1%})"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,201 @@
+"""The figures of a run as plain numbers; page.py and pictures.py draw them.
+
+After the paper: accuracy over steps is its Figure 2, mean response length its Figure 3.
+The x of every point is the number of updates behind the weights it was measured on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from r1.report.load import RunData
+
+Unit = Literal["share", "tokens", "seconds", "number"]
+PHASE_ORDER = ("rollout", "reward", "update", "sync")
+
+
+@dataclass(slots=True)
+class Series:
+    """One line: y[i] at step x[i]; low and high, where present, span an interval around it.
+
+    style: "marked" has a dot a point (evaluations), "line" none, "thin" stays in the background.
+    tone: the place in the palette, so that one quantity has one colour on the whole page.
+    """
+
+    name: str
+    tone: int
+    style: Literal["marked", "line", "thin"]
+    x: list[int]
+    y: list[float]
+    low: list[float] = field(default_factory=list)
+    high: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Chart:
+    """One figure. limits fixes the y axis; stacked draws the series on top of each other."""
+
+    id: str
+    title: str
+    note: str
+    unit: Unit
+    series: list[Series]
+    limits: tuple[float, float] | None = None
+    stacked: bool = False
+
+
+def main_charts(run: RunData) -> list[Chart]:
+    """The figures to look at first; those without a single point are left out."""
+    makers = (accuracy, length, self_check, reward_parts, seconds_by_phase, outcomes)
+    return [chart for chart in (make(run) for make in makers) if chart.series]
+
+
+def health_charts(run: RunData) -> list[Chart]:
+    """Small figures that tell whether the optimisation is sound."""
+    wanted: tuple[tuple[str, str, Unit, tuple[str, ...]], ...] = (
+        ("Entropy", "nats per token", "number", ("entropy",)),
+        ("KL", "to the reference policy", "number", ("kl",)),
+        ("Gradient norm", "before clipping", "number", ("grad_norm",)),
+        ("Clipped tokens", "share, below and above", "share", ("clip_low", "clip_high")),
+        ("Groups without signal", "all rewards equal", "share", ("zero_variance",)),
+        ("Truncated", "cut at the token limit", "share", ("truncated",)),
+        ("Engine and learner", "largest log-prob gap", "number", ("engine_gap_max",)),
+        ("Language consistency", "words in the asked language", "share", ("language_consistency",)),
+        ("Learning rate", "of the optimiser", "number", ("lr",)),
+    )
+    charts = []
+    for title, note, unit, keys in wanted:
+        lines = [_training(run, key, key.replace("_", " "), tone) for tone, key in enumerate(keys)]
+        lines = [line for line in lines if line.x]
+        if lines:
+            charts.append(Chart(f"health-{keys[0]}", title, note, unit, lines))
+    return charts
+
+
+def accuracy(run: RunData) -> Chart:
+    """Figure 2: pass@1 and cons@k on held-out problems, and the pass rate in training."""
+    k = run.evaluations[-1].get("k", "k") if run.evaluations else "k"
+    series = [
+        _training(run, "pass_rate", "training pass rate", 5, "thin"),
+        _interval(run, "cons_at_k", f"cons@{k}", 1),
+        _interval(run, "pass_at_1", "pass@1", 0),
+    ]
+    note = "Held-out problems with 95% intervals; thin line: problems trained on."
+    return Chart("accuracy", "Accuracy", note, "share", _kept(series), limits=(0.0, 1.0))
+
+
+def length(run: RunData) -> Chart:
+    """Figure 3: mean response length, with the middle half of the training responses."""
+    training = _training(run, "length_mean", "training, mean", 2)
+    bands = {item.step: item for item in run.lengths}
+    if training.x and all(step in bands for step in training.x):
+        training.low = [bands[step].low for step in training.x]
+        training.high = [bands[step].high for step in training.x]
+    series = [training, _evaluated(run, "mean_length", "held-out, mean", 0)]
+    note = "Tokens per response; band: the middle half of the training responses."
+    return Chart("length", "Response length", note, "tokens", _kept(series))
+
+
+def self_check(run: RunData) -> Chart:
+    """Share of the responses that check themselves (reflective words)."""
+    series = [
+        _training(run, "self_check_share", "training", 5, "thin"),
+        _evaluated(run, "self_check_share", "held-out", 3),
+    ]
+    note = "Share of the responses that go back over their own work."
+    return Chart("self-check", "Self-checking answers", note, "share", _kept(series))
+
+
+def reward_parts(run: RunData) -> Chart:
+    """Mean of every part of the reward in training."""
+    names = _keys(run.metrics, "reward/")
+    lines = [
+        _training(run, name, name.removeprefix("reward/"), tone) for tone, name in enumerate(names)
+    ]
+    return Chart("rewards", "Reward parts", "Mean over a step's responses.", "number", _kept(lines))
+
+
+def seconds_by_phase(run: RunData) -> Chart:
+    """Seconds of a step by phase, stacked."""
+    apart = ("seconds/total", "seconds/evaluate")
+    names = [name for name in _keys(run.timings, "seconds/") if name not in apart]
+    names.sort(key=lambda name: _rank(name.removeprefix("seconds/"), PHASE_ORDER))
+    rows = [row for row in run.timings if any(name in row for name in names)]
+    steps = [row["step"] for row in rows]
+    series = [
+        Series(
+            name.removeprefix("seconds/"),
+            tone,
+            "line",
+            steps,
+            [float(row.get(name) or 0.0) for row in rows],
+        )
+        for tone, name in enumerate(names)
+    ]
+    note = "Where a training step's time goes; evaluations are not in it."
+    return Chart("seconds", "Seconds a step", note, "seconds", _kept(series), stacked=True)
+
+
+def outcomes(run: RunData) -> Chart:
+    """What the verifiers found in training, counted by outcome and stacked."""
+    names = [n for n in _keys(run.metrics, "outcome/") if any(row.get(n) for row in run.metrics)]
+    order = ("correct", "wrong", "unparseable", "timed-out", "verifier-failed")
+    tones = {"correct": 2, "wrong": 4, "unparseable": 1, "timed-out": 3, "verifier-failed": 5}
+    names.sort(key=lambda name: _rank(name.removeprefix("outcome/"), order))
+    series = [
+        Series(
+            short := name.removeprefix("outcome/"),
+            tones.get(short, 5),
+            "line",
+            [row["step"] for row in run.metrics],
+            [float(row.get(name) or 0.0) for row in run.metrics],
+        )
+        for name in names
+    ]
+    note = "Training responses by what the verifier found."
+    return Chart("outcomes", "Outcomes", note, "number", _kept(series), stacked=True)
+
+
+def _training(
+    run: RunData,
+    key: str,
+    name: str,
+    tone: int,
+    style: Literal["line", "thin"] = "line",
+) -> Series:
+    points = [(row["step"], row[key]) for row in run.metrics if row.get(key) is not None]
+    return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
+
+
+def _evaluated(run: RunData, key: str, name: str, tone: int) -> Series:
+    return _marked(run, name, tone, lambda row: row.get(key))
+
+
+def _interval(run: RunData, key: str, name: str, tone: int) -> Series:
+    """A series of {"value", "low", "high"}."""
+    series = _marked(run, name, tone, lambda row: (row.get(key) or {}).get("value"))
+    rows = [row[key] for row in run.evaluations if (row.get(key) or {}).get("value") is not None]
+    if all(row.get("low") is not None and row.get("high") is not None for row in rows):
+        series.low = [float(row["low"]) for row in rows]
+        series.high = [float(row["high"]) for row in rows]
+    return series
+
+
+def _marked(run: RunData, name: str, tone: int, value: Callable[[dict[str, Any]], Any]) -> Series:
+    points = [(row["step"], value(row)) for row in run.evaluations if value(row) is not None]
+    return Series(name, tone, "marked", [x for x, _ in points], [float(y) for _, y in points])
+
+
+def _keys(rows: Iterable[dict[str, Any]], prefix: str) -> list[str]:
+    """All keys with a prefix, in the order of their first appearance."""
+    return list(dict.fromkeys(key for row in rows for key in row if key.startswith(prefix)))
+
+
+def _kept(series: list[Series]) -> list[Series]:
+    return [item for item in series if item.x]
+
+
+def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)

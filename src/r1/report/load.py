@@ -1,0 +1,94 @@
+"""Everything the report needs from a run folder, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from r1.run_dir.checkpoint import step_name
+from r1.run_dir.read import (
+    is_done,
+    read_evaluations,
+    read_json,
+    read_metrics,
+    read_timings,
+    require_run,
+    rollout_steps,
+)
+
+_MAX_LENGTH_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class LengthQuartiles:
+    """Response lengths of one training step, in tokens: the middle half lies in low..high."""
+
+    step: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """A run as its folder tells it; lists are by ascending step and may be empty.
+
+    metrics[i]: values of training step i, measured on the weights after i updates.
+    evaluations: measured on the weights after `step` updates.
+    """
+
+    folder: Path
+    kind: str
+    done: bool
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+    lineage: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    timings: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    lengths: list[LengthQuartiles]
+
+    @property
+    def num_steps(self) -> int:
+        """Training steps committed so far."""
+        return len(self.metrics)
+
+
+def load_run(folder: Path) -> RunData:
+    """Read a run folder, also one that is still being written. UserError where it is not a run."""
+    folder = Path(folder)
+    require_run(folder)
+    return RunData(
+        folder=folder,
+        kind=read_json(folder / "run.json")["kind"],
+        done=is_done(folder),
+        recipe=read_json(folder / "recipe.json", {}),
+        versions=read_json(folder / "versions.json", {}),
+        lineage=read_json(folder / "lineage.json", {}),
+        metrics=read_metrics(folder),
+        timings=read_timings(folder),
+        evaluations=read_evaluations(folder),
+        lengths=_length_quartiles(folder),
+    )
+
+
+def spread(steps: list[int], limit: int) -> list[int]:
+    """At most `limit` of the steps, evenly spaced, with the first and the last."""
+    if len(steps) <= limit:
+        return steps
+    chosen = {round(i * (len(steps) - 1) / max(1, limit - 1)) for i in range(limit)}
+    return [steps[index] for index in sorted(chosen)]
+
+
+def _length_quartiles(folder: Path) -> list[LengthQuartiles]:
+    found = []
+    for step in spread(rollout_steps(folder), _MAX_LENGTH_STEPS):
+        path = folder / "rollouts" / f"{step_name(step)}.parquet"
+        lengths = pq.ParquetFile(path).read(columns=["num_tokens"])["num_tokens"]
+        if len(lengths):
+            low, high = pc.quantile(lengths, q=[0.25, 0.75]).to_pylist()
+            found.append(LengthQuartiles(step, low, high))
+    return found

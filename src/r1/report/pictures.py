@@ -1,0 +1,77 @@
+"""The two main figures as PNG files, for a README or a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from r1.report.figures import Chart, Series, accuracy, length
+from r1.report.load import load_run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TONES = ("#2b67ad", "#c8692a", "#2f8a62", "#8257a8", "#b8434e", "#8b929c")
+_INK, _SOFT, _LINE = "#20242b", "#68707c", "#e3e1da"
+
+
+def save_figures(folder: Path, out: Path) -> list[Path]:
+    """Write accuracy.png and length.png into `out` and return their paths.
+
+    A figure without a single point is left out. Raises UserError where `folder` is not a run.
+    """
+    run = load_run(Path(folder))
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    charts = [chart for chart in (accuracy(run), length(run)) if chart.series]
+    return [draw_chart(chart, out / f"{chart.id}.png") for chart in charts]
+
+
+def draw_chart(chart: Chart, path: Path) -> Path:
+    """Draw one chart of lines as a PNG and return its path."""
+    # Imported here: matplotlib takes half a second, and only this function needs it.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    figure = Figure(figsize=(6.4, 3.7), dpi=160, layout="constrained", facecolor="white")
+    axes = figure.subplots()
+    for series in chart.series:
+        _draw_series(axes, series)
+    if chart.unit == "share":
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
+    axes.set_ylim(*(chart.limits or (0.0, None)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.margins(x=0.015)
+    axes.set_title(chart.title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=22)
+    axes.text(
+        0.0, 1.03, chart.note, transform=axes.transAxes, fontsize=8.5, color=_SOFT, va="bottom"
+    )
+    axes.set_xlabel("step", color=_SOFT, loc="right")
+    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.tick_params(colors=_SOFT, length=0, labelsize=9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_LINE)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=9, labelcolor=_INK, loc="best")
+    figure.savefig(path)
+    return path
+
+
+def _draw_series(axes: Axes, series: Series) -> None:
+    color = _TONES[series.tone % len(_TONES)]
+    if series.low:
+        axes.fill_between(series.x, series.low, series.high, color=color, alpha=0.13, linewidth=0)
+    thin = series.style == "thin"
+    axes.plot(
+        series.x,
+        series.y,
+        color=color,
+        label=series.name,
+        linewidth=1.0 if thin else 2.0,
+        alpha=0.75 if thin else 1.0,
+        marker="o" if series.style == "marked" or len(series.x) == 1 else None,
+        markersize=5,
+        markerfacecolor="white",
+        markeredgewidth=1.6,
+        solid_capstyle="round",
+    )

@@ -1,0 +1,176 @@
+"""The completions that travel inside the page: a sample that fits, packed small.
+
+Every evaluation's completions come first, then whole groups of evenly spaced training steps. When
+that is too much for a page, fewer problems are taken, the same ones in every evaluation, so that a
+problem can still be read before and after. The page says how many of how many it shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from r1.report.load import spread
+from r1.run_dir.checkpoint import numbered, step_name
+from r1.run_dir.read import read_evaluation_completions, read_rollouts, rollout_steps
+
+MAX_PACKED_BYTES = 4_500_000  # base64 makes a third more of it
+MAX_TEXT_CHARS = 40_000
+_FALLBACK_ROWS = 24
+
+
+class Share(NamedTuple):
+    """How much to take: evaluations, problems of each, training steps, problems of each."""
+
+    evaluations: int
+    evaluation_problems: int
+    training_steps: int
+    training_problems: int
+
+
+_LAST_SHARE = Share(2, 1, 2, 1)
+_FIRST_SHARE = Share(40, evaluation_problems=1_000, training_steps=60, training_problems=4)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """packed: base64 of gzipped JSON; few: the same of a handful of rows, unpacked, for browsers
+    that cannot unpack; shown and total count completions."""
+
+    packed: str
+    few: dict[str, Any]
+    shown: int
+    total: int
+
+
+def take_sample(folder: Path, max_bytes: int = MAX_PACKED_BYTES) -> Sample:
+    """Choose and pack completions of a run; packed stays below max_bytes where at all possible."""
+    share = _FIRST_SHARE
+    while True:
+        rows = _rows(folder, share)
+        table = encode(rows)
+        packed = gzip.compress(_json(table), compresslevel=6, mtime=0)
+        smaller = Share(
+            *(max(least, part // 2) for part, least in zip(share, _LAST_SHARE, strict=True))
+        )
+        if len(packed) <= max_bytes or smaller == share:
+            break
+        share = smaller
+    few = encode(spread_rows(rows, _FALLBACK_ROWS))
+    return Sample(base64.b64encode(packed).decode("ascii"), few, len(rows), _count(folder))
+
+
+def encode(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as the page reads them: problems and part names stored once, a list a completion.
+
+    A completion is [problem, is_evaluation, step, sample, text, thinking span, answer span,
+    finish_reason, num_tokens, reward, valid, advantage, [[value, outcome, detail] of each part]];
+    a span is [start, end] in text, null where the response has no such part.
+    """
+    problems: dict[tuple[str, str], int] = {}
+    described: list[list[Any]] = []
+    parts = list(dict.fromkeys(key[7:] for row in rows for key in row if key.startswith("reward/")))
+    completions = []
+    for row in rows:
+        key = (row["problem_id"], row["prompt"])
+        if key not in problems:
+            problems[key] = len(problems)
+            names = ("problem_id", "prompt", "reference", "family", "language")
+            described.append([row[name] for name in names])
+        completions.append(_encode_completion(row, problems[key], parts))
+    return {"problems": described, "parts": parts, "completions": completions}
+
+
+def _encode_completion(row: dict[str, Any], problem: int, parts: list[str]) -> list[Any]:
+    text = row["text"]
+    shown = text if len(text) <= MAX_TEXT_CHARS else text[:MAX_TEXT_CHARS] + " … (cut)"
+    return [
+        problem,
+        int(row["is_evaluation"]),
+        row["step"],
+        row["sample"],
+        shown,
+        _span(shown, row["thinking"], last=False),
+        _span(shown, row["answer"], last=True),
+        row["finish_reason"],
+        row["num_tokens"],
+        _short(row["reward"]),
+        int(row["valid"]),
+        _short(row["advantage"]),
+        [_judgement(row, part) for part in parts],
+    ]
+
+
+def _judgement(row: dict[str, Any], part: str) -> list[Any] | None:
+    if row.get(f"reward/{part}") is None:
+        return None
+    return [_short(row[f"reward/{part}"]), row[f"outcome/{part}"], row[f"detail/{part}"]]
+
+
+def _short(value: float | None) -> float | None:
+    """Four digits are enough to read; NaN is not JSON."""
+    return None if value is None or not math.isfinite(value) else round(value, 4)
+
+
+def _span(text: str, part: str | None, last: bool) -> list[int] | None:
+    """Where a part lies in the text, in UTF-16 units as JavaScript counts them."""
+    if part is None:
+        return None
+    start = text.rfind(part) if last else text.find(part)
+    if start < 0:
+        return None
+    first = len(text[:start].encode("utf-16-le")) // 2
+    return [first, first + len(part.encode("utf-16-le")) // 2]
+
+
+def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
+    """The chosen completions: evaluations from the last to the first, then training steps."""
+    rows: list[dict[str, Any]] = []
+    for step in reversed(spread(_evaluation_steps(folder), share.evaluations)):
+        found = read_evaluation_completions(folder, step)
+        rows += _of_problems(found, share.evaluation_problems, step, is_evaluation=True)
+    for step in spread(rollout_steps(folder), share.training_steps):
+        found = read_rollouts(folder, step)
+        rows += _of_problems(found, share.training_problems, step, is_evaluation=False)
+    return rows
+
+
+def _of_problems(
+    rows: list[dict[str, Any]], limit: int, step: int, is_evaluation: bool
+) -> list[dict[str, Any]]:
+    """All samples of at most `limit` problems, evenly spaced; the first problem is among them."""
+    ids = list(dict.fromkeys(row["problem_id"] for row in rows))
+    if len(ids) > limit:
+        ids = [ids[index * len(ids) // limit] for index in range(limit)]
+    kept = set(ids)
+    mark = {"step": step, "is_evaluation": is_evaluation}
+    return [{**row, **mark} for row in rows if row["problem_id"] in kept]
+
+
+def spread_rows(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """At most `limit` rows, evenly spaced."""
+    return [rows[index] for index in spread(list(range(len(rows))), limit)]
+
+
+def _evaluation_steps(folder: Path) -> list[int]:
+    return numbered(folder / "evaluations", ".parquet")
+
+
+def _count(folder: Path) -> int:
+    """All stored completions, from the files' footers."""
+    paths = [
+        *(folder / "rollouts" / f"{step_name(s)}.parquet" for s in rollout_steps(folder)),
+        *(folder / "evaluations" / f"{step_name(s)}.parquet" for s in _evaluation_steps(folder)),
+    ]
+    return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8")

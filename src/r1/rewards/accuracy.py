@@ -1,0 +1,48 @@
+"""The accuracy reward: reads the answer and hands it to the problem's verifier (§2.2.2).
+
+An answer that cannot be read is UNPARSEABLE with value 0. What a verifier raises is left to the
+worker that runs it, which reports it as verifier-failed.
+"""
+
+from __future__ import annotations
+
+from r1.errors import UserError
+from r1.rewards.protocol import RewardFunction
+from r1.rewards.reading import read_answer
+from r1.rewards.registry import PromptForm, Verifier, find_verifier, register_reward
+from r1.rewards.settings import AnswerSource, RewardSettings
+from r1.types import Completion, Outcome, Problem, Score
+
+
+def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
+    """Build the reward for responses asked for in a given form."""
+
+    def score(problem: Problem, completion: Completion) -> Score:
+        verifier = find_verifier(problem.verifier)
+        answer = read_answer(completion, answer_source(problem, verifier, settings), form)
+        if answer is None:
+            return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
+        return verifier.score(problem, answer, settings)
+
+    return score
+
+
+def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings) -> AnswerSource:
+    """Where this problem's answer is read: its own word, its verifier's, or the recipe's."""
+    return problem.metadata.get("answer_from") or verifier.answer_from or settings.answer_from
+
+
+def check_reference(problem: Problem) -> str | None:
+    """Return why the problem's reference cannot be verified, or None where it can.
+
+    The verifier must accept its own gold answer. Runs in the caller's process: references are
+    the user's own data, not a model's output.
+    """
+    try:
+        verifier = find_verifier(problem.verifier)
+        return verifier.check_reference(problem)
+    except UserError as error:
+        return str(error)
+
+
+register_reward("accuracy", make_accuracy)

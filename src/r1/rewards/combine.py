@@ -1,0 +1,59 @@
+"""Weighted sums that keep their parts, and the count of what the verifiers said.
+
+total = sum over rewards of weight × value;  valid only if every part has a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from r1.types import Outcome, Reward, Score
+
+
+def combine(parts: dict[str, Score], weights: Mapping[str, float]) -> Reward:
+    """Return the weighted sum of a completion's scores; a part without verdict adds nothing."""
+    total = sum(weights[name] * score.value for name, score in parts.items())
+    return Reward(total, parts, all(score.outcome.is_verdict for score in parts.values()))
+
+
+@dataclass(slots=True)
+class PoolCounts:
+    """How often each reward ended in each outcome since the counts were last taken."""
+
+    outcomes: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    restarts: int = 0
+
+    def add(self, reward: Reward) -> None:
+        """Count one completion's parts."""
+        for name, score in reward.parts.items():
+            self.outcomes[name, score.outcome] += 1
+
+    def as_metrics(self) -> dict[str, float]:
+        """`outcome/<reward>/<outcome>` and `reward_worker_restarts`, for metrics.jsonl."""
+        metrics = {
+            f"outcome/{name}/{outcome}": float(number)
+            for (name, outcome), number in sorted(self.outcomes.items())
+        }
+        return metrics | {"reward_worker_restarts": float(self.restarts)}
+
+    def failed_share(self, name: str) -> float:
+        """The share of a reward's scores that have no verdict."""
+        of_reward = {o: n for (reward, o), n in self.outcomes.items() if reward == name}
+        failed = sum(number for outcome, number in of_reward.items() if not outcome.is_verdict)
+        return failed / max(1, sum(of_reward.values()))
+
+    def alarm(self, alarm_share: float) -> str | None:
+        """Return a warning where some reward fails more often than alarm_share, else None."""
+        for name in sorted({reward for reward, _ in self.outcomes}):
+            share = self.failed_share(name)
+            if share > alarm_share:
+                timed_out = self.outcomes[name, Outcome.TIMED_OUT]
+                failed = self.outcomes[name, Outcome.VERIFIER_FAILED]
+                return (
+                    f"reward {name!r}: {share:.1%} of the scores have no verdict ({timed_out} "
+                    f"timed out, {failed} failed); those samples teach nothing. Look at their "
+                    "details in the report, or raise rewards.timeout_s or rewards.worker_memory_mb."
+                )
+        return None

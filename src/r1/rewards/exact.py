@@ -1,0 +1,54 @@
+"""Exact match after normalisation: unicode NFKC, white space, quotes and a final full stop.
+
+Case counts for nothing unless the problem's metadata has {"case": true}; further accepted answers
+stand in metadata["aliases"].
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from r1.rewards.registry import Verifier, register_verifier
+from r1.rewards.settings import RewardSettings
+from r1.types import Outcome, Problem, Score
+
+MAX_CHARS = 10_000
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
+_QUOTES = "\"'`“”‘’「」『』*"
+
+
+def normalise(text: str, case: bool = False) -> str:
+    """Return the form in which answers are compared."""
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARS]))
+    text = " ".join(text.split()).strip(_QUOTES + " ")
+    if len(text) > 1:
+        text = text.rstrip("。.!?").strip(_QUOTES + " ") or text
+    return text if case else text.casefold()
+
+
+def score_exact(problem: Problem, answer: str, settings: RewardSettings) -> Score:
+    """1 if the answer is the reference or one of its aliases."""
+    case = bool(problem.metadata.get("case", False))
+    if len(answer) > MAX_CHARS:
+        return Score(0.0, Outcome.WRONG, "the answer is too long")
+    given = normalise(answer, case)
+    golds = [problem.reference or "", *problem.metadata.get("aliases", ())]
+    if any(given == normalise(gold, case) for gold in golds):
+        return Score(1.0, Outcome.CORRECT)
+    return Score(0.0, Outcome.WRONG, f"{given[:60]!r} is not the reference")
+
+
+def check_exact(problem: Problem) -> str | None:
+    """A reference is needed, and something must be left of it."""
+    if not problem.reference or not normalise(problem.reference):
+        return "exact match needs a reference that is not empty"
+    return None
+
+
+def equal_exact(a: str, b: str) -> bool:
+    """Whether two answers are the same once normalised."""
+    return normalise(a) == normalise(b)
+
+
+register_verifier("exact", Verifier(score_exact, check_exact, equal_exact))

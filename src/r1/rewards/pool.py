@@ -1,0 +1,237 @@
+"""Scores groups in killable worker processes while the engine generates the next ones.
+
+    with RewardPool(settings, PromptForm(opened=renderer.opens_think)) as pool:
+        handle = pool.submit_group(group)      # returns at once, blocks when max_pending wait
+        scored = pool.result()                 # the oldest group not yet taken
+
+Every score of every sample is an item of its own: one that hangs is TIMED_OUT after
+`rewards.timeout_s`, one that kills its worker twice is VERIFIER_FAILED, and the rest of the group
+is scored all the same. A group travels as one message. Usable from any thread: no signal handlers,
+no alarms, no fork of the parent.
+
+Left out on purpose: scoring in the parent's own process. Cheap rewards would gain some 30 µs
+each, and a hang or a crash would take the training run with it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+from r1.rewards.accuracy import answer_source
+from r1.rewards.combine import PoolCounts, combine
+from r1.rewards.exact import normalise
+from r1.rewards.reading import read_answer
+from r1.rewards.registry import PromptForm, find_verifier
+from r1.rewards.settings import RewardSettings
+from r1.rewards.wire import Item, Job, Setup
+from r1.rewards.worker_handle import WorkerHandle
+from r1.types import Problem, RolloutGroup, Score, ScoredGroup
+
+NO_VOTE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupHandle:
+    """A group on its way."""
+
+    group: RolloutGroup
+    _future: Future[ScoredGroup]
+
+    def result(self) -> ScoredGroup:
+        """Wait for the group's scores."""
+        return self._future.result()
+
+    def done(self) -> bool:
+        """True once result() would not wait."""
+        return self._future.done()
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    job: Job
+    finish: Callable[[dict[int, Score]], Any]
+    future: Future[Any]
+
+
+class RewardPool:
+    """The rewards of one run, as a context manager. Workers start with the first group.
+
+    Raises UserError on construction for a reward or plugin that does not exist.
+    """
+
+    def __init__(self, settings: RewardSettings, form: PromptForm | None = None) -> None:
+        settings.validate_names()
+        self.settings = settings
+        self._setup = Setup(settings, form or PromptForm())
+        self._queue: queue.Queue[_Task | None] = queue.Queue(settings.max_pending)
+        self._order: deque[GroupHandle] = deque()
+        self._lock = threading.Lock()
+        self._counts = PoolCounts()
+        self._threads: list[threading.Thread] = []
+        self._workers: list[WorkerHandle] = []
+        self._closed = False
+
+    def __enter__(self) -> RewardPool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def submit_group(self, group: RolloutGroup) -> GroupHandle:
+        """Hand a group to the workers; blocks while `rewards.max_pending` groups are waiting."""
+        completions = [replace(completion, logprobs=[]) for completion in group.completions]
+        names = list(self.settings.weights)
+        items = [
+            Item(sample * len(names) + i, name, sample)
+            for sample in range(len(completions))
+            for i, name in enumerate(names)
+        ]
+        job = Job(group.problem, completions, items, _needed(names, group.problem))
+
+        def finish(scores: dict[int, Score]) -> ScoredGroup:
+            rows = [
+                {name: scores[sample * len(names) + i] for i, name in enumerate(names)}
+                for sample in range(len(completions))
+            ]
+            rewards = [combine(parts, self.settings.weights) for parts in rows]
+            with self._lock:
+                for reward in rewards:
+                    self._counts.add(reward)
+            return ScoredGroup(group, rewards)
+
+        handle = GroupHandle(group, self._submit(job, finish))
+        with self._lock:
+            self._order.append(handle)
+        return handle
+
+    def result(self) -> ScoredGroup:
+        """Wait for the oldest submitted group that was not taken yet (submission order)."""
+        with self._lock:
+            if not self._order:
+                raise LookupError("every submitted group has been taken")
+            handle = self._order.popleft()
+        return handle.result()
+
+    def score_groups(self, groups: Sequence[RolloutGroup]) -> list[ScoredGroup]:
+        """Score groups that are all there already; same order."""
+        handles = [self.submit_group(group) for group in groups]
+        with self._lock:
+            mine = {id(handle) for handle in handles}
+            self._order = deque(handle for handle in self._order if id(handle) not in mine)
+        return [handle.result() for handle in handles]
+
+    def group_answers(self, problem: Problem, answers: Sequence[str | None]) -> list[int]:
+        """Number the answers so that equal ones share a number, for cons@k; None gets NO_VOTE.
+
+        Answers that look alike are grouped first; only the distinct ones are compared by the
+        problem's verifier, in a worker. A comparison without verdict counts as different.
+        """
+        keys = [None if answer is None else normalise(answer, case=True) for answer in answers]
+        firsts: dict[str, str] = {}
+        for key, answer in zip(keys, answers, strict=True):
+            if key is not None and answer is not None:
+                firsts.setdefault(key, answer)
+        distinct = list(firsts)
+        pairs = [(i, j) for j in range(len(distinct)) for i in range(j)]
+        items = [
+            Item(n, None, pair=(firsts[distinct[i]], firsts[distinct[j]]))
+            for n, (i, j) in enumerate(pairs)
+        ]
+        scores: dict[int, Score] = {}
+        if items:
+            job = Job(problem, [], items, (problem.verifier,))
+            scores = self._submit(job, lambda found: found).result()
+        equal = {pair for n, pair in enumerate(pairs) if scores[n].value == 1.0}
+        number: dict[str, int] = {}
+        firsts_of_group: list[int] = []
+        for j, key in enumerate(distinct):
+            # As in r1.evaluate.estimators: compared with the first of each group, in order.
+            found = next((g for g, i in enumerate(firsts_of_group) if (i, j) in equal), None)
+            if found is None:
+                found = len(firsts_of_group)
+                firsts_of_group.append(j)
+            number[key] = found
+        return [NO_VOTE if key is None else number[key] for key in keys]
+
+    def vote_groups(self, group: RolloutGroup) -> list[int]:
+        """Number each completion's answer so that equal ones share a number; NO_VOTE for none."""
+        problem, form = group.problem, self._setup.form
+        source = answer_source(problem, find_verifier(problem.verifier), self.settings)
+        return self.group_answers(
+            problem, [read_answer(completion, source, form) for completion in group.completions]
+        )
+
+    def take_counts(self) -> PoolCounts:
+        """Return the outcomes counted since the last call (a step's, for its metrics)."""
+        with self._lock:
+            counts, self._counts = self._counts, PoolCounts()
+        return counts
+
+    def close(self) -> None:
+        """Stop the workers; groups without scores are dropped and their handles cancelled."""
+        if self._closed:
+            return
+        self._closed = True
+        while True:
+            try:
+                task = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if task is not None:
+                task.future.cancel()
+        for worker in self._workers:
+            worker.abort()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _submit(self, job: Job, finish: Callable[[dict[int, Score]], Any]) -> Future[Any]:
+        if self._closed:
+            raise RuntimeError("the reward pool is closed")
+        with self._lock:
+            for number in range(len(self._threads), self.settings.num_workers):
+                worker = WorkerHandle(self._setup, self._count_restart)
+                thread = threading.Thread(
+                    target=self._serve, args=(worker,), name=f"reward-worker-{number}", daemon=True
+                )
+                thread.start()
+                self._workers.append(worker)
+                self._threads.append(thread)
+        task = _Task(job, finish, Future())
+        self._queue.put(task)
+        return task.future
+
+    def _serve(self, worker: WorkerHandle) -> None:
+        """One thread a worker: takes a job, waits for its scores, settles its future."""
+        try:
+            while (task := self._queue.get()) is not None:
+                if not task.future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    task.future.set_result(task.finish(worker.score(task.job)))
+                except Exception as error:  # handed to whoever waits for the group
+                    task.future.set_exception(error)
+        finally:
+            worker.stop()
+
+    def _count_restart(self) -> None:
+        with self._lock:
+            self._counts.restarts += 1
+
+
+def _needed(names: list[str], problem: Problem) -> tuple[str, ...]:
+    """Verifiers whose libraries must be loaded before an item's clock may run."""
+    return (problem.verifier,) if "accuracy" in names else ()

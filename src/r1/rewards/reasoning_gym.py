@@ -1,0 +1,96 @@
+"""reasoning-gym's own scorers for the entries in metadata {"task": name, "entry": {…}}.
+
+Paid only where the scorer gives a full 1.0: many scorers give a share of 1 to an answer that merely
+contains the gold one, or for being well-formed, and reinforcement learning would collect it
+(`rewards.partial_credit` pays the share as reasoning-gym gives it).
+
+Some scorers hand the answer to `eval` or to sympy's `parse_expr`, which evaluates Python. Answers
+to those tasks are refused before they get there unless they are made of harmless symbols.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from r1.rewards import exact
+from r1.rewards.registry import Verifier, register_verifier
+from r1.rewards.settings import RewardSettings
+from r1.types import Outcome, Problem, Score
+
+MAX_CHARS = 20_000
+FULL = 1.0 - 1e-9
+EVALUATING = frozenset({"string_insertion", "spiral_matrix", "binary_matrix", "n_queens"})
+"""Tasks whose scorer calls `eval` on the answer: a list literal calls nothing without a bracket."""
+PARSING = frozenset(
+    {"simple_integration", "intermediate_integration", "polynomial_multiplication"}
+    | {"puzzle24", "countdown"}
+)
+"""Tasks whose scorer calls sympy's `parse_expr` on the answer."""
+_CALLS = re.compile(r"[(@]|__[a-z]")
+_NAMES = re.compile(r"[^\W\d]\w*")
+_FORMULA = re.compile(r"[\w\s+\-*/^().,=!]*\Z")
+_MATHS = re.compile(r"a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|[Aa]bs|pi|erf|[^\W\d]")
+
+
+@cache
+def _scorer(task: str) -> Callable[[str, dict[str, Any]], float]:
+    from reasoning_gym.factory import get_score_answer_fn
+
+    return get_score_answer_fn(task)
+
+
+def is_harmless(task: str, answer: str) -> bool:
+    """False where an evaluating scorer could be made to run something by this answer."""
+    if task in EVALUATING:
+        return not _CALLS.search(answer)
+    if task in PARSING:
+        names = _NAMES.findall(answer)
+        known = all(_MATHS.fullmatch(name) for name in names)
+        attribute = re.search(r"\.\s*[^\W\d]", answer)
+        return known and not attribute and bool(_FORMULA.match(answer))
+    return True
+
+
+def score_reasoning_gym(problem: Problem, answer: str, settings: RewardSettings) -> Score:
+    """The task's own score; CORRECT only at 1."""
+    task = str(problem.metadata["task"])
+    if len(answer) > MAX_CHARS:
+        return Score(0.0, Outcome.WRONG, "the answer is too long")
+    if not is_harmless(task, answer):
+        return Score(0.0, Outcome.WRONG, "refused: the answer could run code in its scorer")
+    value = float(_scorer(task)(answer, problem.metadata["entry"]))
+    if value >= FULL:
+        return Score(1.0, Outcome.CORRECT)
+    kept = max(value, 0.0) if settings.partial_credit else 0.0
+    return Score(kept, Outcome.WRONG, f"{task} scores it {value:.4g}")
+
+
+def check_reasoning_gym(problem: Problem) -> str | None:
+    """The task must be known and the entry's own answer must score 1."""
+    task, entry = problem.metadata.get("task"), problem.metadata.get("entry")
+    if not isinstance(task, str) or not isinstance(entry, dict):
+        return 'metadata needs "task" (a reasoning-gym name) and "entry" (one of its items)'
+    try:
+        _scorer(task)
+    except ValueError:
+        return f"reasoning-gym has no task {task!r}"
+    answer = entry.get("answer")
+    if not isinstance(answer, str):
+        return None if "answer" in entry else f"{task}: the entry has no answer"
+    if not is_harmless(task, answer):
+        return f"{task}: the entry's answer holds symbols that its scorer could run"
+    value = float(_scorer(task)(answer, entry))
+    return None if value >= FULL else f"{task}: the entry's own answer scores {value:.4g}, not 1"
+
+
+def _warm() -> None:
+    import reasoning_gym  # noqa: F401
+
+
+register_verifier(
+    "reasoning_gym",
+    Verifier(score_reasoning_gym, check_reasoning_gym, exact.equal_exact, _warm),
+)

@@ -1,0 +1,122 @@
+"""Who judges what: rewards by name (for recipes) and verifiers by name (for problems).
+
+A reward or verifier is a file in this package that registers itself when imported; modules
+outside it are named in `rewards.plugins`. Nothing here imports what a verifier needs: heavy
+libraries load in its `warm`, inside a worker.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from r1.errors import UserError
+from r1.rewards.protocol import RewardFunction
+from r1.rewards.settings import AnswerSource, RewardSettings
+from r1.types import Problem, Score
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """How one kind of answer is checked. Every function must be pure and may crash or hang: they
+    run in worker processes.
+
+    score: (problem, answer, settings) -> Score; answer is stripped and not empty.
+    check_reference: why a problem's reference can't be verified, or None.
+    equal: whether two answers are the same answer (for majority votes); symmetric, cheap.
+    warm: loads what score needs, outside its wall clock.
+    answer_from: where this verifier reads the answer whatever the settings say, or None.
+    """
+
+    score: Callable[[Problem, str, RewardSettings], Score]
+    check_reference: Callable[[Problem], str | None]
+    equal: Callable[[str, str], bool]
+    warm: Callable[[], None] = _nothing
+    answer_from: AnswerSource | None = None
+
+
+@dataclass(frozen=True)
+class PromptForm:
+    """What the rewards must know of how responses were asked for.
+
+    opened: the prompt ended in `<think>`. stop: the stop strings left out of completions' text.
+    """
+
+    opened: bool = False
+    stop: tuple[str, ...] = ()
+
+
+RewardFactory = Callable[[RewardSettings, PromptForm], RewardFunction]
+
+_VERIFIERS: dict[str, Verifier] = {}
+_REWARDS: dict[str, RewardFactory] = {}
+
+
+def register_verifier(name: str, verifier: Verifier) -> None:
+    """Make a verifier known under the name that problems carry."""
+    assert name not in _VERIFIERS, f"verifier {name!r} is registered twice"
+    _VERIFIERS[name] = verifier
+
+
+def register_reward(name: str, factory: RewardFactory) -> None:
+    """Make a reward known under the name that recipes weigh."""
+    assert name not in _REWARDS, f"reward {name!r} is registered twice"
+    _REWARDS[name] = factory
+
+
+def find_verifier(name: str) -> Verifier:
+    """Return a verifier; UserError for an unknown name, with the nearest known one."""
+    _import_built_in()
+    if name not in _VERIFIERS:
+        near = difflib.get_close_matches(name, _VERIFIERS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(verifier_names())}."
+        raise UserError(f"unknown verifier {name!r}; {hint}")
+    return _VERIFIERS[name]
+
+
+def make_reward(
+    name: str, settings: RewardSettings, form: PromptForm = PromptForm()
+) -> RewardFunction:
+    """Build a registered reward."""
+    _import_built_in()
+    return _REWARDS[name](settings, form)
+
+
+def verifier_names() -> list[str]:
+    """Names a problem's `verifier` may have."""
+    _import_built_in()
+    return sorted(_VERIFIERS)
+
+
+def reward_names() -> list[str]:
+    """Names `rewards.weights` may have."""
+    _import_built_in()
+    return sorted(_REWARDS)
+
+
+def import_plugins(modules: Iterable[str]) -> None:
+    """Import modules of the user's own that register rewards or verifiers; UserError if absent."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"rewards.plugins: cannot import {module!r} ({error}); install it or put its "
+                "folder on PYTHONPATH."
+            ) from None
+
+
+@cache
+def _import_built_in() -> None:
+    package = importlib.import_module("r1.rewards")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name != "worker":
+            importlib.import_module(f"r1.rewards.{module.name}")

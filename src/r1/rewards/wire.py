@@ -1,0 +1,65 @@
+"""What travels between the reward pool and its workers."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+from r1.rewards.registry import PromptForm
+from r1.rewards.settings import RewardSettings
+from r1.types import Completion, Problem
+
+PROGRESS = struct.Struct("=qd")
+"""Shared memory: the item a worker is at, and when it began (time.monotonic, machine-wide)."""
+_LENGTH = struct.Struct("=Q")
+
+
+class Setup(NamedTuple):
+    """The first message to a worker."""
+
+    settings: RewardSettings
+    form: PromptForm
+
+
+class Item(NamedTuple):
+    """One score to compute: a reward of one sample, or (reward None) whether a pair is equal."""
+
+    number: int
+    reward: str | None
+    sample: int = 0
+    pair: tuple[str, str] = ("", "")
+
+
+class Job(NamedTuple):
+    """Items about one problem. completions carry no log-probabilities."""
+
+    problem: Problem
+    completions: list[Completion]
+    items: list[Item]
+    verifiers: tuple[str, ...]
+
+
+def send(channel: socket.socket, message: bytes) -> None:
+    """Send one message; OSError or TimeoutError if the other side is gone or stuck."""
+    channel.sendall(_LENGTH.pack(len(message)) + message)
+
+
+def receive(channel: socket.socket) -> bytes:
+    """Wait for one message; EOFError if the other side is gone."""
+    (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
+    return _receive_exactly(channel, length)
+
+
+def _receive_exactly(channel: socket.socket, length: int) -> bytes:
+    pieces, missing = [], length
+    while missing:
+        try:
+            piece = channel.recv(min(missing, 2**20))
+        except ConnectionError:
+            raise EOFError from None
+        if not piece:
+            raise EOFError
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)

@@ -1,0 +1,122 @@
+"""The worker process: scores what the pool sends, one item after the other, and can be killed.
+
+Run by `r1.rewards.pool` as `python -m r1.rewards.worker`; speaks length-prefixed messages over an
+inherited socket: pickled jobs in (from its own parent), JSON out (whatever happened in here).
+Before each item it writes the item's number and start time into memory shared with the parent, so
+that the parent can enforce the wall clock and knows whom to blame, at no cost in messages.
+
+It dies with its parent, however that ended (PR_SET_PDEATHSIG on Linux, end of file elsewhere).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import mmap
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from r1.rewards.registry import find_verifier, import_plugins, make_reward
+from r1.rewards.wire import PROGRESS, Job, Setup, receive, send
+from r1.types import Outcome, Score
+
+FLUSH_S = 0.05
+NICENESS = 5
+MAX_DETAIL = 300
+PREPARING = -2
+IDLE = -1
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve jobs until the parent closes the socket."""
+    socket_fd, progress_fd, parent = (int(word) for word in sys.argv[1:4])
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.nice(NICENESS)
+    channel = socket.socket(fileno=socket_fd)
+    progress = mmap.mmap(progress_fd, PROGRESS.size)
+    setup: Setup = pickle.loads(receive(channel))
+    limit = setup.settings.worker_memory_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    import_plugins(setup.settings.plugins)
+    rewards = {
+        name: make_reward(name, setup.settings, setup.form) for name in setup.settings.weights
+    }
+    send(channel, b"[]")  # ready
+    while True:
+        try:
+            message = receive(channel)
+        except EOFError:
+            return
+        _serve(channel, progress, pickle.loads(message), rewards)
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends; exit if it already has."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _serve(channel: socket.socket, progress: mmap.mmap, job: Job, rewards: dict[str, Any]) -> None:
+    """Score a job's items, sending results whenever FLUSH_S have passed, and at the end."""
+    _report(progress, PREPARING)
+    for name in job.verifiers:
+        _try(_warm, name)
+    done: list[list[Any]] = []
+    flushed = time.monotonic()
+    for item in job.items:
+        _report(progress, item.number)
+        score = _try(_score, job, item, rewards)
+        done.append([item.number, score.value, str(score.outcome), score.detail[:MAX_DETAIL]])
+        if time.monotonic() - flushed > FLUSH_S:
+            send(channel, json.dumps(done).encode())
+            done, flushed = [], time.monotonic()
+    _report(progress, IDLE)
+    send(channel, json.dumps(done).encode())
+    send(channel, b"null")  # end of the job
+
+
+def _report(progress: mmap.mmap, number: int) -> None:
+    progress[: PROGRESS.size] = PROGRESS.pack(number, time.monotonic())
+
+
+def _warm(name: str) -> Score:
+    find_verifier(name).warm()
+    return Score(0.0, Outcome.CORRECT)
+
+
+def _score(job: Job, item: Any, rewards: dict[str, Any]) -> Score:
+    if item.reward is None:  # are two answers the same?
+        equal = find_verifier(job.problem.verifier).equal(*item.pair)
+        return Score(float(equal), Outcome.CORRECT if equal else Outcome.WRONG)
+    score = rewards[item.reward](job.problem, job.completions[item.sample])
+    if not math.isfinite(score.value):
+        return Score(0.0, Outcome.VERIFIER_FAILED, f"the reward is {score.value}")
+    return score
+
+
+def _try(task: Callable[..., Score], *arguments: Any) -> Score:
+    """Run a task; what it raises is the verifier's failure, never the model's."""
+    try:
+        return task(*arguments)
+    except MemoryError:
+        return Score(0.0, Outcome.VERIFIER_FAILED, "out of memory")
+    except Exception as error:  # isolation: a verifier may raise anything
+        return Score(0.0, Outcome.VERIFIER_FAILED, f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""The parent's side of one worker process: start it, give it a job, kill it when it must."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import mmap
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import r1
+from r1.rewards.wire import PROGRESS, Item, Job, Setup, receive, send
+from r1.types import Outcome, Score
+
+START_TIMEOUT_S = 120.0
+MAX_START_FAILURES = 3
+NUM_CRASHES_BLAMED = 2
+"""An item is given up when the worker died in it this often: the first may be chance."""
+POLL_S = 0.25
+
+
+class WorkerDiedError(Exception):
+    """The process is gone; number is the item it was at, negative where at none."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+class WorkerHungError(Exception):
+    """The wall clock of item `number` ran out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"item {number}")
+        self.number = number
+
+
+class PoolClosedError(RuntimeError):
+    """The pool was closed before the scores were there."""
+
+
+class WorkerHandle:
+    """One worker, started when first needed and restarted as often as it takes.
+
+    Not thread-safe: it belongs to the thread that uses it. That thread must outlive the worker,
+    since Linux tells a child of the death of the *thread* that made it.
+    """
+
+    def __init__(self, setup: Setup, on_restart: Callable[[], None]) -> None:
+        self._setup = setup
+        self._on_restart = on_restart
+        self._process: subprocess.Popen[bytes] | None = None
+        self._num_scored = 0
+        self._start_failures = 0
+        self._aborted = False
+
+    def score(self, job: Job) -> dict[int, Score]:
+        """Return a score for every item's index, whatever happens to the worker on the way."""
+        scores: dict[int, Score] = {}
+        crashes: dict[int, int] = {}
+        while left := [item for item in job.items if item.number not in scores]:
+            if self._aborted:
+                raise PoolClosedError("the reward pool was closed while it was scoring")
+            try:
+                self._run(job._replace(items=left), scores)
+            except WorkerHungError as hung:
+                self._restart()
+                if hung.number >= 0:
+                    limit = self._setup.settings.timeout_s
+                    scores[hung.number] = Score(
+                        0.0, Outcome.TIMED_OUT, f"no result after {limit:g} s"
+                    )
+            except WorkerDiedError as died:
+                self._restart()
+                if died.number not in scores:
+                    crashes[died.number] = crashes.get(died.number, 0) + 1
+                    if crashes[died.number] >= NUM_CRASHES_BLAMED:
+                        self._blame(died, left, scores)
+        self._num_scored += len(job.items)
+        if self._num_scored >= self._setup.settings.recycle_after:
+            self.stop()
+        return scores
+
+    def abort(self) -> None:
+        """Make `score` give up soon; the only method that another thread may call."""
+        self._aborted = True
+        if (process := self._process) is not None:
+            process.kill()
+
+    def stop(self) -> None:
+        """Kill the worker and everything it started; nothing is left behind."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self._channel.close()
+        self._progress.close()
+        self._num_scored = 0
+
+    def _blame(self, died: WorkerDiedError, left: list[Item], scores: dict[int, Score]) -> None:
+        failed = Score(0.0, Outcome.VERIFIER_FAILED, f"the verifier died: {died}")
+        # Where no item had begun (a library that crashes on import) all of them are affected.
+        for index in [died.number] if died.number >= 0 else [item.number for item in left]:
+            scores[index] = failed
+
+    def _restart(self) -> None:
+        self.stop()
+        self._on_restart()
+
+    def _run(self, job: Job, scores: dict[int, Score]) -> None:
+        """Send a job and collect its results until it ends; partial results are kept."""
+        if self._process is None:
+            self._start()
+        try:
+            send(self._channel, pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+        except OSError:
+            raise self._death() from None
+        wanted = {item.number for item in job.items}
+        while (results := self._next_message()) is not None:
+            for index, value, outcome, detail in results:
+                if index in wanted:
+                    scores[index] = Score(value, Outcome(outcome), detail)
+
+    def _next_message(self) -> Any:
+        poller = select.poll()
+        poller.register(self._channel, select.POLLIN)
+        while True:
+            index, began = PROGRESS.unpack(self._progress[: PROGRESS.size])
+            limit = self._setup.settings.timeout_s if index >= 0 else START_TIMEOUT_S
+            left = began + limit - time.monotonic()
+            if poller.poll(1000 * min(POLL_S, max(left, 0.001))):
+                break
+            # Read again: the worker may have moved on while we waited.
+            if left <= 0 and PROGRESS.unpack(self._progress[: PROGRESS.size]) == (index, began):
+                raise WorkerHungError(index)
+        try:
+            return json.loads(receive(self._channel))
+        except (EOFError, OSError, ValueError):
+            raise self._death() from None
+
+    def _death(self) -> WorkerDiedError:
+        process = self._process
+        assert process is not None
+        index, _ = PROGRESS.unpack(self._progress[: PROGRESS.size])
+        try:
+            status = process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            return WorkerDiedError(index, "the connection broke")
+        if status < 0:
+            return WorkerDiedError(index, f"killed by {signal.Signals(-status).name}")
+        return WorkerDiedError(index, f"exit status {status}")
+
+    def _start(self) -> None:
+        while not self._aborted:
+            self._spawn()
+            try:
+                send(self._channel, pickle.dumps(self._setup))
+                self._next_message()
+                self._start_failures = 0
+                return
+            except (WorkerDiedError, WorkerHungError, OSError) as error:
+                self.stop()
+                self._start_failures += 1
+                if self._start_failures >= MAX_START_FAILURES:
+                    raise RuntimeError(
+                        f"reward workers cannot start ({error}). Raise rewards.worker_memory_mb, "
+                        f"or see why `{sys.executable} -m r1.rewards.worker` fails to import."
+                    ) from error
+        raise PoolClosedError("the reward pool was closed while a worker started")
+
+    def _spawn(self) -> None:
+        with tempfile.TemporaryFile() as shared:
+            shared.write(PROGRESS.pack(-1, time.monotonic()))
+            shared.flush()
+            self._progress = mmap.mmap(shared.fileno(), PROGRESS.size)
+            self._channel, theirs = socket.socketpair()
+            with theirs:
+                words = [str(theirs.fileno()), str(shared.fileno()), str(os.getpid())]
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "r1.rewards.worker", *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), shared.fileno()),
+                    env=_environment(),
+                    start_new_session=True,
+                )
+        self._channel.settimeout(START_TIMEOUT_S)
+
+
+def _environment() -> dict[str, str]:
+    """The parent's, with its import path, and one thread a worker for numerical libraries."""
+    source = str(Path(r1.__file__).parent.parent)
+    paths = [source, *(path for path in sys.path if path)]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }

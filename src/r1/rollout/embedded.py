@@ -1,0 +1,207 @@
+"""The embedded engine: any Hugging Face causal LM sampled by transformers' own model code.
+
+What makes it fast: the prompt of a group is computed and stored once (kv_cache.py); ended samples
+leave the batch at once and waiting ones enter (scheduler.py); one uniform per token (sampler.py).
+
+Left out on purpose: tensor parallelism, quantisation, paging, speculative decoding. The vLLM
+engine has those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from r1.errors import UserError
+from r1.rollout.fast_modules import speed_up
+from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
+from r1.rollout.protocol import FinishedGroup
+from r1.rollout.scheduler import Rollout, Room
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.rollout.text import TextStream, end_token_ids
+from r1.types import GroupRequest
+
+_ATTENTION_KINDS = {"full_attention", "sliding_attention"}
+
+
+class EmbeddedEngine:
+    """Implements rollout.protocol.Engine on one device. It owns the model it is given."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, settings: EngineSettings | None = None
+    ) -> None:
+        self.settings = settings or EngineSettings()
+        self.tokenizer = tokenizer
+        kinds = set(getattr(model.config, "layer_types", None) or ()) - _ATTENTION_KINDS
+        if kinds:
+            raise UserError(
+                f"the embedded engine cannot run layers of kind {', '.join(sorted(kinds))}: "
+                "use a model with full or sliding-window attention, or another engine"
+            )
+        device = pick_device(self.settings.device)
+        dtype = _pick_dtype(self.settings.dtype, model.dtype)
+        self.model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
+        self.model.set_attn_implementation(ATTENTION_NAME)
+        self.tables = speed_up(self.model) if self.settings.fast_modules else []
+        self.end_ids = end_token_ids(model, tokenizer)
+        self.context = int(model.config.max_position_embeddings)
+        self.version = 0
+        self._spare: KVMemory | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, settings: EngineSettings | None = None
+    ) -> EmbeddedEngine:
+        """Load a model and its tokenizer from a folder in the Hugging Face layout, or by id."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        settings = settings or EngineSettings()
+        dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+        return cls(model, AutoTokenizer.from_pretrained(path), settings)
+
+    def generate(
+        self, requests: Sequence[GroupRequest], sampling: SamplingSettings
+    ) -> Iterator[FinishedGroup]:
+        """Yield every group as soon as its last sample has ended; ties in request order.
+
+        A response is cut at max_new_tokens or at the model's context, whichever comes first.
+        Dropping the iterator half-way frees everything it held. Raises UserError, before anything
+        is computed, for a prompt that is empty or leaves no room, and for a request that can
+        never fit into max_kv_tokens.
+        """
+        if not requests:
+            return iter(())
+        return self._run(self._rollout(requests, sampling))
+
+    def _run(self, rollout: Rollout) -> Iterator[FinishedGroup]:
+        yield from rollout.run()
+        self._keep(rollout.memory)
+
+    def _rollout(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> Rollout:
+        limits = [self._limit(request, sampling) for request in requests]
+        lengths = [len(request.prompt_ids) for request in requests]
+        room = Room.plan(
+            lengths,
+            limits,
+            [len(request.seeds) for request in requests],
+            self.settings.max_batch,
+            self.settings.max_kv_tokens,
+        )
+        if not room.rows:
+            longest = max(requests, key=lambda request: len(request.prompt_ids))
+            raise UserError(
+                f"problem {longest.id}: a prompt of {room.prompt} tokens and a response of up to "
+                f"{room.own} need {room.prompt + room.own} tokens of KV memory, but max_kv_tokens "
+                f"is {self.settings.max_kv_tokens}: raise it or lower max_new_tokens"
+            )
+        reach = max(length + limit for length, limit in zip(lengths, limits, strict=True))
+        for table in self.tables:
+            table.grow(reach, self.model.get_input_embeddings().weight)
+        return Rollout(
+            self.model,
+            self.tokenizer,
+            requests,
+            limits,
+            sampling,
+            room,
+            self._memory(room),
+            self.end_ids,
+            self.settings.prefill_tokens,
+            self.version,
+        )
+
+    def _memory(self, room: Room) -> KVMemory:
+        """The memory kept from an earlier call where it is large enough, else a new one."""
+        memory, self._spare = self._spare, None
+        if memory is not None and memory.holds(room.rows, room.own, room.slots, room.prompt):
+            return memory
+        num_layers = self.model.config.num_hidden_layers
+        return KVMemory(num_layers, room.rows, room.own, room.slots, room.prompt)
+
+    def _keep(self, memory: KVMemory) -> None:
+        """On a CPU, spare the next call the page faults; a GPU's memory goes to the learner."""
+        if self.model.device.type == "cpu":
+            self._spare = memory
+
+    def _limit(self, request: GroupRequest, sampling: SamplingSettings) -> int:
+        """Most tokens the response may have."""
+        length = len(request.prompt_ids)
+        if not length:
+            raise UserError(f"problem {request.id}: the prompt has no tokens")
+        if not request.seeds:
+            raise UserError(f"problem {request.id}: no samples are asked for (no seeds)")
+        if length > self.context - 1:
+            raise UserError(
+                f"problem {request.id}: its prompt has {length} tokens, but the model's context "
+                f"is {self.context} and a response needs at least one: shorten or drop the problem"
+            )
+        return min(sampling.max_new_tokens, self.context - length)
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
+        """Copy (Hugging Face parameter name, tensor) pairs into the model, in place.
+
+        Tied weights may come under either name or under both. Raises UserError that lists missing,
+        unexpected and mis-shaped names; names are checked before anything is copied.
+        """
+        own = dict(self.model.named_parameters(remove_duplicate=False))
+        own.update(self.model.named_buffers(remove_duplicate=False))
+        given = dict(weights)
+        unexpected = sorted(given.keys() - own.keys())
+        covered = {id(own[name]) for name in given if name in own}
+        missing = sorted(
+            name for name in self.model.state_dict() if id(own[name]) not in covered
+        )
+        misshaped = sorted(
+            f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
+            for name, tensor in given.items()
+            if name in own and tensor.shape != own[name].shape
+        )
+        problems = [
+            f"{title}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+            for title, names in (
+                ("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)
+            )
+            if names
+        ]  # fmt: skip
+        if problems:
+            raise UserError("weights do not fit the engine's model; " + "; ".join(problems))
+        with torch.no_grad():
+            for name, tensor in given.items():
+                own[name].copy_(tensor)
+        self.version = version
+
+    def stream(
+        self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0
+    ) -> Iterator[str]:
+        """Yield one response's text in pieces as it is sampled, never half a UTF-8 character."""
+        request = GroupRequest("stream", tuple(prompt_ids), (seed,))
+        rollout = self._rollout([request], sampling)
+        text = TextStream(self.tokenizer, sampling.stop)
+        for token_id, completion in rollout.run_one():
+            if completion is not None:
+                piece = text.finish(completion.text)
+            else:
+                piece = text.push(token_id)
+            if piece:
+                yield piece
+
+
+def pick_device(name: str) -> torch.device:
+    """The named device; "auto" is the first CUDA GPU, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"engine.device = {name!r} is no device: try auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"engine.device = {name!r}, but no CUDA GPU is at hand: use auto or cpu")
+    return device
+
+
+def _pick_dtype(name: str, own: torch.dtype) -> torch.dtype:
+    return own if name == "auto" else getattr(torch, name)

@@ -1,0 +1,232 @@
+"""Faster forwards for common modules of transformers' models, used only where proven equal.
+
+A decode step of a small model is bound by the number of operations rather than by arithmetic.
+Four kinds of module are given a leaner forward, instance by instance:
+
+    rotary embedding   cos and sin read from a table made by the module itself
+    RMS norm           torch's rms_norm instead of six operations
+    gated MLP          gate and up projection as one matrix product
+    attention          query, key and value projection as one product; one rotation for both
+
+Each is found by its structure, then tried on random input beside the forward it replaces; where
+the results differ by more than rounding, or anything about it is unusual, the original stays. Fused
+weights share memory with the parameters they come from, so new weights copied into the parameters
+are in force at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_STATIC_ROPE = {"default", "linear", "llama3", "yarn"}  # the others depend on the longest sequence
+_ROWS = 5
+
+
+class RotaryTable:
+    """cos and sin [1, N, D] by position, computed once by the module's own forward."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.compute = module.forward
+        self.cos = self.sin = torch.empty(0)
+
+    def grow(self, positions: int, like: Tensor) -> None:
+        """Make the table reach `positions` positions, in the dtype and on the device of like."""
+        if len(self.cos) < positions or self.cos.dtype != like.dtype:
+            where = torch.arange(positions, device=like.device)[None]
+            cos, sin = self.compute(like.new_empty(1, 1), where)
+            self.cos, self.sin = cos[0], sin[0]
+
+    def forward(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        where = position_ids.flatten()
+        shape = (*position_ids.shape, -1)
+        return (
+            self.cos.index_select(0, where).view(shape),
+            self.sin.index_select(0, where).view(shape),
+        )
+
+
+class Rotation:
+    """Rotates heads by cos and sin; keeps sin with its sign folded in for the layers of one step."""
+
+    def __init__(self) -> None:
+        self.sin: Tensor | None = None
+        self.folded: Tensor | None = None
+
+    def __call__(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """x [N, H, D], cos and sin [1, N, D]: x cos + rotate_half(x) sin."""
+        if self.sin is not sin:
+            low, high = sin[0].chunk(2, dim=-1)
+            self.sin, self.folded = sin, torch.cat((-low, high), dim=-1).unsqueeze(1)
+        low, high = x.chunk(2, dim=-1)
+        swapped = torch.cat((high, low), dim=-1)
+        return torch.addcmul(x * cos[0].unsqueeze(1), swapped, self.folded)  # type: ignore[arg-type]
+
+
+def speed_up(model: nn.Module) -> list[RotaryTable]:
+    """Give the model's modules faster forwards where that changes nothing; returns its tables."""
+    tables: list[RotaryTable] = []
+    rotation = Rotation()
+    with torch.inference_mode(False), torch.no_grad():
+        for module in model.modules():
+            names = {name for name, _ in module.named_children()}
+            if hasattr(module, "inv_freq"):
+                tables += _speed_up_rotary(module)
+            elif type(module).__name__.endswith("RMSNorm") and not names:
+                _speed_up_norm(module)
+            elif names == {"gate_proj", "up_proj", "down_proj", "act_fn"}:
+                _speed_up_mlp(module)
+        if len(tables) == 1:
+            for module in model.modules():
+                if {"q_proj", "k_proj", "v_proj", "o_proj"} <= {n for n, _ in module.named_children()}:
+                    _speed_up_attention(module, tables[0], rotation)
+    return tables
+
+
+def _speed_up_rotary(module: Any) -> list[RotaryTable]:
+    if getattr(module, "rope_type", None) not in _STATIC_ROPE:
+        return []
+    if list(inspect.signature(module.forward).parameters) != ["x", "position_ids"]:
+        return []
+    table = RotaryTable(module)
+    module.forward = table.forward
+    return [table]
+
+
+def _speed_up_norm(module: Any) -> None:
+    eps = getattr(module, "variance_epsilon", getattr(module, "eps", None))
+    weight = getattr(module, "weight", None)
+    if not isinstance(eps, float) or weight is None or weight.ndim != 1:
+        return
+
+    def forward(hidden_states: Tensor) -> Tensor:
+        return F.rms_norm(hidden_states, weight.shape, weight, eps)
+
+    x = _random(weight, _ROWS, len(weight))
+    if _equal(forward(x), module.forward(x)):
+        module.forward = forward
+
+
+def _speed_up_mlp(module: Any) -> None:
+    gate, up, down = module.gate_proj, module.up_proj, module.down_proj
+    if not _plain(gate, up, down):
+        return
+    activation = F.silu if isinstance(module.act_fn, nn.SiLU) else module.act_fn
+    x = _random(gate.weight, _ROWS, gate.in_features)
+    expected = module.forward(x)
+    weight, bias = _fuse(gate, up)
+    width = gate.out_features
+
+    def forward(x: Tensor) -> Tensor:
+        both = F.linear(x, weight, bias)
+        return down(activation(both[..., :width]) * both[..., width:])
+
+    if _equal(forward(x), expected):
+        module.forward = forward
+
+
+class _Probe:
+    """An attention step that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def attend(self, *given: Any) -> Tensor:
+        self.calls.append(given)
+        value, heads = given[3], given[1].shape[1]
+        return value.repeat_interleave(heads // value.shape[1], dim=1)
+
+
+def _speed_up_attention(module: Any, table: RotaryTable, rotation: Rotation) -> None:
+    names = {name for name, _ in module.named_children()} - {"q_proj", "k_proj", "v_proj", "o_proj"}
+    linears = (module.q_proj, module.k_proj, module.v_proj)
+    if not hasattr(module, "head_dim") or names not in (set(), {"q_norm", "k_norm"}) or not _plain(*linears):
+        return
+    weight = module.q_proj.weight
+    table.grow(_ROWS, weight)
+    x = _random(weight, 1, _ROWS, weight.shape[1])
+    positions = table.forward(x, torch.arange(_ROWS, device=weight.device)[None])
+    before, after = _Probe(), _Probe()
+    if positions[0].shape[-1] != module.head_dim:
+        return
+    expected, _ = module.forward(
+        hidden_states=x, position_embeddings=positions, attention_mask=None, rollout=before
+    )
+    layer, *_, scaling, window = before.calls[0]
+    forward = _fused_attention(module, rotation, layer, scaling, window)
+    out, _ = forward(x, positions, rollout=after)
+    same = _equal(out, expected) and all(
+        _equal(a, b) if isinstance(a, Tensor) else a == b
+        for a, b in zip(before.calls[0], after.calls[0], strict=True)
+    )
+    if same:
+        module.forward = forward
+
+
+def _fused_attention(
+    module: Any, rotation: Rotation, layer: int, scaling: float, window: int
+) -> Callable[..., tuple[Tensor, None]]:
+    weight, bias = _fuse(module.q_proj, module.k_proj, module.v_proj)
+    D = module.head_dim
+    H, heads = module.q_proj.out_features // D, module.k_proj.out_features // D
+    project = module.o_proj
+    q_norm, k_norm = getattr(module, "q_norm", None), getattr(module, "k_norm", None)
+
+    def forward(
+        hidden_states: Tensor,
+        position_embeddings: tuple[Tensor, Tensor],
+        attention_mask: Tensor | None = None,
+        *,
+        rollout: Any,
+        **kwargs: Any,
+    ) -> tuple[Tensor, None]:
+        x = F.linear(hidden_states[0], weight, bias).unflatten(-1, (-1, D))
+        query_key, value = x[:, : H + heads], x[:, H + heads :]
+        if q_norm is None or k_norm is None:
+            query_key = rotation(query_key, *position_embeddings)
+            query, key = query_key[:, :H], query_key[:, H:]
+        else:
+            query = rotation(q_norm(query_key[:, :H]), *position_embeddings)
+            key = rotation(k_norm(query_key[:, H:]), *position_embeddings)
+        out = rollout.attend(layer, query, key, value, scaling, window)
+        return project(out.flatten(1)).unsqueeze(0), None
+
+    return forward
+
+
+def _plain(*linears: Any) -> bool:
+    """Whether all are ordinary linear layers, with a bias all or none."""
+    return (
+        all(type(linear) is nn.Linear for linear in linears)
+        and len({linear.bias is None for linear in linears}) == 1
+    )
+
+
+def _fuse(*linears: nn.Linear) -> tuple[Tensor, Tensor | None]:
+    """One weight and bias over all, whose slices become the parameters of each."""
+    weight = torch.cat([linear.weight.data for linear in linears])
+    bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
+    start = 0
+    for linear in linears:
+        rows = slice(start, start + linear.out_features)
+        linear.weight.data = weight[rows]
+        if bias is not None:
+            linear.bias.data = bias[rows]
+        start = rows.stop
+    return weight, bias
+
+
+def _random(like: Tensor, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(*shape, generator=generator).to(like)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    """Equal up to rounding in their dtype."""
+    bound = 16 * torch.finfo(a.dtype).eps * float(b.abs().max().clamp(min=1e-6))
+    return a.shape == b.shape and float((a - b).abs().max()) <= bound

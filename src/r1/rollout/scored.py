@@ -1,0 +1,50 @@
+"""Problems -> rollouts -> rewards: groups are scored while the others are still being sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from r1.rollout.protocol import Engine
+from r1.rollout.settings import SamplingSettings
+from r1.types import GroupRequest, Problem, RolloutGroup, ScoredGroup
+
+
+class ScoreHandle(Protocol):
+    """A group whose scoring is under way."""
+
+    def done(self) -> bool:
+        """True where `result` would not wait."""
+
+    def result(self) -> ScoredGroup:
+        """Wait for the rewards."""
+
+
+class Scorer(Protocol):
+    """Scores groups in the background: `r1.rewards.pool.RewardPool`."""
+
+    def submit_group(self, group: RolloutGroup) -> ScoreHandle:
+        """Begin to score a group; blocks while too many wait."""
+
+
+def scored_groups(
+    engine: Engine,
+    scorer: Scorer,
+    problems: Sequence[Problem],
+    requests: Sequence[GroupRequest],
+    sampling: SamplingSettings,
+) -> Iterator[ScoredGroup]:
+    """Sample and score requests[p] of problems[p]; yield each group once it is scored.
+
+    The order is that in which the engine ends the groups. Request ids are the problems'.
+    """
+    by_id = {problem.id: problem for problem in problems}
+    assert len(by_id) == len(problems) == len(requests), "problem ids must differ"
+    pending: list[ScoreHandle] = []
+    for request, completions in engine.generate(requests, sampling):
+        group = RolloutGroup(by_id[request.id], request.prompt_ids, completions)
+        pending.append(scorer.submit_group(group))
+        while pending and pending[0].done():
+            yield pending.pop(0).result()
+    for handle in pending:
+        yield handle.result()

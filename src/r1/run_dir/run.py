@@ -1,0 +1,320 @@
+"""RunDir: writes a run step by step, and carries on with one that was interrupted.
+
+    run = RunDir.open(folder, recipe, kind="grpo", checkpoints=settings.checkpoints)
+    if run.resume_from: learner.load(run.resume_from)
+    for step in run.remaining_steps(num_steps):
+        ...
+        run.commit_step(step, learner.save, metrics, table)
+    run.finish()
+
+A checkpoint is the only point of return. On opening, whatever was written after the newest one
+(metrics, rollouts, evaluations) is dropped and done again, identically; a kill at any moment
+therefore costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from r1.errors import UserError
+from r1.run_dir import atomic, lineage, lock, recipe_check
+from r1.run_dir.checkpoint import (
+    CheckpointSettings,
+    checkpoint_steps,
+    numbered,
+    prune,
+    step_name,
+    verify_checkpoint,
+    write_checkpoint,
+)
+from r1.run_dir.read import read_json
+
+TIMING_PREFIXES = ("seconds/", "speed/")
+_EVALUATE = "seconds/evaluate"
+_FORMAT = 1
+
+
+class RunDir:
+    """The one writer of a run folder. Made by `RunDir.open`.
+
+    folder: the run folder.
+    resume_from: the checkpoint to load before the first remaining step, None at the beginning.
+    notices: sentences the user should see (versions that changed since the run began).
+    """
+
+    def __init__(self, folder: Path, kind: str, checkpoints: CheckpointSettings) -> None:
+        self.folder = folder
+        self.kind = kind
+        self.checkpoints = checkpoints
+        self.resume_from: Path | None = None
+        self.notices: list[str] = []
+        self._next_step = 0
+        self._num_steps: int | None = None
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        recipe: Mapping[str, Any],
+        kind: str,
+        *,
+        checkpoints: CheckpointSettings | None = None,
+        ignore: Sequence[str] = (),
+        seeds: Mapping[str, int] | None = None,
+        parent: Mapping[str, Any] | None = None,
+        datasets: Sequence[Mapping[str, Any]] = (),
+    ) -> RunDir:
+        """Create the run, or carry on with it where the recipe is the same.
+
+        recipe: the resolved settings, JSON-serialisable.
+        kind: the stage ("pretrain", "grpo", ...); part of the run's identity.
+        ignore: dotted keys that may differ on resuming (a section's name covers what is in it).
+        parent, datasets: where the weights and the data come from (`describe_source`).
+        Raises UserError, with nothing changed, for a folder that is not a run, a run of another
+        recipe or kind, a run that another process writes, or a damaged checkpoint.
+        """
+        _refuse_foreign(folder)
+        with atomic.writing(folder / "run.json"):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(folder)
+        run = cls(folder, kind, checkpoints or CheckpointSettings())
+        try:
+            recipe_check.refuse_other(folder, recipe, kind, ignore)
+            run._begin(recipe, dict(seeds or {}), dict(parent or {}), [dict(d) for d in datasets])
+            run._recover()
+        except BaseException:
+            lock.release(folder)
+            raise
+        return run
+
+    def close(self) -> None:
+        """Let another process write this run."""
+        lock.release(self.folder)
+
+    def __enter__(self) -> RunDir:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def resume_step(self) -> int:
+        """The number of updates behind the newest checkpoint: the next step to do."""
+        return self._next_step
+
+    def remaining_steps(self, num_steps: int) -> Iterator[int]:
+        """Yield the steps still to do, ascending; each must be committed before the next."""
+        self._num_steps = num_steps
+        if self._next_step < num_steps:
+            (self.folder / "DONE.json").unlink(missing_ok=True)
+        while self._next_step < num_steps:
+            step = self._next_step
+            yield step
+            assert self._next_step == step + 1, f"step {step} was not committed"
+
+    def commit_step(
+        self,
+        step: int,
+        save: Callable[[Path], None],
+        metrics: Mapping[str, Any],
+        completions: pa.Table | None = None,
+    ) -> None:
+        """Write a step's completions and metrics, and every `checkpoints.every` steps the weights.
+
+        save: fills a folder with everything that `load` needs to continue bit for bit.
+        metrics: numbers; those named seconds/... or speed/... go to timings.jsonl, so that the
+            rest is byte-equal between two runs. NaN and infinity are stored as null.
+        completions: from `completion_table`.
+        Raises UserError for a full disk; the run can then be carried on.
+        """
+        assert step == self._next_step, f"step {step} committed, {self._next_step} was due"
+        if completions is not None:
+            self._write_table(self.folder / "rollouts", step, completions)
+        timings = {k: v for k, v in metrics.items() if k.startswith(TIMING_PREFIXES)}
+        values = {k: v for k, v in metrics.items() if k not in timings and k != "step"}
+        atomic.append_line(self.folder / "metrics.jsonl", _line(step, values))
+        atomic.append_line(self.folder / "timings.jsonl", _line(step, timings))
+        self._next_step = step + 1
+        if self._next_step % self.checkpoints.every == 0 or self._next_step == self._num_steps:
+            self.save_checkpoint(save)
+
+    def save_checkpoint(self, save: Callable[[Path], None]) -> Path:
+        """Write the weights after the steps committed so far; return their folder."""
+        folder = self.checkpoint_folder(self._next_step)
+        marker = write_checkpoint(folder, self._next_step, save)
+        self._enter_lineage(marker)
+        prune(self.folder, self.checkpoints.keep)
+        return folder
+
+    def checkpoint_folder(self, step: int) -> Path:
+        """Where the weights after `step` updates are, or would be."""
+        return self.folder / "checkpoints" / step_name(step)
+
+    def has_evaluation(self, step: int) -> bool:
+        """True where the weights after `step` updates were already evaluated."""
+        return (self.folder / "evaluations" / f"{step_name(step)}.json").is_file()
+
+    def commit_evaluation(
+        self,
+        step: int,
+        summary: Mapping[str, Any],
+        completions: pa.Table | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Write the evaluation of the weights after `step` updates; the summary comes last.
+
+        seconds: the time it took, kept in timings.jsonl as seconds/evaluate.
+        """
+        if seconds is not None:
+            line = _line(step, {_EVALUATE: seconds})
+            atomic.append_line(self.folder / "timings.jsonl", line)
+        folder = self.folder / "evaluations"
+        if completions is not None:
+            self._write_table(folder, step, completions)
+        with atomic.writing(folder):
+            folder.mkdir(exist_ok=True)
+        atomic.write_json(folder / f"{step_name(step)}.json", _finite({"step": step, **summary}))
+
+    def finish(self, summary: Mapping[str, Any] | None = None) -> None:
+        """Write the marker of a finished run."""
+        done = {"kind": self.kind, "num_steps": self._next_step, **(summary or {})}
+        atomic.write_json(self.folder / "DONE.json", _finite(done))
+
+    @property
+    def done(self) -> bool:
+        """True where the run reached its end."""
+        return (self.folder / "DONE.json").is_file()
+
+    def _begin(
+        self,
+        recipe: Mapping[str, Any],
+        seeds: dict[str, int],
+        parent: dict[str, Any],
+        datasets: list[dict[str, Any]],
+    ) -> None:
+        """Write what stands at the beginning of a run, each file once. recipe.json is the last."""
+        atomic.remove_leftovers(self.folder)
+        now = lineage.versions()
+        if (self.folder / "recipe.json").exists():
+            before = read_json(self.folder / "versions.json", now)
+            self.notices = lineage.version_changes(before, now)
+            return
+        atomic.write_json(self.folder / "run.json", {"format": _FORMAT, "kind": self.kind})
+        atomic.write_json(self.folder / "versions.json", now)
+        atomic.write_json(self.folder / "seeds.json", seeds)
+        story = {"stage": self.kind, "parent": parent, "datasets": datasets, "checkpoints": []}
+        atomic.write_json(self.folder / "lineage.json", story)
+        atomic.write_json(self.folder / "recipe.json", dict(recipe))
+
+    def _recover(self) -> None:
+        """Find the newest checkpoint, check it, and only then drop what came after it."""
+        steps = checkpoint_steps(self.folder)
+        marker = None
+        if steps:
+            marker = verify_checkpoint(self.checkpoint_folder(steps[-1]))
+            self.resume_from = self.checkpoint_folder(steps[-1])
+            self._next_step = steps[-1]
+        for name in ("checkpoints", "rollouts", "evaluations"):
+            atomic.remove_leftovers(self.folder / name)
+        _keep_lines(self.folder / "metrics.jsonl", self._next_step)
+        _keep_lines(self.folder / "timings.jsonl", self._next_step)
+        # An evaluation of step N measures the weights after N updates, which the checkpoint holds;
+        # a rollout of step N leads to the weights after N + 1.
+        _keep_files(self.folder / "rollouts", self._next_step - 1, (".parquet",))
+        _keep_files(self.folder / "evaluations", self._next_step, (".json", ".parquet"))
+        self._enter_lineage(marker)
+        prune(self.folder, self.checkpoints.keep)
+
+    def _enter_lineage(self, marker: dict[str, Any] | None) -> None:
+        path = self.folder / "lineage.json"
+        story = read_json(path, {})
+        known = [c for c in story.get("checkpoints", []) if c["step"] < self._next_step]
+        if marker is not None:
+            known.append(lineage.checkpoint_entry(marker, self.kind, story.get("parent", {})))
+        if known != story.get("checkpoints"):
+            atomic.write_json(path, {**story, "checkpoints": known})
+
+    def _write_table(self, folder: Path, step: int, table: pa.Table) -> None:
+        with atomic.writing(folder):
+            folder.mkdir(exist_ok=True)
+        path = folder / f"{step_name(step)}.parquet"
+        atomic.write_file(path, lambda temporary: _write_parquet(temporary, table))
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise UserError unless `folder` is new, empty, or a run of ours. Nothing is touched."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file; give a folder for the run.")
+        names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise UserError(f"{folder} cannot be used ({error.strerror}); give another.") from None
+        raise
+    ours = (lock.LOCK_NAME, "run.json")
+    foreign = [n for n in names if n not in ours and not n.startswith(atomic.TEMPORARY)]
+    if foreign and "run.json" not in names:
+        raise UserError(
+            f"{folder} is not empty and not a run (it holds {', '.join(foreign[:3])}"
+            f"{', ...' if len(foreign) > 3 else ''}). Nothing was touched; give a new folder."
+        )
+
+
+def _write_parquet(path: Path, table: pa.Table) -> None:
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def _line(step: int, values: Mapping[str, Any]) -> str:
+    row = {"step": step, **{key: _plain(value) for key, value in values.items()}}
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """A numpy or torch scalar as a Python number; NaN and infinity, which JSON lacks, as None."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _finite(value: Any) -> Any:
+    """`_plain` through nested dictionaries and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return _plain(value)
+
+
+def _keep_lines(path: Path, before_step: int) -> None:
+    """Drop the lines of steps from `before_step` on, and a torn last line."""
+    if not path.is_file():
+        return
+    kept = b""
+    for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            row = json.loads(line)
+            step = row["step"]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path} was changed: a line is not ours. Restore the file.") from None
+        # The time of an evaluation stays with the evaluation, which is kept at before_step too.
+        if step < before_step or (step == before_step and _EVALUATE in row):
+            kept += line
+    if kept != path.read_bytes():
+        atomic.write_text(path, kept.decode("utf-8"))
+
+
+def _keep_files(folder: Path, up_to_step: int, suffixes: Sequence[str]) -> None:
+    """Remove the files of later steps than `up_to_step`."""
+    for suffix in suffixes:
+        for step in numbered(folder, suffix):
+            if step > up_to_step:
+                (folder / f"{step_name(step)}{suffix}").unlink()

@@ -1,0 +1,263 @@
+"""Prompts that ask for `<think> … </think> <answer> … </answer>`, and the parser of responses.
+
+The words of the R1-Zero template are Table 1 of the DeepSeek-R1 paper: structure only, no hint at
+content or strategy, so that what emerges can be observed. Evaluation may force the response to
+begin with `<think>\\n` (the paper's evaluation protocol): then the prompt already holds the tag and
+the parser is told so by `opened=True`.
+
+Left out on purpose: repairing a malformed response. The best guess at its thinking and answer is
+for display; only a well-formed response has an `answer_strict`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from r1.config import Settings
+from r1.errors import UserError
+
+R1_ZERO_TEMPLATE = (
+    "A conversation between User and Assistant. The user asks a question, and the Assistant "
+    "solves it. The assistant first thinks about the reasoning process in the mind and then "
+    "provides the user with the answer. The reasoning process and answer are enclosed within "
+    "<think> </think> and <answer> </answer> tags, respectively, i.e., <think> reasoning process "
+    "here </think> <answer> answer here </answer>. User: prompt. Assistant:"
+)
+"""Table 1, with the paper's own placeholder: the word "prompt" stands for the question."""
+
+THINK_OPENING = "<think>\n"
+
+
+def render_r1_zero(question: str) -> str:
+    """Return Table 1's prompt for a question; it ends in "Assistant:".
+
+    The replacement is literal, as the paper words it: the full stop after the placeholder stays
+    even where the question ends in a question mark.
+    """
+    head, tail = R1_ZERO_TEMPLATE.split("prompt.")
+    return f"{head}{question.strip()}.{tail}"
+
+
+class TemplateSettings(Settings):
+    """How a problem becomes a prompt."""
+
+    kind: Literal["r1_zero", "chat", "plain"] = Field(
+        "r1_zero", description="Table 1, the tokenizer's chat template, or the bare problem"
+    )
+    system: str | None = Field(None, description='system prompt; only with kind = "chat"')
+    force_think: bool = Field(False, description='the prompt goes on with "<think>\\n"')
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TemplateSettings:
+        if self.system is not None and self.kind != "chat":
+            raise ValueError('template.system needs template.kind = "chat"; remove one of them')
+        return self
+
+
+class PromptRenderer:
+    """Renders problems for one tokenizer (any transformers tokenizer; none is needed to `render`
+    the kinds "r1_zero" and "plain").
+
+    Raises UserError on construction where kind is "chat" and the tokenizer has no chat template.
+    """
+
+    def __init__(self, tokenizer: Any, settings: TemplateSettings) -> None:
+        self.tokenizer = tokenizer
+        self.settings = settings
+        if settings.kind == "chat" and not getattr(tokenizer, "chat_template", None):
+            raise UserError(
+                'template.kind = "chat", but the tokenizer has no chat template (a base model has '
+                'none): use template.kind = "r1_zero" or "plain", or a model with a chat template.'
+            )
+        self.opens_think: bool = self.render("?").rstrip().endswith("<think>")
+        """True where prompts end in an open `<think>`: pass it on as `opened` to the parser."""
+
+    def render(self, problem: str) -> str:
+        """Return the prompt text of one problem."""
+        text = self._frame(problem)
+        if self.settings.force_think and not text.rstrip().endswith("<think>"):
+            text += (" " if text.endswith(":") else "") + THINK_OPENING
+        return text
+
+    def encode(self, problem: str) -> tuple[int, ...]:
+        """Return the prompt's token ids, with an opening token where the tokenizer has one."""
+        text = self.render(problem)
+        # A chat template writes its special tokens itself.
+        special = self.settings.kind != "chat"
+        ids = list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+        end = getattr(self.tokenizer, "eos_token_id", None)
+        if special and end is not None and len(ids) > 1 and ids[-1] == end:
+            ids.pop()  # some tokenizers close every text; a prompt must stay open
+        return tuple(ids)
+
+    def _frame(self, problem: str) -> str:
+        if self.settings.kind == "r1_zero":
+            return render_r1_zero(problem)
+        if self.settings.kind == "plain":
+            return problem
+        messages = [{"role": "user", "content": problem}]
+        if self.settings.system is not None:
+            messages.insert(0, {"role": "system", "content": self.settings.system})
+        return self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+
+
+class Defect(StrEnum):
+    """What is wrong with a response's form; the first that applies, in this order."""
+
+    EMPTY = "empty response"
+    MISSING_THINK = "no <think>"
+    UNCLOSED_THINK = "<think> is never closed"
+    UNOPENED_THINK = "</think> without <think>"
+    MISSING_ANSWER = "no <answer>"
+    UNCLOSED_ANSWER = "<answer> is never closed"
+    UNOPENED_ANSWER = "</answer> without <answer>"
+    NESTED = "nested tags"
+    REPEATED_THINK = "several <think> blocks"
+    SEVERAL_ANSWERS = "several <answer> blocks"
+    WRONG_ORDER = "the answer comes before the thinking"
+    TEXT_BEFORE = "text before <think>"
+    TEXT_BETWEEN = "text between </think> and <answer>"
+    TEXT_AFTER = "text after </answer>"
+    EMPTY_THINK = "nothing inside <think>"
+    EMPTY_ANSWER = "nothing inside <answer>"
+
+
+class Parsed(NamedTuple):
+    """A response taken apart. thinking and answer are stripped; None where there is none.
+
+    Where defect is not None both are the best guess, for display only.
+    """
+
+    thinking: str | None
+    answer: str | None
+    defect: Defect | None
+
+    @property
+    def answer_strict(self) -> str | None:
+        """The answer of a well-formed response, else None."""
+        return self.answer if self.defect is None else None
+
+
+class _Block(NamedTuple):
+    kind: str
+    start: int  # of the opening tag
+    inner: tuple[int, int]
+    end: int  # after the closing tag
+    depth: int
+
+
+class _Scan(NamedTuple):
+    blocks: list[_Block]  # closed ones, by their start
+    unclosed: dict[str, int]  # kind -> where the content of its first unclosed tag begins
+    unopened: set[str]
+    seen: set[str]  # kinds of which any tag occurs
+
+
+_TAG = re.compile(r"<(/?)(think|answer)>")
+
+
+def parse(text: str, opened: bool = False) -> Parsed:
+    """Take a response apart; opened=True where the prompt already ended in `<think>`.
+
+    Never raises; linear in the length of the text for any text with few tags.
+    """
+    if opened:
+        text = "<think>" + text
+    scan = _scan(text)
+    defect = _find_defect(text, scan)
+    return Parsed(_guess_thinking(text, scan), _guess_answer(text, scan), defect)
+
+
+def _scan(text: str) -> _Scan:
+    blocks: list[_Block] = []
+    open_tags: list[tuple[str, int, int]] = []
+    unclosed: dict[str, int] = {}
+    unopened: set[str] = set()
+    seen: set[str] = set()
+    for tag in _TAG.finditer(text):
+        kind = tag[2]
+        seen.add(kind)
+        if not tag[1]:
+            open_tags.append((kind, tag.start(), tag.end()))
+            continue
+        if all(kind != other for other, _, _ in open_tags):
+            unopened.add(kind)
+            continue
+        while open_tags[-1][0] != kind:
+            other, _, inside = open_tags.pop()
+            unclosed.setdefault(other, inside)
+        _, start, inside = open_tags.pop()
+        blocks.append(_Block(kind, start, (inside, tag.start()), tag.end(), len(open_tags)))
+    for other, _, inside in open_tags:
+        unclosed.setdefault(other, inside)
+    return _Scan(sorted(blocks, key=lambda block: block.start), unclosed, unopened, seen)
+
+
+def _find_defect(text: str, scan: _Scan) -> Defect | None:
+    if not text.strip():
+        return Defect.EMPTY
+    for kind, missing, unclosed, unopened in (
+        ("think", Defect.MISSING_THINK, Defect.UNCLOSED_THINK, Defect.UNOPENED_THINK),
+        ("answer", Defect.MISSING_ANSWER, Defect.UNCLOSED_ANSWER, Defect.UNOPENED_ANSWER),
+    ):
+        if kind not in scan.seen:
+            return missing
+        if kind in scan.unclosed:
+            return unclosed
+        if kind in scan.unopened:
+            return unopened
+    if any(block.depth for block in scan.blocks):
+        return Defect.NESTED
+    thinks = [block for block in scan.blocks if block.kind == "think"]
+    answers = [block for block in scan.blocks if block.kind == "answer"]
+    if len(thinks) > 1:
+        return Defect.REPEATED_THINK
+    if len(answers) > 1:
+        return Defect.SEVERAL_ANSWERS
+    return _find_stray_text(text, thinks[0], answers[0])
+
+
+def _find_stray_text(text: str, think: _Block, answer: _Block) -> Defect | None:
+    if answer.start < think.start:
+        return Defect.WRONG_ORDER
+    for piece, defect in (
+        (text[: think.start], Defect.TEXT_BEFORE),
+        (text[think.end : answer.start], Defect.TEXT_BETWEEN),
+        (text[answer.end :], Defect.TEXT_AFTER),
+    ):
+        if piece.strip():
+            return defect
+    if not text[slice(*think.inner)].strip():
+        return Defect.EMPTY_THINK
+    if not text[slice(*answer.inner)].strip():
+        return Defect.EMPTY_ANSWER
+    return None
+
+
+def _guess_thinking(text: str, scan: _Scan) -> str | None:
+    for block in scan.blocks:
+        if block.kind == "think":
+            return text[slice(*block.inner)].strip()
+    if "think" in scan.unclosed:
+        rest = text[scan.unclosed["think"] :]
+        return rest.split("<answer>", 1)[0].strip()
+    if "think" in scan.unopened:
+        return text.split("</think>", 1)[0].strip()
+    return None
+
+
+def _guess_answer(text: str, scan: _Scan) -> str | None:
+    """The last answer block, else an unclosed one, else what follows the thinking."""
+    for block in reversed(scan.blocks):
+        if block.kind == "answer":
+            return text[slice(*block.inner)].strip()
+    if "answer" in scan.unclosed:
+        return text[scan.unclosed["answer"] :].split("</think>", 1)[0].strip()
+    rest = text.rpartition("</think>")[2] if "</think>" in text else ""
+    return rest.replace("</answer>", "").strip() or None

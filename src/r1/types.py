@@ -1,0 +1,149 @@
+"""What travels along the line: problems -> rollouts -> rewards -> advantages -> update.
+
+Plain dataclasses, free of torch, so that verifiers, reports and tests import in a blink.
+Sizes: P problems, G samples in a group, T tokens of one response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One question with the means to check its answer.
+
+    verifier names the accuracy reward that judges the answer ("math", "exact", "choice",
+    "reasoning_gym", ...); reference is the gold answer where that verifier needs one;
+    metadata is JSON-serialisable and holds what only the verifier needs (a reasoning-gym entry,
+    the options of a multiple-choice question).
+    """
+
+    id: str
+    prompt: str
+    reference: str | None
+    verifier: str
+    language: str = "en"
+    family: str = "default"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRequest:
+    """G samples asked for one tokenized prompt. seeds[g] alone decides the randomness of sample g."""
+
+    id: str
+    prompt_ids: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Completion:
+    """One sampled response.
+
+    token_ids: T response tokens, including the end token or the tokens of the stop string.
+    logprobs: T natural log-probabilities of those tokens under the *sampled-from* weights at
+        temperature 1 when the sampling temperature is 1, else under logits / temperature, before
+        any top-p or top-k truncation.
+    text: the decoded response without end token and without the stop string.
+    finish_reason: "stop" (end token or stop string) or "length" (cut at the token limit).
+    version: the number of policy updates behind the weights that generated it.
+    """
+
+    token_ids: list[int]
+    logprobs: list[float]
+    text: str
+    finish_reason: str
+    version: int = 0
+
+
+@dataclass(slots=True)
+class RolloutGroup:
+    """A problem, the prompt the model saw, and its G completions in the order of their seeds."""
+
+    problem: Problem
+    prompt_ids: tuple[int, ...]
+    completions: list[Completion]
+
+
+class Outcome(StrEnum):
+    """What a verifier found. Only CORRECT and WRONG judge the answer itself."""
+
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNPARSEABLE = "unparseable"  # no answer could be read from the response: the model's fault
+    VERIFIER_FAILED = "verifier-failed"  # the verifier crashed: never counted against the model
+    TIMED_OUT = "timed-out"  # the verifier hit its wall clock: likewise
+
+    @property
+    def is_verdict(self) -> bool:
+        """True where the outcome says something about the response rather than the verifier."""
+        return self in (Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSEABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One reward's judgement of one completion; detail is for people."""
+
+    value: float
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The weighted sum of a completion's scores, with its parts kept.
+
+    valid is False when any part has no verdict (verifier failed or timed out): such a sample is
+    left out of the group's mean and deviation and out of the update.
+    """
+
+    total: float
+    parts: dict[str, Score]
+    valid: bool
+
+
+@dataclass(slots=True)
+class ScoredGroup:
+    """A rollout group with one Reward per completion."""
+
+    group: RolloutGroup
+    rewards: list[Reward]
+
+
+@dataclass(slots=True)
+class TrainResponse:
+    """One response to learn from: its tokens, the engine's log-probabilities, its advantage.
+
+    advantage is one number for every token of the response (GRPO's outcome supervision).
+    weight 0 leaves the response out of the loss but keeps it in counts (overlong masking).
+    """
+
+    token_ids: list[int]
+    engine_logprobs: list[float]
+    advantage: float
+    weight: float = 1.0
+
+
+@dataclass(slots=True)
+class TrainGroup:
+    """Responses that share one prompt, stored once: the learner computes the prompt once too."""
+
+    prompt_ids: tuple[int, ...]
+    responses: list[TrainResponse]
+
+
+@dataclass(slots=True)
+class TrainBatch:
+    """Everything one policy update learns from.
+
+    num_responses counts all sampled responses, those of skipped groups too: it is the
+    denominator of the "sequence" aggregation, so that skipping a group without signal changes
+    no gradient. num_tokens counts their response tokens likewise (the "token" aggregation).
+    """
+
+    groups: list[TrainGroup]
+    num_responses: int
+    num_tokens: int

@@ -1,0 +1,190 @@
+"""pass@1, pass@k, cons@k and intervals against brute force, by hand, and by simulation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from r1.evaluate.estimators import (
+    NO_VOTE,
+    bootstrap_interval,
+    cons_at_k,
+    group_answers,
+    paired_difference,
+    pass_at_1,
+    pass_at_k,
+    powers_of_two,
+)
+
+quick = hypothesis_settings(max_examples=50, deadline=None)
+shapes = st.tuples(st.integers(1, 5), st.integers(1, 7))
+tables = shapes.flatmap(
+    lambda shape: st.tuples(
+        hnp.arrays(bool, shape),
+        hnp.arrays(bool, shape),
+        hnp.arrays(np.int64, shape, elements=st.integers(-1, 3)),
+    )
+)
+
+
+@quick
+@given(tables, st.integers(1, 7))
+def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(table, k):
+    correct_PK, judged_PK, _ = table
+    got_P = pass_at_k(correct_PK, judged_PK, k)
+    for p, row in enumerate(correct_PK):
+        kept = row[judged_PK[p]]
+        if len(kept) < k:
+            assert np.isnan(got_P[p])
+            continue
+        subsets = list(combinations(kept, k))
+        assert got_P[p] == pytest.approx(sum(any(s) for s in subsets) / len(subsets), abs=1e-12)
+
+
+@quick
+@given(tables)
+def test_pass_at_1_is_pass_at_k_of_one_sample_and_ignores_failed_verifiers(table):
+    correct_PK, judged_PK, _ = table
+    got_P = pass_at_1(correct_PK, judged_PK)
+    np.testing.assert_allclose(got_P, pass_at_k(correct_PK, judged_PK, 1), atol=1e-12)
+    flipped_PK = correct_PK ^ ~judged_PK  # whatever an unjudged sample says must not matter
+    np.testing.assert_array_equal(got_P, pass_at_1(flipped_PK, judged_PK))
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_expected_pass_at_1_does_not_depend_on_k(seed, rate):
+    """open-r1#655: there pass@1 fell as k grew. Here the mean of 2,000 problems stays in reach."""
+    generator = np.random.default_rng(seed)
+    for k in (1, 2, 4, 16, 64):
+        correct_PK = generator.random((2000, k)) < rate
+        mean = pass_at_1(correct_PK, np.ones_like(correct_PK)).mean()
+        assert abs(mean - rate) < 6 * np.sqrt(rate * (1 - rate) / (2000 * k))
+
+
+@quick
+@given(hnp.arrays(bool, (6, 8)))
+def test_pass_at_1_of_any_k_is_the_mean_of_its_parts(correct_PK):
+    """Sixteen samples are two times eight: their pass@1 is the mean, whatever the samples say."""
+    judged_PK = np.ones_like(correct_PK)
+    halves = [pass_at_1(half, judged_PK[:, :4]) for half in (correct_PK[:, :4], correct_PK[:, 4:])]
+    np.testing.assert_allclose(pass_at_1(correct_PK, judged_PK), np.mean(halves, axis=0))
+
+
+def brute_force_vote(correct, votes):
+    counts = Counter(v for v in votes if v != NO_VOTE)
+    if not counts:
+        return 0.0
+    tied = [v for v, count in counts.items() if count == max(counts.values())]
+    rightness = [np.mean([c for c, w in zip(correct, votes, strict=True) if w == v]) for v in tied]
+    return float(np.mean(rightness))
+
+
+@quick
+@given(tables)
+def test_cons_at_k_against_brute_force(table):
+    correct_PK, judged_PK, vote_PK = table
+    got_P = cons_at_k(correct_PK, judged_PK, vote_PK)
+    for p in range(len(correct_PK)):
+        kept = judged_PK[p]
+        if not kept.any():
+            assert np.isnan(got_P[p])
+        else:
+            expected = brute_force_vote(correct_PK[p][kept], vote_PK[p][kept])
+            assert got_P[p] == pytest.approx(expected, abs=1e-12)
+
+
+@quick
+@given(tables, st.randoms())
+def test_cons_at_k_does_not_depend_on_the_order_of_samples(table, random):
+    correct_PK, judged_PK, vote_PK = table
+    order = list(range(correct_PK.shape[1]))
+    random.shuffle(order)
+    np.testing.assert_allclose(
+        cons_at_k(correct_PK, judged_PK, vote_PK),
+        cons_at_k(correct_PK[:, order], judged_PK[:, order], vote_PK[:, order]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("correct", "votes", "expected"),
+    [
+        ([1, 1, 0], [0, 0, 1], 1.0),
+        ([1, 0, 0], [0, 1, 1], 0.0),
+        ([1, 0], [0, 1], 0.5),  # a tie counts as the share of tied answers that are right
+        ([1, 0, 0, 0], [0, NO_VOTE, NO_VOTE, NO_VOTE], 1.0),  # the unreadable do not vote
+        ([0, 0], [NO_VOTE, NO_VOTE], 0.0),
+        ([1, 0, 0], [0, 1, 2], 1 / 3),
+    ],
+)
+def test_cons_at_k_by_hand(correct, votes, expected):
+    correct_PK = np.array([correct], dtype=bool)
+    got = cons_at_k(correct_PK, np.ones_like(correct_PK), np.array([votes]))
+    assert got[0] == pytest.approx(expected)
+
+
+def test_answers_equal_in_value_share_a_number():
+    calls = []
+
+    def equal(a: str, b: str) -> bool:
+        calls.append((a, b))
+        return float(a) == float(b)
+
+    assert group_answers(["2", "3", "2.0", None, "3", "3.00", "2"], equal) == [0, 1, 0, -1, 1, 1, 0]
+    assert ("3", "3") not in calls  # identical strings are never compared
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(("num_problems", "k"), [(40, 4), (200, 1)])
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(num_problems, k):
+    generator = np.random.default_rng(5)
+    hits, trials = 0, 400
+    for trial in range(trials):
+        rate_P = generator.beta(1.0, 1.5, size=num_problems)  # problems differ in difficulty
+        correct_PK = generator.random((num_problems, k)) < rate_P[:, None]
+        value_P = pass_at_1(correct_PK, np.ones_like(correct_PK))
+        interval = bootstrap_interval(value_P, seed=trial, num_resamples=500)
+        hits += interval.low <= 0.4 <= interval.high
+    assert 0.91 < hits / trials < 0.985
+
+
+def test_the_interval_is_seeded_ordered_and_leaves_out_problems_without_a_verdict():
+    value_P = np.array([0.0, 0.25, 1.0, np.nan, 0.5] * 8)
+    interval = bootstrap_interval(value_P, seed=3)
+    assert interval == bootstrap_interval(value_P, seed=3)
+    assert interval != bootstrap_interval(value_P, seed=4)
+    assert interval.value == 0.4375
+    assert interval.low < interval.value < interval.high
+    assert interval == bootstrap_interval(value_P[~np.isnan(value_P)], seed=3)
+    assert np.isnan(bootstrap_interval([np.nan]).value)
+
+
+def test_a_large_set_is_resampled_in_chunks_with_the_same_result(monkeypatch):
+    value_P = np.random.default_rng(0).random(50)
+    whole = bootstrap_interval(value_P)
+    monkeypatch.setattr("r1.evaluate.estimators._CHUNK", 700)
+    assert bootstrap_interval(value_P) == whole
+
+
+def test_paired_differences_see_what_separate_intervals_cannot():
+    generator = np.random.default_rng(1)
+    before_P = generator.random(100)
+    after_P = np.clip(before_P + 0.05 + 0.02 * generator.standard_normal(100), 0, 1)
+    difference = paired_difference(before_P, after_P)
+    assert difference.low > 0.03
+    assert difference.value == pytest.approx(np.mean(after_P - before_P))
+    assert bootstrap_interval(after_P).low < bootstrap_interval(before_P).high  # they overlap
+    with pytest.raises(ValueError, match="same problems"):
+        paired_difference([0.1], [0.1, 0.2])
+
+
+def test_powers_of_two():
+    assert powers_of_two(16) == [1, 2, 4, 8, 16]
+    assert powers_of_two(6) == [1, 2, 4]

@@ -1,0 +1,71 @@
+"""make_batch: what is learnt from, what is left out, and what still counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from r1.grpo.batch import make_batch, overlong_penalty
+from r1.grpo.settings import GRPOSettings
+from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
+
+LIMIT = 10
+
+
+def scored(rewards, lengths=None, invalid=(), name="p"):
+    lengths = lengths or [4] * len(rewards)
+    completions = [
+        Completion(list(range(n)), [-1.0] * n, "", "length" if n >= LIMIT else "stop")
+        for n in lengths
+    ]
+    parts = [
+        Reward(r, {"accuracy": Score(r, Outcome.CORRECT)}, valid=i not in invalid)
+        for i, r in enumerate(rewards)
+    ]
+    return ScoredGroup(RolloutGroup(Problem(name, "?", "1", "exact"), (1, 2), completions), parts)
+
+
+def test_groups_without_signal_are_skipped_but_counted():
+    result = make_batch(
+        [scored([1, 1]), scored([1, 0], [3, 5])], GRPOSettings(kl_weight=0.0), LIMIT
+    )
+    assert len(result.batch.groups) == 1
+    assert (result.batch.num_responses, result.batch.num_tokens) == (4, 16)
+    assert result.stats.zero_variance == 0.5
+    assert result.stats.responses_trained == 2
+    assert [r.advantage for r in result.batch.groups[0].responses] == pytest.approx(
+        [1, -1], abs=1e-5
+    )
+
+
+def test_with_kl_they_are_kept_since_the_reference_pulls_on_them():
+    result = make_batch([scored([1, 1]), scored([1, 0])], GRPOSettings(kl_weight=0.001), LIMIT)
+    assert len(result.batch.groups) == 2
+    assert [r.advantage for r in result.batch.groups[0].responses] == [0.0, 0.0]
+
+
+def test_invalid_samples_are_in_no_count():
+    result = make_batch([scored([1, 0, 0], [3, 4, 5], invalid={1})], GRPOSettings(), LIMIT)
+    assert [len(r.token_ids) for r in result.batch.groups[0].responses] == [3, 5]
+    assert (result.batch.num_responses, result.batch.num_tokens) == (2, 8)
+    assert result.stats.invalid == pytest.approx(1 / 3)
+
+
+def test_masked_overlong_responses_are_counted_and_move_the_mean():
+    settings = GRPOSettings(kl_weight=0.0, overlong="mask", std="none")
+    result = make_batch([scored([1, 0, 0, 0], [4, 4, 10, 10])], settings, LIMIT)
+    assert [r.advantage for r in result.batch.groups[0].responses] == [0.75, -0.25]
+    assert (result.batch.num_responses, result.batch.num_tokens) == (4, 28)
+    assert result.stats.overlong == 0.5
+
+
+def test_soft_penalty_follows_dapo():
+    assert [overlong_penalty(n, 100, 20) for n in (10, 80, 85, 90, 100)] == [0, 0, -0.25, -0.5, -1]
+    settings = GRPOSettings(overlong="penalty", overlong_buffer=4, std="none")
+    result = make_batch([scored([1, 1], [6, 8])], settings, LIMIT)
+    assert [r.advantage for r in result.batch.groups[0].responses] == [0.25, -0.25]
+
+
+def test_nothing_to_learn_gives_an_empty_batch():
+    result = make_batch([scored([0, 0])], GRPOSettings(kl_weight=0.0), LIMIT)
+    assert result.batch.groups == []
+    assert result.stats.advantage_max == 0.0

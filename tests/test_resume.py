@@ -1,0 +1,124 @@
+"""Killed with -9 and started again, a run ends byte for byte where an undisturbed one ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_models import make_model, make_tokenizer
+
+TIMED = {"timings.jsonl", "DONE.json", "report.html"}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    """A recipe on a random model with everything that could differ: minibatches, KL, evaluation."""
+    folder = tmp_path_factory.mktemp("recipe")
+    tokenizer = make_tokenizer()
+    make_model("qwen2", vocab_size=len(tokenizer)).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    rows = [
+        {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "exact"}
+        for i in range(9)
+    ]
+    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = folder / "recipe.toml"
+    path.write_text(
+        'kind = "r1_zero"\nmodel = "model"\nnum_steps = 12\n'
+        '[[data.train]]\npath = "data.jsonl"\n'
+        '[[data.heldout]]\nkind = "tiny"\nsplit = "heldout"\nnum = 4\n'
+        "[grpo]\nnum_problems = 4\ngroup_size = 4\nnum_minibatches = 2\nkl_weight = 0.01\n"
+        "reference_every = 3\n"
+        "[rewards]\nweights = { even_tokens = 1.0, accuracy = 0.0 }\nplugins = ['noise_reward']\n"
+        "[template]\nkind = 'plain'\n"
+        "[optimizer]\nlr = 1e-3\n[sampling]\nmax_new_tokens = 12\n"
+        "[evaluation]\nevery = 4\nnum_samples = 2\n[checkpoints]\nevery = 2\nkeep = 2\n"
+    )
+    # A reward with signal for a random model: the share of even token ids.
+    (folder / "noise_reward.py").write_text(
+        "from r1.rewards.registry import register_reward\n"
+        "from r1.types import Outcome, Score\n"
+        "def make(settings, form):\n"
+        "    def score(problem, completion):\n"
+        "        ids = completion.token_ids\n"
+        "        even = sum(i % 2 == 0 for i in ids) / max(1, len(ids))\n"
+        "        return Score(even, Outcome.CORRECT if even > 0.5 else Outcome.WRONG)\n"
+        "    return score\n"
+        "register_reward('even_tokens', make)\n"
+    )
+    return path
+
+
+def start(recipe: Path, out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "r1", "run", str(recipe), "--out", str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(recipe.parent), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
+
+
+def finish(recipe: Path, out: Path) -> None:
+    process = start(recipe, out)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+
+
+def story(out: Path) -> dict[str, str]:
+    """The hash of every file that a run's numbers are in."""
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in TIMED and not path.name.startswith(".")
+    }
+
+
+def kill_often(recipe: Path, out: Path, kills: int, longest_s: float, seed: int) -> int:
+    """Start the run again and again, killing it at random moments; return how many hit it alive."""
+    rng = random.Random(seed)
+    hits = 0
+    for _ in range(kills):
+        process = start(recipe, out)
+        time.sleep(rng.uniform(0.0, longest_s))
+        if process.poll() is None:
+            hits += 1
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    return hits
+
+
+def check(recipe: Path, tmp_path: Path, kills: int) -> None:
+    began = time.monotonic()
+    finish(recipe, tmp_path / "undisturbed")
+    whole_s = time.monotonic() - began
+    hits = kill_often(recipe, tmp_path / "killed", kills, whole_s, seed=kills)
+    assert hits >= kills // 2
+    finish(recipe, tmp_path / "killed")
+    expected = story(tmp_path / "undisturbed")
+    assert {"metrics.jsonl", "rollouts/step-000000.parquet"} <= set(expected)
+    assert story(tmp_path / "killed") == expected
+
+
+def test_killed_twice(recipe, tmp_path) -> None:
+    check(recipe, tmp_path, kills=2)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments(recipe, tmp_path) -> None:
+    check(recipe, tmp_path, kills=20)
+
+
+def test_the_run_moved(recipe, tmp_path) -> None:
+    """Without this the comparison above could hold for a run that does nothing."""
+    finish(recipe, tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert len(rows) == 12
+    assert all(row["grad_norm"] > 0 for row in rows)
+    assert rows[-1]["reward"] > rows[0]["reward"] + 0.05
