@@ -6,17 +6,17 @@ RUN ?= runs/demo
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: demo test test-all check report clean
+.PHONY: demo test test-slow check clean
 
 demo: $(CORE)  ## R1-Zero on the tiny world, then its report
 	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(RUN)
 	$(BIN)/r1 report $(RUN)
 
 test: $(DEV)  ## the default test suite, under five minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(DEV)  ## the slow tests too
-	$(BIN)/python -m pytest
+test-slow: $(DEV)  ## the tests that take longer
+	$(BIN)/python -m pytest -m slow
 
 check: $(DEV)  ## format, lint, types, tests
 	$(BIN)/ruff format --check src tests bench

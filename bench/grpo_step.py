@@ -134,9 +134,10 @@ def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:
 
     import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
+    from r1.models.load import load_tokenizer
     from r1.rewards.registry import make_reward
     from r1.rewards.settings import RewardSettings
     from r1.template import render_r1_zero
@@ -196,7 +197,7 @@ def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:
             model=AutoModelForCausalLM.from_pretrained(
                 arguments.model, dtype=getattr(torch, arguments.dtype)
             ),
-            processing_class=AutoTokenizer.from_pretrained(arguments.model),
+            processing_class=load_tokenizer(arguments.model),
             reward_funcs=total,
             args=config,
             train_dataset=Dataset.from_list(rows),

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from small_models import make_model, make_tokenizer
 
 TIMED = {"timings.jsonl", "DONE.json", "report.html"}

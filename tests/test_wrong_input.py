@@ -1,4 +1,4 @@
-"""A user's mistakes: one screen that says what and where and what to do, exit status 2, no traceback."""
+"""A user's mistakes: one screen with what, where and the remedy, exit status 2, no traceback."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_models import make_model, make_tokenizer
 
 from r1 import cli
+from small_models import make_model, make_tokenizer
 
 GOOD_ROW = {"id": "a", "prompt": "What is 1 + 1?", "reference": "2"}
 
@@ -96,7 +96,7 @@ def test_settings(recipe, monkeypatch, capsys, tmp_path, override, expected) -> 
     out = tmp_path / "run"
     code, text = run_cli(monkeypatch, capsys, "run", recipe, "--out", out, "--set", override)
     assert_refused(code, text, *expected)
-    assert not out.exists() or not any(out.glob("checkpoints/*")), "something expensive began"
+    assert not out.exists(), "a mistake must leave nothing behind"
 
 
 ROWS = [
@@ -163,7 +163,9 @@ def test_model_folder_with_truncated_weights(recipe, model, monkeypatch, capsys,
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     out = tmp_path / "run"
-    code, text = run_cli(monkeypatch, capsys, "run", recipe, "--out", out, "--set", f"model={broken}")
+    code, text = run_cli(
+        monkeypatch, capsys, "run", recipe, "--out", out, "--set", f"model={broken}"
+    )
     assert_refused(code, text, "model.safetensors")
 
 

@@ -275,13 +275,15 @@ def run_chat_command(
     step: int | None = None,
     template: TemplateSettings | None = None,
     sampling: SamplingSettings | None = None,
+    temperature: float | None = None,
     engine: EngineSettings | None = None,
     seed: int = 0,
 ) -> None:
     """Load a model and talk to it.
 
     model, step, template: as in `r1.evaluate.command.run_eval_command`.
-    sampling: left out, the evaluation's T = 0.6 and top-p 0.95 with the run's length limit.
+    sampling: left out, the evaluation's T = 0.6 and top-p 0.95 with the run's length limit;
+        temperature changes that one number of it.
     Raises UserError for whatever cannot be loaded.
     """
     source = resolve_model(model, step)
@@ -289,5 +291,7 @@ def run_chat_command(
     if sampling is None:
         evaluation = source.settings("evaluation", EvaluationSettings)
         sampling = evaluation.sampling(source.settings("sampling", SamplingSettings))
+    if temperature is not None:
+        sampling = sampling.model_copy(update={"temperature": temperature})
     loaded = load_engine(source, source.settings("engine", EngineSettings, engine))
     chat(loaded, PromptRenderer(loaded.tokenizer, chosen), sampling, console, seed=seed)

@@ -7,6 +7,7 @@ libraries are imported by the command that needs them.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,9 +74,8 @@ def pretrain(
 
     def show(step: int, loss: float, seconds_left: float) -> None:
         if step % 20 == 0 or step == settings.num_steps:
-            typer.echo(
-                f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {seconds_left / 60:.0f} min"
-            )
+            minutes = seconds_left / 60
+            typer.echo(f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {minutes:.0f} min")
 
     make_base(settings, out, show)
     typer.echo(f"Done: {out}")
@@ -139,13 +139,15 @@ def report(
 def chat(
     model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
     step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy")] = 0.6,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 is greedy [default: the evaluation's, 0.6]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides every answer")] = 0,
 ) -> None:
     """Talk to a checkpoint; its thinking is shown apart from its answer."""
-    from r1.evaluate.command import run_chat_command
+    from r1.chat import run_chat_command
 
-    run_chat_command(model, step=step, temperature=temperature, seed=seed)
+    run_chat_command(model, Console(), step=step, temperature=temperature, seed=seed)
 
 
 def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
@@ -169,6 +171,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 def main() -> None:
     """Run the command line; a UserError becomes a message and exit status 2."""
+    logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
         app()
     except UserError as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 
@@ -41,10 +42,12 @@ class TerminalProgress:
         self.num_steps = num_steps
         self.started = time.monotonic()
         for notice in notices:
-            self.console.print(f"[yellow]{notice}")
+            self.warn(notice)
         if first_step:
             self.console.print(f"Carrying on after step {first_step} of {num_steps}.")
-        self._task = self._bar.add_task("training", total=num_steps, completed=first_step, figures="")
+        self._task = self._bar.add_task(
+            "training", total=num_steps, completed=first_step, figures=""
+        )
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""
@@ -61,6 +64,10 @@ class TerminalProgress:
         if not self.console.is_terminal:
             seconds = metrics.get("seconds/total", 0.0)
             self._line(f"step {step + 1}/{self.num_steps}  {figures}  ({seconds:.1f} s)")
+
+    def warn(self, message: str) -> None:
+        """Something the user should know of; the run goes on."""
+        self.console.print(f"[yellow]{escape(message)}", soft_wrap=True)
 
     def evaluating(self, step: int, done: int, total: int) -> None:
         """An evaluation has judged `done` of `total` problems."""

@@ -94,6 +94,10 @@ class PromptRenderer:
             ids.pop()  # some tokenizers close every text; a prompt must stay open
         return tuple(ids)
 
+    def parse(self, text: str) -> Parsed:
+        """Take a response to one of these prompts apart."""
+        return parse(text, self.opens_think)
+
     def _frame(self, problem: str) -> str:
         if self.settings.kind == "r1_zero":
             return render_r1_zero(problem)

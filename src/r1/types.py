@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class GroupRequest:
-    """G samples asked for one tokenized prompt. seeds[g] alone decides the randomness of sample g."""
+    """G samples asked for one tokenized prompt; seeds[g] alone decides what sample g is."""
 
     id: str
     prompt_ids: tuple[int, ...]

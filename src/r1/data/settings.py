@@ -112,6 +112,8 @@ class SourceSettings(Settings):
     def _only_its_own_keys(self) -> SourceSettings:
         allowed = KEYS[self.kind]
         for key in sorted(self.model_fields_set - allowed):
+            if getattr(self, key) == type(self).model_fields[key].get_default():
+                continue  # a recipe written out in full, as a run's own is
             owners = [kind for kind in KEYS if key in KEYS[kind]]
             raise ValueError(
                 f'"{key}" means nothing for kind = "{self.kind}" (it belongs to '

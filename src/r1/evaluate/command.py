@@ -83,6 +83,7 @@ def _load(
 
     if not sources and "data" in source.recipe:
         sources = source.settings("data", DataSettings).heldout
+        base_folder = Path(source.recipe.get("base_folder", base_folder))
     if not sources:
         raise UserError(
             "nothing to evaluate on: name a problem source, or a run whose recipe has a "

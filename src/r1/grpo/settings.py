@@ -1,4 +1,4 @@
-"""Settings of the GRPO objective (torch-free). Defaults are DeepSeek-R1-Zero's (paper.md, v2 B.4)."""
+"""Settings of the GRPO objective (torch-free). Defaults are R1-Zero's (paper.md, v2 B.4)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class GRPOSettings(Settings):
     clip_high: float = Field(0.2, ge=0.0)
     kl: Literal["k1", "k2", "k3"] = "k3"
     kl_weight: float = Field(0.001, ge=0.0)
-    reference_every: int = Field(400, ge=0, description="reference <- policy every N steps; 0 never")
+    reference_every: int = Field(400, ge=0, description="reference <- policy every N; 0 never")
     std: Literal["population", "sample", "none"] = "population"
     std_epsilon: float = Field(1e-6, ge=0.0)
-    num_minibatches: int = Field(1, ge=1, description="optimiser steps a rollout batch is split into")
+    num_minibatches: int = Field(1, ge=1, description="optimiser steps a batch is split into")
     num_epochs: int = Field(1, ge=1, description="passes over each rollout batch")
-    dynamic_sampling: int = Field(0, ge=0, description="extra rounds that replace groups without signal")
+    dynamic_sampling: int = Field(0, ge=0, description="extra rounds for groups without signal")
     overlong: Literal["keep", "mask", "penalty"] = "keep"
-    overlong_buffer: int = Field(0, ge=0, description="tokens before the limit where the penalty begins")
+    overlong_buffer: int = Field(0, ge=0, description="tokens before the limit that are charged")
     importance_cap: float = Field(0.0, ge=0.0, description="truncated importance weight; 0 is off")
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from r1.rollout.scored import Scorer, scored_groups
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import RunDir, completion_table
-from r1.template import PromptRenderer, parse
+from r1.template import PromptRenderer
 from r1.types import GroupRequest, Problem, ScoredGroup
 
 
@@ -70,10 +70,7 @@ def train(
         with timer.phase("sync"):
             engine.load_weights(learner.weights(), version=step + 1)
         metrics = step_metrics(scored_P, batch.stats, update, timer)
-        opened = rollouts.renderer.opens_think
-        table = completion_table(
-            step, scored_P, lambda text: parse(text, opened), batch.advantages_PG
-        )
+        table = completion_table(step, scored_P, rollouts.renderer.parse, batch.advantages_PG)
         run.commit_step(step, learner.save, metrics, table)
         report(step, metrics)
         evaluate(step + 1)
@@ -94,9 +91,7 @@ def roll_out(
         )
         for problem in problems
     ]
-    groups = scored_groups(
-        rollouts.engine, rollouts.scorer, problems, requests, settings.sampling
-    )
+    groups = scored_groups(rollouts.engine, rollouts.scorer, problems, requests, settings.sampling)
     by_id = {scored.group.problem.id: scored for scored in groups}
     return [by_id[problem.id] for problem in problems]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.errors import UserError
@@ -64,9 +64,11 @@ class LocalLearner:
         temperature: float = 1.0,
         total_steps: int = 1,
         seed: int = 0,
+        tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
         """model_path: a folder in the Hugging Face layout. temperature: the sampling temperature,
         by which logits are divided. total_steps: updates of the whole run, for the schedule.
+        tokenizer: written with every checkpoint, so that each is a complete model.
 
         Raises UserError for a broken model folder or an architecture the packed path cannot run.
         """
@@ -76,6 +78,7 @@ class LocalLearner:
         self.objective = objective
         self.temperature = temperature
         self.seed = seed
+        self.tokenizer = tokenizer
         self.step = 0
         self.device = resolve_device(settings.device)
         self.model = load_model(model_path, DTYPES[settings.dtype], self.device)
@@ -158,7 +161,7 @@ class LocalLearner:
             "adapters": lora.adapter_parameters(self.model),
         }
         plain = self.model if self.settings.lora is None else lora.merged_model(self.model)
-        save_model(plain, folder)
+        save_model(plain, folder, self.tokenizer)
         torch.save(canonical(state), folder / STATE_FILE)
 
     def load(self, folder: Path) -> None:

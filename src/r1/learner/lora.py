@@ -71,8 +71,8 @@ def merged_parameters(model: PreTrainedModel) -> list[tuple[str, Tensor]]:
 @torch.no_grad()
 def merged_model(model: PreTrainedModel) -> PreTrainedModel:
     """A plain model on the CPU with the adapters merged, as it is to be saved."""
-    plain = type(model)(copy.deepcopy(model.config))
-    plain = plain.to(dtype=model.dtype)
+    plain: PreTrainedModel = type(model)(copy.deepcopy(model.config))
+    plain.to(dtype=model.dtype)  # type: ignore[call-arg]
     own = {**dict(plain.named_parameters()), **dict(plain.named_buffers())}
     buffers = [(_plain(name), buffer) for name, buffer in model.named_buffers()]
     for name, tensor in [*merged_parameters(model), *buffers]:

@@ -10,9 +10,9 @@ computed apart and merged by their log-sum-exps l (exact, as in FlashAttention):
     l = logaddexp(l_own, l_prompt),   out = out_own exp(l_own - l) + out_prompt exp(l_prompt - l)
 
 The backward pass of each part, given the merged out and l, yields exactly its share of the
-gradient. The own part runs over buckets of similar length, where right padding needs no mask under causality;
-the prompt part is one product of all response tokens of a group with its prompt's keys, copied for
-nobody.
+gradient. The own part runs over buckets of similar length, where right padding needs no mask under
+causality; the prompt part is one product of all response tokens of a group with its prompt's keys,
+copied for nobody.
 
 The split runs on a CPU through PyTorch's flash kernel. Elsewhere (CUDA, value heads narrower than
 key heads as in DeepSeek-V3, sliding windows) every bucket is unpacked to queries [B, T] against the

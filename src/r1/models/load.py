@@ -118,7 +118,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
 
 def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Raise UserError when the tokenizer has ids that the model has no embedding for."""
-    rows = model.get_input_embeddings().num_embeddings
+    rows = model.get_input_embeddings().weight.size(0)  # type: ignore[operator, union-attr]
     if len(tokenizer) > rows:
         raise UserError(
             f"the tokenizer has {len(tokenizer)} tokens but the model embeds only {rows}: "

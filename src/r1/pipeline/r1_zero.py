@@ -6,6 +6,7 @@ first token is sampled.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,15 +20,16 @@ from r1.evaluate.run import evaluate
 from r1.grpo.loss import GRPOObjective
 from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.learner.local import LocalLearner
-from r1.models.load import load_tokenizer
+from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.rewards.accuracy import check_reference
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
-from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.embedded import EmbeddedEngine, pick_device
+from r1.rollout.protocol import Engine
 from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
-from r1.template import PromptRenderer, parse
+from r1.template import PromptRenderer
 from r1.types import Problem
 
 KIND = "r1_zero"
@@ -42,6 +44,9 @@ class Progress(Protocol):
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""
 
+    def warn(self, message: str) -> None:
+        """Something the user should know of; the run goes on."""
+
     def evaluating(self, step: int, done: int, total: int) -> None:
         """An evaluation has judged `done` of `total` problems."""
 
@@ -53,39 +58,42 @@ class Prepared(NamedTuple):
     """A recipe whose model, data and prompts have been checked."""
 
     recipe: R1ZeroRecipe
-    model_folder: Path
+    model: str
     data: LoadedData
     tokenizer: Any
     renderer: PromptRenderer
 
 
-def model_folder(name: str, base_folder: Path) -> Path:
-    """The folder a recipe's `model` means: "tiny" is the shipped base, else a path.
+def find_model(name: str, base_folder: Path) -> str:
+    """What a recipe's `model` means: "tiny" is the shipped base, else a folder, else a hub id.
 
     A relative path is looked for from the working folder, then from the recipe's.
     """
     if name == "tiny":
-        return BASE_FOLDER
-    path = Path(name).expanduser()
-    return path if path.is_absolute() or path.exists() else base_folder / path
+        return str(BASE_FOLDER)
+    for path in (Path(name).expanduser(), base_folder / name):
+        if path.exists():
+            return str(path)
+    return name
 
 
 def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     """Check everything that can be checked before a model is loaded. Raises UserError."""
     recipe.rewards.validate_names()
-    folder = model_folder(recipe.model, base_folder)
-    tokenizer = load_tokenizer(folder)
+    resolve_device(recipe.learner.device)
+    pick_device(recipe.engine.device)
+    model = find_model(recipe.model, base_folder)
+    check_model_folder(model)
+    tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, check_reference)
-    context = _context_length(folder)
+    context = _context_length(model)
     for problem in [*(p for pool in data.pools for p in pool), *data.heldout]:
         _check_length(problem, renderer, context)
-    return Prepared(recipe, folder, data, tokenizer, renderer)
+    return Prepared(recipe, model, data, tokenizer, renderer)
 
 
-def run_r1_zero(
-    recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Progress
-) -> Path:
+def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Progress) -> Path:
     """Train into the folder `out`, or carry on there; return it.
 
     base_folder: where the recipe's relative paths start. Raises UserError for a user's mistakes,
@@ -96,19 +104,20 @@ def run_r1_zero(
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
     with ExitStack() as stack:
-        run = stack.enter_context(_open_run(prepared, out))
+        run = stack.enter_context(_open_run(prepared, base_folder, out))
         learner = LocalLearner(
-            prepared.model_folder,
+            prepared.model,
             recipe.learner,
             recipe.optimizer,
             GRPOObjective(recipe.grpo),
             temperature=recipe.sampling.temperature,
             total_steps=recipe.num_steps,
             seed=recipe.seed,
+            tokenizer=prepared.tokenizer,
         )
         if run.resume_from is not None:
             learner.load(run.resume_from)
-        engine = EmbeddedEngine.from_pretrained(prepared.model_folder, recipe.engine)
+        engine = EmbeddedEngine.from_pretrained(prepared.model, recipe.engine)
         form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
         pool = stack.enter_context(RewardPool(recipe.rewards, form))
         rollouts = Rollouts(engine, pool, prepared.renderer)
@@ -120,15 +129,15 @@ def run_r1_zero(
             rollouts,
             learner,
             TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo),
-            evaluator(run, prepared, rollouts, progress),
-            progress.step,
+            evaluator(run, prepared, engine, pool, progress),
+            _watched(pool, recipe.rewards.alarm_share, progress),
         )
         run.finish()
     return out
 
 
 def evaluator(
-    run: RunDir, prepared: Prepared, rollouts: Rollouts, progress: Progress
+    run: RunDir, prepared: Prepared, engine: Engine, pool: RewardPool, progress: Progress
 ) -> Callable[[int], None]:
     """A function that evaluates the weights after `step` updates where that is due and not done."""
     recipe, problems = prepared.recipe, prepared.data.heldout
@@ -141,7 +150,7 @@ def evaluator(
     def measure(step: int) -> None:
         if not due(step) or run.has_evaluation(step):
             return
-        done = 0
+        done, begin = 0, time.perf_counter()
 
         def count(_: object) -> None:
             nonlocal done
@@ -149,40 +158,54 @@ def evaluator(
             progress.evaluating(step, done, len(problems))
 
         result = evaluate(
-            rollouts.engine,
-            rollouts.scorer,
-            rollouts.renderer,
+            engine,
+            pool,
+            prepared.renderer,
             problems,
             recipe.evaluation,
             training=recipe.sampling,
             step=step,
             on_problem=count,
         )
-        opened = rollouts.renderer.opens_think
-        table = completion_table(step, result.groups, lambda text: parse(text, opened))
-        run.commit_evaluation(step, result.summary(), table)
-        progress.evaluation(step, result.summary())
+        table = completion_table(step, result.groups, prepared.renderer.parse)
+        summary = result.summary()
+        run.commit_evaluation(step, summary, table, seconds=time.perf_counter() - begin)
+        progress.evaluation(step, summary)
 
     return measure
 
 
-def _open_run(prepared: Prepared, out: Path) -> RunDir:
+def _watched(
+    pool: RewardPool, alarm_share: float, progress: Progress
+) -> Callable[[int, Mapping[str, float]], None]:
+    """progress.step, with a warning where the verifiers fail too often."""
+
+    def step(step: int, metrics: Mapping[str, float]) -> None:
+        progress.step(step, metrics)
+        alarm = pool.take_counts().alarm(alarm_share)
+        if alarm is not None:
+            progress.warn(alarm)
+
+    return step
+
+
+def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
     recipe = prepared.recipe
     return RunDir.open(
         out,
-        dump(recipe),
+        {**dump(recipe), "base_folder": str(base_folder.resolve())},
         KIND,
         checkpoints=recipe.checkpoints,
         ignore=MAY_CHANGE_ON_RESUME,
         seeds={"run": recipe.seed, "evaluation": recipe.evaluation.seed},
-        parent={"model": recipe.model, **describe_source(prepared.model_folder)},
+        parent={"model": recipe.model, **describe_source(prepared.model)},
     )
 
 
-def _context_length(folder: Path) -> int:
+def _context_length(model: str) -> int:
     from transformers import AutoConfig
 
-    return int(AutoConfig.from_pretrained(folder).max_position_embeddings)
+    return int(AutoConfig.from_pretrained(model).max_position_embeddings)
 
 
 def _check_length(problem: Problem, renderer: PromptRenderer, context: int) -> None:

@@ -17,6 +17,7 @@ from r1.run_dir import CheckpointSettings
 from r1.template import TemplateSettings
 
 MAY_CHANGE_ON_RESUME = (
+    "base_folder",
     "learner.device",
     "engine.device",
     "rewards.num_workers",

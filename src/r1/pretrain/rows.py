@@ -45,7 +45,7 @@ def draw_rows(tokenizer, num_rows: int, row_length: int, seed: int, step: int) -
     free = [row_length] * num_rows
     misses = 0
     while misses < MISSES_ALLOWED:
-        token_ids = tokenizer(draw_document(rng).text).input_ids + [tokenizer.eos_token_id]
+        token_ids = [*tokenizer(draw_document(rng).text).input_ids, tokenizer.eos_token_id]
         row = next((r for r in range(num_rows) if free[r] >= len(token_ids)), None)
         if row is None:
             misses += 1

@@ -38,7 +38,7 @@ def pretrain(
     tokenizer = train_tokenizer(recipe.model.vocab_size, recipe.tokenizer_documents, recipe.seed)
     torch.manual_seed(recipe.seed)
     model = Qwen2ForCausalLM(model_config(recipe.model, tokenizer.eos_token_id))
-    embeddings = [model.get_input_embeddings().weight]  # tied: the output head is the same tensor
+    embeddings = model.get_input_embeddings().parameters()  # tied: the output head is the same
     optimizer = PolicyOptimizer(
         model.named_parameters(), recipe.optimizer, recipe.num_steps, not_matrices=embeddings
     )

@@ -71,6 +71,7 @@ def _num_brackets(text: str) -> int:
 
 
 def compare_symbolic(gold: str, given: str, relational: bool = False) -> Verdict:
+    """Compare two LaTeX expressions; relational: both are equations or inequalities. May hang."""
     if is_too_hard(given, gold) or is_too_hard(gold, given):
         return Verdict.DIFFERENT
     left, right = parse_latex(gold), parse_latex(given)

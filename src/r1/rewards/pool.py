@@ -2,7 +2,7 @@
 
     with RewardPool(settings, PromptForm(opened=renderer.opens_think)) as pool:
         handle = pool.submit_group(group)      # returns at once, blocks when max_pending wait
-        scored = pool.result()                 # the oldest group not yet taken
+        scored = handle.result()
 
 Every score of every sample is an item of its own: one that hangs is TIMED_OUT after
 `rewards.timeout_s`, one that kills its worker twice is VERIFIER_FAILED, and the rest of the group
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -71,7 +70,6 @@ class RewardPool:
         self.settings = settings
         self._setup = Setup(settings, form or PromptForm())
         self._queue: queue.Queue[_Task | None] = queue.Queue(settings.max_pending)
-        self._order: deque[GroupHandle] = deque()
         self._lock = threading.Lock()
         self._counts = PoolCounts()
         self._threads: list[threading.Thread] = []
@@ -111,25 +109,11 @@ class RewardPool:
                     self._counts.add(reward)
             return ScoredGroup(group, rewards)
 
-        handle = GroupHandle(group, self._submit(job, finish))
-        with self._lock:
-            self._order.append(handle)
-        return handle
-
-    def result(self) -> ScoredGroup:
-        """Wait for the oldest submitted group that was not taken yet (submission order)."""
-        with self._lock:
-            if not self._order:
-                raise LookupError("every submitted group has been taken")
-            handle = self._order.popleft()
-        return handle.result()
+        return GroupHandle(group, self._submit(job, finish))
 
     def score_groups(self, groups: Sequence[RolloutGroup]) -> list[ScoredGroup]:
         """Score groups that are all there already; same order."""
         handles = [self.submit_group(group) for group in groups]
-        with self._lock:
-            mine = {id(handle) for handle in handles}
-            self._order = deque(handle for handle in self._order if id(handle) not in mine)
         return [handle.result() for handle in handles]
 
     def group_answers(self, problem: Problem, answers: Sequence[str | None]) -> list[int]:

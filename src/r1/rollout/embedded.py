@@ -30,9 +30,7 @@ _ATTENTION_KINDS = {"full_attention", "sliding_attention"}
 class EmbeddedEngine:
     """Implements rollout.protocol.Engine on one device. It owns the model it is given."""
 
-    def __init__(
-        self, model: Any, tokenizer: Any, settings: EngineSettings | None = None
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
         self.tokenizer = tokenizer
         kinds = set(getattr(model.config, "layer_types", None) or ()) - _ATTENTION_KINDS
@@ -56,12 +54,11 @@ class EmbeddedEngine:
         cls, path: str | Path, settings: EngineSettings | None = None
     ) -> EmbeddedEngine:
         """Load a model and its tokenizer from a folder in the Hugging Face layout, or by id."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from r1.models.load import load_model, load_tokenizer
 
         settings = settings or EngineSettings()
-        dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
-        return cls(model, AutoTokenizer.from_pretrained(path), settings)
+        model = load_model(path, dtype=settings.dtype, device=settings.device)
+        return cls(model, load_tokenizer(path), settings)
 
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
@@ -82,6 +79,8 @@ class EmbeddedEngine:
         self._keep(rollout.memory)
 
     def _rollout(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> Rollout:
+        if sampling.stop and (self.tokenizer is None or "" in sampling.stop):
+            raise UserError("sampling.stop needs a tokenizer and strings that are not empty")
         limits = [self._limit(request, sampling) for request in requests]
         lengths = [len(request.prompt_ids) for request in requests]
         room = Room.plan(
@@ -144,17 +143,15 @@ class EmbeddedEngine:
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Copy (Hugging Face parameter name, tensor) pairs into the model, in place.
 
-        Tied weights may come under either name or under both. Raises UserError that lists missing,
-        unexpected and mis-shaped names; names are checked before anything is copied.
+        Tied weights may come under either name or under both; buffers may be left out. Raises
+        UserError that lists missing, unexpected and mis-shaped names, before anything is copied.
         """
-        own = dict(self.model.named_parameters(remove_duplicate=False))
-        own.update(self.model.named_buffers(remove_duplicate=False))
+        parameters = dict(self.model.named_parameters(remove_duplicate=False))
+        own = parameters | dict(self.model.named_buffers(remove_duplicate=False))
         given = dict(weights)
         unexpected = sorted(given.keys() - own.keys())
         covered = {id(own[name]) for name in given if name in own}
-        missing = sorted(
-            name for name in self.model.state_dict() if id(own[name]) not in covered
-        )
+        missing = sorted(name for name, p in self.model.named_parameters() if id(p) not in covered)
         misshaped = sorted(
             f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
             for name, tensor in given.items()
@@ -182,10 +179,7 @@ class EmbeddedEngine:
         rollout = self._rollout([request], sampling)
         text = TextStream(self.tokenizer, sampling.stop)
         for token_id, completion in rollout.run_one():
-            if completion is not None:
-                piece = text.finish(completion.text)
-            else:
-                piece = text.push(token_id)
+            piece = text.finish(completion.text) if completion else text.push(token_id)
             if piece:
                 yield piece
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _STATIC_ROPE = {"default", "linear", "llama3", "yarn"}  # the others depend on the longest sequence
+_PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _ROWS = 5
 
 
@@ -52,7 +53,7 @@ class RotaryTable:
 
 
 class Rotation:
-    """Rotates heads by cos and sin; keeps sin with its sign folded in for the layers of one step."""
+    """Rotates heads by cos and sin; keeps sin, signs folded in, for the layers of one step."""
 
     def __init__(self) -> None:
         self.sin: Tensor | None = None
@@ -83,7 +84,7 @@ def speed_up(model: nn.Module) -> list[RotaryTable]:
                 _speed_up_mlp(module)
         if len(tables) == 1:
             for module in model.modules():
-                if {"q_proj", "k_proj", "v_proj", "o_proj"} <= {n for n, _ in module.named_children()}:
+                if {name for name, _ in module.named_children()} >= _PROJECTIONS:
                     _speed_up_attention(module, tables[0], rotation)
     return tables
 
@@ -143,16 +144,16 @@ class _Probe:
 
 
 def _speed_up_attention(module: Any, table: RotaryTable, rotation: Rotation) -> None:
-    names = {name for name, _ in module.named_children()} - {"q_proj", "k_proj", "v_proj", "o_proj"}
+    norms = {name for name, _ in module.named_children()} - _PROJECTIONS
     linears = (module.q_proj, module.k_proj, module.v_proj)
-    if not hasattr(module, "head_dim") or names not in (set(), {"q_norm", "k_norm"}) or not _plain(*linears):
+    if norms not in (set(), {"q_norm", "k_norm"}) or not _plain(*linears):
         return
     weight = module.q_proj.weight
     table.grow(_ROWS, weight)
     x = _random(weight, 1, _ROWS, weight.shape[1])
     positions = table.forward(x, torch.arange(_ROWS, device=weight.device)[None])
     before, after = _Probe(), _Probe()
-    if positions[0].shape[-1] != module.head_dim:
+    if positions[0].shape[-1] != getattr(module, "head_dim", None):
         return
     expected, _ = module.forward(
         hidden_states=x, position_embeddings=positions, attention_mask=None, rollout=before

@@ -216,7 +216,7 @@ class Grouping:
         """Query rows [B, H, D] -> [S * Hkv, G * R, D]."""
         if not self.identity:
             rows = rows.index_select(0, self.row_SG)
-        B, H, D = rows.shape
+        H, D = rows.shape[1:]
         grouped = rows.reshape(self.S, self.G, heads, H // heads, D).transpose(1, 2)
         return grouped.reshape(self.S * heads, -1, D)
 
@@ -258,7 +258,7 @@ class DecodeStep:
                 flat, flat_prompts = flat.transpose(2, 3), flat_prompts.transpose(2, 3)
             parts = (own.unbind(0), flat.unbind(0), flat_prompts.unbind(0))
             views[name] = list(zip(*parts, strict=True))
-        slices = {}
+        slices: dict[int, tuple[Tensor, ...]] = {}
         for layer, (key_name, value_name) in memory.shapes.items():
             keys, values = views[key_name][layer], views[value_name][layer]
             slices[layer] = (keys[0], values[0], keys[1], values[1], keys[2], values[2])

@@ -35,12 +35,19 @@ class Drawn(NamedTuple):
     logprobs_B: Tensor
 
 
-def uniforms(seeds_B: Tensor, index_B: Tensor) -> Tensor:
-    """float64 numbers in [0, 1) from int64 seeds and token indices (any value is allowed)."""
-    return (_mix(_mix(seeds_B) + (index_B + 1) * _GOLDEN) >> 11 & (1 << 53) - 1) * 2.0**-53
+def seed_keys(seeds_B: Tensor) -> Tensor:
+    """Keys of `uniforms` from int64 seeds: mixed once, so that near seeds give unlike streams."""
+    return _mix(seeds_B + _GOLDEN)
+
+
+def uniforms(keys_B: Tensor, index_B: Tensor) -> Tensor:
+    """float64 numbers in [0, 1), element `index` of the stream of each key."""
+    bits_B = _mix(keys_B + index_B * _GOLDEN) >> 11 & (1 << 53) - 1
+    return bits_B.double() * 2.0**-53
 
 
 def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's finalizer; the masks make torch's arithmetic shift a logical one."""
     x = (x ^ (x >> 30 & (1 << 34) - 1)) * _MIX_1
     x = (x ^ (x >> 27 & (1 << 37) - 1)) * _MIX_2
     return x ^ (x >> 31 & (1 << 33) - 1)

@@ -26,12 +26,14 @@ from torch import Tensor
 
 from r1.rollout.kv_cache import DecodeStep, Grouping, KVMemory, PrefillStep
 from r1.rollout.protocol import FinishedGroup
-from r1.rollout.sampler import draw, uniforms
+from r1.rollout.sampler import draw, seed_keys, uniforms
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.text import StopStrings, decode
 from r1.types import Completion, GroupRequest
 
-TOKEN, POSITION, LENGTH, SEED, LIMIT = range(5)
+# Rows of the state: the last token, its position, its index in the response, the sample's key for
+# `uniforms`, the most tokens it may have.
+TOKEN, POSITION, LENGTH, KEY, LIMIT = range(5)
 _ENDS, _MAY_STOP = 1, 2
 
 
@@ -57,7 +59,7 @@ class Room:
         rows = min(max_batch, sum(num_samples))
         smallest = min(num_samples)
         while rows:
-            # Twice the groups that fill the rows: groups down to their last samples hold a slot too.
+            # Twice what fills the rows: groups down to their last samples hold a slot too.
             slots = min(len(limits), rows, max(1, 2 * math.ceil(rows / smallest)))
             if rows * own + slots * prompt <= max_kv_tokens:
                 return Room(rows, own, slots, prompt)
@@ -204,6 +206,7 @@ class Rollout:
             for g, i in entering
         ]
         self.state[:, rows] = torch.tensor(columns, dtype=torch.int64).T.to(self.device)
+        self.state[KEY, rows] = seed_keys(self.state[KEY, rows])
         self.slot_B[rows] = [group.slot for group, _ in entering]
         self.length_B[rows] = -1
         self.samples += entering
@@ -240,7 +243,7 @@ class Rollout:
         state[POSITION : LENGTH + 1] += 1
         self.length_B[rows] += 1
         length_B = state[LENGTH]
-        drawn = draw(logits_BV, uniforms(state[SEED], length_B), self.sampling)
+        drawn = draw(logits_BV, uniforms(state[KEY], length_B), self.sampling)
         state[TOKEN] = drawn.tokens_B
         lengths = self.length_B[rows]
         if lengths.min() == lengths.max():

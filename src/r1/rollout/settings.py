@@ -16,7 +16,9 @@ class SamplingSettings(Settings):
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     top_k: int = Field(0, ge=0, description="0 means no limit")
     max_new_tokens: int = Field(256, ge=1)
-    stop: tuple[str, ...] = Field((), description="strings that end a response; left out of its text")
+    stop: tuple[str, ...] = Field(
+        (), description="strings that end a response; left out of its text"
+    )
 
 
 class EngineSettings(Settings):

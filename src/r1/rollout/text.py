@@ -92,7 +92,7 @@ class TextStream:
         if window.endswith(_UNCLEAR):
             return ""
         self.text += window[len(self.window_text) :]
-        # One clear token stays in the window: tokenizers that drop a leading space need a neighbour.
+        # One clear token stays: tokenizers that drop a leading space need a neighbour.
         self.start = len(self.token_ids) - 1
         self.window_text = decode(self.tokenizer, self.token_ids[self.start :])
         held = max((_overlap(self.text, s) for s in self.stop), default=0)

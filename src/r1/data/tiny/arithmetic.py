@@ -76,4 +76,4 @@ def _add_up(
         lead = voice.say("first" if i == 1 else "then")
         lines.append(f"{lead}{total}{operator}{term}={reached}\n")
         total = reached
-    return "".join(lines), str(total)
+    return "".join(lines) + voice.say("result", total), str(total)

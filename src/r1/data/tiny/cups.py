@@ -14,7 +14,7 @@ from r1.data.tiny.voice import Voice
 
 LETTERS = "KMPRTXYZ"
 NUM_CUPS = 4
-LEVELS = {1: (2, 3), 2: (4, 5)}
+LEVELS = {1: (2, 2), 2: (3, 4)}
 """Level -> fewest and most swaps."""
 
 
@@ -74,9 +74,15 @@ def _swap_through(
 ) -> tuple[str, str]:
     """Write the cups after each swap; a wrong step swaps the wrong pair."""
     state = list(cups.letters)
-    lines = [voice.say("begin") + " ".join(state) + "\n"]
+    lines = [voice.say("begin") + _numbered(state)]
     for a, b in cups.swaps:
         x, y = _draw_pair(rng) if rng.random() < step_error else (a, b)
         state[x - 1], state[y - 1] = state[y - 1], state[x - 1]
-        lines.append(voice.say("swap", a, b) + " ".join(state) + "\n")
-    return "".join(lines), state[cups.asked - 1]
+        lines.append(voice.say("swap", a, b) + _numbered(state))
+    answer = state[cups.asked - 1]
+    return "".join(lines) + voice.say("cup", cups.asked, answer), answer
+
+
+def _numbered(state: list[str]) -> str:
+    """The cups with their numbers: "1K2M3P4R"."""
+    return "".join(f"{n}{letter}" for n, letter in enumerate(state, start=1)) + "\n"

@@ -42,7 +42,7 @@ LETTERS = "ABCD"
 
 
 class Choice(NamedTuple):
-    """A multiple-choice question: its stem, its options in order and the letter of the right one."""
+    """A multiple-choice question: its stem, its options and the letter of the right one."""
 
     stem: str
     options: tuple[str, ...]
@@ -51,9 +51,7 @@ class Choice(NamedTuple):
     @property
     def text(self) -> str:
         """The question with its lettered options."""
-        lettered = " ".join(
-            f"({a}) {o}" for a, o in zip(LETTERS, self.options, strict=False)
-        )
+        lettered = " ".join(f"({a}) {o}" for a, o in zip(LETTERS, self.options, strict=False))
         return f"{self.stem} {lettered}"
 
     @property

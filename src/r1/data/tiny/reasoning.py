@@ -19,7 +19,7 @@ from typing import NamedTuple
 from r1.data.tiny.voice import Voice, draw_voice
 
 STYLES = ("bare", "worked", "checked")
-STYLE_SHARES = (0.45, 0.33, 0.22)
+STYLE_SHARES = (0.52, 0.28, 0.2)
 BARE_WRONG = 0.3
 WORKED_STEP_ERROR = 0.06
 FIRST_PASS_STEP_ERROR = 0.06
@@ -28,7 +28,7 @@ MAX_PASSES = 4
 MIXED_SHARE = {"bare": 0.2, "worked": 0.3, "checked": 0.5}
 
 RunPass = Callable[[random.Random, Voice, float], tuple[str, str]]
-"""(rng, voice, step_error) -> (the steps in words, the answer they reach)."""
+"""(rng, voice, step_error) -> (the steps and their conclusion in words, the answer)."""
 
 
 class Trace(NamedTuple):
@@ -49,14 +49,12 @@ def draw_trace(
         answer = wrong() if rng.random() < BARE_WRONG else gold
         return Trace(style, voice.say("guess", answer), answer)
     if style == "worked":
-        steps, answer = run_pass(rng, voice, WORKED_STEP_ERROR)
-        return Trace(style, steps + voice.say("result", answer), answer)
+        return Trace(style, *run_pass(rng, voice, WORKED_STEP_ERROR))
     return Trace(style, *_checked(rng, voice, run_pass))
 
 
 def _checked(rng: random.Random, voice: Voice, run_pass: RunPass) -> tuple[str, str]:
     thinking, answer = run_pass(rng, voice, FIRST_PASS_STEP_ERROR)
-    thinking += voice.say("result", answer)
     for _ in range(MAX_PASSES - 1):
         steps, again = run_pass(rng, voice, CHECK_STEP_ERROR)
         thinking += voice.say("check") + steps

@@ -18,6 +18,7 @@ TURN_START, TURN_END = "<|im_start|>", "<|im_end|>"
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 WORD_PATTERN = r" ?[A-Za-z]+|\p{N}|\p{Han}+| ?\p{L}+| ?[^\s\p{L}\p{N}]|\s"
 
+
 def train_tokenizer(vocab_size: int, num_documents: int, seed: int) -> PreTrainedTokenizerFast:
     """Learn the merges from the corpus's first documents; the same arguments give the same file."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers

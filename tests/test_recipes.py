@@ -1,0 +1,57 @@
+"""Every recipe in the repository is valid, and says what it claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from r1.config import dump, load_recipe, validate
+from r1.errors import UserError
+from r1.pipeline.recipe import R1ZeroRecipe
+from r1.pretrain.settings import PretrainRecipe
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+R1_ZERO = sorted(RECIPES.rglob("r1_zero*.toml"))
+
+
+@pytest.mark.parametrize("path", R1_ZERO, ids=lambda path: str(path.relative_to(RECIPES)))
+def test_recipe_is_valid_and_survives_being_written_out(path: Path) -> None:
+    recipe = load_recipe(path, R1ZeroRecipe)
+    assert validate(dump(recipe), R1ZeroRecipe, "written out") == recipe
+
+
+def test_base_recipe_is_valid() -> None:
+    assert load_recipe(RECIPES / "tiny" / "base.toml", PretrainRecipe).seed == 0
+
+
+def test_the_paper_s_settings() -> None:
+    """Section 2.1 and appendix B.4 of the paper, in rollouts of 16 minibatches."""
+    recipe = load_recipe(RECIPES / "paper" / "r1_zero.toml", R1ZeroRecipe)
+    grpo = recipe.grpo
+    assert grpo.num_problems * grpo.group_size == 8192
+    assert grpo.num_problems * grpo.group_size // grpo.num_minibatches == 512
+    assert recipe.num_steps * grpo.num_minibatches == 10_400
+    assert grpo.reference_every * grpo.num_minibatches == 400
+    assert (recipe.optimizer.lr, grpo.kl_weight, recipe.sampling.temperature) == (3e-6, 0.001, 1.0)
+    assert (recipe.evaluation.temperature, recipe.evaluation.top_p) == (0.6, 0.95)
+
+
+def test_overrides_reach_nested_settings() -> None:
+    path = RECIPES / "tiny" / "r1_zero.toml"
+    overrides = ["grpo.clip_high=0.28", 'template.kind="plain"', "learner.lora.rank=4", "seed=7"]
+    recipe = load_recipe(path, R1ZeroRecipe, overrides)
+    assert recipe.grpo.clip_high == 0.28
+    assert recipe.template.kind == "plain"
+    assert recipe.learner.lora is not None
+    assert recipe.learner.lora.rank == 4
+    assert recipe.seed == 7
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    path = RECIPES / "tiny" / "r1_zero.toml"
+    with pytest.raises(UserError) as refused:
+        load_recipe(path, R1ZeroRecipe, ["grpo.group_size=1", "optimizer.lrr=1"])
+    assert "grpo.group_size" in str(refused.value)
+    assert "optimizer.lrr" in str(refused.value)
+    assert "did you mean 'lr'" in str(refused.value)
