@@ -15,8 +15,8 @@ from r1.data.tiny.voice import Voice
 TASK = "chain_sum"
 LEVELS: dict[int, dict[str, int]] = {
     1: {"min_terms": 3, "max_terms": 4, "min_digits": 1, "max_digits": 1},
-    2: {"min_terms": 5, "max_terms": 7, "min_digits": 1, "max_digits": 1},
-    3: {"min_terms": 2, "max_terms": 3, "min_digits": 2, "max_digits": 2},
+    2: {"min_terms": 5, "max_terms": 6, "min_digits": 1, "max_digits": 1},
+    3: {"min_terms": 7, "max_terms": 8, "min_digits": 1, "max_digits": 1},
 }
 WORDINGS = {
     "en": ("What is {0}?", "Calculate {0}.", "{0} = ?", "Work out {0}."),

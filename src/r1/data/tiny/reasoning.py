@@ -19,7 +19,7 @@ from typing import NamedTuple
 from r1.data.tiny.voice import Voice, draw_voice
 
 STYLES = ("bare", "worked", "checked")
-STYLE_SHARES = (0.52, 0.28, 0.2)
+STYLE_SHARES = (0.54, 0.26, 0.2)
 BARE_WRONG = 0.3
 WORKED_STEP_ERROR = 0.06
 FIRST_PASS_STEP_ERROR = 0.06

@@ -20,10 +20,7 @@ PHRASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "answer": ((" The answer is {0}.", " It is {0}.", " {0}"), ("答案是{0}。", "是{0}。", "{0}")),
     "begin": (("begin ",), ("开始 ",)),
     "swap": (("swap{0}{1} ",), ("换{0}{1} ",)),
-    "cup": (
-        ("so cup {0} has {1}.\n", "cup {0} has {1}.\n"),
-        ("所以{0}号是{1}。\n", "{0}号是{1}。\n"),
-    ),
+    "cup": (("so cup {0}{1}.\n", "that is {0}{1}.\n"), ("所以{0}{1}。\n", "得到{0}{1}。\n")),
 }
 
 
