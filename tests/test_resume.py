@@ -40,7 +40,7 @@ def recipe(tmp_path_factory) -> Path:
         "reference_every = 3\n"
         "[rewards]\nweights = { even_tokens = 1.0, accuracy = 0.0 }\nplugins = ['noise_reward']\n"
         "[template]\nkind = 'plain'\n"
-        "[optimizer]\nlr = 1e-3\n[sampling]\nmax_new_tokens = 12\n"
+        "[optimizer]\nlr = 5e-3\n[sampling]\nmax_new_tokens = 12\n"
         "[evaluation]\nevery = 4\nnum_samples = 2\n[checkpoints]\nevery = 2\nkeep = 2\n"
     )
     # A reward with signal for a random model: the share of even token ids.
@@ -122,4 +122,4 @@ def test_the_run_moved(recipe, tmp_path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert len(rows) == 12
     assert all(row["grad_norm"] > 0 for row in rows)
-    assert rows[-1]["reward"] > rows[0]["reward"] + 0.05
+    assert sum(row["reward"] for row in rows[-3:]) > sum(row["reward"] for row in rows[:3]) + 0.3

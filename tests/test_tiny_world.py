@@ -32,7 +32,9 @@ def test_every_gold_answer_is_accepted_and_a_wrong_one_is_not(family) -> None:
     score = make_accuracy(RewardSettings(), PromptForm())
     for problem in make_problems("train", (family,), num=30):
         assert check_reference(problem) is None
-        gold = Completion([1], [0.0], f"<think>x</think> <answer>{problem.reference}</answer>", "stop")
+        gold = Completion(
+            [1], [0.0], f"<think>x</think> <answer>{problem.reference}</answer>", "stop"
+        )
         assert score(problem, gold).outcome is Outcome.CORRECT
         other = "7777" if family == "arithmetic" else ("A" if problem.reference != "A" else "B")
         wrong = Completion([1], [0.0], f"<think>x</think> <answer>{other}</answer>", "stop")
@@ -49,7 +51,9 @@ def test_the_same_arguments_give_the_same_problems_and_splits_do_not_meet() -> N
 
 def test_held_out_problems_never_occur_in_the_corpus() -> None:
     heldout = make_problems("heldout", ("arithmetic", "cups"), num=400, seed=5)
-    expressions = {p.metadata["entry"]["metadata"]["expression"] for p in heldout if p.metadata.get("entry")}
+    expressions = {
+        p.metadata["entry"]["metadata"]["expression"] for p in heldout if p.metadata.get("entry")
+    }
     puzzles = {p.prompt for p in heldout if p.family == "cups"}
     for document in itertools.islice(documents(seed=9), 8000):
         found = re.search(r"\d+(?: [+-] \d+)+", document.prompt)
@@ -110,9 +114,12 @@ def test_choices_name_the_right_option() -> None:
         assert any(subject in choice.stem and choice.answer == answer for subject, answer in known)
 
 
-def test_asking_for_more_than_there_is() -> None:
+def test_asking_for_more_than_there_is(monkeypatch) -> None:
+    two_terms = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
+    monkeypatch.setitem(arithmetic.LEVELS, 9, two_terms)
     with pytest.raises(UserError, match="distinct"):
-        make_problems("heldout", ("arithmetic",), num=5000, levels=(1,), languages=("en",))
+        make_problems("heldout", ("arithmetic",), num=100, levels=(9,), languages=("en",))
+    monkeypatch.undo()
     with pytest.raises(UserError, match="arithmetic, cups, facts"):
         make_problems("train", ("algebra",))
     with pytest.raises(UserError, match="levels"):
