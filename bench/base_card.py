@@ -141,7 +141,7 @@ A Qwen2-architecture model of {size:.2f}M parameters, pretrained from scratch on
     r1 pretrain recipes/tiny/base.toml --out runs/base
 
 It stands in for DeepSeek-V3-Base: a mixed bag of bare, worked and checked answers, right and wrong,
-in English, Chinese and a mixture of both, in the form that Table 1 asks for about half of the time.
+in English, Chinese and a mixture of both; only some answers to Table 1's prompt are in its form.
 It also saw one-line Python functions, facts, short dialogue and requests to decline. Held-out
 problems (one in twelve, by a hash of the problem) never occur in its corpus.
 
