@@ -103,7 +103,7 @@ def check(recipe: Path, tmp_path: Path, kills: int) -> None:
     finish(recipe, tmp_path / "undisturbed")
     whole_s = time.monotonic() - began
     hits = kill_often(recipe, tmp_path / "killed", kills, 0.6 * whole_s, seed=kills)
-    assert hits > 0
+    assert hits >= kills // 2
     finish(recipe, tmp_path / "killed")
     expected = story(tmp_path / "undisturbed")
     assert {"metrics.jsonl", "rollouts/step-000000.parquet"} <= set(expected)
