@@ -22,13 +22,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from machine import measure_machine
+from machine import measure_machine, run_side, update_flop
 
 BASE = Path(__file__).parents[1] / "src/r1/data/tiny/base"
 LEARNING_RATE = 1e-9
@@ -63,13 +61,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", choices=["ours", "trl"], help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def run_side(side: str) -> list[dict[str, float]]:
-    """Time one side in a process of its own, so that neither inherits the other's memory."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def make_problems(num: int) -> list[Any]:
@@ -131,26 +122,20 @@ def time_ours(arguments: argparse.Namespace) -> list[dict[str, float]]:
                     "seconds_update": end - rolled_out,
                     "mean_length": statistics.mean(lengths),
                     "zero_variance": batch.stats.zero_variance,
-                    "update_gflop": update_flop(learner.model, batch.batch) / 1e9,
+                    "update_gflop": update_flop(learner.model, segments(batch.batch)) / 1e9,
                 }
             )
     return figures[1:]
 
 
-def update_flop(model: Any, batch: Any) -> float:
-    """Operations that one pass forward and backward over the packed groups cannot do without."""
-    config = model.config
-    look_up = 0 if config.tie_word_embeddings else config.vocab_size * config.hidden_size
-    weights = sum(p.numel() for p in model.parameters()) - look_up
-    per_key = 4 * config.hidden_size * config.num_hidden_layers
-    flop = 0.0
+def segments(batch: Any) -> list[tuple[int, int]]:
+    """The packed prompts and responses as (own tokens, tokens before them)."""
+    found = []
     for group in batch.groups:
         prompt = len(group.prompt_ids)
-        flop += 6 * weights * prompt + 3.5 * per_key * prompt**2 / 2
-        for response in group.responses:
-            own = len(response.token_ids)
-            flop += 6 * weights * own + 3.5 * per_key * own * (prompt + own / 2)
-    return flop
+        found.append((prompt, 0))
+        found += [(len(response.token_ids), prompt) for response in group.responses]
+    return found
 
 
 def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:

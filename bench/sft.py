@@ -25,13 +25,11 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from machine import measure_machine
+from machine import measure_machine, run_side, update_flop
 
 BASE = Path(__file__).parents[1] / "src/r1/data/tiny/base"
 LEARNING_RATE = 1e-9
@@ -66,13 +64,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def run_side(side: str) -> dict[str, Any]:
-    """Time one side in a process of its own, so that neither inherits the other's memory."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--side", side]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def make_examples(arguments: argparse.Namespace) -> Any:
@@ -130,21 +121,13 @@ def time_ours(arguments: argparse.Namespace) -> dict[str, Any]:
         "loss": updates[0]["loss"],
         "tokens": updates[0]["tokens_processed"],
         "padding_share": updates[0]["padding_share"],
-        "gflop": update_flop(learner.local.model, examples.lengths.tolist()) / 1e9,
+        "gflop": update_flop(learner.local.model, [(n, 0) for n in examples.lengths.tolist()])
+        / 1e9,
     }
 
 
 def differences(values: list[float]) -> list[float]:
     return [after - before for before, after in itertools.pairwise(values)]
-
-
-def update_flop(model: Any, lengths: list[int]) -> float:
-    """Operations that one pass forward and backward over the examples cannot do without."""
-    config = model.config
-    look_up = 0 if config.tie_word_embeddings else config.vocab_size * config.hidden_size
-    weights = sum(p.numel() for p in model.parameters()) - look_up
-    per_key = 4 * config.hidden_size * config.num_hidden_layers
-    return sum(6 * weights * n + 3.5 * per_key * n**2 / 2 for n in lengths)
 
 
 def time_trl(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+HEADER = Path(__file__).with_name("native_math.h")
 # Sums may be reordered (vectorised); NaN and infinity keep their meaning.
 _FLAGS = (
     "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros",
@@ -33,7 +34,14 @@ def load(source: Path) -> ctypes.CDLL | None:
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if not compiler or not source.exists():
         return None
-    identity = [source.read_text(), *_FLAGS, compiler, torch.__version__, _processor()]
+    identity = [
+        source.read_text(),
+        HEADER.read_text(),
+        *_FLAGS,
+        compiler,
+        torch.__version__,
+        _processor(),
+    ]
     name = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r1"
     try:
@@ -58,7 +66,8 @@ def _compile(compiler: str, source: Path, target: Path) -> bool:
     for variant in _VARIANTS:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             made = Path(scratch) / "native.so"
-            command = [compiler, *_FLAGS, *variant, str(source), "-o", str(made), "-lm"]
+            include = f"-I{HEADER.parent}"
+            command = [compiler, *_FLAGS, *variant, include, str(source), "-o", str(made), "-lm"]
             try:
                 done = subprocess.run(command, capture_output=True, timeout=120, check=False)
             except (OSError, subprocess.TimeoutExpired):

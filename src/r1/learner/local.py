@@ -29,7 +29,6 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.errors import UserError
 from r1.learner import lora
-from r1.learner.canonical import canonical
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import (
     MicroBatch,
@@ -45,11 +44,10 @@ from r1.learner.reference import Reference
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.shared_prefix import packed_hidden_states
+from r1.learner.state import read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
 from r1.models.load import DTYPES, load_model, resolve_device, save_model
 from r1.types import TrainBatch
-
-STATE_FILE = "learner.pt"
 
 
 class LocalLearner:
@@ -162,19 +160,11 @@ class LocalLearner:
         }
         plain = self.model if self.settings.lora is None else lora.merged_model(self.model)
         save_model(plain, folder, self.tokenizer)
-        torch.save(canonical(state), folder / STATE_FILE)
+        write_state(folder, state)
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
-        file = folder / STATE_FILE
-        if not file.exists():
-            raise UserError(
-                f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint."
-            )
-        try:
-            state = torch.load(file, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError) as error:
-            raise UserError(f"{file} is damaged: {error}") from error
+        state = read_state(folder, self.device)
         own = dict(self.model.named_parameters())
         if self.settings.lora is not None:
             values = state["adapters"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -56,3 +58,15 @@ class UpdateMetrics:
             "tokens_trained": float(self._tokens),
             "tokens_processed": float(self._processed),
         }
+
+
+def run_metrics(update: Mapping[str, float], epoch: float) -> dict[str, float]:
+    """An update's metrics as a run of epochs stores them: measured times and speeds apart."""
+    seconds = update["seconds"]
+    values = {key: value for key, value in update.items() if key != "seconds"}
+    return {
+        **values,
+        "epoch": epoch,
+        "seconds/total": seconds,
+        "speed/tokens_per_s": values["tokens_processed"] / seconds,
+    }

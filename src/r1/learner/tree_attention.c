@@ -19,10 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-#define UP(n, m) (((n) + (m) - 1) / (m) * (m))
+#include "native_math.h"
 
-typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
+#define UP(n, m) (((n) + (m) - 1) / (m) * (m))
 
 typedef struct {
     const float *q, *k, *v; /* [N, H or J, E]: strides of a token and of a head, in numbers */
@@ -42,22 +41,6 @@ typedef struct {
     float *q, *grad, *p, *ds;      /* [T, E], [T, E], [T, W], [T, W] */
     float *dk, *dv, *shift, *base; /* [W, E], [W, E], [T] */
 } Scratch;
-
-/* exp(x) for x <= 0 to 2 units in the last place: 2^n * p(r), x = n ln 2 + r (Cephes' polynomial). */
-INLINE float exp_below(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    float n = floorf(x * 1.44269504088896341f + 0.5f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    union { int32_t i; float f; } power = {((int32_t)n + 127) << 23};
-    return p * power.f;
-}
 
 /* c [4, 16] (+)= a [4, depth] b [depth, 16]; a's element (i, k) lies at i * a_row + k * a_step. */
 INLINE void block(float *c, int64_t c_row, int add, const float *a, int64_t a_row, int64_t a_step,

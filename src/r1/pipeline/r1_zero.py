@@ -33,29 +33,21 @@ from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
+from r1.run_dir import progress as run_progress
 from r1.template import PromptRenderer
 from r1.types import Problem
 
 KIND = "r1_zero"
 
 
-class Progress(Protocol):
-    """Shows a run to whoever waits for it."""
-
-    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A step was committed."""
+class Progress(run_progress.Progress, Protocol):
+    """Shows a run of reinforcement learning to whoever waits for it."""
 
     def warn(self, message: str) -> None:
         """Something the user should know of; the run goes on."""
 
     def evaluating(self, step: int, done: int, total: int) -> None:
         """An evaluation has judged `done` of `total` problems."""
-
-    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
-        """An evaluation was committed."""
 
 
 class Prepared(NamedTuple):
@@ -93,9 +85,10 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
     context = _context_length(model)
-    for problem in [*(p for pool in data.pools for p in pool), *data.heldout]:
+    problems = [*(p for pool in data.pools for p in pool), *data.heldout]
+    for problem in problems:
         _check_length(problem, renderer, context)
-    check_judge(recipe.rewards, [*(p for pool in data.pools for p in pool), *data.heldout])
+    check_judge(recipe.rewards, problems)
     return Prepared(recipe, model, data, tokenizer, renderer)
 
 

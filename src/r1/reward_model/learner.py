@@ -25,10 +25,10 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.data.preferences import Pair
 from r1.errors import UserError
-from r1.learner.canonical import canonical
 from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.settings import OptimizerSettings
+from r1.learner.state import read_state, write_state
 from r1.models.load import DTYPES, check_vocabulary, resolve_device
 from r1.reward_model.encode import Encoded, Example
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
@@ -41,8 +41,6 @@ from r1.reward_model.model import (
     set_padding,
 )
 from r1.reward_model.settings import RewardLearnerSettings
-
-STATE_FILE = "learner.pt"
 
 
 class _Micro(NamedTuple):
@@ -141,19 +139,11 @@ class RewardLearner:
         """Write the model in Hugging Face layout and learner.pt beside it."""
         self.model.save(folder, self.tokenizer)
         state = {"step": self.step, "optimizer": self.optimizer.state_dict()}
-        torch.save(canonical(state), folder / STATE_FILE)
+        write_state(folder, state)
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
-        file = folder / STATE_FILE
-        if not file.exists():
-            raise UserError(
-                f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint."
-            )
-        try:
-            state = torch.load(file, map_location=self.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError) as error:
-            raise UserError(f"{file} is damaged: {error}") from error
+        state = read_state(folder, self.device)
         values = dict(load_reward_model(folder, self.model.body.dtype).named_parameters())
         own = dict(self.model.named_parameters())
         if set(values) != set(own):

@@ -15,9 +15,9 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
@@ -26,6 +26,7 @@ from r1.data.preference_settings import PreferenceSource
 from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
 from r1.data.rows import resolve
 from r1.errors import UserError
+from r1.learner.metrics import run_metrics
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.reward_model.card import card_of
 from r1.reward_model.encode import Example, Examples, ResponseEncoder, encode_preferences
@@ -33,21 +34,9 @@ from r1.reward_model.learner import RewardLearner
 from r1.reward_model.measure import summarise
 from r1.reward_model.settings import MAY_CHANGE_ON_RESUME, RewardModelRecipe
 from r1.run_dir import RunDir, describe_source
+from r1.run_dir.progress import Progress
 
 KIND = "reward_model"
-
-
-class Progress(Protocol):
-    """Shows a run to whoever waits for it."""
-
-    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A step was committed."""
-
-    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
-        """A held-out measurement was committed."""
 
 
 class Order:
@@ -154,24 +143,12 @@ def train_reward_model(
         heldout.commit_where_due()
         for step in run.remaining_steps(order.num_steps):
             batch = [prepared.train.items[index] for index in order.batch(step)]
-            metrics = step_metrics(learner.update(batch), step / order.steps_per_epoch)
+            metrics = run_metrics(learner.update(batch), step / order.steps_per_epoch)
             run.commit_step(step, heldout.save, metrics)
             progress.step(step, metrics)
             heldout.commit_where_due()
         run.finish({"examples": len(prepared.train.items), **prepared.train.counts})
     return out
-
-
-def step_metrics(update: Mapping[str, float], epoch: float) -> dict[str, float]:
-    """An update's metrics as a run stores them: measured times and speeds apart."""
-    seconds = update["seconds"]
-    values = {key: value for key, value in update.items() if key != "seconds"}
-    return {
-        **values,
-        "epoch": epoch,
-        "seconds/total": seconds,
-        "speed/tokens_per_s": values["tokens_processed"] / seconds,
-    }
 
 
 class _Heldout:

@@ -11,16 +11,17 @@ the first step; the form of every row before anything is tokenised.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from r1.config import dump
 from r1.errors import UserError
+from r1.learner.metrics import run_metrics
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.run_dir import RunDir, describe_source
+from r1.run_dir.progress import Progress
 from r1.sft.encode import Encoder
 from r1.sft.examples import Examples, check_sources, encode_sources
 from r1.sft.learner import SFTLearner
@@ -29,19 +30,6 @@ from r1.sft.read import name_of
 from r1.sft.settings import MAY_CHANGE_ON_RESUME, ExampleSource, SFTRecipe
 
 KIND = "sft"
-
-
-class Progress(Protocol):
-    """Shows a run to whoever waits for it."""
-
-    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """A step was committed."""
-
-    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
-        """A held-out loss was committed."""
 
 
 class Prepared(NamedTuple):
@@ -98,7 +86,7 @@ def train_sft(
         progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)
         measure_heldout(run, prepared, learner, progress)
         for step in run.remaining_steps(order.num_steps):
-            metrics = step_metrics(
+            metrics = run_metrics(
                 learner.update(prepared.train, order.step(step)), order.epochs_before(step)
             )
             run.commit_step(step, learner.save, metrics)
@@ -106,18 +94,6 @@ def train_sft(
             measure_heldout(run, prepared, learner, progress)
         run.finish({"examples": len(prepared.train), **prepared.train.counts})
     return out
-
-
-def step_metrics(update: Mapping[str, float], epoch: float) -> dict[str, float]:
-    """An update's metrics as a run stores them: measured times and speeds apart."""
-    seconds = update["seconds"]
-    values = {key: value for key, value in update.items() if key != "seconds"}
-    return {
-        **values,
-        "epoch": epoch,
-        "seconds/total": seconds,
-        "speed/tokens_per_s": values["tokens_processed"] / seconds,
-    }
 
 
 def measure_heldout(

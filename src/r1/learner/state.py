@@ -1,0 +1,44 @@
+"""learner.pt, a learner's state beside its weights: equal states are pickled into equal bytes.
+
+Pickle writes a repeated object once and refers to it afterwards, so that a state which was loaded
+(its strings are copies) gives other bytes than the same state that never left memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from r1.errors import UserError
+
+STATE_FILE = "learner.pt"
+
+
+def write_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write the state into a checkpoint's folder."""
+    torch.save(canonical(state), folder / STATE_FILE)
+
+
+def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
+    """Read it again; UserError where the file is missing or damaged."""
+    file = folder / STATE_FILE
+    if not file.exists():
+        raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
+    try:
+        return torch.load(file, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{file} is damaged: {error}") from error
+
+
+def canonical(state: Any) -> Any:
+    """A copy of nested containers in which equal strings are one object and tuples are fresh."""
+    if isinstance(state, dict):
+        return {canonical(key): canonical(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [canonical(value) for value in state]
+    if isinstance(state, tuple):
+        return tuple([canonical(value) for value in state])
+    return sys.intern(state) if type(state) is str else state

@@ -1,0 +1,19 @@
+"""Who shows a run to whoever waits for it; `r1.progress` does so in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """Told of what a run does."""
+
+    def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
+        """The run starts, or carries on at first_step."""
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """A step was committed."""
+
+    def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
+        """An evaluation was committed."""
