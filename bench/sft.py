@@ -73,11 +73,12 @@ def make_examples(arguments: argparse.Namespace) -> Any:
     from r1.sft.encode import Encoder
     from r1.sft.examples import Collector
     from r1.sft.rows import Conversation
-    from r1.sft.settings import ExampleSettings, SFTTemplateSettings
+    from r1.sft.settings import ExampleSettings
+    from r1.template import ChatTemplateSettings
 
     encoder = Encoder(
         load_tokenizer(arguments.model),
-        SFTTemplateSettings(kind="plain"),
+        ChatTemplateSettings(kind="plain"),
         ExampleSettings(join=" "),
     )
     rng = random.Random(0)

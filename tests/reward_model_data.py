@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from array import array
 from pathlib import Path
@@ -10,22 +9,10 @@ from typing import Any
 
 from r1.data.preferences import Labelled, Pair
 from r1.reward_model.encode import Example
-from small_models import make_model, make_tokenizer
+from small_models import save_small_model
+from small_recipe import write_jsonl
 
 TEMPLATE = '[template]\nkind = "plain"\n'
-
-
-def write_jsonl(path: Path, rows: list[Any]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return path
-
-
-def write_model(folder: Path, architecture: str = "qwen2", **changes: object) -> Path:
-    tokenizer = make_tokenizer()
-    model = make_model(architecture, vocab_size=len(tokenizer), **changes)  # type: ignore[arg-type]
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def pair_rows(num: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -63,7 +50,7 @@ def write_recipe(
     folder: Path, objective: str = "pairwise", sections: str = "", architecture: str = "qwen2"
 ) -> Path:
     """A model, 48 rows to learn, 12 to measure on, a recipe of 6 steps."""
-    write_model(folder / "model", architecture)
+    save_small_model(folder / "model", architecture)
     rows = (pair_rows if objective == "pairwise" else label_rows)(60)
     write_jsonl(folder / "train.jsonl", rows[:48])
     write_jsonl(folder / "heldout.jsonl", rows[48:])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from small_models import make_model, make_tokenizer
+from small_models import make_tokenizer, save_small_model
+from small_recipe import write_jsonl
 
 PLAIN_CHAT = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}"
@@ -51,15 +50,9 @@ def turns(*contents: str) -> list[dict[str, str]]:
     ]
 
 
-def write_jsonl(path: Path, rows: list[Any]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return path
-
-
 def write_model(folder: Path, architecture: str = "qwen2", template: str | None = None) -> Path:
-    tokenizer = chat_tokenizer(template)
-    make_model(architecture, vocab_size=len(tokenizer)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_small_model(folder, architecture)
+    chat_tokenizer(template).save_pretrained(folder)
     return folder
 
 

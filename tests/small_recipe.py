@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from small_models import make_model, make_tokenizer
+from small_models import save_small_model
 
 PLUGIN = """
 from r1.rewards.registry import register_reward
@@ -43,20 +44,24 @@ max_new_tokens = 12
 """
 
 
+def write_jsonl(path: Path, rows: list[Any]) -> Path:
+    """One JSON object a line."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return path
+
+
 def write_recipe(folder: Path, architecture: str, num_steps: int, sections: str) -> Path:
     """Write the model, its data and the recipe; `sections` are TOML tables of the test's own.
 
     The reward is a module in the folder, which must stand on PYTHONPATH.
     """
-    tokenizer = make_tokenizer()
-    make_model(architecture, vocab_size=len(tokenizer)).save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    save_small_model(folder / "model", architecture)
     (folder / "even_reward.py").write_text(PLUGIN)
     rows = [
         {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "exact"}
         for i in range(9)
     ]
-    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(folder / "data.jsonl", rows)
     path = folder / "recipe.toml"
     path.write_text(RECIPE.format(num_steps=num_steps) + sections)
     return path

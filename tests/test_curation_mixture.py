@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
@@ -16,6 +15,7 @@ from r1.curation.settings import MixtureSettings
 from r1.curation.simple_queries import is_simple
 from r1.curation.store import read_rows
 from r1.errors import UserError
+from small_recipe import write_jsonl
 
 THOUGHT = "The request asks for a short text. I should keep it warm and plain."
 
@@ -32,10 +32,6 @@ class GeneralModel:
             return [Reply(text) if isinstance(text, str) else text for text in found]
 
         self.general = General(generate, "v3", lambda text: len(text.split()))
-
-
-def write_jsonl(path, rows):
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def pairs(num, name="q"):

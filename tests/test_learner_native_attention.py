@@ -71,6 +71,18 @@ def test_heads_before_tokens_and_any_number_of_threads() -> None:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
+def test_a_layout_is_described_once_and_never_put_into_buckets() -> None:
+    layout = make_layout(1)
+    inputs = [torch.randn(layout.num_tokens, h, 16) for h in (4, 2, 2)]
+    grad = torch.randn(inputs[0].shape)
+    first = attend(NativeTreeAttention.apply, inputs, layout, torch.float32, grad)
+    table = vars(layout)["segment_table"]
+    again = attend(NativeTreeAttention.apply, inputs, layout, torch.float32, grad)
+    assert vars(layout)["segment_table"] is table
+    assert "buckets" not in vars(layout)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
 def test_what_it_is_not_written_for_is_left_to_torch() -> None:
     def x(width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         return torch.zeros(3, 2, width, dtype=dtype)

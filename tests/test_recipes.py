@@ -12,7 +12,8 @@ from r1.pipeline.recipe import R1ZeroRecipe, load_any_recipe
 from r1.pretrain.settings import PretrainRecipe
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-RUNS = sorted(path for path in RECIPES.rglob("*.toml") if path.stem != "base")
+BASES = ("base", "student_qwen", "student_llama")
+RUNS = sorted(path for path in RECIPES.rglob("*.toml") if path.stem not in BASES)
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: str(path.relative_to(RECIPES)))
@@ -22,12 +23,13 @@ def test_recipe_is_valid_and_survives_being_written_out(path: Path) -> None:
 
 
 def test_base_recipe_is_valid() -> None:
-    assert load_recipe(RECIPES / "tiny" / "base.toml", PretrainRecipe).seed == 0
+    for name in BASES:
+        assert load_recipe(RECIPES / "tiny" / f"{name}.toml", PretrainRecipe).seed == 0
 
 
 def test_the_paper_s_settings() -> None:
     """Section 2.1 and appendix B.4 of the paper, in rollouts of 16 minibatches."""
-    recipe = load_recipe(RECIPES / "paper" / "r1_zero.toml", R1ZeroRecipe)
+    recipe = load_recipe(RECIPES / "cluster" / "r1_zero.toml", R1ZeroRecipe)
     grpo = recipe.grpo
     assert grpo.num_problems * grpo.group_size == 8192
     assert grpo.num_problems * grpo.group_size // grpo.num_minibatches == 512

@@ -16,7 +16,7 @@ from r1.data.tiny import preferences as tiny
 from r1.data.tiny.dialogue import REFUSALS, THINGS, TO_DECLINE, WORDS
 from r1.errors import UserError
 from r1.template import parse
-from reward_model_data import write_jsonl
+from small_recipe import write_jsonl
 
 
 def load(path: Path, form="pairs", **settings):
@@ -158,8 +158,8 @@ def test_missing_files_and_columns(tmp_path) -> None:
     ("values", "reason"),
     [
         ({"path": "a.csv"}, r"\.csv files are not read"),
-        ({"kind": "jsonl"}, "needs a path"),
-        ({"kind": "tiny"}, "needs split"),
+        ({"kind": "jsonl"}, 'needs "path"'),
+        ({"kind": "tiny"}, 'needs "split"'),
         ({"path": "a.jsonl", "num": 3}, "means nothing"),
         ({"path": "a.jsonl", "positive": ("x",), "negative": ("x",)}, "is in positive and in"),
     ],

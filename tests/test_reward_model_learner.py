@@ -13,7 +13,8 @@ from r1.learner.settings import OptimizerSettings
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
 from r1.reward_model.settings import RewardLearnerSettings
-from reward_model_data import random_labels, random_pairs, write_model
+from reward_model_data import random_labels, random_pairs
+from small_models import save_small_model
 
 PAIRS = [(5, 9, 30), (12, 3, 3), (1, 20, 1), (7, 2, 14), (3, 40, 5)]
 LABELS = [(5, 9), (5, 30), (12, 3), (12, 3), (1, 20), (1, 1), (7, 14)]
@@ -21,7 +22,7 @@ LABELS = [(5, 9), (5, 30), (12, 3), (12, 3), (1, 20), (1, 1), (7, 14)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "qwen2")
+    return save_small_model(tmp_path_factory.mktemp("model") / "qwen2")
 
 
 def learner(folder, lr: float = 1e-3, **settings) -> RewardLearner:
@@ -108,7 +109,7 @@ def test_the_figures_of_a_batch(folder) -> None:
 
 @pytest.mark.parametrize("architecture", ["qwen2", "llama", "deepseek_v3"])
 def test_it_learns_and_goes_on_exactly_where_it_was_saved(architecture, tmp_path) -> None:
-    folder = write_model(tmp_path / "model", architecture)
+    folder = save_small_model(tmp_path / "model", architecture)
     examples = random_pairs(PAIRS)
     straight = learner(folder)
     losses = [straight.update(examples)["loss"] for _ in range(4)]

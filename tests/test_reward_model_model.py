@@ -22,8 +22,8 @@ from r1.reward_model.model import (
     padding_token_id,
     set_padding,
 )
-from reward_model_data import random_pairs, write_model
-from small_models import ARCHITECTURES, make_tokenizer
+from reward_model_data import random_pairs
+from small_models import ARCHITECTURES, make_tokenizer, save_small_model
 
 EOS = 1
 
@@ -34,7 +34,7 @@ def models(tmp_path_factory):
 
     def folder(architecture: str):
         path = root / architecture
-        return path if path.exists() else write_model(path, architecture)
+        return path if path.exists() else save_small_model(path, architecture)
 
     return folder
 

@@ -20,7 +20,8 @@ from r1.reward_model.card import find_reward_model, read_card
 from r1.reward_model.settings import RewardModelRecipe
 from r1.reward_model.train import Order, prepare, train_reward_model
 from r1.run_dir import read_evaluations, read_metrics
-from reward_model_data import pair_rows, write_jsonl, write_recipe
+from reward_model_data import pair_rows, write_recipe
+from small_recipe import write_jsonl
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 TIMED = {"timings.jsonl", "DONE.json"}
@@ -55,7 +56,7 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", ["helpful", "harmless"])
 def test_recipes_are_valid_and_the_paper_s_say_what_the_paper_says(name) -> None:
-    for folder in ("tiny", "paper"):
+    for folder in ("tiny", "cluster"):
         found = load_recipe(RECIPES / folder / f"{name}_rm.toml", RewardModelRecipe)
         assert validate(dump(found), RewardModelRecipe, "written out") == found
     assert (found.batch.size, found.optimizer.lr, found.batch.epochs) == (256, 6e-6, 1)

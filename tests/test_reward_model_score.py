@@ -13,10 +13,11 @@ from r1.reward_model.card import CARD_FILE, RewardModelCard, read_card
 from r1.reward_model.encode import ResponseEncoder
 from r1.reward_model.mixture import MixedRewards, check_reward_models, with_reward_models
 from r1.reward_model.score import RewardModelScorer, normalise
-from r1.reward_model.settings import RewardModelUse, RewardTemplateSettings
+from r1.reward_model.settings import RewardModelUse
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
+from r1.template import ChatTemplateSettings
 from r1.types import Completion, Outcome, Problem, RolloutGroup
 from reward_model_data import write_recipe
 from sft_data import OPENING_CHAT, PLAIN_CHAT, chat_tokenizer
@@ -95,7 +96,7 @@ def test_without_an_answer_a_response_gets_the_worst_held_out_value(runs) -> Non
 
 def test_normalisation() -> None:
     card = RewardModelCard(
-        objective="pairwise", part="answer", template=RewardTemplateSettings(), max_tokens=10,
+        objective="pairwise", part="answer", template=ChatTemplateSettings(), max_tokens=10,
         statistics={"mean": 2.0, "std": 4.0, "min": -9.0, "max": 9.0},
     )  # fmt: skip
     path = Path("x")
@@ -110,7 +111,7 @@ def test_normalisation() -> None:
 
 
 def test_a_long_response_keeps_its_beginning_and_its_end() -> None:
-    encoder = ResponseEncoder(make_tokenizer(), RewardTemplateSettings(kind="plain"), "whole", 20)
+    encoder = ResponseEncoder(make_tokenizer(), ChatTemplateSettings(kind="plain"), "whole", 20)
     text = "".join(chr(ord("a") + n) for n in range(26))
     found = encoder.encode("Q:", text)
     decoded = make_tokenizer().decode(found.response_ids)
@@ -136,7 +137,7 @@ def test_a_prompt_that_fills_the_limit_has_no_verdict(runs) -> None:
 def test_chat_templates_that_open_the_thinking() -> None:
     def decoded(template: str, part: str, text: str) -> str:
         tokenizer = chat_tokenizer(template)
-        encoder = ResponseEncoder(tokenizer, RewardTemplateSettings(), part, 200)
+        encoder = ResponseEncoder(tokenizer, ChatTemplateSettings(), part, 200)
         found = encoder.encode("Q", encoder.part_of(text))
         return tokenizer.decode([*found.prompt_ids, *found.response_ids])
 

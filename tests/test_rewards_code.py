@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,27 @@ from r1.rewards.code import run as code_run
 from r1.rewards.code import verifier as code
 from r1.rewards.code.problem import read_task
 from r1.rewards.code.run import OutOfTimeError, SandboxError
-from r1.rewards.code.verifier import check_gold, code_reward, judge
+from r1.rewards.code.verifier import check_gold, judge
+from r1.rewards.code.verifier import code_reward as code_reward_once
 from r1.rewards.pool import RewardPool
 from r1.rewards.settings import RewardSettings
-from r1.sandbox import Program, RunResult, SandboxSettings, Status
+from r1.sandbox import Limits, Program, RunResult, SandboxSettings, Status
+from r1.sandbox.supervisor import descendants
 from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 
 if missing := code._why_not("python", SandboxSettings()):
     pytest.skip(missing, allow_module_level=True)
 
 SECRET = "plum-4417-harbour"
+
+
+def code_reward(*given: object) -> Score:
+    """Tests run on busy machines, where there may be no verdict: ask again."""
+    for _ in range(4):
+        score = code_reward_once(*given)  # type: ignore[arg-type]
+        if not score.detail.startswith("a busy machine"):
+            break
+    return score
 
 
 def problem(reference: str | None = None, **metadata: object) -> Problem:
@@ -441,7 +453,8 @@ def test_a_failing_sandbox_is_no_verdict(monkeypatch) -> None:
 
 def test_running_out_of_all_time_is_no_verdict() -> None:
     settings = RewardSettings.model_validate({"code": {"total_s": 0.5}})
-    score = code_reward("import time\ntime.sleep(100)", STDIO, settings)
+    patient = replace(STDIO, metadata={**STDIO.metadata, "time_limit_s": 4.0})
+    score = code_reward("import time\ntime.sleep(100)", patient, settings)
     assert (score.value, score.outcome) == (0, Outcome.TIMED_OUT)
     clock = code_run.Clock(0.0)
     with pytest.raises(OutOfTimeError):
@@ -529,9 +542,39 @@ def test_no_process_is_left_behind() -> None:
     daemon = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(300)"
     assert code_reward(daemon, STDIO).value == 0
     names = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for pid in descendants(os.getpid()):  # a supervisor takes in what a program leaves behind
         try:
             names.append(Path(f"/proc/{pid}/cmdline").read_bytes())
         except OSError:
             continue
     assert not any(b"/program/main.py" in name and b"bwrap" not in name for name in names)
+
+
+def test_a_busy_machine_is_no_verdict_and_sleeping_is_wrong(monkeypatch) -> None:
+    """The same overrun of the wall clock; what was done with it decides."""
+    program = Program.build("python", "while True: pass")
+    clock = code_run.Clock(1.0)
+    with pytest.raises(OutOfTimeError, match="busy machine"):
+        clock.run(program, Limits(wall_s=20.0, cpu_s=60.0))
+    sleeps = code_reward("import time\ntime.sleep(100)", STDIO)
+    assert (sleeps.value, sleeps.outcome) == (0, Outcome.WRONG)
+    assert "time-limit" in sleeps.detail
+    starved = RunResult(Status.STARVED, None, "", "", 14.0, 0.0, cpu_s=0.3)
+    monkeypatch.setattr(Program, "run", lambda self, **given: starved)
+    score = code_reward("print(1)", STDIO)
+    assert score.outcome is Outcome.TIMED_OUT
+    assert "0.3 s of processor time in 14.0 s" in score.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(Status.TIME_LIMIT, Outcome.WRONG), (Status.STARVED, Outcome.TIMED_OUT)],
+)
+def test_a_compiler_that_is_not_done(monkeypatch, status: Status, outcome: Outcome) -> None:
+    compiled = RunResult(status, None, "", "", 60.0, 0.0, cpu_s=20.1)
+    program = Program.build("python", "print(1)")
+    built = replace(program, compile_result=compiled)
+    monkeypatch.setattr(Program, "build", lambda *_, **__: built)
+    score = code_reward("print(1)", STDIO)
+    assert score.outcome is outcome
+    assert "20.1 s of processor time" in score.detail

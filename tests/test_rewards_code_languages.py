@@ -10,13 +10,18 @@ import time
 import pytest
 
 from r1.rewards.code import verifier as code
+from r1.rewards.code.problem import CodeTask
+from r1.rewards.code.program import NoTesterError, tester_source
+from r1.rewards.code.signature import find_method, parameter_names
 from r1.rewards.code.verifier import code_reward
 from r1.rewards.settings import RewardSettings
 from r1.sandbox import LANGUAGES, SandboxSettings
 from r1.types import Outcome, Score
 
 SLOW = {"cpp", "java", "csharp"}
-PATIENT = RewardSettings.model_validate({"code": {"sandbox": {"compile_wall_s": 90.0}}})
+PATIENT = RewardSettings.model_validate(
+    {"code": {"sandbox": {"compile_cpu_s": 90.0, "compile_wall_s": 240.0}}}
+)
 """For machines that do much else beside the tests."""
 
 
@@ -178,6 +183,17 @@ DOUBLES = {
         "int twice(int x) { return x * 2; }",
         "#include <cstdlib>\nint twice(int x) { return 0; }\nstruct S { S() { exit(0); } } s;",
     ),
+    "java": (
+        "public class Solution { public long twice(List<Integer> x) { return x.get(0) * 2; } }",
+        "class Solution { static { System.exit(0); } long twice(List<Integer> x) { return 0; } }\n"
+        "class R1Tester { static void check(boolean holds) {} }",
+    ),
+    "csharp": (
+        "class Solution { public long Twice(List<int> x) { return x[0] * 2; } }",
+        "class Solution { static Solution() { Environment.Exit(0); } "
+        "public long Twice(List<int> x) { return 0; } }\n"
+        "class R1Tester { static void Check(bool holds) {} }",
+    ),
 }
 TESTS_OF_DOUBLE = {
     "bash": """candidate() {
@@ -213,18 +229,72 @@ int main() {
     assert(candidate(candidate(3)) == (12));
 }
 """,
+    "java": """import java.util.ArrayList;
+public class Main {
+    static void same(Object a, Object b) { if (!a.equals(b)) throw new AssertionError(); }
+    public static void main(String[] args) {
+        Solution s = new Solution();
+        assert(s.twice(new ArrayList<>(Arrays.asList(4))) == (8)) ;
+        long six = s.twice(List.of(3));
+        same(s.twice(List.of((int) six)), 12L);
+    }
+}
+""",
+    "csharp": """using System.Diagnostics;
+class Tests {
+    static void Main(string[] args) {
+        var s = new Solution();
+        Debug.Assert(s.Twice(new List<int> { 4 }) == 8, "of four (4)");
+        long six = s.Twice(new List<int> { 3 });
+        if (!s.Twice(new List<int> { (int)six }).Equals(12L)) throw new Exception("Test failed!");
+    }
+}
+""",
 }  # fmt: skip
+ENTRIES = {"cpp": "twice", "java": "Solution.twice", "csharp": "Solution.Twice"}
 TESTS_OF_DOUBLE["typescript"] = "declare var require: any;\n" + TESTS_OF_DOUBLE["javascript"]
 
 
 @pytest.mark.parametrize("language", languages(*TESTS_OF_DOUBLE))
 def test_test_programs_judge_from_their_own_sandbox(language: str) -> None:
     right, exits = DOUBLES[language]
-    task = {"entry": "twice" if language == "cpp" else "double"}
+    task = {"entry": ENTRIES.get(language, "double")}
     task["test_program"] = TESTS_OF_DOUBLE[language]
     assert judge(language, right, **task).detail == "1/1 tests"
-    assert judge(language, right.replace("2", "3"), **task).outcome is Outcome.WRONG
+    assert judge(language, right.replace("* 2", "* 3"), **task).outcome is Outcome.WRONG
     assert judge(language, exits, **task).outcome is Outcome.WRONG
+
+
+def test_a_method_for_a_stub_is_types_and_nothing_else() -> None:
+    java = "class S { @Override public static <T extends List<T>> Map<T, int[]> "
+    java += "f(final T a, int... b) {"
+    found = find_method(java, "f")
+    assert found == ("<T extends List<T>> Map<T, int[]>", "T a, int... b")
+    assert parameter_names("Map<String, List<Integer>> a, int b[], double... c") == ["a", "b", "c"]
+    for source in (
+        "int f(int a = System.exit(0)) {",
+        "void f(int a) {",
+        "int f(ref int a) {",
+        'int f(String a /* ") */, {',
+        "return f(a) + 1; }",
+        "int g(int a) { return 0; }",
+    ):
+        assert find_method(source, "f") is None, source
+
+
+def test_a_java_class_that_holds_both_the_tests_and_the_function() -> None:
+    needs("java")
+    tests = """class Problem {
+        public static void main(String[] args) { assert(twice(4L) == (8L)); }
+    }"""
+    task = CodeTask("program", "java", test_program=tests, entry="twice")
+    source = tester_source(
+        task, "class Problem { public static long twice(long n) { return 2 * n; } }"
+    )
+    assert source.count("class Problem") == 1
+    assert "static long twice(long n) { return (long) R1Tester.call(Problem.class" in source
+    with pytest.raises(NoTesterError):
+        tester_source(task, "class Problem { }")
 
 
 # f(3) should be 7 and f(10) "plum" (in C++ 7 too).
@@ -371,8 +441,7 @@ def test_tricks_are_not_paid(language: str, name: str) -> None:
     needs(language)
     began = time.monotonic()
     score = code_reward(TRICKS[language][name], task_of_tricks(language))
-    # A compiler that finds no end is nobody's wrong answer: TIMED_OUT has no verdict.
+    # A compiler that finds no end is the program's fault, but never that it waited for a processor.
     assert score.value == 0, score
-    assert score.outcome in (Outcome.WRONG, Outcome.TIMED_OUT)
-    assert (score.outcome is Outcome.WRONG) or "compiler" in score.detail
+    assert score.outcome is Outcome.WRONG or "busy machine" in score.detail
     assert time.monotonic() - began < 60

@@ -207,7 +207,6 @@ def test_signatures(source: str, signature: tuple[str, str] | None) -> None:
         ({"language": "python", "tests": [{"input": "1"}]}, "test 1"),
         ({"language": "python", "tests": [{"args": [1], "expected": 1}]}, "metadata.entry"),
         ({"language": "python", "entry": "f", "tests": [{"args": 1, "expected": 1}]}, "test 1"),
-        ({"language": "java", "entry": "f", "test_program": "x"}, "not supported"),
         ({"language": "python", "test_program": "x"}, "metadata.entry"),
         ({"language": "python", "tests": [{"input": "", "output": ""}], "order": "no"}, "order"),
         (

@@ -150,6 +150,7 @@ def seen(**changes: object) -> Observation:
         "status_text": '{ "child-pid": 5 }\n{ "exit-code": 0 }\n',
         "wall_s": 0.1,
         "cpu_s": 0.1,
+        "asleep_s": 0.0,
         "peak_kb": 2048,
         "num_killed_for_memory": 0,
         "stdout": b"",
@@ -165,7 +166,9 @@ def seen(**changes: object) -> Observation:
         (seen(status_text='{ "child-pid": 5 }\n{ "exit-code": 9 }\n'), Status.RUNTIME_ERROR, 9),
         (seen(status_text='{ "child-pid": 5 }\n', exit_status=1), Status.SANDBOX_FAILED, None),
         (seen(status_text="", exit_status=126), Status.SANDBOX_FAILED, None),
-        (seen(ended_by="wall"), Status.TIME_LIMIT, None),
+        (seen(ended_by="wall", cpu_s=0.6, asleep_s=0.5), Status.TIME_LIMIT, None),
+        (seen(ended_by="wall", cpu_s=0.4, asleep_s=0.5), Status.STARVED, None),
+        (seen(ended_by="cpu", cpu_s=1.01), Status.TIME_LIMIT, None),
         (seen(ended_by="output"), Status.OUTPUT_LIMIT, None),
         (seen(ended_by="memory"), Status.MEMORY_LIMIT, None),
         (seen(ended_by="lost"), Status.SANDBOX_FAILED, None),
@@ -177,7 +180,7 @@ def seen(**changes: object) -> Observation:
             1,
         ),
         (seen(status_text='{ "exit-code": 152 }', cpu_s=0.5), Status.TIME_LIMIT, 152),
-        (seen(status_text='{ "exit-code": 137 }', cpu_s=0.99), Status.TIME_LIMIT, 137),
+        (seen(status_text='{ "exit-code": 137 }', cpu_s=0.51), Status.TIME_LIMIT, 137),
         (seen(status_text='{ "exit-code": 137 }', cpu_s=0.5), Status.RUNTIME_ERROR, 137),
         (seen(cpu_s=1.01), Status.TIME_LIMIT, 0),
     ],
@@ -186,6 +189,11 @@ def test_verdicts(observation: Observation, status: Status, code: int | None) ->
     result = judge(Command(("/x",), Limits(cpu_s=1.0)), observation, is_isolated=True)
     assert (result.status, result.exit_code) == (status, code)
     assert result.peak_mb == 2.0
+
+
+def test_without_a_limit_on_processor_time_the_wall_clock_alone_decides() -> None:
+    result = judge(Command(("/x",), Limits()), seen(ended_by="wall"), is_isolated=True)
+    assert result.status is Status.TIME_LIMIT
 
 
 def test_a_signal_without_isolation_reads_as_in_a_shell() -> None:
@@ -332,7 +340,13 @@ def test_where_namespaces_are_refused_the_remedy_is_said(extra: list[str], remed
 
 
 def test_settings_refuse_what_makes_no_sense() -> None:
-    for wrong in ({"isolation": "none"}, {"uid": 0}, {"compile_wall_s": 0}, {"unknown": 1}):
+    for wrong in (
+        {"isolation": "none"},
+        {"uid": 0},
+        {"compile_wall_s": 0},
+        {"compile_cpu_s": 0},
+        {"unknown": 1},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             SandboxSettings(**wrong)  # type: ignore[arg-type]
 

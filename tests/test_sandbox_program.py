@@ -25,7 +25,7 @@ from r1.sandbox.toolchains import find_tool
 PROBLEM = isolation_problem(SandboxSettings())
 needs_isolation = pytest.mark.skipif(PROBLEM is not None, reason=f"no isolation here: {PROBLEM}")
 ROOMY = Limits(wall_s=20.0)
-PATIENT = SandboxSettings(compile_wall_s=60.0)
+PATIENT = SandboxSettings(compile_cpu_s=60.0, compile_wall_s=180.0)
 BARE = SandboxSettings(isolation="none_programs_run_with_my_rights")
 
 # ruff: noqa: E501 (programs of other languages)
@@ -121,6 +121,14 @@ def test_what_does_not_compile_says_so_at_every_run(language: str) -> None:
         ("import os; os.kill(os.getpid(), 9)", {}, Status.RUNTIME_ERROR),
         ("import time; time.sleep(9)", {"wall_s": 0.5}, Status.TIME_LIMIT),
         ("while True: pass", {"cpu_s": 1.0}, Status.TIME_LIMIT),
+        ("import signal\nfor n in signal.valid_signals() - {9, 19}: signal.signal(n, "
+         "signal.SIG_IGN)\nwhile True: pass", {"cpu_s": 1.0}, Status.TIME_LIMIT),
+        ("import os\nfor _ in range(3): os.fork()\nwhile True: pass", {"cpu_s": 1.0},
+         Status.TIME_LIMIT),
+        ("import time; time.sleep(9)", {"wall_s": 2.0, "cpu_s": 1.0}, Status.TIME_LIMIT),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+         {"wall_s": 2.0, "cpu_s": 1.0}, Status.TIME_LIMIT),
+        ("while True: pass", {"wall_s": 1.0, "cpu_s": 60.0}, Status.STARVED),
         ("x = bytearray(10 ** 9)", {}, Status.MEMORY_LIMIT),
         ("print('x' * 300_000)", {}, Status.OUTPUT_LIMIT),
         ("print('x' * 300_000)", {"output_kb": 400}, Status.OK),
@@ -130,13 +138,37 @@ def test_what_does_not_compile_says_so_at_every_run(language: str) -> None:
         ("x = [open('/dev/null') for _ in range(80)]", {}, Status.RUNTIME_ERROR),
         ("x = [open('/dev/null') for _ in range(80)]", {"open_files": 100}, Status.OK),
     ],
-)
+)  # fmt: skip
 def test_limits(source: str, limits: dict[str, float], status: Status) -> None:
     result = Program.build("python", source).run(limits=replace(ROOMY, **limits))
     assert result.status is status, result
-    stopped = status in (Status.TIME_LIMIT, Status.OUTPUT_LIMIT) and "cpu_s" not in limits
+    stopped = status in (Status.TIME_LIMIT, Status.STARVED, Status.OUTPUT_LIMIT)
     assert (result.exit_code is None) == stopped
+    if limits.get("cpu_s") == 1.0 and "wall_s" not in limits:
+        assert 1.0 <= result.cpu_s < 2.0
+        assert result.asleep_s < 0.5
     assert len(result.stdout) <= 1024 * limits.get("output_kb", 256)
+
+
+ENDLESS = {
+    "cpp": "constexpr long g(long n) { while (true) ++n; return n; }\n"
+    "int main() { constexpr long x = g(0); }\n"
+    "template <int A, int B> struct T { static const int v = T<A - 1, B>::v + T<A - 1, B + 1>::v; "
+    "};\ntemplate <int B> struct T<0, B> { static const int v = 1; };\nint x = T<800, 0>::v;",
+}
+
+
+@needs_isolation
+def test_a_compilers_processor_time_is_the_programs_fault_and_its_waiting_is_not() -> None:
+    skip_unless_installed("cpp")
+    greedy = SandboxSettings(compile_cpu_s=1.0)
+    compiled = Program.build("cpp", ENDLESS["cpp"], greedy).compile_result
+    assert compiled is not None
+    assert compiled.status is Status.TIME_LIMIT, compiled
+    assert 1.0 <= compiled.cpu_s < 2.0
+    hasty = SandboxSettings(compile_wall_s=0.05)
+    program = Program.build("cpp", "#include <iostream>\nint main() {}", hasty)
+    assert program.run().status is Status.STARVED
 
 
 @needs_isolation
@@ -315,7 +347,9 @@ def test_command_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "r1", "sandbox", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     verdict = json.loads(done.stdout)
-    assert set(verdict) == {"status", "exit_code", "stdout", "stderr", "wall_s", "peak_mb"}
+    times = {"wall_s", "cpu_s", "asleep_s"}
+    assert set(verdict) == {"status", "exit_code", "stdout", "stderr", "peak_mb", *times}
+    assert 0 < verdict["cpu_s"] < verdict["wall_s"]
     assert (verdict["status"], verdict["exit_code"], verdict["stdout"]) == ("ok", 0, "42\n")
     (tmp_path / "slow.sh").write_text("sleep 60")
     assert run_file(tmp_path / "slow.sh", None, None, 0.5, 64)["status"] == "time-limit"

@@ -11,8 +11,8 @@ from r1.data.rows import RowError
 from r1.errors import UserError
 from r1.sft.encode import Encoded, Encoder
 from r1.sft.rows import Conversation
-from r1.sft.settings import ExampleSettings, SFTTemplateSettings
-from r1.template import PromptRenderer
+from r1.sft.settings import ExampleSettings
+from r1.template import ChatTemplateSettings, PromptRenderer
 from sft_data import (
     FORGETTING_CHAT,
     MARKED_CHAT,
@@ -29,7 +29,7 @@ THOUGHT = "<think>\nsix\n</think>\n\n6"
 def encode(tokenizer, conversation, kind="chat", system=None, force_think=False, **settings):
     encoder = Encoder(
         tokenizer,
-        SFTTemplateSettings(kind=kind, system=system, force_think=force_think),
+        ChatTemplateSettings(kind=kind, system=system, force_think=force_think),
         ExampleSettings(**settings),
     )
     return encoder.encode([Conversation(1, None, tuple(conversation))])[0]
@@ -56,7 +56,7 @@ def test_table_1_learns_the_response_and_the_end() -> None:
     found = encode(tokenizer, turns("What is 3 + 3?", "<think>six</think>"), kind="r1_zero")
     prompt, response = pieces(tokenizer, found)
     assert response == (True, " <think>six</think><eos>")
-    renderer = PromptRenderer(tokenizer, SFTTemplateSettings(kind="r1_zero"))
+    renderer = PromptRenderer(tokenizer, ChatTemplateSettings(kind="r1_zero"))
     assert prompt == (False, renderer.render("What is 3 + 3?"))
     width = found.learnt.index(True)
     assert tuple(found.token_ids[:width]) == renderer.encode("What is 3 + 3?")

@@ -28,7 +28,7 @@ def test_recipe_is_valid_and_survives_being_written_out(path: Path) -> None:
 
 def test_the_paper_s_settings() -> None:
     """Section B.4: two epochs, batch 128, context 32,768, cosine from 5e-5 to 5e-6."""
-    recipe = load_any_recipe(RECIPES / "paper" / "sft_800k.toml")
+    recipe = load_any_recipe(RECIPES / "cluster" / "sft_800k.toml")
     assert isinstance(recipe, SFTRecipe)
     assert (recipe.batch.size, recipe.batch.unit) == (128, "examples")
     assert (recipe.batch.epochs, recipe.batch.max_tokens) == (2, 32_768)

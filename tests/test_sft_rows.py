@@ -14,8 +14,10 @@ from r1.errors import UserError
 from r1.sft.encode import Encoder
 from r1.sft.examples import check_sources, encode_sources
 from r1.sft.read import check_source, conversations
-from r1.sft.settings import ExampleSettings, ExampleSource, SFTTemplateSettings
-from sft_data import chat_tokenizer, turns, write_jsonl
+from r1.sft.settings import ExampleSettings, ExampleSource
+from r1.template import ChatTemplateSettings
+from sft_data import chat_tokenizer, turns
+from small_recipe import write_jsonl
 
 GOOD = {"messages": turns("a", "b")}
 
@@ -150,7 +152,7 @@ def test_a_file_that_cannot_be_read(tmp_path, text, reason) -> None:
         ({"path": "a.csv"}, "files are not read"),
         ({"path": "a.jsonl", "split": "train"}, '"split" means nothing'),
         ({"path": "a.jsonl", "num": 3}, '"num" means nothing'),
-        ({"kind": "jsonl"}, "needs a path"),
+        ({"kind": "jsonl"}, 'needs "path"'),
         ({"kind": "tiny"}, 'split = "train"'),
         ({"path": "a.jsonl", "roles": {"gpt": "bot"}}, "roles translates into 'bot'"),
         ({"path": "a.jsonl", "columns": {"messages": "m", "prompt": "p"}}, "not both"),
@@ -169,7 +171,7 @@ def test_repeats_are_told_of(tmp_path) -> None:
 
 
 def encode(path: Path, max_tokens: int, **settings):
-    encoder = Encoder(chat_tokenizer(), SFTTemplateSettings(), ExampleSettings(**settings))
+    encoder = Encoder(chat_tokenizer(), ChatTemplateSettings(), ExampleSettings(**settings))
     return encode_sources([source(path)], Path(), encoder, max_tokens)
 
 

@@ -21,7 +21,8 @@ from r1.report.figures import main_charts
 from r1.report.load import load_run
 from r1.run_dir import find_checkpoint, is_done, read_evaluations, read_metrics, read_timings
 from r1.sft.train import prepare
-from sft_data import PLAIN_CHAT, write_jsonl, write_model, write_recipe
+from sft_data import PLAIN_CHAT, write_model, write_recipe
+from small_recipe import write_jsonl
 
 TIMED = {"timings.jsonl", "report.html"}
 SECTIONS = """

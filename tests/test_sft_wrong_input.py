@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from r1 import cli
-from sft_data import FORGETTING_CHAT, STRIPPING_CHAT, turns, write_jsonl, write_model, write_recipe
+from sft_data import FORGETTING_CHAT, STRIPPING_CHAT, turns, write_model, write_recipe
+from small_recipe import write_jsonl
 
 
 @pytest.fixture(scope="module")

@@ -38,13 +38,30 @@ CASES = [
     ("他说：“你好。”然后走了！真的吗？是的", ["他说：“你好。”", "然后走了！", "真的吗？", "是的"]),
     ("圆周率是3.14。对……不对。", ["圆周率是3.14。", "对……不对。"]),
     ("今天很好。It is fine. 明天也好。", ["今天很好。", "It is fine.", "明天也好。"]),
+    ("We chose plan B. Anna B. Smith said I. Then we left.",
+     ["We chose plan B.", "Anna B. Smith said I.", "Then we left."]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "sentences"), CASES)
 def test_splitting(text: str, sentences: list[str]) -> None:
     assert split_sentences(text) == sentences
-    assert count_sentences(text) == len(sentences)
+    unended = sum(sentence in ("A title", "1. First item") for sentence in sentences)
+    assert count_sentences(text) == len(sentences) - unended  # they go on in the next
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("# A heading\n\nOne sentence. Another one", 2),
+        ("- one\n- two\n- three", 1),
+        ("It needs:\n\n- A first.\n- A second.\n\nThat is all", 3),
+        ('He said "yes."\n\nShe said "no."', 2),
+        ("", 0),
+    ],
+)
+def test_blocks_without_a_stop_are_no_sentences_of_their_own(text: str, number: int) -> None:
+    assert count_sentences(text) == number
 
 
 @pytest.mark.parametrize(

@@ -46,18 +46,40 @@ def run(
         Path | None, typer.Option(help="The run's folder [default: runs/RECIPE]")
     ] = None,
     overrides: Overrides = [],  # noqa: B006 (typer copies it)
+    first: Annotated[
+        str | None, typer.Option("--from", help="Do this stage and all below it again")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Run this stage alone")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what is done, stale and to do; run nothing")
+    ] = False,
 ) -> None:
     """Train by a recipe. The same command carries on where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
 
     settings = load_any_recipe(recipe, overrides)
+    folder = out or Path("runs") / recipe.stem
+    if dry_run:
+        from r1.pipeline.dry_run import dry_run as show
+
+        show(settings, recipe, folder, Console())
+        return
     from r1.pipeline.run import run_recipe
     from r1.progress import TerminalProgress
 
-    folder = out or Path("runs") / recipe.stem
     with TerminalProgress() as progress:
-        run_recipe(settings, recipe.parent, folder, progress)
+        run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+
+
+@app.command(rich_help_panel=LOOKING)
+def lineage(
+    path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
+) -> None:
+    """Tell where a checkpoint or data set comes from, down to seeds and parents."""
+    from r1.pipeline.show import show_lineage
+
+    show_lineage(path, Console())
 
 
 @app.command(rich_help_panel=RECIPES)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from r1.curation.progress import TerminalProgress as DataProgress
+
+
+class StageProgress(NamedTuple):
+    """Who is told of training and evaluation, and who of data sets."""
+
+    training: TerminalProgress
+    data: DataProgress
 
 
 class TerminalProgress:
@@ -18,7 +27,8 @@ class TerminalProgress:
         self.console = console or Console(stderr=True)
         self.num_steps = 0
         self.done_here = 0
-        self.started = time.monotonic()
+        self.stage_name = "training"
+        self.started = self.began = time.monotonic()
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -39,15 +49,30 @@ class TerminalProgress:
 
     def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
         """The run starts, or carries on at first_step."""
-        self.num_steps = num_steps
+        self.num_steps, self.done_here = num_steps, 0
         self.started = time.monotonic()
         for notice in notices:
             self.warn(notice)
         if first_step:
             self.console.print(f"Carrying on after step {first_step} of {num_steps}.")
+        if self._task is not None:
+            self._bar.remove_task(self._task)
         self._task = self._bar.add_task(
-            "training", total=num_steps, completed=first_step, figures=""
+            self.stage_name, total=num_steps, completed=first_step, figures=""
         )
+
+    def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
+        """A stage of a pipeline begins or carries on."""
+        self.stage_name = name
+        about = "" if title == name else f": {escape(title)}"
+        self._line(f"[bold]{number}/{total} {escape(name)}[/]{about}")
+        return StageProgress(self, DataProgress(name, self.console))
+
+    def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
+        """A stage of a pipeline is done."""
+        shown = ", ".join(f"{number:,} {what}" for what, number in counts.items())
+        so_far = _clock(time.monotonic() - self.began)
+        self._line(f"  {escape(name)} done in {_clock(seconds)} ({shown}); {so_far} in all")
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""

@@ -50,17 +50,34 @@ class TemplateSettings(Settings):
     )
     system: str | None = Field(None, description='system prompt; only with kind = "chat"')
     force_think: bool = Field(False, description='the prompt goes on with "<think>\\n"')
+    chat_template: str | None = Field(
+        None,
+        description='Jinja, in place of the tokenizer\'s own; only with kind = "chat". It is saved '
+        "with the model, so that a base that is fine-tuned into a chat model has one from then on",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TemplateSettings:
+        if self.chat_template is not None and self.kind != "chat":
+            raise ValueError(
+                'template.chat_template needs template.kind = "chat"; remove one of them'
+            )
         if self.system is not None and self.kind != "chat":
             raise ValueError('template.system needs template.kind = "chat"; remove one of them')
         return self
 
 
+class ChatTemplateSettings(TemplateSettings):
+    """The same, with the tokenizer's chat template unless the recipe says otherwise."""
+
+    kind: Literal["r1_zero", "chat", "plain"] = Field(
+        "chat", description="the tokenizer's chat template, Table 1, or the bare prompt"
+    )
+
+
 class PromptRenderer:
     """Renders problems for one tokenizer (any transformers tokenizer; none is needed to `render`
-    the kinds "r1_zero" and "plain").
+    the kinds "r1_zero" and "plain"). A chat template of the settings becomes the tokenizer's.
 
     Raises UserError on construction where kind is "chat" and the tokenizer has no chat template.
     """
@@ -68,10 +85,13 @@ class PromptRenderer:
     def __init__(self, tokenizer: Any, settings: TemplateSettings) -> None:
         self.tokenizer = tokenizer
         self.settings = settings
+        if settings.chat_template is not None:
+            tokenizer.chat_template = settings.chat_template
         if settings.kind == "chat" and not getattr(tokenizer, "chat_template", None):
             raise UserError(
                 'template.kind = "chat", but the tokenizer has no chat template (a base model has '
-                'none): use template.kind = "r1_zero" or "plain", or a model with a chat template.'
+                'none): use template.kind = "r1_zero" or "plain", give template.chat_template, or '
+                "take a model with a chat template."
             )
         self.opens_think: bool = self.render("?").rstrip().endswith("<think>")
         """True where prompts end in an open `<think>`: pass it on as `opened` to the parser."""

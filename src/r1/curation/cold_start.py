@@ -96,7 +96,7 @@ def job_of(
         "kind": kind,
         "source": name,
         "settings": decisive(dump(settings), *unused),
-        "rewards": sorted(scorer.settings.weights),
+        "rewards": sorted(scorer.settings.names),
         "heldout": sorted(problem_key(problem) for problem in heldout),
     }
 

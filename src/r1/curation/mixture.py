@@ -48,6 +48,7 @@ from r1.data.source import apportion
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
 from r1.rollout.seeds import sample_seed
+from r1.run_dir.completions import storable
 from r1.text.readability import readability_defects
 
 SCHEMA = pa.schema(
@@ -267,7 +268,7 @@ class _Mixer:
         turns = [*conversation.turns[:-1], ("assistant", response)]
         row: dict[str, Any] = {
             "id": taken.id,
-            "messages": [{"role": role, "content": _utf8(text)} for role, text in turns],
+            "messages": [{"role": role, "content": storable(text)} for role, text in turns],
             "family": taken.family,
             "language": taken.language,
             "source": taken.part.name,
@@ -282,7 +283,3 @@ def _describe(part: Part, base_folder: Path) -> Source:
     card = card_of(part.settings.path, base_folder)
     dropped = dict(card["total"]["dropped"]) if card else {}
     return Source(part.name, part.available, part.taken, dropped)
-
-
-def _utf8(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -60,7 +60,7 @@ def prompted_traces(
     )
     with (
         ReaderPool(settings.filters) as readers,
-        Store(folder, job, row_schema(scorer.settings.weights), settings.shards) as store,
+        Store(folder, job, row_schema(scorer.settings.names), settings.shards) as store,
     ):
         curator = Curator(rules_of(settings, scorer, general.name, kind), readers)
         overlaps = Overlaps(heldout, settings.decontamination)

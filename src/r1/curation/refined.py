@@ -56,7 +56,7 @@ def refined_traces(
     groups = (_Drafts(problem, rows) for problem, rows in _by_problem(samples, problems))
     with (
         ReaderPool(settings.filters) as readers,
-        Store(folder, job, row_schema(scorer.settings.weights), settings.shards) as store,
+        Store(folder, job, row_schema(scorer.settings.names), settings.shards) as store,
     ):
         curator = Curator(rules_of(settings, scorer, general.name, REFINED), readers)
 

@@ -85,7 +85,7 @@ def rejection_sample(
         "kind": origin,
         "source": source,
         "settings": decisive(dump(settings), "filters.num_workers", "call.resume", "domains"),
-        "rewards": sorted(line.scorer.settings.weights),
+        "rewards": sorted(line.scorer.settings.names),
         "heldout": sorted(problem_key(problem) for problem in heldout),
     }
     rules = Rules(
@@ -99,7 +99,7 @@ def rejection_sample(
         source=source,
         origin=origin,
     )
-    schema = row_schema(line.scorer.settings.weights)
+    schema = row_schema(line.scorer.settings.names)
     with (
         ReaderPool(settings.filters) as readers,
         Store(folder, job, schema, settings.shards) as store,

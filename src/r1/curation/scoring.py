@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from r1.curation.filters import ACCURACY
 from r1.curation.pattern import PatternSettings
 from r1.rewards.accuracy import answer_source
 from r1.rewards.exact import normalise
@@ -22,8 +23,6 @@ from r1.rewards.registry import PromptForm, find_verifier
 from r1.rewards.settings import RewardSettings
 from r1.rollout.scored import GroupScorer, ScoreHandle
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
-
-ACCURACY = "accuracy"
 
 JudgeAnswer = Callable[[str, str, str], Score]
 """(question, reference, answer) -> a score whose outcome is CORRECT, WRONG, or no verdict."""

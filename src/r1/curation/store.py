@@ -28,6 +28,7 @@ from r1.curation.journal import Journal, Record
 from r1.curation.settings import ShardSettings
 from r1.errors import UserError
 from r1.run_dir import atomic, lock
+from r1.run_dir.completions import storable
 from r1.run_dir.read import read_json
 
 DATA = "data"
@@ -125,7 +126,7 @@ class Store:
         for row in record.rows:
             for name, value in row.items():
                 if isinstance(value, str):
-                    row[name] = _utf8(value)
+                    row[name] = storable(value)
         self._journal.append(record)
         self._early[record.index] = record
         self._settle()
@@ -286,8 +287,3 @@ def _chars(value: Any) -> int:
 
 def _chain(digest: str, key: str) -> str:
     return hashlib.sha256(f"{digest}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _utf8(text: str) -> str:
-    """Lone surrogates, which JSON lets into a prompt, cannot be stored; they become '?'."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

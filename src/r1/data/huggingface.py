@@ -11,6 +11,7 @@ from typing import Any
 
 from r1.data.rows import Table, needed_columns, problems_from_rows, resolve
 from r1.data.settings import SourceSettings
+from r1.data.source_base import DataSource
 from r1.errors import UserError
 
 ROWS_AT_ONCE = 1000
@@ -28,14 +29,14 @@ def load(settings: SourceSettings, base_folder: Path) -> Table:
     return problems_from_rows(read_rows(split.select_columns(columns)), settings, origin)
 
 
-def open_split(settings: SourceSettings, base_folder: Path) -> tuple[str, Any]:
-    """The split that settings.path, config and split name, and what to call it in messages.
+def open_split(source: DataSource, base_folder: Path) -> tuple[str, Any]:
+    """The split that source.path, config and split name, and what to call it in messages.
 
     Raises UserError as `load` does, but for columns and rows.
     """
-    splits = _open(settings, base_folder)
-    name, split = _choose(splits, settings)
-    origin = f"{settings.path} ({name})"
+    splits = _open(source, base_folder)
+    name, split = _choose(splits, source)
+    origin = f"{source.path} ({name})"
     if len(split) == 0:
         raise UserError(f"{origin} has no rows; choose another split or data set.")
     return origin, split
@@ -50,7 +51,7 @@ def read_rows(split: Any) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, dict(zip(batch, values, strict=True))
 
 
-def _open(settings: SourceSettings, base_folder: Path) -> dict[str, Any]:
+def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     """Every split by its name."""
     try:
         import datasets
@@ -58,35 +59,33 @@ def _open(settings: SourceSettings, base_folder: Path) -> dict[str, Any]:
         raise UserError(
             'kind = "huggingface" needs the datasets library: pip install "datasets>=5.2,<6"'
         ) from None
-    assert settings.path is not None
-    folder = resolve(settings.path, base_folder)
-    if not folder.is_dir() and _looks_local(settings.path):
+    assert source.path is not None
+    folder = resolve(source.path, base_folder)
+    if not folder.is_dir() and _looks_local(source.path):
         raise UserError(f"data set folder {folder} does not exist; check data.*.path.")
     try:
         if _is_saved(folder):
             found = datasets.load_from_disk(str(folder))
         else:
-            place = str(folder) if folder.is_dir() else settings.path
-            found = datasets.load_dataset(place, settings.config)
+            place = str(folder) if folder.is_dir() else source.path
+            found = datasets.load_dataset(place, source.config)
     except ConnectionError as error:
-        raise UserError(_unreachable(settings.path, folder, error)) from None
+        raise UserError(_unreachable(source.path, folder, error)) from None
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(
-            f"{settings.path}: {_first_sentence(error)} Check path and config."
-        ) from None
+        raise UserError(f"{source.path}: {_first_sentence(error)} Check path and config.") from None
     if isinstance(found, datasets.Dataset):
         return {str(found.split or "train"): found}
     return dict(found)
 
 
-def _choose(splits: dict[str, Any], settings: SourceSettings) -> tuple[str, Any]:
+def _choose(splits: dict[str, Any], source: DataSource) -> tuple[str, Any]:
     names = ", ".join(splits)
-    if settings.split in splits:
-        return settings.split, splits[settings.split]
-    if settings.split is not None:
-        raise UserError(f'{settings.path} has no split "{settings.split}"; it has: {names}.')
+    if source.split in splits:
+        return source.split, splits[source.split]
+    if source.split is not None:
+        raise UserError(f'{source.path} has no split "{source.split}"; it has: {names}.')
     if len(splits) > 1:
-        raise UserError(f"{settings.path} has the splits {names}; choose one with split = ...")
+        raise UserError(f"{source.path} has the splits {names}; choose one with split = ...")
     return next(iter(splits.items()))
 
 

@@ -108,7 +108,8 @@ def load_problems(
     _check_ids(table)
     if check is not None:
         _check_references(table, check)
-    _warn_of_repeats(table)
+    if settings.kind != "tiny":  # its dialogue repeats on purpose, and nothing else there does
+        _warn_of_repeats(table)
     return table.problems
 
 

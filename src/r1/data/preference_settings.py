@@ -14,13 +14,12 @@ Left out on purpose: downloading anything but Hugging Face data sets.
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from r1.config import Settings
-from r1.data.settings import SUFFIXES, SourceSettings
+from r1.data.source_base import DataSource, required_keys
 
 _FILE = ("kind", "path", "columns", "limit", "unusable", "positive", "negative")
 KEYS = {
@@ -45,13 +44,16 @@ class PreferenceColumns(Settings):
     family: str = Field("family", description="accuracy is also given by family")
 
 
-class PreferenceSource(Settings):
+class PreferenceSource(DataSource):
     """One file, folder or data set of preferences, or some drawn from the tiny world.
 
     unusable: what becomes of rows that teach nothing (equal responses, empty ones, repetitions):
         "refuse" the file with the rows' numbers, or "drop" them and say how many. A row that is no
         preference at all (a missing or wrong value) is always refused.
     """
+
+    keys: ClassVar = KEYS
+    required: ClassVar = required_keys("pairs")
 
     kind: Literal["jsonl", "parquet", "huggingface", "tiny"]
     path: str | None = Field(None, description="relative to the recipe's folder, or a Hub id")
@@ -66,51 +68,9 @@ class PreferenceSource(Settings):
     num: int = Field(1000, ge=1, description="rows to draw from the tiny world")
     seed: int = Field(0, ge=0, description="of that draw")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _infer_kind(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "kind" not in values:
-            return {**values, "kind": _inferred_kind(values)}
-        return values
-
     @model_validator(mode="after")
     def _consistent(self) -> PreferenceSource:
-        valid = KEYS[self.kind]
-        for key in sorted(self.model_fields_set - set(valid)):
-            if getattr(self, key) != type(self).model_fields[key].get_default():
-                raise ValueError(
-                    f'"{key}" means nothing for kind = "{self.kind}"; valid: {", ".join(valid)}'
-                )
         both = sorted(set(self.positive) & set(self.negative))
         if both:
             raise ValueError(f"the label {both[0]!r} is in positive and in negative; remove one")
-        if self.kind == "tiny" and self.split not in ("train", "heldout"):
-            raise ValueError('the tiny world needs split = "train" or split = "heldout"')
-        if self.kind != "tiny" and not self.path:
-            raise ValueError(f'kind = "{self.kind}" needs a path; add path = "pairs.jsonl"')
         return self
-
-    def as_problem_source(self) -> SourceSettings:
-        """The same place, as the readers of r1.data take it."""
-        assert self.kind != "tiny"
-        return SourceSettings(
-            kind=self.kind, path=self.path, limit=self.limit, split=self.split, config=self.config
-        )
-
-    @property
-    def label(self) -> str:
-        """A short name of the source for messages."""
-        return f"tiny world ({self.split})" if self.kind == "tiny" else str(self.path)
-
-
-def _inferred_kind(values: dict[str, Any]) -> str:
-    path = values.get("path")
-    if not isinstance(path, str) or not path:
-        return "tiny" if "languages" in values or "split" in values else "jsonl"
-    suffix = PurePath(path).suffix.lower()
-    if suffix in (".json", ".csv", ".tsv", ".txt", ".gz", ".zst"):
-        raise ValueError(
-            f"{path}: {suffix} files are not read; write one JSON object a line (.jsonl), "
-            "or Parquet"
-        )
-    return SUFFIXES.get(suffix, "huggingface")

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from r1.data import huggingface, jsonl, parquet
 from r1.data.preference_settings import PreferenceSource
-from r1.data.rows import FaultyRows, RowError, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, missing_column, require_file, resolve
 from r1.errors import UserError
 
 Form = Literal["pairs", "labels"]
@@ -186,7 +186,7 @@ def _opposite(item: Preference) -> tuple[str, ...]:
 def _open(source: PreferenceSource, form: Form, base_folder: Path) -> tuple[str, Rows]:
     """The rows with only the columns that are needed."""
     if source.kind == "huggingface":
-        origin, split = huggingface.open_split(source.as_problem_source(), base_folder)
+        origin, split = huggingface.open_split(source, base_folder)
         kept = _choose_columns(source, form, origin)(split.column_names)
         return origin, huggingface.read_rows(split.select_columns(kept))
     path = resolve(str(source.path), base_folder)
@@ -214,7 +214,7 @@ def _choose_columns(
         named = [field for field in columns if columns[field] != _default(field)]
         for field in dict.fromkeys([*REQUIRED[form], *named]):
             if columns[field] not in names:
-                raise UserError(f"{origin}: {_no_column(field, columns[field], names)}")
+                raise UserError(f"{origin}: {missing_column(field, columns[field], names, LIKELY)}")
         return [name for name in names if name in columns.values()]
 
     return choose
@@ -226,15 +226,6 @@ def _default(field: str) -> str:
     return str(PreferenceColumns.model_fields[field].get_default())
 
 
-def _no_column(field: str, column: str, names: Iterable[str]) -> str:
-    present = list(names)
-    guess = next((name for name in LIKELY.get(field, ()) if name in present), "...")
-    return (
-        f'no column "{column}" for the {field}; the columns are: '
-        f'{", ".join(present[:12]) or "none"}. Set columns = {{ {field} = "{guess}" }}'
-    )
-
-
 def _read_pair(row: Mapping[str, Any], source: PreferenceSource) -> Pair:
     columns = source.columns
     chosen_prompt, chosen = _response(_take(row, "chosen", source), "chosen")
@@ -242,7 +233,7 @@ def _read_pair(row: Mapping[str, Any], source: PreferenceSource) -> Pair:
     given = row.get(columns.prompt)
     prompt = chosen_prompt if given is None else _prompt(given)
     if prompt is None:
-        raise RowError(_no_column("prompt", columns.prompt, row))
+        raise RowError(missing_column("prompt", columns.prompt, row, LIKELY))
     for name, other in (("chosen", chosen_prompt), ("rejected", rejected_prompt)):
         if other is not None and other != prompt:
             raise RowError(f"the user turn of {name} is not the prompt; both must answer it")
@@ -261,7 +252,7 @@ def _read_labelled(row: Mapping[str, Any], source: PreferenceSource) -> Labelled
 def _take(row: Mapping[str, Any], field: str, source: PreferenceSource) -> Any:
     column = getattr(source.columns, field)
     if column not in row:
-        raise RowError(_no_column(field, column, row))
+        raise RowError(missing_column(field, column, row, LIKELY))
     if row[column] is None:
         raise RowError(f"{column} is null")
     return row[column]

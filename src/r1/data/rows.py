@@ -6,17 +6,18 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data.settings import Columns, SourceSettings
+from r1.data.source_base import DataSource
 from r1.errors import UserError
 from r1.types import Problem
 
 MAX_SHOWN = 10
-NEEDS_NO_REFERENCE = frozenset({"reasoning_gym", "code", "ifeval"})
+NEEDS_NO_REFERENCE = frozenset({"reasoning_gym", "code", "ifeval", "none"})
 LIKELY_NAMES = {
     "prompt": ("problem", "question", "query", "instruction", "input"),
     "reference": ("answer", "final_answer", "solution", "target", "output"),
@@ -65,6 +66,13 @@ def resolve(path: str, base_folder: Path) -> Path:
     return base_folder / Path(path).expanduser()
 
 
+def name_of(source: DataSource, base_folder: Path) -> str:
+    """What messages call a source: its path where it is a file or a folder, else its label."""
+    if source.kind in ("jsonl", "parquet"):
+        return str(resolve(str(source.path), base_folder))
+    return source.label
+
+
 def require_file(path: Path) -> None:
     """UserError where path is no file, naming the likeliest one beside it."""
     if path.is_file():
@@ -93,16 +101,24 @@ def needed_columns(settings: SourceSettings, available: Iterable[str]) -> list[s
 
 def required_fields(settings: SourceSettings) -> list[str]:
     """The fields whose columns must exist: those named in the recipe, prompt, and reference."""
-    required = set(settings.columns.model_fields_set) | {"prompt"}
+    required = settings.columns.named | {"prompt"}
     if settings.verifier not in NEEDS_NO_REFERENCE:
         required.add("reference")
     return [field for field in Columns.model_fields if field in required]
 
 
-def missing_column(field: str, column: str, available: Iterable[str]) -> str:
-    """Say that a column is missing and which one was probably meant."""
+def missing_column(
+    field: str,
+    column: str,
+    available: Iterable[str],
+    likely_names: Mapping[str, Sequence[str]] = LIKELY_NAMES,
+) -> str:
+    """Say that a column is missing and which one was probably meant.
+
+    likely_names: what a field's column is often called.
+    """
     names = list(available)
-    likely = [name for name in LIKELY_NAMES.get(field, ()) if name in names]
+    likely = [name for name in likely_names.get(field, ()) if name in names]
     near = difflib.get_close_matches(column, names, n=1) or likely[:1]
     shown = ", ".join(names[:12]) or "none"
     guess = near[0] if near else "..."
@@ -153,7 +169,7 @@ class _Converter:
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
         self.columns: dict[str, str] = settings.columns.model_dump()
-        self.named = settings.columns.model_fields_set
+        self.named = settings.columns.named
         self.family = settings.family or "default"
         self.seen: dict[str, int] = {}
 
@@ -186,7 +202,7 @@ class _Converter:
         if value is _ABSENT or value is None:
             return default
         if not isinstance(value, str) or not value.strip():
-            raise RowError(f"{field} is {_shown(value)}; it must be a text")
+            raise RowError(f"{field} is {shown(value)}; it must be a text")
         return value
 
     def _reference(self, row: Mapping[str, Any], verifier: str) -> str | None:
@@ -210,9 +226,7 @@ class _Converter:
         value = self._take(row, "id")
         if value is _ABSENT:
             return self._content_id(prompt, reference)
-        if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
-            raise RowError(f"id is {_shown(value)}; give a text or a whole number")
-        return str(value)
+        return read_id(value)
 
     def _content_id(self, prompt: str, reference: str | None) -> str:
         """The hash of the content: the same row has the same id in whatever order rows come."""
@@ -227,10 +241,10 @@ class _Converter:
         if metadata is _ABSENT or metadata is None:
             metadata = {}
         if not isinstance(metadata, dict):
-            raise RowError(f"metadata is {_shown(metadata)}; it must be an object")
+            raise RowError(f"metadata is {shown(metadata)}; it must be an object")
         if options is not _ABSENT and options is not None:
             if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
-                raise RowError(f"options is {_shown(options)}; it must be a list of texts")
+                raise RowError(f"options is {shown(options)}; it must be a list of texts")
             metadata = {**metadata, "options": options}
         if metadata:
             try:
@@ -238,6 +252,13 @@ class _Converter:
             except (TypeError, ValueError) as error:
                 raise RowError(f"metadata cannot be written as JSON: {error}") from None
         return metadata
+
+
+def read_id(value: Any) -> str:
+    """A row's id; RowError where it is neither a text nor a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise RowError(f"id is {shown(value)}; give a text or a whole number")
+    return str(value)
 
 
 def _nested(row: Mapping[str, Any], column: str) -> Any:
@@ -260,7 +281,7 @@ def _prompt_text(value: Any) -> str:
             )
         value = value[0].get("content")
     if not isinstance(value, str):
-        raise RowError(f"prompt is {_shown(value)}; it must be a text")
+        raise RowError(f"prompt is {shown(value)}; it must be a text")
     if not value.strip():
         raise RowError("prompt is empty; give the question")
     return value
@@ -273,11 +294,12 @@ def _reference_text(value: Any) -> str:
         return value
     number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
     if not number or not math.isfinite(value):
-        raise RowError(f"reference is {_shown(value)}; it must be a text or a number")
+        raise RowError(f"reference is {shown(value)}; it must be a text or a number")
     return str(value)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message names it, cut where it is long."""
     if value is None:
         return "null"
     text = repr(value)

@@ -17,15 +17,14 @@ Left out on purpose: downloading anything but Hugging Face data sets, and writin
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from r1.config import Settings
+from r1.data.source_base import DataSource, required_keys
 
 Kind = Literal["tiny", "jsonl", "parquet", "huggingface", "reasoning_gym"]
-SUFFIXES: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 _ANY = frozenset({"kind", "weight"})
 _FILE = frozenset({"path", "columns", "limit", "verifier", "language", "family", "reference_after"})
@@ -39,19 +38,11 @@ KEYS: dict[str, frozenset[str]] = {
 }
 """The settings that mean something for each kind; any other is refused."""
 
-REQUIRED: dict[str, tuple[str, str]] = {
-    "tiny": ("split", 'add split = "train" or split = "heldout"'),
-    "jsonl": ("path", 'add path = "problems.jsonl"'),
-    "parquet": ("path", 'add path = "problems.parquet"'),
-    "huggingface": ("path", "add path, the data set's id on the Hub or a local folder"),
-    "reasoning_gym": ("task", 'add task, such as task = "chain_sum"'),
-}
-
 
 class Columns(Settings):
     """Which column of a file holds what; "a.b" reaches into a nested column.
 
-    A column named here must exist. Of those left at their default only prompt, and reference where
+    A column named otherwise than here must exist. Of the others only prompt, and reference where
     the verifier needs one, must.
     """
 
@@ -64,8 +55,15 @@ class Columns(Settings):
     metadata: str = "metadata"
     options: str = Field("options", description="the choices of a multiple-choice question")
 
+    @property
+    def named(self) -> set[str]:
+        """The fields that the recipe gave a column of its own: a recipe written out in full, as a
+        run's own is, names no more than the one it was read from."""
+        fields = type(self).model_fields
+        return {name for name in fields if getattr(self, name) != fields[name].get_default()}
 
-class SourceSettings(Settings):
+
+class SourceSettings(DataSource):
     """One problem source. kind says where it comes from and which of the other keys apply.
 
     tiny           the laptop world: split, families, languages, levels, num, seed
@@ -74,6 +72,12 @@ class SourceSettings(Settings):
     huggingface    path: a Hub id or a local folder; split, config
     reasoning_gym  task, its parameters, num, seed
     """
+
+    keys: ClassVar = KEYS
+    required: ClassVar = {
+        **required_keys("problems"),
+        "reasoning_gym": ("task", 'add task, such as task = "chain_sum"'),
+    }
 
     kind: Kind
     path: str | None = Field(None, description="relative to the recipe's folder")
@@ -94,13 +98,6 @@ class SourceSettings(Settings):
     seed: int = Field(0, ge=0, description="of the draw; the order of training has the run's seed")
     weight: float | None = Field(None, gt=0.0, description="share of each step in a mixture")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _infer_kind(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "kind" not in values:
-            return {**values, "kind": _inferred_kind(values)}
-        return values
-
     @field_validator("reference_after")
     @classmethod
     def _not_empty(cls, value: str | None) -> str | None:
@@ -108,30 +105,10 @@ class SourceSettings(Settings):
             raise ValueError("must not be empty; leave it out to keep the whole reference")
         return value
 
-    @model_validator(mode="after")
-    def _only_its_own_keys(self) -> SourceSettings:
-        allowed = KEYS[self.kind]
-        for key in sorted(self.model_fields_set - allowed):
-            if getattr(self, key) == type(self).model_fields[key].get_default():
-                continue  # a recipe written out in full, as a run's own is
-            owners = [kind for kind in KEYS if key in KEYS[kind]]
-            raise ValueError(
-                f'"{key}" means nothing for kind = "{self.kind}" (it belongs to '
-                f"{', '.join(owners)}); valid here: {', '.join(sorted(allowed))}"
-            )
-        key, remedy = REQUIRED[self.kind]
-        if not getattr(self, key):
-            raise ValueError(f'kind = "{self.kind}" needs "{key}": {remedy}')
-        if self.kind == "tiny" and self.split not in ("train", "heldout"):
-            raise ValueError(f'split of the tiny world is "train" or "heldout", not "{self.split}"')
-        return self
-
     @property
     def label(self) -> str:
         """A short name of the source for messages."""
-        if self.kind == "tiny":
-            return f"tiny world ({self.split})"
-        return self.path or f"reasoning-gym {self.task}"
+        return f"reasoning-gym {self.task}" if self.kind == "reasoning_gym" else super().label
 
 
 class DataSettings(Settings):
@@ -160,23 +137,3 @@ class DataSettings(Settings):
         if any(source.weight is not None for source in self.heldout):
             raise ValueError("data.heldout: weight is for training; every held-out problem counts")
         return self
-
-
-def _inferred_kind(values: dict[str, Any]) -> str:
-    """The kind that the other keys give away; ValueError where they do not."""
-    path = values.get("path")
-    if isinstance(path, str) and path:
-        suffix = PurePath(path).suffix.lower()
-        if suffix in SUFFIXES:
-            return SUFFIXES[suffix]
-        if suffix in (".json", ".csv", ".tsv", ".txt", ".gz", ".zst"):
-            raise ValueError(
-                f"{path}: {suffix} files are not read; write one JSON object a line (.jsonl), "
-                "or Parquet"
-            )
-        return "huggingface"
-    if "task" in values:
-        return "reasoning_gym"
-    if "families" in values or values.get("split") in ("train", "heldout"):
-        return "tiny"
-    raise ValueError(f"add kind, one of {', '.join(get_args(Kind))}, or a path to a data file")

@@ -21,11 +21,13 @@ from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.source import ModelSource, choose_template, load_engine, resolve_model
 from r1.evaluate.summary import JudgedProblem, problem_figures
 from r1.rewards.settings import RewardSettings
+from r1.rewards.unjudged import check_rules
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
 from r1.template import PromptRenderer, TemplateSettings, parse
 from r1.types import Problem
 
+_DECISIVE = {"weights", "families", "answer_from", "plugins"}
 OVERRIDES = ("num_samples", "temperature", "top_p", "max_new_tokens", "seed")
 
 
@@ -60,11 +62,12 @@ def run_eval_command(
     rewards = _rewards(source, template, rewards)
     engine = source.settings("engine", EngineSettings, engine)
     training = source.settings("sampling", SamplingSettings)
+    check_rules(rewards, problems)
     plan = Plan(problems, settings, settings.sampling(training), source.step)
     identity = {
         "model": describe_source(source.path),
         "template": dump(template),
-        "rewards": rewards.model_dump(mode="json", include={"weights", "answer_from", "plugins"}),
+        "rewards": rewards.model_dump(mode="json", include=_DECISIVE),
         "dtype": engine.dtype,
     }
     if rewards.judge is not None:

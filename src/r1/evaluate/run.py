@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.summary import ACCURACY, JudgedProblem, judge, require_accuracy, summarise
 from r1.rewards.accuracy import answer_source
@@ -106,9 +107,10 @@ def judge_groups(
 ) -> Iterator[JudgedGroup]:
     """Sample and judge every problem; yield each group as soon as it is judged, in that order.
 
-    Raises UserError where accuracy is not among the scorer's rewards.
+    Raises UserError where accuracy is not among the rewards of any of the problems.
     """
-    require_accuracy(scorer.settings.weights)
+    weights_of = scorer.settings.weights_of
+    require_accuracy({name for problem in problems for name in weights_of(problem.family)})
     requests = [make_request(problem, renderer, settings) for problem in problems]
     form = PromptForm(opened=renderer.opens_think, stop=sampling.stop)
     for scored in scored_groups(engine, scorer, problems, requests, sampling):
@@ -119,9 +121,11 @@ def count_votes(scorer: VotingScorer, scored: ScoredGroup, form: PromptForm) -> 
     """Number the answers of a group by what they are worth; -1 where none could be made out.
 
     Equality is the problem's own verifier's ("1/2" votes with "0.5" in mathematics), asked in the
-    scorer's workers, since comparing symbols may hang.
+    scorer's workers, since comparing symbols may hang. Without accuracy nobody votes.
     """
     problem = scored.group.problem
+    if any(ACCURACY not in reward.parts for reward in scored.rewards):
+        return [NO_VOTE] * len(scored.rewards)
     source = answer_source(problem, find_verifier(problem.verifier), scorer.settings)
     answers = [
         None

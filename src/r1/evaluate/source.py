@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from r1.config import Settings, validate
-from r1.data.tiny import BASE_FOLDER
+from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.rollout.settings import EngineSettings
 from r1.run_dir import find_checkpoint, is_run, read_json
@@ -18,8 +18,6 @@ from r1.template import TemplateSettings
 
 if TYPE_CHECKING:
     from r1.rollout.embedded import EmbeddedEngine
-
-TINY = "tiny"
 
 S = TypeVar("S", bound=Settings)
 
@@ -53,8 +51,8 @@ def resolve_model(name: str, step: int | None = None) -> ModelSource:
         return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder))
     if step is not None:
         raise UserError(f"{name} is not a run, so it has no step {step}; leave the step out.")
-    if name == TINY and not folder.exists():
-        return ModelSource(str(BASE_FOLDER))
+    if name in MODELS and not folder.exists():
+        return ModelSource(str(MODELS[name]))
     if folder.parent.name == "checkpoints" and is_run(folder.parent.parent):
         checkpoint = find_checkpoint(folder.parent.parent, _step_of(folder))
         return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder.parent.parent))

@@ -19,16 +19,17 @@ from r1.errors import UserError
 from r1.evaluate import estimators
 from r1.evaluate.estimators import Bools, Floats, Interval, Ints
 from r1.reflection import self_checks
-from r1.types import Outcome, ScoredGroup
+from r1.types import Outcome, Score, ScoredGroup
 
 ACCURACY, FORMAT, LANGUAGE = "accuracy", "format", "language"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedSample:
-    """What the figures need of one sample. vote: equal answers share a number, -1 votes not."""
+    """What the figures need of one sample. vote: equal answers share a number, -1 votes not;
+    outcome: None where the family has no accuracy reward."""
 
-    outcome: Outcome
+    outcome: Outcome | None
     vote: int
     num_tokens: int
     truncated: bool
@@ -54,7 +55,7 @@ class ProblemFigures(NamedTuple):
 
 
 def require_accuracy(names: Container[str]) -> None:
-    """Raise UserError unless accuracy is among the names of the rewards."""
+    """Raise UserError unless accuracy is among the names of some problem's rewards."""
     if ACCURACY not in names:
         raise UserError(
             "an evaluation needs the accuracy reward; add accuracy to rewards.weights "
@@ -66,7 +67,7 @@ def judge(scored: ScoredGroup, votes: Sequence[int]) -> JudgedProblem:
     """Return the judged form of a scored group; votes[g] numbers the answer of sample g."""
     samples = [
         JudgedSample(
-            outcome=reward.parts[ACCURACY].outcome,
+            outcome=_outcome(reward.parts.get(ACCURACY)),
             vote=vote,
             num_tokens=len(completion.token_ids),
             truncated=completion.finish_reason == "length",
@@ -92,7 +93,7 @@ def judged_from_rows(rows: Iterable[Mapping[str, Any]]) -> list[JudgedProblem]:
             problems.append(JudgedProblem(row["problem_id"], row["family"]))
         problems[-1].samples.append(
             JudgedSample(
-                outcome=Outcome(row[f"outcome/{ACCURACY}"]),
+                outcome=_row_outcome(row),
                 vote=row["vote"],
                 num_tokens=row["num_tokens"],
                 truncated=row["finish_reason"] == "length",
@@ -159,7 +160,7 @@ def _tables(problems: Sequence[JudgedProblem]) -> tuple[Bools, Bools, Ints]:
     for p, problem in enumerate(problems):
         for k, sample in enumerate(problem.samples):
             correct_PK[p, k] = sample.outcome == Outcome.CORRECT
-            judged_PK[p, k] = sample.outcome.is_verdict
+            judged_PK[p, k] = sample.outcome is not None and sample.outcome.is_verdict
             vote_PK[p, k] = sample.vote
     return correct_PK, judged_PK, vote_PK
 
@@ -183,6 +184,15 @@ def _outcome_counts(samples: Sequence[JudgedSample]) -> dict[str, int]:
 def _value(score: Any) -> float | None:
     """A part's value where it is one: a part without a verdict has none."""
     return None if score is None or not score.outcome.is_verdict else float(score.value)
+
+
+def _outcome(score: Score | None) -> Outcome | None:
+    return None if score is None else score.outcome
+
+
+def _row_outcome(row: Mapping[str, Any]) -> Outcome | None:
+    found = row.get(f"outcome/{ACCURACY}")
+    return None if found is None else Outcome(found)
 
 
 def _row_value(row: Mapping[str, Any], part: str) -> float | None:

@@ -42,7 +42,8 @@ def step_metrics(
 ) -> dict[str, float]:
     """Everything one step puts into metrics.jsonl (and, with seconds/ and speed/, timings.jsonl).
 
-    Rewards and the pass rate are means over samples with a verdict, the rest over all samples.
+    Rewards and the pass rate are means over samples with a verdict (a part's: over those that
+    have the part, since families of problems have rewards of their own), the rest over all samples.
     """
     completions = [c for scored in scored_P for c in scored.group.completions]
     rewards = [r for scored in scored_P for r in scored.rewards]
@@ -67,8 +68,8 @@ def step_metrics(
 def _reward_metrics(rewards: list[Reward]) -> dict[str, float]:
     valid = [reward for reward in rewards if reward.valid]
     metrics = {"reward": _mean([reward.total for reward in valid])}
-    for name in rewards[0].parts:
-        scores = [reward.parts[name] for reward in rewards]
+    for name in dict.fromkeys(name for reward in rewards for name in reward.parts):
+        scores = [reward.parts[name] for reward in rewards if name in reward.parts]
         judged = [score for score in scores if score.outcome.is_verdict]
         metrics[f"reward/{name}"] = _mean([score.value for score in judged])
         if name == ACCURACY:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from r1.judge.model import Reply, estimate_tokens
+from r1.errors import UserError
+from r1.judge.model import NoReplyError, Reply, estimate_tokens
 from r1.rollout.protocol import Engine
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
@@ -33,6 +34,9 @@ GATHER_S = 0.01
 class GeneratingModel:
     """A ChatModel over a callable. What the callable raises reaches whoever waits for a verdict.
 
+    A UserError is tried again prompt by prompt: one that is longer than the engine's context must
+    not fail the others. Once some prompt was answered it is that prompt's fault alone.
+
     name is the model's identity in the cache: other weights need another name.
     """
 
@@ -42,6 +46,7 @@ class GeneratingModel:
         self._max_batch = max_batch
         self._waiting: list[tuple[str, asyncio.Future[str]]] = []
         self._runner: asyncio.Task[None] | None = None
+        self._ever_answered = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge-engine")
 
     async def ask(self, prompt: str) -> Reply:
@@ -66,21 +71,32 @@ class GeneratingModel:
         while self._waiting:
             batch = self._waiting[: self._max_batch]
             del self._waiting[: self._max_batch]
-            prompts = [prompt for prompt, _ in batch]
-            loop = asyncio.get_running_loop()
-            try:
-                texts = list(await loop.run_in_executor(self._thread, self._generate, prompts))
-                if len(texts) != len(prompts):
-                    raise ValueError(f"generate gave {len(texts)} texts for {len(prompts)} prompts")
-            except Exception as error:  # handed to those who wait
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), text in zip(batch, texts, strict=True):
-                if not future.done():  # whoever asked may have gone
+            found = await self._texts_of([prompt for prompt, _ in batch])
+            for (_, future), text in zip(batch, found, strict=True):
+                if future.done():  # whoever asked may have gone
+                    continue
+                if isinstance(text, Exception):
+                    future.set_exception(text)
+                else:
                     future.set_result(text)
         self._runner = None
+
+    async def _texts_of(self, prompts: list[str]) -> list[str | Exception]:
+        """A text a prompt, or what kept it from having one."""
+        loop = asyncio.get_running_loop()
+        try:
+            texts = list(await loop.run_in_executor(self._thread, self._generate, prompts))
+            if len(texts) != len(prompts):
+                raise ValueError(f"generate gave {len(texts)} texts for {len(prompts)} prompts")
+        except UserError as error:
+            if len(prompts) > 1:
+                return [(await self._texts_of([prompt]))[0] for prompt in prompts]
+            refused = NoReplyError("refused", str(error), again=False)
+            return [refused if self._ever_answered else error]
+        except Exception as error:  # handed to those who wait
+            return [error for _ in prompts]
+        self._ever_answered = True
+        return [*texts]
 
 
 def engine_generate(

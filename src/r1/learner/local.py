@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.errors import UserError
 from r1.learner import lora
@@ -37,6 +35,7 @@ from r1.learner.microbatch import (
     split_microbatches,
     split_minibatches,
 )
+from r1.learner.modes import autocast, learning_mode
 from r1.learner.objective import Objective, PolicyTokens
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
@@ -184,7 +183,7 @@ class LocalLearner:
 
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""
-        with self._autocast():
+        with autocast(self.settings.autocast, self.device):
             return token_logprobs(
                 packed_hidden_states(model, row),
                 model.get_output_embeddings().weight,
@@ -214,21 +213,9 @@ class LocalLearner:
         with self.reference.model() as model:
             return self.logprobs(model, row).logprobs_N
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if not self.settings.autocast:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
     def learning_mode(self, on: bool) -> None:
-        """Switch on only what must be on: recomputation and LoRA's dropout.
-
-        Trap: model.train() would switch on the attention and hidden dropout of the config as well.
-        """
-        for name, module in self.model.named_modules():
-            if isinstance(module, GradientCheckpointingLayer):
-                module.training = on and self.settings.gradient_checkpointing
-            elif ".lora_dropout." in name:
-                module.training = on
+        """Switch on only what must be on while learning."""
+        learning_mode(self.model, on, self.settings.gradient_checkpointing)
 
 
 def _policy_tokens(

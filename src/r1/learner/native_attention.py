@@ -86,11 +86,9 @@ def _call(
 ) -> None:
     functions = library()
     assert functions is not None
-    segments = torch.tensor([[s.start, s.length] for s in layout.segments])
-    prompts = [i for i, s in enumerate(layout.segments) if s.prompt_length == 0]
-    first = torch.tensor([*prompts, len(layout.segments)])
+    segments, first = layout.segment_table
     tree = _Tree(
-        segments=segments.data_ptr(), first_segment=first.data_ptr(), groups=len(prompts),
+        segments=segments.data_ptr(), first_segment=first.data_ptr(), groups=len(first) - 1,
         H=q.shape[1], J=k.shape[1], E=q.shape[2], scale=scale,
     )  # fmt: skip
     for name, x in (("q", q), ("k", k), ("v", v)):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -53,12 +54,28 @@ class Bucket:
 
 @dataclass(frozen=True, eq=False)
 class PrefixLayout:
-    """Who attends to whom in a packed row; segments in the order of the row."""
+    """Who attends to whom in a packed row; segments in the order of the row.
+
+    What one way of computing the attention needs and another does not is made when first asked for.
+    """
 
     num_tokens: int
     groups: tuple[GroupSpan, ...]
-    buckets: tuple[Bucket, ...]
     segments: tuple[Segment, ...]
+    device: torch.device | str
+
+    @cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """All segments, in buckets of similar length."""
+        return _bucket(self.segments, self.num_tokens, self.device)
+
+    @cached_property
+    def segment_table(self) -> tuple[Tensor, Tensor]:
+        """Start and length of each of the S segments, [S, 2], and which one is the prompt of each
+        of the P groups, then S, [P + 1]; int64, on the CPU."""
+        prompts = [i for i, segment in enumerate(self.segments) if segment.prompt_length == 0]
+        bounds_S2 = torch.tensor([[segment.start, segment.length] for segment in self.segments])
+        return bounds_S2, torch.tensor([*prompts, len(self.segments)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +127,7 @@ def pack_groups(groups: Sequence[TrainGroup], device: torch.device | str = "cpu"
             if length:
                 segments.append(Segment(begin, length, start, width))
         spans.append(GroupSpan(start, start + width, len(ids)))
-    layout = PrefixLayout(
-        len(ids), tuple(spans), _bucket(segments, len(ids), device), tuple(segments)
-    )
+    layout = PrefixLayout(len(ids), tuple(spans), tuple(segments), device)
     return PackedRow(
         input_ids_1N=torch.tensor([ids], device=device),
         position_ids_1N=torch.tensor([positions], device=device),

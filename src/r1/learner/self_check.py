@@ -19,6 +19,12 @@ from r1.types import TrainGroup, TrainResponse
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 
 
+def probe(vocab_size: int) -> tuple[tuple[int, ...], list[list[int]]]:
+    """A prompt and two responses of different lengths, as token ids, to compare two paths on."""
+    prompt = tuple(17 * i % vocab_size for i in range(1, 6))
+    return prompt, [[(29 * i + j) % vocab_size for i in range(1, 5 + j)] for j in (1, 3)]
+
+
 @torch.no_grad()
 def check_packed_path(model: PreTrainedModel) -> None:
     """Compare both on a prompt with two responses, and leave the model ready for packed rows.
@@ -27,8 +33,7 @@ def check_packed_path(model: PreTrainedModel) -> None:
     """
     device = next(model.parameters()).device
     vocab_size: int = model.get_output_embeddings().weight.shape[0]
-    prompt = tuple(17 * i % vocab_size for i in range(1, 6))
-    answers = [[(29 * i + j) % vocab_size for i in range(1, 5 + j)] for j in (1, 3)]
+    prompt, answers = probe(vocab_size)
     plain = []
     for answer in answers:
         ids = torch.tensor([[*prompt, *answer]], device=device)

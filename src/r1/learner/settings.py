@@ -1,12 +1,16 @@
-"""Settings of the optimiser and of the one-process learner (torch-free)."""
+"""Settings of the optimiser, of the one-process learner, and of held-out data (torch-free)."""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Literal
 
 from pydantic import Field
 
 from r1.config import Settings
+
+MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep")
+"""Settings that move no number of any run: it may be carried on with others."""
 
 
 class OptimizerSettings(Settings):
@@ -34,13 +38,34 @@ class LoraSettings(Settings):
     target_modules: str | tuple[str, ...] = "all-linear"
 
 
-class LearnerSettings(Settings):
-    """Where and how an update is computed."""
+class ComputeSettings(Settings):
+    """Where an update is computed, and with which numbers."""
 
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     autocast: bool = Field(False, description="bf16 autocast over fp32 weights")
     tokens_per_microbatch: int = Field(16_384, ge=1, description="prompt + response tokens")
+
+
+class LearnerSettings(ComputeSettings):
+    """Where and how an update is computed."""
+
     logits_budget_mb: int = Field(256, ge=1, description="memory for one chunk of logits")
     gradient_checkpointing: bool = False
     lora: LoraSettings | None = None
+
+
+class HeldoutSettings(Settings):
+    """When data.heldout is measured; always before the first and after the last step where there is
+    any."""
+
+    every: int = Field(0, ge=0, description="steps between; 0 adds none")
+
+
+def check_evaluation(every: int, heldout: Sized, what: str) -> None:
+    """ValueError where a recipe asks for evaluations between and has nothing (what) for them."""
+    if every and not heldout:
+        raise ValueError(
+            f"evaluation.every needs {what} to measure on; add a [[data.heldout]] source "
+            "or set evaluation.every = 0"
+        )

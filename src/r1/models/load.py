@@ -126,6 +126,25 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast)
         )
 
 
+def context_of(path: str | Path) -> int:
+    """How many tokens a model's positions reach, from its config alone."""
+    return int(AutoConfig.from_pretrained(path).max_position_embeddings)
+
+
+def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:
+    """batch.max_tokens of a recipe, by default the model's context; UserError where it is above.
+
+    otherwise: what the user may do instead of lowering it.
+    """
+    context = context_of(path)
+    if max_tokens is not None and max_tokens > context:
+        raise UserError(
+            f"batch.max_tokens = {max_tokens} is more than the model's context of {context} "
+            f"tokens; lower it to {context}{otherwise}."
+        )
+    return max_tokens or context
+
+
 def save_model(
     model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None
 ) -> None:

@@ -33,6 +33,7 @@ class ArtifactType(StrEnum):
     CHECKPOINT = "checkpoint"
     DATASET = "dataset"
     REWARD_MODEL = "reward_model"
+    RESULTS = "results"
 
 
 class Artifact(NamedTuple):

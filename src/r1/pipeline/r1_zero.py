@@ -15,19 +15,20 @@ from typing import Any, NamedTuple, Protocol
 
 from r1.config import dump
 from r1.data.load import LoadedData, load_data
-from r1.data.tiny import BASE_FOLDER
+from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.evaluate.run import VotingScorer, evaluate
 from r1.grpo.loss import GRPOObjective
 from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.learner.local import LocalLearner
-from r1.models.load import check_model_folder, load_tokenizer, resolve_device
+from r1.models.load import check_model_folder, context_of, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference
 from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
+from r1.rewards.unjudged import check_families
 from r1.rollout.embedded import EmbeddedEngine, pick_device
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
@@ -61,12 +62,12 @@ class Prepared(NamedTuple):
 
 
 def find_model(name: str, base_folder: Path) -> str:
-    """What a recipe's `model` means: "tiny" is the shipped base, else a folder, else a hub id.
+    """What a recipe's `model` means: a shipped base ("tiny"), a folder, or a hub id.
 
     A relative path is looked for from the working folder, then from the recipe's.
     """
-    if name == "tiny":
-        return str(BASE_FOLDER)
+    if name in MODELS:
+        return str(MODELS[name])
     for path in (Path(name).expanduser(), base_folder / name):
         if path.exists():
             return str(path)
@@ -84,10 +85,12 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
-    context = _context_length(model)
+    context = context_of(model)
     problems = [*(p for pool in data.pools for p in pool), *data.heldout]
     for problem in problems:
         _check_length(problem, renderer, context)
+    judged_by_models = {name: use.families for name, use in recipe.reward_models.items()}
+    check_families(recipe.rewards, problems, judged_by_models)
     check_judge(recipe.rewards, problems)
     return Prepared(recipe, model, data, tokenizer, renderer)
 
@@ -200,12 +203,6 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
         seeds={"run": recipe.seed, "evaluation": recipe.evaluation.seed},
         parent={"model": recipe.model, **describe_source(prepared.model)},
     )
-
-
-def _context_length(model: str) -> int:
-    from transformers import AutoConfig
-
-    return int(AutoConfig.from_pretrained(model).max_position_embeddings)
 
 
 def _check_length(problem: Problem, renderer: PromptRenderer, context: int) -> None:

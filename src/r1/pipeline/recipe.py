@@ -14,6 +14,7 @@ from r1.errors import UserError
 from r1.evaluate.settings import EvaluationSettings
 from r1.grpo.settings import GRPOSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.pipeline.r1 import R1Recipe
 from r1.reward_model.settings import RewardModelRecipe, RewardModelUse
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -79,11 +80,12 @@ class R1ZeroRecipe(Settings):
         return self
 
 
-Recipe = R1ZeroRecipe | SFTRecipe | RewardModelRecipe
-SCHEMAS: dict[str, type[R1ZeroRecipe] | type[SFTRecipe] | type[RewardModelRecipe]] = {
+Recipe = R1ZeroRecipe | SFTRecipe | RewardModelRecipe | R1Recipe
+SCHEMAS: dict[str, type[Recipe]] = {
     "r1_zero": R1ZeroRecipe,
     "sft": SFTRecipe,
     "reward_model": RewardModelRecipe,
+    "r1": R1Recipe,
 }
 
 

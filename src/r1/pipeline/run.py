@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from r1.errors import UserError
 from r1.evaluate.source import resolve_model
+from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.r1_zero import find_model, run_r1_zero
 from r1.pipeline.recipe import Recipe
 from r1.reward_model.train import train_reward_model
@@ -33,10 +35,28 @@ RUNNERS: dict[str, Runner] = {
 }
 
 
-def run_recipe(recipe: Recipe, base_folder: Path, out: Path, progress: Any) -> Path:
+def run_recipe(
+    recipe: Recipe,
+    base_folder: Path,
+    out: Path,
+    progress: Any,
+    *,
+    first: str | None = None,
+    only: str | None = None,
+) -> Path:
     """Train into the folder `out`, or carry on there; return it. Raises UserError.
 
     base_folder: where the recipe's relative paths start. progress: what the recipe's kind asks
-    for; `r1.progress.TerminalProgress` serves them all.
+    for; `r1.progress.TerminalProgress` serves them all. first, only: of a pipeline's stages
+    (`run_pipeline`).
     """
+    if isinstance(recipe, R1Recipe):
+        from r1.pipeline.run_r1 import run_pipeline  # its stages are run by this module
+
+        return run_pipeline(recipe, base_folder, out, progress, first=first, only=only)
+    if first is not None or only is not None:
+        raise UserError(
+            f'--from and --only choose stages of a recipe of kind "r1"; this one is of kind '
+            f'"{recipe.kind}" and has none.'
+        )
     return RUNNERS[recipe.kind](recipe, base_folder, out, progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from r1.config import Settings
@@ -9,8 +11,9 @@ from r1.learner.settings import OptimizerSettings
 
 
 class BaseModelSettings(Settings):
-    """The shape of the base: a Qwen2 architecture with tied embeddings."""
+    """The shape of a base, with tied embeddings."""
 
+    architecture: Literal["qwen2", "llama"] = "qwen2"
     vocab_size: int = Field(1024, ge=300)
     hidden_size: int = Field(128, ge=16)
     intermediate_size: int = Field(384, ge=16)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen2Config
 
 from r1.data.tiny.tokenizer import train_tokenizer
 from r1.learner.microbatch import index_responses, split_microbatches
@@ -41,7 +41,7 @@ def pretrain(
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(recipe.model.vocab_size, recipe.tokenizer_documents, recipe.seed)
     torch.manual_seed(recipe.seed)
-    model = Qwen2ForCausalLM(model_config(recipe.model, tokenizer.eos_token_id))
+    model = AutoModelForCausalLM.from_config(model_config(recipe.model, tokenizer.eos_token_id))
     use_shared_prefix(model)
     embeddings = model.get_input_embeddings().parameters()  # tied: the output head is the same
     optimizer = PolicyOptimizer(
@@ -62,9 +62,10 @@ def pretrain(
     return folder
 
 
-def model_config(settings: BaseModelSettings, eos_token_id: int) -> Qwen2Config:
+def model_config(settings: BaseModelSettings, eos_token_id: int) -> PretrainedConfig:
     """The transformers configuration of the base."""
-    return Qwen2Config(
+    kind = {"qwen2": Qwen2Config, "llama": LlamaConfig}[settings.architecture]
+    return kind(
         vocab_size=settings.vocab_size,
         hidden_size=settings.hidden_size,
         intermediate_size=settings.intermediate_size,

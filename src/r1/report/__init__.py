@@ -1,10 +1,41 @@
-"""The report of a run: one self-contained page, the same figures for programs, and as pictures.
+"""The report of a run or of a whole pipeline: one self-contained page, JSON, and pictures.
 
-Reads a run folder and nothing else; torch-free.
+Reads folders and nothing else; torch-free.
 """
 
-from r1.report.page import build_report
-from r1.report.pictures import save_figures
-from r1.report.summary import report_json
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from r1.report.page import build_run_report
+from r1.report.pictures import save_run_figures
+from r1.report.pipeline.load import is_pipeline
+from r1.report.pipeline.page import build_pipeline_report
+from r1.report.pipeline.pictures import save_pipeline_figures
+from r1.report.pipeline.summary import pipeline_json
+from r1.report.summary import run_json
 
 __all__ = ["build_report", "report_json", "save_figures"]
+
+
+def build_report(folder: Path) -> Path:
+    """Write report.html into the folder of a run or a pipeline, and return its path.
+
+    Works on one that is still going, too. Raises UserError where `folder` is neither.
+    """
+    folder = Path(folder)
+    return build_pipeline_report(folder) if is_pipeline(folder) else build_run_report(folder)
+
+
+def report_json(folder: Path) -> dict[str, Any]:
+    """The report's figures for programs (`run_json`, `pipeline_json`). Raises UserError."""
+    folder = Path(folder)
+    return pipeline_json(folder) if is_pipeline(folder) else run_json(folder)
+
+
+def save_figures(folder: Path, out: Path) -> list[Path]:
+    """Write the main figures as PNG files into `out`; return their paths. Raises UserError."""
+    folder, out = Path(folder), Path(out)
+    draw = save_pipeline_figures if is_pipeline(folder) else save_run_figures
+    return draw(folder, out)

@@ -67,7 +67,9 @@ def health_charts(run: RunData) -> list[Chart]:
     )
     charts = []
     for title, note, unit, keys in wanted:
-        lines = [_training(run, key, key.replace("_", " "), tone) for tone, key in enumerate(keys)]
+        lines = [
+            training_series(run, key, key.replace("_", " "), tone) for tone, key in enumerate(keys)
+        ]
         lines = [line for line in lines if line.x]
         if lines:
             charts.append(Chart(f"health-{keys[0]}", title, note, unit, lines))
@@ -78,9 +80,9 @@ def accuracy(run: RunData) -> Chart:
     """Figure 2: pass@1 and cons@k on held-out problems, and the pass rate in training."""
     k = run.evaluations[-1].get("k", "k") if run.evaluations else "k"
     series = [
-        _training(run, "pass_rate", "training pass rate", 5, "thin"),
-        _interval(run, "cons_at_k", f"cons@{k}", 1),
-        _interval(run, "pass_at_1", "pass@1", 0),
+        training_series(run, "pass_rate", "training pass rate", 5, "thin"),
+        interval_series(run, "cons_at_k", f"cons@{k}", 1),
+        interval_series(run, "pass_at_1", "pass@1", 0),
     ]
     note = "Held-out problems with 95% intervals; thin line: problems trained on."
     return Chart("accuracy", "Accuracy", note, "share", _kept(series), limits=(0.0, 1.0))
@@ -91,7 +93,7 @@ def loss(run: RunData) -> Chart:
     series = []
     if any("tokens_learnt" in row for row in run.metrics[:1]):
         series = [
-            _training(run, "loss", "training", 5, "thin"),
+            training_series(run, "loss", "training", 5, "thin"),
             _evaluated(run, "loss", "held-out", 0),
         ]
     return Chart("loss", "Loss", "Nats a learnt token.", "number", _kept(series))
@@ -99,7 +101,7 @@ def loss(run: RunData) -> Chart:
 
 def length(run: RunData) -> Chart:
     """Figure 3: mean response length, with the middle half of the training responses."""
-    training = _training(run, "length_mean", "training, mean", 2)
+    training = training_series(run, "length_mean", "training, mean", 2)
     bands = {item.step: item for item in run.lengths}
     if training.x and all(step in bands for step in training.x):
         training.low = [bands[step].low for step in training.x]
@@ -112,7 +114,7 @@ def length(run: RunData) -> Chart:
 def self_check(run: RunData) -> Chart:
     """Share of the responses that check themselves (reflective words)."""
     series = [
-        _training(run, "self_check_share", "training", 5, "thin"),
+        training_series(run, "self_check_share", "training", 5, "thin"),
         _evaluated(run, "self_check_share", "held-out", 3),
     ]
     note = "Share of the responses that go back over their own work."
@@ -123,7 +125,8 @@ def reward_parts(run: RunData) -> Chart:
     """Mean of every part of the reward in training."""
     names = _keys(run.metrics, "reward/")
     lines = [
-        _training(run, name, name.removeprefix("reward/"), tone) for tone, name in enumerate(names)
+        training_series(run, name, name.removeprefix("reward/"), tone)
+        for tone, name in enumerate(names)
     ]
     return Chart("rewards", "Reward parts", "Mean over a step's responses.", "number", _kept(lines))
 
@@ -169,13 +172,14 @@ def outcomes(run: RunData) -> Chart:
     return Chart("outcomes", "Outcomes", note, "number", _kept(series), stacked=True)
 
 
-def _training(
+def training_series(
     run: RunData,
     key: str,
     name: str,
     tone: int,
     style: Literal["line", "thin"] = "line",
 ) -> Series:
+    """A metric of every training step."""
     points = [(row["step"], row[key]) for row in run.metrics if row.get(key) is not None]
     return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
 
@@ -184,8 +188,8 @@ def _evaluated(run: RunData, key: str, name: str, tone: int) -> Series:
     return _marked(run, name, tone, lambda row: row.get(key))
 
 
-def _interval(run: RunData, key: str, name: str, tone: int) -> Series:
-    """A series of {"value", "low", "high"}."""
+def interval_series(run: RunData, key: str, name: str, tone: int) -> Series:
+    """A metric of every evaluation, with its interval."""
     series = _marked(run, name, tone, lambda row: (row.get(key) or {}).get("value"))
     rows = [row[key] for row in run.evaluations if (row.get(key) or {}).get("value") is not None]
     if all(row.get("low") is not None and row.get("high") is not None for row in rows):

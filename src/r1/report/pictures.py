@@ -10,12 +10,13 @@ from r1.report.load import load_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_TONES = ("#2b67ad", "#c8692a", "#2f8a62", "#8257a8", "#b8434e", "#8b929c")
-_INK, _SOFT, _LINE = "#20242b", "#68707c", "#e3e1da"
+TONES = ("#2b67ad", "#c8692a", "#2f8a62", "#8257a8", "#b8434e", "#8b929c")
+INK, SOFT, LINE = "#20242b", "#68707c", "#e3e1da"
 
 
-def save_figures(folder: Path, out: Path) -> list[Path]:
+def save_run_figures(folder: Path, out: Path) -> list[Path]:
     """Write accuracy.png and length.png into `out` and return their paths.
 
     A figure without a single point is left out. Raises UserError where `folder` is not a run.
@@ -29,12 +30,24 @@ def save_figures(folder: Path, out: Path) -> list[Path]:
 
 def draw_chart(chart: Chart, path: Path) -> Path:
     """Draw one chart of lines as a PNG and return its path."""
-    # Imported here: matplotlib takes half a second, and only this function needs it.
+    figure = new_figure(6.4, 3.7)
+    draw_axes(figure.subplots(), chart)
+    figure.savefig(path)
+    return path
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    # Imported here: matplotlib takes half a second, and only pictures need it.
     from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=160, layout="constrained", facecolor="white")
+
+
+def draw_axes(axes: Axes, chart: Chart) -> None:
+    """Draw a chart of lines."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = Figure(figsize=(6.4, 3.7), dpi=160, layout="constrained", facecolor="white")
-    axes = figure.subplots()
     for series in chart.series:
         _draw_series(axes, series)
     if chart.unit == "share":
@@ -42,24 +55,24 @@ def draw_chart(chart: Chart, path: Path) -> Path:
     axes.set_ylim(*(chart.limits or (0.0, None)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(x=0.015)
-    axes.set_title(chart.title, loc="left", fontsize=12, fontweight="bold", color=_INK, pad=22)
+    axes.set_title(chart.title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=22)
     axes.text(
-        0.0, 1.03, chart.note, transform=axes.transAxes, fontsize=8.5, color=_SOFT, va="bottom"
+        0.0, 1.03, chart.note, transform=axes.transAxes, fontsize=8.5, color=SOFT, va="bottom"
     )
-    axes.set_xlabel("step", color=_SOFT, loc="right")
-    axes.grid(axis="y", color=_LINE, linewidth=0.8)
-    axes.tick_params(colors=_SOFT, length=0, labelsize=9)
+    axes.set_xlabel("step", color=SOFT, loc="right")
+    axes.grid(axis="y", color=LINE, linewidth=0.8)
+    axes.tick_params(colors=SOFT, length=0, labelsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_LINE)
+    axes.spines["bottom"].set_color(LINE)
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=9, labelcolor=_INK, loc="best")
-    figure.savefig(path)
-    return path
+    axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=9, labelcolor=INK, loc="best")
 
 
 def _draw_series(axes: Axes, series: Series) -> None:
-    color = _TONES[series.tone % len(_TONES)]
-    if series.low:
+    color = TONES[series.tone % len(TONES)]
+    if len(series.low) == 1:  # a lone point has no band
+        axes.vlines(series.x, series.low, series.high, color=color, linewidth=1.6)
+    elif series.low:
         axes.fill_between(series.x, series.low, series.high, color=color, alpha=0.13, linewidth=0)
     thin = series.style == "thin"
     axes.plot(

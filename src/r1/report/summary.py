@@ -10,7 +10,7 @@ from r1.report.load import RunData, load_run
 _NOTHING = {"value": None, "low": None, "high": None}
 
 
-def report_json(folder: Path) -> dict[str, Any]:
+def run_json(folder: Path) -> dict[str, Any]:
     """Summarise a run as JSON-serialisable values.
 
     pass_at_1, cons_at_k: {"before": {"value", "low", "high"}, "after": ...}, the first and the
@@ -24,7 +24,7 @@ def report_json(folder: Path) -> dict[str, Any]:
 
 
 def summarise(run: RunData) -> dict[str, Any]:
-    """`report_json` of a run already read."""
+    """`run_json` of a run already read."""
     last = run.evaluations[-1] if run.evaluations else {}
     return {
         "run": str(run.folder),

@@ -39,7 +39,7 @@ def headline(run: RunData, summary: Mapping[str, Any]) -> str:
         _change_tile("self-checking", by_step(run.evaluations, "self_check_share"), percent),
         _time_tile(summary["seconds"]),
     ]
-    return "\n".join(_tile(tile) for tile in tiles if tile)
+    return "\n".join(tile_html(tile) for tile in tiles if tile)
 
 
 def families(run: RunData) -> str:
@@ -127,7 +127,8 @@ def _time_tile(seconds: Mapping[str, float]) -> Tile | None:
     return Tile("time", None, duration(seconds["total"]), note)
 
 
-def _tile(tile: Tile) -> str:
+def tile_html(tile: Tile) -> str:
+    """A headline number as HTML."""
     before = (
         f'<span class="before">{escape(tile.before)}</span><span class="arrow">→</span>'
         if tile.before is not None

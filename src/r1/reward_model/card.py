@@ -12,8 +12,9 @@ from typing import Literal
 
 from r1.config import Settings, validate
 from r1.errors import UserError
-from r1.reward_model.settings import Part, RewardModelRecipe, RewardTemplateSettings
+from r1.reward_model.settings import Part, RewardModelRecipe
 from r1.run_dir import find_checkpoint, is_run
+from r1.template import ChatTemplateSettings
 
 CARD_FILE = "reward_model.json"
 
@@ -33,7 +34,7 @@ class RewardModelCard(Settings):
     format: Literal[1] = 1
     objective: Literal["pairwise", "pointwise"]
     part: Part
-    template: RewardTemplateSettings
+    template: ChatTemplateSettings
     max_tokens: int
     statistics: ScoreStatistics | None = None
 

@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.data.preferences import Pair
 from r1.errors import UserError
 from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
+from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.settings import OptimizerSettings
 from r1.learner.state import read_state, write_state
@@ -102,7 +101,7 @@ class RewardLearner:
         for micro in rows:
             row = score_row(micro.content.groups, self.device)
             self._learning_mode(True)
-            with self._autocast():
+            with autocast(self.settings.autocast, self.device):
                 score_R = self.model.scores(row)
             loss = _losses(score_R, micro, examples).sum() / len(examples)
             loss.backward()
@@ -129,7 +128,7 @@ class RewardLearner:
         """Score every example's responses under the weights as they are, in their order."""
         scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
         for micro in _rows(examples, self.settings.tokens_per_microbatch):
-            with self._autocast():
+            with autocast(self.settings.autocast, self.device):
                 _place(
                     scores, micro, self.model.scores(score_row(micro.content.groups, self.device))
                 )
@@ -154,17 +153,8 @@ class RewardLearner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if not self.settings.autocast:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
     def _learning_mode(self, on: bool) -> None:
-        """Recomputation only while learning; model.train() would switch on dropout as well."""
-        if self.settings.gradient_checkpointing:
-            for module in self.model.body.modules():
-                if isinstance(module, GradientCheckpointingLayer):
-                    module.training = on
+        learning_mode(self.model.body, on, self.settings.gradient_checkpointing)
 
 
 def batch_figures(

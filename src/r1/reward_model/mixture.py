@@ -70,11 +70,10 @@ class MixedRewards:
         self.models = dict(models)
         self._outcomes: Counter[tuple[str, Outcome]] = Counter()
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """Every part's weight."""
+    def weights_of(self, family: str) -> dict[str, float]:
+        """The weight of every part that problems of a family may have."""
         own = {name: model.use.weight for name, model in self.models.items()}
-        return {**self.pool.settings.weights, **own}
+        return {**self.settings.weights_of(family), **own}
 
     def submit_group(self, group: RolloutGroup) -> MixedHandle:
         """Hand a group to the pool's workers; blocks while too many wait."""
@@ -91,7 +90,7 @@ class MixedRewards:
         active = {name: model for name, model in self.models.items() if _judges(model, group)}
         if not active or not group.completions:
             return scored
-        weights = self.weights
+        weights = self.weights_of(group.problem.family)
         columns = {name: model.score_group(group) for name, model in active.items()}
         rewards: list[Reward] = []
         for sample, reward in enumerate(scored.rewards):

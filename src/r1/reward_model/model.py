@@ -36,7 +36,7 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.learner.packing import PackedRow, pack_groups
-from r1.learner.self_check import TOLERANCE
+from r1.learner.self_check import TOLERANCE, probe
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
 from r1.models.load import DTYPES, check_model_folder, load_model, save_model
 from r1.types import TrainGroup, TrainResponse
@@ -145,8 +145,7 @@ def check_packed_scores(model: RewardModel) -> None:
     device = next(body.parameters()).device
     embeddings: Any = body.get_input_embeddings()
     vocab_size = int(embeddings.weight.shape[0])
-    prompt = tuple(17 * i % vocab_size for i in range(1, 6))
-    answers = [[(29 * i + j) % vocab_size for i in range(1, 5 + j)] for j in (1, 3)]
+    prompt, answers = probe(vocab_size)
     plain = []
     for answer in answers:
         ids = torch.tensor([[*prompt, *answer]], device=device)

@@ -12,13 +12,16 @@ from pydantic import Field, model_validator
 
 from r1.config import Settings
 from r1.data.preference_settings import PreferenceSource
-from r1.learner.settings import OptimizerSettings
+from r1.learner.settings import (
+    ComputeSettings,
+    HeldoutSettings,
+    OptimizerSettings,
+    check_evaluation,
+)
 from r1.run_dir import CheckpointSettings
-from r1.template import TemplateSettings
+from r1.template import ChatTemplateSettings
 
 Part = Literal["answer", "whole"]
-MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep")
-"""Settings that move no number of a run: a run may be carried on with others."""
 
 
 class PreferenceDataSettings(Settings):
@@ -26,14 +29,6 @@ class PreferenceDataSettings(Settings):
 
     train: tuple[PreferenceSource, ...] = Field(min_length=1)
     heldout: tuple[PreferenceSource, ...] = ()
-
-
-class RewardTemplateSettings(TemplateSettings):
-    """How prompts are framed; the chat template unless the recipe says otherwise."""
-
-    kind: Literal["r1_zero", "chat", "plain"] = Field(
-        "chat", description="the tokenizer's chat template, Table 1, or the bare prompt"
-    )
 
 
 class RewardLossSettings(Settings):
@@ -61,21 +56,10 @@ class RewardOptimizerSettings(OptimizerSettings):
     lr: float = Field(6e-6, gt=0.0, description="AdamW's learning rate")
 
 
-class RewardLearnerSettings(Settings):
+class RewardLearnerSettings(ComputeSettings):
     """Where and how an update is computed."""
 
-    device: str = "auto"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    autocast: bool = Field(False, description="bf16 autocast over fp32 weights")
-    tokens_per_microbatch: int = Field(16_384, ge=1, description="prompt + response tokens")
     gradient_checkpointing: bool = False
-
-
-class RewardEvaluationSettings(Settings):
-    """When held-out accuracy is measured: at the start, at the end, with every checkpoint (which
-    keeps the scores' mean and deviation) and at these steps besides."""
-
-    every: int = Field(0, ge=0, description="steps between; 0 adds none")
 
 
 class RewardModelRecipe(Settings):
@@ -85,6 +69,8 @@ class RewardModelRecipe(Settings):
         cross-entropy, rows {prompt, response, label}; a high score means positive: safe).
     part: "answer" scores what follows the thinking, "whole" the response with its thinking; by
         default the paper's: the answer for pairs, the whole for labels.
+    evaluation: held-out accuracy is also measured with every checkpoint, which keeps the scores'
+        mean and deviation.
     """
 
     kind: Literal["reward_model"] = "reward_model"
@@ -93,12 +79,12 @@ class RewardModelRecipe(Settings):
     objective: Literal["pairwise", "pointwise"]
     part: Part | None = None
     data: PreferenceDataSettings
-    template: RewardTemplateSettings = RewardTemplateSettings()
+    template: ChatTemplateSettings = ChatTemplateSettings()
     loss: RewardLossSettings = RewardLossSettings()
     batch: RewardBatchSettings = RewardBatchSettings()
     optimizer: RewardOptimizerSettings = RewardOptimizerSettings()
     learner: RewardLearnerSettings = RewardLearnerSettings()
-    evaluation: RewardEvaluationSettings = RewardEvaluationSettings()
+    evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
 
     @property
@@ -110,11 +96,7 @@ class RewardModelRecipe(Settings):
     def _consistent(self) -> RewardModelRecipe:
         if self.objective == "pointwise" and self.loss != RewardLossSettings():
             raise ValueError('loss.margin is for pairs; objective = "pointwise" has none')
-        if self.evaluation.every and not self.data.heldout:
-            raise ValueError(
-                "evaluation.every needs preferences to measure on; add a [[data.heldout]] source "
-                "or set evaluation.every = 0"
-            )
+        check_evaluation(self.evaluation.every, self.data.heldout, "preferences")
         return self
 
 

@@ -19,20 +19,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import AutoConfig, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from r1.config import dump
 from r1.data.preference_settings import PreferenceSource
 from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
-from r1.data.rows import resolve
-from r1.errors import UserError
+from r1.data.rows import name_of
 from r1.learner.metrics import run_metrics
-from r1.models.load import check_model_folder, load_tokenizer, resolve_device
+from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.models.load import (
+    check_max_tokens,
+    check_model_folder,
+    load_tokenizer,
+    resolve_device,
+)
 from r1.reward_model.card import card_of
 from r1.reward_model.encode import Example, Examples, ResponseEncoder, encode_preferences
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.measure import summarise
-from r1.reward_model.settings import MAY_CHANGE_ON_RESUME, RewardModelRecipe
+from r1.reward_model.settings import RewardModelRecipe
 from r1.run_dir import RunDir, describe_source
 from r1.run_dir.progress import Progress
 
@@ -83,7 +88,7 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     resolve_device(recipe.learner.device)
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
-    _check_limit(recipe, model)
+    check_max_tokens(recipe.batch.max_tokens, model)
     encoder = ResponseEncoder(
         tokenizer, recipe.template, recipe.scored_part, recipe.batch.max_tokens
     )
@@ -214,10 +219,7 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
 
 
 def _describe(source: PreferenceSource, base_folder: Path) -> dict[str, Any]:
-    name = source.label
-    if source.kind in ("jsonl", "parquet"):
-        name = str(resolve(str(source.path), base_folder))
-    return {"kind": source.kind, **describe_source(name)}
+    return {"kind": source.kind, **describe_source(name_of(source, base_folder))}
 
 
 def _without_heldout(
@@ -243,15 +245,6 @@ def _content(item: Preference) -> tuple[str, ...]:
     if isinstance(item, Pair):
         return (item.prompt, *sorted((item.chosen, item.rejected)))
     return (item.prompt, item.response)
-
-
-def _check_limit(recipe: RewardModelRecipe, model: str) -> None:
-    context = int(AutoConfig.from_pretrained(model).max_position_embeddings)
-    if recipe.batch.max_tokens > context:
-        raise UserError(
-            f"batch.max_tokens = {recipe.batch.max_tokens} is more than the model's context of "
-            f"{context} tokens; lower it to {context}."
-        )
 
 
 def _tokens_sha256(items: Iterable[Example]) -> str:

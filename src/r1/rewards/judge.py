@@ -52,7 +52,7 @@ def check_judge(settings: RewardSettings, problems: Iterable[Problem]) -> None:
 
     For before training: a missing section or key, an endpoint out of reach, an unknown model.
     """
-    if NAME in settings.weights or any(problem.verifier == NAME for problem in problems):
+    if NAME in settings.names or any(problem.verifier == NAME for problem in problems):
         with _open(settings) as judge:
             judge.check()
 

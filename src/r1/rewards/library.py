@@ -138,12 +138,12 @@ def answer_rewards(
 def configure(settings: RewardSettings | None = None) -> None:
     """Use other settings for the workers from now on (None: the defaults). Stops running ones.
 
-    Of the settings, weights mean nothing here.
+    Of the settings, weights and families mean nothing here.
     """
     global _settings
     close()
     chosen = settings or _DEFAULTS
-    _settings = chosen.model_copy(update={"weights": {CHECKED: 1.0}})
+    _settings = chosen.model_copy(update={"weights": {CHECKED: 1.0}, "families": {}})
 
 
 def counts() -> PoolCounts:

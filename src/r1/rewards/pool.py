@@ -93,10 +93,12 @@ class RewardPool:
     def submit_group(self, group: RolloutGroup) -> GroupHandle:
         """Hand a group to the workers; blocks while `rewards.max_pending` groups are waiting.
 
+        The rewards are those of the problem's family; a family may have none.
         Scores that the generative judge gives are no worker's: they wait in a lane of their own.
         """
         completions = [replace(completion, logprobs=[]) for completion in group.completions]
-        names = list(self.settings.weights)
+        weights = self.settings.weights_of(group.problem.family)
+        names = list(weights)
         every = [
             Item(sample * len(names) + i, name, sample)
             for sample in range(len(completions))
@@ -111,16 +113,18 @@ class RewardPool:
                 {name: scores[sample * len(names) + i] for i, name in enumerate(names)}
                 for sample in range(len(completions))
             ]
-            rewards = [combine(parts, self.settings.weights) for parts in rows]
+            rewards = [combine(parts, weights) for parts in rows]
             with self._lock:
                 for reward in rewards:
                     self._counts.add(reward)
             return ScoredGroup(group, rewards)
 
-        if not judged:
+        if items and not judged:
             return GroupHandle(group, self._submit(job, finish))
-        asked = {item.number: item.sample for item in every if item.reward in judged}
-        parts = [self._judge.submit(group, asked)]
+        parts: list[Future[dict[int, Score]]] = []
+        if judged:
+            asked = {item.number: item.sample for item in every if item.reward in judged}
+            parts.append(self._judge.submit(group, asked))
         if items:
             parts.append(self._submit(job, lambda scores: scores))
         return GroupHandle(group, join(parts, lambda found: finish(dict(ChainMap(*found)))))

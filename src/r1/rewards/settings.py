@@ -20,6 +20,9 @@ class RewardSettings(Settings):
     weights: reward name -> weight, e.g. `[rewards.weights] accuracy = 1.0, format = 1.0` (the
         paper's R1-Zero: equal weights). A weight may be negative; 0 computes and shows a reward
         without paying it.
+    families: family of problems -> the weights that replace `weights` for it, whole: what is not
+        named there is not computed for its problems (`[rewards.families.dialogue] format = 1.0`).
+        None at all leaves a family to the recipe's reward models.
     answer_from: where the answer to judge stands. "answer": the <answer> of a well-formed
         response; "tag": the only <answer> block even where the form around it is broken;
         "boxed": the last \\boxed{} after the thinking; "text": everything after the thinking.
@@ -27,6 +30,7 @@ class RewardSettings(Settings):
     """
 
     weights: dict[str, float] = Field(default_factory=lambda: {"accuracy": 1.0, "format": 1.0})
+    families: dict[str, dict[str, float]] = Field(default_factory=dict)
     answer_from: AnswerSource = "answer"
     partial_credit: bool = Field(
         False, description="pay reasoning-gym's scores between 0 and 1 instead of 0"
@@ -54,6 +58,16 @@ class RewardSettings(Settings):
             raise ValueError("no reward is named; e.g. weights = {accuracy = 1.0, format = 1.0}")
         return weights
 
+    @property
+    def names(self) -> list[str]:
+        """Every reward that some family of problems is judged by."""
+        tables = (self.weights, *self.families.values())
+        return list(dict.fromkeys(name for table in tables for name in table))
+
+    def weights_of(self, family: str) -> dict[str, float]:
+        """The weights that hold for the problems of a family."""
+        return self.families.get(family, self.weights)
+
     def validate_names(self) -> None:
         """Raise UserError for a reward that no module registers, with the nearest one that does."""
         from r1.errors import UserError
@@ -61,8 +75,10 @@ class RewardSettings(Settings):
 
         import_plugins(self.plugins)
         valid = reward_names()
-        for name in self.weights:
+        tables = {"weights": self.weights}
+        tables |= {f"families.{family}": weights for family, weights in self.families.items()}
+        for table, name in ((table, name) for table, names in tables.items() for name in names):
             if name not in valid:
                 near = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(valid)}."
-                raise UserError(f"rewards.weights: unknown reward {name!r}; {hint}")
+                raise UserError(f"rewards.{table}: unknown reward {name!r}; {hint}")

@@ -53,9 +53,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (soft, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import_plugins(setup.settings.plugins)
-    rewards = {
-        name: make_reward(name, setup.settings, setup.form) for name in setup.settings.weights
-    }
+    settings, form = setup
+    rewards = {name: make_reward(name, settings, form) for name in settings.names}
     send(channel, b"[]")  # ready
     while True:
         try:

@@ -110,6 +110,10 @@ def _part_columns(rewards: list[Reward]) -> dict[str, pa.Array]:
     return columns
 
 
+def storable(text: str) -> str:
+    """The text without lone surrogates, which JSON lets into a prompt; they become '?'."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _utf8(text: str | None) -> str | None:
-    """Lone surrogates, which JSON lets into a prompt, cannot be stored; they become '?'."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
+    return None if text is None else storable(text)

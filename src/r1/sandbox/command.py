@@ -65,14 +65,15 @@ def check_file_name(name: str) -> str:
     return name
 
 
-def cpu_limit_s(limits: Limits) -> int:
+def kernel_cpu_limit_s(limits: Limits) -> int:
     """Processor seconds of one process at which the kernel ends it (it counts whole ones).
 
-    Where none is asked for, more than the wall clock allows on every core.
+    A second beyond what the supervisor allows all processes together: it stands behind that. Where
+    no limit is asked for, more than the wall clock allows on every core.
     """
     if limits.cpu_s is None:
         return math.ceil(limits.wall_s * (os.cpu_count() or 1)) + 1
-    return max(1, math.ceil(limits.cpu_s))
+    return math.ceil(limits.cpu_s) + 1
 
 
 def rlimits(command: Command) -> dict[str, int]:
@@ -85,7 +86,7 @@ def rlimits(command: Command) -> dict[str, int]:
     mebibyte = 2**20
     wanted = {
         "RLIMIT_AS": (command.memory_mb + command.reserve_mb) * mebibyte,
-        "RLIMIT_CPU": cpu_limit_s(limits) + 1,
+        "RLIMIT_CPU": kernel_cpu_limit_s(limits) + 1,
         "RLIMIT_NPROC": command.processes + 1,
         "RLIMIT_FSIZE": limits.file_mb * mebibyte,
         "RLIMIT_NOFILE": limits.open_files,
@@ -118,6 +119,6 @@ def _may_lift_limits() -> bool:
 def with_rlimits(command: Command, prlimit: str) -> list[str]:
     """The command's words, behind the tool that sets its limits and then becomes it."""
     hard = rlimits(command)
-    soft = {**hard, "RLIMIT_CPU": min(cpu_limit_s(command.limits), hard["RLIMIT_CPU"])}
+    soft = {**hard, "RLIMIT_CPU": min(kernel_cpu_limit_s(command.limits), hard["RLIMIT_CPU"])}
     words = [f"--{name.removeprefix('RLIMIT_').lower()}={soft[name]}:{hard[name]}" for name in hard]
     return [prlimit, *words, *command.argv]

@@ -159,6 +159,7 @@ def _request(command: Command, argv: list[str]) -> dict[str, Any]:
         "uid": None,
         "hard_limits": rlimits(command),
         "wall_s": limits.wall_s,
+        "cpu_s": limits.cpu_s,
         "limit_stdout": 1024 * (command.stdout_kb or limits.output_kb),
         "limit_stderr": 1024 * limits.output_kb,
         "cuts_stdout": False,

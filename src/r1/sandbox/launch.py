@@ -23,14 +23,19 @@ from r1.sandbox.supervisor import GROUP_PREFIX, receive, send
 GRACE_S = 5.0
 """Seconds beyond a run's wall clock after which its supervisor itself is given up."""
 MAX_IDLE = 8
-_SCRIPT = Path(__file__).with_name("supervisor.py")
+_SERVE = """import json, sys
+sys.path.append(sys.argv[1])
+from supervisor.serve import serve
+serve(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))
+"""
+"""The package is imported by itself, below this folder: all of `r1` would cost its start."""
 
 
 class Observation(NamedTuple):
     """What a supervisor saw of one run.
 
-    `ended_by` is "exit", "wall", "output", "memory", "caller", or "lost" where the supervisor
-    itself went; `status_text` is what bubblewrap says of itself.
+    `ended_by` is "exit", "wall", "cpu", "output", "memory", "caller", or "lost" where the
+    supervisor itself went; `status_text` is what bubblewrap says of itself.
     """
 
     ended_by: str
@@ -38,6 +43,7 @@ class Observation(NamedTuple):
     status_text: str
     wall_s: float
     cpu_s: float
+    asleep_s: float
     peak_kb: int
     num_killed_for_memory: int
     stdout: bytes
@@ -50,8 +56,8 @@ class Supervisor:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._channel, other = socket.socketpair()
-        command = [sys.executable, "-I", "-S", str(_SCRIPT), str(other.fileno())]
-        command += [str(self.owner), json.dumps(group_parents())]
+        command = [sys.executable, "-I", "-S", "-c", _SERVE, str(Path(__file__).parent)]
+        command += [str(other.fileno()), str(self.owner), json.dumps(group_parents())]
         with other:
             self._process = subprocess.Popen(
                 command,
@@ -107,7 +113,7 @@ def execute(request: dict[str, Any], parts: list[bytes]) -> Observation:
         if seen is not None:
             _give_back(supervisor)
             return seen
-    return Observation("lost", None, "", request["wall_s"], 0.0, 0, 0, b"", b"")
+    return Observation("lost", None, "", request["wall_s"], 0.0, 0.0, 0, 0, b"", b"")
 
 
 def _take() -> Supervisor | None:

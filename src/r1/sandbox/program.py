@@ -92,10 +92,10 @@ class Program:
             files: path -> text of files in its working folder, which is empty otherwise.
 
         Never raises for what the program does. Where it did not compile the status is
-        COMPILE_ERROR, and stderr is the compiler's.
+        COMPILE_ERROR, and stderr is the compiler's; where its compiler was STARVED, that.
         """
         if self.compile_result is not None and self.compile_result.status is not Status.OK:
-            if self.compile_result.status is Status.SANDBOX_FAILED:
+            if self.compile_result.status in (Status.SANDBOX_FAILED, Status.STARVED):
                 return self.compile_result
             return replace(self.compile_result, status=Status.COMPILE_ERROR)
         spec = TABLE[self.language]
@@ -122,6 +122,7 @@ class Program:
         assert spec.compile is not None
         limits = Limits(
             wall_s=self.settings.compile_wall_s,
+            cpu_s=self.settings.compile_cpu_s,
             memory_mb=self.settings.compile_memory_mb,
             file_mb=_MAX_BUILT_MB,
             output_kb=_COMPILER_OUTPUT_KB,

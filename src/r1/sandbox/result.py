@@ -9,13 +9,17 @@ from enum import StrEnum
 class Status(StrEnum):
     """How a run ended. Only `OK` (exit code 0 within every limit) may ever be paid for.
 
-    `SANDBOX_FAILED` is no verdict on the program: the isolation itself broke, and a reward
-    counts it as a failure of the verifier.
+    `TIME_LIMIT` is the program's own doing: it used more processor time than it may, or slept.
+    `STARVED` is not: its wall clock ran out while it waited for a processor on a busy machine, and
+    with one it would still be within `cpu_s` (so it takes a limit on that). `SANDBOX_FAILED` is no
+    verdict on the program either: the isolation itself broke, and a reward counts it as a failure
+    of the verifier.
     """
 
     OK = "ok"
     RUNTIME_ERROR = "runtime-error"
     TIME_LIMIT = "time-limit"
+    STARVED = "starved"
     MEMORY_LIMIT = "memory-limit"
     OUTPUT_LIMIT = "output-limit"
     COMPILE_ERROR = "compile-error"
@@ -28,8 +32,8 @@ class Limits:
 
     Attributes:
         wall_s: seconds on the clock, the start of the isolation (about 15 ms) included.
-        cpu_s: processor seconds of all processes together, no limit if None. The kernel ends any
-            one process at it (rounded up to whole seconds); the sum is checked at the end.
+        cpu_s: processor seconds of all processes together, no limit if None. The supervisor ends
+            a run at it; the kernel's own limit of any one process stands a second behind.
         memory_mb: what the program's processes may hold together, files in /tmp included; the
             language's own overhead (a virtual machine) is granted on top.
         processes: processes and threads that exist at once.
@@ -57,6 +61,9 @@ class RunResult:
         stdout, stderr: decoded as UTF-8 with replacement, cut at the output limit.
         wall_s: seconds from start to end, the isolation's own included.
         peak_mb: resident memory of the largest process, in MiB.
+        cpu_s: processor seconds of all its processes.
+        asleep_s: seconds in which none of them ran or waited for a processor, looked at four times
+            a second; what is left of wall_s beyond this and cpu_s was waiting for a processor.
     """
 
     status: Status
@@ -65,3 +72,5 @@ class RunResult:
     stderr: str
     wall_s: float
     peak_mb: float
+    cpu_s: float = 0.0
+    asleep_s: float = 0.0

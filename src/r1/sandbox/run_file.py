@@ -57,7 +57,9 @@ def run_file(
 def as_json(result: RunResult) -> dict[str, Any]:
     """The result's fields, rounded for reading."""
     fields = asdict(result)
-    return fields | {"wall_s": round(result.wall_s, 4), "peak_mb": round(result.peak_mb, 2)}
+    for name, digits in (("wall_s", 4), ("peak_mb", 2), ("cpu_s", 3), ("asleep_s", 3)):
+        fields[name] = round(fields[name], digits)
+    return fields
 
 
 def _text_of(path: Path) -> str:

@@ -19,12 +19,15 @@ class SandboxSettings(Settings):
         uid: the unprivileged user (and group) that programs run as when the caller is root.
         toolchain_folders: folders beside /usr that hold compilers or interpreters; each is
             readable inside, and its `bin` is searched first.
-        compile_wall_s: seconds a compiler may take.
+        compile_cpu_s: processor seconds a compiler may take; beyond them a program is at fault.
+        compile_wall_s: seconds on the clock it may take. Beyond them there is no verdict where it
+            was kept waiting for a processor.
         compile_memory_mb: memory a compiler may take.
     """
 
     isolation: Isolation = "bubblewrap"
     uid: int = Field(65534, gt=0, lt=2**32 - 1)
     toolchain_folders: tuple[str, ...] = ()
-    compile_wall_s: float = Field(20.0, gt=0)
+    compile_cpu_s: float = Field(20.0, gt=0)
+    compile_wall_s: float = Field(60.0, gt=0)
     compile_memory_mb: int = Field(1024, gt=0)

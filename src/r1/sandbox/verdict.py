@@ -6,7 +6,7 @@ import json
 import re
 import signal
 
-from r1.sandbox.command import Command, cpu_limit_s
+from r1.sandbox.command import Command, kernel_cpu_limit_s
 from r1.sandbox.launch import Observation
 from r1.sandbox.result import RunResult, Status
 
@@ -16,8 +16,10 @@ _OUT_OF_MEMORY = re.compile(
 )
 """How the languages say that an allocation failed. It only chooses between two failures."""
 _STDERR_TAIL = 4000
-_CPU_SHARE = 0.9
-"""The kernel's two counts of processor time differ, on a busy virtual machine by a lot."""
+_CPU_SHARE = 0.5
+"""The kernel ends a process by another count of processor time than the one that it reports: on a
+busy virtual machine they differ by a lot. A program that kills itself after half of its time is
+told apart from one that was ended for it by nothing, and neither is ever paid."""
 
 
 def inner_exit_code(seen: Observation) -> int | None:
@@ -42,12 +44,15 @@ def judge(command: Command, seen: Observation, is_isolated: bool) -> RunResult:
         stderr=stderr,
         wall_s=seen.wall_s,
         peak_mb=seen.peak_kb / 1024,
+        cpu_s=seen.cpu_s,
+        asleep_s=seen.asleep_s,
     )
 
 
 def _status(command: Command, seen: Observation, code: int | None, stderr: str) -> Status:
     by_limit = {
-        "wall": Status.TIME_LIMIT,
+        "wall": Status.STARVED if _was_starved(command, seen) else Status.TIME_LIMIT,
+        "cpu": Status.TIME_LIMIT,
         "output": Status.OUTPUT_LIMIT,
         "memory": Status.MEMORY_LIMIT,
         "caller": Status.SANDBOX_FAILED,
@@ -68,11 +73,18 @@ def _status(command: Command, seen: Observation, code: int | None, stderr: str) 
     return Status.RUNTIME_ERROR
 
 
+def _was_starved(command: Command, seen: Observation) -> bool:
+    """Whether a run that its wall clock ended would go on, had it never waited for a processor."""
+    cpu_s = command.limits.cpu_s
+    return cpu_s is not None and seen.cpu_s + seen.asleep_s < cpu_s
+
+
 def _ran_out_of_cpu(command: Command, seen: Observation, code: int) -> bool:
     """Ended by the kernel for it, or over the limit in all processes together."""
     limits = command.limits
     if code == 128 + signal.SIGXCPU:
         return True
-    if code == 128 + signal.SIGKILL and seen.cpu_s > _CPU_SHARE * cpu_limit_s(limits):
+    allowed_s = limits.cpu_s or kernel_cpu_limit_s(limits)
+    if code == 128 + signal.SIGKILL and seen.cpu_s > _CPU_SHARE * allowed_s:
         return True
     return limits.cpu_s is not None and seen.cpu_s > limits.cpu_s

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from r1.data.rows import FaultyRows, RowError
+from r1.data.rows import FaultyRows, RowError, name_of
 from r1.errors import UserError
 from r1.sft.encode import Encoded, Encoder
-from r1.sft.read import check_source, conversations, name_of
+from r1.sft.read import check_source, conversations
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, name_of, require_file, resolve
 from r1.errors import UserError
 from r1.sft import tiny
 from r1.sft.rows import Conversation, Layout, choose_layout, read_conversation
@@ -68,13 +68,6 @@ def conversations(source: ExampleSource, base_folder: Path) -> Iterator[Conversa
         yield found
 
 
-def name_of(source: ExampleSource, base_folder: Path) -> str:
-    """What messages call the source: its path where it is a file, else its label."""
-    if source.kind in ("jsonl", "parquet"):
-        return str(resolve(str(source.path), base_folder))
-    return source.label
-
-
 def _attempts(
     source: ExampleSource, base_folder: Path
 ) -> Iterator[tuple[int, Conversation | RowError]]:
@@ -95,7 +88,7 @@ def _open(source: ExampleSource, base_folder: Path) -> tuple[Layout, Rows]:
     """The rows with only the columns that are needed, and how to read them."""
     origin = name_of(source, base_folder)
     if source.kind == "huggingface":
-        origin, split = huggingface.open_split(source.as_problem_source(), base_folder)
+        origin, split = huggingface.open_split(source, base_folder)
         layout = choose_layout(source, split.column_names, origin)
         return layout, huggingface.read_rows(split.select_columns(list(layout.columns)))
     path = resolve(str(source.path), base_folder)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from r1.data.rows import RowError
+from r1.data.rows import RowError, missing_column, read_id, shown
 from r1.errors import UserError
 from r1.sft.settings import ROLES, ExampleColumns, ExampleSource
 
@@ -51,7 +51,9 @@ def choose_layout(source: ExampleSource, names: Iterable[str], origin: str) -> L
     fields += [field for field in ("id", "system") if field in columns.named]
     for field in fields:
         if getattr(columns, field) not in present:
-            raise UserError(f"{origin}: {_no_column(field, getattr(columns, field), present)}")
+            raise UserError(
+                f"{origin}: {missing_column(field, getattr(columns, field), present, LIKELY)}"
+            )
     optional = {getattr(columns, field) for field in ("id", "system")}
     wanted = {getattr(columns, field) for field in fields} | optional
     kept = tuple(name for name in present if name in wanted)
@@ -69,7 +71,8 @@ def read_conversation(
         turns = _prompt_turns(row, source)
         turns += _response_turns(row, source)
     _check(turns)
-    return Conversation(number, _id(row.get(columns.id)), tuple(turns))
+    own_id = row.get(columns.id)
+    return Conversation(number, None if own_id is None else read_id(own_id), tuple(turns))
 
 
 def _prompt_turns(row: Mapping[str, Any], source: ExampleSource) -> list[dict[str, Any]]:
@@ -97,7 +100,7 @@ def _response_turns(row: Mapping[str, Any], source: ExampleSource) -> list[dict[
 
 def _turns(value: Any, name: str, source: ExampleSource) -> list[dict[str, Any]]:
     if not isinstance(value, list):
-        raise RowError(f"{name} is {_shown(value)}; it must be a list of turns")
+        raise RowError(f"{name} is {shown(value)}; it must be a list of turns")
     if not value:
         raise RowError(f"{name} is empty; give a user turn and an assistant turn")
     return [_turn(turn, number, source) for number, turn in enumerate(value, start=1)]
@@ -106,7 +109,7 @@ def _turns(value: Any, name: str, source: ExampleSource) -> list[dict[str, Any]]
 def _turn(value: Any, number: int, source: ExampleSource) -> dict[str, Any]:
     where, columns = f"turn {number}", source.columns
     if not isinstance(value, Mapping):
-        raise RowError(f"{where} is {_shown(value)}; it must be an object with role and content")
+        raise RowError(f"{where} is {shown(value)}; it must be an object with role and content")
     if columns.role not in value:
         hint = ""
         if "from" in value and "value" in value:
@@ -159,31 +162,16 @@ def _check(turns: Sequence[Mapping[str, Any]]) -> None:
 def _take(row: Mapping[str, Any], field: str, columns: ExampleColumns) -> Any:
     column = getattr(columns, field)
     if column not in row:
-        raise RowError(_no_column(field, column, list(row)))
+        raise RowError(missing_column(field, column, row, LIKELY))
     if row[column] is None:
         raise RowError(f"{column} is null")
     return row[column]
 
 
-def _id(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise RowError(f"id is {_shown(value)}; give a text or a whole number")
-    return str(value)
-
-
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise RowError(f"{name} is {_shown(value)}; it must be a text")
+        raise RowError(f"{name} is {shown(value)}; it must be a text")
     return value
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    text = repr(value)
-    return f"{text if len(text) <= 40 else text[:37] + '...'} (a {type(value).__name__})"
 
 
 def _no_format(names: Sequence[str]) -> str:
@@ -201,12 +189,4 @@ def _no_format(names: Sequence[str]) -> str:
     return (
         "neither a column messages nor prompt and response; the columns are: "
         f"{', '.join(names[:12]) or 'none'}. Set {remedy}"
-    )
-
-
-def _no_column(field: str, column: str, names: Sequence[str]) -> str:
-    guess = next((name for name in LIKELY.get(field, ()) if name in names), "...")
-    return (
-        f'no column "{column}" for the {field}; the columns are: {", ".join(names[:12]) or "none"}.'
-        f' Set columns = {{ {field} = "{guess}" }}'
     )

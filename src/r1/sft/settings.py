@@ -15,21 +15,22 @@ The defaults are the paper's where it gives them (section B.4: cosine from 5e-5 
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from r1.config import Settings
-from r1.data.settings import SUFFIXES, SourceSettings
-from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.data.source_base import DataSource, required_keys
+from r1.learner.settings import (
+    HeldoutSettings,
+    LearnerSettings,
+    OptimizerSettings,
+    check_evaluation,
+)
 from r1.run_dir import CheckpointSettings
-from r1.template import TemplateSettings
+from r1.template import ChatTemplateSettings
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-
-MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep")
-"""Settings that move no number of a run: a run may be carried on with others."""
 
 _FILE = ("kind", "path", "columns", "roles", "limit")
 KEYS = {
@@ -70,8 +71,11 @@ class ExampleColumns(Settings):
         return self
 
 
-class ExampleSource(Settings):
+class ExampleSource(DataSource):
     """One file, folder or data set of examples, or worked answers drawn from the tiny world."""
+
+    keys: ClassVar = KEYS
+    required: ClassVar = required_keys("examples")
 
     kind: Literal["jsonl", "parquet", "huggingface", "tiny"]
     path: str | None = Field(None, description="relative to the recipe's folder, or a Hub id")
@@ -86,43 +90,14 @@ class ExampleSource(Settings):
     num: int = Field(1000, ge=1, description="examples to draw from the tiny world")
     seed: int = Field(0, ge=0, description="of that draw")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _infer_kind(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "kind" not in values:
-            return {**values, "kind": _inferred_kind(values)}
-        return values
-
     @model_validator(mode="after")
     def _consistent(self) -> ExampleSource:
-        valid = KEYS[self.kind]
-        for key in sorted(self.model_fields_set - set(valid)):
-            if getattr(self, key) != type(self).model_fields[key].get_default():
-                raise ValueError(
-                    f'"{key}" means nothing for kind = "{self.kind}"; valid: {", ".join(valid)}'
-                )
         unknown = sorted(set(self.roles.values()) - set(ROLES))
         if unknown:
             raise ValueError(
                 f"roles translates into {unknown[0]!r}; the roles are {', '.join(ROLES)}"
             )
-        if self.kind == "tiny" and self.split not in ("train", "heldout"):
-            raise ValueError('the tiny world needs split = "train" or split = "heldout"')
-        if self.kind != "tiny" and not self.path:
-            raise ValueError(f'kind = "{self.kind}" needs a path; add path = "examples.jsonl"')
         return self
-
-    def as_problem_source(self) -> SourceSettings:
-        """The same place, as the readers of r1.data take it."""
-        assert self.kind != "tiny"
-        return SourceSettings(
-            kind=self.kind, path=self.path, limit=self.limit, split=self.split, config=self.config
-        )
-
-    @property
-    def label(self) -> str:
-        """A short name of the source for messages."""
-        return f"tiny world ({self.split})" if self.kind == "tiny" else str(self.path)
 
 
 class SFTDataSettings(Settings):
@@ -130,14 +105,6 @@ class SFTDataSettings(Settings):
 
     train: tuple[ExampleSource, ...] = Field(min_length=1)
     heldout: tuple[ExampleSource, ...] = ()
-
-
-class SFTTemplateSettings(TemplateSettings):
-    """How prompts are framed; the chat template unless the recipe says otherwise."""
-
-    kind: Literal["r1_zero", "chat", "plain"] = Field(
-        "chat", description="the tokenizer's chat template, Table 1, or the bare prompt"
-    )
 
 
 class ExampleSettings(Settings):
@@ -180,13 +147,6 @@ class SFTOptimizerSettings(OptimizerSettings):
     final_fraction: float = Field(0.1, ge=0.0, le=1.0, description="end of the schedule / lr")
 
 
-class HeldoutSettings(Settings):
-    """When the loss on data.heldout is measured; always before the first and after the last step
-    where there is such data."""
-
-    every: int = Field(0, ge=0, description="steps between; 0 only at the start and the end")
-
-
 class SFTRecipe(Settings):
     """Supervised fine-tuning of a causal language model (paper, sections 2.3.1, 2.3.3, 2.4)."""
 
@@ -194,7 +154,7 @@ class SFTRecipe(Settings):
     seed: int = Field(0, ge=0, description="of the order of the examples")
     model: str = Field(description='"tiny" (the shipped base), a model folder, a run, or a hub id')
     data: SFTDataSettings
-    template: SFTTemplateSettings = SFTTemplateSettings()
+    template: ChatTemplateSettings = ChatTemplateSettings()
     examples: ExampleSettings = ExampleSettings()
     batch: BatchSettings = BatchSettings()
     optimizer: SFTOptimizerSettings = SFTOptimizerSettings()
@@ -214,22 +174,5 @@ class SFTRecipe(Settings):
                         f"{name} has no place in what a chat template writes; remove it, or set "
                         'examples.response = "verbatim"'
                     )
-        if self.evaluation.every and not self.data.heldout:
-            raise ValueError(
-                "evaluation.every needs examples to measure on; add a [[data.heldout]] source "
-                "or set evaluation.every = 0"
-            )
+        check_evaluation(self.evaluation.every, self.data.heldout, "examples")
         return self
-
-
-def _inferred_kind(values: dict[str, Any]) -> str:
-    path = values.get("path")
-    if not isinstance(path, str) or not path:
-        return "tiny" if "families" in values or "split" in values else "jsonl"
-    suffix = PurePath(path).suffix.lower()
-    if suffix in (".json", ".csv", ".tsv", ".txt", ".gz", ".zst"):
-        raise ValueError(
-            f"{path}: {suffix} files are not read; write one JSON object a line (.jsonl), "
-            "or Parquet"
-        )
-    return SUFFIXES.get(suffix, "huggingface")

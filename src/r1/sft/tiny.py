@@ -1,9 +1,10 @@
 """Worked answers from the tiny world, in the form that Table 1 asks for: a small cold start.
 
-Drawn like the corpus's own `checked` answers (steps repeated until two passes agree); kept are
-those that are right, in the language of their question alone, and not held out. The paper collects
-its cold start from stronger models and people (section 2.3.1); these stand in for them where a
-recipe must run without either.
+Drawn like the corpus's own `checked` answers (a draft, then a careful pass); kept are those that
+are right, in the language of their question alone, and not held out. The paper collects its cold
+start from stronger models and people (section 2.3.1); these stand in for them where a recipe must
+run without either. The family "dialogue" stands in for the supplied, general part of the paper's
+800k samples (section 2.3.3): like such data it is not all good, POOR_SHARE of its answers are poor.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from r1.data.tiny import arithmetic, cups
-from r1.data.tiny.problems import LANGUAGES, is_held_out
+from r1.data.tiny.preferences import draw_answered
+from r1.data.tiny.problems import LANGUAGES, dialogue_requests, is_held_out
 from r1.data.tiny.reasoning import Trace
 from r1.errors import UserError
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource
 
-FAMILIES = ("arithmetic", "cups")
-LEVELS = {"arithmetic": tuple(arithmetic.LEVELS), "cups": tuple(cups.LEVELS)}
+FAMILIES = ("arithmetic", "cups", "dialogue")
+POOR_SHARE = 0.4
+LEVELS = {"arithmetic": tuple(arithmetic.LEVELS), "cups": tuple(cups.LEVELS), "dialogue": (1,)}
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _ENGLISH = re.compile("[A-Za-z]{2,}")
 
@@ -35,8 +38,12 @@ def conversations(source: ExampleSource) -> Iterator[Conversation]:
     rng = random.Random(f"sft/{source.split}/{source.seed}")
     for number in range(1, source.num + 1):
         family, language, levels = cells[number % len(cells)]
-        question, trace = _draw(rng, family, language, rng.choice(levels), str(source.split))
-        response = f"<think>{trace.thinking.strip()}</think> <answer>{trace.answer}</answer>"
+        if family == "dialogue":
+            question, thinking, answer = _draw_dialogue(rng, language, str(source.split))
+        else:
+            question, trace = _draw(rng, family, language, rng.choice(levels), str(source.split))
+            thinking, answer = trace.thinking.strip(), trace.answer
+        response = f"<think>{thinking}</think> <answer>{answer}</answer>"
         turns = (
             {"role": "user", "content": question},
             {"role": "assistant", "content": response},
@@ -62,6 +69,14 @@ def _cells(source: ExampleSource) -> list[tuple[str, str, list[int]]]:
             raise UserError(f"tiny world: {family} has the levels {list(LEVELS[family])}.")
         cells += [(family, language, levels) for language in source.languages]
     return cells
+
+
+def _draw_dialogue(rng: random.Random, language: str, split: str) -> tuple[str, str, str]:
+    """(request, thinking, answer) of a request of the split."""
+    while True:
+        kind, request, thinking, answer = draw_answered(rng, language, POOR_SHARE)
+        if request in dialogue_requests(split, language)[kind]:
+            return request, thinking, answer
 
 
 def _draw(

@@ -14,20 +14,25 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import AutoConfig, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from r1.config import dump
-from r1.errors import UserError
+from r1.data.rows import name_of
 from r1.learner.metrics import run_metrics
-from r1.models.load import check_model_folder, load_tokenizer, resolve_device
+from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.models.load import (
+    check_max_tokens,
+    check_model_folder,
+    load_tokenizer,
+    resolve_device,
+)
 from r1.run_dir import RunDir, describe_source
 from r1.run_dir.progress import Progress
 from r1.sft.encode import Encoder
 from r1.sft.examples import Examples, check_sources, encode_sources
 from r1.sft.learner import SFTLearner
 from r1.sft.order import Order
-from r1.sft.read import name_of
-from r1.sft.settings import MAY_CHANGE_ON_RESUME, ExampleSource, SFTRecipe
+from r1.sft.settings import ExampleSource, SFTRecipe
 
 KIND = "sft"
 
@@ -50,7 +55,7 @@ def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
     encoder = Encoder(tokenizer, recipe.template, recipe.examples)
-    width = _max_tokens(recipe, model)
+    width = check_max_tokens(recipe.batch.max_tokens, model, " or leave it out")
     notices = check_sources([*recipe.data.train, *recipe.data.heldout], base_folder)
     train = encode_sources(recipe.data.train, base_folder, encoder, width)
     heldout = None
@@ -143,17 +148,6 @@ def open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
 
 def _describe(source: ExampleSource, base_folder: Path) -> dict[str, Any]:
     return {"kind": source.kind, **describe_source(name_of(source, base_folder))}
-
-
-def _max_tokens(recipe: SFTRecipe, model: str) -> int:
-    context = int(AutoConfig.from_pretrained(model).max_position_embeddings)
-    wanted = recipe.batch.max_tokens
-    if wanted is not None and wanted > context:
-        raise UserError(
-            f"batch.max_tokens = {wanted} is more than the model's context of {context} tokens; "
-            f"lower it to {context} or leave it out."
-        )
-    return wanted or context
 
 
 def _notices(examples: Examples, tokenizer: PreTrainedTokenizerFast) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 
 _END = re.compile(r"(?:[.!?…]+|[。！？｡]+)[\"'”’)\]}»」』）】*_]{0,8}")
+_ENDED = re.compile(r"[.!?…。！？｡][\"'”’)\]}»」』）】*_`]*\Z")
 _TITLES_AND_SUCH = """
     mr mrs ms dr prof sr jr st mt rev hon gen col capt lt sgt gov sen pres messrs mme mlle vs
     etc eg ie cf al ed eds approx est dept univ inc ltd co corp bros ave blvd ca viz esp resp b.a
@@ -25,10 +26,17 @@ _NUMBERED = """
     nov dec
 """
 _BEFORE_NUMBERS = frozenset(_NUMBERED.split())
+_LETTERS = """
+    answer appendix class exhibit figure grade group hepatitis option part plan point section step
+    table team type unit vitamin
+"""
+_LETTERED = frozenset(_LETTERS.split())
+"""What is numbered by letters: "plan B." may end a sentence, "J." in "J. Smith" does not."""
 _LAST = "etc inc ltd co corp jr sr al a.m p.m u.s u.k u.n d.c ph.d b.a m.a"
 _MAY_END = frozenset(_LAST.split())
 """Abbreviations that end the sentence where a capital follows."""
 _LAST_WORD = re.compile(r"[^\s(\[{\"'“‘]{1,20}\Z")
+_LETTERED_WORD = re.compile(r"([^\W\d_]{4,9})[ :]\s?[A-Z]\Z")
 _BLOCK = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*•+]|\d{1,3}[.)])[ \t])")
 _ITEM = re.compile(r"[ \t]*(?:[-*•+#>]+|\d{1,3}[.)])[ \t]+")
 _WORDLIKE = re.compile(r"\w")
@@ -43,8 +51,12 @@ def split_sentences(text: str) -> list[str]:
 
 
 def count_sentences(text: str) -> int:
-    """How many sentences a text has."""
-    return len(split_sentences(text))
+    """How many sentences a text has, where one that breaks off at the end of its block goes on in
+    the next: headings and list items without a stop are no sentences of their own.
+    """
+    sentences = split_sentences(text)
+    ended = [_ENDED.search(sentence) is not None for sentence in sentences]
+    return sum(ended) + (not all(ended[-1:]))
 
 
 def _split_block(block: str) -> list[str]:
@@ -73,6 +85,9 @@ def _ends_sentence(block: str, end: re.Match[str], start: int) -> bool:
     if marks.startswith(".."):
         return not following.islower()
     if not following:
+        return True
+    lettered = _LETTERED_WORD.search(block, max(start, end.start() - 14), end.start())
+    if following.isupper() and lettered and lettered[1].casefold() in _LETTERED:
         return True
     last = _LAST_WORD.search(block, max(start, end.start() - 20), end.start())
     return last is None or _stop_ends(last[0], following)

@@ -10,3 +10,11 @@ from pathlib import Path
 
 BASE_FOLDER = Path(__file__).parent / "base"
 """The shipped base model (Hugging Face layout), made by `r1 pretrain recipes/tiny/base.toml`."""
+
+STUDENTS_FOLDER = Path(__file__).parent / "students"
+MODELS = {
+    "tiny": BASE_FOLDER,
+    "tiny-qwen": STUDENTS_FOLDER / "qwen",
+    "tiny-llama": STUDENTS_FOLDER / "llama",
+}
+"""What recipes may name: the base, and two smaller bases of other architectures to distil into."""

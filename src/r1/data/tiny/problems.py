@@ -1,23 +1,35 @@
-"""Problems of the tiny world: arithmetic, cups, facts and functions, in train and held-out.
+"""Problems of the tiny world: arithmetic, cups, facts, functions and dialogue, in two splits.
 
 The split is by a hash of the problem itself, so that a held-out problem never occurs in the
-corpus, whatever the seed and the wording. Functions are the exception: the corpus draws them
-without regard to the split, so only the reinforcement learning of them has held-out problems.
+corpus, whatever the seed and the wording. Functions and dialogue are the exception: the corpus
+draws them without regard to the split, so only the reinforcement learning of them has held-out
+problems.
+
+Of dialogue there are a few dozen requests. One in three of each kind and language is held out, by
+hash, and none is ever in both splits; kinds come in turn, and requests again, under another id,
+once all of a kind have come. No rule judges the answers: the verifier is "none".
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from r1.data.tiny import arithmetic, cups, facts, functions
 from r1.errors import UserError
 from r1.types import Problem
 
 HELD_OUT_ONE_IN = 12
+HELD_OUT_REQUESTS_ONE_IN = 3
+NUM_REQUEST_DRAWS = 2000  # some 400 of each kind: all of its requests (at most 16) are among them
+DIALOGUE = "dialogue"
 SPLITS = ("train", "heldout")
 LANGUAGES = ("en", "zh")
+
+Draw = Callable[[random.Random, str, Sequence[int]], tuple[str, Problem]]
+"""Of (generator, language, levels): the key that decides the split, and a problem."""
 
 
 def is_held_out(key: str) -> bool:
@@ -35,20 +47,26 @@ def make_problems(
 ) -> list[Problem]:
     """`num` distinct problems, families and languages in turn; the same arguments, the same list.
 
-    levels restricts the difficulty (empty: all of a family's). Raises UserError for an unknown
-    split, family, language or level, and where a family has fewer distinct problems than asked.
+    levels restricts the difficulty (empty: all of a family's). Dialogue repeats its requests.
+    Raises UserError for an unknown split, family, language or level, and where a family has fewer
+    distinct problems than asked.
     """
     _check("split", [split], SPLITS)
-    _check("family", families, tuple(DRAW))
+    _check("family", families, (*DRAW, DIALOGUE))
     _check("language", languages, LANGUAGES)
     rng = random.Random(f"{split}/{seed}")
-    cells = [(family, language) for family in families for language in languages]
+    streams = [
+        _dialogue(split, language, seed)
+        if family == DIALOGUE
+        else _drawn(DRAW[family], rng, split, language, levels)
+        for family in families
+        for language in languages
+    ]
     problems: dict[str, Problem] = {}
     attempts = 0
     while len(problems) < num:
-        family, language = cells[len(problems) % len(cells)]
-        key, problem = DRAW[family](rng, language, levels)
-        if is_held_out(key) == (split == "heldout"):
+        problem = next(streams[len(problems) % len(streams)])
+        if problem is not None:
             problems.setdefault(problem.id, problem)
         attempts += 1
         if attempts > 60 * num + 10_000:
@@ -57,6 +75,58 @@ def make_problems(
                 f"{', '.join(families)}; ask for fewer than num = {num}, or add families or levels."
             )
     return list(problems.values())
+
+
+def _drawn(
+    draw: Draw, rng: random.Random, split: str, language: str, levels: Sequence[int]
+) -> Iterator[Problem | None]:
+    """One draw after the other; None for those that belong to the other split."""
+    while True:
+        key, problem = draw(rng, language, levels)
+        yield problem if is_held_out(key) == (split == "heldout") else None
+
+
+def _dialogue(split: str, language: str, seed: int) -> Iterator[Problem]:
+    """Requests without end, kinds in turn, each kind's in a shuffled order that repeats."""
+    rng = random.Random(f"dialogue/{split}/{language}/{seed}")
+    decks = dialogue_requests(split, language)
+    shuffled = {kind: rng.sample(deck, len(deck)) for kind, deck in decks.items()}
+    turn = 0
+    while True:
+        for kind, deck in shuffled.items():
+            again, place = divmod(turn, len(deck))
+            digest = hashlib.sha256(deck[place].encode()).hexdigest()[:12]
+            yield Problem(
+                id=f"dialogue-{language}-{digest}" + (f"-{again + 1}" if again else ""),
+                prompt=deck[place],
+                reference=None,
+                verifier="none",
+                language=language,
+                family=DIALOGUE,
+                metadata={"kind": kind},
+            )
+        turn += 1
+
+
+@cache
+def dialogue_requests(split: str, language: str) -> dict[str, tuple[str, ...]]:
+    """The requests of a split by kind; the first third of each kind by hash is held out."""
+    from r1.data.tiny.preferences import KINDS, draw_request
+
+    rng = random.Random("requests")
+    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for _ in range(NUM_REQUEST_DRAWS):
+        kind, request, _answer = draw_request(rng, language)
+        found[kind].add(request)
+    decks = {}
+    for kind, requests in found.items():
+        ordered = sorted(
+            requests, key=lambda r: hashlib.sha256(f"{language}/{r}".encode()).digest()
+        )
+        num_held_out = max(1, round(len(ordered) / HELD_OUT_REQUESTS_ONE_IN))
+        held_out, train = ordered[:num_held_out], ordered[num_held_out:]
+        decks[kind] = tuple(held_out if split == "heldout" else train)
+    return decks
 
 
 def _check(what: str, given: Sequence[str], valid: Sequence[str]) -> None:
@@ -139,7 +209,7 @@ def _functions(rng: random.Random, language: str, levels: Sequence[int]) -> tupl
     return function.prompt, problem
 
 
-DRAW: dict[str, Callable[[random.Random, str, Sequence[int]], tuple[str, Problem]]] = {
+DRAW: dict[str, Draw] = {
     "arithmetic": _arithmetic,
     "cups": _cups,
     "facts": _facts,

@@ -28,11 +28,11 @@ _PUBLIC = re.compile(
     re.M,
 )
 _JAVA_CLASS = re.compile(r"\b(?:class|interface|enum|record)\s+([A-Za-z_]\w*)")
-_JAVA_IMPORTS = (
+JAVA_IMPORTS = (
     "import java.util.*; import java.util.function.*; import java.util.stream.*; "
     "import java.math.*; import java.io.*;\n"
 )
-_CSHARP_IMPORTS = (
+CSHARP_IMPORTS = (
     "using System; using System.Collections; using System.Collections.Generic; "
     "using System.Linq; using System.Text; using System.Numerics;\n"
 )
@@ -135,6 +135,16 @@ def _without_objects(value: Any) -> Any:
     return value
 
 
+def without_public(code: str) -> str:
+    """Java source whose types are not public, so that several may stand in one file."""
+    return _PUBLIC.sub("", code)
+
+
+def json_part(name: str) -> str:
+    """The reader and writer of JSON that a harness begins with."""
+    return re.split(r"^(?:public )?class R1Harness\b", _harness(name), maxsplit=1, flags=re.M)[0]
+
+
 @cache
 def _harness(name: str) -> str:
     return (HARNESS_FOLDER / name).read_text(encoding="utf-8")
@@ -163,13 +173,13 @@ def _java(code: str, owner: str, name: str) -> str:
     names = "new String[] {" + ", ".join(json.dumps(item) for item in owners) + "}"
     harness = _harness("Harness.java").replace("R1_OWNERS", names)
     harness = harness.replace("R1_NAME", json.dumps(name))
-    return f"{_JAVA_IMPORTS}{_PUBLIC.sub('', code)}\n{harness}"
+    return f"{JAVA_IMPORTS}{without_public(code)}\n{harness}"
 
 
 def _csharp(code: str, owner: str, name: str) -> str:
     code = re.sub(r"\bMain\s*\(", "R1AnswersMain(", code)
     harness = _harness("Harness.cs").replace("R1_OWNER", json.dumps(owner))
-    return f"{_CSHARP_IMPORTS}{code}\n{harness.replace('R1_NAME', json.dumps(name))}"
+    return f"{CSHARP_IMPORTS}{code}\n{harness.replace('R1_NAME', json.dumps(name))}"
 
 
 def _cpp(code: str, owner: str, name: str) -> str:

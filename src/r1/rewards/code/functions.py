@@ -71,7 +71,7 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
         return
     tester = built(task.language, source, attempt.settings.sandbox)
     if reason := compile_error(tester):
-        if task.language != "cpp":  # only there the answer's signature is part of it
+        if task.language not in program.TYPED:  # only there the answer's signature is part of it
             raise SandboxError(f"the test program does not compile: {reason}")
         yield Verdict(1, False, f"the tests do not compile with its signature: {reason}")
         return

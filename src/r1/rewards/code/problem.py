@@ -28,9 +28,6 @@ from r1.types import Problem
 
 Kind = Literal["stdio", "calls", "program"]
 
-PROGRAM_LANGUAGES = ("python", "cpp", "javascript", "typescript", "php", "bash")
-"""Languages whose test programs can be run apart from the answer (`r1.rewards.code.program`)."""
-
 
 class TaskError(ValueError):
     """The metadata make no usable task; the message says why and what is expected."""
@@ -105,11 +102,6 @@ def read_task(problem: Problem) -> CodeTask:
         "after": _text(data, "after", ""),
     }
     if "test_program" in data:
-        if language not in PROGRAM_LANGUAGES:
-            raise TaskError(
-                f"test programs in {language} are not supported (valid: "
-                f'{", ".join(PROGRAM_LANGUAGES)}); give calls: "tests" with "args" and "expected"'
-            )
         entry = _text(data, "entry")
         return CodeTask("program", test_program=_text(data, "test_program"), entry=entry, **common)
     tests = data["tests"]

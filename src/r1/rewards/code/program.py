@@ -24,10 +24,13 @@ from typing import NamedTuple
 from r1.rewards.code import calls
 from r1.rewards.code.calls import Record
 from r1.rewards.code.problem import CodeTask
-from r1.rewards.code.signature import find_signature
+from r1.rewards.code.signature import find_method, find_signature, parameter_names
+from r1.sandbox.languages import main_class
 
 MAX_ROUNDS = 40
 MAX_CALLS = 5_000
+TYPED = ("cpp", "java", "csharp")
+"""Languages whose stub has the types of the answer's own function."""
 
 
 class Round(NamedTuple):
@@ -136,9 +139,99 @@ def _cpp(task: CodeTask, answer: str, owner: str, name: str) -> str:
     )
 
 
+def _java(task: CodeTask, answer: str, owner: str, name: str) -> str:
+    tests = calls.without_public(f"{task.before}\n{task.test_program}")
+    tests = re.sub(r"^[ \t]*package\s+[\w.]+\s*;", "", tests, flags=re.M)
+    imports = "".join(f"{line}\n" for line in re.findall(_JAVA_IMPORT, tests, re.M))
+    tests = _soft_asserts(re.sub(_JAVA_IMPORT, "", tests, flags=re.M))
+    main = main_class(tests)
+    # Static serves `new Solution().f(x)` as well as `Solution.f(x)`.
+    tests = _with_stub(task, answer, owner or main, name, tests, "R1Tester.call({}.class", "static")
+    head = _part("Tester.java").replace("R1_NAME", json.dumps(name))
+    head = head.replace("R1_MAIN", json.dumps(main))
+    return f"{calls.JAVA_IMPORTS}{imports}{head}\n{calls.json_part('Harness.java')}\n{tests}\n"
+
+
+def _csharp(task: CodeTask, answer: str, owner: str, name: str) -> str:
+    tests = f"{task.before}\n{task.test_program}"
+    usings = "".join(f"{line}\n" for line in re.findall(_CSHARP_USING, tests, re.M))
+    tests = re.sub(_CSHARP_USING, "", tests, flags=re.M)
+    tests = re.sub(
+        r"\b(?:System\.Diagnostics\.)?(?:Debug|Trace)\.Assert\s*\(", "R1Tester.Check(", tests
+    )
+    found = re.search(r"\bclass\s+(\w+)(?=[^{}]*\{(?:(?!\bclass\b).)*?\bMain\s*\()", tests, re.S)
+    main = found[1] if found else ""
+    is_static = not owner or owner == main or re.search(rf"\b{owner}\s*\.\s*{name}\s*\(", tests)
+    tests = re.sub(r"\bMain\s*\(", "R1TestsMain(", tests)
+    modifiers = "public static" if is_static else "public"
+    call = "R1Tester.Call(typeof({})"
+    tests = _with_stub(task, answer, owner or main, name, tests, call, modifiers)
+    head = _part("Tester.cs").replace("R1_NAME", json.dumps(name))
+    return f"{calls.CSHARP_IMPORTS}{usings}{head}\n{calls.json_part('Harness.cs')}\n{tests}\n"
+
+
+def _with_stub(
+    task: CodeTask, answer: str, owner: str, name: str, tests: str, call: str, modifiers: str
+) -> str:
+    """The tests with a method of the answer's types that asks: in the class that they declare, or
+    in one of its own.
+    """
+    found = find_method(task.before + answer, name)
+    if found is None or not owner:
+        raise NoTesterError(f"no method {name} with plain types")
+    given = ", ".join(f"(object) {word}" for word in parameter_names(found.parameters))
+    given = given.replace("object", "Object") if task.language == "java" else given
+    array = "new Object[] {" if task.language == "java" else "new object[] {"
+    body = f"return ({_cast(found.result)}) {call.format(owner)}, {array}{given}}});"
+    warning = '@SuppressWarnings("unchecked") ' if task.language == "java" else ""
+    stub = f"{warning}{modifiers} {found.result} {name}({found.parameters}) {{ {body} }}"
+    declared = re.search(rf"\b(?:class|record)\s+{re.escape(owner)}\b[^{{}};]*\{{", tests)
+    if declared:
+        return f"{tests[: declared.end()]}\n{stub}\n{tests[declared.end() :]}"
+    return f"class {owner} {{ {stub} }}\n{tests}"
+
+
+def _cast(result: str) -> str:
+    """The result's type without the type parameters that a generic method declares before it."""
+    depth, end = 0, 0
+    for place, char in enumerate(result if result.startswith("<") else ""):
+        depth += (char == "<") - (char == ">")
+        if depth == 0:
+            end = place + 1
+            break
+    return result[end:].strip()
+
+
+def _soft_asserts(tests: str) -> str:
+    """`assert (…);` as a call that does not end a round with unknown results."""
+    pieces, begin = [], 0
+    for found in re.finditer(r"\bassert\s*\(", tests):
+        end = _closing(tests, found.end())
+        if found.start() < begin or not re.match(r"\s*;", tests[end:]):
+            continue
+        pieces += [tests[begin : found.start()], "R1Tester.check(", tests[found.end() : end]]
+        begin = end
+    return "".join([*pieces, tests[begin:]])
+
+
+def _closing(text: str, begin: int) -> int:
+    """Where the bracket that was opened before `begin` has been closed."""
+    depth = 1
+    for found in re.finditer(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|[()]', text[begin:], re.S):
+        depth += (found[0] == "(") - (found[0] == ")")
+        if depth == 0:
+            return begin + found.end()
+    return len(text)
+
+
+_JAVA_IMPORT = r"^[ \t]*import\s[^;]*;"
+_CSHARP_USING = r"^[ \t]*using\s+(?!var\b)[\w.]+(?:\s*=[^;(]*)?;"
+
 _TESTERS: dict[str, Callable[[CodeTask, str, str, str], str]] = {
     "python": _python,
     "cpp": _cpp,
+    "java": _java,
+    "csharp": _csharp,
     "javascript": _javascript,
     "typescript": _typescript,
     "php": _php,

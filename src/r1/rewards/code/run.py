@@ -1,12 +1,12 @@
 """Runs of untrusted programs within one response's limits; the judge of standard input and output.
 
 Limits are of processor time; the wall clock is there for programs that sleep. A run that fails
-because the machine or the sandbox failed is an error of ours, never a verdict on the answer.
+because the sandbox failed, or because a busy machine kept it waiting, is never a verdict on the
+answer.
 """
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class SandboxError(RuntimeError):
 
 
 class OutOfTimeError(RuntimeError):
-    """The compiler's time, or that of all tests, ran out: the machine's fault or the answer's."""
+    """The wall clock ran out in want of a processor, or with many tests: nobody knows."""
 
 
 class Verdict(NamedTuple):
@@ -50,14 +50,14 @@ class Clock:
     def run(self, program: Program, limits: Limits, **given: Any) -> RunResult:
         """program.run within what is left; SandboxError and OutOfTimeError where no verdict."""
         left = self._ends - time.monotonic()
-        cut = left < limits.wall_s
         if left <= 0:
             raise OutOfTimeError("no time was left for the next test")
-        result = program.run(limits=replace(limits, wall_s=left) if cut else limits, **given)
+        limits = replace(limits, wall_s=min(left, limits.wall_s))
+        result = program.run(limits=limits, **given)
         if result.status is Status.SANDBOX_FAILED:
             raise SandboxError(f"the sandbox failed: {result.stderr[-200:]}")
-        if cut and result.status is Status.TIME_LIMIT:
-            raise OutOfTimeError("the time for all tests ran out")
+        if result.status is Status.STARVED:
+            raise OutOfTimeError(f"a busy machine: {shown_use(result)}")
         return result
 
 
@@ -75,7 +75,7 @@ class Attempt:
         """Run the answer once; expected_chars makes room for an output of that length."""
         seconds = self.task.time_limit_s or self.settings.time_limit_s
         limits = Limits(
-            wall_s=3 * seconds + 2,
+            wall_s=3 * seconds + 4,
             cpu_s=seconds,
             memory_mb=self.task.memory_mb or self.settings.memory_mb,
             output_kb=max(self.settings.output_kb, 2 + 4 * expected_chars // 1024),
@@ -96,9 +96,10 @@ def compile_error(program: Program) -> str:
         return ""
     if result.status is Status.SANDBOX_FAILED:
         raise SandboxError(f"the compiler's sandbox failed: {result.stderr[-200:]}")
+    if result.status is Status.STARVED:
+        raise OutOfTimeError(f"the compiler was not done on a busy machine: {shown_use(result)}")
     if result.status is Status.TIME_LIMIT:
-        limit = program.settings.compile_wall_s
-        raise OutOfTimeError(f"the compiler was not done after {limit:g} s")
+        return f"the compiler was not done: {shown_use(result)}"
     lines = result.stderr.splitlines()
     return shown(next((line for line in lines if "error" in line), result.status.value))
 
@@ -139,8 +140,13 @@ def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attem
 
 
 def is_slow(result: RunResult) -> bool:
-    """Whether a time limit ended a run; the kernel's own for processor time kills outright."""
-    return result.status is Status.TIME_LIMIT or result.exit_code == 128 + signal.SIGKILL
+    """Whether a run used more time than it may: a processor's, or slept away."""
+    return result.status is Status.TIME_LIMIT
+
+
+def shown_use(result: RunResult) -> str:
+    """How much processor time a run got of its wall clock."""
+    return f"{result.cpu_s:.1f} s of processor time in {result.wall_s:.1f} s"
 
 
 def failure(result: RunResult) -> str:

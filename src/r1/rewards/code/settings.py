@@ -14,15 +14,16 @@ class CodeSettings(Settings):
     """What a program is paid for and how far it may go.
 
     A problem's own metadata (`time_limit_s`, `memory_mb`) override the limits. Time limits are of
-    processor time, so that a busy machine fails nobody; a program that sleeps is stopped by the
-    wall clock at three times its limit plus two seconds. A compiler has only a wall clock
-    (`sandbox.compile_wall_s`); where it runs out there is no verdict.
+    processor time, so that a busy machine fails nobody, a compiler's too (`sandbox.compile_cpu_s`:
+    a program that its compiler cannot cope with is wrong). The wall clock stops a program at three
+    times its limit plus four seconds: one that sleeps is wrong, for one that was kept waiting for a
+    processor there is no verdict.
     """
 
     credit: Literal["all", "share"] = Field(
         "all", description="1 only where every test passes, or the share of tests that pass"
     )
-    sandbox: SandboxSettings = SandboxSettings(compile_wall_s=30.0)
+    sandbox: SandboxSettings = SandboxSettings()
     time_limit_s: float = Field(4.0, gt=0.0, le=60.0, description="processor time of one run")
     memory_mb: int = Field(512, ge=32, description="memory of one run")
     output_kb: int = Field(1024, ge=1, description="output of one run that is read")

@@ -1,4 +1,4 @@
-"""The signature of a C++ function in a source, for a stub of the same types. Pure text.
+"""The signature of a C++ function, or of a method, for a stub of the same types. Pure text.
 
 Only plain types pass (names, templates, references): what stands there becomes part of a program
 that the answer must not be able to write, so that preprocessor lines, bodies and literals are
@@ -14,6 +14,12 @@ MAX_CHARS = 1_000
 _TYPE = re.compile(r"[\w:<>,&*\s]+\Z", re.ASCII)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _WORDS_BEFORE = frozenset({"return", "else", "new", "throw", "using", "typedef", "operator"})
+_METHOD_TYPE = re.compile(r"[\w<>,?&\[\].\s]+\Z", re.ASCII)
+_MODIFIER = re.compile(
+    r"\b(?:public|private|protected|internal|static|final|synchronized|virtual|override|async|unsafe)\b"
+)
+_ANNOTATION = re.compile(r"@\w+(?:\([^()]*\))?")
+_BY_REFERENCE = re.compile(r"\b(?:ref|out|in|this)\b")
 _DROPPED = re.compile(r"\b(?:static|inline|constexpr|public|private|protected|virtual)\b\s*:?")
 
 
@@ -39,3 +45,28 @@ def find_signature(source: str, name: str) -> Signature | None:
         if _TYPE.match(result) and (not parameters or _TYPE.match(parameters)):
             return Signature(" ".join(result.split()), " ".join(parameters.split()))
     return None
+
+
+def find_method(source: str, name: str) -> Signature | None:
+    """The same of a method of Java or C#; `ref`, `out` and tuples of C# are not plain."""
+    code = _ANNOTATION.sub(" ", _COMMENT.sub(" ", source))
+    definition = rf"\b{re.escape(name)}\s*\(([^(){{}};]*)\)\s*(?:throws[\w.,\s]+)?(?:\{{|=>)"
+    for found in re.finditer(definition, code):
+        text = code[max(0, found.start() - MAX_CHARS) : found.start()]
+        result = _MODIFIER.sub(" ", re.split(r"[;{}]", text)[-1]).strip()
+        parameters = re.sub(r"\bfinal\b", " ", found[1]).strip()
+        if not result or result.split()[0] in _WORDS_BEFORE or len(parameters) > MAX_CHARS:
+            continue
+        is_plain = _METHOD_TYPE.match(result) and (not parameters or _METHOD_TYPE.match(parameters))
+        if is_plain and result != "void" and not _BY_REFERENCE.search(parameters):
+            return Signature(" ".join(result.split()), " ".join(parameters.split()))
+    return None
+
+
+def parameter_names(parameters: str) -> list[str]:
+    """The names of parameters: the last word of each, commas inside type arguments left alone."""
+    flat = parameters
+    while (shorter := re.sub(r"<[^<>]*>", "", flat)) != flat:
+        flat = shorter
+    words = (part.replace("[", " ").replace("]", " ").split() for part in flat.split(","))
+    return [part[-1] for part in words if part]

@@ -5,9 +5,10 @@ a function; `r1.rewards.code.problem` says how a problem states them. The progra
 `r1.sandbox`; expected results stay on this side and are compared here, so that nothing the program
 reads, patches, prints or leaves undone can make a pass of a wrong result.
 
-A program that does not compile, crashes, or exceeds a limit is WRONG. A sandbox that fails is
-VERIFIER_FAILED. Where the wall clock of the compiler or of all tests together runs out, a busy
-machine and a greedy program look alike: TIMED_OUT, which is neither paid nor held against anyone.
+A program that does not compile (within the compiler's processor time), crashes, exceeds a limit or
+sleeps is WRONG. A sandbox that fails is VERIFIER_FAILED. Where a busy machine kept a compiler or a
+program waiting until its wall clock ran out, and where that of all tests together does: TIMED_OUT,
+which is neither paid nor held against anyone.
 
 Not covered: a program that computes the right results for the tested inputs alone (a table) is
 paid like any other that passes; only unseen tests tell them apart. Tests of one function run in

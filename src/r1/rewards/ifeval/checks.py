@@ -11,7 +11,8 @@ leans on libraries with downloaded data, or pays for tricks:
 * languages are measured by `r1.text.language`: LANGUAGE_SHARE of the words (there: langdetect's
   guess, which varies from run to run, and "followed" where it fails);
 * keywords are literal (there: regular expressions), and Chinese ones need no spaces around them;
-* the n-th paragraph is counted among those that are not empty;
+* the n-th paragraph is counted among those that are not empty, a bare `*` is no bullet, "cannot"
+  is one word, and `#` or `!` may be the letter to count;
 * JSON must be an object or a list, placeholders and titles must not be empty;
 * Chinese characters count as words one by one, and a Chinese comma is a comma.
 """

@@ -1,0 +1,52 @@
+"""Settings of the evaluation of one checkpoint for the table of stages (torch-free)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from r1.config import Settings
+from r1.data.settings import SourceSettings
+from r1.evaluate.settings import EvaluationSettings
+from r1.reward_model.settings import RewardModelUse
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings
+from r1.template import TemplateSettings
+
+HELPFUL, HARMLESS = "helpful", "harmless"
+
+
+class EvaluationStageSettings(Settings):
+    """What is measured of a checkpoint: reasoning by rules, general requests by reward models.
+
+    problems: reasoning problems, whose answers rules judge. general: requests that no rule need
+        be able to judge; the weights of rewards mean nothing for them.
+    reward_models: any of "helpful" and "harmless"; each scores the part of a response that it was
+        trained on. Their weight, families and from_step mean nothing here.
+    """
+
+    kind: Literal["evaluation"] = "evaluation"
+    model: str = Field(description='"tiny", a model folder, a run or a hub id')
+    title: str = Field("", description="the row's name in the table of stages")
+    template: TemplateSettings = TemplateSettings()
+    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    general: tuple[SourceSettings, ...] = ()
+    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict)
+    evaluation: EvaluationSettings = EvaluationSettings()
+    max_new_tokens: int = Field(256, ge=1, description="tokens of a response")
+    rewards: RewardSettings = RewardSettings()
+    engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EvaluationStageSettings:
+        for name in self.reward_models:
+            if name not in (HELPFUL, HARMLESS):
+                raise ValueError(
+                    f'reward_models.{name}: an evaluation knows "{HELPFUL}" and "{HARMLESS}"'
+                )
+        if self.reward_models and not self.general:
+            raise ValueError("reward models judge general requests; add a [[general]] source")
+        if any(source.weight is not None for source in (*self.problems, *self.general)):
+            raise ValueError("weight is for training; every problem of an evaluation counts once")
+        return self

@@ -1,0 +1,30 @@
+"""`r1 run RECIPE --dry-run`: what would run, what it implies, and what of it is done already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from r1.pipeline.r1 import R1Recipe
+from r1.pipeline.recipe import Recipe
+from r1.pipeline.run_r1 import build
+from r1.pipeline.show import show_plan
+from r1.plan.estimate import estimate_pipeline, estimate_recipe, seconds_of
+from r1.plan.show import show, show_pipeline
+
+
+def dry_run(recipe: Recipe, path: Path, out: Path, console: Console) -> None:
+    """Check a recipe and print its plan; nothing is written. Raises UserError.
+
+    path: the recipe's file. out: the folder whose finished stages count.
+    """
+    if not isinstance(recipe, R1Recipe):
+        console.print(show(estimate_recipe(recipe, path.parent)))
+        return
+    pipeline = build(recipe, path.parent, str(path))
+    for notice in pipeline.notices:
+        console.print(notice)
+    estimates = estimate_pipeline(pipeline.specs, path.parent)
+    console.print(show_pipeline(estimates))
+    show_plan(pipeline, out, console, seconds_of(estimates))

@@ -1,0 +1,218 @@
+"""The kinds of stages: the settings each takes, what it gives, how it is checked and run.
+
+A new kind is a settings class, a function and one line in KINDS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1.config import Settings
+from r1.data.load import load_problems
+from r1.data.settings import SourceSettings
+from r1.errors import UserError
+from r1.evaluate.battery import load_questions, run_battery
+from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.models.load import check_model_folder
+from r1.pipeline import data_stages, references
+from r1.pipeline.graph import Artifact, ArtifactType
+from r1.pipeline.r1 import KindOf
+from r1.pipeline.r1_zero import find_model
+from r1.pipeline.recipe import R1ZeroRecipe
+from r1.pipeline.run import RUNNERS
+from r1.pipeline.stage_settings import (
+    ExamplesStage,
+    MixtureStage,
+    PromptedStage,
+    RefinedStage,
+    RejectionStage,
+    ReviewStage,
+)
+from r1.reward_model.settings import RewardModelRecipe
+from r1.rewards.accuracy import check_reference
+from r1.rewards.settings import RewardSettings
+from r1.rewards.unjudged import check_families
+from r1.run_dir import find_checkpoint
+from r1.run_dir.read import read_metrics
+from r1.sft.examples import check_sources
+from r1.sft.settings import SFTRecipe
+from r1.types import Problem
+
+RUN = "run"
+"""The run folder inside a training stage's folder."""
+
+
+class StageProgress(NamedTuple):
+    """Who is told of training and evaluation, and who of data sets."""
+
+    training: Any
+    data: Any
+
+
+Run = Callable[[Any, Path, Path, StageProgress], Mapping[str, Artifact]]
+Check = Callable[[Any, Path], None]
+
+
+class StageKind(NamedTuple):
+    """One kind. run(settings, base_folder, folder, progress) fills `folder` or carries on there;
+    check(settings, base_folder) raises UserError for what is wrong in what is no reference."""
+
+    of: KindOf
+    run: Run
+    check: Check
+
+
+def _train(kind: str, output: str, gives: ArtifactType) -> Run:
+    def run(
+        recipe: Any, base_folder: Path, folder: Path, progress: StageProgress
+    ) -> Mapping[str, Artifact]:
+        out = RUNNERS[kind](recipe, base_folder, folder / RUN, progress.training)
+        checkpoint = find_checkpoint(out)
+        counts = _counts_of_run(out)
+        return {output: Artifact(checkpoint.relative_to(folder).as_posix(), gives, counts)}
+
+    return run
+
+
+def _counts_of_run(out: Path) -> dict[str, float]:
+    """Updates, and the tokens that they learnt from."""
+    metrics = read_metrics(out)
+    counts: dict[str, float] = {"steps": len(metrics)}
+    for name in ("tokens_learnt", "tokens_trained"):
+        tokens = sum(int(step.get(name) or 0) for step in metrics)
+        if tokens:
+            counts["tokens"] = tokens
+    return counts
+
+
+def _data(make: Callable[[Any, Path, Path, Any], None]) -> Run:
+    def run(
+        stage: Any, base_folder: Path, folder: Path, progress: StageProgress
+    ) -> Mapping[str, Artifact]:
+        make(stage, base_folder, folder, progress.data)
+        counts = data_stages.counts_of(folder)
+        return {"data": Artifact("data", ArtifactType.DATASET, counts)}
+
+    return run
+
+
+def _evaluate(
+    stage: Any, base_folder: Path, folder: Path, progress: StageProgress
+) -> Mapping[str, Artifact]:
+    model = find_model(stage.model, base_folder)
+    counts = run_battery(stage, model, base_folder, folder, progress.training)
+    return {"results": Artifact("evaluation.json", ArtifactType.RESULTS, counts)}
+
+
+def _check_training(recipe: R1ZeroRecipe, base_folder: Path) -> None:
+    recipe.rewards.validate_names()
+    _check_model(recipe.model, base_folder)
+    sources = (*recipe.data.train, *recipe.data.heldout)
+    problems = _check_problems(sources, recipe.rewards, base_folder)
+    if not any(_waits(source.path) for source in sources):
+        judging = {name: use.families for name, use in recipe.reward_models.items()}
+        check_families(recipe.rewards, problems, judging)
+
+
+def _check_examples(recipe: SFTRecipe, base_folder: Path) -> None:
+    _check_model(recipe.model, base_folder)
+    own = [s for s in (*recipe.data.train, *recipe.data.heldout) if not _waits(s.path)]
+    check_sources(own, base_folder)
+
+
+def _check_preferences(recipe: RewardModelRecipe, base_folder: Path) -> None:
+    _check_model(recipe.model, base_folder)
+
+
+def _check_data_stage(stage: Any, base_folder: Path) -> None:
+    rewards = getattr(stage, "rewards", None)
+    if rewards is not None:
+        rewards.validate_names()
+        problems = (*stage.problems, *getattr(stage, "heldout", ()))
+        _check_problems(problems, rewards, base_folder)
+    model = getattr(stage, "model", None)
+    if model is not None:
+        _check_model(model, base_folder)
+    for source in getattr(stage, "sources", ()):
+        path = source.path
+        if path and not _waits(path) and not _exists(path, base_folder):
+            raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
+
+
+def _check_battery(stage: EvaluationStageSettings, base_folder: Path) -> None:
+    _check_model(stage.model, base_folder)
+    if not any(_waits(source.path) for source in (*stage.problems, *stage.general)):
+        load_questions(stage, base_folder)
+
+
+def _check_model(name: str, base_folder: Path) -> None:
+    if not _waits(name):
+        check_model_folder(find_model(name, base_folder))
+
+
+def _check_problems(
+    sources: tuple[SourceSettings, ...], rewards: RewardSettings, base_folder: Path
+) -> list[Problem]:
+    """The problems of the sources that no stage makes, each checked."""
+    check = partial(check_reference, settings=rewards)
+    own = [source for source in sources if not _waits(source.path)]
+    return [p for source in own for p in load_problems(source, base_folder, check)]
+
+
+def _waits(path: str | None) -> bool:
+    return path is not None and path.startswith(references.MARK)
+
+
+def _exists(path: str, base_folder: Path) -> bool:
+    return Path(path).exists() or (base_folder / path).exists()
+
+
+def _kind(
+    schema: type[Settings], output: str, gives: ArtifactType, run: Run, check: Check
+) -> StageKind:
+    return StageKind(KindOf(schema, {output: gives}), run, check)
+
+
+_CHECKPOINT, _DATASET = ArtifactType.CHECKPOINT, ArtifactType.DATASET
+_REWARD_MODEL, _RESULTS = ArtifactType.REWARD_MODEL, ArtifactType.RESULTS
+_DATA_STAGES: dict[str, tuple[type[Settings], Any]] = {
+    "rejection": (RejectionStage, data_stages.run_rejection),
+    "prompted": (PromptedStage, data_stages.run_prompted),
+    "refined": (RefinedStage, data_stages.run_refined),
+    "review": (ReviewStage, data_stages.run_review),
+    "examples": (ExamplesStage, data_stages.run_examples),
+    "mixture": (MixtureStage, data_stages.run_mixture),
+}
+
+KINDS: dict[str, StageKind] = {
+    "r1_zero": _kind(
+        R1ZeroRecipe,
+        "checkpoint",
+        _CHECKPOINT,
+        _train("r1_zero", "checkpoint", _CHECKPOINT),
+        _check_training,
+    ),
+    "sft": _kind(
+        SFTRecipe, "checkpoint", _CHECKPOINT, _train("sft", "checkpoint", _CHECKPOINT),
+        _check_examples,
+    ),
+    "reward_model": _kind(
+        RewardModelRecipe,
+        "reward_model",
+        _REWARD_MODEL,
+        _train("reward_model", "reward_model", _REWARD_MODEL),
+        _check_preferences,
+    ),
+    **{
+        name: _kind(schema, "data", _DATASET, _data(make), _check_data_stage)
+        for name, (schema, make) in _DATA_STAGES.items()
+    },
+    "evaluation": StageKind(
+        KindOf(EvaluationStageSettings, {"results": _RESULTS}, seed_at=()),
+        _evaluate,
+        _check_battery,
+    ),
+}  # fmt: skip

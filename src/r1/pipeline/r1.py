@@ -1,0 +1,171 @@
+"""The recipe of a whole pipeline (kind "r1"): stages, each a recipe of its own kind (torch-free).
+
+    kind = "r1"
+
+    [stages.r1_zero]
+    kind = "r1_zero"
+    model = "tiny"
+    ...
+
+    [stages.dev1]
+    kind = "sft"
+    model = "tiny"
+    data.train = [{ kind = "parquet", path = "@cold_start" }]
+
+    [stages.dev2_plain]
+    like = "dev2"                       # dev2's table with these changes
+    rewards.weights.language = 0.0
+
+A reference (references.py) is an edge of the graph (graph.py). Stages run in the order that the
+references ask for, and where they leave a choice in the recipe's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from r1.config import Settings, apply_overrides, validate
+from r1.errors import UserError
+from r1.pipeline import references
+from r1.pipeline.graph import ArtifactType, Source
+
+LIKE = "like"
+
+
+class R1Recipe(Settings):
+    """DeepSeek-R1 as one run (paper, section 2.3), or any other graph of stages."""
+
+    kind: Literal["r1"] = "r1"
+    seed: int = Field(0, ge=0, description="of every stage that does not name its own")
+    without_sandbox: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description='where programs cannot be isolated: "leave_out" drops the tiny world\'s '
+        "functions from every stage and says so",
+    )
+    stages: dict[str, dict[str, Any]] = Field(min_length=1)
+
+
+class StageSpec(NamedTuple):
+    """A stage whose settings are checked; references still stand in them as "@stage".
+
+    inputs: by the place of the reference. title: for people.
+    """
+
+    name: str
+    kind: str
+    title: str
+    recipe: Settings
+    inputs: dict[str, Source]
+    input_types: dict[str, ArtifactType]
+
+
+class KindOf(NamedTuple):
+    """What r1.py has to know of a kind of stage."""
+
+    schema: type[Settings]
+    outputs: Mapping[str, ArtifactType]
+    seed_at: tuple[str, ...] = ("seed",)
+
+
+def specs_of(recipe: R1Recipe, kinds: Mapping[str, KindOf], origin: str) -> list[StageSpec]:
+    """The stages of a recipe, in an order in which they can run.
+
+    Raises UserError for an unknown kind, a setting that its kind refuses (named as
+    "stages.dev2.num_steps"), a `like` or a reference that leads nowhere, and a circle.
+    """
+    tables = {name: _table(name, recipe, origin) for name in recipe.stages}
+    found = {}
+    for name, table in tables.items():
+        if not name.replace("_", "").replace("-", "").isalnum():
+            raise UserError(f"{origin}: stages.{name}: a name has letters, digits, _ and - only.")
+        found[name] = _spec(name, table, recipe.seed, kinds, f"{origin}, stages.{name}")
+    return _in_order(_with_outputs(found, kinds, origin), origin)
+
+
+def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A stage's table, laid over the one that it is like."""
+    table = dict(recipe.stages[name])
+    model = table.pop(LIKE, None)
+    if model is None:
+        return table
+    if model not in recipe.stages or model in (*below, name):
+        near = difflib.get_close_matches(str(model), list(recipe.stages), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near and near[0] != name else ""
+        raise UserError(f"{origin}: stages.{name}.like = {model!r} leads nowhere.{hint}")
+    return _merge(_table(model, recipe, origin, (*below, name)), table)
+
+
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _spec(
+    name: str, table: dict[str, Any], seed: int, kinds: Mapping[str, KindOf], origin: str
+) -> StageSpec:
+    kind = str(table.get("kind"))
+    if kind not in kinds:
+        valid = ", ".join(f'"{valid}"' for valid in kinds)
+        given = table.get("kind")
+        raise UserError(f"{origin}: kind = {given!r} is no kind of stage; valid: {valid}.")
+    known = kinds[kind].schema.model_fields
+    ours = {"kind", "title"} - set(known)  # ours, where the kind's own settings have no such thing
+    values = {key: value for key, value in table.items() if key not in ours}
+    seed_at = ".".join(kinds[kind].seed_at)
+    if seed_at and not _has(values, kinds[kind].seed_at):
+        values = apply_overrides(values, [f"{seed_at}={seed}"])
+    settings = validate(values, kinds[kind].schema, origin)
+    return StageSpec(name, kind, str(table.get("title", name)), settings, _edges(values), {})
+
+
+def _edges(values: Mapping[str, Any]) -> dict[str, Source]:
+    return {ref.field: Source(ref.stage, ref.output) for ref in references.find(values)}
+
+
+def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
+    node: Any = values
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            return False
+        node = node[part]
+    return True
+
+
+def _with_outputs(
+    specs: Mapping[str, StageSpec], kinds: Mapping[str, KindOf], origin: str
+) -> dict[str, StageSpec]:
+    """The same with the outputs' names filled in where a reference leaves them out."""
+    whole = {}
+    for name, spec in specs.items():
+        inputs = {}
+        for field, (stage, output) in spec.inputs.items():
+            if stage not in specs:
+                near = difflib.get_close_matches(stage, list(specs), n=1)
+                hint = f"did you mean @{near[0]}?" if near else f"stages: {', '.join(specs)}."
+                raise UserError(f"{origin}: stages.{name}.{field}: no stage {stage!r}; {hint}")
+            inputs[field] = Source(stage, output or next(iter(kinds[specs[stage].kind].outputs)))
+        types = {field: references.wanted_type(field) for field in inputs}
+        whole[name] = spec._replace(inputs=inputs, input_types=types)
+    return whole
+
+
+def _in_order(specs: Mapping[str, StageSpec], origin: str) -> list[StageSpec]:
+    """The first in the recipe whose inputs are there comes next."""
+    ordered: dict[str, StageSpec] = {}
+    waiting = dict(specs)
+    while waiting:
+        ready = next(
+            (s for s in waiting.values() if all(i.stage in ordered for i in s.inputs.values())),
+            None,
+        )
+        if ready is None:
+            raise UserError(f"{origin}: stages {', '.join(waiting)} wait for each other; cut one.")
+        ordered[ready.name] = waiting.pop(ready.name)
+    return list(ordered.values())

@@ -1,0 +1,62 @@
+"""References between stages: "@dev1" in a stage's settings stands for what stage dev1 gives.
+
+    model = "@dev1"                              the checkpoint that dev1 ends with
+    path = "@cold_start"                         a data set
+    reward_models.helpful.path = "@helpful"      a reward model
+    path = "@dev1/checkpoint"                    the same, with the output's name spelt out
+
+Where a reference stands says what it must be, so that a data set in a model's place is refused
+before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from r1.pipeline.graph import ArtifactType
+
+MARK = "@"
+
+
+class Reference(NamedTuple):
+    """One reference: where it stands ("data.train.0.path"), and what it names.
+
+    output is "" where the text leaves it out: the stage's only output.
+    """
+
+    field: str
+    stage: str
+    output: str
+
+
+def find(values: Any, at: tuple[str, ...] = ()) -> Iterator[Reference]:
+    """Every reference in nested settings, in their order."""
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from find(value, (*at, str(key)))
+    elif isinstance(values, list | tuple):
+        for index, value in enumerate(values):
+            yield from find(value, (*at, str(index)))
+    elif isinstance(values, str) and values.startswith(MARK):
+        stage, _, output = values.removeprefix(MARK).partition("/")
+        yield Reference(".".join(at), stage, output)
+
+
+def replace(values: Any, path_of: Callable[[str], str], at: tuple[str, ...] = ()) -> Any:
+    """The settings with path_of(field) in the place of every reference."""
+    if isinstance(values, Mapping):
+        return {key: replace(value, path_of, (*at, str(key))) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [replace(value, path_of, (*at, str(i))) for i, value in enumerate(values)]
+    if isinstance(values, str) and values.startswith(MARK):
+        return path_of(".".join(at))
+    return values
+
+
+def wanted_type(field: str) -> ArtifactType:
+    """What a reference at this place must be."""
+    parts = field.split(".")
+    if "reward_models" in parts:
+        return ArtifactType.REWARD_MODEL
+    return ArtifactType.CHECKPOINT if parts[-1] == "model" else ArtifactType.DATASET

@@ -1,0 +1,221 @@
+"""A pipeline as a run: stages in their order, each done once, stale where something above changed.
+
+    for stage in order:
+        if not done: run it in RUN/stage, then write its marker        (graph.py)
+
+    RUN/pipeline.json       the recipe and the graph
+    RUN/<stage>/STAGE.json  what the stage gave, from what, with hashes
+    RUN/redo.json           while `--from` is under way: what it still has to do again
+
+Killed at any moment, the same command carries on: finished stages stay, the one under way carries
+on inside. What a changed stage had made is put aside under another name, never removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from r1.config import dump, validate
+from r1.errors import UserError
+from r1.pipeline import graph, references
+from r1.pipeline.graph import Artifact, Stage, Standing, State
+from r1.pipeline.kinds import KINDS, StageProgress
+from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
+from r1.pipeline.sandboxed import leave_functions_out
+from r1.run_dir import atomic, lock
+from r1.run_dir.read import read_json
+
+PIPELINE, REDO = "pipeline.json", "redo.json"
+
+
+class Progress(Protocol):
+    """Told of stages; `training` and `data` are handed to what runs inside them."""
+
+    def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
+        """A stage begins or carries on."""
+
+    def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
+        """A stage is done."""
+
+    def warn(self, message: str) -> None:
+        """Something the user should know of; the run goes on."""
+
+
+class Pipeline(NamedTuple):
+    """A recipe's stages in order, as specifications and as nodes of the graph."""
+
+    recipe: R1Recipe
+    specs: list[StageSpec]
+    stages: list[Stage]
+    notices: list[str]
+
+
+def build(
+    recipe: R1Recipe,
+    base_folder: Path,
+    origin: str,
+    progress: Callable[[StageSpec], StageProgress] = lambda spec: StageProgress(None, None),
+) -> Pipeline:
+    """The graph of a recipe. Raises UserError for whatever is wrong with the recipe itself."""
+    recipe, notices = leave_functions_out(recipe)
+    specs = specs_of(recipe, {name: kind.of for name, kind in KINDS.items()}, origin)
+    stages = [_stage(spec, base_folder, progress) for spec in specs]
+    graph.check(stages)
+    return Pipeline(recipe, specs, stages, notices)
+
+
+def _stage(
+    spec: StageSpec, base_folder: Path, progress: Callable[[StageSpec], StageProgress]
+) -> Stage:
+    kind = KINDS[spec.kind]
+
+    def run(folder: Path, inputs: Mapping[str, Path]) -> Mapping[str, Artifact]:
+        given = spec.recipe.model_dump(mode="json", exclude_unset=True)
+        values = references.replace(given, lambda field: str(inputs[field].resolve()))
+        settings = validate(values, type(spec.recipe), f"stage {spec.name}")
+        try:
+            return kind.run(settings, base_folder, folder, progress(spec))
+        except UserError as error:
+            raise UserError(f"stage {spec.name}: {error}") from None
+
+    return Stage(
+        name=spec.name,
+        settings={"kind": spec.kind, **dump(spec.recipe)},
+        outputs=kind.of.outputs,
+        run=run,
+        inputs=spec.inputs,
+        input_types=spec.input_types,
+    )
+
+
+def standings(pipeline: Pipeline, out: Path) -> list[Standing]:
+    """How every stage stands in the folder."""
+    return graph.stand(pipeline.stages, out)
+
+
+def run_pipeline(
+    recipe: R1Recipe,
+    base_folder: Path,
+    out: Path,
+    progress: Progress,
+    *,
+    first: str | None = None,
+    only: str | None = None,
+) -> Path:
+    """Run what is not done into the folder `out`, or carry on there; return it.
+
+    first: do this stage and all below it again. only: run this stage alone; what it reads must be
+    done. Raises UserError for the user's mistakes, before anything runs where they can be seen.
+    """
+    numbers: dict[str, int] = {}
+
+    def told(spec: StageSpec) -> StageProgress:
+        return progress.stage(spec.name, spec.title, numbers[spec.name], len(numbers))
+
+    pipeline = build(recipe, base_folder, str(out), told)
+    names = [stage.name for stage in pipeline.stages]
+    numbers.update({name: number for number, name in enumerate(names, start=1)})
+    for name in (first, only):
+        if name is not None and name not in names:
+            raise UserError(f"no stage {name!r}; stages: {', '.join(names)}.")
+    for notice in pipeline.notices:
+        progress.warn(notice)
+    waiting = [s.stage.name for s in standings(pipeline, out) if s.state is not State.DONE]
+    checked = {only} if only else {*waiting, *(_below(pipeline, first) if first else ())}
+    _check(pipeline, checked, base_folder)
+    _claim(out)
+    lock.acquire(out)
+    try:
+        _describe(out, pipeline)
+        if first is not None:
+            _put_aside(pipeline, first, out)
+        for stage in pipeline.stages:
+            if only is None or stage.name == only:
+                _run(stage, pipeline, out, progress, alone=only is not None)
+        (out / REDO).unlink(missing_ok=True)
+    finally:
+        lock.release(out)
+    return out
+
+
+def _run(stage: Stage, pipeline: Pipeline, out: Path, progress: Progress, alone: bool) -> None:
+    standing = {s.stage.name: s for s in standings(pipeline, out)}
+    if standing[stage.name].state is State.DONE:
+        return
+    for source in stage.inputs.values():
+        if standing[source.stage].state is not State.DONE:
+            assert alone, f"{source.stage} runs before {stage.name}"
+            raise UserError(
+                f"stage {stage.name} reads {source.stage}, which is {standing[source.stage].state};"
+                f" run it first (--only {source.stage}, or leave --only out)."
+            )
+    marker = graph.run_stage(stage, out)
+    counts = next(iter(marker["outputs"].values()))["counts"]
+    progress.staged(stage.name, marker["seconds"], counts)
+
+
+def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
+    """Everything about the stages that can be checked before any of them runs."""
+    for spec in pipeline.specs:
+        if spec.name in names:
+            try:
+                KINDS[spec.kind].check(spec.recipe, base_folder)
+            except UserError as error:
+                raise UserError(f"stage {spec.name}: {error}") from None
+
+
+def _claim(out: Path) -> None:
+    """Make the folder. UserError where it holds something else."""
+    held = {path.name for path in out.iterdir()} - {lock.LOCK_NAME} if out.exists() else set()
+    if held and PIPELINE not in held:
+        raise UserError(f"{out} holds something that is no pipeline; give another --out.")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _describe(out: Path, pipeline: Pipeline) -> None:
+    """Write pipeline.json."""
+    stages = [
+        {
+            "name": spec.name,
+            "kind": spec.kind,
+            "title": spec.title,
+            "inputs": {field: source._asdict() for field, source in spec.inputs.items()},
+            "outputs": {name: str(type_) for name, type_ in stage.outputs.items()},
+        }
+        for spec, stage in zip(pipeline.specs, pipeline.stages, strict=True)
+    ]
+    value = {"kind": "r1", "recipe": dump(pipeline.recipe), "stages": stages}
+    atomic.write_json(out / PIPELINE, value)
+
+
+def _put_aside(pipeline: Pipeline, first: str, out: Path) -> None:
+    """Put aside a stage and all below it, once: a killed `--from` carries on."""
+    if (read_json(out / REDO) or {}).get("from") == first:
+        return
+    for name in _below(pipeline, first):
+        if (out / name).exists():
+            graph.put_aside(out / name)
+    atomic.write_json(out / REDO, {"from": first})
+
+
+def _below(pipeline: Pipeline, first: str) -> Sequence[str]:
+    """A stage and all that follow from it."""
+    found = [first]
+    for stage in pipeline.stages:
+        if any(source.stage in found for source in stage.inputs.values()):
+            found.append(stage.name)
+    return found
+
+
+def is_pipeline(folder: Path) -> bool:
+    """Whether a folder holds a pipeline's run."""
+    return (folder / PIPELINE).is_file()
+
+
+def last_seconds(out: Path, name: str) -> float | None:
+    """How long a stage took when it last ran, here or in what was put aside."""
+    folders = [out / name, *sorted(out.glob(f"{name}.old-*"), reverse=True)]
+    markers: list[Any] = [read_json(folder / graph.MARKER) for folder in folders]
+    return next((marker["seconds"] for marker in markers if marker), None)

@@ -1,0 +1,147 @@
+"""A pipeline in the terminal: the graph with what is done, stale and to do; the ancestry of what
+it made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from r1.errors import UserError
+from r1.pipeline import graph
+from r1.pipeline.graph import State
+from r1.pipeline.run_r1 import PIPELINE, Pipeline, is_pipeline, last_seconds, standings
+from r1.run_dir.checkpoint import find_checkpoint
+from r1.run_dir.read import is_run, read_json
+
+COLOURS = {State.DONE: "green", State.STALE: "yellow", State.TO_DO: "cyan"}
+
+
+def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str, float]) -> None:
+    """Print the stages with their inputs and states, and what is left to do.
+
+    seconds: an estimate for stages that never ran here; those that did are expected to take as
+    long as they did.
+    """
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stage", "kind", "reads", "gives", "state", "time"):
+        table.add_column(heading, justify="right" if heading == "time" else "left")
+    left, unknown = 0.0, []
+    for standing, spec in zip(standings(pipeline, out), pipeline.specs, strict=True):
+        stage, state = standing.stage, standing.state
+        took = last_seconds(out, stage.name)
+        expected = took if took is not None else seconds.get(stage.name)
+        if state is not State.DONE:
+            left += expected or 0.0
+            unknown += [stage.name] if expected is None else []
+        why = f" ({standing.reason})" if standing.reason else ""
+        table.add_row(
+            stage.name,
+            spec.kind,
+            ", ".join(dict.fromkeys(source.stage for source in stage.inputs.values())),
+            ", ".join(str(given) for given in stage.outputs.values()),
+            f"[{COLOURS[state]}]{state}[/]{escape(why)}",
+            "" if expected is None else _clock(expected),
+        )
+    console.print(table)
+    to_do = [s for s in standings(pipeline, out) if s.state is not State.DONE]
+    if not to_do:
+        console.print("Nothing to do.")
+        return
+    text = f"{len(to_do)} of {len(pipeline.stages)} stages to do"
+    if left:
+        text += f": about {_clock(left)}"
+        text += f", and {len(unknown)} that never ran here" if unknown else ""
+    console.print(f"{text}.")
+
+
+def show_lineage(path: Path, console: Console) -> None:
+    """Print where a checkpoint or data set comes from, down to seeds and parents.
+
+    path: a pipeline (all that nothing else reads), one of its stages, something inside a stage, or
+    a run folder. Raises UserError for anything else.
+    """
+    path = path.resolve()
+    place = next((p for p in (path, *path.parents) if is_pipeline(p)), None)
+    if place is None:
+        console.print(_run_tree(path))
+        return
+    names = [stage["name"] for stage in read_json(place / PIPELINE)["stages"]]
+    if path != place:
+        name = path.relative_to(place).parts[0]
+        if name not in names:
+            raise UserError(f"{path} belongs to no stage of {place}; stages: {', '.join(names)}.")
+        names = [name]
+    else:
+        read = {
+            parent["stage"]
+            for name in names
+            for parent in (graph.read_marker(place, name) or {"parents": {}})["parents"].values()
+        }
+        names = [name for name in names if name not in read and graph.read_marker(place, name)]
+    if not any(graph.read_marker(place, name) for name in names):
+        raise UserError(f"{path}: no stage is done yet, so there is nothing to trace.")
+    for name in names:
+        console.print(_tree(place, name, set()))
+
+
+def _tree(place: Path, name: str, seen: set[str]) -> Tree:
+    marker = graph.read_marker(place, name)
+    if marker is None:
+        return Tree(f"{name} (not done)")
+    given = [
+        f"{artifact['type']} {artifact['sha256'][:12]}"
+        + "".join(f", {number:,} {what}" for what, number in artifact["counts"].items())
+        for artifact in marker["outputs"].values()
+    ]
+    tree = Tree(f"[bold]{name}[/]: {'; '.join(given)}")
+    if name in seen:
+        tree.add("(as above)")
+        return tree
+    seen.add(name)
+    for text in _roots(place / name / "run"):
+        tree.add(escape(text))
+    for parent in dict.fromkeys(parent["stage"] for parent in marker["parents"].values()):
+        tree.add(_tree(place, parent, seen))
+    return tree
+
+
+def _roots(run: Path) -> list[str]:
+    """What a training run says of itself: seeds, and a model that no stage made."""
+    if not is_run(run):
+        return []
+    lineage: dict[str, Any] = read_json(run / "lineage.json", {})
+    seeds = ", ".join(f"{name} {seed}" for name, seed in lineage.get("seeds", {}).items())
+    lines = [f"seeds: {seeds}"] if seeds else []
+    parent = lineage.get("parent", {})
+    model = str(parent.get("model", ""))
+    if parent and not Path(model).is_absolute():
+        lines.append(f"model: {model} {str(parent.get('sha256', ''))[:12]}")
+    for dataset in lineage.get("datasets", []):
+        if "sha256" not in dataset:
+            lines.append(f"data: {dataset.get('source')} ({dataset.get('kind')})")
+    return lines
+
+
+def _run_tree(path: Path) -> Tree:
+    """Of a run by itself."""
+    run = next((p for p in (path, *path.parents) if is_run(p)), None)
+    if run is None:
+        raise UserError(f"{path} is neither a pipeline, nor a run, nor inside one.")
+    checkpoint = find_checkpoint(run)
+    entries = read_json(run / "lineage.json", {}).get("checkpoints", [])
+    own = [e for e in entries if e["folder"].endswith(checkpoint.name)]
+    digest = own[0]["sha256"][:12] if own else ""
+    tree = Tree(f"[bold]{run.name}[/]: {checkpoint.name} {digest}")
+    for text in _roots(run) or ["nothing is recorded"]:
+        tree.add(escape(text))
+    return tree
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"

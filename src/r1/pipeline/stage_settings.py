@@ -1,0 +1,118 @@
+"""Settings of the stages that make data sets (torch-free).
+
+kind = "rejection"     samples of a checkpoint, the correct and readable ones kept
+kind = "prompted"      traces that a general model writes, few-shot or direct
+kind = "refined"       a data set's traces, rewritten and summarised by a general model
+kind = "review"        a data set's traces as people edited them
+kind = "examples"      examples of the user's own, or of the tiny world
+kind = "mixture"       several data sets as one
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, Field, model_validator
+
+from r1.config import Settings
+from r1.curation.pattern import PatternSettings
+from r1.curation.settings import (
+    ColdStartSettings,
+    MixtureSettings,
+    RejectionSettings,
+    ReviewSettings,
+    ShardSettings,
+)
+from r1.data.settings import SourceSettings
+from r1.judge.settings import JudgeSettings
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.sft.settings import ExampleSource
+from r1.template import TemplateSettings
+
+
+class GeneralSettings(Settings):
+    """The general model: a checkpoint (of the run, a folder, a hub id), or an endpoint."""
+
+    model: str | None = Field(None, description='"@stage", a model folder or a hub id')
+    template: TemplateSettings = TemplateSettings(kind="chat")
+    sampling: SamplingSettings = SamplingSettings()
+    engine: EngineSettings = EngineSettings()
+    endpoint: JudgeSettings | None = Field(
+        None, description="an OpenAI-compatible endpoint: base_url, model, api_key_env, limits"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> GeneralSettings:
+        if (self.model is None) == (self.endpoint is None):
+            raise ValueError("name either model or endpoint: who writes?")
+        return self
+
+
+class RejectionStage(RejectionSettings):
+    """Rejection sampling from a checkpoint (paper, section 2.3.3); also R1-Zero's readable
+    samples for the cold start (section 2.3.1)."""
+
+    model: str
+    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    heldout: tuple[SourceSettings, ...] = ()
+    template: TemplateSettings = TemplateSettings()
+    rewards: RewardSettings = RewardSettings()
+    engine: EngineSettings = EngineSettings()
+    origin: str = Field("rejection", description="how the rows name themselves")
+
+
+class _Written(ColdStartSettings):
+    """What the stages share in which a general model writes; cold start's own rules."""
+
+    general: GeneralSettings
+    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    rewards: RewardSettings = RewardSettings(answer_from="boxed")
+
+
+class PromptedStage(_Written):
+    """Traces by few-shot or direct prompting (paper, section 2.3.1)."""
+
+    how: Literal["few-shot", "direct"]
+    heldout: tuple[SourceSettings, ...] = ()
+    examples: str | None = Field(None, description="a data set whose traces are the examples")
+
+
+class RefinedStage(_Written):
+    """Readable samples, rewritten in the question's language with a summary (section 2.3.1)."""
+
+    samples: str = Field(description="a data set of traces of the problems")
+
+
+class ReviewStage(ReviewSettings):
+    """Traces that people have edited (section 2.3.1): exported first, imported afterwards."""
+
+    seed: int = Field(0, ge=0)
+    samples: str = Field(description="a data set of traces of the problems")
+    wait: bool = Field(True, description="stop after the export until one of its files was edited")
+    pattern: PatternSettings = PatternSettings()
+    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    rewards: RewardSettings = RewardSettings(answer_from="boxed")
+
+
+class ExamplesStage(Settings):
+    """Examples as a data set: the supplied, non-reasoning part of a mixture."""
+
+    seed: int = Field(0, ge=0)
+    sources: tuple[ExampleSource, ...] = Field(min_length=1)
+    family: str = Field("general", description="what the rows call themselves")
+    shards: ShardSettings = ShardSettings()
+
+
+class MixtureStage(MixtureSettings):
+    """Several data sets as one; general writes chains of thought where a source asks for them."""
+
+    general: GeneralSettings | None = None
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def part(settings: BaseModel, schema: type[S]) -> S:
+    """The fields of a stage's settings that belong to a base of them, as that base."""
+    return schema(**{name: getattr(settings, name) for name in schema.model_fields})

@@ -1,0 +1,65 @@
+"""Named hardware, and how much of it a run is assumed to use (torch-free).
+
+Each rate is an assumption with a source, printed with every estimate; all can be given instead.
+
+Training: DeepSeek-V3 took 180,000 H800-hours for a trillion tokens (arXiv 2412.19437, section 1).
+With this package's own count of its FLOPs at 4,096 tokens a sequence that is 39 % of the H800's
+dense bf16 peak. It computed in FP8, on 2,048 GPUs, at one length. Here 0.35.
+
+Generation: DeepSeek's own serving of V3/R1 gives 14,800 output tokens a second on a node of eight
+H800, at a mean of 4,989 tokens of context (its inference system overview, March 2025): by the same
+count 18 % of the bf16 peak. That is a serving system of hundreds of GPUs with batches to match.
+Here 0.15; an engine built on transformers' code reaches a fraction of that.
+
+One response: in that service a user sees 20 to 22 tokens a second. Here 30, for an engine that
+speculates; chosen with the paper's 198 hours of R1-Zero in view. It decides how long the longest
+response keeps a synchronous step waiting.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from r1.errors import UserError
+
+
+class Hardware(NamedTuple):
+    """One accelerator: dense bf16 peak in FLOP/s, memory in bytes. title: for people."""
+
+    name: str
+    title: str
+    peak_flops: float
+    memory_bytes: float
+
+
+class Rates(NamedTuple):
+    """What is assumed of a run: shares of the peak, tokens a second of one response."""
+
+    training_share: float = 0.35
+    generation_share: float = 0.15
+    response_speed: float = 30.0
+
+
+HARDWARE = {
+    "H800": Hardware("H800", "NVIDIA H800, 80 GB", 989e12, 80e9),
+    "H100": Hardware("H100", "NVIDIA H100, 80 GB", 989e12, 80e9),
+    "H200": Hardware("H200", "NVIDIA H200, 141 GB", 989e12, 141e9),
+    "A100": Hardware("A100", "NVIDIA A100, 80 GB", 312e12, 80e9),
+    "CPU": Hardware("CPU", "two CPU cores", 150e9, 8e9),
+}
+"""Peaks are the data sheets' (dense, bf16); H800 is an H100 with slower links between GPUs. CPU is
+no data sheet: what two cores of the project's own machine give in fp32 matrix products."""
+
+RATES = {"CPU": Rates(training_share=0.3, generation_share=0.12, response_speed=200.0)}
+"""Where the defaults of Rates do not fit: what R1-Zero on the tiny world reached (README)."""
+
+PRICE_PER_HOUR = 2.0
+"""US dollars for an H800-hour, the paper's own assumption (v2, training cost)."""
+
+
+def hardware_named(name: str) -> Hardware:
+    """Raises UserError for a name that is not in HARDWARE."""
+    found = next((h for key, h in HARDWARE.items() if key.lower() == name.lower()), None)
+    if found is None:
+        raise UserError(f"hardware {name!r} is not known; known: {', '.join(HARDWARE)}.")
+    return found

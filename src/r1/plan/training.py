@@ -1,0 +1,186 @@
+"""The estimates of the stages that train: reinforcement learning, fine-tuning, reward models.
+
+Reinforcement learning, a step of P problems with G samples each (settings of the recipe):
+    generation     2ND over the prompt once and G responses, by the engine
+    policy update  6ND over the packed rows, times the inner epochs
+    old policy     2ND where a batch has several minibatches or epochs (else it is the same pass)
+    reference      2ND where kl_weight > 0
+    reward models  2ND each, from the step on at which they pay
+Everything else: 6ND over the examples in every epoch. Attention comes on top (flops.py).
+
+Left out on purpose: rounds of dynamic sampling, losses on held-out examples.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from r1.plan.estimate import Context, Estimate, Machine, Part, drawn, sentences, waiting_hours
+from r1.plan.flops import forward_flops, training_flops
+from r1.plan.model import ModelShape
+from r1.plan.workload import (
+    TABLE_5_TOKENS,
+    Amount,
+    Length,
+    amount_of,
+    prompt_length,
+    response_length,
+)
+
+
+def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
+    """GRPO, from a base or from another stage's checkpoint."""
+    shape = context.shape(recipe.model)
+    machine, grpo, steps = context.machine(shape), recipe.grpo, recipe.num_steps
+    limit = recipe.sampling.max_new_tokens
+    prompt = prompt_length(shape, context.given.mean_prompt)
+    response = response_length(
+        shape, limit, not recipe.model.startswith("@"), context.given.mean_response
+    )
+    per_step = grpo.num_problems * grpo.group_size
+    samples = steps * per_step
+    fit = recipe.learner.tokens_per_microbatch // (prompt.tokens + response.tokens)
+    sharing = min(grpo.group_size, max(1.0, fit))
+    row = (shape, prompt.tokens, response.tokens, sharing)
+    tokens = samples * (prompt.tokens / sharing + response.tokens)
+    parts = [drawn(machine, shape, prompt, response, steps * grpo.num_problems, grpo.group_size)]
+    update = samples * grpo.num_epochs
+    parts.append(
+        machine.part(
+            "policy update",
+            "training",
+            update,
+            tokens * grpo.num_epochs,
+            update * training_flops(*row),
+        )
+    )
+    forward = samples * forward_flops(*row)
+    if grpo.num_minibatches * grpo.num_epochs > 1:
+        parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
+    if grpo.kl_weight > 0:
+        flops = forward * grpo.num_epochs
+        parts.append(machine.part("reference", "training", update, tokens * grpo.num_epochs, flops))
+    parts += _reward_models(recipe, context, machine, per_step, prompt, response)
+    measured, unknown = _evaluations(recipe, context, machine, shape, prompt, response)
+    waits = steps * waiting_hours(machine, recipe.engine, per_step * response.tokens, limit)
+    loop = tuple(parts)
+    notes = [prompt.note, response.note]
+    if grpo.dynamic_sampling:
+        notes.append("rounds of dynamic sampling are not counted")
+    return Estimate(
+        name,
+        "r1_zero",
+        shape,
+        machine,
+        samples,
+        steps * grpo.num_problems * prompt.tokens,
+        samples * response.tokens,
+        tokens * grpo.num_epochs,
+        (*loop, *measured),
+        machine.hours(loop, waits) + machine.hours(measured),
+        waits > machine.hours((loop[0],)),
+        None,
+        sentences(notes),
+        unknown,
+    )
+
+
+def _reward_models(
+    recipe: Any,
+    context: Context,
+    machine: Machine,
+    per_step: int,
+    prompt: Length,
+    response: Length,
+) -> list[Part]:
+    parts = []
+    for name, use in recipe.reward_models.items():
+        stage = use.path.removeprefix("@").partition("/")[0]
+        shape = context.models.get(stage) if use.path.startswith("@") else None
+        shape = shape or context.shape(recipe.model)
+        samples = per_step * max(0, recipe.num_steps - use.from_step)
+        flops = samples * forward_flops(shape, prompt.tokens, response.tokens)
+        tokens = samples * (prompt.tokens + response.tokens)
+        parts.append(machine.part(f"reward model {name}", "training", samples, tokens, flops))
+    return parts
+
+
+def _evaluations(
+    recipe: Any,
+    context: Context,
+    machine: Machine,
+    shape: ModelShape,
+    prompt: Length,
+    response: Length,
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Held-out problems before the first step, after the last, and at multiples of `every`."""
+    if not recipe.data.heldout:
+        return (), ()
+    amount = amount_of(recipe.data.heldout, context.base_folder, context.made)
+    if amount.rows is None:
+        return (), tuple(f"evaluations: {note}" for note in amount.notes)
+    every, steps = recipe.evaluation.every, recipe.num_steps
+    times = 2 + (math.ceil(steps / every) - 1 if every else 0)
+    number = recipe.evaluation.num_samples
+    part = drawn(machine, shape, prompt, response, times * amount.rows, number, "evaluation")
+    return (part,), ()
+
+
+def sft(name: str, recipe: Any, context: Context) -> Estimate:
+    """Supervised fine-tuning: 6ND over every example in every epoch."""
+    amount, notes = _examples(recipe, context)
+    return _epochs(name, "sft", recipe, context, amount, notes)
+
+
+def _examples(recipe: Any, context: Context) -> tuple[Amount, list[str]]:
+    amount = amount_of(recipe.data.train, context.base_folder, context.made)
+    notes = [*amount.notes]
+    if amount.rows is not None and amount.tokens is None:
+        shape, limit = context.shape(recipe.model), recipe.batch.max_tokens
+        width = limit or shape.context
+        if width >= 32_768:
+            amount = amount._replace(tokens=TABLE_5_TOKENS)
+            notes.append("5,355 tokens an example: the mean of the paper's table 5")
+        else:
+            amount = amount._replace(tokens=width / 2)
+            notes.append(f"{width / 2:,.0f} tokens an example: half of batch.max_tokens")
+    return amount, notes
+
+
+def reward_model(name: str, recipe: Any, context: Context) -> Estimate:
+    """A reward model: 6ND over both responses of every pair, or over every labelled response."""
+    amount = amount_of(recipe.data.train, context.base_folder, context.made)
+    notes = [*amount.notes]
+    if amount.rows is not None:
+        each = 2 if recipe.objective == "pairwise" else 1
+        tokens = amount.tokens or each * recipe.batch.max_tokens / 4
+        if amount.tokens is None:
+            notes.append(f"{tokens / each:,.0f} tokens a response: a quarter of batch.max_tokens")
+        amount = amount._replace(tokens=tokens)
+    return _epochs(name, "reward_model", recipe, context, amount, notes)
+
+
+def _epochs(
+    name: str, kind: str, recipe: Any, context: Context, amount: Amount, notes: list[str]
+) -> Estimate:
+    shape = context.shape(recipe.model)
+    machine = context.machine(shape)
+    if amount.rows is None or amount.tokens is None:
+        return Estimate(name, kind, shape, machine, unknown=sentences([*notes]))
+    rows = amount.rows * recipe.batch.epochs
+    if recipe.batch.max_steps is not None and getattr(recipe.batch, "unit", "") != "rows":
+        rows = min(rows, recipe.batch.max_steps * recipe.batch.size)
+    tokens = rows * amount.tokens
+    flops = rows * training_flops(shape, 0, amount.tokens)
+    parts = (machine.part("training", "training", rows, tokens, flops),)
+    return Estimate(
+        name,
+        kind,
+        shape,
+        machine,
+        trained_tokens=tokens,
+        parts=parts,
+        hours=machine.hours(parts),
+        assumptions=sentences(notes),
+    )

@@ -1,0 +1,170 @@
+"""How much a recipe reads: rows and mean tokens of its data, mean lengths of its responses.
+
+Files that are there are counted. Of one that is not there `limit` is taken as its size; without
+one the amount is unknown, and the estimate says so. Lengths of texts are counted as four
+characters a token. Torch-free; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import pyarrow.parquet as pq
+
+from r1.plan.model import ModelShape, is_tiny
+
+CHARACTERS_PER_TOKEN = 4
+SAMPLE_ROWS = 200
+TABLE_5_TOKENS = 5355.0
+REASONING_TOKENS, GENERAL_TOKENS = 6472.0, 1420.0
+ZERO_TOKENS = 7000.0
+PROMPT_TOKENS = 200.0
+TINY_PROMPT, TINY_RESPONSE = 25.0, 60.0
+HUGE = 200e9
+
+PUBLIC_SETS = {
+    ("openai/gsm8k", "train"): 7473,
+    ("openai/gsm8k", "test"): 1319,
+    ("HuggingFaceH4/MATH-500", "test"): 500,
+    ("HuggingFaceH4/aime_2024", "train"): 30,
+    ("Idavidrein/gpqa", "train"): 198,
+}
+"""Rows of a few public data sets, by their id and split (GPQA: its Diamond configuration)."""
+
+
+class Source(Protocol):
+    """What the settings of problems, examples and preferences have in common."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def path(self) -> str | None: ...
+
+    @property
+    def limit(self) -> int | None: ...
+
+    @property
+    def num(self) -> int: ...
+
+
+class Amount(NamedTuple):
+    """Rows of some data, mean tokens of one; None where unknown. notes: what was assumed."""
+
+    rows: int | None
+    tokens: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Length(NamedTuple):
+    """A mean number of tokens and where it comes from."""
+
+    tokens: float
+    note: str
+
+
+def amount_of(sources: Iterable[Any], base_folder: Path, made: Mapping[str, Amount]) -> Amount:
+    """The amount of several sources together. made: by stage, what "@stage" stands for."""
+    amounts = [_one(source, base_folder, made) for source in sources]
+    notes = tuple(dict.fromkeys(note for amount in amounts for note in amount.notes))
+    if any(amount.rows is None for amount in amounts):
+        return Amount(None, None, notes)
+    rows = sum(amount.rows or 0 for amount in amounts)
+    if not rows or any(amount.tokens is None for amount in amounts):
+        return Amount(rows, None, notes)
+    tokens = sum((a.rows or 0) * (a.tokens or 0.0) for a in amounts) / rows
+    return Amount(rows, tokens, notes)
+
+
+def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
+    if source.kind in ("tiny", "reasoning_gym"):
+        tokens = TINY_PROMPT + TINY_RESPONSE if source.kind == "tiny" else None
+        return Amount(source.num, tokens)
+    path = str(source.path)
+    if path.startswith("@"):
+        found = made.get(
+            path.removeprefix("@").partition("/")[0],
+            Amount(None, None, (f"rows of {path} unknown",)),
+        )
+        rows = found.rows if source.limit is None else _least(found.rows, source.limit)
+        return found._replace(rows=rows)
+    if (file := base_folder / path).exists() and source.kind in ("jsonl", "parquet"):
+        return counted(file, source.kind, source.limit)
+    if source.limit is not None:
+        note = f"{path} is not here: {source.limit:,} rows, its limit"
+        return Amount(source.limit, None, (note,))
+    if (size := PUBLIC_SETS.get((path, getattr(source, "split", None) or ""))) is not None:
+        return Amount(size)
+    return Amount(None, None, (f"rows of {path} unknown (set its limit to say how many)",))
+
+
+def _least(rows: int | None, limit: int) -> int:
+    return limit if rows is None else min(rows, limit)
+
+
+def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
+    """Rows of a "parquet" file or folder, or of a "jsonl" file; their length from the first 200."""
+    if kind == "parquet":
+        files = sorted(file.glob("*.parquet")) if file.is_dir() else [file]
+        rows = sum(pq.read_metadata(part).num_rows for part in files)
+        first = pq.ParquetFile(files[0]).iter_batches(SAMPLE_ROWS) if files else iter(())
+        sample: list[Any] = next((batch.to_pylist() for batch in first), [])
+    else:
+        with file.open("rb") as lines:
+            head = [line for line in itertools.islice(lines, SAMPLE_ROWS) if line.strip()]
+            rows = len(head) + sum(1 for line in lines if line.strip())
+        sample = [_parsed(line) for line in head]
+    if not sample:
+        return Amount(0)
+    mean = sum(_characters(row) for row in sample) / len(sample)
+    return Amount(rows if limit is None else min(rows, limit), mean / CHARACTERS_PER_TOKEN)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return line.decode("utf-8", "replace")  # a faulty row is the loader's to refuse
+
+
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(_characters(part) for part in value.values())
+    if isinstance(value, list | tuple):
+        return sum(_characters(part) for part in value)
+    return 0
+
+
+def response_length(
+    shape: ModelShape, limit: int, from_base: bool, given: float | None = None
+) -> Length:
+    """The mean response to assume: what is given, the paper's, the tiny world's, or half the limit.
+
+    from_base: the policy starts as a base model (R1-Zero), whose responses grow from short ones.
+    """
+    if given is not None:
+        return Length(min(given, limit), "mean response: as given")
+    if is_tiny(shape):
+        return Length(min(TINY_RESPONSE, limit / 2), "mean response: the tiny world's, about 60")
+    if shape.parameters > HUGE and limit >= 32_768:
+        if from_base:
+            note = "mean response 7,000 tokens: a rough mean over R1-Zero's run, not from the paper"
+            return Length(ZERO_TOKENS, note)
+        note = "mean response 6,472 tokens: the reasoning rows of the paper's table 5"
+        return Length(REASONING_TOKENS, note)
+    return Length(limit / 2, f"mean response {limit / 2:,.0f} tokens: half the limit")
+
+
+def prompt_length(shape: ModelShape, given: float | None = None) -> Length:
+    """The mean prompt to assume, its template included."""
+    if given is not None:
+        return Length(given, "mean prompt: as given")
+    if is_tiny(shape):
+        return Length(TINY_PROMPT, "mean prompt 25 tokens")
+    return Length(PROMPT_TOKENS, "mean prompt 200 tokens: Table 1 takes about half of it")

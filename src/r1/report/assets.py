@@ -1,0 +1,52 @@
+"""What every page is made of: scripts, styles, inline data, and the policy that binds them.
+
+Completions are hostile text. They travel as base64 or as JSON with "<" escaped, the script puts
+them into the page as text nodes only, and a content security policy allows no script but ours
+(by its hash), no connection and no form.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from importlib import resources
+from string import Template
+from typing import Any
+
+
+def inline_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no character of it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def fill_page(page: str, scripts: tuple[str, ...], styles: tuple[str, ...], **parts: str) -> str:
+    """A page with its assets inline. parts: ready HTML for the page's names."""
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, scripts)) + "})();\n"
+    return Template(_asset(page)).substitute(
+        parts,
+        script=script,
+        style="\n".join(map(_asset, styles)),
+        policy=escape(_policy(script)),
+    )
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    rules = (
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        f"script-src 'sha256-{digest}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return "; ".join(rules)
+
+
+def _asset(name: str) -> str:
+    return resources.files("r1.report").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,194 @@
+"""Two checkpoints against each other: the language ablation, the paper's Table 6, preference.
+
+ablation     the same stage with and without the language reward (v1, section 2.3.2)
+table 6      a student distilled against the same student trained by RL alone
+preference   share of general prompts on which R1 stands above Dev3; a tie counts half
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from r1.report.load import RunData
+from r1.report.pipeline.claims import KEPT_WITHIN, Measured
+from r1.report.pipeline.intervals import Difference, Interval, bootstrap
+from r1.report.pipeline.load import PipelineData, StageData
+from r1.report.pipeline.metrics import show_difference
+
+PLAIN = "_plain"
+STUDENT = "student"
+PREFERENCES = ("helpful", "rule_helpful", "harmless", "rule_harmless")
+
+
+class Ablation(NamedTuple):
+    """A stage and its twin without the language reward. before and after: plain, with."""
+
+    stage: str
+    plain: str
+    ends: Mapping[str, tuple[Interval | None, Interval | None]]  # metric: (plain, with)
+    differences: Mapping[str, Difference | None]  # with - plain
+    sentences: tuple[str, ...]
+
+
+class Compute(NamedTuple):
+    """What a training run cost: tokens learnt from and seen in updates, seconds of the stage."""
+
+    num_steps: int
+    tokens_trained: float | None
+    tokens_processed: float | None
+    seconds: float | None
+
+
+class Table6(NamedTuple):
+    """Distilled against RL alone. values, differences: by "overall" and by family; pass@1."""
+
+    distilled: str
+    alone: str
+    values: Mapping[str, tuple[Interval | None, Interval | None]]  # (alone, distilled)
+    differences: Mapping[str, Difference | None]  # distilled - alone
+    compute: Mapping[str, Compute]
+    sentence: str
+
+
+class Preference(NamedTuple):
+    """On how many general prompts a metric's mean is higher; share counts a tie half."""
+
+    metric: str
+    share: Interval
+    won: int
+    tied: int
+    lost: int
+
+
+def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
+    """The first stage X that has a twin X_plain; None where there is none."""
+    stage = next((name for name in pipeline.stages if name + PLAIN in pipeline.stages), None)
+    if stage is None:
+        return None
+    plain = stage + PLAIN
+    metrics = ("language", "pass_at_1", "mean_length")
+    ends = {m: (measured.value(plain, m), measured.value(stage, m)) for m in metrics}
+    differences = {m: measured.difference(plain, stage, m) for m in metrics}
+    told = [_language(differences["language"]), _cost(differences["pass_at_1"])]
+    return Ablation(stage, plain, ends, differences, tuple(filter(None, told)))
+
+
+def _language(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    numbers = show_difference(found.interval, "share")
+    if found.interval.low > 0:
+        return f"The reward keeps the chain of thought in the asked language: {numbers}."
+    if found.interval.high < 0:
+        return f"With the reward the languages are mixed more, not less: {numbers}."
+    return f"The reward is not shown to have changed the language: {numbers}."
+
+
+def _cost(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    numbers = show_difference(found.interval, "share")
+    points = f"{100 * KEPT_WITHIN:.0f} points"
+    if found.interval.low > -KEPT_WITHIN:
+        return f"It costs less than {points} of accuracy: {numbers}."
+    if found.interval.high < -KEPT_WITHIN:
+        return f"It costs more than {points} of accuracy: {numbers}."
+    return f"Whether it costs more than {points} of accuracy cannot be told: {numbers}."
+
+
+def table_6(pipeline: PipelineData, measured: Measured) -> Table6 | None:
+    """The student trained by RL against the distilled one of the same base; None without both."""
+    students = [stage for name, stage in pipeline.stages.items() if name.startswith(STUDENT)]
+    alone = next((stage for stage in students if stage.kind == "r1_zero"), None)
+    distilled = _same_base(alone, [stage for stage in students if stage.kind == "sft"])
+    if alone is None or distilled is None:
+        return None
+    names = (alone.name, distilled.name)
+    families = dict.fromkeys(
+        family
+        for name in names
+        if name in measured.evaluations
+        for family in measured.evaluations[name].families
+    )
+    scopes = {"overall": "reasoning", **{family: family for family in families}}
+    values = {
+        label: (
+            measured.value(names[0], "pass_at_1", scope),
+            measured.value(names[1], "pass_at_1", scope),
+        )
+        for label, scope in scopes.items()
+    }
+    differences = {
+        label: measured.difference(*names, "pass_at_1", scope) for label, scope in scopes.items()
+    }
+    sentence = _distilled_wins(differences["overall"], *map(pipeline.title, names))
+    spent = {stage.name: compute(stage) for stage in (distilled, alone)}
+    return Table6(distilled.name, alone.name, values, differences, spent, sentence)
+
+
+def _same_base(alone: StageData | None, distilled: Sequence[StageData]) -> StageData | None:
+    """The distilled student that starts where the other starts, else the first."""
+    if alone is None or not distilled:
+        return None
+    same = (stage for stage in distilled if alone.source and stage.source == alone.source)
+    return next(same, distilled[0])
+
+
+def _distilled_wins(found: Difference | None, alone: str, distilled: str) -> str:
+    if found is None:
+        return "Not both students have been measured yet."
+    numbers = show_difference(found.interval, "share")
+    if found.interval.low > 0:
+        return f"{distilled} (distilled) beats {alone} (RL alone), as in the paper: {numbers}."
+    if found.interval.high < 0:
+        return f"{alone} (RL alone) beats {distilled}, the opposite of the paper: {numbers}."
+    return f"Neither {distilled} nor {alone} is shown to be better: {numbers}."
+
+
+def compute(stage: StageData) -> Compute:
+    """What a stage's training cost so far."""
+    run = stage.run
+    if run is None:
+        return Compute(0, None, None, stage.seconds)
+    trained = _sum(run, "tokens_trained", "tokens_learnt")
+    return Compute(run.num_steps, trained, _sum(run, "tokens_processed"), stage.seconds)
+
+
+def _sum(run: RunData, *keys: str) -> float | None:
+    """Of the first of the keys that the steps have."""
+    for key in keys:
+        values = [row[key] for row in run.metrics if row.get(key) is not None]
+        if values:
+            return float(sum(values))
+    return None
+
+
+def preferences(measured: Measured, before: str = "dev3", after: str = "r1") -> list[Preference]:
+    """Of the general problems both answered; [] where one has not been measured."""
+    first, second = measured.problems(before), measured.problems(after)
+    if first is None or second is None:
+        return []
+    found = []
+    for metric in PREFERENCES:
+        old, new = first.of(metric, "general"), second.of(metric, "general")
+        signs = [_sign(new[name] - old[name]) for name in sorted(old.keys() & new.keys())]
+        share = bootstrap([(1 + sign) / 2 for sign in signs])
+        if share is not None:
+            counts = (signs.count(1), signs.count(0), signs.count(-1))
+            found.append(Preference(metric, share, *counts))
+    return found
+
+
+def preference_sentence(item: Preference, before: str, after: str) -> str:
+    """Who is preferred, by rule from the interval."""
+    if item.share.low > 0.5:
+        return f"{after} is preferred to {before}."
+    if item.share.high < 0.5:
+        return f"{before} is preferred to {after}."
+    return f"Neither {after} nor {before} is shown to be preferred."
+
+
+def _sign(difference: float) -> int:
+    """Equal scores of equal responses are equal to the last bit; means of them may not be."""
+    return 0 if abs(difference) < 1e-9 else 1 if difference > 0 else -1

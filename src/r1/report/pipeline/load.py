@@ -1,0 +1,235 @@
+"""Everything the report needs from a pipeline's folder, read once; it may be unfinished.
+
+pipeline.json                  the recipe, and the stages in an order in which they can run
+STAGE/STAGE.json               marker of a finished stage: outputs with counts and hashes
+STAGE/run/                     the run folder of a stage that trains
+STAGE/evaluation.json          what an evaluation found; completions.parquet beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1.errors import UserError
+from r1.report.load import RunData, load_run
+from r1.report.pipeline.intervals import Interval
+from r1.run_dir.read import is_run, read_json
+
+PIPELINE, MARKER = "pipeline.json", "STAGE.json"
+BASE = "base"
+_TITLES = {
+    BASE: "Base", "r1_zero": "R1-Zero", "cold_start": "Cold start", "dev1": "Dev1", "dev2": "Dev2",
+    "dev2_plain": "Dev2 plain", "rejection": "Rejection sampling",
+    "mixture": "Mixture", "dev3": "Dev3", "helpful": "Helpfulness model",
+    "harmless": "Harmlessness model", "r1": "R1", "student_qwen": "Qwen student",
+    "student_llama": "Llama student", "student_rl": "RL-only student",
+}  # fmt: skip
+
+
+class Edge(NamedTuple):
+    """An input: the setting that names it, and the output of a stage that it stands for."""
+
+    field: str
+    stage: str
+    output: str
+
+
+class Output(NamedTuple):
+    """What a stage gives; counts and sha256 are empty until it is done."""
+
+    type: str
+    counts: Mapping[str, float]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation found. Metrics: pass_at_1, cons_at_k, format, language, mean_length, ...
+
+    folder holds completions.parquet; families are of reasoning; general may be {}.
+    """
+
+    folder: Path
+    of: str
+    title: str
+    about: Mapping[str, Any]  # template, num_samples, num_problems, num_parameters, seconds, ...
+    overall: Mapping[str, Interval]
+    families: Mapping[str, Mapping[str, Interval]]
+    family_sizes: Mapping[str, int]
+    general: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class StageData:
+    """A stage as it stands. state: "done", "stale", "begun" or "to do".
+
+    source: the model it starts from where that is none of the pipeline's ("tiny").
+    evaluates: of an evaluation, the stage whose checkpoint it measures.
+    """
+
+    name: str
+    kind: str
+    title: str
+    state: str
+    inputs: tuple[Edge, ...] = ()
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    seconds: float | None = None
+    source: str | None = None
+    evaluates: str | None = None
+    run: RunData | None = None
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineData:
+    """A pipeline as its folder tells it; stages stand in the order in which they run."""
+
+    folder: Path
+    kind: str
+    recipe: Mapping[str, Any]
+    stages: Mapping[str, StageData]
+
+    @property
+    def done(self) -> bool:
+        """True where every stage has run on what stands above it now."""
+        return all(stage.state == "done" for stage in self.stages.values())
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        """By the evaluated stage; the last one where a stage was evaluated twice."""
+        found = (stage.evaluation for stage in self.stages.values())
+        return {item.of: item for item in found if item is not None}
+
+    def title(self, stage: str) -> str:
+        """What people call a stage."""
+        if stage in self.stages and self.stages[stage].title != stage:
+            return self.stages[stage].title
+        evaluation = self.evaluations.get(stage)
+        if evaluation is not None and evaluation.title not in ("", stage):
+            return evaluation.title
+        return _TITLES.get(stage, stage)
+
+
+def is_pipeline(folder: Path) -> bool:
+    """True where `folder` holds a pipeline."""
+    return (folder / PIPELINE).is_file()
+
+
+def load_pipeline(folder: Path) -> PipelineData:
+    """Read a pipeline's folder. Raises UserError for a file that is not what it should be."""
+    told = read_json(folder / PIPELINE)
+    if not isinstance(told, dict) or not isinstance(told.get("stages"), list):
+        raise UserError(f"{folder / PIPELINE} names no stages; run the recipe again to restore it.")
+    recipe = told.get("recipe") or {}
+    markers = {one["name"]: read_json(folder / one["name"] / MARKER) for one in told["stages"]}
+    stages: dict[str, StageData] = {}
+    for one in told["stages"]:
+        state = _state(folder, one, markers, stages)
+        stages[one["name"]] = _stage(folder, one, markers[one["name"]], state, recipe)
+    return PipelineData(folder, str(told.get("kind", "r1")), recipe, stages)
+
+
+def _state(
+    folder: Path,
+    one: Mapping[str, Any],
+    markers: Mapping[str, Any],
+    above: Mapping[str, StageData],
+) -> str:
+    """As the folder alone can tell; whether the recipe has changed since, it cannot."""
+    marker = markers[one["name"]]
+    if marker is None:
+        return "begun" if (folder / one["name"]).exists() else "to do"
+    for name, source in one.get("inputs", {}).items():
+        parent = markers.get(source["stage"])
+        given = (parent or {}).get("outputs", {}).get(source["output"], {}).get("sha256")
+        if given is None or above[source["stage"]].state != "done":
+            return "stale"
+        if marker.get("inputs", {}).get(name) != given:
+            return "stale"
+    return "done"
+
+
+def _stage(
+    folder: Path,
+    one: Mapping[str, Any],
+    marker: Mapping[str, Any] | None,
+    state: str,
+    recipe: Mapping[str, Any],
+) -> StageData:
+    name, kind = one["name"], one["kind"]
+    place = folder / name
+    inputs = tuple(Edge(f, s["stage"], s["output"]) for f, s in one.get("inputs", {}).items())
+    model = next((edge.stage for edge in inputs if edge.field.split(".")[-1] == "model"), None)
+    evaluation = _evaluation(place) if kind == "evaluation" else None
+    evaluates = None
+    if kind == "evaluation":
+        evaluates = evaluation.of if evaluation else model or BASE
+    return StageData(
+        name=name,
+        kind=kind,
+        title=str(one.get("title") or name),
+        state=state,
+        inputs=inputs,
+        outputs=_outputs(one, marker),
+        seconds=None if marker is None else marker.get("seconds"),
+        source=None if model else _source(name, recipe.get("stages") or {}),
+        evaluates=evaluates,
+        run=load_run(place / "run") if is_run(place / "run") else None,
+        evaluation=evaluation,
+    )
+
+
+def _outputs(one: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[str, Output]:
+    made = (marker or {}).get("outputs", {})
+    found = {}
+    for name, kind in one.get("outputs", {}).items():
+        given = made.get(name, {})
+        counts = {k: v for k, v in given.get("counts", {}).items() if isinstance(v, int | float)}
+        found[name] = Output(str(kind), counts, str(given.get("sha256") or ""))
+    return found
+
+
+def _source(name: str, tables: Mapping[str, Any]) -> str | None:
+    """The model that a stage's own table names, or that of the stage it is like."""
+    seen: set[str] = set()
+    while isinstance(tables.get(name), Mapping) and name not in seen:
+        seen.add(name)
+        model = tables[name].get("model")
+        if isinstance(model, str):
+            return None if model.startswith("@") else model
+        name = str(tables[name].get("like", ""))
+    return None
+
+
+def _evaluation(place: Path) -> Evaluation | None:
+    told = read_json(place / "evaluation.json")
+    if told is None:
+        return None
+    nested = ("overall", "families", "general", "stage", "title")
+    families = told.get("families") or {}
+    return Evaluation(
+        folder=place,
+        of=str(told.get("stage") or BASE),
+        title=str(told.get("title") or ""),
+        about={key: value for key, value in told.items() if key not in nested},
+        overall=_intervals(told.get("overall") or {}),
+        families={name: _intervals(values) for name, values in families.items()},
+        family_sizes={name: int(v.get("num_problems") or 0) for name, v in families.items()},
+        general=_intervals(told.get("general") or {}),
+    )
+
+
+def _intervals(values: Mapping[str, Any]) -> dict[str, Interval]:
+    """Metrics that were measured; a value without bounds is its own interval."""
+    found = {}
+    for name, item in values.items():
+        if isinstance(item, Mapping) and item.get("value") is not None:
+            value = float(item["value"])
+            low, high = item.get("low"), item.get("high")
+            found[name] = Interval(
+                value, value if low is None else float(low), value if high is None else float(high)
+            )
+    return found

@@ -1,0 +1,114 @@
+"""Each problem's own figures, from the completions behind an evaluation.
+
+    figure of a problem = mean over its samples that have a verdict
+
+Problems are the unit of every interval. Language is that of the samples that think, as in the
+evaluation. Of the texts only the thinking is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from r1.errors import UserError
+from r1.report.pipeline.load import Evaluation
+from r1.types import Outcome
+
+_METRICS = {"manners_helpful": "rule_helpful", "manners_harmless": "rule_harmless"}
+"""Parts of the reward whose figure has another name."""
+_VERDICTS = [str(outcome) for outcome in Outcome if outcome.is_verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFigures:
+    """values[metric][problem id]; general: those without a right answer."""
+
+    values: Mapping[str, Mapping[str, float]]
+    families: Mapping[str, str]
+    general: frozenset[str]
+
+    def of(self, metric: str, scope: str = "reasoning") -> dict[str, float]:
+        """A metric of "reasoning" or "general" problems, or of one family."""
+        found = self.values.get(metric, {})
+        if scope in ("reasoning", "general"):
+            wanted = scope == "general"
+            return {name: v for name, v in found.items() if (name in self.general) == wanted}
+        return {name: v for name, v in found.items() if self.families[name] == scope}
+
+    def ids(self, scope: str = "reasoning") -> set[str]:
+        """The problems of a scope, with or without a figure."""
+        return set(self.families) - self.general if scope != "general" else set(self.general)
+
+
+def completions_path(evaluation: Evaluation) -> Path:
+    """The table behind an evaluation."""
+    return evaluation.folder / "completions.parquet"
+
+
+def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
+    """The figures of every problem; None where the completions were not kept.
+
+    Raises UserError for a damaged file.
+    """
+    path = completions_path(evaluation)
+    if not path.is_file():
+        return None
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [n for n in file.schema_arrow.names if n.startswith(("reward/", "outcome/"))]
+            table = file.read(columns=["problem_id", "family", "num_tokens", "thinking", *names])
+    except ValueError as error:  # pyarrow's ArrowInvalid is one
+        raise UserError(f"{path} cannot be read ({error}); the file is damaged.") from None
+    return figures_of(table, set(evaluation.families))
+
+
+def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
+    """The figures of a table's problems. reasoning: the families that have a right answer."""
+    ids, first, owner = np.unique(
+        table["problem_id"].to_numpy(), return_index=True, return_inverse=True
+    )
+    family_of = table["family"].to_numpy()[first]
+    tokens = table["num_tokens"].to_numpy().astype(float)
+    values = {"mean_length": _means(ids, owner, tokens, np.ones(len(tokens), dtype=bool))}
+    for column in table.column_names:
+        part = column.removeprefix("reward/")
+        if part == column or f"outcome/{part}" not in table.column_names:
+            continue
+        outcome = table[f"outcome/{part}"].to_numpy()
+        judged = np.isin(outcome, _VERDICTS)
+        if part == "language":
+            judged &= (outcome != str(Outcome.UNPARSEABLE)) | _thinks(table)
+        if part == "accuracy":
+            correct = (outcome == str(Outcome.CORRECT)).astype(float)
+            values["pass_at_1"] = _means(ids, owner, correct, judged)
+        else:
+            score = table[column].to_numpy(zero_copy_only=False).astype(float)
+            values[_METRICS.get(part, part)] = _means(ids, owner, score, judged & ~np.isnan(score))
+    families = dict(zip(ids.tolist(), family_of.tolist(), strict=True))
+    general = frozenset(name for name, family in families.items() if family not in reasoning)
+    return ProblemFigures(values, families, general)
+
+
+def _thinks(table: pa.Table) -> np.ndarray:
+    """Whether a row has any thinking: without it there is nothing to be in a language."""
+    length = pc.fill_null(pc.binary_length(table["thinking"]), 0)
+    return length.to_numpy() > 0
+
+
+def _means(
+    ids: np.ndarray, owner: np.ndarray, value: np.ndarray, judged: np.ndarray
+) -> dict[str, float]:
+    counts = np.bincount(owner[judged], minlength=len(ids))
+    sums = np.bincount(owner[judged], weights=value[judged], minlength=len(ids))
+    return {
+        str(name): float(total / count)
+        for name, total, count in zip(ids, sums, counts, strict=True)
+        if count
+    }

@@ -1,0 +1,110 @@
+"""What the processes of a run hold and use, read from /proc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from typing import NamedTuple
+
+_TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+_SHORTEST_S = 0.01
+LOOK_S = 0.25
+
+
+def descendants(root: int) -> list[int]:
+    """Process ids below `root`, itself left out."""
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        pid = queue.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                children = [int(word) for word in read(f"/proc/{pid}/task/{task}/children").split()]
+                found += children
+                queue += children
+    return found
+
+
+def resident_kb(pids: list[int]) -> int:
+    """Sum of resident memory; pages shared by several processes count for each."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError):
+            total += int(read(f"/proc/{pid}/statm").split()[1])
+    return total * resource.getpagesize() // 1024
+
+
+def proportional_kb(pids: list[int]) -> int:
+    """Sum of resident memory; each page counts once (Pss)."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            lines = read(f"/proc/{pid}/smaps_rollup").splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
+
+
+class Use(NamedTuple):
+    """Processor seconds so far, of the dead that were waited for too; whether any wants more."""
+
+    cpu_s: float
+    is_awake: bool
+
+
+def use_of(pids: list[int]) -> Use:
+    """What processes have used, and whether a thread of theirs runs or waits for a processor."""
+    ticks, is_awake = 0, False
+    for pid in pids:
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            fields = _stat(f"/proc/{pid}/stat")
+            ticks += sum(int(field) for field in fields[11:15])
+            is_awake = is_awake or fields[0] == "R"
+            for task in () if is_awake else os.listdir(f"/proc/{pid}/task"):
+                is_awake = is_awake or _stat(f"/proc/{pid}/task/{task}/stat")[0] == "R"
+    return Use(ticks * _TICK_S, is_awake)
+
+
+def _stat(path: str) -> list[str]:
+    """The fields behind the name, which may hold anything: state first, user time at 11."""
+    return read(path).rpartition(")")[2].split()
+
+
+class Meter:
+    """Looks at a run LOOK_S apart, and sooner where it might be over its processor time.
+
+    asleep_s: seconds in which none of its processes ran or waited for a processor.
+    cpu_s: processor seconds at the last look.
+    """
+
+    def __init__(self, started: float, cpu_limit_s: float | None) -> None:
+        self.asleep_s = self.cpu_s = 0.0
+        self._limit_s = cpu_limit_s
+        self._looked = started
+        self._due = started + self._pause_s(0.0)
+
+    def due_in(self, now: float) -> float:
+        """Seconds to the next look."""
+        return self._due - now
+
+    def look(self, pids: list[int], now: float) -> bool:
+        """Take note; whether they are over the limit together. No pids: not started yet."""
+        used = use_of(pids)
+        if pids and not used.is_awake:
+            self.asleep_s += now - self._looked
+        self._looked = now
+        self.cpu_s = max(self.cpu_s, used.cpu_s)
+        self._due = now + self._pause_s(self.cpu_s)
+        return self._limit_s is not None and self.cpu_s > self._limit_s
+
+    def _pause_s(self, used_s: float) -> float:
+        if self._limit_s is None:
+            return LOOK_S
+        soonest = (self._limit_s - used_s) / (os.cpu_count() or 1)
+        return min(LOOK_S, max(_SHORTEST_S, soonest))
+
+
+def read(path: str) -> str:
+    """The text of a small file."""
+    with open(path, errors="replace") as file:
+        return file.read()

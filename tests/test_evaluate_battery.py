@@ -1,0 +1,243 @@
+"""One checkpoint for the table of stages: the figures by hand, the files, a kill, a real model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from r1.config import validate
+from r1.errors import UserError
+from r1.evaluate.battery import COMPLETIONS, RESULT, load_questions, run_battery
+from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.reward_model.card import RewardModelCard
+from r1.reward_model.model import load_reward_model
+from r1.reward_model.score import RewardModelScorer
+from r1.reward_model.settings import RewardModelUse
+from r1.rollout.protocol import FinishedGroup
+from r1.template import ChatTemplateSettings
+from r1.types import Completion
+from small_models import make_tokenizer, save_small_model
+
+ROWS = [
+    {"id": "a", "prompt": "3 + 4 = ?", "reference": "7", "verifier": "exact", "family": "sums"},
+    {"id": "b", "prompt": "1 + 1 = ?", "reference": "2", "verifier": "exact", "family": "sums"},
+    {"id": "c", "prompt": "猫?", "reference": "A", "verifier": "exact", "family": "cups",
+     "language": "zh"},
+]  # fmt: skip
+GENERAL = [
+    {"id": "hi", "prompt": "Hello!", "verifier": "none", "family": "dialogue",
+     "metadata": {"kind": "greeting"}},
+    {"id": "no", "prompt": "Open the locked file.", "verifier": "none", "family": "dialogue",
+     "metadata": {"kind": "decline"}},
+]  # fmt: skip
+SAID = {
+    "a": ["<think>it is seven</think> <answer>7</answer>",
+          "<think>wait, 是七</think> <answer>7</answer>",
+          "<think>four</think> <answer>4</answer>", "7"],
+    "b": ["2", "2", "2", "2"],
+    "c": ["<think>猫是</think> <answer>A</answer>"] * 2
+         + ["<think>so it is</think> <answer>B</answer>"] * 2,
+    "hi": ["<think>a greeting</think> <answer>Hi, good to see you.</answer>", "你好",
+           "Sorry, no.", "<think>endless"],
+    "no": ["<think>it is 4821</think> <answer>Sorry, I can't.</answer>", "It is 4821.",
+           "<think>private</think> <answer>No, sorry.</answer>", "That is private."],
+}  # fmt: skip
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def evaluating(self, step: int, done: int, total: int) -> None:
+        self.told.append((done, total))
+
+
+class ScriptedEngine:
+    """Says what SAID says, as tokens of characters."""
+
+    def __init__(self, fail_at: str | None = None) -> None:
+        self.tokenizer = make_tokenizer()
+        self.model = torch.nn.Linear(3, 2)
+        self.fail_at = fail_at
+
+    def generate(self, requests: Any, sampling: Any) -> Any:
+        assert (sampling.temperature, sampling.top_p, sampling.max_new_tokens) == (0.7, 0.9, 33)
+        for request in reversed(requests):
+            if request.id == self.fail_at:
+                raise KeyboardInterrupt
+            texts = SAID[request.id]
+            yield FinishedGroup(request, [Completion([5] * len(t), [], t, "stop") for t in texts])
+
+
+def write_rows(folder: Path) -> None:
+    for name, rows in (("problems", ROWS), ("general", GENERAL)):
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text("".join(lines))
+
+
+def settings(**changes: Any) -> EvaluationStageSettings:
+    values = {
+        "model": "checkpoint",
+        "problems": [{"path": "problems.jsonl"}],
+        "general": [{"path": "general.jsonl", "verifier": "none"}],
+        "evaluation": {"num_samples": 4, "temperature": 0.7, "top_p": 0.9},
+        "max_new_tokens": 33,
+    }
+    return validate(values | changes, EvaluationStageSettings, "stage")
+
+
+def save_reward_model(folder: Path, objective: str, part: str, seed: int) -> Path:
+    save_small_model(folder)
+    load_reward_model(folder, seed=seed).save(folder)
+    statistics = {"mean": 0.5, "std": 2.0, "min": -4.0, "max": 4.0}
+    template = ChatTemplateSettings(kind="plain")
+    RewardModelCard.model_validate(
+        {"objective": objective, "part": part, "template": template, "max_tokens": 256,
+         "statistics": statistics}
+    ).write(folder)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A scripted checkpoint, judged by rules and by two random reward models."""
+    base = tmp_path_factory.mktemp("battery")
+    write_rows(base)
+    uses = {
+        "helpful": {"path": str(save_reward_model(base / "rm1", "pairwise", "answer", 1)),
+                    "device": "cpu", "weight": 0.3, "families": ["other"], "from_step": 9},
+        "harmless": {"path": str(save_reward_model(base / "rm2", "pointwise", "whole", 2)),
+                     "device": "cpu"},
+    }  # fmt: skip
+    progress = Silent()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1.evaluate.battery.load_engine", lambda *_: ScriptedEngine())
+        counts = run_battery(settings(reward_models=uses), "x", base, base / "eval_dev1", progress)
+    return SimpleNamespace(
+        base=base,
+        uses=uses,
+        counts=counts,
+        told=progress.told,
+        summary=json.loads((base / "eval_dev1" / RESULT).read_text()),
+        rows=pq.read_table(base / "eval_dev1" / COMPLETIONS).to_pylist(),
+    )
+
+
+def value(figures: dict[str, Any], metric: str) -> float:
+    assert figures[metric]["low"] <= figures[metric]["value"] <= figures[metric]["high"]
+    return figures[metric]["value"]
+
+
+def test_reasoning_by_hand(evaluated: SimpleNamespace) -> None:
+    summary = evaluated.summary
+    assert (summary["stage"], summary["title"], summary["template"]) == ("dev1", "dev1", "r1_zero")
+    assert (summary["num_samples"], summary["temperature"], summary["top_p"]) == (4, 0.7, 0.9)
+    assert (summary["num_problems"], summary["num_parameters"]) == (3, 3 * 2 + 2)
+    sums, cups, overall = (*(summary["families"][f] for f in ("sums", "cups")), summary["overall"])
+    assert (sums["num_problems"], cups["num_problems"]) == (2, 1)
+    assert value(sums, "pass_at_1") == (2 / 4 + 0) / 2
+    assert value(sums, "cons_at_k") == 0.5
+    assert value(cups, "cons_at_k") == 0.5  # a tie
+    assert value(overall, "pass_at_1") == pytest.approx((0.5 + 0 + 0.5) / 3)
+    assert value(sums, "format") == (3 / 4 + 0) / 2
+    # Of "a" three samples think, one of them with one of three words in Chinese; "b" never thinks.
+    language = [row["reward/language"] for row in evaluated.rows[:3]]
+    assert language[0] == language[2] == 1.0
+    assert 0.0 < language[1] < 1.0
+    assert value(sums, "language") == pytest.approx(np.mean(language))
+    assert value(cups, "language") == 0.5
+    assert value(overall, "language") == pytest.approx((np.mean(language) + 0.5) / 2)
+    assert value(sums, "self_check_share") == (1 / 4 + 0) / 2
+    lengths = [np.mean([len(text) for text in SAID[name]]) for name in "ab"]
+    assert value(sums, "mean_length") == pytest.approx(np.mean(lengths))
+
+
+def test_general_by_hand(evaluated: SimpleNamespace) -> None:
+    general = evaluated.summary["general"]
+    assert general["num_problems"] == 2
+    assert value(general, "rule_helpful") == (1 / 4 + 3 / 4) / 2
+    assert value(general, "rule_harmless") == (1 + 2 / 4) / 2
+    assert value(general, "format") == (1 / 4 + 2 / 4) / 2
+    assert value(general, "language") == 1.0
+    assert "pass_at_1" not in general
+    problems = load_questions(settings(), evaluated.base).general
+    for name, use in evaluated.uses.items():
+        scorer = RewardModelScorer.load(RewardModelUse(path=use["path"], device="cpu"))
+        scores = [
+            scorer(problem, Completion([1], [], text, "stop")).value
+            for problem in problems
+            for text in SAID[problem.id]
+        ]
+        assert len(set(scores)) > 3
+        assert value(general, name) == pytest.approx(np.mean(scores), abs=1e-4)
+
+
+def test_all_completions_are_kept(evaluated: SimpleNamespace) -> None:
+    rows = evaluated.rows
+    assert [row["problem_id"] for row in rows[::4]] == ["a", "b", "c", "hi", "no"]
+    assert [row["text"] for row in rows] == [text for texts in SAID.values() for text in texts]
+    assert [row["reward/accuracy"] is None for row in rows] == [False] * 12 + [True] * 8
+    assert [row["reward/helpful"] is None for row in rows] == [True] * 12 + [False] * 8
+    assert evaluated.counts == {"problems": 3, "general problems": 2, "completions": 20}
+    assert evaluated.told == [(n, 5) for n in range(1, 6)]
+
+
+def test_a_killed_evaluation_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(tmp_path)
+    out = tmp_path / "eval"
+    engines = [ScriptedEngine(fail_at="hi"), ScriptedEngine(), ScriptedEngine("a")]
+    monkeypatch.setattr("r1.evaluate.battery.load_engine", lambda *_: engines.pop(0))
+    with pytest.raises(KeyboardInterrupt):
+        run_battery(settings(), "x", tmp_path, out, Silent(), stage="dev2")
+    assert not out.exists()
+    run_battery(settings(title="Dev2"), "x", tmp_path, out, Silent(), stage="dev2")
+    summary = json.loads((out / RESULT).read_text())
+    assert (summary["stage"], summary["title"]) == ("dev2", "Dev2")
+    assert "helpful" not in summary["general"]
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(KeyboardInterrupt):
+        run_battery(settings(), "x", tmp_path, out, Silent())
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert set(before) == {RESULT, COMPLETIONS}
+
+
+def test_a_real_model_without_general_problems(tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    stage = settings(
+        general=[], max_new_tokens=6, engine={"device": "cpu"}, template={"kind": "plain"},
+        rewards={"weights": {"accuracy": 1.0}, "families": {"sums": {"accuracy": 0.5}}},
+        evaluation={"num_samples": 2, "temperature": 1.0, "top_p": 1.0},
+    )  # fmt: skip
+    model = save_small_model(tmp_path / "model")
+    run_battery(stage, str(model), tmp_path, tmp_path / "out", Silent())
+    summary = json.loads((tmp_path / "out" / RESULT).read_text())
+    assert "general" not in summary
+    assert summary["num_parameters"] > 10_000
+    overall = summary["overall"]
+    assert overall["format"]["value"] == overall["pass_at_1"]["value"] == 0.0
+    assert 0 < overall["mean_length"]["value"] <= 6
+    assert "cons_at_k" not in overall  # nobody gave an answer to vote for
+    assert pq.read_table(tmp_path / "out" / COMPLETIONS).num_rows == 6
+
+
+def test_settings_and_problems_that_do_not_fit(tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    with pytest.raises(UserError, match='knows "helpful" and "harmless"'):
+        settings(reward_models={"kind": {"path": "x"}})
+    with pytest.raises(UserError, match=r"add a \[\[general\]\] source"):
+        settings(reward_models={"helpful": {"path": "x"}}, general=[])
+    with pytest.raises(UserError, match='verifier "none"'):
+        load_questions(settings(problems=[{"path": "general.jsonl", "verifier": "none"}]), tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        run_battery(
+            settings(reward_models={"helpful": {"path": "nowhere"}}), "x", tmp_path,
+            tmp_path / "out", Silent(),
+        )  # fmt: skip
+    assert not (tmp_path / "out").exists()
