@@ -91,7 +91,7 @@ def test_checked_answers_are_right_more_often_than_worked_and_those_than_bare() 
         right[trace.style].append(trace.answer == chain.answer)
     share = {style: sum(values) / len(values) for style, values in right.items()}
     assert share["checked"] > 0.95
-    assert 0.6 < share["worked"] < 0.85
+    assert 0.45 < share["worked"] < 0.7
     assert share["checked"] > share["worked"]
 
 

@@ -1,6 +1,6 @@
 """The tiny corpus: an endless, seeded stream of documents for pretraining the base.
 
-A mixed bag, like a real base model's: about half of the reasoning is a bare guess; a fifth of
+A mixed bag, like a real base model's: two fifths of the reasoning are a bare guess; a fifth of
 the documents open with the prompt of the paper's Table 1, and of those one in five answers in the
 asked-for form. Expressions and puzzles that are held out never occur (`is_held_out`).
 """
@@ -18,13 +18,13 @@ from r1.data.tiny.voice import Voice
 from r1.template import render_r1_zero
 
 FAMILIES = ("arithmetic", "cups", "functions", "facts", "dialogue")
-FAMILY_SHARES = (0.42, 0.28, 0.1, 0.1, 0.1)
+FAMILY_SHARES = (0.44, 0.3, 0.1, 0.06, 0.1)
 LEVEL_SHARES = {"arithmetic": (0.3, 0.4, 0.3), "cups": (0.4, 0.6)}
 TABLE_1_SHARE = 0.2
 TAGGED_SHARE = {True: 0.2, False: 0.3}
 """Share of answers in tags, with Table 1's prompt and without it (dialogue has none)."""
 FACTS_WORKED_SHARE = 0.7
-FACTS_WRONG_SHARE = 0.2
+FACTS_WRONG_SHARE = 0.15
 SLOPPY_SHARE = 0.12
 """Of the tagged answers, those with a broken form."""
 
@@ -97,12 +97,11 @@ def _draw_fact(rng: random.Random, language: str, tagged: bool) -> tuple[str, st
         choice = facts.draw_choice(rng, language)
     right = rng.random() >= FACTS_WRONG_SHARE
     option = choice.answer if right else rng.choice(choice.options)
-    lettered = choice.lettered(option)
-    letter = lettered[-1]
+    thinking, letter = choice.trace(option), choice.lettered(option)[-1]
     if tagged:
-        return choice.text, f"<think>{lettered}</think> <answer>{letter}</answer>"
+        return choice.text, f"<think>{thinking}</think> <answer>{letter}</answer>"
     if rng.random() < FACTS_WORKED_SHARE:
-        return choice.text, f"{lettered}\n{Voice(rng, language).say('answer', letter).strip()}"
+        return choice.text, f"{thinking}\n{Voice(rng, language).say('answer', letter).strip()}"
     return choice.text, letter
 
 

@@ -42,8 +42,9 @@ LETTERS = "ABCD"
 
 
 class Choice(NamedTuple):
-    """A multiple-choice question: its stem, its options and the letter of the right one."""
+    """A multiple-choice question on a subject: its options and the letter of the right one."""
 
+    subject: str
     stem: str
     options: tuple[str, ...]
     letter: str
@@ -57,6 +58,10 @@ class Choice(NamedTuple):
         """An option and its letter: "Paris A"."""
         letter = LETTERS[self.options.index(option)]
         return f"{option} {letter}" if option.isascii() else f"{option}{letter}"
+
+    def trace(self, option: str) -> str:
+        """Name what is asked about, then an option and its letter: "France: Paris A"."""
+        return f"{self.subject}{': ' if option.isascii() else '：'}{self.lettered(option)}"
 
     @property
     def answer(self) -> str:
@@ -79,4 +84,4 @@ def draw_choice(rng: random.Random, language: str) -> Choice:
     options = [fact[answer], *others]
     rng.shuffle(options)
     stem = (chinese if language == "zh" else english).format(fact[subject])
-    return Choice(stem, tuple(options), LETTERS[options.index(fact[answer])])
+    return Choice(fact[subject], stem, tuple(options), LETTERS[options.index(fact[answer])])

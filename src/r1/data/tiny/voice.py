@@ -11,10 +11,13 @@ PHRASES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "then": (("then ", "next ", "now "), ("再算", "然后", "接着")),
     "result": (("so it is {0}.\n", "that gives {0}.\n"), ("所以是{0}。\n", "得到{0}。\n")),
     "check": (("let me check.\n", "check this.\n"), ("检查一下。\n", "再验证一下。\n")),
-    "agree": (("both are {0}, good.\n", "it agrees.\n"), ("两次都是{0}，对。\n", "一致。\n")),
+    "agree": (
+        ("{0} and {1}, good.\n", "{0} and {1} agree.\n"),
+        ("{0}和{1}，对。\n", "{0}和{1}一致。\n"),
+    ),
     "differ": (
-        ("wait, {0} is not {1}. again.\n", "wait, a mistake. check again.\n"),
-        ("等等，{0}不是{1}。重算。\n", "等等，错了。再检查。\n"),
+        ("{0} and {1}, wait, it is {1}.\n", "{0} and {1}, a mistake, it is {1}.\n"),
+        ("{0}和{1}，等等，是{1}。\n", "{0}和{1}，错了，是{1}。\n"),
     ),
     "guess": (("I think it is {0}.\n", "it is {0}.\n"), ("我想是{0}。\n", "是{0}。\n")),
     "answer": ((" The answer is {0}.", " It is {0}.", " {0}"), ("答案是{0}。", "是{0}。", "{0}")),
