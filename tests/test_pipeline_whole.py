@@ -23,7 +23,12 @@ def command(recipe: Path, out: Path, *options: str) -> list[str]:
 
 
 def environment(recipe: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(recipe.parent), "OMP_NUM_THREADS": "1"}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(recipe.parent),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+    }
 
 
 def run(recipe: Path, out: Path, *options: str) -> str:
