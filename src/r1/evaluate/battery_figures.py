@@ -19,9 +19,8 @@ from r1.evaluate.estimators import NO_VOTE, bootstrap_interval
 from r1.evaluate.summary import FORMAT, LANGUAGE, JudgedProblem, problem_figures
 from r1.reflection import self_checks
 from r1.rewards import manners
-from r1.rewards.language import chain_of_thought
 from r1.rewards.registry import PromptForm
-from r1.types import Completion, Reward
+from r1.types import Completion, Outcome, Reward
 
 BatterySample = dict[str, float]
 """A response's quantities by the name of their figure; what it does not have is absent."""
@@ -44,9 +43,9 @@ def sample_of(completion: Completion, reward: Reward, form: PromptForm) -> Batte
         for metric, part in PARTS.items()
         if (score := reward.parts.get(part)) is not None and score.outcome.is_verdict
     }
-    language, thinking = reward.parts.get(LANGUAGE), chain_of_thought(completion.text, form.opened)
-    if thinking and language is not None and language.outcome.is_verdict:
-        found[LANGUAGE] = language.value
+    language = reward.parts.get(LANGUAGE)
+    if language is not None and language.outcome in (Outcome.CORRECT, Outcome.WRONG):
+        found[LANGUAGE] = language.value  # thinking without a word ("x * 3") is in no language
     found["mean_length"] = float(len(completion.token_ids))
     found["self_check_share"] = float(self_checks(completion.text))
     return found

@@ -4,7 +4,8 @@ Drawn like the corpus's own `checked` answers (a draft, then a careful pass); ke
 are right, in the language of their question alone, and not held out. The paper collects its cold
 start from stronger models and people (section 2.3.1); these stand in for them where a recipe must
 run without either. The family "dialogue" stands in for the supplied, general part of the paper's
-800k samples (section 2.3.3): like such data it is not all good, POOR_SHARE of its answers are poor.
+800k samples (section 2.3.3): without chains of thought, and
+like such data not all good: POOR_SHARE of its answers are poor.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource
 
 FAMILIES = ("arithmetic", "cups", "dialogue")
-POOR_SHARE = 0.4
+POOR_SHARE = 0.15
 LEVELS = {"arithmetic": tuple(arithmetic.LEVELS), "cups": tuple(cups.LEVELS), "dialogue": (1,)}
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _ENGLISH = re.compile("[A-Za-z]{2,}")
@@ -39,11 +40,10 @@ def conversations(source: ExampleSource) -> Iterator[Conversation]:
     for number in range(1, source.num + 1):
         family, language, levels = cells[number % len(cells)]
         if family == "dialogue":
-            question, thinking, answer = _draw_dialogue(rng, language, str(source.split))
+            question, response = _draw_dialogue(rng, language, str(source.split))
         else:
             question, trace = _draw(rng, family, language, rng.choice(levels), str(source.split))
-            thinking, answer = trace.thinking.strip(), trace.answer
-        response = f"<think>{thinking}</think> <answer>{answer}</answer>"
+            response = f"<think>{trace.thinking.strip()}</think> <answer>{trace.answer}</answer>"
         turns = (
             {"role": "user", "content": question},
             {"role": "assistant", "content": response},
@@ -71,12 +71,12 @@ def _cells(source: ExampleSource) -> list[tuple[str, str, list[int]]]:
     return cells
 
 
-def _draw_dialogue(rng: random.Random, language: str, split: str) -> tuple[str, str, str]:
-    """(request, thinking, answer) of a request of the split."""
+def _draw_dialogue(rng: random.Random, language: str, split: str) -> tuple[str, str]:
+    """(request, answer) of a request of the split, which needs no chain of thought."""
     while True:
-        kind, request, thinking, answer = draw_answered(rng, language, POOR_SHARE)
+        kind, request, answer = draw_answered(rng, language, POOR_SHARE)
         if request in dialogue_requests(split, language)[kind]:
-            return request, thinking, answer
+            return request, answer
 
 
 def _draw(

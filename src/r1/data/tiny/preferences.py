@@ -99,10 +99,8 @@ def draw_request(rng: random.Random, language: str) -> tuple[str, str, str]:
     return kind, request, _good(rng, kind, language, subject)
 
 
-def draw_answered(
-    rng: random.Random, language: str, poor_share: float
-) -> tuple[str, str, str, str]:
-    """(kind, request, thinking, answer); a share of the answers is poor in one of the DEFECTS."""
+def draw_answered(rng: random.Random, language: str, poor_share: float) -> tuple[str, str, str]:
+    """(kind, request, answer); a share of the answers is poor in one of the DEFECTS."""
     kind = rng.choice(KINDS)
     request, subject = _request(rng, kind, language)
     answer = good = _good(rng, kind, language, subject)
@@ -112,7 +110,7 @@ def draw_answered(
             for defect in rng.sample(DEFECTS, len(DEFECTS))
         )
         answer = next(poor for poor in drawn if poor is not None)
-    return kind, request, rng.choice(THOUGHTS[language]).strip(), answer
+    return kind, request, answer
 
 
 def poor_answer(

@@ -16,7 +16,7 @@ from r1.report.pipeline.intervals import Difference, Interval, bootstrap
 from r1.report.pipeline.load import PipelineData, StageData
 from r1.report.pipeline.metrics import show_difference
 
-PLAIN = "_plain"
+PLAIN, WITH = "_plain", "_language"
 STUDENT = "student"
 PREFERENCES = ("helpful", "rule_helpful", "harmless", "rule_harmless")
 
@@ -62,11 +62,14 @@ class Preference(NamedTuple):
 
 
 def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
-    """The first stage X that has a twin X_plain; None where there is none."""
-    stage = next((name for name in pipeline.stages if name + PLAIN in pipeline.stages), None)
-    if stage is None:
+    """The first stage X with a twin, X_plain without the reward or X_language with it; None where
+    there is none."""
+    pairs = [(name, name + PLAIN) for name in pipeline.stages]
+    pairs += [(name + WITH, name) for name in pipeline.stages]
+    found = (pair for pair in pairs if set(pair) <= set(pipeline.stages))
+    stage, plain = next(found, (None, None))
+    if stage is None or plain is None:
         return None
-    plain = stage + PLAIN
     metrics = ("language", "pass_at_1", "mean_length")
     ends = {m: (measured.value(plain, m), measured.value(stage, m)) for m in metrics}
     differences = {m: measured.difference(plain, stage, m) for m in metrics}

@@ -22,7 +22,8 @@ PIPELINE, MARKER = "pipeline.json", "STAGE.json"
 BASE = "base"
 _TITLES = {
     BASE: "Base", "r1_zero": "R1-Zero", "cold_start": "Cold start", "dev1": "Dev1", "dev2": "Dev2",
-    "dev2_plain": "Dev2 plain", "rejection": "Rejection sampling",
+    "dev2_plain": "Dev2 plain",
+    "r1_zero_language": "R1-Zero, language reward", "rejection": "Rejection sampling",
     "mixture": "Mixture", "dev3": "Dev3", "helpful": "Helpfulness model",
     "harmless": "Harmlessness model", "r1": "R1", "student_qwen": "Qwen student",
     "student_llama": "Llama student", "student_rl": "RL-only student",

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from r1.errors import UserError
@@ -84,7 +83,7 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
         outcome = table[f"outcome/{part}"].to_numpy()
         judged = np.isin(outcome, _VERDICTS)
         if part == "language":
-            judged &= (outcome != str(Outcome.UNPARSEABLE)) | _thinks(table)
+            judged &= outcome != str(Outcome.UNPARSEABLE)  # no word of thinking: in no language
         if part == "accuracy":
             correct = (outcome == str(Outcome.CORRECT)).astype(float)
             values["pass_at_1"] = _means(ids, owner, correct, judged)
@@ -94,12 +93,6 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
     families = dict(zip(ids.tolist(), family_of.tolist(), strict=True))
     general = frozenset(name for name, family in families.items() if family not in reasoning)
     return ProblemFigures(values, families, general)
-
-
-def _thinks(table: pa.Table) -> np.ndarray:
-    """Whether a row has any thinking: without it there is nothing to be in a language."""
-    length = pc.fill_null(pc.binary_length(table["thinking"]), 0)
-    return length.to_numpy() > 0
 
 
 def _means(
