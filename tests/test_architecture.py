@@ -98,7 +98,7 @@ def test_readme_names_commands_that_exist() -> None:
 
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"\bmake ([a-z][a-z-]*)", readme)):
+    for target in set(re.findall(r"\bmake ([a-z][a-z0-9-]*)", readme)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     commands = set(get_command(app).commands)
     used = set(re.findall(r"^(?:\S*/)?r1 ([a-z][a-z-]*)", readme, re.MULTILINE))

@@ -11,7 +11,7 @@ import pytest
 
 from r1.rewards.code import verifier as code
 from r1.rewards.code.problem import CodeTask
-from r1.rewards.code.program import NoTesterError, tester_source
+from r1.rewards.code.program import NoTesterError, source_of_tester
 from r1.rewards.code.signature import find_method, parameter_names
 from r1.rewards.code.verifier import code_reward
 from r1.rewards.settings import RewardSettings
@@ -288,13 +288,13 @@ def test_a_java_class_that_holds_both_the_tests_and_the_function() -> None:
         public static void main(String[] args) { assert(twice(4L) == (8L)); }
     }"""
     task = CodeTask("program", "java", test_program=tests, entry="twice")
-    source = tester_source(
+    source = source_of_tester(
         task, "class Problem { public static long twice(long n) { return 2 * n; } }"
     )
     assert source.count("class Problem") == 1
     assert "static long twice(long n) { return (long) R1Tester.call(Problem.class" in source
     with pytest.raises(NoTesterError):
-        tester_source(task, "class Problem { }")
+        source_of_tester(task, "class Problem { }")
 
 
 # f(3) should be 7 and f(10) "plum" (in C++ 7 too).

@@ -65,7 +65,7 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
     """The test program's rounds and the answer's calls in turn; one verdict."""
     task = attempt.task
     try:
-        source = program.tester_source(task, attempt.answer)
+        source = program.source_of_tester(task, attempt.answer)
     except program.NoTesterError as error:
         yield Verdict(1, False, str(error))
         return

@@ -44,7 +44,7 @@ class NoTesterError(ValueError):
     """The answer's function cannot be stood in for; the message says why."""
 
 
-def tester_source(task: CodeTask, answer: str) -> str:
+def source_of_tester(task: CodeTask, answer: str) -> str:
     """Return the program that runs the tests against a stub; NoTesterError where it cannot be."""
     owner, name = calls.split_entry(task.entry)
     return _TESTERS[task.language](task, answer, owner, name)
