@@ -115,7 +115,8 @@ def _roots(run: Path) -> list[str]:
     if not is_run(run):
         return []
     lineage: dict[str, Any] = read_json(run / "lineage.json", {})
-    seeds = ", ".join(f"{name} {seed}" for name, seed in lineage.get("seeds", {}).items())
+    recorded: dict[str, int] = read_json(run / "seeds.json", {})
+    seeds = ", ".join(f"{name} {seed}" for name, seed in recorded.items())
     lines = [f"seeds: {seeds}"] if seeds else []
     parent = lineage.get("parent", {})
     model = str(parent.get("model", ""))
