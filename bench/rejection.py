@@ -30,7 +30,7 @@ from typing import Any
 
 from r1.curation.card import Card
 from r1.curation.journal import Record
-from r1.curation.progress import TerminalProgress
+from r1.curation.progress import DataProgress
 from r1.curation.rejection import Line, rejection_sample
 from r1.curation.settings import RejectionSettings
 from r1.rewards.settings import RewardSettings
@@ -131,7 +131,7 @@ class FakeRenderer:
         return tuple(range(len(problem) // 4))
 
 
-class Watch(TerminalProgress):
+class Watch(DataProgress):
     """The progress line, and the resident memory at every tenth."""
 
     def __init__(self) -> None:

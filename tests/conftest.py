@@ -1,12 +1,18 @@
-"""Hypothesis without deadlines (a machine under load is not a defect), and what is optional."""
+"""Hypothesis without deadlines (a loaded machine is no defect), what is optional, a browser."""
 
-from collections.abc import Generator
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from r1.errors import UserError
+
+if TYPE_CHECKING:
+    from report_browser import playwright
 
 settings.register_profile("r1", deadline=None)
 settings.load_profile("r1")
@@ -21,3 +27,12 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         if "pip install pycld2" in str(error) and find_spec("pycld2") is None:
             pytest.skip(str(error))
         raise
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    """One for all pages of a module; it must not outlive it, for playwright holds an event loop."""
+    from report_browser import run_browser
+
+    with run_browser() as browser:
+        yield browser

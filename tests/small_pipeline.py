@@ -6,26 +6,17 @@ summary what follows, up to a stop string; the verifier of these problems takes 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from small_models import save_small_model
+from small_recipe import PLUGIN as EVEN_TOKENS
+from small_recipe import write_jsonl
 
-PLUGIN = """
-from r1.rewards.registry import Verifier, register_reward, register_verifier
-from r1.types import Outcome, Score
+PLUGIN = (
+    EVEN_TOKENS
+    + """
+from r1.rewards.registry import Verifier, register_verifier
 
-
-def make(settings, form):
-    def score(problem, completion):
-        ids = completion.token_ids
-        even = sum(i % 2 == 0 for i in ids) / max(1, len(ids))
-        return Score(even, Outcome.CORRECT if even > 0.5 else Outcome.WRONG)
-
-    return score
-
-
-register_reward("even_tokens", make)
 register_verifier(
     "anything",
     Verifier(
@@ -36,6 +27,7 @@ register_verifier(
     ),
 )
 """
+)
 
 RECIPE = """
 kind = "r1"
@@ -131,7 +123,7 @@ def write_pipeline(folder: Path, architecture: str) -> Path:
         {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "anything"}
         for i in range(16)
     ]
-    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_jsonl(folder / "data.jsonl", rows)
     path = folder / "r1.toml"
     path.write_text(RECIPE)
     return path

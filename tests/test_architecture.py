@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
-    **dict.fromkeys(("types", "config", "errors", "reflection", "thinking_stream"), 0),
+    **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
@@ -30,7 +30,8 @@ TORCH_FREE = (
     "r1.pretrain.settings", "r1.rollout.protocol", "r1.rollout.scored", "r1.learner.protocol",
     "r1.grpo.batch", "r1.evaluate.estimators", "r1.sandbox", "r1.doctor", "r1.cli",
     "r1.judge.judge", "r1.judge.engine", "r1.text.language", "r1.text.readability",
-    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show",
+    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.evaluate.battery_settings",
+    "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
 )  # fmt: skip
 MAX_LINES = 400
 
@@ -68,7 +69,7 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_report_reads_run_folders_only() -> None:
     for path in (SOURCE / "report").rglob("*.py"):
-        allowed = {"report", "run_dir", "errors", "types", "config"}
+        allowed = {"report", "run_dir", "errors", "types", "config", "intervals"}
         assert imported_parts(path) <= allowed, path
 
 

@@ -169,7 +169,7 @@ def test_the_interval_is_seeded_ordered_and_leaves_out_problems_without_a_verdic
 def test_a_large_set_is_resampled_in_chunks_with_the_same_result(monkeypatch):
     value_P = np.random.default_rng(0).random(50)
     whole = bootstrap_interval(value_P)
-    monkeypatch.setattr("r1.evaluate.estimators._CHUNK", 700)
+    monkeypatch.setattr("r1.intervals._CHUNK", 700)
     assert bootstrap_interval(value_P) == whole
 
 

@@ -14,9 +14,9 @@ import pytest
 from fake_run import HOSTILE, write_run
 from r1.errors import UserError
 from r1.report import build_report, report_json, save_figures
+from r1.report.assets import inline_json
 from r1.report.figures import accuracy, health_charts, length, main_charts, seconds_by_phase
 from r1.report.load import load_run, spread
-from r1.report.page import inline_json
 from r1.report.sample import take_sample
 from r1.report.tables import decimal, duration, percent
 from r1.run_dir import (

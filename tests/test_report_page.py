@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from fake_run import HOSTILE, write_run
-from r1.report import build_report
 from r1.run_dir import read_evaluation_completions, read_rollouts
+from report_browser import Opened, found, needs_chromium, open_page, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-_PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _PLACES)), None)
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium found (install it, or give its path as CHROMIUM)"
-)
-
-
-class Opened(NamedTuple):
-    page: playwright.Page
-    folder: Path
-    complaints: list[str]  # console errors and uncaught exceptions
-    requests: list[str]  # every address asked for
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +18,6 @@ def opened(browser: playwright.Browser, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("page") / "run"
     write_run(folder, num_problems=4).close()
     return open_page(browser, folder)
-
-
-def open_page(browser: playwright.Browser, folder: Path) -> Opened:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(20_000)
-    opened = Opened(page, folder, [], [])
-    page.on(
-        "console", lambda m: m.type in ("error", "warning") and opened.complaints.append(m.text)
-    )
-    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    page.on("request", lambda request: opened.requests.append(request.url))
-    page.goto(build_report(folder).as_uri())
-    page.wait_for_selector("body[data-ready]")
-    return opened
 
 
 def reset(page: playwright.Page, step: str = "") -> None:
@@ -77,10 +31,6 @@ def reset(page: playwright.Page, step: str = "") -> None:
 def choose(page: playwright.Page, index: int) -> None:
     page.evaluate("index => { document.getElementById('list').scrollTop = index * 54 }", index)
     page.locator(f"#row-{index}").click()
-
-
-def found(page: playwright.Page) -> int:
-    return int(page.inner_text("#count").split()[0].replace(",", ""))
 
 
 def all_rows(folder: Path) -> list[dict]:

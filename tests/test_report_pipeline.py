@@ -16,11 +16,12 @@ import pytest
 
 from fake_pipeline import NUM_SAMPLES, SKILLS, read_marker, write_evaluation, write_pipeline
 from r1.errors import UserError
-from r1.evaluate.estimators import bootstrap_interval, paired_difference
+from r1.evaluate.estimators import paired_difference
+from r1.intervals import Interval, bootstrap
 from r1.report import build_report, report_json, save_figures
 from r1.report.pipeline.browse import take_across
 from r1.report.pipeline.columns import columns, rows
-from r1.report.pipeline.intervals import Interval, bootstrap, paired, unpaired
+from r1.report.pipeline.differences import paired, unpaired
 from r1.report.pipeline.load import load_pipeline
 from r1.report.pipeline.metrics import show, show_difference, show_range
 from r1.report.pipeline.problems import figures_of
@@ -66,16 +67,15 @@ def claim(report: dict, stage: str, against: str | None, metric: str) -> dict:
 # ------------------------------------------------------------------------------------- intervals
 
 
-def test_bootstrap_is_that_of_the_evaluation() -> None:
-    generator = np.random.default_rng(1)
-    before, after = generator.random(40), generator.random(40)
-    assert tuple(bootstrap(after) or ()) == tuple(bootstrap_interval(after))
-    names = [f"p{index:02d}" for index in range(40)]
-    found = paired(dict(zip(names, before, strict=True)), dict(zip(names, after, strict=True)))
+def test_paired_differences_are_of_the_problems_both_have() -> None:
+    before = {"a": 0.0, "b": 0.5, "c": 1.0, "only before": 1.0}
+    after = {"a": 1.0, "b": 0.5, "c": 1.0, "only after": 0.0}
+    found = paired(before, after)
     assert found is not None
-    assert tuple(found.interval) == tuple(paired_difference(before, after))
-    assert (found.paired, found.num_problems) == (True, 40)
-    assert bootstrap([]) is None
+    assert (found.paired, found.num_problems) == (True, 3)
+    assert found.interval.value == pytest.approx(1 / 3)
+    # Draws of a, b and c are all a's with probability 1/27, and hold none of it with 8/27.
+    assert (found.interval.low, found.interval.high) == (0.0, 1.0)
     assert paired({"a": 1.0}, {"b": 1.0}) is None
 
 
@@ -288,7 +288,7 @@ def test_preference_counts_prompts(finished: Path, report: dict, tmp_path: Path)
     signs = [np.sign(means[1][key] - means[0][key]) for key in sorted(means[0])]
     item = found["rule_helpful"]
     assert (item["won"], item["tied"], item["lost"]) == tuple(signs.count(s) for s in (1, 0, -1))
-    expected = bootstrap_interval([(1 + sign) / 2 for sign in signs])
+    expected = bootstrap([(1 + sign) / 2 for sign in signs])
     assert item["share"] == pytest.approx(expected._asdict())
     assert found["helpful"]["sentence"] == "R1 is preferred to Dev3."
     worse = other(finished, tmp_path, r1=changed("r1", helpful=-1.0))["preference"]

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from fake_pipeline import NUM_SAMPLES, SKILLS, write_evaluation, write_pipeline
-from test_report_page import _ARGUMENTS, CHROMIUM, Opened, found, open_page
+from report_browser import Opened, found, needs_chromium, open_page, playwright
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium found"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 HOSTILE = '</script><img src=x onerror="window.hacked = 1">'
 NUM = 12
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

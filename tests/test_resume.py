@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -16,10 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from run_story import story
 from small_recipe import write_recipe
-
-TIMED = {"timings.jsonl", "DONE.json", "report.html"}
-
 
 SECTIONS = """
 [grpo]
@@ -57,15 +54,6 @@ def finish(recipe: Path, out: Path) -> None:
     process = start(recipe, out)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
-
-
-def story(out: Path) -> dict[str, str]:
-    """The hash of every file that a run's numbers are in."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in TIMED and not path.name.startswith(".")
-    }
 
 
 def kill_often(recipe: Path, out: Path, kills: int, longest_s: float, seed: int) -> int:

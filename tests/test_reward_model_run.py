@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import random
@@ -21,10 +20,10 @@ from r1.reward_model.settings import RewardModelRecipe
 from r1.reward_model.train import Order, prepare, train_reward_model
 from r1.run_dir import read_evaluations, read_metrics
 from reward_model_data import pair_rows, write_recipe
+from run_story import story
 from small_recipe import write_jsonl
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-TIMED = {"timings.jsonl", "DONE.json"}
 SECTIONS = "[evaluation]\nevery = 3\n[checkpoints]\nevery = 2\nkeep = 2\n"
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["r1.reward_model.train", "transformers.models.qwen2.modeling_qwen2"])
@@ -195,15 +194,6 @@ def finish(recipe: Path, out: Path) -> None:
     process = start(recipe, out)
     process.join(300)
     assert process.exitcode == 0
-
-
-def story(out: Path) -> dict[str, str]:
-    """The hash of every file that a run's numbers are in."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in TIMED and not path.name.startswith(".")
-    }
 
 
 def lines(out: Path) -> int:

@@ -21,10 +21,11 @@ from r1.report.figures import main_charts
 from r1.report.load import load_run
 from r1.run_dir import find_checkpoint, is_done, read_evaluations, read_metrics, read_timings
 from r1.sft.train import prepare
+from run_story import story
 from sft_data import PLAIN_CHAT, write_model, write_recipe
 from small_recipe import write_jsonl
 
-TIMED = {"timings.jsonl", "report.html"}
+TIMED = ("timings.jsonl", "report.html")
 SECTIONS = """
 [batch]
 size = 4
@@ -159,16 +160,7 @@ def test_carried_on_it_ends_as_if_never_stopped(recipe, finished, tmp_path, lora
     with pytest.raises(KeyboardInterrupt):
         run_recipe(settings, recipe.parent, tmp_path / "out", Stop())
     assert run(recipe, tmp_path / "out", *options).first == 8
-    assert story(tmp_path / "out") == story(whole)
-
-
-def story(out: Path) -> dict[str, str]:
-    """The hash of every file that a run's numbers are in."""
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in TIMED and not path.name.startswith(".")
-    }
+    assert story(tmp_path / "out", TIMED) == story(whole, TIMED)
 
 
 def command(recipe: Path, out: Path) -> None:
@@ -203,9 +195,9 @@ def check_kills(recipe: Path, out: Path, kills: int) -> None:
     for each in (process, whole):
         each.join()
         assert each.exitcode == 0
-    assert story(out / "killed") == story(out / "whole")
+    assert story(out / "killed", TIMED) == story(out / "whole", TIMED)
     assert {"metrics.jsonl", "checkpoints/step-000018/model.safetensors"} <= set(
-        story(out / "killed")
+        story(out / "killed", TIMED)
     )
 
 

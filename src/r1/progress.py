@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from r1.curation.progress import TerminalProgress as DataProgress
-
-
-class StageProgress(NamedTuple):
-    """Who is told of training and evaluation, and who of data sets."""
-
-    training: TerminalProgress
-    data: DataProgress
+from r1.curation.progress import DataProgress
+from r1.pipeline.progress import StageProgress
 
 
 class TerminalProgress:

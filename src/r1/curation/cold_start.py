@@ -13,7 +13,6 @@ columns, the card and the resuming of rejection sampling; mixture.py joins them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from r1.curation.progress import Progress
 from r1.curation.rejection import Line, rejection_sample
 from r1.curation.scoring import ReadingScorer
 from r1.curation.settings import ColdStartSettings
+from r1.data.rows import content_hash
 from r1.rewards.registry import PromptForm
 from r1.types import Problem
 
@@ -103,4 +103,4 @@ def job_of(
 
 def hash_of_texts(value: Any) -> str:
     """A short hash of nested lists of texts and numbers."""
-    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return content_hash(repr(value))

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from r1.curation.filters import DROPPED, Candidate, choose, first_fault
+from r1.curation.job import Numbered
 from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.readers import ReaderPool
@@ -159,10 +160,19 @@ class Overlaps:
         """Whether a problem's prompt overlaps one of them."""
         return self._any and self._index.find(words(problem.prompt)) is not None
 
-
-def contaminated(index: int, key: str, problem: Problem) -> Record:
-    """The record of a prompt that is left out for its overlap."""
-    return Record(index, key, problem.family, {"problems": 1, "contaminated": 1})
+    def split(
+        self, call: Sequence[Numbered[Problem]]
+    ) -> tuple[list[Numbered[Problem]], list[Record]]:
+        """The problems that overlap none, and the records of those that are left out."""
+        clean: list[Numbered[Problem]] = []
+        left_out: list[Record] = []
+        for entry in call:
+            if self.has(entry.item):
+                counts = {"problems": 1, "contaminated": 1}
+                left_out.append(Record(entry.number, entry.key, entry.item.family, counts))
+            else:
+                clean.append(entry)
+        return clean, left_out
 
 
 def in_turn(readings: Iterator[Reading], finish: Callable[[Reading], Record]) -> Iterator[Record]:

@@ -6,7 +6,6 @@ same items: an engine sees the same batch whether the run was interrupted or not
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
@@ -14,6 +13,7 @@ from r1.curation.journal import Record
 from r1.curation.progress import Progress
 from r1.curation.settings import CallSettings
 from r1.curation.store import Store
+from r1.data.rows import content_hash
 from r1.types import Problem
 
 T = TypeVar("T")
@@ -80,5 +80,4 @@ def _run_call(
 def problem_key(problem: Problem) -> str:
     """What identifies a problem in a stream: its id, and a hash of everything that is asked."""
     content = f"{problem.prompt}\0{problem.reference}\0{problem.verifier}\0{problem.language}"
-    digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return f"{problem.id}:{digest}"
+    return f"{problem.id}:{content_hash(content)}"

@@ -16,7 +16,6 @@ The card counts each case. Memory: one byte a row of the sources, and one call.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ from r1.curation.prompts import THINK_FIRST, fill, language_name
 from r1.curation.settings import MixtureSettings, SourceOfMixture
 from r1.curation.simple_queries import is_simple
 from r1.curation.store import Store
-from r1.data.rows import RowError
+from r1.data.rows import RowError, content_hash
 from r1.data.source import apportion
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
@@ -90,8 +89,7 @@ class Taken:
 
     @property
     def key(self) -> str:
-        content = repr(self.conversation.turns).encode("utf-8", "surrogatepass")
-        return f"{self.id}:{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+        return f"{self.id}:{content_hash(repr(self.conversation.turns))}"
 
     @property
     def family(self) -> str:

@@ -35,7 +35,7 @@ class Silent:
     def end(self) -> None: ...
 
 
-class TerminalProgress:
+class DataProgress:
     """A line every ten seconds; on a terminal each overwrites the last."""
 
     def __init__(self, name: str, console: Console | None = None) -> None:

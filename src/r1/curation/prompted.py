@@ -13,7 +13,7 @@ from typing import Literal
 
 from r1.curation.card import Card, write_card
 from r1.curation.cold_start import General, hash_of_texts, job_of, rules_of
-from r1.curation.curator import Attempt, Curator, Overlaps, Reading, contaminated, in_turn
+from r1.curation.curator import Attempt, Curator, Overlaps, Reading, in_turn
 from r1.curation.generate import Ask, Reply
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
@@ -66,10 +66,8 @@ def prompted_traces(
         overlaps = Overlaps(heldout, settings.decontamination)
 
         def process(call: list[Numbered[Problem]]) -> Iterator[Record]:
-            for entry in call:
-                if overlaps.has(entry.item):
-                    yield contaminated(*entry)
-            clean = [entry for entry in call if not overlaps.has(entry.item)]
+            clean, left_out = overlaps.split(call)
+            yield from left_out
             yield from in_turn(writer.readings(clean, curator), curator.record)
 
         run_job(store, problems, problem_key, process, settings.call, progress or Silent(), total)

@@ -22,7 +22,6 @@ from r1.curation.curator import (
     Overlaps,
     Reading,
     Rules,
-    contaminated,
     decisive,
     in_turn,
 )
@@ -124,12 +123,8 @@ class _Sampler:
 
     def run_call(self, call: list[Numbered[Problem]]) -> Iterator[Record]:
         """Yield the records as their groups are done."""
-        clean = []
-        for entry in call:
-            if self.overlaps.has(entry.item):
-                yield contaminated(*entry)
-            else:
-                clean.append(entry)
+        clean, left_out = self.overlaps.split(call)
+        yield from left_out
         yield from in_turn(self._readings(clean), self.curator.record)
 
     def _readings(self, call: list[Numbered[Problem]]) -> Iterator[Reading]:

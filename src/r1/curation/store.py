@@ -245,11 +245,6 @@ def folder_of(path: Path) -> Path:
     return above if path.name == DATA and (above / MANIFEST).is_file() else path
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a data set that was finished."""
-    return bool(read_json(folder / MANIFEST, {}).get("complete"))
-
-
 def read_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a finished data set in their order, a row group in memory at a time.
 

@@ -192,8 +192,6 @@ def _open(source: PreferenceSource, form: Form, base_folder: Path) -> tuple[str,
     path = resolve(str(source.path), base_folder)
     choose = _choose_columns(source, form, str(path))
     if source.kind == "parquet":
-        if not path.is_dir():
-            require_file(path)
         return str(path), parquet.read_rows(path, choose)
     require_file(path)
     first = next(iter(jsonl.read_rows(path)), None)

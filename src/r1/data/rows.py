@@ -61,6 +61,11 @@ class RowError(Exception):
     """What is wrong with one row; becomes a line of FaultyRows."""
 
 
+def content_hash(text: str) -> str:
+    """A short hash of a text as 16 hexadecimal digits; lone surrogates are taken too."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
 def resolve(path: str, base_folder: Path) -> Path:
     """A recipe's path: absolute, from ~, or relative to base_folder."""
     return base_folder / Path(path).expanduser()
@@ -230,8 +235,7 @@ class _Converter:
 
     def _content_id(self, prompt: str, reference: str | None) -> str:
         """The hash of the content: the same row has the same id in whatever order rows come."""
-        content = f"{prompt}\0{reference}".encode("utf-8", "surrogatepass")
-        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        digest = content_hash(f"{prompt}\0{reference}")
         count = self.seen[digest] = self.seen.get(digest, 0) + 1
         return digest if count == 1 else f"{digest}-{count}"
 

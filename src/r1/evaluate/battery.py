@@ -103,7 +103,6 @@ def run_battery(
     renderer = PromptRenderer(engine.tokenizer, settings.template)
     told = _counter(progress, len(questions.reasoning) + len(questions.general))
     answers = _ask(settings, questions, engine, renderer, base_folder, folder, told)
-    form = PromptForm(opened=renderer.opens_think)
     drawn = settings.evaluation
     summary: dict[str, Any] = {
         "stage": stage or folder.name.removeprefix("eval_"),
@@ -115,10 +114,10 @@ def run_battery(
         "seconds": round(time.perf_counter() - begin, 3),
         "num_problems": len(questions.reasoning),
         "num_parameters": sum(p.numel() for p in engine.model.parameters()),
-        **_reasoning(answers, form, drawn.seed),
+        **_reasoning(answers, drawn.seed),
     }
     if questions.general:
-        summary["general"] = _figures_of(answers.general, form, drawn.seed)
+        summary["general"] = _figures_of(answers.general, drawn.seed)
     table = completion_table(0, [*answers.reasoning, *answers.general], renderer.parse)
     _write(folder, summary, lambda path: pq.write_table(table, path, compression="zstd"))
     counts = {"problems": len(questions.reasoning), "completions": table.num_rows}
@@ -188,7 +187,7 @@ def _general_rewards(rewards: RewardSettings, problems: Sequence[Problem]) -> Re
     return rewards.model_copy(update={"weights": every, "families": families, "judge": None})
 
 
-def _reasoning(answers: _Answers, form: PromptForm, seed: int) -> dict[str, Any]:
+def _reasoning(answers: _Answers, seed: int) -> dict[str, Any]:
     """The figures over all reasoning problems and of each family."""
     families: dict[str, list[int]] = {}
     for index, judged in enumerate(answers.judged):
@@ -196,7 +195,7 @@ def _reasoning(answers: _Answers, form: PromptForm, seed: int) -> dict[str, Any]
 
     def of(members: Sequence[int]) -> dict[str, Any]:
         votes = vote_figures([answers.judged[i] for i in members], seed)
-        rest = _figures_of([answers.reasoning[i] for i in members], form, seed)
+        rest = _figures_of([answers.reasoning[i] for i in members], seed)
         return votes | rest
 
     overall = of(range(len(answers.judged)))
@@ -205,10 +204,10 @@ def _reasoning(answers: _Answers, form: PromptForm, seed: int) -> dict[str, Any]
     return {"overall": overall, "families": by_family}
 
 
-def _figures_of(groups: Sequence[ScoredGroup], form: PromptForm, seed: int) -> dict[str, Any]:
+def _figures_of(groups: Sequence[ScoredGroup], seed: int) -> dict[str, Any]:
     samples: list[list[BatterySample]] = [
         [
-            sample_of(completion, reward, form)
+            sample_of(completion, reward)
             for completion, reward in zip(scored.group.completions, scored.rewards, strict=True)
         ]
         for scored in groups

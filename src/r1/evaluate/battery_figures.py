@@ -19,7 +19,6 @@ from r1.evaluate.estimators import NO_VOTE, bootstrap_interval
 from r1.evaluate.summary import FORMAT, LANGUAGE, JudgedProblem, problem_figures
 from r1.reflection import self_checks
 from r1.rewards import manners
-from r1.rewards.registry import PromptForm
 from r1.types import Completion, Outcome, Reward
 
 BatterySample = dict[str, float]
@@ -36,7 +35,7 @@ PARTS = {
 METRICS = (*PARTS, LANGUAGE, "mean_length", "self_check_share")
 
 
-def sample_of(completion: Completion, reward: Reward, form: PromptForm) -> BatterySample:
+def sample_of(completion: Completion, reward: Reward) -> BatterySample:
     """Return what one response counts for."""
     found = {
         metric: score.value

@@ -28,7 +28,6 @@ from r1.template import PromptRenderer, TemplateSettings, parse
 from r1.types import Problem
 
 _DECISIVE = {"weights", "families", "answer_from", "plugins"}
-OVERRIDES = ("num_samples", "temperature", "top_p", "max_new_tokens", "seed")
 
 
 def run_eval_command(

@@ -22,26 +22,19 @@ Shapes: P problems, K samples a problem, R bootstrap resamples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from r1.intervals import NUM_RESAMPLES, Interval, bootstrap
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 NO_VOTE = -1
-NUM_RESAMPLES = 2000
-_CHUNK = 4_000_000  # bootstrap draws held in memory at once
-
-
-class Interval(NamedTuple):
-    """A figure and its 95 % interval; NaN throughout where nothing could be measured."""
-
-    value: float
-    low: float
-    high: float
+UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
+"""Where nothing could be measured."""
 
 
 def pass_at_1(correct_PK: Bools, judged_PK: Bools) -> Floats:
@@ -125,31 +118,14 @@ def group_answers(
 
 
 def bootstrap_interval(
-    value_P: npt.ArrayLike,
-    *,
-    seed: int = 0,
-    num_resamples: int = NUM_RESAMPLES,
-    confidence: float = 0.95,
+    value_P: npt.ArrayLike, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
 ) -> Interval:
     """Return the mean of value_P with its percentile bootstrap interval over problems.
 
-    NaN entries (problems without a verdict) are left out first. The same values and seed give
-    the same interval on every machine.
+    NaN entries (problems without a verdict) are left out first; NaN throughout where that leaves
+    none. The same values and seed give the same interval on every machine.
     """
-    known = np.asarray(value_P, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    if known.size == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    generator = np.random.Generator(np.random.PCG64(seed))
-    mean_R = np.empty(num_resamples)
-    rows = max(1, _CHUNK // known.size)
-    for start in range(0, num_resamples, rows):
-        chunk = mean_R[start : start + rows]
-        index_RP = generator.integers(0, known.size, size=(chunk.size, known.size))
-        chunk[:] = known[index_RP].mean(axis=1)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(mean_R, [tail, 1.0 - tail])
-    return Interval(float(known.mean()), float(low), float(high))
+    return bootstrap(value_P, seed=seed, num_resamples=num_resamples) or UNKNOWN
 
 
 def paired_difference(

@@ -17,7 +17,8 @@ import numpy as np
 
 from r1.errors import UserError
 from r1.evaluate import estimators
-from r1.evaluate.estimators import Bools, Floats, Interval, Ints
+from r1.evaluate.estimators import Bools, Floats, Ints
+from r1.intervals import Interval
 from r1.reflection import self_checks
 from r1.types import Outcome, Score, ScoredGroup
 

@@ -114,10 +114,14 @@ def stand(stages: Sequence[Stage], folder: Path) -> list[Standing]:
     """How every stage stands in a pipeline's folder; reads markers only."""
     standings: dict[str, Standing] = {}
     for stage in stages:
-        marker = read_marker(folder, stage.name)
-        state, reason = _stand(stage, marker, standings, folder)
-        standings[stage.name] = Standing(stage, state, reason)
+        standings[stage.name] = stand_below(stage, standings, folder)
     return list(standings.values())
+
+
+def stand_below(stage: Stage, above: Mapping[str, Standing], folder: Path) -> Standing:
+    """How one stage stands. above: how those it reads stand now."""
+    state, reason = _stand(stage, read_marker(folder, stage.name), above, folder)
+    return Standing(stage, state, reason)
 
 
 def _stand(

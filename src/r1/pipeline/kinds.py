@@ -19,6 +19,7 @@ from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.models.load import check_model_folder
 from r1.pipeline import data_stages, references
 from r1.pipeline.graph import Artifact, ArtifactType
+from r1.pipeline.progress import StageProgress
 from r1.pipeline.r1 import KindOf
 from r1.pipeline.r1_zero import find_model
 from r1.pipeline.recipe import R1ZeroRecipe
@@ -45,20 +46,13 @@ RUN = "run"
 """The run folder inside a training stage's folder."""
 
 
-class StageProgress(NamedTuple):
-    """Who is told of training and evaluation, and who of data sets."""
-
-    training: Any
-    data: Any
-
-
 Run = Callable[[Any, Path, Path, StageProgress], Mapping[str, Artifact]]
-Check = Callable[[Any, Path], None]
+Check = Callable[[Any, "Known"], None]
 
 
 class StageKind(NamedTuple):
     """One kind. run(settings, base_folder, folder, progress) fills `folder` or carries on there;
-    check(settings, base_folder) raises UserError for what is wrong in what is no reference."""
+    check(settings, known) raises UserError for what is wrong in what is no reference."""
 
     of: KindOf
     run: Run
@@ -107,59 +101,85 @@ def _evaluate(
     return {"results": Artifact("evaluation.json", ArtifactType.RESULTS, counts)}
 
 
-def _check_training(recipe: R1ZeroRecipe, base_folder: Path) -> None:
+class Known:
+    """What the checks of a pipeline's stages share: what one has read, no other reads again."""
+
+    def __init__(self, base_folder: Path) -> None:
+        self.base_folder = base_folder
+        self._examples: dict[str, list[Problem]] = {}
+        self._questions: set[str] = set()
+
+    def examples(self, source: SourceSettings, rewards: RewardSettings) -> list[Problem]:
+        """The first problem of each verifier and family of a source whose problems all pass."""
+        key = f"{source.model_dump_json()} {rewards.model_dump_json()}"
+        if key not in self._examples:
+            check = partial(check_reference, settings=rewards)
+            firsts: dict[tuple[str, str], Problem] = {}
+            for problem in load_problems(source, self.base_folder, check):
+                firsts.setdefault((problem.verifier, problem.family), problem)
+            self._examples[key] = list(firsts.values())
+        return self._examples[key]
+
+    def check_questions(self, stage: EvaluationStageSettings) -> None:
+        """Read what an evaluation asks, unless another asks the same."""
+        key = stage.model_copy(update={"model": "", "title": ""}).model_dump_json()
+        if key not in self._questions:
+            load_questions(stage, self.base_folder)
+            self._questions.add(key)
+
+
+def _check_training(recipe: R1ZeroRecipe, known: Known) -> None:
     recipe.rewards.validate_names()
-    _check_model(recipe.model, base_folder)
+    _check_model(recipe.model, known)
     sources = (*recipe.data.train, *recipe.data.heldout)
-    problems = _check_problems(sources, recipe.rewards, base_folder)
+    problems = _check_problems(sources, recipe.rewards, known)
     if not any(_waits(source.path) for source in sources):
         judging = {name: use.families for name, use in recipe.reward_models.items()}
         check_families(recipe.rewards, problems, judging)
 
 
-def _check_examples(recipe: SFTRecipe, base_folder: Path) -> None:
-    _check_model(recipe.model, base_folder)
+def _check_examples(recipe: SFTRecipe, known: Known) -> None:
+    _check_model(recipe.model, known)
     own = [s for s in (*recipe.data.train, *recipe.data.heldout) if not _waits(s.path)]
-    check_sources(own, base_folder)
+    check_sources(own, known.base_folder)
 
 
-def _check_preferences(recipe: RewardModelRecipe, base_folder: Path) -> None:
-    _check_model(recipe.model, base_folder)
+def _check_preferences(recipe: RewardModelRecipe, known: Known) -> None:
+    _check_model(recipe.model, known)
 
 
-def _check_data_stage(stage: Any, base_folder: Path) -> None:
+def _check_data_stage(stage: Any, known: Known) -> None:
     rewards = getattr(stage, "rewards", None)
     if rewards is not None:
         rewards.validate_names()
         problems = (*stage.problems, *getattr(stage, "heldout", ()))
-        _check_problems(problems, rewards, base_folder)
+        _check_problems(problems, rewards, known)
     model = getattr(stage, "model", None)
     if model is not None:
-        _check_model(model, base_folder)
+        _check_model(model, known)
     for source in getattr(stage, "sources", ()):
         path = source.path
-        if path and not _waits(path) and not _exists(path, base_folder):
+        if path and not _waits(path) and not _exists(path, known.base_folder):
             raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
 
 
-def _check_battery(stage: EvaluationStageSettings, base_folder: Path) -> None:
-    _check_model(stage.model, base_folder)
+def _check_battery(stage: EvaluationStageSettings, known: Known) -> None:
+    _check_model(stage.model, known)
     if not any(_waits(source.path) for source in (*stage.problems, *stage.general)):
-        load_questions(stage, base_folder)
+        known.check_questions(stage)
 
 
-def _check_model(name: str, base_folder: Path) -> None:
+def _check_model(name: str, known: Known) -> None:
     if not _waits(name):
-        check_model_folder(find_model(name, base_folder))
+        check_model_folder(find_model(name, known.base_folder))
 
 
 def _check_problems(
-    sources: tuple[SourceSettings, ...], rewards: RewardSettings, base_folder: Path
+    sources: tuple[SourceSettings, ...], rewards: RewardSettings, known: Known
 ) -> list[Problem]:
-    """The problems of the sources that no stage makes, each checked."""
-    check = partial(check_reference, settings=rewards)
+    """Check the sources that no stage makes; return a problem of each verifier and family."""
     own = [source for source in sources if not _waits(source.path)]
-    return [p for source in own for p in load_problems(source, base_folder, check)]
+    return [problem for source in own for problem in known.examples(source, rewards)]
 
 
 def _waits(path: str | None) -> bool:

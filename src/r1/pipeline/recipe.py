@@ -13,7 +13,7 @@ from r1.data.settings import DataSettings
 from r1.errors import UserError
 from r1.evaluate.settings import EvaluationSettings
 from r1.grpo.settings import GRPOSettings
-from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.learner.settings import LearnerSettings, OptimizerSettings, check_evaluation
 from r1.pipeline.r1 import R1Recipe
 from r1.reward_model.settings import RewardModelRecipe, RewardModelUse
 from r1.rewards.settings import RewardSettings
@@ -67,11 +67,7 @@ class R1ZeroRecipe(Settings):
                 f"grpo.overlong_buffer = {self.grpo.overlong_buffer} must be below "
                 f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
             )
-        if self.evaluation.every and not self.data.heldout:
-            raise ValueError(
-                "evaluation.every needs problems to evaluate on; add a [[data.heldout]] source "
-                "or set evaluation.every = 0"
-            )
+        check_evaluation(self.evaluation.every, self.data.heldout, "problems")
         if self.data.heldout and "accuracy" not in self.rewards.weights:
             raise ValueError(
                 "evaluation on data.heldout needs the accuracy reward; add accuracy to "

@@ -15,32 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from r1.config import dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
 from r1.pipeline.graph import Artifact, Stage, Standing, State
-from r1.pipeline.kinds import KINDS, StageProgress
+from r1.pipeline.kinds import KINDS, Known
+from r1.pipeline.progress import Progress, StageProgress
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
 from r1.run_dir import atomic, lock
 from r1.run_dir.read import read_json
 
 PIPELINE, REDO = "pipeline.json", "redo.json"
-
-
-class Progress(Protocol):
-    """Told of stages; `training` and `data` are handed to what runs inside them."""
-
-    def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
-        """A stage begins or carries on."""
-
-    def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
-        """A stage is done."""
-
-    def warn(self, message: str) -> None:
-        """Something the user should know of; the run goes on."""
 
 
 class Pipeline(NamedTuple):
@@ -131,25 +119,29 @@ def run_pipeline(
         _describe(out, pipeline)
         if first is not None:
             _put_aside(pipeline, first, out)
+        above: dict[str, Standing] = {}
         for stage in pipeline.stages:
-            if only is None or stage.name == only:
-                _run(stage, pipeline, out, progress, alone=only is not None)
+            standing = graph.stand_below(stage, above, out)
+            if standing.state is not State.DONE and (only is None or stage.name == only):
+                _run(stage, above, out, progress, alone=only is not None)
+                standing = graph.stand_below(stage, above, out)
+            above[stage.name] = standing
         (out / REDO).unlink(missing_ok=True)
     finally:
         lock.release(out)
     return out
 
 
-def _run(stage: Stage, pipeline: Pipeline, out: Path, progress: Progress, alone: bool) -> None:
-    standing = {s.stage.name: s for s in standings(pipeline, out)}
-    if standing[stage.name].state is State.DONE:
-        return
+def _run(
+    stage: Stage, above: Mapping[str, Standing], out: Path, progress: Progress, alone: bool
+) -> None:
     for source in stage.inputs.values():
-        if standing[source.stage].state is not State.DONE:
+        state = above[source.stage].state
+        if state is not State.DONE:
             assert alone, f"{source.stage} runs before {stage.name}"
             raise UserError(
-                f"stage {stage.name} reads {source.stage}, which is {standing[source.stage].state};"
-                f" run it first (--only {source.stage}, or leave --only out)."
+                f"stage {stage.name} reads {source.stage}, which is {state}; "
+                f"run it first (--only {source.stage}, or leave --only out)."
             )
     marker = graph.run_stage(stage, out)
     counts = next(iter(marker["outputs"].values()))["counts"]
@@ -158,10 +150,11 @@ def _run(stage: Stage, pipeline: Pipeline, out: Path, progress: Progress, alone:
 
 def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
     """Everything about the stages that can be checked before any of them runs."""
+    known = Known(base_folder)
     for spec in pipeline.specs:
         if spec.name in names:
             try:
-                KINDS[spec.kind].check(spec.recipe, base_folder)
+                KINDS[spec.kind].check(spec.recipe, known)
             except UserError as error:
                 raise UserError(f"stage {spec.name}: {error}") from None
 

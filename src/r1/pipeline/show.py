@@ -30,12 +30,13 @@ def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str
     table = Table(box=None, pad_edge=False)
     for heading in ("stage", "kind", "reads", "gives", "state", "time"):
         table.add_column(heading, justify="right" if heading == "time" else "left")
-    left, unknown = 0.0, []
+    left, to_do, unknown = 0.0, 0, []
     for standing, spec in zip(standings(pipeline, out), pipeline.specs, strict=True):
         stage, state = standing.stage, standing.state
         took = last_seconds(out, stage.name)
         expected = took if took is not None else seconds.get(stage.name)
         if state is not State.DONE:
+            to_do += 1
             left += expected or 0.0
             unknown += [stage.name] if expected is None else []
         why = f" ({standing.reason})" if standing.reason else ""
@@ -48,11 +49,10 @@ def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str
             "" if expected is None else _clock(expected),
         )
     console.print(table)
-    to_do = [s for s in standings(pipeline, out) if s.state is not State.DONE]
     if not to_do:
         console.print("Nothing to do.")
         return
-    text = f"{len(to_do)} of {len(pipeline.stages)} stages to do"
+    text = f"{to_do} of {len(pipeline.stages)} stages to do"
     if left:
         text += f": about {_clock(left)}"
         text += f", and {len(unknown)} that never ran here" if unknown else ""

@@ -77,7 +77,7 @@ def memory_of(recipe: Any, shape: ModelShape) -> Memory:
         items.append(Item("reference", "resident", size * trained))
     if grpo is not None:
         items += _engine(recipe, shape)
-    return Memory((*items, *_update(recipe, shape, trained)))
+    return Memory((*items, *_update(recipe, shape)))
 
 
 def cache_tokens(engine: EngineSettings, samples: int, group_size: int, limit: int) -> int:
@@ -115,7 +115,7 @@ def _engine(recipe: Any, shape: ModelShape) -> list[Item]:
     ]
 
 
-def _update(recipe: Any, shape: ModelShape, trained: int) -> list[Item]:
+def _update(recipe: Any, shape: ModelShape) -> list[Item]:
     learner = recipe.learner
     size = BYTES[learner.dtype]
     half = 2 if learner.autocast else size

@@ -33,38 +33,22 @@ def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
     """GRPO, from a base or from another stage's checkpoint."""
     shape = context.shape(recipe.model)
     machine, grpo, steps = context.machine(shape), recipe.grpo, recipe.num_steps
-    limit = recipe.sampling.max_new_tokens
-    prompt = prompt_length(shape, context.given.mean_prompt)
-    response = response_length(
-        shape, limit, not recipe.model.startswith("@"), context.given.mean_response
-    )
+    limit, given = recipe.sampling.max_new_tokens, context.given
+    from_base = not recipe.model.startswith("@")
+    prompt = prompt_length(shape, given.mean_prompt)
+    response = response_length(shape, limit, from_base, given.mean_response)
     per_step = grpo.num_problems * grpo.group_size
     samples = steps * per_step
-    fit = recipe.learner.tokens_per_microbatch // (prompt.tokens + response.tokens)
-    sharing = min(grpo.group_size, max(1.0, fit))
-    row = (shape, prompt.tokens, response.tokens, sharing)
+    sharing = _siblings(recipe, prompt, response)
     tokens = samples * (prompt.tokens / sharing + response.tokens)
-    parts = [drawn(machine, shape, prompt, response, steps * grpo.num_problems, grpo.group_size)]
-    update = samples * grpo.num_epochs
-    parts.append(
-        machine.part(
-            "policy update",
-            "training",
-            update,
-            tokens * grpo.num_epochs,
-            update * training_flops(*row),
-        )
+    row = (shape, prompt.tokens, response.tokens, sharing)
+    loop = (
+        drawn(machine, shape, prompt, response, steps * grpo.num_problems, grpo.group_size),
+        *_passes(machine, grpo, samples, tokens, row),
+        *_reward_models(recipe, context, machine, per_step, prompt, response),
     )
-    forward = samples * forward_flops(*row)
-    if grpo.num_minibatches * grpo.num_epochs > 1:
-        parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
-    if grpo.kl_weight > 0:
-        flops = forward * grpo.num_epochs
-        parts.append(machine.part("reference", "training", update, tokens * grpo.num_epochs, flops))
-    parts += _reward_models(recipe, context, machine, per_step, prompt, response)
     measured, unknown = _evaluations(recipe, context, machine, shape, prompt, response)
     waits = steps * waiting_hours(machine, recipe.engine, per_step * response.tokens, limit)
-    loop = tuple(parts)
     notes = [prompt.note, response.note]
     if grpo.dynamic_sampling:
         notes.append("rounds of dynamic sampling are not counted")
@@ -73,17 +57,42 @@ def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
         "r1_zero",
         shape,
         machine,
-        samples,
-        steps * grpo.num_problems * prompt.tokens,
-        samples * response.tokens,
-        tokens * grpo.num_epochs,
-        (*loop, *measured),
-        machine.hours(loop, waits) + machine.hours(measured),
-        waits > machine.hours((loop[0],)),
-        None,
-        sentences(notes),
-        unknown,
+        samples=samples,
+        prompt_tokens=steps * grpo.num_problems * prompt.tokens,
+        response_tokens=samples * response.tokens,
+        trained_tokens=tokens * grpo.num_epochs,
+        parts=(*loop, *measured),
+        hours=machine.hours(loop, waits) + machine.hours(measured),
+        waits_for_longest=waits > machine.hours((loop[0],)),
+        assumptions=sentences(notes),
+        unknown=unknown,
     )
+
+
+def _siblings(recipe: Any, prompt: Length, response: Length) -> float:
+    """Responses of a group that share a packed row, and its prompt, in training."""
+    fit = recipe.learner.tokens_per_microbatch // (prompt.tokens + response.tokens)
+    return min(recipe.grpo.group_size, max(1.0, fit))
+
+
+def _passes(
+    machine: Machine,
+    grpo: Any,
+    samples: int,
+    tokens: float,
+    row: tuple[ModelShape, float, float, float],
+) -> list[Part]:
+    """The policy's update and what it is compared with. row: as forward_flops takes it."""
+    update, updated = samples * grpo.num_epochs, tokens * grpo.num_epochs
+    forward = samples * forward_flops(*row)
+    flops = update * training_flops(*row)
+    parts = [machine.part("policy update", "training", update, updated, flops)]
+    if grpo.num_minibatches * grpo.num_epochs > 1:
+        parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
+    if grpo.kl_weight > 0:
+        flops = forward * grpo.num_epochs
+        parts.append(machine.part("reference", "training", update, updated, flops))
+    return parts
 
 
 def _reward_models(

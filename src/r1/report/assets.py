@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from string import Template
@@ -24,11 +25,29 @@ def inline_json(value: Any) -> str:
     return text
 
 
-def fill_page(page: str, scripts: tuple[str, ...], styles: tuple[str, ...], **parts: str) -> str:
-    """A page with its assets inline. parts: ready HTML for the page's names."""
+def fill_page(
+    page: str,
+    scripts: tuple[str, ...],
+    styles: tuple[str, ...],
+    data: Mapping[str, Any],
+    packed: str,
+    **parts: str,
+) -> str:
+    """A page in the frame of all pages (frame.html) with its assets inline.
+
+    data: what the scripts read, by the id of its element. packed: the completions, in base64.
+    parts: ready HTML for the page's names; `name` is the title as well.
+    """
     script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, scripts)) + "})();\n"
-    return Template(_asset(page)).substitute(
-        parts,
+    inline = [
+        f'<script type="application/json" id="{name}">{inline_json(value)}</script>'
+        for name, value in data.items()
+    ]
+    return Template(_asset("frame.html")).substitute(
+        name=parts["name"],
+        body=Template(_asset(page)).substitute(parts),
+        data="\n".join(inline),
+        packed=packed,
         script=script,
         style="\n".join(map(_asset, styles)),
         policy=escape(_policy(script)),

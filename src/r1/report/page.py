@@ -6,7 +6,7 @@ from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
-from r1.report.assets import fill_page, inline_json
+from r1.report.assets import fill_page
 from r1.report.figures import health_charts, main_charts
 from r1.report.load import RunData, load_run
 from r1.report.sample import Sample, take_sample
@@ -40,6 +40,8 @@ def render(run: RunData, sample: Sample) -> str:
         "page.html",
         ("charts.js", "completion.js", "run.js"),
         ("report.css",),
+        {"figures": figures, "summary": summary, "few": sample.few},
+        sample.packed,
         name=escape(run.folder.resolve().name),
         kind=escape(run.kind),
         status=status(run),
@@ -48,10 +50,6 @@ def render(run: RunData, sample: Sample) -> str:
         settings=key_values(flatten(run.recipe)),
         versions=key_values(run.versions),
         lineage=lineage_rows(run.lineage),
-        figures=inline_json(figures),
-        few=inline_json(sample.few),
-        packed=sample.packed,
         shown=f"{sample.shown:,}",
         total=f"{sample.total:,}",
-        summary=inline_json(summary),
     )

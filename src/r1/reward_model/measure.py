@@ -11,7 +11,7 @@ by p in [0, 1] against the share that is positive. The error is the mean gap, we
 The interval is a percentile bootstrap over *prompts*: pairs of one prompt are drawn together, since
 what is hard about a prompt is hard for all of its pairs.
 
-Shapes: E examples, B bins, R resamples. Pure numpy.
+Shapes: E examples, Q prompts, B bins. Pure numpy.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.data.preferences import Pair
+from r1.intervals import resampled_means
 from r1.reward_model.encode import Example
 
 Floats = npt.NDArray[np.float64]
-NUM_RESAMPLES = 2000
 NUM_BINS = 10
 
 
@@ -116,12 +116,7 @@ def interval(right_E: Floats, prompts: Sequence[str], seed: int = 0) -> dict[str
     owner_E = np.array([number.setdefault(prompt, len(number)) for prompt in prompts])
     sum_Q = np.bincount(owner_E, weights=right_E, minlength=len(number))
     count_Q = np.bincount(owner_E, minlength=len(number)).astype(float)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    mean_R = np.empty(NUM_RESAMPLES)
-    for r in range(NUM_RESAMPLES):
-        drawn = generator.integers(0, len(number), size=len(number))
-        mean_R[r] = sum_Q[drawn].sum() / count_Q[drawn].sum()
-    low, high = np.quantile(mean_R, [0.025, 0.975])
+    low, high = np.quantile(resampled_means(sum_Q, count_Q, seed=seed), [0.025, 0.975])
     return {"value": float(np.mean(right_E)), "low": float(low), "high": float(high)}
 
 

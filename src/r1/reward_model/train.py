@@ -21,12 +21,9 @@ from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
-from r1.config import dump
-from r1.data.preference_settings import PreferenceSource
 from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
-from r1.data.rows import name_of
 from r1.learner.metrics import run_metrics
-from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.learner.supervised_run import open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
@@ -38,7 +35,7 @@ from r1.reward_model.encode import Example, Examples, ResponseEncoder, encode_pr
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.measure import summarise
 from r1.reward_model.settings import RewardModelRecipe
-from r1.run_dir import RunDir, describe_source
+from r1.run_dir import RunDir
 from r1.run_dir.progress import Progress
 
 KIND = "reward_model"
@@ -132,7 +129,8 @@ def train_reward_model(
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
-    with _open_run(prepared, base_folder, out) as run:
+    encoded = {"data_sha256": prepared.fingerprints}
+    with open_run(recipe, KIND, model, encoded, base_folder, out) as run:
         learner = RewardLearner(
             model,
             recipe.learner,
@@ -193,33 +191,6 @@ class _Heldout:
             summary = summarise(items, self.learner.measure(items))
             self._found = (step, summary, time.perf_counter() - begin)
         return self._found[1], self._found[2]
-
-
-def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
-    """The run's folder; preferences that encode to other tokens than before are another recipe."""
-    recipe = prepared.recipe
-    parent = describe_source(prepared.model)
-    identity = {
-        **dump(recipe),
-        "base_folder": str(base_folder.resolve()),
-        "model_sha256": parent.get("sha256"),
-        "data_sha256": prepared.fingerprints,
-    }
-    sources = (*recipe.data.train, *recipe.data.heldout)
-    return RunDir.open(
-        out,
-        identity,
-        KIND,
-        checkpoints=recipe.checkpoints,
-        ignore=MAY_CHANGE_ON_RESUME,
-        seeds={"run": recipe.seed},
-        parent={"model": recipe.model, **parent},
-        datasets=[_describe(source, base_folder) for source in sources],
-    )
-
-
-def _describe(source: PreferenceSource, base_folder: Path) -> dict[str, Any]:
-    return {"kind": source.kind, **describe_source(name_of(source, base_folder))}
 
 
 def _without_heldout(

@@ -101,11 +101,7 @@ def _open(source: ExampleSource, base_folder: Path) -> tuple[Layout, Rows]:
         layouts.append(choose_layout(source, names, origin))
         return list(layouts[-1].columns)
 
-    if not path.is_dir():
-        require_file(path)
-    rows = parquet.read_rows(path, choose)
-    first = next(iter(rows), None)
-    if first is None:
+    if next(parquet.read_rows(path, choose), None) is None:
         raise UserError(f"{origin} has no rows; give at least one example.")
     return layouts[0], parquet.read_rows(path, choose)
 

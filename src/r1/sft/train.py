@@ -12,27 +12,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
-from r1.config import dump
-from r1.data.rows import name_of
 from r1.learner.metrics import run_metrics
-from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.learner.supervised_run import open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
     load_tokenizer,
     resolve_device,
 )
-from r1.run_dir import RunDir, describe_source
+from r1.run_dir import RunDir
 from r1.run_dir.progress import Progress
 from r1.sft.encode import Encoder
 from r1.sft.examples import Examples, check_sources, encode_sources
 from r1.sft.learner import SFTLearner
 from r1.sft.order import Order
-from r1.sft.settings import ExampleSource, SFTRecipe
+from r1.sft.settings import SFTRecipe
 
 KIND = "sft"
 
@@ -77,7 +75,7 @@ def train_sft(
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
-    with open_run(prepared, base_folder, out) as run:
+    with _open_run(prepared, base_folder, out) as run:
         learner = SFTLearner(
             model,
             recipe.learner,
@@ -120,34 +118,12 @@ def measure_heldout(
     progress.evaluation(step, summary)
 
 
-def open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
-    """The run's folder; data that encode to other tokens than before are another recipe."""
-    recipe = prepared.recipe
-    sources = (*recipe.data.train, *recipe.data.heldout)
+def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
     examples = {"train": prepared.train.fingerprint()}
     if prepared.heldout is not None:
         examples["heldout"] = prepared.heldout.fingerprint()
-    parent = describe_source(prepared.model)
-    identity = {
-        **dump(recipe),
-        "base_folder": str(base_folder.resolve()),
-        "model_sha256": parent.get("sha256"),
-        "tokens_sha256": examples,
-    }
-    return RunDir.open(
-        out,
-        identity,
-        KIND,
-        checkpoints=recipe.checkpoints,
-        ignore=MAY_CHANGE_ON_RESUME,
-        seeds={"run": recipe.seed},
-        parent={"model": recipe.model, **parent},
-        datasets=[_describe(source, base_folder) for source in sources],
-    )
-
-
-def _describe(source: ExampleSource, base_folder: Path) -> dict[str, Any]:
-    return {"kind": source.kind, **describe_source(name_of(source, base_folder))}
+    encoded = {"tokens_sha256": examples}
+    return open_run(prepared.recipe, KIND, prepared.model, encoded, base_folder, out)
 
 
 def _notices(examples: Examples, tokenizer: PreTrainedTokenizerFast) -> list[str]:

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from r1.report.pipeline.intervals import Difference, Interval, paired, unpaired
+from r1.intervals import Interval
+from r1.report.pipeline.differences import Difference, paired, unpaired
 from r1.report.pipeline.load import BASE, Evaluation, PipelineData
 from r1.report.pipeline.metrics import METRICS, Metric, show, show_difference, show_range
 from r1.report.pipeline.problems import ProblemFigures, read_problems
@@ -68,11 +69,12 @@ class Statement(NamedTuple):
 
 
 class Measured:
-    """Evaluations with their problems' figures, each table read once."""
+    """Evaluations with their problems' figures; every table is read, every pair compared, once."""
 
     def __init__(self, pipeline: PipelineData) -> None:
         self.evaluations: Mapping[str, Evaluation] = pipeline.evaluations
         self._problems: dict[str, ProblemFigures | None] = {}
+        self._differences: dict[tuple[str, str, str, str], Difference | None] = {}
 
     def problems(self, stage: str) -> ProblemFigures | None:
         """Of an evaluated stage; None where it or its completions are missing."""
@@ -96,6 +98,12 @@ class Measured:
         self, before: str, after: str, metric: str, scope: str = "reasoning"
     ) -> Difference | None:
         """after - before; paired where the same problems were asked, and have figures."""
+        key = (before, after, metric, scope)
+        if key not in self._differences:
+            self._differences[key] = self._compare(*key)
+        return self._differences[key]
+
+    def _compare(self, before: str, after: str, metric: str, scope: str) -> Difference | None:
         first, second = self.problems(before), self.problems(after)
         if first is not None and second is not None and first.ids(scope) == second.ids(scope):
             found = paired(first.of(metric, scope), second.of(metric, scope))

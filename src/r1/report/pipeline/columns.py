@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from r1.intervals import Interval
 from r1.report.pipeline.contests import PLAIN, STUDENT
-from r1.report.pipeline.intervals import Interval
 from r1.report.pipeline.load import BASE, Evaluation, PipelineData
 from r1.report.pipeline.metrics import METRICS, Unit
 

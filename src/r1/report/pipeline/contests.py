@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from r1.intervals import Interval, bootstrap
 from r1.report.load import RunData
 from r1.report.pipeline.claims import KEPT_WITHIN, Measured
-from r1.report.pipeline.intervals import Difference, Interval, bootstrap
+from r1.report.pipeline.differences import Difference
 from r1.report.pipeline.load import PipelineData, StageData
 from r1.report.pipeline.metrics import show_difference
 
@@ -80,24 +81,34 @@ def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
 def _language(found: Difference | None) -> str:
     if found is None:
         return ""
-    numbers = show_difference(found.interval, "share")
-    if found.interval.low > 0:
-        return f"The reward keeps the chain of thought in the asked language: {numbers}."
-    if found.interval.high < 0:
-        return f"With the reward the languages are mixed more, not less: {numbers}."
-    return f"The reward is not shown to have changed the language: {numbers}."
+    told = _by_side(
+        found.interval,
+        above="The reward keeps the chain of thought in the asked language",
+        below="With the reward the languages are mixed more, not less",
+        between="The reward is not shown to have changed the language",
+    )
+    return f"{told}: {show_difference(found.interval, 'share')}."
 
 
 def _cost(found: Difference | None) -> str:
     if found is None:
         return ""
-    numbers = show_difference(found.interval, "share")
     points = f"{100 * KEPT_WITHIN:.0f} points"
-    if found.interval.low > -KEPT_WITHIN:
-        return f"It costs less than {points} of accuracy: {numbers}."
-    if found.interval.high < -KEPT_WITHIN:
-        return f"It costs more than {points} of accuracy: {numbers}."
-    return f"Whether it costs more than {points} of accuracy cannot be told: {numbers}."
+    told = _by_side(
+        found.interval,
+        above=f"It costs less than {points} of accuracy",
+        below=f"It costs more than {points} of accuracy",
+        between=f"Whether it costs more than {points} of accuracy cannot be told",
+        of=-KEPT_WITHIN,
+    )
+    return f"{told}: {show_difference(found.interval, 'share')}."
+
+
+def _by_side(interval: Interval, *, above: str, below: str, between: str, of: float = 0.0) -> str:
+    """What to say where the whole interval is above `of`, below it, or it holds it."""
+    if interval.low > of:
+        return above
+    return below if interval.high < of else between
 
 
 def table_6(pipeline: PipelineData, measured: Measured) -> Table6 | None:
@@ -141,12 +152,13 @@ def _same_base(alone: StageData | None, distilled: Sequence[StageData]) -> Stage
 def _distilled_wins(found: Difference | None, alone: str, distilled: str) -> str:
     if found is None:
         return "Not both students have been measured yet."
-    numbers = show_difference(found.interval, "share")
-    if found.interval.low > 0:
-        return f"{distilled} (distilled) beats {alone} (RL alone), as in the paper: {numbers}."
-    if found.interval.high < 0:
-        return f"{alone} (RL alone) beats {distilled}, the opposite of the paper: {numbers}."
-    return f"Neither {distilled} nor {alone} is shown to be better: {numbers}."
+    told = _by_side(
+        found.interval,
+        above=f"{distilled} (distilled) beats {alone} (RL alone), as in the paper",
+        below=f"{alone} (RL alone) beats {distilled}, the opposite of the paper",
+        between=f"Neither {distilled} nor {alone} is shown to be better",
+    )
+    return f"{told}: {show_difference(found.interval, 'share')}."
 
 
 def compute(stage: StageData) -> Compute:
@@ -185,11 +197,13 @@ def preferences(measured: Measured, before: str = "dev3", after: str = "r1") -> 
 
 def preference_sentence(item: Preference, before: str, after: str) -> str:
     """Who is preferred, by rule from the interval."""
-    if item.share.low > 0.5:
-        return f"{after} is preferred to {before}."
-    if item.share.high < 0.5:
-        return f"{before} is preferred to {after}."
-    return f"Neither {after} nor {before} is shown to be preferred."
+    return _by_side(
+        item.share,
+        above=f"{after} is preferred to {before}.",
+        below=f"{before} is preferred to {after}.",
+        between=f"Neither {after} nor {before} is shown to be preferred.",
+        of=0.5,
+    )
 
 
 def _sign(difference: float) -> int:

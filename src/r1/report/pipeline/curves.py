@@ -54,7 +54,7 @@ def ablation_charts(pipeline: PipelineData, found: Ablation) -> list[Chart]:
         *(_end(pipeline, stage, "language", tone) for stage, tone in pairs),
     ]
     held_out = [
-        *(interval_series(run, "pass_at_1", f"{name}, held-out", tone) for name, run, tone in runs),
+        interval_series(run, "pass_at_1", f"{name}, held-out", tone) for name, run, tone in runs
     ]
     if not _kept(held_out):
         held_out = [_end(pipeline, stage, "pass_at_1", tone) for stage, tone in pairs]
@@ -97,9 +97,8 @@ def training_groups(pipeline: PipelineData) -> tuple[dict[str, list[Chart]], lis
         charts = stage_charts(stage)
         if len(charts) > 1:
             several[stage.name] = charts
-        losses += [replace(one, title=pipeline.title(stage.name)) for one in charts[:1]]
-        if len(charts) > 1:
-            losses.pop()
+        elif charts:
+            losses.append(replace(charts[0], title=pipeline.title(stage.name)))
     return several, losses
 
 

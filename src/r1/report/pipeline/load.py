@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
+from r1.intervals import Interval
 from r1.report.load import RunData, load_run
-from r1.report.pipeline.intervals import Interval
 from r1.run_dir.read import is_run, read_json
 
 PIPELINE, MARKER = "pipeline.json", "STAGE.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from r1.report.pipeline.intervals import Interval
+from r1.intervals import Interval
 
 Unit = Literal["share", "score", "tokens"]
 _MINUS = "−"

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from r1.report.assets import fill_page, inline_json
+from r1.report.assets import fill_page
 from r1.report.figures import Chart
 from r1.report.pipeline.browse import take_across
 from r1.report.pipeline.claims import Measured, Statement, statements
@@ -63,11 +63,18 @@ def render(
     """The page as text."""
     measured = Measured(pipeline)
     found = statements(pipeline, measured)
-    charts = _charts(pipeline, measured)
+    data = {
+        "figures": _charts(pipeline, measured),
+        "checkpoints": list(titles),
+        "summary": summarise(pipeline, measured),
+        "few": sample.few,
+    }
     return fill_page(
         "pipeline.html",
         ("charts.js", "completion.js", "stages.js"),
         ("report.css", "pipeline.css"),
+        data,
+        sample.packed,
         name=escape(pipeline.folder.resolve().name),
         kind=escape(pipeline.kind),
         headline="\n".join(tile_html(tile) for tile in _headline(pipeline, measured, found)),
@@ -82,11 +89,6 @@ def render(
         times=time_bars(pipeline),
         lineage=lineage_table(pipeline),
         settings=key_values(flatten(dict(pipeline.recipe))),
-        figures=inline_json(charts),
-        checkpoints=inline_json(list(titles)),
-        summary=inline_json(summarise(pipeline, measured)),
-        few=inline_json(sample.few),
-        packed=sample.packed,
         shown=f"{sample.shown:,}",
         total=f"{sample.total:,}",
         **overview(pipeline),

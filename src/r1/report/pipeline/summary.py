@@ -16,7 +16,7 @@ from r1.report.pipeline.contests import (
     table_6,
 )
 from r1.report.pipeline.curves import RewardModel, reward_models
-from r1.report.pipeline.intervals import Difference
+from r1.report.pipeline.differences import Difference
 from r1.report.pipeline.load import Evaluation, PipelineData, StageData, load_pipeline
 from r1.report.pipeline.metrics import as_json
 from r1.report.summary import by_step

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import quote
 
+from r1.intervals import Interval
 from r1.report.pipeline.claims import Statement
 from r1.report.pipeline.columns import Column, Row
 from r1.report.pipeline.contests import Ablation, Compute, Preference, Table6, preference_sentence
 from r1.report.pipeline.graph import counts_of, kind_of, short_number
-from r1.report.pipeline.intervals import Interval
 from r1.report.pipeline.load import PipelineData, StageData
 from r1.report.pipeline.metrics import METRICS, Unit, show, show_difference, show_range
 from r1.report.tables import duration, percent

@@ -169,11 +169,6 @@ def _ratio_of(text: str) -> Group | None:
     return Group(":", ":", tuple(Atom(None, (part.strip(),)) for part in parts[:MAX_PARTS]))
 
 
-def count_alternatives(value: Value) -> int:
-    """How many values are offered side by side."""
-    return len(value.parts) if isinstance(value, Group) and value.opening == "" else 1
-
-
 def _is_simple(body: str) -> bool:
     """True where brackets around the body only group it: (3), not (x+1)(x-1)."""
     return _bracketed(body) is None and "\\mid" not in body

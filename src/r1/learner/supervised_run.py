@@ -1,0 +1,48 @@
+"""The run folder of a training that goes through fixed data in epochs.
+
+It remembers what the data encode to: the same files read by another tokenizer, template or program
+are another recipe, and a run begun with the ones is not carried on with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from r1.config import dump
+from r1.data.rows import name_of
+from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.run_dir import RunDir, describe_source
+
+
+def open_run(
+    recipe: Any, kind: str, model: str, encoded: Mapping[str, Any], base_folder: Path, out: Path
+) -> RunDir:
+    """Open the run folder `out`, or the run that is under way there.
+
+    recipe: settings with seed, model, data.train, data.heldout and checkpoints. model: the folder
+    that recipe.model stands for. encoded: hashes of the encoded data, by what they are called in
+    the run's recipe. Raises UserError as RunDir.open does.
+    """
+    parent = describe_source(model)
+    identity = {
+        **dump(recipe),
+        "base_folder": str(base_folder.resolve()),
+        "model_sha256": parent.get("sha256"),
+        **encoded,
+    }
+    sources = (*recipe.data.train, *recipe.data.heldout)
+    return RunDir.open(
+        out,
+        identity,
+        kind,
+        checkpoints=recipe.checkpoints,
+        ignore=MAY_CHANGE_ON_RESUME,
+        seeds={"run": recipe.seed},
+        parent={"model": recipe.model, **parent},
+        datasets=[
+            {"kind": source.kind, **describe_source(name_of(source, base_folder))}
+            for source in sources
+        ],
+    )

@@ -1,0 +1,30 @@
+"""Who shows a pipeline to whoever waits for it; `r1.progress` does so in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+
+class StageProgress(NamedTuple):
+    """Who is told of training and evaluation inside a stage, and who of data sets.
+
+    What each is told depends on the stage (r1.run_dir.progress, r1.evaluate.battery and
+    r1.curation.progress say).
+    """
+
+    training: Any
+    data: Any
+
+
+class Progress(Protocol):
+    """Told of stages."""
+
+    def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
+        """A stage begins or carries on."""
+
+    def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
+        """A stage is done."""
+
+    def warn(self, message: str) -> None:
+        """Something the user should know of; the run goes on."""
