@@ -3,20 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
-RECIPE_RUN ?= runs/r1
+R1_ZERO_RUN ?= runs/r1_zero
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 
-.PHONY: demo r1 test test-slow check clean
+.PHONY: demo r1-zero test test-slow check clean
 
-demo: $(CORE)  ## R1-Zero on the tiny world, then its report
-	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(RUN)
+demo: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, then its report
+	$(BIN)/r1 run recipes/tiny/r1.toml --out $(RUN)
 	$(BIN)/r1 report $(RUN)
 
-r1: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, then its report
-	$(BIN)/r1 run recipes/tiny/r1.toml --out $(RECIPE_RUN)
-	$(BIN)/r1 report $(RECIPE_RUN)
+r1-zero: $(CORE)  ## R1-Zero alone, longer and on harder problems, then its report
+	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(R1_ZERO_RUN)
+	$(BIN)/r1 report $(R1_ZERO_RUN)
 
 test: $(DEV)  ## the default test suite, under five minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)

@@ -156,7 +156,7 @@ def write_rl(folder: Path, name: str, skill: Sequence[float], hostile: str) -> d
             solved = 0.1 + (skill[0] - 0.1) * share
             metrics = {
                 "reward/accuracy": solved,
-                "reward/language": 0.9 + (skill[2] - 0.9) * share,
+                "language_consistency": 0.9 + (skill[2] - 0.9) * share,
                 "pass_rate": solved + 0.02 * rng.random(),
                 "length_mean": 30 + (skill[5] - 30) * share,
                 "tokens_trained": 1000.0 + step,

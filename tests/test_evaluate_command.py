@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,24 @@ def test_a_wrong_model_or_step_is_named(world, tmp_path, model, step, words):
     assert not (tmp_path / "out" / "blocks").exists() or not list(
         (tmp_path / "out").rglob("*.parquet")
     )
+
+
+def test_a_whole_recipes_run_means_its_final_stage(world, tmp_path):
+    stages = [
+        {"name": name, "outputs": {"out": kind}}
+        for name, kind in (("data", "dataset"), ("dev1", "checkpoint"), ("r1", "checkpoint"))
+    ]
+    (tmp_path / "pipeline.json").write_text(json.dumps({"stages": stages}))
+    with pytest.raises(UserError, match="it has none yet"):
+        resolve_model(str(tmp_path))
+    shutil.copytree(world / "run", tmp_path / "dev1" / "run")
+    with pytest.raises(UserError, match=r"no checkpoint of a stage r1: name one .*dev1"):
+        resolve_model(str(tmp_path))
+    shutil.copytree(world / "run", tmp_path / "r1" / "run")
+    found = resolve_model(str(tmp_path))
+    assert found.path.startswith(str(tmp_path / "r1" / "run" / "checkpoints"))
+    assert (found.step, found.recipe["template"]) == (3, {"kind": "plain"})
+    assert resolve_model(str(tmp_path / "dev1"), step=3).path.startswith(str(tmp_path / "dev1"))
 
 
 def test_a_model_without_problems_is_refused(world, tmp_path):

@@ -21,6 +21,7 @@ from r1.intervals import Interval, bootstrap
 from r1.report import build_report, report_json, save_figures
 from r1.report.pipeline.browse import take_across
 from r1.report.pipeline.columns import columns, rows
+from r1.report.pipeline.contests import twins
 from r1.report.pipeline.differences import paired, unpaired
 from r1.report.pipeline.load import load_pipeline
 from r1.report.pipeline.metrics import show, show_difference, show_range
@@ -251,9 +252,31 @@ def test_ablation_in_both_directions(finished: Path, report: dict, tmp_path: Pat
     assert [point["step"] for point in curve] == list(range(8))
     assert curve[-1]["value"] == pytest.approx(0.80)
     assert [point["step"] for point in found["curves"]["dev2"]["pass_at_1"]] == [0, 4, 8]
+    ends = [
+        sum(0.9 + (end - 0.9) * step / 8 for step in range(4, 9)) / 5
+        for end in (0.80, SKILLS["dev2"][2])
+    ]
+    without, with_it = (f"{100 * value:.1f}%" for value in ends)
+    assert found["sentences"][2] == (
+        f"Over the last 5 steps of training {without} of the words were in the asked language "
+        f"without the reward, {with_it} with it."
+    )
     worse = other(finished, tmp_path, dev2=changed("dev2", language=0.5, solve=0.2))["ablation"]
     assert worse["sentences"][0].startswith("With the reward the languages are mixed more")
     assert worse["sentences"][1].startswith("It costs more than 5 points of accuracy")
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("r1_zero", "r1_zero_language", "dev1"), ("r1_zero_language", "r1_zero")),
+        (("dev2", "dev2_plain"), ("dev2", "dev2_plain")),
+        (("dev2_language", "dev2_plain"), None),
+        ((), None),
+    ],
+)
+def test_a_twin_has_the_reward_or_lacks_it(names, found) -> None:
+    assert twins(names) == found
 
 
 def test_table_6_in_both_directions(finished: Path, report: dict, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_metrics_of_a_part_are_means_over_the_samples_that_have_it(scored) -> No
     assert metrics["reward/accuracy"] == metrics["pass_rate"] == 0.5
     assert metrics["reward/format"] == 0.5
     assert metrics["reward/language"] == 0.5
+    assert metrics["language_consistency"] == 1.0  # the other does not think
     assert metrics["reward"] == (1.5 + 3.0) / 6
     assert metrics["outcome/correct"] + metrics["outcome/unparseable"] == 2
 

@@ -1,4 +1,4 @@
-"""What a user names when they say which model: a run folder, one of its checkpoints, or a model.
+"""What a user names when they say which model: a run, a stage of the whole recipe, a model.
 
 A run brings its resolved recipe along, so that it is evaluated and talked to with the template,
 the limits and the held-out problems it was trained with, unless told otherwise.
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from r1.rollout.embedded import EmbeddedEngine
 
 S = TypeVar("S", bound=Settings)
+FINAL_STAGE = "r1"
+"""The stage that a run of the whole recipe stands for, where it has one of this name."""
 
 
 class ModelSource(NamedTuple):
@@ -42,10 +44,11 @@ class ModelSource(NamedTuple):
 def resolve_model(name: str, step: int | None = None) -> ModelSource:
     """Find the model that `name` means: "tiny", a run (its newest checkpoint), a folder, a hub id.
 
-    step: the checkpoint of a run to take instead of the newest. Raises UserError where there is
-    none, or where a step is asked of something that is not a run.
+    A run of the whole recipe means its stage r1; RUN/NAME any other. step: the checkpoint of a run
+    to take instead of the newest. Raises UserError where there is none, or where a step is asked of
+    something that is not a run.
     """
-    folder = Path(name)
+    folder = _stage_run(Path(name))
     if is_run(folder):
         checkpoint = find_checkpoint(folder, step)
         return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder))
@@ -57,6 +60,22 @@ def resolve_model(name: str, step: int | None = None) -> ModelSource:
         checkpoint = find_checkpoint(folder.parent.parent, _step_of(folder))
         return ModelSource(str(checkpoint), _step_of(checkpoint), _recipe(folder.parent.parent))
     return ModelSource(name)
+
+
+def _stage_run(folder: Path) -> Path:
+    """The run folder inside a stage, or inside the final stage of a whole recipe's run."""
+    if (folder / "pipeline.json").is_file():
+        stages = read_json(folder / "pipeline.json", {}).get("stages", [])
+        trained = [stage["name"] for stage in stages if "checkpoint" in stage["outputs"].values()]
+        made = [name for name in trained if is_run(folder / name / "run")]
+        if FINAL_STAGE not in made:
+            choices = ", ".join(str(folder / name) for name in made)
+            raise UserError(
+                f"{folder} has no checkpoint of a stage {FINAL_STAGE}: "
+                + (f"name one of those it has: {choices}." if made else "it has none yet.")
+            )
+        folder = folder / FINAL_STAGE
+    return folder / "run" if is_run(folder / "run") else folder
 
 
 def choose_template(source: ModelSource, given: TemplateSettings | None = None) -> TemplateSettings:

@@ -11,7 +11,7 @@ from r1.grpo.batch import BatchStats
 from r1.reflection import count_checking_words, self_checks
 from r1.types import Completion, Outcome, Reward, ScoredGroup
 
-ACCURACY = "accuracy"
+ACCURACY, LANGUAGE = "accuracy", "language"
 
 
 class PhaseTimer:
@@ -44,6 +44,7 @@ def step_metrics(
 
     Rewards and the pass rate are means over samples with a verdict (a part's: over those that
     have the part, since families of problems have rewards of their own), the rest over all samples.
+    language_consistency is the language reward's mean over those that think in words at all.
     """
     completions = [c for scored in scored_P for c in scored.group.completions]
     rewards = [r for scored in scored_P for r in scored.rewards]
@@ -77,6 +78,10 @@ def _reward_metrics(rewards: list[Reward]) -> dict[str, float]:
             metrics["pass_rate"] = _mean(correct)
             counts = Counter(score.outcome for score in scores)
             metrics |= {f"outcome/{outcome}": float(counts[outcome]) for outcome in Outcome}
+        if name == LANGUAGE:
+            thinking = [score.value for score in judged if score.outcome != Outcome.UNPARSEABLE]
+            if thinking:
+                metrics["language_consistency"] = _mean(thinking)
     return metrics
 
 

@@ -70,7 +70,7 @@ class Program:
         settings = settings or SandboxSettings()
         spec = find_language(language)
         require_isolation(settings)
-        _tools(spec, settings, language)
+        find_tools(spec, settings, language)
         contents = {check_file_name(name): _encode(text) for name, text in (files or {}).items()}
         contents[spec.file_name(source)] = _encode(source)
         program = cls(language, source, settings, limits or Limits(), contents)
@@ -100,7 +100,7 @@ class Program:
             return replace(self.compile_result, status=Status.COMPILE_ERROR)
         spec = TABLE[self.language]
         limits = limits or self.limits
-        where = Where(_tools(spec, self.settings), PROGRAM_FOLDER, limits.memory_mb)
+        where = Where(find_tools(spec, self.settings), PROGRAM_FOLDER, limits.memory_mb)
         name = spec.file_name(self.source)
         command = Command(
             argv=(*spec.run(where, name, self.source), *args),
@@ -128,7 +128,7 @@ class Program:
             output_kb=_COMPILER_OUTPUT_KB,
             open_files=256,
         )
-        where = Where(_tools(spec, self.settings), PROGRAM_FOLDER, limits.memory_mb)
+        where = Where(find_tools(spec, self.settings), PROGRAM_FOLDER, limits.memory_mb)
         compiler = spec.compile(where, spec.file_name(self.source), self.source)
         command = Command(
             argv=(require_tool("bash"), "-c", _BUILD, "build", *compiler),
@@ -170,7 +170,9 @@ def find_language(name: str) -> Language:
     return TABLE[name]
 
 
-def _tools(spec: Language, settings: SandboxSettings, purpose: str = "") -> dict[str, list[str]]:
+def find_tools(
+    spec: Language, settings: SandboxSettings, purpose: str = ""
+) -> dict[str, list[str]]:
     """Tool -> the words that start it; UserError with the remedy where one is missing."""
     folders = settings.toolchain_folders
     found: dict[str, list[str]] = {}

@@ -24,7 +24,7 @@ from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource
 
 FAMILIES = ("arithmetic", "cups", "dialogue")
-POOR_SHARE = 0.15
+POOR_SHARE = 0.25
 LEVELS = {"arithmetic": tuple(arithmetic.LEVELS), "cups": tuple(cups.LEVELS), "dialogue": (1,)}
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _ENGLISH = re.compile("[A-Za-z]{2,}")

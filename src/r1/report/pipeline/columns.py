@@ -71,6 +71,8 @@ def rows(table: list[Column]) -> list[Row]:
         found.append(_row("All reasoning", METRICS[name].label, name, cells))
     for name in _GENERAL:
         cells = [None if e is None else e.general.get(name) for e in evaluations]
+        if name == "format" and not any(cell is not None and cell.value for cell in cells):
+            continue  # a form that nobody keeps was not asked for
         found.append(_row("General prompts", METRICS[name].label, name, cells))
     return [row for row in found if any(cell is not None for cell in row.cells)]
 

@@ -15,10 +15,11 @@ from r1.report.load import RunData
 from r1.report.pipeline.claims import KEPT_WITHIN, Measured
 from r1.report.pipeline.differences import Difference
 from r1.report.pipeline.load import PipelineData, StageData
-from r1.report.pipeline.metrics import show_difference
+from r1.report.pipeline.metrics import show, show_difference
 
 PLAIN, WITH = "_plain", "_language"
 STUDENT = "student"
+LAST_STEPS = 5
 PREFERENCES = ("helpful", "rule_helpful", "harmless", "rule_harmless")
 
 
@@ -63,19 +64,26 @@ class Preference(NamedTuple):
 
 
 def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
-    """The first stage X with a twin, X_plain without the reward or X_language with it; None where
-    there is none."""
-    pairs = [(name, name + PLAIN) for name in pipeline.stages]
-    pairs += [(name + WITH, name) for name in pipeline.stages]
-    found = (pair for pair in pairs if set(pair) <= set(pipeline.stages))
-    stage, plain = next(found, (None, None))
-    if stage is None or plain is None:
+    """The first stage with a twin (see `twins`); None where there is none."""
+    found = twins(tuple(pipeline.stages))
+    if found is None:
         return None
+    stage, plain = found
     metrics = ("language", "pass_at_1", "mean_length")
     ends = {m: (measured.value(plain, m), measured.value(stage, m)) for m in metrics}
     differences = {m: measured.difference(plain, stage, m) for m in metrics}
-    told = [_language(differences["language"]), _cost(differences["pass_at_1"])]
+    told = [
+        _language(differences["language"]),
+        _cost(differences["pass_at_1"]),
+        _in_training(pipeline.stages[plain].run, pipeline.stages[stage].run),
+    ]
     return Ablation(stage, plain, ends, differences, tuple(filter(None, told)))
+
+
+def twins(names: Sequence[str]) -> tuple[str, str] | None:
+    """(with the reward, without it): X and X_plain, else X_language and X; None without twins."""
+    pairs = [(name, name + PLAIN) for name in names] + [(name + WITH, name) for name in names]
+    return next((pair for pair in pairs if set(pair) <= set(names)), None)
 
 
 def _language(found: Difference | None) -> str:
@@ -88,6 +96,23 @@ def _language(found: Difference | None) -> str:
         between="The reward is not shown to have changed the language",
     )
     return f"{told}: {show_difference(found.interval, 'share')}."
+
+
+def _in_training(plain: RunData | None, rewarded: RunData | None) -> str:
+    """The last steps' own samples, whose temperature is that of training."""
+    without, rewarded_end = (_at_the_end(run, "language_consistency") for run in (plain, rewarded))
+    if without is None or rewarded_end is None:
+        return ""
+    return (
+        f"Over the last {LAST_STEPS} steps of training {show(without, 'share')} of the words were "
+        f"in the asked language without the reward, {show(rewarded_end, 'share')} with it."
+    )
+
+
+def _at_the_end(run: RunData | None, key: str) -> float | None:
+    rows = [] if run is None else run.metrics[-LAST_STEPS:]
+    values = [row[key] for row in rows if row.get(key) is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _cost(found: Difference | None) -> str:

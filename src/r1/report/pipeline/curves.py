@@ -50,7 +50,7 @@ def ablation_charts(pipeline: PipelineData, found: Ablation) -> list[Chart]:
     pairs = [(pipeline.stages[found.stage], 0), (pipeline.stages[found.plain], 1)]
     runs = [(pipeline.title(stage.name), stage.run, tone) for stage, tone in pairs if stage.run]
     language = [
-        *(training(run, "reward/language", name, tone) for name, run, tone in runs),
+        *(training(run, "language_consistency", name, tone) for name, run, tone in runs),
         *(_end(pipeline, stage, "language", tone) for stage, tone in pairs),
     ]
     held_out = [
@@ -103,7 +103,7 @@ def training_groups(pipeline: PipelineData) -> tuple[dict[str, list[Chart]], lis
 
 
 def _language(run: RunData) -> Chart:
-    series = _kept([training(run, "reward/language", "language", 3)])
+    series = _kept([training(run, "language_consistency", "language", 3)])
     return Chart("language", "Language consistency", "In training.", "share", series, (0.0, 1.0))
 
 

@@ -122,7 +122,7 @@ def _ablation(found: Ablation, pipeline: PipelineData) -> dict[str, Any]:
     for name in (found.stage, found.plain):
         run = pipeline.stages[name].run
         curves[name] = {
-            "language": by_step(run.metrics, "reward/language") if run else [],
+            "language": by_step(run.metrics, "language_consistency") if run else [],
             "pass_rate": by_step(run.metrics, "pass_rate") if run else [],
             "pass_at_1": by_step(run.evaluations, "pass_at_1") if run else [],
         }
