@@ -19,11 +19,12 @@ from r1.rollout import vllm_checks
 from r1.rollout.make import check_engine, engine_context, make_engine
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.vllm_engine import VllmEngine, _within
+from r1.rollout.vllm_load import check_names
 from r1.rollout.vllm_weights import backend_of
 from r1.rollout.vllm_worker import pack_heads_again, record_before_truncation
 from r1.rollout.weight_names import fitting_weights, once_each
 from r1.types import GroupRequest
-from small_models import make_model
+from small_models import make_model, save_small_model
 
 BASE = MODELS["tiny"]  # 4 heads, 2 for keys and values; 1024 positions
 
@@ -117,6 +118,17 @@ def test_tied_weights_travel_once() -> None:
         sent = once_each(model, fitting_weights(model, given.items()))
         assert list(sent) == [name for name, _ in model.named_parameters()]
         assert all(torch.equal(sent[name], both[name]) for name in sent)
+
+
+def test_weights_that_transformers_renames_are_refused(tmp_path: Path) -> None:
+    """DeepSeek's experts: one tensor each in the checkpoint, one for all in transformers."""
+    for architecture in ("qwen2", "qwen3", "llama"):
+        folder = save_small_model(tmp_path / architecture, architecture)
+        check_names(folder, dict(make_model(architecture).named_parameters()))
+    folder = save_small_model(tmp_path / "moe", "deepseek_v3")
+    with pytest.raises(UserError, match=r"names 4 weights otherwise .*experts.down_proj\), so the"):
+        check_names(folder, dict(make_model("deepseek_v3").named_parameters()))
+    check_names("owner/name", ["anything"])
 
 
 class FirstSampler:
@@ -215,7 +227,7 @@ class SharingEngine(VllmEngine):
 
     def __init__(self) -> None:
         self.settings = vllm(sleep=True)
-        self.shape = make_model("qwen2")
+        self.shape, self.path = make_model("qwen2"), "owner/name"
         self.tokenizer, self.end_ids, self.context, self.dtype = None, (1,), 64, torch.bfloat16
         self.version = self.num_prompt_tokens = self.num_cached_tokens = self._count = 0
         self.asleep = False

@@ -74,9 +74,27 @@ class Server:
         raise TimeoutError(self.log.read_text()[-3000:])
 
     def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        """SIGKILL to all its processes; the shared memory they cannot remove any more goes too."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        segments = shared_memory_of(self.process.pid)
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for segment in segments:
+            segment.unlink(missing_ok=True)
+
+
+def shared_memory_of(group: int) -> set[Path]:
+    """The files of /dev/shm that the processes of a process group have mapped."""
+    found: set[Path] = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) == group:
+                lines = (folder / "maps").read_text().splitlines()
+                found |= {Path(line.split()[-1]) for line in lines if "/dev/shm/" in line}
+        except (ProcessLookupError, FileNotFoundError, PermissionError):
+            continue
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, decode, end_token_ids
 from r1.rollout.vllm_checks import check_vllm
-from r1.rollout.vllm_load import empty_model, load_vllm
+from r1.rollout.vllm_load import check_names, empty_model, load_vllm
 from r1.rollout.vllm_weights import Transfer
 from r1.rollout.weight_names import fitting_weights, once_each
 from r1.types import Completion, GroupRequest
@@ -74,7 +74,7 @@ class VllmEngine:
     def __init__(self, model: str | Path, settings: EngineSettings) -> None:
         check_vllm(model, settings)
         check_model_folder(model)
-        self.settings = settings
+        self.path, self.settings = model, settings
         self.tokenizer = load_tokenizer(model)
         self.shape = empty_model(model)
         check_vocabulary(self.shape, self.tokenizer)
@@ -214,6 +214,7 @@ class VllmEngine:
         TimeoutError after engine.vllm.timeout_s, when the engine is of no more use.
         """
         given = once_each(self.shape, fitting_weights(self.shape, weights))
+        check_names(self.path, given)
         cast = {name: tensor.detach().to(self.dtype) for name, tensor in given.items()}
         if self.asleep:
             self.llm.wake_up(tags=["weights"])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import os
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
+from r1.errors import UserError
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_weights import Transfer, backend_of, make_transfer
 
@@ -18,6 +23,8 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",  # vLLM reports its use to its makers otherwise
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork of a process whose torch has threads hangs
     "TOKENIZERS_PARALLELISM": "false",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
 }
 _CPU_BLOCK = 32  # tokens; vLLM's own 128 there would share no prompt shorter than that
 _CPU_CACHE_GIB = 1.0
@@ -37,10 +44,31 @@ def own_dtype(path: str | Path) -> Any:
     return getattr(AutoConfig.from_pretrained(str(path)), "dtype", None) or "auto"
 
 
+def check_names(path: str | Path, names: Iterable[str]) -> None:
+    """Raise UserError where transformers names weights otherwise than the checkpoint does.
+
+    vLLM reads checkpoints; it passes over names that are in none. Experts that transformers joins
+    into one tensor are such. A hub id is not looked up.
+    """
+    stored: set[str] = set()
+    for file in Path(path).glob("*.safetensors"):
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            stored |= json.loads(stream.read(length)).keys()
+    strange = sorted(set(names) - stored) if stored else []
+    if strange:
+        raise UserError(
+            f"{path}: transformers names {len(strange)} weights otherwise than the checkpoint does "
+            f"(first: {strange[0]}), so the vLLM engine cannot pass new ones on: train with "
+            'engine.kind = "embedded"'
+        )
+
+
 def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer]:
     """A `vllm.LLM` that gives the project's log-probabilities, and the way to send it weights."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("vllm").setLevel(logging.ERROR)  # it speaks before it reads the above
     on_gpu = torch.cuda.is_available()
     backend = backend_of(settings.vllm, on_gpu)
     if backend == "ipc":
