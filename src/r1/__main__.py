@@ -2,4 +2,5 @@
 
 from r1.cli import main
 
-main()
+if __name__ == "__main__":  # vLLM starts its engine by importing this file again
+    main()

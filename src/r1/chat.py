@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
@@ -296,5 +297,6 @@ def run_chat_command(
         sampling = evaluation.sampling(source.settings("sampling", SamplingSettings))
     if temperature is not None:
         sampling = sampling.model_copy(update={"temperature": temperature})
-    loaded = load_engine(source, source.settings("engine", EngineSettings, engine))
-    chat(loaded, PromptRenderer(loaded.tokenizer, chosen), sampling, console, seed=seed)
+    settings = source.settings("engine", EngineSettings, engine)
+    with closing(load_engine(source, settings)) as loaded:
+        chat(loaded, PromptRenderer(loaded.tokenizer, chosen), sampling, console, seed=seed)

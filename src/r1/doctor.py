@@ -200,7 +200,7 @@ def _engines() -> list[Finding]:
     area = "engines"
     versions = f"torch {_package('torch')}, transformers {_package('transformers')}"
     vllm = _package("vllm")
-    remedy = "" if vllm else "pip install vllm, on a machine with a GPU"
+    remedy = "" if vllm else "pip install vllm==0.32.0 on a machine with a GPU; docs/vllm.md"
     return [
         Finding(area, "embedded", State.OK, versions),
         Finding(

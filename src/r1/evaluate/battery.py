@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -36,7 +37,7 @@ from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
-from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table
@@ -99,10 +100,10 @@ def run_battery(
     begin = time.perf_counter()
     questions = load_questions(settings, base_folder)
     check_reward_models(settings.reward_models, base_folder)
-    engine = load_engine(ModelSource(model_folder), settings.engine)
-    renderer = PromptRenderer(engine.tokenizer, settings.template)
     told = _counter(progress, len(questions.reasoning) + len(questions.general))
-    answers = _ask(settings, questions, engine, renderer, base_folder, folder, told)
+    with closing(load_engine(ModelSource(model_folder), settings.engine)) as engine:
+        renderer = PromptRenderer(engine.tokenizer, settings.template)
+        answers = _ask(settings, questions, engine, renderer, base_folder, folder, told)
     drawn = settings.evaluation
     summary: dict[str, Any] = {
         "stage": stage or folder.name.removeprefix("eval_"),
@@ -113,7 +114,7 @@ def run_battery(
         "top_p": drawn.top_p,
         "seconds": round(time.perf_counter() - begin, 3),
         "num_problems": len(questions.reasoning),
-        "num_parameters": sum(p.numel() for p in engine.model.parameters()),
+        "num_parameters": engine.num_parameters,
         **_reasoning(answers, drawn.seed),
     }
     if questions.general:
@@ -127,7 +128,7 @@ def run_battery(
 def _ask(
     settings: EvaluationStageSettings,
     questions: Questions,
-    engine: EmbeddedEngine,
+    engine: Engine,
     renderer: PromptRenderer,
     base_folder: Path,
     folder: Path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,14 @@ def run_eval_command(
     training = source.settings("sampling", SamplingSettings)
     check_rules(rewards, problems)
     plan = Plan(problems, settings, settings.sampling(training), source.step)
-    identity = {
+    identity: dict[str, Any] = {
         "model": describe_source(source.path),
         "template": dump(template),
         "rewards": rewards.model_dump(mode="json", include=_DECISIVE),
         "dtype": engine.dtype,
     }
+    if engine.kind != "embedded":
+        identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
     open_line = partial(_open_line, source, template, rewards, engine, plan, out)
@@ -134,10 +136,11 @@ def _open_line(
     from r1.rewards.registry import PromptForm
 
     check_judge(rewards, plan.problems)
-    loaded = load_engine(source, engine)
-    renderer = PromptRenderer(loaded.tokenizer, template)
-    form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
-    with RewardPool(cached_in(rewards, out), form) as pool:
+    with ExitStack() as stack:
+        loaded = stack.enter_context(closing(load_engine(source, engine)))
+        renderer = PromptRenderer(loaded.tokenizer, template)
+        form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
+        pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
         yield Line(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
 
 

@@ -17,7 +17,7 @@ from r1.run_dir import find_checkpoint, is_run, read_json
 from r1.template import TemplateSettings
 
 if TYPE_CHECKING:
-    from r1.rollout.embedded import EmbeddedEngine
+    from r1.rollout.protocol import LoadedEngine
 
 S = TypeVar("S", bound=Settings)
 FINAL_STAGE = "r1"
@@ -92,15 +92,14 @@ def choose_template(source: ModelSource, given: TemplateSettings | None = None) 
     return TemplateSettings(kind="chat" if has_template else "r1_zero")
 
 
-def load_engine(source: ModelSource, settings: EngineSettings) -> EmbeddedEngine:
-    """Load the model and its tokenizer into an engine; UserError for what cannot be loaded."""
-    from r1.models.load import check_vocabulary, load_model, load_tokenizer
-    from r1.rollout.embedded import EmbeddedEngine
+def load_engine(source: ModelSource, settings: EngineSettings) -> LoadedEngine:
+    """Load the model and its tokenizer into an engine; UserError for what cannot be loaded.
 
-    model = load_model(source.path, dtype=settings.dtype, device=settings.device)
-    tokenizer = load_tokenizer(source.path)
-    check_vocabulary(model, tokenizer)
-    return EmbeddedEngine(model, tokenizer, settings)
+    Close it when done.
+    """
+    from r1.rollout.make import make_engine
+
+    return make_engine(source.path, settings)
 
 
 def _recipe(run: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ problems, a pool that verifies. All of them carry on where they stopped (r1.cura
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -85,10 +86,11 @@ def run_rejection(
         stage.problems, stage.heldout, stage.rewards, base_folder
     )
     model = resolve_model(find_model(stage.model, base_folder))
-    engine = load_engine(model, stage.engine)
-    renderer = PromptRenderer(engine.tokenizer, stage.template)
-    form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
-    with RewardPool(stage.rewards, form) as pool:
+    with ExitStack() as stack:
+        engine = stack.enter_context(closing(load_engine(model, stage.engine)))
+        renderer = PromptRenderer(engine.tokenizer, stage.template)
+        form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
+        pool = stack.enter_context(RewardPool(stage.rewards, form))
         rejection.rejection_sample(
             folder,
             problems,
@@ -112,11 +114,11 @@ def run_prompted(stage: PromptedStage, base_folder: Path, folder: Path, progress
         rows = read_rows(Path(stage.examples))
         keys = ("language", "prompt", "thinking", "summary")
         examples = tuple(Example(*(row[key] for key in keys)) for row in rows)
-    with RewardPool(stage.rewards) as pool:
+    with RewardPool(stage.rewards) as pool, open_general(stage.general, base_folder) as general:
         prompted.prompted_traces(
             folder,
             problems,
-            open_general(stage.general, base_folder),
+            general,
             pool,
             part(stage, ColdStartSettings),
             kind=stage.how,
@@ -130,12 +132,12 @@ def run_prompted(stage: PromptedStage, base_folder: Path, folder: Path, progress
 def run_refined(stage: RefinedStage, base_folder: Path, folder: Path, progress: Progress) -> None:
     """Have the general model rewrite a data set's traces."""
     problems, _ = load_problem_lists(stage.problems, (), stage.rewards, base_folder)
-    with RewardPool(stage.rewards) as pool:
+    with RewardPool(stage.rewards) as pool, open_general(stage.general, base_folder) as general:
         refined.refined_traces(
             folder,
             Path(stage.samples),
             {problem.id: problem for problem in problems},
-            open_general(stage.general, base_folder),
+            general,
             pool,
             part(stage, ColdStartSettings),
             progress=progress,
@@ -171,8 +173,11 @@ def run_review(stage: ReviewStage, base_folder: Path, folder: Path, progress: Pr
 
 def run_mixture(stage: MixtureStage, base_folder: Path, folder: Path, progress: Progress) -> None:
     """Join data sets."""
-    general = open_general(stage.general, base_folder) if stage.general else None
-    mix(folder, part(stage, MixtureSettings), base_folder, general, progress=progress)
+    opened: AbstractContextManager[General | None] = nullcontext()
+    if stage.general:
+        opened = open_general(stage.general, base_folder)
+    with opened as general:
+        mix(folder, part(stage, MixtureSettings), base_folder, general, progress=progress)
 
 
 def run_examples(stage: ExamplesStage, base_folder: Path, folder: Path, progress: Progress) -> None:
@@ -211,21 +216,23 @@ def run_examples(stage: ExamplesStage, base_folder: Path, folder: Path, progress
         write_card(folder, store.totals, {}, "Examples")
 
 
-def open_general(settings: GeneralSettings, base_folder: Path) -> General:
+@contextmanager
+def open_general(settings: GeneralSettings, base_folder: Path) -> Iterator[General]:
     """The general model of a recipe, loaded or connected."""
     if settings.endpoint is not None:
         endpoint = settings.endpoint
         generate = endpoint_generate(lambda: Endpoint(endpoint), endpoint.limits.concurrency)
-        return General(generate, str(endpoint.model), lambda text: len(text.split()))
+        yield General(generate, str(endpoint.model), lambda text: len(text.split()))
+        return
     assert settings.model is not None
     model = resolve_model(find_model(settings.model, base_folder))
-    engine = load_engine(model, settings.engine)
-    renderer = PromptRenderer(engine.tokenizer, settings.template)
-    return General(
-        engine_generate(engine, renderer, settings.sampling),
-        _identity(model.path),
-        lambda text: len(engine.tokenizer(text).input_ids),
-    )
+    with closing(load_engine(model, settings.engine)) as engine:
+        renderer = PromptRenderer(engine.tokenizer, settings.template)
+        yield General(
+            engine_generate(engine, renderer, settings.sampling),
+            _identity(model.path),
+            lambda text: len(engine.tokenizer(text).input_ids),
+        )
 
 
 def _identity(model: str) -> str:

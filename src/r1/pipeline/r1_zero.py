@@ -21,7 +21,7 @@ from r1.evaluate.run import VotingScorer, evaluate
 from r1.grpo.loss import GRPOObjective
 from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.learner.local import LocalLearner
-from r1.models.load import check_model_folder, context_of, load_tokenizer, resolve_device
+from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference
@@ -29,7 +29,7 @@ from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.unjudged import check_families
-from r1.rollout.embedded import EmbeddedEngine, pick_device
+from r1.rollout.make import check_engine, engine_context, make_engine
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
@@ -79,13 +79,13 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     recipe.rewards.validate_names()
     check_reward_models(recipe.reward_models, base_folder)
     resolve_device(recipe.learner.device)
-    pick_device(recipe.engine.device)
     model = find_model(recipe.model, base_folder)
     check_model_folder(model)
+    check_engine(model, recipe.engine)
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
-    context = context_of(model)
+    context = engine_context(model, recipe.engine)
     problems = [*(p for pool in data.pools for p in pool), *data.heldout]
     for problem in problems:
         _check_length(problem, renderer, context)
@@ -119,7 +119,8 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
         )
         if run.resume_from is not None:
             learner.load(run.resume_from)
-        engine = EmbeddedEngine.from_pretrained(prepared.model, recipe.engine)
+        engine = make_engine(prepared.model, recipe.engine)
+        stack.callback(engine.close)
         form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(recipe.rewards, out), form))
         scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)

@@ -19,10 +19,12 @@ from r1.errors import UserError
 from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
 from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
+from r1.rollout.limits import response_limit
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.scheduler import Rollout, Room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, end_token_ids
+from r1.rollout.weight_names import fitting_weights
 from r1.types import GroupRequest
 
 _ATTENTION_KINDS = {"full_attention", "sliding_attention"}
@@ -50,6 +52,7 @@ class EmbeddedEngine:
         self.tables = speed_up(self.model, in_c) if self.settings.fast_modules else []
         self.end_ids = end_token_ids(model, tokenizer)
         self.context = int(model.config.max_position_embeddings)
+        self.num_parameters = sum(p.numel() for p in self.model.parameters())
         self.version = 0
         self._spare: KVMemory | None = None
 
@@ -86,7 +89,7 @@ class EmbeddedEngine:
     def _rollout(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> Rollout:
         if sampling.stop and (self.tokenizer is None or "" in sampling.stop):
             raise UserError("sampling.stop needs a tokenizer and strings that are not empty")
-        limits = [self._limit(request, sampling) for request in requests]
+        limits = [response_limit(request, sampling, self.context) for request in requests]
         lengths = [len(request.prompt_ids) for request in requests]
         room = Room.plan(
             lengths,
@@ -132,50 +135,23 @@ class EmbeddedEngine:
         if self.model.device.type == "cpu":
             self._spare = memory
 
-    def _limit(self, request: GroupRequest, sampling: SamplingSettings) -> int:
-        """Most tokens the response may have."""
-        length = len(request.prompt_ids)
-        if not length:
-            raise UserError(f"problem {request.id}: the prompt has no tokens")
-        if not request.seeds:
-            raise UserError(f"problem {request.id}: no samples are asked for (no seeds)")
-        if length > self.context - 1:
-            raise UserError(
-                f"problem {request.id}: its prompt has {length} tokens, but the model's context "
-                f"is {self.context} and a response needs at least one: shorten or drop the problem"
-            )
-        return min(sampling.max_new_tokens, self.context - length)
-
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Copy (Hugging Face parameter name, tensor) pairs into the model, in place.
 
         Tied weights may come under either name or under both; buffers may be left out. Raises
         UserError that lists missing, unexpected and mis-shaped names, before anything is copied.
         """
-        parameters = dict(self.model.named_parameters(remove_duplicate=False))
-        own = parameters | dict(self.model.named_buffers(remove_duplicate=False))
-        given = dict(weights)
-        unexpected = sorted(given.keys() - own.keys())
-        covered = {id(own[name]) for name in given if name in own}
-        missing = sorted(name for name, p in self.model.named_parameters() if id(p) not in covered)
-        misshaped = sorted(
-            f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
-            for name, tensor in given.items()
-            if name in own and tensor.shape != own[name].shape
-        )
-        problems = [
-            f"{title}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
-            for title, names in (
-                ("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)
-            )
-            if names
-        ]  # fmt: skip
-        if problems:
-            raise UserError("weights do not fit the engine's model; " + "; ".join(problems))
+        given = fitting_weights(self.model, weights)
+        own = dict(self.model.named_parameters(remove_duplicate=False))
+        own |= dict(self.model.named_buffers(remove_duplicate=False))
         with torch.no_grad():
             for name, tensor in given.items():
                 own[name].copy_(tensor)
         self.version = version
+
+    def close(self) -> None:
+        """Let go of the memory kept between calls."""
+        self._spare = None
 
     def stream(
         self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0

@@ -5,8 +5,8 @@ The embedded engine, vLLM and an OpenAI-compatible endpoint fill it; the loop ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from r1.rollout.settings import SamplingSettings
 from r1.types import Completion, GroupRequest
@@ -32,3 +32,18 @@ class Engine(Protocol):
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Replace the weights by (Hugging Face parameter name, tensor) pairs."""
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine with its model's tokenizer, as `r1.rollout.make.make_engine` loads it."""
+
+    tokenizer: Any
+    num_parameters: int
+
+    def stream(
+        self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0
+    ) -> Generator[str, None, str]:
+        """Yield one response's text in pieces; return how it ended, "stop" or "length"."""
+
+    def close(self) -> None:
+        """End its processes and free its memory; it cannot be used afterwards."""

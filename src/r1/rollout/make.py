@@ -1,0 +1,42 @@
+"""From a recipe's [engine] to an engine: the one place that knows which kinds there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from r1.models.load import check_vocabulary, context_of, load_model, load_tokenizer
+from r1.rollout.embedded import EmbeddedEngine, pick_device
+from r1.rollout.protocol import LoadedEngine
+from r1.rollout.settings import EngineSettings
+from r1.rollout.vllm_checks import check_vllm, context_limit
+
+
+def check_engine(model: str | Path, settings: EngineSettings) -> None:
+    """Refuse, within seconds and before anything is loaded, what cannot run. Raises UserError."""
+    if settings.kind == "vllm":
+        check_vllm(model, settings)
+    else:
+        pick_device(settings.device)
+
+
+def make_engine(model: str | Path, settings: EngineSettings) -> LoadedEngine:
+    """Load a model and its tokenizer into the engine that settings.kind names.
+
+    model: a folder in the Hugging Face layout, or a hub id. Close the engine when done: vLLM's is
+    processes and memory of its own. Raises UserError for what cannot be loaded.
+    """
+    check_engine(model, settings)
+    if settings.kind == "vllm":
+        from r1.rollout.vllm_engine import VllmEngine
+
+        return VllmEngine(model, settings)
+    loaded = load_model(model, dtype=settings.dtype, device=settings.device)
+    tokenizer = load_tokenizer(model)
+    check_vocabulary(loaded, tokenizer)
+    return EmbeddedEngine(loaded, tokenizer, settings)
+
+
+def engine_context(model: str | Path, settings: EngineSettings) -> int:
+    """How many tokens a prompt and its response may have together."""
+    context = context_of(model)
+    return context_limit(context, settings) if settings.kind == "vllm" else context

