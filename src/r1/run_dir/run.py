@@ -157,6 +157,11 @@ class RunDir:
         """Where the weights after `step` updates are, or would be."""
         return self.folder / "checkpoints" / step_name(step)
 
+    def newest_checkpoint(self) -> Path | None:
+        """The folder of the newest complete checkpoint."""
+        steps = checkpoint_steps(self.folder)
+        return self.checkpoint_folder(steps[-1]) if steps else None
+
     def has_evaluation(self, step: int) -> bool:
         """True where the weights after `step` updates were already evaluated."""
         return (self.folder / "evaluations" / f"{step_name(step)}.json").is_file()
