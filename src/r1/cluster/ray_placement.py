@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -25,6 +28,13 @@ try:
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 except ImportError:
     raise UserError('[cluster] needs Ray: pip install "r1[cluster]".') from None
+
+_PROBE = """
+import sys
+from ray._raylet import GcsClient
+print("imported", flush=True)
+GcsClient(address=sys.argv[1])
+"""
 
 
 class Bundles(NamedTuple):
@@ -171,10 +181,7 @@ def _connect(settings: ClusterSettings) -> None:
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"cluster.address = {address!r}: Ray does not answer there ({_first_line(error)}). "
-            "Is it the head's GCS port, and are Ray and Python of the same versions on both sides?"
-        ) from error
+        raise _no_ray(address, _first_line(error)) from error
 
 
 def _running_cluster() -> bool:
@@ -187,17 +194,43 @@ def _running_cluster() -> bool:
 
 
 def _check_reachable(address: str, timeout_s: float) -> None:
+    """Whether somebody listens at an address, and whether it is Ray."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')
+    end = time.monotonic() + timeout_s
     try:
         socket.create_connection((host, int(port)), timeout=timeout_s).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise UserError(
             f"cluster.address = {address!r}: nobody answers there ({_first_line(error)}, waited "
             f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
             'set cluster.address = "local".'
         ) from None
+    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE, address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
+        try:
+            answers = probe.wait(max(1.0, end - time.monotonic())) == 0
+        except subprocess.TimeoutExpired:
+            answers = False
+            probe.kill()
+    if not answers:
+        raise _no_ray(address, f"waited {timeout_s:g} s")
+
+
+def _no_ray(address: str, reason: str) -> UserError:
+    return UserError(
+        f"cluster.address = {address!r}: somebody listens, but Ray does not answer ({reason}). Is "
+        "it the head's GCS port, and are Ray and Python of the same versions on both sides?"
+    )
 
 
 def _reserve(bundles: Bundles, timeout_s: float) -> Any:
