@@ -195,5 +195,5 @@ def test_streamed_files_equal_those_of_save_pretrained(tmp_path, arch) -> None:
 def test_one_process_refuses_a_sharded_checkpoint(compared) -> None:
     model = compared.checkpoint
     learner = LocalLearner(model, *sharded_jobs.settings({}), total_steps=8)
-    with pytest.raises(UserError, match=r"not a learner's checkpoint|cluster"):
+    with pytest.raises(UserError, match="written by ranks of a cluster"):
         learner.load(model)

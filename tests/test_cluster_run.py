@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
 
+from run_processes import finish, kill_after
 from small_recipe import write_recipe
 from test_resume import SECTIONS, story
 
@@ -27,22 +23,6 @@ learner_ranks = 2
 engine_replicas = 2
 cpus_per_process = 0.5
 """
-
-
-def start(recipe: Path, out: Path, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "r1", "run", str(recipe), "--out", str(out), *more]
-    paths = [str(recipe.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True
-    )
-
-
-def finish(recipe: Path, out: Path, *more: str) -> str:
-    process = start(recipe, out, *more)
-    _, errors = process.communicate(timeout=500)
-    assert process.returncode == 0, errors
-    return errors
 
 
 def metrics(out: Path) -> list[dict[str, float]]:
@@ -88,14 +68,7 @@ def test_ten_steps_give_the_same_samples_and_losses(runs) -> None:
 def test_a_killed_driver_carries_on_to_the_same_bytes(runs, tmp_path) -> None:
     out = tmp_path / "run"
     for steps in (3, 6):
-        process = start(runs.recipe, out)
-        while process.poll() is None:
-            file = out / "metrics.jsonl"
-            if file.is_file() and len(file.read_text().splitlines()) >= steps:
-                break
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        kill_after(runs.recipe, out, steps)
     finish(runs.recipe, out)
     expected = story(runs.spread)
     assert {"metrics.jsonl", "checkpoints/step-000010/model.safetensors"} <= set(expected)

@@ -23,8 +23,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from r1.errors import UserError
 from r1.learner.local import LocalLearner
-
-STATE_FOLDER = "state"
+from r1.learner.state import RANKS_FOLDER
 
 
 class LoadedState(NamedTuple):
@@ -37,7 +36,7 @@ def save(learner: LocalLearner, folder: Path) -> None:
     """Write the state; all ranks together, into a folder that has none yet."""
     state = {**_optimizer_tensors(learner), **_reference_tensors(learner)}
     state["step"] = torch.tensor(learner.step)
-    dcp.save(state, checkpoint_id=folder / STATE_FOLDER)
+    dcp.save(state, checkpoint_id=folder / RANKS_FOLDER)
 
 
 def load(learner: LocalLearner, folder: Path) -> LoadedState:
@@ -45,7 +44,7 @@ def load(learner: LocalLearner, folder: Path) -> LoadedState:
 
     Raises UserError for a folder without such a state, of another model or with other settings.
     """
-    target = folder / STATE_FOLDER
+    target = folder / RANKS_FOLDER
     stored = _stored(target)
     state: dict[str, Tensor] = {
         **_room_for_optimizer(learner, stored),

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from r1.cluster.overlap import train_one_step_off
 from r1.config import dump
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
@@ -116,7 +117,8 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
         scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
         rollouts = Rollouts(engine, scorer, prepared.renderer)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
-        train(
+        loop = train_one_step_off if recipe.grpo.staleness else train
+        loop(
             run,
             source,
             spare,

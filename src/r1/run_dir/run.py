@@ -142,8 +142,12 @@ class RunDir:
         atomic.append_line(self.folder / "metrics.jsonl", _line(step, values))
         atomic.append_line(self.folder / "timings.jsonl", _line(step, timings))
         self._next_step = step + 1
-        if self._next_step % self.checkpoints.every == 0 or self._next_step == self._num_steps:
+        if self.checkpoint_follows(step):
             self.save_checkpoint(save)
+
+    def checkpoint_follows(self, step: int) -> bool:
+        """Whether committing this step writes a checkpoint."""
+        return (step + 1) % self.checkpoints.every == 0 or step + 1 == self._num_steps
 
     def save_checkpoint(self, save: Callable[[Path], None]) -> Path:
         """Write the weights after the steps committed so far; return their folder."""
