@@ -211,6 +211,7 @@ class RemoteEngine:
 
     def _restart(self, replica: _Replica, lost: LostProcess) -> None:
         """A new process in its place, with the weights of the driver's version."""
+        assert self.weights is not None
         while True:
             replica.lost += 1
             if replica.lost > self.cluster.max_restarts:
@@ -222,7 +223,8 @@ class RemoteEngine:
                 self._check_version(replica, self._ask_to_load(replica))
                 return
             except LostProcess as again:
-                lost = again
+                # A lost node takes its buckets with it; a second failure may be for want of them.
+                lost, self.weights = again, self.weights.renewed()
 
     def _ask_to_load(self, replica: _Replica) -> Call:
         assert self.weights is not None

@@ -150,7 +150,7 @@ class RemoteLearner:
         """The policy's weights, gathered now; an engine that knows RemoteWeights takes its
         references, any other iterates over the tensors."""
         references = self._retried("send its weights", self._gather)
-        return RemoteWeights(self.step, references)  # type: ignore[return-value]
+        return RemoteWeights(self.step, references, self.weights)  # type: ignore
 
     def save(self, folder: Path) -> None:
         """Every rank writes its part; `folder` must be on a file system that all nodes share."""

@@ -9,7 +9,7 @@ that is started again takes the same weights.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,9 +73,21 @@ def unpack(buckets: Iterable[Bucket]) -> Iterator[tuple[str, Tensor]]:
 class RemoteWeights:
     """A policy's weights as references to buckets; iterating fetches them."""
 
-    def __init__(self, version: int, references: list[Any]) -> None:
+    def __init__(
+        self,
+        version: int,
+        references: list[Any],
+        again: Callable[[], RemoteWeights] | None = None,
+    ) -> None:
+        """again: gathers the learner's weights anew, should a node be lost that held a bucket."""
         self.version = version
         self.references = references
+        self._again = again
+
+    def renewed(self) -> RemoteWeights:
+        """The same version in new buckets, where the learner still has it; else these."""
+        fresh = None if self._again is None else self._again()
+        return fresh if fresh is not None and fresh.version == self.version else self
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         for reference in self.references:
