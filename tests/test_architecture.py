@@ -17,7 +17,7 @@ LAYERS = {
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
-    **dict.fromkeys(("evaluate", "chat", "doctor", "plan"), 4),
+    **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan"), 4),
     **dict.fromkeys(("pipeline", "progress"), 5),
     **dict.fromkeys(("cli", "__main__"), 6),
 }
@@ -32,6 +32,7 @@ TORCH_FREE = (
     "r1.judge.judge", "r1.judge.engine", "r1.text.language", "r1.text.readability",
     "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
+    "r1.cluster.settings",
 )  # fmt: skip
 MAX_LINES = 400
 

@@ -50,6 +50,10 @@ def run(
         str | None, typer.Option("--from", help="Do this stage and all below it again")
     ] = None,
     only: Annotated[str | None, typer.Option(help="Run this stage alone")] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help='Run on Ray: "auto", "local" or HOST:PORT; counts come from [cluster]'),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what is done, stale and to do; run nothing")
     ] = False,
@@ -57,6 +61,8 @@ def run(
     """Train by a recipe. The same command carries on where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
 
+    if cluster is not None:
+        overrides = [*overrides, f"cluster.address={json.dumps(cluster)}"]
     settings = load_any_recipe(recipe, overrides)
     folder = out or Path("runs") / recipe.stem
     if dry_run:

@@ -36,9 +36,17 @@ class GRPOSettings(Settings):
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     overlong_buffer: int = Field(0, ge=0, description="tokens before the limit that are charged")
     importance_cap: float = Field(0.0, ge=0.0, description="truncated importance weight; 0 is off")
+    staleness: Literal[0, 1] = Field(
+        0, description="1: sample the next step while this one is learnt (one step off)"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> GRPOSettings:
         if self.overlong == "penalty" and self.overlong_buffer == 0:
             raise ValueError('grpo.overlong = "penalty" needs grpo.overlong_buffer above 0')
+        if self.staleness and not self.importance_cap:
+            raise ValueError(
+                "grpo.staleness = 1 learns from samples of older weights; set grpo.importance_cap "
+                "(2.0, say) to correct for that"
+            )
         return self

@@ -10,7 +10,10 @@ needs it.
 Dropout is off: a policy must give the same log-probabilities to the same tokens. Only LoRA's own
 dropout, where asked for, is on during the learning pass.
 
-Left out on purpose: several devices (the cluster's learner), offloading of optimiser state.
+Several processes may hold the policy together (`ranks`): each computes its share of the
+micro-batches. How they save, load and give their weights away is `r1.cluster.fsdp`'s.
+
+Left out on purpose: offloading of optimiser state.
 
 Shapes: M response tokens of a micro-batch, R its responses.
 """
@@ -32,13 +35,13 @@ from r1.learner.microbatch import (
     MicroBatch,
     MiniBatch,
     index_responses,
-    split_microbatches,
     split_minibatches,
 )
 from r1.learner.modes import autocast, learning_mode
 from r1.learner.objective import Objective, PolicyTokens
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.ranks import OneRank, Ranks
 from r1.learner.reference import Reference
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -62,10 +65,12 @@ class LocalLearner:
         total_steps: int = 1,
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """model_path: a folder in the Hugging Face layout. temperature: the sampling temperature,
         by which logits are divided. total_steps: updates of the whole run, for the schedule.
-        tokenizer: written with every checkpoint, so that each is a complete model.
+        tokenizer: written with every checkpoint, so that each is a complete model. ranks: the
+        processes that share the work; None for one on its own.
 
         Raises UserError for a broken model folder or an architecture the packed path cannot run.
         """
@@ -78,7 +83,9 @@ class LocalLearner:
         self.tokenizer = tokenizer
         self.step = 0
         self.device = resolve_device(settings.device)
-        self.model = load_model(model_path, DTYPES[settings.dtype], self.device)
+        self.ranks = ranks or OneRank()
+        place = self.ranks.load_device(self.device)
+        self.model = load_model(model_path, DTYPES[settings.dtype], place)
         check_packed_path(self.model)
         if settings.lora is not None:
             lora.attach(self.model, settings.lora, seed)
@@ -88,6 +95,9 @@ class LocalLearner:
         self.reference: Reference | None = None
         if objective.needs_reference:
             self.reference = Reference(self.model, adapters_only=settings.lora is not None)
+            if self.reference.held_model is not None:
+                self.ranks.place(self.reference.held_model)
+        self.ranks.place(self.model)
         ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -102,7 +112,7 @@ class LocalLearner:
         A batch without a response to learn from changes nothing but the step count.
         """
         begin = time.perf_counter()
-        metrics = UpdateMetrics(self.device)
+        metrics = UpdateMetrics(self.device, self.ranks)
         several = self.objective.num_minibatches * self.objective.num_epochs > 1
         old = self._old_logprobs(batch) if several else None
         for epoch in range(self.objective.num_epochs):
@@ -131,19 +141,23 @@ class LocalLearner:
 
         old: per response of the batch its old log-probabilities; None takes the current ones.
         """
-        for micro in split_microbatches(minibatch.responses, self.settings.tokens_per_microbatch):
+        for micro in self.ranks.share(minibatch.responses, self.settings.tokens_per_microbatch):
             row = pack_groups(micro.groups, self.device)
             reference_M = self._reference_logprobs(row)
             self.learning_mode(True)
             policy = self.logprobs(self.model, row)
             old_M = policy.logprobs_N.detach()
-            if old is not None:
+            if old is not None and micro.indices:
                 old_M = torch.cat([old[index] for index in micro.indices])
             tokens = _policy_tokens(micro, row, policy, old_M, reference_M)
             output = self.objective.loss(tokens, minibatch.totals)
-            output.loss.backward()
+            if micro.indices:
+                output.loss.backward()
+                metrics.add(output, tokens, row.input_ids_1N.shape[1])
+            else:
+                (output.loss * 0.0).backward()
+                metrics.add_nothing(output)
             self.learning_mode(False)
-            metrics.add(output, tokens, row.input_ids_1N.shape[1])
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
@@ -183,6 +197,9 @@ class LocalLearner:
 
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""
+        return self.ranks.run(model, self._logprobs, row)
+
+    def _logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         with autocast(self.settings.autocast, self.device):
             return token_logprobs(
                 packed_hidden_states(model, row),
@@ -196,15 +213,19 @@ class LocalLearner:
     def _old_logprobs(self, batch: TrainBatch) -> list[Tensor]:
         """Log-probabilities under the weights before this update, one tensor per response."""
         flat = index_responses(batch)
-        old = [torch.empty(0)] * len(flat)
-        for micro in split_microbatches(flat, self.settings.tokens_per_microbatch):
+        lengths = [len(item.response.token_ids) for item in flat]
+        dtype = torch.promote_types(self.model.dtype, torch.float32)
+        old_N = torch.zeros(sum(lengths), dtype=dtype, device=self.device)
+        old = list(old_N.split(lengths))
+        for micro in self.ranks.share(flat, self.settings.tokens_per_microbatch):
             logprobs_M = self.logprobs(
                 self.model, pack_groups(micro.groups, self.device)
             ).logprobs_N
-            lengths = [len(r.token_ids) for group in micro.groups for r in group.responses]
-            for index, part in zip(micro.indices, logprobs_M.split(lengths), strict=True):
-                old[index] = part
-        return old
+            if micro.indices:
+                parts = logprobs_M.split([lengths[index] for index in micro.indices])
+                for index, part in zip(micro.indices, parts, strict=True):
+                    old[index].copy_(part)
+        return list(self.ranks.sum(old_N).split(lengths))
 
     @torch.no_grad()
     def _reference_logprobs(self, row: PackedRow) -> Tensor | None:

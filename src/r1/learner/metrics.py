@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from r1.learner.objective import LossOutput, PolicyTokens
+from r1.learner.ranks import OneRank, Ranks
 
 
 class UpdateMetrics:
@@ -20,8 +21,10 @@ class UpdateMetrics:
     saw, prompts included).
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, ranks: Ranks | None = None) -> None:
+        """ranks: the processes over which everything is summed in the end."""
         self._device = device
+        self._ranks = ranks or OneRank()
         self._sums: dict[str, Tensor] = {}
         self._gap_max = torch.zeros((), dtype=torch.float64, device=device)
         self._norms: list[Tensor] = []
@@ -30,21 +33,32 @@ class UpdateMetrics:
     def add(self, output: LossOutput, tokens: PolicyTokens, row_tokens: int) -> None:
         """Count one micro-batch of row_tokens packed tokens."""
         gap_M = (tokens.engine_logprobs_M - tokens.old_logprobs_M).abs().double()
-        sums = {**output.sums, "loss": output.loss.detach(), "engine_gap": gap_M.sum()}
-        for name, value in sums.items():
-            before = self._sums.get(name)
-            self._sums[name] = value.double() if before is None else before + value.double()
+        self._add({**output.sums, "loss": output.loss.detach(), "engine_gap": gap_M.sum()})
         self._gap_max = torch.maximum(self._gap_max, gap_M.max())
         self._tokens += len(tokens.response_M)
         self._processed += row_tokens
+
+    def add_nothing(self, output: LossOutput) -> None:
+        """A micro-batch that only keeps step with other ranks: zeros under the names it has."""
+        names = [*output.sums, "loss", "engine_gap"]
+        self._add({name: torch.zeros((), device=self._device) for name in names})
+
+    def _add(self, sums: Mapping[str, Tensor]) -> None:
+        for name, value in sums.items():
+            before = self._sums.get(name)
+            self._sums[name] = value.double() if before is None else before + value.double()
 
     def add_step(self, grad_norm: Tensor) -> None:
         """Count one optimiser step."""
         self._norms.append(grad_norm.detach().double())
 
     def result(self) -> dict[str, float]:
-        """Everything as numbers."""
-        sums = {name: value.item() for name, value in self._sums.items()}
+        """Everything as numbers, over all ranks."""
+        counts = torch.tensor([self._tokens, self._processed], device=self._device).double()
+        summed = self._ranks.sum(torch.stack([counts[0], counts[1], *self._sums.values()]))
+        tokens, processed, *values = summed.tolist()
+        gap_max = self._ranks.maximum(self._gap_max).item()
+        sums = dict(zip(self._sums, values, strict=True))
         counted = max(1.0, sums.pop("tokens", 0.0))
         steps = max(1, len(self._norms))
         loss, gap = sums.pop("loss", 0.0), sums.pop("engine_gap", 0.0)
@@ -52,11 +66,11 @@ class UpdateMetrics:
             "loss": loss / steps,
             "grad_norm": sum(norm.item() for norm in self._norms) / steps,
             **{name: value / counted for name, value in sums.items()},
-            "engine_gap": gap / max(1, self._tokens),
-            "engine_gap_max": self._gap_max.item(),
+            "engine_gap": gap / max(1.0, tokens),
+            "engine_gap_max": gap_max,
             "optimizer_steps": float(len(self._norms)),
-            "tokens_trained": float(self._tokens),
-            "tokens_processed": float(self._processed),
+            "tokens_trained": tokens,
+            "tokens_processed": processed,
         }
 
 

@@ -4,7 +4,7 @@ Minibatches are a random split of the responses, seeded by the step (the paper: 
 minibatches). Micro-batches are filled best-fit, longest first, up to a budget of row tokens, a
 prompt counting once however many of its responses are in. Everything is deterministic.
 
-Left out on purpose: balancing over data-parallel ranks.
+Dealing micro-batches out to the ranks of a cluster is `r1.cluster.balance`'s.
 """
 
 from __future__ import annotations
@@ -29,10 +29,21 @@ class IndexedResponse:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Groups to be packed in one row; indices of their responses in the same order."""
+    """Groups to be packed in one row; indices of their responses in the same order.
+
+    Without indices it teaches nothing: a rank computes it to keep step with others.
+    """
 
     groups: list[TrainGroup]
     indices: list[int]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the row."""
+        return sum(
+            len(group.prompt_ids) + sum(len(r.token_ids) - 1 for r in group.responses)
+            for group in self.groups
+        )
 
 
 @dataclass(frozen=True)
@@ -79,18 +90,20 @@ def split_minibatches(batch: TrainBatch, num_minibatches: int, seed: int) -> lis
     return minibatches
 
 
-def split_microbatches(responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
+def split_microbatches(
+    responses: Sequence[IndexedResponse], budget: int, max_piece: int | None = None
+) -> list[MicroBatch]:
     """Pack responses into rows of at most `budget` tokens, siblings together where they fit.
 
-    A group larger than the budget is cut and its prompt repeated; a single response larger than
-    the budget gets a row of its own.
+    A group larger than max_piece (the budget, where none is given) is cut and its prompt repeated;
+    a single response larger than the budget gets a row of its own.
     """
     pieces: list[tuple[int, list[IndexedResponse]]] = []
     by_group: dict[int, list[IndexedResponse]] = {}
     for item in responses:
         by_group.setdefault(item.group, []).append(item)
     for siblings in by_group.values():
-        pieces += _cut(siblings, budget)
+        pieces += _cut(siblings, max_piece or budget)
     pieces.sort(key=lambda piece: (-piece[0], piece[1][0].index))
     bins: list[tuple[int, list[list[IndexedResponse]]]] = []
     for size, siblings in pieces:

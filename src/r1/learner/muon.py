@@ -7,6 +7,9 @@
 The same rule as torch.optim.Muon, which iterates in bfloat16; on a CPU without bfloat16 units that
 takes longer than the whole backward pass. Here the iteration runs in the weights' own precision on
 a CPU, in bfloat16 on a GPU, and equal shapes are iterated together as one batch.
+
+The iteration needs the whole matrix: of a sharded parameter every rank gathers the update, iterates
+it, and keeps its own part. Left out on purpose: dividing those matrices over the ranks.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+
+from r1.learner.sharded import like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 NUM_ITERATIONS = 5
@@ -55,11 +60,12 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, parameters in by_shape.items():
-                updates = torch.stack([self._nesterov(p, group["momentum"]) for p in parameters])
+                updates = [whole(self._nesterov(p, group["momentum"])) for p in parameters]
                 scale = -group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
-                for parameter, update in zip(parameters, orthogonalise(updates), strict=True):
+                straight = orthogonalise(torch.stack(updates))
+                for parameter, update in zip(parameters, straight, strict=True):
                     parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                    parameter.add_(update, alpha=scale)
+                    parameter.add_(like(parameter, update), alpha=scale)
 
     def _nesterov(self, parameter: nn.Parameter, momentum: float) -> torch.Tensor:
         state = self.state[parameter]

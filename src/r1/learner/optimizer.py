@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from r1.learner.muon import Muon
 from r1.learner.settings import OptimizerSettings
+from r1.learner.sharded import whole
 
 
 def lr_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float:
@@ -84,7 +85,9 @@ class PolicyOptimizer:
 
         A norm that is not finite leaves the weights as they are.
         """
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = whole(nn.utils.get_total_norm(gradients))
+        nn.utils.clip_grads_with_norm_(self.parameters, self.settings.max_grad_norm, norm)
         if bool(torch.isfinite(norm)):
             factor = lr_factor(step, self.total_steps, self.settings)
             for optimizer, lr in self.optimizers:

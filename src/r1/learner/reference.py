@@ -28,6 +28,11 @@ class Reference:
         else:
             self._copy = copy.deepcopy(policy).requires_grad_(False).eval()
 
+    @property
+    def held_model(self) -> PreTrainedModel | None:
+        """The whole copy that is kept; under LoRA there is none."""
+        return self._copy
+
     @contextmanager
     def model(self) -> Iterator[PreTrainedModel]:
         """A model with the reference's weights; under LoRA the policy itself, changed meanwhile."""

@@ -10,6 +10,7 @@ code lives in the checkpoint (`trust_remote_code`).
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import struct
@@ -159,6 +160,23 @@ def save_model(
         model.save_pretrained(folder)
     finally:
         model.config._attn_implementation = implementation
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
+
+
+def save_description(
+    model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None
+) -> None:
+    """Write everything of a model but its weights: config, generation config, tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = copy.deepcopy(model.config)
+    config._attn_implementation = "sdpa"
+    # FSDP2 renames the class of what it shards.
+    config.architectures = [type(model).__name__.removeprefix("FSDP")]
+    config.dtype = str(model.dtype).removeprefix("torch.")
+    config.save_pretrained(folder)
+    if model.can_generate():
+        model.generation_config.save_pretrained(folder)
     if tokenizer is not None:
         tokenizer.save_pretrained(folder)
 

@@ -13,23 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from r1.cluster.overlap import train_one_step_off
 from r1.config import dump
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.evaluate.run import VotingScorer, evaluate
-from r1.grpo.loss import GRPOObjective
 from r1.grpo.train import Rollouts, TrainSettings, train
-from r1.learner.local import LocalLearner
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
+from r1.pipeline.workers import open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference
 from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.unjudged import check_families
-from r1.rollout.make import check_engine, engine_context, make_engine
+from r1.rollout.make import check_engine, engine_context
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
@@ -102,31 +102,23 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
     with nothing written.
     """
     prepared = prepare(recipe, base_folder)
+    model = prepared.model
     source = prepared.data.batches(recipe.grpo.num_problems, recipe.seed)
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
     with ExitStack() as stack:
+        placement = stack.enter_context(place(recipe))
         run = stack.enter_context(_open_run(prepared, base_folder, out))
-        learner = LocalLearner(
-            prepared.model,
-            recipe.learner,
-            recipe.optimizer,
-            GRPOObjective(recipe.grpo),
-            temperature=recipe.sampling.temperature,
-            total_steps=recipe.num_steps,
-            seed=recipe.seed,
-            tokenizer=prepared.tokenizer,
-        )
+        learner, engine = stack.enter_context(open_workers(recipe, model, placement, run))
         if run.resume_from is not None:
             learner.load(run.resume_from)
-        engine = make_engine(prepared.model, recipe.engine)
-        stack.callback(engine.close)
         form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(recipe.rewards, out), form))
         scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
         rollouts = Rollouts(engine, scorer, prepared.renderer)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
-        train(
+        loop = train_one_step_off if recipe.grpo.staleness else train
+        loop(
             run,
             source,
             spare,

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, apply_overrides, read_toml, validate
 from r1.data.settings import DataSettings
 from r1.errors import UserError
@@ -33,8 +34,9 @@ MAY_CHANGE_ON_RESUME = (
     "rewards.judge.limits",
     "rewards.judge.budget",
     "checkpoints.keep",
+    "cluster",
 )
-"""Settings that move no number of a run: a run may be carried on with others."""
+"""Settings that move no number of a run, but for rounding: it may be carried on with others."""
 
 
 class R1ZeroRecipe(Settings):
@@ -55,6 +57,7 @@ class R1ZeroRecipe(Settings):
     engine: EngineSettings = EngineSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
+    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
 
     @model_validator(mode="after")
     def _consistent(self) -> R1ZeroRecipe:

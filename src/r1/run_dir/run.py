@@ -142,8 +142,12 @@ class RunDir:
         atomic.append_line(self.folder / "metrics.jsonl", _line(step, values))
         atomic.append_line(self.folder / "timings.jsonl", _line(step, timings))
         self._next_step = step + 1
-        if self._next_step % self.checkpoints.every == 0 or self._next_step == self._num_steps:
+        if self.checkpoint_follows(step):
             self.save_checkpoint(save)
+
+    def checkpoint_follows(self, step: int) -> bool:
+        """Whether committing this step writes a checkpoint."""
+        return (step + 1) % self.checkpoints.every == 0 or step + 1 == self._num_steps
 
     def save_checkpoint(self, save: Callable[[Path], None]) -> Path:
         """Write the weights after the steps committed so far; return their folder."""
@@ -156,6 +160,11 @@ class RunDir:
     def checkpoint_folder(self, step: int) -> Path:
         """Where the weights after `step` updates are, or would be."""
         return self.folder / "checkpoints" / step_name(step)
+
+    def newest_checkpoint(self) -> Path | None:
+        """The folder of the newest complete checkpoint."""
+        steps = checkpoint_steps(self.folder)
+        return self.checkpoint_folder(steps[-1]) if steps else None
 
     def has_evaluation(self, step: int) -> bool:
         """True where the weights after `step` updates were already evaluated."""

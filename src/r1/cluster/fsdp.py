@@ -1,0 +1,175 @@
+"""The learner over several ranks: PyTorch FSDP2 (`fully_shard`) under LocalLearner's update.
+
+Every rank holds a part of each parameter, its gradient and its optimiser state. Before a decoder
+layer computes, its parameters are gathered; after its backward pass gradients are summed over ranks
+and scattered. The objective's totals are those of the whole minibatch (`learner.objective`), so the
+sum, never the mean, is the gradient of one process. Embeddings, last norm and output head are one
+group of their own, since the loss is computed from the head's weight in chunks.
+
+With autocast the gathered parameters are bfloat16 and gradients are summed in float32 over float32
+shards. A rank loads the whole model on its host's memory once, before it is sharded.
+
+Left out on purpose: tensor, pipeline and expert parallelism, LoRA, offloading, and loading without
+a whole copy of the model per rank in host memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import (
+    FSDPModule,
+    MixedPrecisionPolicy,
+    fully_shard,
+    register_fsdp_forward_method,
+)
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from r1.cluster import sharded_state
+from r1.cluster.balance import balanced
+from r1.cluster.export import save_streamed
+from r1.errors import UserError
+from r1.learner.local import LocalLearner
+from r1.learner.microbatch import IndexedResponse, MicroBatch
+from r1.learner.objective import Objective
+from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.learner.sharded import like, whole
+from r1.models.load import load_model
+from r1.types import TrainBatch
+
+
+class ShardedRanks:
+    """Implements learner.ranks.Ranks for one process of a torch.distributed group."""
+
+    def __init__(self, mesh: DeviceMesh, autocast: bool = False) -> None:
+        """mesh: one dimension over all ranks, as `torch.distributed` was set up."""
+        self.mesh = mesh
+        self.index, self.count = mesh.get_local_rank(), mesh.size()
+        self._precision = MixedPrecisionPolicy()
+        if autocast:
+            self._precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
+
+    def load_device(self, device: torch.device) -> torch.device:
+        """Host memory: a model that must be sharded may not fit a single GPU."""
+        return torch.device("cpu")
+
+    def place(self, model: PreTrainedModel) -> None:
+        """Shard a model in place, layer by layer. Its reshards after every forward pass, the root's
+        too: passes without gradients come before weights that change."""
+        layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+        for module in [*layers, model]:
+            fully_shard(
+                module, mesh=self.mesh, mp_policy=self._precision, reshard_after_forward=True
+            )
+            assert isinstance(module, FSDPModule)
+            # Gloo knows sums alone; a sum is also what the totals of the objective ask for.
+            module.set_force_sum_reduction_for_comms(True)
+            module.set_gradient_divide_factor(1.0)
+        model.run_whole = MethodType(_run, model)  # type: ignore[assignment]
+        register_fsdp_forward_method(model, "run_whole")
+
+    def run(self, model: PreTrainedModel, function: Callable[..., Any], *args: Any) -> Any:
+        return model.run_whole(function, *args)  # type: ignore[operator]
+
+    def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
+        return balanced(responses, budget, self.count)[self.index]
+
+    def sum(self, values: Tensor) -> Tensor:
+        dist.all_reduce(values, dist.ReduceOp.SUM, self.mesh.get_group())
+        return values
+
+    def maximum(self, values: Tensor) -> Tensor:
+        dist.all_reduce(values, dist.ReduceOp.MAX, self.mesh.get_group())
+        return values
+
+
+def _run(model: PreTrainedModel, function: Callable[..., Any], *args: Any) -> Any:
+    return function(model, *args)
+
+
+class ShardedLearner:
+    """One rank of learner.protocol.Learner; all ranks make the same calls in the same order."""
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        settings: LearnerSettings,
+        optimizer: OptimizerSettings,
+        objective: Objective,
+        mesh: DeviceMesh,
+        temperature: float = 1.0,
+        total_steps: int = 1,
+        seed: int = 0,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+    ) -> None:
+        """As LocalLearner, on the rank of `mesh` that this process is.
+
+        Raises UserError as LocalLearner does, and for LoRA.
+        """
+        if settings.lora is not None:
+            raise UserError(
+                "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
+            )
+        self.ranks = ShardedRanks(mesh, settings.autocast)
+        self.local = LocalLearner(
+            model_path,
+            settings,
+            optimizer,
+            objective,
+            temperature=temperature,
+            total_steps=total_steps,
+            seed=seed,
+            tokenizer=tokenizer,
+            ranks=self.ranks,
+        )
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.local.step
+
+    def update(self, batch: TrainBatch) -> dict[str, float]:
+        """Every rank gets the whole batch and computes its share; all return the same metrics, but
+        for the seconds."""
+        return self.local.update(batch)
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must take all
+        of them."""
+        for name, parameter in self.local.model.named_parameters():
+            yield name, whole(parameter.detach())
+
+    def save(self, folder: Path) -> None:
+        """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
+
+        The folder must be one that all ranks see.
+        """
+        save_streamed(
+            self.local.model,
+            self.weights(),
+            folder,
+            self.local.tokenizer,
+            write=self.ranks.index == 0,
+        )
+        sharded_state.save(self.local, folder)
+
+    def load(self, folder: Path) -> None:
+        """Take up where `save` left off, on whatever number of ranks; UserError when it is no such
+        checkpoint."""
+        state = sharded_state.load(self.local, folder)
+        own = dict(self.local.model.named_parameters())
+        values = load_model(folder, self.local.model.dtype)
+        with torch.no_grad():
+            for name, tensor in values.named_parameters():
+                if name not in own:
+                    raise UserError(f"{folder} was written by a learner of another model.")
+                own[name].copy_(like(own[name], tensor))
+        self.local.step = state.step

@@ -1,0 +1,100 @@
+"""Waiting for Ray's processes: never without a limit, always with a message of who and how long.
+
+A process that died or did not answer in time raises LostProcess: whoever asked starts it again, or
+gives up after `max_restarts` in a row. What a process itself raises comes out as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+logger = logging.getLogger("r1.cluster")
+
+
+class LostProcess(Exception):  # noqa: N818 (an event to act upon, not yet an error)
+    """A process died, lost its peers or did not answer in time."""
+
+
+class ClusterError(RuntimeError):
+    """A process was lost more often than allowed; the same command carries the run on."""
+
+
+class Call(NamedTuple):
+    """Something asked of a process: `name` is the process's, for messages."""
+
+    name: str
+    reference: Any
+
+
+class Events:
+    """What went wrong and was put right, counted for the metrics since they were last taken."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def restarted(self, kind: str, why: str) -> None:
+        """Count and tell that a process ("engine", "learner") is started again."""
+        self._counts[kind] += 1
+        logger.warning("%s; it is started again.", why)
+
+    def take(self) -> dict[str, float]:
+        """`pool/KIND_restarts`, for timings.jsonl."""
+        counts, self._counts = self._counts, Counter()
+        return {f"pool/{kind}_restarts": float(counts[kind]) for kind in ("engine", "learner")}
+
+
+def wait_all(calls: Sequence[Call], timeout_s: float, what: str) -> list[Any]:
+    """Wait for every call; return the answers in order.
+
+    what: what they were asked to do ("update the policy"). Raises LostProcess, or what a process
+    raised.
+    """
+    answers: dict[Any, Any] = {}
+    pending = {call.reference: call.name for call in calls}
+    end = time.monotonic() + timeout_s
+    while pending:
+        ready, _ = ray.wait(list(pending), timeout=max(0.0, end - time.monotonic()))
+        if not ready:
+            raise LostProcess(late(sorted(pending.values()), timeout_s, what))
+        for reference in ready:
+            answers[reference] = answer(Call(pending.pop(reference), reference), what)
+    return [answers[call.reference] for call in calls]
+
+
+def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
+    """The answer of a call that has ended, or comes within timeout_s.
+
+    Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
+    what collectives raise on the other ranks when one dies.
+    """
+    try:
+        return ray.get(call.reference, timeout=timeout_s)
+    except RayTaskError as error:
+        if isinstance(error.cause, RuntimeError):
+            raise LostProcess(f"{call.name} could not {what}: {error.cause}") from error
+        raise error.cause from error
+    except GetTimeoutError:
+        raise LostProcess(late([call.name], timeout_s or 0.0, what)) from None
+    except RayError as error:
+        reason = str(error).splitlines()[0]
+        raise LostProcess(f"{call.name} died while it was to {what} ({reason})") from error
+
+
+def late(names: Sequence[str], timeout_s: float, what: str) -> str:
+    """The message of a wait that was too long."""
+    return f"the driver waited {timeout_s:g} s for {' and '.join(names)} to {what}, in vain"
+
+
+def give_up(lost: LostProcess, restarts: int) -> ClusterError:
+    """The error after the last restart."""
+    return ClusterError(
+        f"{lost}. It was started again {restarts} times in a row without success; see the logs "
+        "under /tmp/ray/session_latest/logs. The same command carries the run on."
+    )

@@ -1,0 +1,240 @@
+"""Engine replicas in Ray actors behind one Engine of the driver.
+
+Groups are dealt out in calls of as many as fill a replica's batch; a replica gets its next call
+when it has ended the one before, so that a slow one takes fewer. Each group comes back as soon as
+its last sample has ended. A sample follows from its seed and the weights alone, so it does not
+matter which replica draws it, nor how often: a replica that dies is started again with the weights
+of the driver's version, and its unfinished groups return to the queue.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from torch import Tensor
+
+from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
+from r1.cluster.ray_placement import Placement
+from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
+from r1.cluster.settings import ClusterSettings
+from r1.rollout.protocol import Engine, FinishedGroup
+from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.types import GroupRequest
+
+
+class EngineReplica:
+    """What runs in the actor: one engine."""
+
+    engine: Engine
+    version = -1
+
+    def start(self, model: str, settings: EngineSettings, num_threads: int) -> int:
+        """Load the model; return the process's id. (Not in __init__, where Ray would turn a
+        UserError into a dead actor.)"""
+        import torch
+
+        from r1.rollout.make import make_engine
+
+        torch.set_num_threads(num_threads)
+        self.engine = make_engine(model, settings)
+        return os.getpid()
+
+    def load_weights(self, version: int, *buckets: Bucket) -> int:
+        """Take the weights of a version, all buckets of it; return the version now held."""
+        wrong = {bucket.version for bucket in buckets} - {version}
+        assert not wrong, f"weights of versions {wrong} came for version {version}"
+        self.engine.load_weights(unpack(buckets), version)
+        self.version = version
+        return self.version
+
+    def generate(
+        self, requests: Sequence[GroupRequest], sampling: SamplingSettings, version: int
+    ) -> Iterator[FinishedGroup]:
+        """Engine.generate, under the weights of `version` and no others."""
+        assert version == self.version, f"holds version {self.version}, asked for {version}"
+        # Ray sends values into the generator, which `yield from` would pass on to the engine's.
+        for finished in self.engine.generate(requests, sampling):  # noqa: UP028
+            yield finished
+
+
+@dataclass(eq=False)
+class _Replica:
+    """One replica as the driver knows it; lost counts deaths in a row without any progress."""
+
+    index: int
+    actor: Any = None
+    started: Any = None
+    process_id: int = 0
+    lost: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"engine replica {self.index}"
+
+
+@dataclass(eq=False)
+class _Running:
+    """A call under way: the groups it still owes, and when it last gave one."""
+
+    replica: _Replica
+    stream: Any
+    owed: dict[str, GroupRequest]
+    since: float
+
+
+class RemoteEngine:
+    """Implements rollout.protocol.Engine over `engine_replicas` actors."""
+
+    def __init__(
+        self,
+        model: str,
+        settings: EngineSettings,
+        cluster: ClusterSettings,
+        placement: Placement,
+        events: Events,
+    ) -> None:
+        """Start the replicas; they load the model meanwhile, and `load_weights` waits for them."""
+        self.model, self.settings, self.cluster = model, settings, cluster
+        self.placement, self.events = placement, events
+        self.weights: RemoteWeights | None = None
+        self.version = -1
+        self.replicas = [_Replica(index) for index in range(cluster.engine_replicas)]
+        for replica in self.replicas:
+            self._start(replica)
+
+    def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
+        """Give every replica the weights; those of a RemoteLearner never pass through here."""
+        self.weights = RemoteWeights.of(weights, version, self.cluster.bucket_mb * 2**20)
+        assert self.weights.version == version
+        self.version = version
+        asked = [(replica, self._ask_to_load(replica)) for replica in self.replicas]
+        for replica, call in asked:
+            try:
+                self._check_version(replica, call)
+                replica.lost = 0
+            except LostProcess as lost:
+                self._restart(replica, lost)
+
+    def generate(
+        self, requests: Sequence[GroupRequest], sampling: SamplingSettings
+    ) -> Iterator[FinishedGroup]:
+        """Yield every request's group as soon as it has ended, whichever replica drew it.
+
+        Raises UserError as the replica's engine does, and ClusterError where a replica was lost
+        more than max_restarts times in a row.
+        """
+        waiting = deque(self._calls(requests))
+        running: list[_Running] = []
+        while waiting or running:
+            busy = {call.replica.index for call in running}
+            for replica in self.replicas:
+                if waiting and replica.index not in busy:
+                    running.append(self._begin(replica, waiting.popleft(), sampling))
+            for call in self._ready(running):
+                try:
+                    finished = self._next(call)
+                except LostProcess as lost:
+                    running.remove(call)
+                    waiting.appendleft(list(call.owed.values()))
+                    self._restart(call.replica, lost)
+                    continue
+                if finished is None:
+                    assert not call.owed, f"{call.replica.name} left out {list(call.owed)}"
+                    running.remove(call)
+                    continue
+                del call.owed[finished.request.id]
+                yield finished
+
+    def close(self) -> None:
+        """End the replicas."""
+        for replica in self.replicas:
+            ray.kill(replica.actor, no_restart=True)
+
+    def _calls(self, requests: Sequence[GroupRequest]) -> list[list[GroupRequest]]:
+        """The requests in calls: even over the replicas, but none larger than an engine's batch."""
+        if not requests:
+            return []
+        size = self.cluster.groups_per_call
+        if not size:
+            samples = max(1, max(len(request.seeds) for request in requests))
+            fits = max(1, self.settings.max_batch // samples)
+            even = math.ceil(len(requests) / len(self.replicas))
+            size = min(fits, even)
+        return [list(requests[i : i + size]) for i in range(0, len(requests), size)]
+
+    def _begin(
+        self, replica: _Replica, requests: list[GroupRequest], sampling: SamplingSettings
+    ) -> _Running:
+        method = replica.actor.generate.options(num_returns="streaming")
+        stream = method.remote(requests, sampling, self.version)
+        owed = {request.id: request for request in requests}
+        return _Running(replica, stream, owed, time.monotonic())
+
+    def _ready(self, running: list[_Running]) -> list[_Running]:
+        """Wait for the next event; those calls that have one, be it only that they are late."""
+        limit = self.cluster.timeouts.generate_s
+        oldest = min(call.since for call in running)
+        wait_s = max(0.0, oldest + limit - time.monotonic())
+        ready, _ = ray.wait([call.stream for call in running], timeout=wait_s)
+        if ready:
+            return [call for call in running if call.stream in ready]
+        return [call for call in running if time.monotonic() >= call.since + limit]
+
+    def _next(self, call: _Running) -> FinishedGroup | None:
+        """The call's next group, None where there is no more; LostProcess where there should be."""
+        limit = self.cluster.timeouts.generate_s
+        if not ray.wait([call.stream], timeout=0)[0]:
+            raise LostProcess(late([call.replica.name], limit, "end a group"))
+        try:
+            reference = next(call.stream)
+        except StopIteration:
+            return None
+        finished: FinishedGroup = answer(Call(call.replica.name, reference), "sample", limit)
+        versions = {completion.version for completion in finished.completions}
+        assert versions == {self.version}, f"samples of versions {versions}, not {self.version}"
+        call.since = time.monotonic()
+        call.replica.lost = 0
+        return finished
+
+    def _start(self, replica: _Replica) -> None:
+        options = self.placement.engine_options(replica.index)
+        replica.actor = ray.remote(EngineReplica).options(**options).remote()
+        threads = self.placement.num_threads
+        replica.started = replica.actor.start.remote(self.model, self.settings, threads)
+
+    def _restart(self, replica: _Replica, lost: LostProcess) -> None:
+        """A new process in its place, with the weights of the driver's version."""
+        assert self.weights is not None
+        while True:
+            replica.lost += 1
+            if replica.lost > self.cluster.max_restarts:
+                raise give_up(lost, self.cluster.max_restarts) from lost
+            self.events.restarted("engine", str(lost))
+            ray.kill(replica.actor, no_restart=True)
+            self._start(replica)
+            try:
+                self._check_version(replica, self._ask_to_load(replica))
+                return
+            except LostProcess as again:
+                # A lost node takes its buckets with it; a second failure may be for want of them.
+                lost, self.weights = again, self.weights.renewed()
+
+    def _ask_to_load(self, replica: _Replica) -> Call:
+        assert self.weights is not None
+        reference = replica.actor.load_weights.remote(self.version, *self.weights.references)
+        return Call(replica.name, reference)
+
+    def _check_version(self, replica: _Replica, call: Call) -> None:
+        limits = self.cluster.timeouts
+        started = Call(replica.name, replica.started)
+        (replica.process_id,) = wait_all([started], limits.start_s, "start")
+        what = f"take the weights of version {self.version}"
+        (held,) = wait_all([call], limits.sync_s, what)
+        assert held == self.version, f"{call.name} holds version {held}"

@@ -1,0 +1,249 @@
+"""Where the processes go: the cluster reached, its resources compared, a placement group reserved.
+
+Learner rank i and engine replica i share a bundle ("shared": while one computes the other waits) or
+have one each ("separate"). Everything that can be wrong with a cluster is said before anything
+starts: Ray missing, nobody at the address, fewer CPUs or GPUs than the recipe asks for.
+
+Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
+client protocol (ray://), which has no streaming of results.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from r1.cluster.settings import ClusterSettings
+from r1.errors import UserError
+
+try:
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+except ImportError:
+    raise UserError('[cluster] needs Ray: pip install "r1[cluster]".') from None
+
+_PROBE = """
+import sys
+from ray._raylet import GcsClient
+print("imported", flush=True)
+GcsClient(address=sys.argv[1])
+"""
+
+
+class Bundles(NamedTuple):
+    """What is reserved: one dictionary of resources a bundle, and whose bundle is which."""
+
+    resources: list[dict[str, float]]
+    learner: list[int]
+    engine: list[int]
+
+
+class Placement(NamedTuple):
+    """A reserved placement group."""
+
+    group: Any
+    bundles: Bundles
+    shared: bool
+    gpus_per_learner: int
+    gpus_per_engine: int
+
+    @property
+    def num_threads(self) -> int:
+        """Threads of a process: the CPUs of its bundle, which no other uses at the same time."""
+        return max(1, int(self.bundles.resources[0]["CPU"]))
+
+    def learner_options(self, index: int) -> dict[str, Any]:
+        """Options of learner rank `index`'s actor."""
+        return self._options(self.bundles.learner[index], self.gpus_per_learner)
+
+    def engine_options(self, index: int) -> dict[str, Any]:
+        """Options of engine replica `index`'s actor."""
+        return self._options(self.bundles.engine[index], self.gpus_per_engine)
+
+    def _options(self, bundle: int, num_gpus: int) -> dict[str, Any]:
+        part = 0.5 if self.shared else 1.0
+        return {
+            "num_cpus": self.bundles.resources[bundle]["CPU"] * part,
+            "num_gpus": num_gpus * part,
+            "max_restarts": 0,  # the driver starts it again, with the weights it must have
+            "max_concurrency": 1,
+            "scheduling_strategy": PlacementGroupSchedulingStrategy(
+                self.group, placement_group_bundle_index=bundle
+            ),
+        }
+
+
+def plan_bundles(settings: ClusterSettings, gpus_per_learner: int, gpus_per_engine: int) -> Bundles:
+    """The bundles that a recipe asks for."""
+    ranks, replicas = settings.learner_ranks, settings.engine_replicas
+    if settings.placement == "shared":
+        number, gpus = max(ranks, replicas), max(gpus_per_learner, gpus_per_engine)
+        if gpus > 1:
+            raise UserError(
+                f"cluster.gpus_per_engine = {gpus_per_engine}: an engine over several GPUs needs "
+                'GPUs of its own; set cluster.placement = "separate".'
+            )
+        resources = [_bundle(settings, gpus)] * number
+        return Bundles(resources, list(range(ranks)), list(range(replicas)))
+    resources = [_bundle(settings, gpus_per_learner)] * ranks
+    resources += [_bundle(settings, gpus_per_engine)] * replicas
+    return Bundles(resources, list(range(ranks)), list(range(ranks, ranks + replicas)))
+
+
+def _bundle(settings: ClusterSettings, gpus: int) -> dict[str, float]:
+    return {"CPU": settings.cpus_per_process, **({"GPU": float(gpus)} if gpus else {})}
+
+
+@contextmanager
+def placed(settings: ClusterSettings, wants_gpu: tuple[bool, bool]) -> Iterator[Placement]:
+    """Reach the cluster and reserve what the recipe asks for; let go of both in the end.
+
+    wants_gpu: whether learner and engine would take a GPU where there is one. Raises UserError.
+    """
+    _connect(settings)
+    try:
+        has_gpu = ray.cluster_resources().get("GPU", 0.0) > 0
+        learner, engine = (
+            int(has_gpu and wanted) if given is None else given
+            for given, wanted in zip(
+                (settings.gpus_per_learner, settings.gpus_per_engine), wants_gpu, strict=True
+            )
+        )
+        bundles = plan_bundles(settings, learner, engine)
+        check_resources(settings, bundles, [node_resources(node) for node in ray.nodes()])
+        group = _reserve(bundles, settings.timeouts.start_s)
+        try:
+            yield Placement(group, bundles, settings.placement == "shared", learner, engine)
+        finally:
+            remove_placement_group(group)
+    finally:
+        ray.shutdown()
+
+
+def node_resources(node: dict[str, Any]) -> dict[str, float]:
+    """CPUs and GPUs of one of ray.nodes(); nothing of a node that is gone."""
+    return node["Resources"] if node["Alive"] else {}
+
+
+def check_resources(
+    settings: ClusterSettings, bundles: Bundles, nodes: list[dict[str, float]]
+) -> None:
+    """Compare what is asked for with what there is. Raises UserError that names the numbers."""
+    for kind in ("CPU", "GPU"):
+        asked = sum(bundle.get(kind, 0.0) for bundle in bundles.resources)
+        there = sum(node.get(kind, 0.0) for node in nodes)
+        if asked > there:
+            raise UserError(
+                f"[cluster] asks for {asked:g} {kind}s ({settings.learner_ranks} learner ranks and "
+                f"{settings.engine_replicas} engine replicas, {settings.placement}), but the "
+                f"cluster has {there:g}: {_remedy(settings, kind)}"
+            )
+        largest = max(bundle.get(kind, 0.0) for bundle in bundles.resources)
+        if largest > max((node.get(kind, 0.0) for node in nodes), default=0.0):
+            raise UserError(
+                f"[cluster] asks for {largest:g} {kind}s on one node, but no node has as many."
+            )
+
+
+def _remedy(settings: ClusterSettings, kind: str) -> str:
+    ways = ["lower cluster.learner_ranks or cluster.engine_replicas"]
+    if settings.placement == "separate":
+        ways.append('set cluster.placement = "shared"')
+    if kind == "CPU":
+        ways.append(f"lower cluster.cpus_per_process (now {settings.cpus_per_process:g})")
+    return ", or ".join(ways) + "."
+
+
+def _connect(settings: ClusterSettings) -> None:
+    """ray.init, with the mistakes of an address found within connect_s."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = settings.address
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == "auto" and not _running_cluster():
+        address = "local"
+    if address == "local":
+        ray.init(address="local", include_dashboard=False, **quiet)
+        return
+    if address.startswith("ray://"):
+        raise UserError(
+            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
+            "by default) and start r1 on a node of the cluster; ray:// is not supported."
+        )
+    if address != "auto":
+        _check_reachable(address, settings.timeouts.connect_s)
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_ray(address, _first_line(error)) from error
+
+
+def _running_cluster() -> bool:
+    """Whether Ray runs on this machine, or its environment names a cluster."""
+    if os.environ.get("RAY_ADDRESS"):
+        return True
+    from ray._private.services import find_bootstrap_address
+
+    return find_bootstrap_address(None) is not None
+
+
+def _check_reachable(address: str, timeout_s: float) -> None:
+    """Whether somebody listens at an address, and whether it is Ray."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')
+    end = time.monotonic() + timeout_s
+    try:
+        socket.create_connection((host, int(port)), timeout=timeout_s).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"cluster.address = {address!r}: nobody answers there ({_first_line(error)}, waited "
+            f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
+            'set cluster.address = "local".'
+        ) from None
+    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE, address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
+        try:
+            answers = probe.wait(max(1.0, end - time.monotonic())) == 0
+        except subprocess.TimeoutExpired:
+            answers = False
+            probe.kill()
+    if not answers:
+        raise _no_ray(address, f"waited {timeout_s:g} s")
+
+
+def _no_ray(address: str, reason: str) -> UserError:
+    return UserError(
+        f"cluster.address = {address!r}: somebody listens, but Ray does not answer ({reason}). Is "
+        "it the head's GCS port, and are Ray and Python of the same versions on both sides?"
+    )
+
+
+def _reserve(bundles: Bundles, timeout_s: float) -> Any:
+    group = placement_group(bundles.resources, strategy="PACK")
+    if not group.wait(timeout_s):
+        remove_placement_group(group)
+        free = {k: v for k, v in ray.available_resources().items() if k in ("CPU", "GPU")}
+        raise UserError(
+            f"the driver waited {timeout_s:g} s for the cluster to free {bundles.resources}; free "
+            f"are {free}: other runs hold the rest."
+        )
+    return group
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

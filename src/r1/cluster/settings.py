@@ -1,0 +1,49 @@
+"""Settings of a run over several processes (torch-free, ray-free)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from r1.config import Settings
+
+
+class TimeoutSettings(Settings):
+    """The longest that one wait may take, in seconds; then whoever is waited for is given up."""
+
+    connect_s: float = Field(8.0, gt=0.0, description="reach the cluster's address")
+    start_s: float = Field(600.0, gt=0.0, description="a process starts and loads the model")
+    generate_s: float = Field(1800.0, gt=0.0, description="from one finished group to the next")
+    update_s: float = Field(3600.0, gt=0.0, description="one update of the policy")
+    sync_s: float = Field(600.0, gt=0.0, description="weights gathered, or taken by an engine")
+    save_s: float = Field(1800.0, gt=0.0, description="a checkpoint written or read")
+
+
+class ClusterSettings(Settings):
+    """Learner ranks (FSDP2) and engine replicas, placed by Ray.
+
+    None of these settings changes what a synchronous run computes, but for rounding.
+    """
+
+    address: str = Field(
+        "auto", description='"auto" (a running cluster, else this machine), "local", or HOST:PORT'
+    )
+    learner_ranks: int = Field(1, ge=1, description="processes that hold the policy together")
+    engine_replicas: int = Field(1, ge=1, description="engines that sample independently")
+    placement: Literal["shared", "separate"] = Field(
+        "shared", description="rank i and replica i share a bundle of CPUs and GPUs, or have two"
+    )
+    cpus_per_process: float = Field(1.0, gt=0.0, description="CPUs of a bundle")
+    gpus_per_learner: int | None = Field(
+        None, ge=0, le=1, description="None: 1 where there are any"
+    )
+    gpus_per_engine: int | None = Field(None, ge=0, description="None: 1 where there are any")
+    groups_per_call: int = Field(
+        0, ge=0, description="groups an engine is given at once; 0: what fills its batch"
+    )
+    bucket_mb: int = Field(256, ge=1, description="weights sent at once")
+    max_restarts: int = Field(
+        3, ge=0, description="of one process in a row, without any progress in between"
+    )
+    timeouts: TimeoutSettings = TimeoutSettings()

@@ -1,0 +1,87 @@
+"""The one place that makes a run's learner and engine: in this process, or on a cluster.
+
+Without [cluster] nothing of Ray is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from r1.grpo.loss import GRPOObjective
+from r1.learner.local import LocalLearner
+from r1.learner.protocol import Learner
+from r1.models.load import load_tokenizer
+from r1.pipeline.recipe import R1ZeroRecipe
+from r1.rollout.make import make_engine
+from r1.rollout.protocol import Engine
+from r1.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from r1.cluster.ray_placement import Placement
+
+
+class Workers(NamedTuple):
+    """Who learns and who samples."""
+
+    learner: Learner
+    engine: Engine
+
+
+def place(recipe: R1ZeroRecipe) -> AbstractContextManager[Placement | None]:
+    """Reach the recipe's cluster and reserve what it asks for; None where it has no [cluster].
+
+    Raises UserError where that cannot be, before anything is written.
+    """
+    if recipe.cluster is None:
+        return nullcontext(None)
+    from r1.cluster.ray_placement import placed
+
+    wants_gpu = (recipe.learner.device != "cpu", recipe.engine.device != "cpu")
+    return placed(recipe.cluster, wants_gpu)
+
+
+@contextmanager
+def open_workers(
+    recipe: R1ZeroRecipe, model: str, placement: Placement | None, run: RunDir
+) -> Iterator[Workers]:
+    """Make learner and engine from the model the run begins with; end their processes after."""
+    if placement is None:
+        learner = LocalLearner(
+            model,
+            recipe.learner,
+            recipe.optimizer,
+            GRPOObjective(recipe.grpo),
+            temperature=recipe.sampling.temperature,
+            total_steps=recipe.num_steps,
+            seed=recipe.seed,
+            tokenizer=load_tokenizer(model),
+        )
+        with closing(make_engine(model, recipe.engine)) as local:
+            yield Workers(learner, local)
+        return
+    from r1.cluster.ray_calls import Events
+    from r1.cluster.ray_engine import RemoteEngine
+    from r1.cluster.ray_learner import LearnerSpec, RemoteLearner
+
+    assert recipe.cluster is not None
+    folder = str(Path(model).resolve()) if Path(model).exists() else model
+    spec = LearnerSpec(
+        folder,
+        recipe.learner,
+        recipe.optimizer,
+        GRPOObjective(recipe.grpo),
+        recipe.sampling.temperature,
+        recipe.num_steps,
+        recipe.seed,
+    )
+    events = Events()
+    engine = RemoteEngine(folder, recipe.engine, recipe.cluster, placement, events)
+    learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
+    try:
+        yield Workers(learners, engine)
+    finally:
+        engine.close()
+        learners.close()

@@ -1,0 +1,60 @@
+"""What the ranks of test_cluster_fsdp do; imported by tests/rank_processes.py."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from torch.distributed.device_mesh import DeviceMesh
+
+from r1.cluster.fsdp import ShardedLearner
+from r1.grpo.loss import GRPOObjective
+from r1.grpo.settings import GRPOSettings
+from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.models.load import load_tokenizer
+from train_batches import make_batch_of, make_groups
+
+
+def batches(steps: int) -> list:
+    """The batches of a test, the last but one without anything to learn from."""
+    made = [make_batch_of(make_groups(seed), 3, 20) for seed in range(steps)]
+    return made
+
+
+def settings(setup: dict[str, Any]) -> tuple:
+    """learner, optimiser and objective of a setup, for either kind of learner."""
+    return (
+        LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
+        OptimizerSettings(**{"lr": 3e-3, **setup.get("optimizer", {})}),
+        GRPOObjective(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
+    )
+
+
+def train(
+    mesh: DeviceMesh,
+    model: str,
+    setup: dict[str, Any],
+    first: int,
+    steps: int,
+    load: str | None = None,
+    save: str | None = None,
+) -> dict[str, Any]:
+    """Steps first..steps-1; the metrics of each and the weights after the last."""
+    begin = time.perf_counter()
+    learner = ShardedLearner(
+        model, *settings(setup), mesh, total_steps=8, tokenizer=load_tokenizer(model)
+    )
+    if load is not None:
+        learner.load(Path(load))
+    assert learner.step == first
+    metrics = [learner.update(batch) for batch in batches(steps)[first:]]
+    if save is not None:
+        learner.save(Path(save))
+    local = sum(p.to_local().numel() for p in learner.local.model.parameters())
+    return {
+        "metrics": metrics,
+        "weights": {name: tensor.clone() for name, tensor in learner.weights()},
+        "local_share": local / sum(p.numel() for p in learner.local.model.parameters()),
+        "seconds": time.perf_counter() - begin,
+    }
