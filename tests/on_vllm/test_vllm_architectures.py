@@ -54,19 +54,20 @@ def test_new_weights_arrive_whole(tmp_path: Path, architecture: str, tied: bool)
 
 def check_death(engine, asked, model) -> None:
     """Its process killed in the middle of a call, nobody waits for ever."""
-    stream = engine.generate(asked, SamplingSettings(max_new_tokens=1000))
-    sampling_began = threading.Timer(2.0, kill, (engine,))
-    sampling_began.start()
+    threading.Timer(2.0, kill, (engine,)).start()
     begin = time.monotonic()
     with pytest.raises(EngineDiedError, match="carries on from the newest checkpoint"):
-        for _ in range(1000):
-            list(stream)
-            stream = engine.generate(asked, SamplingSettings(max_new_tokens=1000))
+        sample_on(engine, asked)
     with pytest.raises(EngineDiedError):
         engine.load_weights(model.named_parameters(), 9)
     with pytest.raises(EngineDiedError):
         list(engine.generate(asked, SamplingSettings()))
     assert time.monotonic() - begin < 60.0
+
+
+def sample_on(engine, asked) -> None:
+    for _ in range(1000):
+        list(engine.generate(asked, SamplingSettings(max_new_tokens=1000)))
 
 
 def kill(engine) -> None:
