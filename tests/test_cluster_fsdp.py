@@ -192,8 +192,34 @@ def test_streamed_files_equal_those_of_save_pretrained(tmp_path, arch) -> None:
     assert all(torch.equal(again[name].data, tensor) for name, tensor in parameters)
 
 
-def test_one_process_refuses_a_sharded_checkpoint(compared) -> None:
-    model = compared.checkpoint
-    learner = LocalLearner(model, *sharded_jobs.settings({}), total_steps=8)
-    with pytest.raises(UserError, match="written by ranks of a cluster"):
-        learner.load(model)
+@pytest.mark.slow
+def test_one_process_and_ranks_take_over_from_each_other(compared, tmp_path) -> None:
+    """Steps 0 and 1 by two ranks, then one process; and the other way round."""
+    setup = SETUPS["muon, reference, minibatches, recomputation"]
+    model = compared.checkpoint.parent / "model"
+    after_ranks = LocalLearner(model, *sharded_jobs.settings(setup), total_steps=8)
+    after_ranks.load(compared.checkpoint.parent / "after-2")
+    alone = LocalLearner(model, *sharded_jobs.settings(setup), total_steps=8)
+    for batch in sharded_jobs.batches(2):
+        alone.update(batch)
+    alone.tokenizer = load_tokenizer(model)
+    alone.save(tmp_path / "alone")
+    arguments = {"model": str(model), "setup": setup, "first": 2, "steps": 4}
+    (ranks,) = run_jobs(
+        [Job(2, "sharded_jobs:train", {**arguments, "load": str(tmp_path / "alone")})],
+        tmp_path / "jobs",
+    )
+    for step, batch in enumerate(sharded_jobs.batches(4)[2:], 2):
+        expected = compared.metrics[step]["loss"]
+        assert after_ranks.update(batch)["loss"] == pytest.approx(expected, abs=1e-5)
+        assert ranks["metrics"][step - 2]["loss"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_checkpoint_of_other_settings_or_none_is_refused(compared) -> None:
+    folder = compared.checkpoint
+    learner = LocalLearner(folder, *sharded_jobs.settings({}), total_steps=8)
+    with pytest.raises(UserError, match="with other settings or another model"):
+        learner.load(folder)
+    (folder / "state" / ".metadata").write_bytes(b"torn")
+    with pytest.raises(UserError, match="damaged"):
+        learner.load(folder)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import queue
 import threading
+import time
+from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +22,11 @@ from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import load_any_recipe
 from r1.rollout import vllm_checks
 from r1.rollout.make import check_engine, engine_context, make_engine
+from r1.rollout.protocol import EngineDiedError
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.vllm_engine import VllmEngine, _within
 from r1.rollout.vllm_load import check_names
+from r1.rollout.vllm_watch import watch
 from r1.rollout.vllm_weights import backend_of
 from r1.rollout.vllm_worker import pack_heads_again, record_before_truncation
 from r1.rollout.weight_names import fitting_weights, once_each
@@ -192,6 +199,33 @@ def test_a_wedged_transfer_is_given_up() -> None:
         _within(5.0, lambda: 1 / 0)  # type: ignore[arg-type, return-value]
 
 
+class FakeClient:
+    """The part of vLLM's client that waits: a queue of outputs, answers by number."""
+
+    def __init__(self, process: Any) -> None:
+        manager = SimpleNamespace(processes=[process])
+        self.resources = SimpleNamespace(engine_manager=manager)
+        self.outputs_queue: queue.Queue[Any] = queue.Queue()
+        self.utility_results: dict[int, Future[Any]] = {}
+
+
+def test_who_waits_for_a_dead_engine_is_woken() -> None:
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    process.start()
+    client = FakeClient(process)
+    answer = client.utility_results[0] = Future()
+    closing = watch(client)
+    with pytest.raises(queue.Empty):
+        client.outputs_queue.get(timeout=0.5)
+    process.kill()
+    assert isinstance(client.outputs_queue.get(timeout=10), EngineDiedError)
+    assert isinstance(answer.exception(timeout=10), EngineDiedError)
+    late = client.utility_results[1] = Future()
+    assert isinstance(late.exception(timeout=10), EngineDiedError)
+    closing.set()
+    process.join()
+
+
 class FakeLLM:
     """Records what an engine that shares its GPU does, and answers every request with token 5."""
 
@@ -244,8 +278,9 @@ class SharingEngine(VllmEngine):
         self.llm.waiting.append(name)
 
 
-def test_an_engine_that_shares_its_gpu_sleeps_between_calls() -> None:
+def test_an_engine_that_shares_its_gpu_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights alone come back for an update; everything for a call; a dropped call sleeps too."""
+    monkeypatch.setattr("r1.rollout.vllm_engine.deaths_named", nullcontext)  # vLLM is not there
     engine = SharingEngine()
     asked = [GroupRequest("a", (3, 4), (1, 2)), GroupRequest("b", (3, 4), (1,))]
     groups = list(engine.generate(asked, SamplingSettings(max_new_tokens=1)))

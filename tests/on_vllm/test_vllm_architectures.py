@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from r1.rollout.make import make_engine
+from r1.rollout.protocol import EngineDiedError
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.types import GroupRequest
 from small_models import make_model, save_small_model
@@ -46,3 +49,27 @@ def test_new_weights_arrive_whole(tmp_path: Path, architecture: str, tied: bool)
             assert largest_gap(model, groups) < 5e-4
             assert {c.version for group in groups for c in group.completions} == {seed}
         assert largest_gap(make_model(architecture, seed=1, **changes), groups) > 0.1
+        check_death(engine, asked, model)
+
+
+def check_death(engine, asked, model) -> None:
+    """Its process killed in the middle of a call, nobody waits for ever."""
+    threading.Timer(2.0, kill, (engine,)).start()
+    begin = time.monotonic()
+    with pytest.raises(EngineDiedError, match="carries on from the newest checkpoint"):
+        sample_on(engine, asked)
+    with pytest.raises(EngineDiedError):
+        engine.load_weights(model.named_parameters(), 9)
+    with pytest.raises(EngineDiedError):
+        list(engine.generate(asked, SamplingSettings()))
+    assert time.monotonic() - begin < 60.0
+
+
+def sample_on(engine, asked) -> None:
+    for _ in range(1000):
+        list(engine.generate(asked, SamplingSettings(max_new_tokens=1000)))
+
+
+def kill(engine) -> None:
+    for process in engine.llm.llm_engine.engine_core.resources.engine_manager.processes:
+        process.kill()

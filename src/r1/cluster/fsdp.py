@@ -33,16 +33,15 @@ from torch.distributed.fsdp import (
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from r1.cluster import sharded_state
 from r1.cluster.balance import balanced
 from r1.cluster.export import save_streamed
 from r1.errors import UserError
+from r1.learner import sharded_state
 from r1.learner.local import LocalLearner
 from r1.learner.microbatch import IndexedResponse, MicroBatch
 from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.learner.sharded import like, whole
-from r1.models.load import load_model
+from r1.learner.sharded import whole
 from r1.types import TrainBatch
 
 
@@ -162,14 +161,6 @@ class ShardedLearner:
         sharded_state.save(self.local, folder)
 
     def load(self, folder: Path) -> None:
-        """Take up where `save` left off, on whatever number of ranks; UserError when it is no such
-        checkpoint."""
-        state = sharded_state.load(self.local, folder)
-        own = dict(self.local.model.named_parameters())
-        values = load_model(folder, self.local.model.dtype)
-        with torch.no_grad():
-            for name, tensor in values.named_parameters():
-                if name not in own:
-                    raise UserError(f"{folder} was written by a learner of another model.")
-                own[name].copy_(like(own[name], tensor))
-        self.local.step = state.step
+        """Take up where a learner left off, whether it had as many ranks, others or none; UserError
+        when the folder is no such checkpoint."""
+        sharded_state.load(self.local, folder)

@@ -29,7 +29,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1.errors import UserError
-from r1.learner import lora
+from r1.learner import lora, sharded_state
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import (
     MicroBatch,
@@ -177,6 +177,9 @@ class LocalLearner:
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
+        if sharded_state.written_by_ranks(folder):
+            sharded_state.load(self, folder)
+            return
         state = read_state(folder, self.device)
         own = dict(self.model.named_parameters())
         if self.settings.lora is not None:

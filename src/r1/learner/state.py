@@ -15,7 +15,6 @@ import torch
 from r1.errors import UserError
 
 STATE_FILE = "learner.pt"
-RANKS_FOLDER = "state"  # where a sharded learner keeps its own (r1.cluster.sharded_state)
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -26,11 +25,6 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
 def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
     """Read it again; UserError where the file is missing or damaged."""
     file = folder / STATE_FILE
-    if (folder / RANKS_FOLDER).is_dir():
-        raise UserError(
-            f"{folder} was written by ranks of a cluster; go on with [cluster] "
-            "(cluster.learner_ranks = 1 will do)."
-        )
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
     try:

@@ -22,6 +22,10 @@ class FinishedGroup(NamedTuple):
     completions: list[Completion]
 
 
+class EngineDiedError(RuntimeError):
+    """An engine's process is gone; a new engine can take its place."""
+
+
 class Engine(Protocol):
     """Samples responses and takes new weights."""
 

@@ -33,6 +33,7 @@ from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, decode, end_token_ids
 from r1.rollout.vllm_checks import check_vllm
 from r1.rollout.vllm_load import check_names, empty_model, load_vllm
+from r1.rollout.vllm_watch import deaths_named, watch
 from r1.rollout.vllm_weights import Transfer
 from r1.rollout.weight_names import fitting_weights, once_each
 from r1.types import Completion, GroupRequest
@@ -90,6 +91,7 @@ class VllmEngine:
         self.llm, self._transfer = load_vllm(model, settings)
         self.dtype: torch.dtype = self.llm.model_config.dtype
         self.context = int(self.llm.model_config.max_model_len)
+        self._closing = watch(self.llm.llm_engine.engine_core)
 
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
@@ -97,7 +99,8 @@ class VllmEngine:
         """Yield every group as soon as its last sample has ended; ties in request order.
 
         As the embedded engine's: cut at max_new_tokens or at the context, everything aborted where
-        the iterator is dropped half-way, UserError before anything is computed.
+        the iterator is dropped half-way, UserError before anything is computed. Raises
+        EngineDiedError, within a second or so, where vLLM's process dies.
         """
         if not requests:
             return iter(())
@@ -170,11 +173,14 @@ class VllmEngine:
             spaces_between_special_tokens=False,
             output_kind=kind,
         )
-        self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(prompt_ids)}, params)
+        with deaths_named():
+            self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(prompt_ids)}, params)
 
     def _step(self) -> None:
         """Wait for vLLM's next outputs and hand them to the calls they belong to."""
-        for output in self.llm.llm_engine.step():
+        with deaths_named():
+            outputs = self.llm.llm_engine.step()
+        for output in outputs:
             name = output.request_id
             if name in self._streams:
                 self._streams[name].append(output.outputs[0])
@@ -204,29 +210,35 @@ class VllmEngine:
         """Abort what has not ended."""
         left = [name for name in names if self._samples.pop(name, None)]
         if left:
-            self.llm.llm_engine.abort_request(left)
+            with deaths_named():
+                self.llm.llm_engine.abort_request(left)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Send (Hugging Face parameter name, tensor) pairs to every rank; forget cached prompts.
 
         Tied weights may come under either name or under both; buffers may be left out. Raises
-        UserError that lists missing, unexpected and mis-shaped names, before anything is sent, and
-        TimeoutError after engine.vllm.timeout_s, when the engine is of no more use.
+        UserError that lists missing, unexpected and mis-shaped names, before anything is sent;
+        TimeoutError after engine.vllm.timeout_s, when the engine is of no more use; and
+        EngineDiedError.
         """
         given = once_each(self.shape, fitting_weights(self.shape, weights))
         check_names(self.path, given)
         cast = {name: tensor.detach().to(self.dtype) for name, tensor in given.items()}
+        with deaths_named():
+            self._replace(cast)
+        self.version = version
+
+    def _replace(self, weights: dict[str, torch.Tensor]) -> None:
         if self.asleep:
             self.llm.wake_up(tags=["weights"])
         busy = bool(self._samples)
         if busy:
             self.pause()
-        _within(self.settings.vllm.timeout_s, lambda: self._transfer.send(cast))
+        _within(self.settings.vllm.timeout_s, lambda: self._transfer.send(weights))
         if not self.llm.reset_prefix_cache(reset_running_requests=busy):
             raise RuntimeError("vLLM did not forget the prompts computed with older weights")
         if busy:
             self.resume()
-        self.version = version
 
     def pause(self) -> None:
         """Stop generating; what is under way is kept, what comes waits."""
@@ -250,6 +262,7 @@ class VllmEngine:
 
     def close(self) -> None:
         """End vLLM's processes."""
+        self._closing.set()
         self.llm.llm_engine.engine_core.shutdown()
 
     def stream(

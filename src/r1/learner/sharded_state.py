@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed.checkpoint as dcp
@@ -22,14 +22,14 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from r1.errors import UserError
-from r1.learner.local import LocalLearner
-from r1.learner.state import RANKS_FOLDER
+from r1.learner.sharded import like
+from r1.learner.state import read_state
+from r1.models.load import load_model
 
+if TYPE_CHECKING:
+    from r1.learner.local import LocalLearner
 
-class LoadedState(NamedTuple):
-    """What has no tensor of its own in the learner."""
-
-    step: int
+RANKS_FOLDER = "state"
 
 
 def save(learner: LocalLearner, folder: Path) -> None:
@@ -39,11 +39,61 @@ def save(learner: LocalLearner, folder: Path) -> None:
     dcp.save(state, checkpoint_id=folder / RANKS_FOLDER)
 
 
-def load(learner: LocalLearner, folder: Path) -> LoadedState:
-    """Read it into the learner's optimiser and reference; all ranks together.
+def written_by_ranks(folder: Path) -> bool:
+    """Whether a checkpoint's state is of this kind."""
+    return (folder / RANKS_FOLDER).is_dir()
 
-    Raises UserError for a folder without such a state, of another model or with other settings.
+
+def load(learner: LocalLearner, folder: Path) -> None:
+    """Read weights, optimiser, reference and step into the learner; all ranks together.
+
+    The learner may be sharded or not, whoever wrote the checkpoint. Raises UserError for a folder
+    that is no checkpoint, of another model or with other settings.
     """
+    if written_by_ranks(folder):
+        _load_shards(learner, folder)
+    else:
+        _load_whole(learner, folder)
+    own = dict(learner.model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in load_model(folder, learner.model.dtype).named_parameters():
+            if name not in own:
+                raise _foreign(folder, name)
+            own[name].copy_(like(own[name], tensor.detach()))
+
+
+def _load_whole(learner: LocalLearner, folder: Path) -> None:
+    """The state that one process wrote: learner.pt, whose tensors are whole and numbered."""
+    state = read_state(folder, torch.device("cpu"))
+    held = {} if learner.reference is None else learner.reference.state_dict()
+    if state["adapters"] or (state["reference"] or {}).keys() != held.keys():
+        raise _foreign(folder, "adapters or reference")
+    stored = state["optimizer"]
+    if len(stored) != len(learner.optimizer.optimizers):
+        raise _foreign(folder, "another kind of optimiser")
+    for (optimizer, _), one in zip(learner.optimizer.optimizers, stored, strict=True):
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        numbers = [number for group in one["param_groups"] for number in group["params"]]
+        if len(parameters) != len(numbers):
+            raise _foreign(folder, "a number of parameters")
+        optimizer.state.clear()
+        for parameter, number in zip(parameters, numbers, strict=True):
+            for key, value in one["state"].get(number, {}).items():
+                fits = value.shape == parameter.shape
+                optimizer.state[parameter][key] = like(parameter, value) if fits else value
+    for name, tensor in held.items():
+        tensor.copy_(like(tensor, state["reference"][name]))
+    learner.step = state["step"]
+
+
+def _foreign(folder: Path, what: str) -> UserError:
+    return UserError(
+        f"{folder} was written by a learner with other settings or another model "
+        f"({what} is on one side only)."
+    )
+
+
+def _load_shards(learner: LocalLearner, folder: Path) -> None:
     target = folder / RANKS_FOLDER
     stored = _stored(target)
     state: dict[str, Tensor] = {
@@ -52,29 +102,26 @@ def load(learner: LocalLearner, folder: Path) -> LoadedState:
     }
     state["step"] = torch.tensor(0)
     if set(state) != set(stored):
-        odd = sorted(set(state) ^ set(stored))[0]
-        raise UserError(
-            f"{folder} was written by a learner with other settings or another model "
-            f"({odd} is on one side only)."
-        )
+        raise _foreign(folder, sorted(set(state) ^ set(stored))[0])
     try:
         dcp.load(state, checkpoint_id=target)
     except CheckpointException as error:
         raise UserError(f"{target} is damaged or of another model: {error}") from error
     _into_optimizer(learner, state)
-    return LoadedState(int(state["step"]))
+    learner.step = int(state["step"])
 
 
 def _stored(target: Path) -> dict[str, torch.Size]:
     """Names and shapes of what a checkpoint holds."""
-    if not (target / ".metadata").is_file():
-        raise UserError(
-            f"{target.parent} holds no state of a sharded learner: it is a model, or was written "
-            "by one process alone (then leave out [cluster])."
-        )
     try:
         metadata = dcp.FileSystemReader(target).read_metadata()
-    except (pickle.UnpicklingError, EOFError, OSError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        OSError,
+        AttributeError,
+        CheckpointException,
+    ) as error:
         raise UserError(f"{target}/.metadata is damaged: {error}") from error
     return {
         name: entry.size
