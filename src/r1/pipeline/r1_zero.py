@@ -78,8 +78,9 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     """Check everything that can be checked before a model is loaded. Raises UserError."""
     recipe.rewards.validate_names()
     check_reward_models(recipe.reward_models, base_folder)
-    resolve_device(recipe.learner.device)
-    pick_device(recipe.engine.device)
+    if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
+        resolve_device(recipe.learner.device)
+        pick_device(recipe.engine.device)
     model = find_model(recipe.model, base_folder)
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
