@@ -78,10 +78,11 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     """Check everything that can be checked before a model is loaded. Raises UserError."""
     recipe.rewards.validate_names()
     check_reward_models(recipe.reward_models, base_folder)
-    resolve_device(recipe.learner.device)
     model = find_model(recipe.model, base_folder)
     check_model_folder(model)
-    check_engine(model, recipe.engine)
+    if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
+        resolve_device(recipe.learner.device)
+        check_engine(model, recipe.engine)
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
