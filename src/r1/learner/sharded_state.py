@@ -36,7 +36,7 @@ def save(learner: LocalLearner, folder: Path) -> None:
     """Write the state; all ranks together, into a folder that has none yet."""
     state = {**_optimizer_tensors(learner), **_reference_tensors(learner)}
     state["step"] = torch.tensor(learner.step)
-    # In one order, whether the state was made here or loaded: equal states, equal files.
+    # In one order, whether the optimiser was stepped or loaded: equal states, equal files.
     state = dict(sorted(state.items()))
     dcp.save(state, checkpoint_id=folder / RANKS_FOLDER)
 
