@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from r1.errors import UserError
 if TYPE_CHECKING:
     from report_browser import playwright
 
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the home folder
 settings.register_profile("r1", deadline=None)
 settings.load_profile("r1")
 
