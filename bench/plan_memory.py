@@ -7,8 +7,9 @@ Each setting runs in a process of its own, one after another: a random model is 
 LocalLearner, which first learns from a few tokens (so that AdamW's moments are there), then does
 one update of two full micro-batches. Measured is that update's peak resident set (the kernel's
 VmHWM, set back before it) above the resident set before the model was loaded; glibc is told to
-give freed blocks back at once, so that what is resident is what is allocated. Afterwards the parts
-are added up from the tensors themselves: weights, moments, gradients, and what autograd saves for
+give freed blocks back at once, so that what is resident is what is allocated. What is resident besides tensors after
+the first update (libraries' own buffers) is in the measured peak and given apart. Afterwards the
+parts are added up from the tensors themselves: weights, moments, gradients, and what autograd saves for
 the backward pass. On CUDA the peak is torch.cuda.max_memory_allocated.
 """
 
@@ -100,6 +101,7 @@ def one(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "planned_gib": round(planned["peak"] / GIB, 3),
         "error": round(planned["peak"] / measured - 1, 4),
         "moment": planned["moment"],
+        "not_tensors_mib": round(whole["rest"] / 2**20, 1),
         "parts": {
             part: {"planned_mib": round(planned["parts"][part] / 2**20, 1),
                    "measured_mib": round(value / 2**20, 1)}
@@ -107,7 +109,7 @@ def one(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         },
         "planned_at_peak_mib": {k: round(v / 2**20, 1) for k, v in planned["at_peak"].items()},
     }  # fmt: skip
-    print(f"{name}: {100 * result['error']:+.1f} %", file=sys.stderr)
+    print(f"{name}: {100 * result['error']:+.1f} %", file=sys.stderr, flush=True)
     return result
 
 
@@ -202,6 +204,7 @@ def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
         arguments.model, recipe.learner, recipe.optimizer, GRPOObjective(recipe.loss)
     )
     learner.update(batch_of(case, groups=1, length=8))
+    rest = 0 if on_gpu else resident("VmRSS") - before - held_bytes(learner)
     begin = time.perf_counter()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -211,6 +214,7 @@ def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     peak = torch.cuda.max_memory_allocated() if on_gpu else resident("VmHWM") - before
     return {
         "peak": peak,
+        "rest": rest,
         "seconds": round(time.perf_counter() - begin, 1),
         "parts": parts_of(learner, case),
         "device": "cuda" if on_gpu else "cpu",
@@ -251,6 +255,19 @@ def batch_of(case: Case, groups: int, length: int) -> Any:
     return TrainBatch(made, groups * RESPONSES, groups * RESPONSES * length)
 
 
+def held_bytes(learner: Any) -> int:
+    """Weights, reference and moments."""
+    held = sum(p.nbytes for p in learner.model.parameters()) + moment_bytes(learner)
+    if learner.reference is not None:
+        held += sum(tensor.nbytes for tensor in learner.reference.state_dict().values())
+    return held
+
+
+def moment_bytes(learner: Any) -> int:
+    states = [s for optimizer, _ in learner.optimizer.optimizers for s in optimizer.state.values()]
+    return sum(t.nbytes for state in states for t in state.values() if t.ndim)
+
+
 def parts_of(learner: Any, case: Case) -> dict[str, int]:
     """Bytes of weights, moments and gradients, and of what autograd saves in one forward pass."""
     import torch
@@ -261,13 +278,6 @@ def parts_of(learner: Any, case: Case) -> dict[str, int]:
     parameters = list(learner.model.parameters())
     own = {p.untyped_storage().data_ptr() for p in parameters}
     trained = [p for p in parameters if p.requires_grad]
-    moments = [
-        t
-        for optimizer, _ in learner.optimizer.optimizers
-        for state in optimizer.state.values()
-        for t in state.values()
-        if t.ndim
-    ]
     batch = batch_of(case, groups=1, length=response_tokens(case))
     micro = split_microbatches(index_responses(batch), case.tokens)[0]
     row = pack_groups(micro.groups, learner.device)
@@ -290,7 +300,7 @@ def parts_of(learner: Any, case: Case) -> dict[str, int]:
     base = frozen if case.lora else trained
     return {
         "weights": sum(p.nbytes for p in base),
-        "optimiser": sum(t.nbytes for t in moments),
+        "optimiser": moment_bytes(learner),
         "gradients": sum(p.nbytes for p in trained),
         "activations": sum(saved.values()),
     }
