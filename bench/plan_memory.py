@@ -7,10 +7,10 @@ Each setting runs in a process of its own, one after another: a random model is 
 LocalLearner, which first learns from a few tokens (so that AdamW's moments are there), then does
 one update of two full micro-batches. Measured is that update's peak resident set (the kernel's
 VmHWM, set back before it) above the resident set before the model was loaded; glibc is told to
-give freed blocks back at once, so that what is resident is what is allocated. What is resident besides tensors after
-the first update (libraries' own buffers) is in the measured peak and given apart. Afterwards the
-parts are added up from the tensors themselves: weights, moments, gradients, and what autograd saves for
-the backward pass. On CUDA the peak is torch.cuda.max_memory_allocated.
+give freed blocks back at once, so that what is resident is what is allocated. What is resident
+besides tensors after the first update (libraries' own buffers) is in the measured peak and given
+apart. Afterwards the parts are added up from the tensors themselves: weights, moments, gradients,
+and what autograd saves for the backward pass. On CUDA the peak is torch.cuda.max_memory_allocated.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from r1.plan.layout import Layout
 from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
 from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Kernels, Memory, memory_of
-from r1.plan.model import UnknownModelError
+from r1.plan.model import ModelShape, UnknownModelError
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
     Simulated,
@@ -36,6 +36,7 @@ from r1.plan.show_layouts import (
     memory_table,
     simulated_json,
     simulation_table,
+    stage_table,
 )
 from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, bounded, simulate
 from r1.plan.timings import Comparison, compare
@@ -69,8 +70,10 @@ def plan_command(
     Raises UserError for unknown hardware and for a run without rollouts.
     """
     if isinstance(recipe, R1Recipe):
-        console.print(show_pipeline(_pipeline(recipe, path, given)))
-        console.print(Text("memory and layouts are those of single recipes: r1 plan THE STAGE'S"))
+        _check_run(recipe, lengths)
+        estimates, choices = plan_stages(recipe, path, given)
+        console.print(show_pipeline(estimates))
+        console.print(stage_table(choices))
         return
     plan = plan_recipe(recipe, path.parent, given, lengths)
     console.print(show(plan.estimate))
@@ -98,7 +101,10 @@ def plan_json(
 ) -> dict[str, Any]:
     """The same for programs. Raises UserError as plan_command does."""
     if isinstance(recipe, R1Recipe):
-        return as_json(_pipeline(recipe, path, given))
+        _check_run(recipe, lengths)
+        estimates, choices = plan_stages(recipe, path, given)
+        best = {name: choice_json(choice) for name, choice in choices.items()}
+        return {**as_json(estimates), "layouts": best}
     plan = plan_recipe(recipe, path.parent, given, lengths)
     return {
         **as_json(plan.estimate),
@@ -110,47 +116,53 @@ def plan_json(
     }
 
 
-def _pipeline(recipe: R1Recipe, path: Path, given: Given) -> list[Estimate]:
-    return estimate_pipeline(build(recipe, path.parent, str(path)).specs, path.parent, given)
+def plan_stages(
+    recipe: R1Recipe, path: Path, given: Given
+) -> tuple[list[Estimate], dict[str, Choice]]:
+    """The estimates of a pipeline's stages, and for each that learns by sampling its fastest
+    layout, or the first that does not fit."""
+    specs = build(recipe, path.parent, str(path)).specs
+    estimates = estimate_pipeline(specs, path.parent, given)
+    models = {e.name: e.model for e in estimates if e.model is not None}
+    context = Context(path.parent, given, models)
+    choices = {}
+    for spec in specs:
+        if hasattr(spec.recipe, "grpo") and spec.name in models:
+            choices[spec.name] = plan_layouts(_task(spec.recipe, context, models[spec.name]))[0]
+    return estimates, choices
 
 
-def plan_recipe(
-    recipe: Any, base_folder: Path, given: Given, run: Path | None = None
-) -> Plan:
+def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
     """The plan of a recipe of kind r1_zero, sft or reward_model."""
-    context = Context(base_folder, given)
-    found = _lengths(recipe, run)
+    _check_run(recipe, run)
+    found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
-        context = Context(base_folder, given._replace(mean_response=found.mean))
-    estimate = estimate_recipe(recipe, base_folder, context.given)
+        given = given._replace(mean_response=found.mean)
+    context = Context(base_folder, given)
+    estimate = estimate_recipe(recipe, base_folder, given)
     try:
         shape = context.shape(recipe.model)
     except UnknownModelError:
         return Plan(estimate)
     machine = context.machine(shape)
     device: Device = "cpu" if machine.hardware.name == "CPU" else "cuda"
-    kernels = Kernels(device)
-    memories = [("one process", memory_of(recipe, shape, kernels=kernels))]
+    memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
     if machine.num_gpus > 1 and getattr(recipe.learner, "lora", None) is None:
         sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
         memories.append((f"a rank of {machine.num_gpus}", sharded))
     if not isinstance(recipe, R1ZeroRecipe):
         return Plan(estimate, tuple(memories))
-    limit = recipe.sampling.max_new_tokens
-    if found is None:
-        from_base = not recipe.model.startswith("@")
-        mean = response_length(shape, limit, from_base, given.mean_response).tokens
-        found = log_normal(mean, limit)
-    prompt = prompt_length(shape, given.mean_prompt).tokens
-    task = Task(recipe, shape, machine, prompt, found)
-    choices = plan_layouts(task)
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
         comparison = compare(run, recipe.grpo.group_size)
+    task = _task(recipe, context, shape, found, comparison if device == "cpu" else None)
+    choices = plan_layouts(task)
+    if not choices[0].reason and choices[0].layout.ranks > 1:
+        memories.append(("the fastest layout's", choices[0].memory))
     return Plan(
         estimate,
         tuple(memories),
-        found,
+        task.lengths,
         tuple(choices),
         tuple(_simulated(task, choices)),
         str(run or ""),
@@ -158,12 +170,27 @@ def plan_recipe(
     )
 
 
-def _lengths(recipe: Any, run: Path | None) -> Lengths | None:
-    if run is None:
-        return None
-    if not isinstance(recipe, R1ZeroRecipe):
+def _task(
+    recipe: Any,
+    context: Context,
+    shape: ModelShape,
+    lengths: Lengths | None = None,
+    comparison: Comparison | None = None,
+) -> Task:
+    """What is planned. lengths: None assumes a log-normal. comparison: whose speeds to take."""
+    given, limit = context.given, recipe.sampling.max_new_tokens
+    if lengths is None:
+        from_base = not recipe.model.startswith("@")
+        mean = response_length(shape, limit, from_base, given.mean_response).tokens
+        lengths = log_normal(mean, limit)
+    prompt = prompt_length(shape, given.mean_prompt).tokens
+    fit = comparison.whole if comparison else None
+    return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
+
+
+def _check_run(recipe: Recipe, run: Path | None) -> None:
+    if run is not None and not isinstance(recipe, R1ZeroRecipe):
         raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
-    return measured(run, recipe.sampling.max_new_tokens)
 
 
 def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:

@@ -87,4 +87,3 @@ def ffn_width(shape: ModelShape) -> int:
     if shape.experts is None:
         return shape.ffn
     return shape.experts.ffn * (shape.experts.chosen + shape.experts.shared)
-

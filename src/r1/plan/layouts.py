@@ -33,8 +33,9 @@ from r1.plan.memory import (
     learner_items,
 )
 from r1.plan.model import ModelShape
-from r1.plan.simulate import SYNCHRONOUS, Plant, Work, simulate
+from r1.plan.simulate import SYNCHRONOUS, LearnerSpeed, Plant, Work, simulate
 from r1.plan.speeds import engine_speed, learner_speed, sync_s
+from r1.plan.timings import Fit
 
 GB = 1e9
 EXPERTS, FUSED = "expert parallelism", "fused attention"
@@ -66,13 +67,15 @@ class Choice(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What is to be planned: a recipe of kind r1_zero on a machine."""
+    """What is to be planned: a recipe of kind r1_zero on a machine. fit: speeds measured on this
+    CPU, in place of the assumed ones."""
 
     recipe: Any
     shape: ModelShape
     machine: Machine
     prompt: float
     lengths: Lengths
+    fit: Fit | None = None
 
     @property
     def device(self) -> Device:
@@ -181,7 +184,9 @@ def _engine_needs(task: Task, layout: Layout) -> tuple[float, float]:
 
 def plant_of(task: Task, choice: Choice) -> Plant:
     """The engines and the learner of a layout, for the simulation."""
-    layout, shape = choice.layout, task.shape
+    layout, shape, fit = choice.layout, task.shape, task.fit
+    if fit is not None:
+        return Plant(1, choice.slots, fit.engine, fit.learner, fit.sync_s + fit.other_s)
     engine = engine_speed(shape, task.machine, layout.tensor_parallel, task.recipe.engine)
     learner = learner_speed(task.recipe, shape, task.machine, layout, task.tokens)
     sync = sync_s(task.recipe, shape, task.machine, layout)
@@ -191,10 +196,9 @@ def plant_of(task: Task, choice: Choice) -> Plant:
 def _timed(task: Task, choice: Choice) -> Choice:
     """A batch's share of one engine, drawn; the update; the transfer."""
     work, plant = task.work, plant_of(task, choice)
-    whole = Plant(1, plant.slots, plant.engine, plant.learner._replace(token_s=0.0, square_s=0.0))
-    whole = whole._replace(learner=whole.learner._replace(prompt_s=0.0))
+    one = Plant(1, plant.slots, plant.engine, LearnerSpeed())
     share = work._replace(groups=math.ceil(work.groups / plant.replicas))
-    draw = simulate(share, whole, SYNCHRONOUS, num_steps=2, warm_up=0).step_s
+    draw = simulate(share, one, SYNCHRONOUS, num_steps=2, warm_up=0).step_s
     number = work.groups * work.group_size
     quantiles = task.lengths.quantiles
     spread = quantiles[[i * len(quantiles) // number for i in range(number)]]

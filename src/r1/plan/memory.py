@@ -191,9 +191,7 @@ def _learning(
     return items
 
 
-def _logits(
-    learner: Any, shape: ModelShape, row: Row, half: int, trained_head: bool
-) -> list[Item]:
+def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: bool) -> list[Item]:
     """Chunks of logits, and the head's gradient; a tied head's waits for the embedding's."""
     table = shape.vocab * shape.width
     budget = getattr(learner, "logits_budget_mb", 0) * 2**20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -51,6 +51,17 @@ def layout_table(choices: Sequence[Choice]) -> Table:
     return table
 
 
+def stage_table(choices: Mapping[str, Choice]) -> Table:
+    """The fastest layout of each stage, or why there is none."""
+    table = _table("stage", "layout", "remark", "GB learner", "step", left=3)
+    for stage, choice in choices.items():
+        remark = choice.reason or (f"needs {' and '.join(choice.needs)}" if choice.needs else "")
+        layout = choice.layout.describe()
+        step = "" if choice.reason else _seconds(choice.step_s)
+        table.add_row(stage, layout, remark, _gb(choice.memory.peak), step)
+    return table
+
+
 def layout_notes(choices: Sequence[Choice]) -> list[Text]:
     """What the fitting layouts need, and why the others do not fit: for each kind of reason the
     layout that comes nearest."""
@@ -76,8 +87,8 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
 
 
 def simulation_table(simulated: Sequence[Simulated]) -> Table:
-    """Modes of the layouts that were played."""
-    headings = ("step", "engines busy", "rows", "learner busy", "tokens/s", "staleness")
+    """Modes of the layouts that were played; shares of time of engines, rows and learner."""
+    headings = ("step", "engines", "rows", "learner", "tokens/s", "stale")
     table = _table("simulated", "layout", *headings, left=2)
     for choice, outcomes in simulated:
         for o in outcomes:
@@ -89,7 +100,7 @@ def simulation_table(simulated: Sequence[Simulated]) -> Table:
                 f"{o.rows_share:.0%}",
                 f"{o.learner_busy:.0%}",
                 f"{o.tokens_per_s:,.0f}",
-                f"{o.staleness:.2f}, at most {o.staleness_max}",
+                f"{o.staleness:.1f} <= {o.staleness_max}",
             )
     return table
 

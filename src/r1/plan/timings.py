@@ -55,9 +55,11 @@ class Prediction(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Predictions for the steps after the fitted ones, and their errors as shares."""
+    """Predictions for the steps after the fitted ones, and their errors as shares. whole: fitted to
+    all steps."""
 
     fit: Fit
+    whole: Fit
     predictions: tuple[Prediction, ...]
 
     @property
@@ -131,4 +133,4 @@ def compare(run: Path, group_size: int) -> Comparison:
         plant = Plant(1, number, fit.engine, fit.learner, fit.sync_s)
         seconds = simulate(work, plant, SYNCHRONOUS, num_steps=1, warm_up=0).step_s + fit.other_s
         predictions.append(Prediction(step.number, seconds, step.total_s))
-    return Comparison(fit, tuple(predictions))
+    return Comparison(fit, fit_speeds(steps), tuple(predictions))
