@@ -1,7 +1,7 @@
-"""`r1 plan RECIPE`: what a recipe costs, where its memory and its time go, on which layouts it fits.
+"""`r1 plan RECIPE`: what a recipe costs, where its memory and time go, on which layouts it fits.
 
-Torch-free; reads the recipe, what data files are there, and a finished run's folder where one is
-named. Nothing is written.
+Torch-free but for pipelines; reads the recipe, what data files are there, and a finished run's
+folder where one is named. Nothing is written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from rich.text import Text
 from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import R1ZeroRecipe, Recipe
-from r1.pipeline.run_r1 import build
 from r1.plan.activations import Device
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
 from r1.plan.layout import Layout
@@ -121,6 +120,8 @@ def plan_stages(
 ) -> tuple[list[Estimate], dict[str, Choice]]:
     """The estimates of a pipeline's stages, and for each that learns by sampling its fastest
     layout, or the first that does not fit."""
+    from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
+
     specs = build(recipe, path.parent, str(path)).specs
     estimates = estimate_pipeline(specs, path.parent, given)
     models = {e.name: e.model for e in estimates if e.model is not None}

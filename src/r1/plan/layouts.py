@@ -5,9 +5,9 @@
                             learner keeps there, where GPUs are shared)
     rows of an engine       what else fits, at the mean length, up to engine.max_batch
 
-Layouts are tried as the learner is; where none fits, also with what it lacks: experts dealt out over
-ranks, a fused attention kernel. Such a layout names its needs. A step's time is estimated from one
-engine's share of a batch (simulate.py plays the best ones in full).
+Layouts are tried as the learner is; where none fits, also with what it lacks: experts dealt out
+over ranks, a fused attention kernel. Such a layout names its needs. A step's time is estimated
+from one engine's share of a batch (simulate.py plays the best ones in full).
 
 GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline parallel, tensor parallel for
 the learner, nodes that differ, host memory.
@@ -125,7 +125,7 @@ def _needs(shape: ModelShape) -> Iterator[tuple[str, ...]]:
 
 
 def candidates(task: Task, needs: Sequence[str] = ()) -> Iterator[Layout]:
-    """Layouts of all GPUs: shared ones, and an eighth, a quarter, half or three quarters learning."""
+    """Layouts of all GPUs: shared ones, and those in which 1, 2, 4 or 6 of 8 learn."""
     total = task.machine.num_gpus
     experts = EXPERT_PARALLEL if EXPERTS in needs else (1,)
     for parallel in experts:

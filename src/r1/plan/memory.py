@@ -198,10 +198,10 @@ def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: 
     one = max(1.0, budget // (12 * shape.vocab)) if budget else row.predicted
     chunk = 4 * shape.vocab * min(one, row.predicted)
     cast = half * table if half < 4 else 0
-    backward = chunk * (2 if row.predicted <= one else 1) + (chunk / 2 if half < 4 else 0)
+    rounded = chunk / 2 if half < 4 else 0
     items = [
-        Item("logits", "forward", 3 * chunk),
-        Item("logits", "loss", backward + 4 * shape.width * row.predicted),
+        Item("logits", "forward", 3 * chunk + rounded),
+        Item("logits", "loss", 2 * chunk + rounded + 4 * shape.width * row.predicted),
         Item("output head", "forward", cast),
         Item("output head", "loss", cast),
     ]
@@ -269,7 +269,7 @@ def engine_items(recipe: Any, shape: ModelShape, layout: Layout, awake: Phase) -
     samples = math.ceil(grpo.num_problems * grpo.group_size / layout.replicas)
     limit = recipe.sampling.max_new_tokens
     tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-    per_token = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
+    per_token: float = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
     if layout.tensor_parallel > 1:
         per_token = cached_numbers(shape, layout.tensor_parallel)
     rows = min(engine.max_batch, samples)

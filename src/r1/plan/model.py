@@ -48,7 +48,8 @@ class ModelShape:
     head, tied or not; the N of 2ND and 6ND. active_parameters: what model cards call active, the
     embedding included. key_width, value_width: of one head. kv_per_token: numbers that the cache
     keeps for one token, all layers together. largest_layer: parameters of the largest layer.
-    qk_norms: queries and keys have norms of their own (Qwen3). latent: keys and values are cached as one latent (DeepSeek-V3).
+    qk_norms: queries and keys have norms of their own (Qwen3). latent: keys and values are
+    cached as one latent (DeepSeek-V3).
     """
 
     name: str

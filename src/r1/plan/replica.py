@@ -4,8 +4,8 @@ An iteration gives every living row one token. With b rows and K cached tokens i
 
     overhead + max(weights read once, b x arithmetic of a token) + K x reading one cached token
 
-(a roofline), so that n iterations between two events take a closed form: nothing is stepped token by
-token. A prompt is computed when its group's first row enters and keeps the others waiting. A row
+(a roofline), so that n iterations between two events take a closed form: nothing is stepped token
+by token. A prompt is computed when its group's first row enters and keeps the others waiting. A row
 that has ended makes room for the next before the next iteration.
 
 Left out on purpose: eviction (a row's room is reserved), chunked prefill, speculation.
