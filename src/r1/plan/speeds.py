@@ -7,8 +7,9 @@
 Bandwidths of memory count for 60 %, arithmetic for the training share of hardware.py. An
 iteration's overhead is 10 us a layer, and with tensor parallel two reductions a layer of 15 us each
 inside a node and 40 us across nodes. These four are assumptions of ours. For DeepSeek-V3
-in bfloat16 on 16 H800 they give 21 tokens a second to a response of a large batch with little in the cache, where users of
-DeepSeek's own service see 20 to 22 (in FP8, half the bytes, at larger batches).
+in bfloat16 on 16 H800 they give 21 tokens a second to a response of a large batch with little in
+the cache, where users of DeepSeek's own service see 20 to 22 (in FP8, half the bytes, at larger
+batches).
 
 FSDP2 moves, for each micro-batch, all parameters twice in the products' format and all gradients
 once in fp32; it overlaps with arithmetic here. Left out on purpose: latency of these transfers,
