@@ -71,13 +71,18 @@ def main() -> None:
         print(json.dumps(measure(CASES[arguments.worker], arguments)))
         return
     names = arguments.only or list(CASES)
-    results = {name: one(name, arguments) for name in names}
+    results: dict[str, dict[str, Any]] = {}
+    for name in names:
+        results[name] = one(name, arguments)
+        if arguments.out:  # after every setting, so that none is lost to the next one
+            arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2) if arguments.json else table(results))
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, help="write the results into this file as they come")
     parser.add_argument("--only", nargs="+", choices=CASES)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--worker", choices=CASES, help=argparse.SUPPRESS)
