@@ -79,6 +79,31 @@ def run(
 
 
 @app.command(rich_help_panel=LOOKING)
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/cluster/r1_zero.toml")],
+    gpus: Annotated[int | None, typer.Option(min=1, help="How many there are")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="H800, H100, H200, A100 or CPU [default: by the model]")
+    ] = None,
+    lengths: Annotated[
+        Path | None, typer.Option(help="A finished run: its lengths, and its speeds checked")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON")] = False,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Tell before a run what it costs: FLOPs, hours, memory by part, layouts, where time goes."""
+    from r1.pipeline.plan import plan_command, plan_json
+    from r1.pipeline.recipe import load_any_recipe
+    from r1.plan.estimate import Given
+
+    settings, given = load_any_recipe(recipe, overrides), Given(hardware, gpus)
+    if as_json:
+        typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
+    else:
+        plan_command(settings, recipe, Console(), given, lengths)
+
+
+@app.command(rich_help_panel=LOOKING)
 def lineage(
     path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
 ) -> None:

@@ -24,12 +24,21 @@ from r1.errors import UserError
 
 
 class Hardware(NamedTuple):
-    """One accelerator: dense bf16 peak in FLOP/s, memory in bytes. title: for people."""
+    """One accelerator: dense bf16 peak in FLOP/s, memory in bytes, bytes/s of its own memory, to
+    the other GPUs of its node, and to other nodes (one direction). title: for people."""
 
     name: str
     title: str
     peak_flops: float
     memory_bytes: float
+    bandwidth: float = 3.35e12
+    link: float = 450e9
+    network: float = 50e9
+    per_node: int = 8
+
+    def between(self, num_gpus: int) -> float:
+        """Bytes/s that each of so many GPUs, side by side, sends to the others."""
+        return self.link if num_gpus <= self.per_node else self.network
 
 
 class Rates(NamedTuple):
@@ -41,14 +50,15 @@ class Rates(NamedTuple):
 
 
 HARDWARE = {
-    "H800": Hardware("H800", "NVIDIA H800, 80 GB", 989e12, 80e9),
+    "H800": Hardware("H800", "NVIDIA H800, 80 GB", 989e12, 80e9, link=200e9),
     "H100": Hardware("H100", "NVIDIA H100, 80 GB", 989e12, 80e9),
-    "H200": Hardware("H200", "NVIDIA H200, 141 GB", 989e12, 141e9),
-    "A100": Hardware("A100", "NVIDIA A100, 80 GB", 312e12, 80e9),
-    "CPU": Hardware("CPU", "two CPU cores", 150e9, 8e9),
+    "H200": Hardware("H200", "NVIDIA H200, 141 GB", 989e12, 141e9, 4.8e12),
+    "A100": Hardware("A100", "NVIDIA A100, 80 GB", 312e12, 80e9, 2.04e12, 300e9, 25e9),
+    "CPU": Hardware("CPU", "two CPU cores", 150e9, 8e9, 15e9, 1e9, 1e9, 1),
 }
-"""Peaks are the data sheets' (dense, bf16); H800 is an H100 with slower links between GPUs. CPU is
-no data sheet: what two cores of the project's own machine give in fp32 matrix products."""
+"""Peaks and bandwidths are the data sheets' (dense, bf16; half of NVLink's two-way figure; one
+400 Gb/s card a GPU between nodes, 200 for A100); H800 is an H100 with slower links between GPUs.
+CPU is no data sheet: what two cores of the project's own machine give in fp32 matrix products."""
 
 RATES = {"CPU": Rates(training_share=0.3, generation_share=0.12, response_speed=200.0)}
 """Where the defaults of Rates do not fit: what R1-Zero on the tiny world reached (README)."""

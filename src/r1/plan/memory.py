@@ -1,19 +1,22 @@
-"""Memory of one device by part, with the one-process learner and the embedded engine.
+"""Memory of one GPU (or of this machine) by part: one process, or one rank of an FSDP2 learner.
 
     resident     weights, AdamW's two moments, the reference, the engine's own copy, its cache
-    + rollout    the engine's logits
-    + update     gradients, bf16 copies of the weights (autocast), activations, attention scores,
-                 one chunk of logits
-    + step       gradients, and the optimiser's temporaries of the size of the weights
-    peak         resident + the largest of the three
+    rollout      the engine's logits and prompts (all of a sleeping engine, where GPUs are shared)
+    forward      gradients so far, all activations, the budget of logits, bf16 copies (autocast)
+    loss         gradients so far, all activations, one chunk of logits, the head's new gradient
+    backward     gradients so far, all activations, one layer's temporaries
+    step         gradients, and the optimiser's temporaries
+    sync         LoRA's merged copy
+    peak         resident + the largest of the others
 
-Weights, gradients, moments and cache are exact. Activations are counted from what transformers'
-layers keep for the backward pass, with every row at its longest: an upper estimate that has not
-been measured on a GPU. Left out on purpose: sharding over several devices, fragmentation and the
-CUDA context (a gigabyte or two together), LoRA's merged copy.
+A rank of R holds 1/R of weights, moments, gradients and reference, and all of its own row's
+activations; the layer at work and the next one are gathered, the embeddings and the head all the
+time, and one layer's gradients exist whole before they are scattered.
 
-Shapes: P parameters, L layers, D width, F feed-forward, H heads, J key/value heads, E their width,
-T tokens of a micro-batch, V vocabulary.
+Weights, moments, gradients and cache are exact, activations are counted as in activations.py; on
+CPUs the sum is within 10 % of the measured peak (bench/plan_memory.py). GPUs were not measured.
+Left out on purpose: fragmentation and the CUDA context (a gigabyte or two), the passes of reference
+and old policy (they keep nothing and stand below the learning pass), buffers of NCCL.
 """
 
 from __future__ import annotations
@@ -22,10 +25,13 @@ import math
 from typing import Any, Literal, NamedTuple
 
 from r1.learner.settings import LoraSettings
+from r1.plan.activations import Device, Precision, backward_bytes, layer_bytes
+from r1.plan.layout import Layout
 from r1.plan.model import ModelShape
 from r1.rollout.settings import EngineSettings
 
-Phase = Literal["resident", "rollout", "update", "step"]
+Phase = Literal["resident", "rollout", "forward", "loss", "backward", "step", "sync"]
+PHASES: tuple[Phase, ...] = ("rollout", "forward", "loss", "backward", "step", "sync")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LONGEST_PROMPT = 512
 
@@ -48,36 +54,247 @@ class Memory(NamedTuple):
         return sum(item.bytes for item in self.items if item.phase == phase)
 
     @property
+    def worst(self) -> Phase:
+        """The phase of the peak."""
+        return max(PHASES, key=self.of)
+
+    @property
     def peak(self) -> float:
         """Bytes at the worst moment."""
-        return self.of("resident") + max(self.of("rollout"), self.of("update"), self.of("step"))
+        return self.of("resident") + self.of(self.worst)
+
+    def at_peak(self) -> dict[str, float]:
+        """Bytes by part at the worst moment, largest first; they add up to the peak."""
+        parts: dict[str, float] = {}
+        for item in self.items:
+            if item.phase in ("resident", self.worst):
+                parts[item.part] = parts.get(item.part, 0.0) + item.bytes
+        return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
-def memory_of(recipe: Any, shape: ModelShape) -> Memory:
-    """The memory of a recipe of kind r1_zero, sft or reward_model on one device.
+class Row(NamedTuple):
+    """A micro-batch: tokens of its row, tokens predicted, keys that the longest one attends to.
 
-    Where recipe.engine is missing nothing is sampled.
+    several: an optimiser step has more than one, so that gradients are there from the start.
     """
-    learner = recipe.learner
+
+    tokens: float
+    predicted: float
+    keys: float
+    several: bool = True
+
+
+class Kernels(NamedTuple):
+    """fused_attention: None takes what PyTorch is assumed to have for the device and model."""
+
+    device: Device = "cuda"
+    fused_attention: bool | None = None
+
+
+def memory_of(
+    recipe: Any,
+    shape: ModelShape,
+    layout: Layout | None = None,
+    kernels: Kernels | None = None,
+    row: Row | None = None,
+) -> Memory:
+    """The memory of a recipe of kind r1_zero, sft or reward_model, of one GPU that learns.
+
+    layout: None is the one-process learner with the embedded engine beside it. kernels: None is
+    CUDA, PyTorch's own choice. row: None is a full row of learner.tokens_per_microbatch, one of
+    several. Where recipe.engine is missing nothing is sampled.
+    """
+    place = layout or Layout()
+    grpo = getattr(recipe, "grpo", None)
+    items = learner_items(recipe, shape, place, kernels or Kernels(), row or full_row(recipe))
+    if grpo is not None and place.shared:
+        awake: Phase = "resident" if layout is None else "rollout"
+        items += engine_items(recipe, shape, place, awake)
+    return Memory(tuple(item for item in items if item.bytes))
+
+
+def full_row(recipe: Any) -> Row:
+    """A row filled to its budget, every token predicted, the longest sequence in it."""
+    tokens = recipe.learner.tokens_per_microbatch
+    sampling = getattr(recipe, "sampling", None)
+    keys = sampling.max_new_tokens + LONGEST_PROMPT if sampling else recipe.batch.max_tokens
+    return Row(tokens, tokens, min(keys or tokens, tokens))
+
+
+def learner_items(
+    recipe: Any, shape: ModelShape, layout: Layout, kernels: Kernels, row: Row
+) -> list[Item]:
+    """What the learner holds on one rank."""
+    learner, ranks = recipe.learner, layout.ranks
     size = BYTES[learner.dtype]
     lora = getattr(learner, "lora", None)
     trained = lora_parameters(shape, lora) if lora else shape.parameters
-    kept = 1 if recipe.optimizer.kind == "muon" else 2
+    moments = 1 if recipe.optimizer.kind == "muon" else 2
     items = [
-        Item("weights", "resident", size * shape.parameters),
-        Item("optimiser", "resident", kept * size * trained),
-        Item("gradients", "update", size * trained),
-        Item("gradients", "step", size * trained),
-        Item("optimiser's temporaries", "step", size * trained),
+        Item("weights", "resident", size * shape.parameters / ranks),
+        Item("optimiser", "resident", moments * size * trained / ranks),
+        Item("gradients", "step", size * trained / ranks),
     ]
+    if kernels.device == "cuda":  # all parameters at once; on a CPU one after another
+        items.append(Item("optimiser's temporaries", "step", size * trained / ranks))
+    else:
+        largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
+        items.append(Item("optimiser's temporaries", "step", 2 * size * largest))
     if lora:
         items.append(Item("adapters", "resident", size * trained))
+        items.append(Item("merged copy", "sync", size * layer_parameters(shape)))
     grpo = getattr(recipe, "grpo", None)
     if grpo is not None and grpo.kl_weight > 0:
-        items.append(Item("reference", "resident", size * trained))
-    if grpo is not None:
-        items += _engine(recipe, shape)
-    return Memory((*items, *_update(recipe, shape)))
+        items.append(Item("reference", "resident", size * trained / ranks))
+    if row.several:
+        items += _during("gradients", size * trained / ranks)
+    return [*items, *_learning(learner, shape, layout, kernels, row)]
+
+
+def _during(part: str, amount: float) -> list[Item]:
+    """A part that is there from the first forward to the last backward pass."""
+    return [Item(part, phase, amount) for phase in ("forward", "loss", "backward")]
+
+
+def _learning(
+    learner: Any, shape: ModelShape, layout: Layout, kernels: Kernels, row: Row
+) -> list[Item]:
+    """Activations, logits and temporaries of one micro-batch."""
+    lora = getattr(learner, "lora", None)
+    sharded = layout.ranks > 1
+    precision = Precision(BYTES[learner.dtype], learner.autocast)
+    if sharded and learner.autocast:
+        precision = Precision(2)  # FSDP2 gathers bf16 parameters; the stream is bf16 then
+    half, stream = precision.product, precision.stream
+    layer = layer_bytes(shape, precision, kernels.device, lora.rank if lora else 0) * row.tokens
+    kept = getattr(learner, "gradient_checkpointing", False)
+    last = (4 + stream) * shape.width * row.tokens + stream * shape.width * row.predicted
+    saved = shape.layers * (stream * shape.width * row.tokens if kept else layer) + last
+    scores = score_bytes(shape, row, kernels)
+    items = _during("activations", saved)
+    if not kept:
+        items += _during("attention scores", shape.layers * scores)
+    else:
+        items += [Item("recomputed layer", "backward", layer)]
+        items += [Item("attention scores", phase, scores) for phase in ("forward", "backward")]
+    temporary = backward_bytes(shape, precision) * row.tokens
+    items.append(Item("layer's temporaries", "backward", temporary))
+    items += _logits(learner, shape, row, half, trained_head=lora is None)
+    if sharded:
+        items += _gathered(shape, layout, half, trained=lora is None)
+    elif learner.autocast:
+        copies = 2 * layer_parameters(shape)
+        items += [Item("bf16 copies of the weights", "forward", copies)]
+        one = copies / shape.layers if kept else copies
+        items += [Item("bf16 copies of the weights", "backward", one)]
+        items += [Item("bf16 copies of the weights", "loss", 0 if kept else copies)]
+    return items
+
+
+def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: bool) -> list[Item]:
+    """Chunks of logits, and the head's gradient; a tied head's waits for the embedding's."""
+    table = shape.vocab * shape.width
+    budget = getattr(learner, "logits_budget_mb", 0) * 2**20
+    one = max(1.0, budget // (12 * shape.vocab)) if budget else row.predicted
+    chunk = 4 * shape.vocab * min(one, row.predicted)
+    cast = half * table if half < 4 else 0
+    rounded = chunk / 2 if half < 4 else 0
+    items = [
+        Item("logits", "forward", 3 * chunk + rounded),
+        Item("logits", "loss", 2 * chunk + rounded + 4 * shape.width * row.predicted),
+        Item("output head", "forward", cast),
+        Item("output head", "loss", cast),
+    ]
+    if trained_head:
+        items.append(Item("output head", "loss", 4 * table + cast))
+        items.append(Item("output head", "backward", 4 * table if shape.tied else 0))
+    return items
+
+
+def _gathered(shape: ModelShape, layout: Layout, half: int, trained: bool) -> list[Item]:
+    """Parameters that FSDP2 has whole for a while, and a layer's gradients before the scatter."""
+    table = shape.vocab * shape.width * (1 if shape.tied else 2)
+    layer = gathered_layer(shape, layout)
+    items = _during("gathered parameters", half * (table + 2 * layer))
+    if trained:
+        both = half + 4 if half < 4 else half
+        items.append(Item("gathered gradients", "backward", both * layer))
+    return items
+
+
+def gathered_layer(shape: ModelShape, layout: Layout) -> float:
+    """Parameters of the largest layer that one rank has whole while it computes it."""
+    if shape.experts is None:
+        return shape.largest_layer
+    routed = 3 * shape.width * shape.experts.ffn * shape.experts.routed
+    return shape.largest_layer - routed + routed / layout.expert_parallel
+
+
+def layer_parameters(shape: ModelShape) -> float:
+    """Parameters without embeddings and head."""
+    return shape.parameters - shape.vocab * shape.width * (1 if shape.tied else 2)
+
+
+def score_bytes(shape: ModelShape, row: Row, kernels: Kernels) -> float:
+    """Attention scores of one layer.
+
+    On a CPU nothing is kept. On CUDA every segment of a packed row is unpacked against its own
+    keys under an explicit mask. A fused kernel then needs the mask as a bias in half precision.
+    Where PyTorch takes none (assumed for grouped key/value heads) scores and weights are in fp32,
+    the weights in half precision and a gradient, 14 bytes a pair and head.
+    """
+    if kernels.device == "cpu":
+        return 0.0
+    pairs = row.tokens * min(row.keys, row.tokens)
+    fused = kernels.fused_attention
+    if fused is None:
+        fused = shape.heads == shape.kv_heads
+    return 3.0 * pairs if fused else 14.0 * shape.heads * pairs
+
+
+def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
+    """Adapters of rank r on every matrix of a dense model: r (inputs + outputs) each."""
+    query, key = shape.heads * shape.key_width, shape.kv_heads * shape.key_width
+    ends = 2 * (shape.width + query) + 2 * (shape.width + key) + 3 * (shape.width + shape.ffn)
+    return lora.rank * shape.layers * ends
+
+
+def engine_items(recipe: Any, shape: ModelShape, layout: Layout, awake: Phase) -> list[Item]:
+    """The engine's copy, its cache and logits on one GPU. awake: when it holds them.
+
+    The embedded engine caches transformers' keys and values, never the latent ones.
+    """
+    engine, grpo = recipe.engine, recipe.grpo
+    size = engine_bytes(engine, shape)
+    samples = math.ceil(grpo.num_problems * grpo.group_size / layout.replicas)
+    limit = recipe.sampling.max_new_tokens
+    tokens = cache_tokens(engine, samples, grpo.group_size, limit)
+    per_token: float = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
+    if layout.tensor_parallel > 1:
+        per_token = cached_numbers(shape, layout.tensor_parallel)
+    rows = min(engine.max_batch, samples)
+    prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens
+    return [
+        Item("engine's weights", awake, size * shape.parameters / layout.tensor_parallel),
+        Item("key/value cache", awake, size * per_token * tokens),
+        Item("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
+        Item("prompts of the engine", "rollout", prompts / layout.tensor_parallel),
+    ]
+
+
+def engine_bytes(engine: EngineSettings, shape: ModelShape) -> int:
+    """Bytes of a number of the engine's copy; "auto" is fp32 for small models only."""
+    return BYTES.get(engine.dtype, 2 if shape.parameters > 5e7 else 4)
+
+
+def cached_numbers(shape: ModelShape, tensor_parallel: int) -> float:
+    """Numbers a token that each GPU of a tensor-parallel engine (vLLM) caches.
+
+    Heads are dealt out; a latent (DeepSeek-V3) is one for all heads, so every GPU has it whole.
+    """
+    if shape.latent:
+        return shape.kv_per_token
+    return shape.kv_per_token / min(tensor_parallel, shape.kv_heads)
 
 
 def cache_tokens(engine: EngineSettings, samples: int, group_size: int, limit: int) -> int:
@@ -89,76 +306,3 @@ def cache_tokens(engine: EngineSettings, samples: int, group_size: int, limit: i
             return rows * (limit + 1) + slots * LONGEST_PROMPT
         rows -= 1
     return min(engine.max_kv_tokens, limit + LONGEST_PROMPT)
-
-
-def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
-    """Adapters of rank r on every matrix of a dense model: r (inputs + outputs) each."""
-    query, key = shape.heads * shape.key_width, shape.kv_heads * shape.key_width
-    ends = 2 * (shape.width + query) + 2 * (shape.width + key) + 3 * (shape.width + shape.ffn)
-    return lora.rank * shape.layers * ends
-
-
-def _engine(recipe: Any, shape: ModelShape) -> list[Item]:
-    """The engine's copy, its cache (transformers' keys and values, not the latent ones), logits."""
-    engine, grpo = recipe.engine, recipe.grpo
-    size = BYTES.get(engine.dtype, 2 if shape.parameters > 5e7 else 4)
-    samples = grpo.num_problems * grpo.group_size
-    limit = recipe.sampling.max_new_tokens
-    tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-    per_token = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
-    rows = min(engine.max_batch, samples)
-    return [
-        Item("engine's weights", "resident", size * shape.parameters),
-        Item("key/value cache", "resident", size * per_token * tokens),
-        Item("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
-        Item("prompts of the engine", "rollout", _layer_bytes(shape, 2) * engine.prefill_tokens),
-    ]
-
-
-def _update(recipe: Any, shape: ModelShape) -> list[Item]:
-    learner = recipe.learner
-    size = BYTES[learner.dtype]
-    half = 2 if learner.autocast else size
-    tokens = learner.tokens_per_microbatch
-    layer = _layer_bytes(shape, half)
-    if learner.gradient_checkpointing:
-        activations = shape.layers * size * shape.width * tokens + layer * tokens
-    else:
-        activations = shape.layers * layer * tokens
-    head = shape.vocab * shape.width
-    chunk = getattr(learner, "logits_budget_mb", 0) * 2**20
-    scores = _score_bytes(recipe, shape, tokens)
-    if not learner.gradient_checkpointing:
-        scores *= shape.layers
-    items = [
-        Item("activations", "update", activations),
-        Item("attention scores", "update", scores),
-        Item("logits, output head", "update", chunk + (half + 4) * head + 4 * shape.width * tokens),
-    ]
-    if learner.autocast:
-        items.append(Item("bf16 copies of the weights", "update", 2 * shape.parameters))
-    return items
-
-
-def _layer_bytes(shape: ModelShape, half: int) -> float:
-    """Bytes a token that one layer keeps for its backward pass, gradients of its widest part
-    included: two norms in fp32 (20 D), queries, keys and values before and after rotation, the
-    attention's output, and six of the feed-forward's width."""
-    heads = (2 * shape.heads + 2 * shape.kv_heads) * shape.key_width
-    heads += (shape.kv_heads + 2 * shape.heads) * shape.value_width
-    ffn = shape.ffn
-    if shape.experts:
-        ffn = shape.experts.ffn * (shape.experts.chosen + shape.experts.shared)
-    return 20 * shape.width + half * heads + half * 6 * ffn
-
-
-def _score_bytes(recipe: Any, shape: ModelShape, tokens: int) -> float:
-    """Scores of a packed row on a GPU, where every segment is unpacked against its own keys under
-    an explicit mask: if PyTorch takes no fused kernel for that, scores and weights in fp32, the
-    weights in half precision and a gradient, 14 bytes a pair and head."""
-    sampling = getattr(recipe, "sampling", None)
-    if sampling is not None:
-        keys = sampling.max_new_tokens + LONGEST_PROMPT
-    else:
-        keys = recipe.batch.max_tokens or shape.context
-    return 14.0 * shape.heads * tokens * min(keys, tokens)

@@ -47,7 +47,9 @@ class ModelShape:
     input embedding (a look-up) and without the experts a token does not visit, but with the output
     head, tied or not; the N of 2ND and 6ND. active_parameters: what model cards call active, the
     embedding included. key_width, value_width: of one head. kv_per_token: numbers that the cache
-    keeps for one token, all layers together.
+    keeps for one token, all layers together. largest_layer: parameters of the largest layer.
+    qk_norms: queries and keys have norms of their own (Qwen3). latent: keys and values are
+    cached as one latent (DeepSeek-V3).
     """
 
     name: str
@@ -66,6 +68,9 @@ class ModelShape:
     active_parameters: int
     matmul_parameters: int
     kv_per_token: int
+    largest_layer: int
+    qk_norms: bool = False
+    latent: bool = False
 
 
 def is_tiny(shape: ModelShape) -> bool:
@@ -149,10 +154,12 @@ def _count(config: Mapping[str, Any], name: str, kind: str) -> ModelShape:
     dense_layers = experts.first_layer if experts else layers
     own = layers * (attention + 2 * width) + dense_layers * dense_ffn + width
     total = active = own
+    moe = 0
     if experts:
         one = 3 * width * experts.ffn
         router = width * experts.routed
-        total += (layers - dense_layers) * ((experts.routed + experts.shared) * one + router)
+        moe = (experts.routed + experts.shared) * one + router
+        total += (layers - dense_layers) * moe
         active += (layers - dense_layers) * ((experts.chosen + experts.shared) * one + router)
     tied = bool(config.get("tie_word_embeddings", False))
     table = vocab * width
@@ -173,6 +180,9 @@ def _count(config: Mapping[str, Any], name: str, kind: str) -> ModelShape:
         active_parameters=active + (1 if tied else 2) * table,
         matmul_parameters=active + table,
         kv_per_token=kv_per_token,
+        largest_layer=attention + 2 * width + max(dense_ffn, moe),
+        qk_norms=kind == "qwen3",
+        latent=latent,
     )
 
 

@@ -1,0 +1,210 @@
+"""`r1 plan RECIPE`: what a recipe costs, where its memory and time go, on which layouts it fits.
+
+Torch-free but for pipelines; reads the recipe, what data files are there, and a finished run's
+folder where one is named. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from r1.errors import UserError
+from r1.pipeline.r1 import R1Recipe
+from r1.pipeline.recipe import R1ZeroRecipe, Recipe
+from r1.plan.activations import Device
+from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
+from r1.plan.layout import Layout
+from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
+from r1.plan.lengths import Lengths, log_normal, measured
+from r1.plan.memory import Kernels, Memory, memory_of
+from r1.plan.model import ModelShape, UnknownModelError
+from r1.plan.show import as_json, show, show_pipeline
+from r1.plan.show_layouts import (
+    Simulated,
+    choice_json,
+    comparison_json,
+    comparison_text,
+    gain,
+    layout_notes,
+    layout_table,
+    memory_json,
+    memory_table,
+    simulated_json,
+    simulation_table,
+    stage_table,
+)
+from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, bounded, simulate
+from r1.plan.timings import Comparison, compare
+from r1.plan.workload import prompt_length, response_length
+
+STALENESS = 4
+STEPS, WARM_UP = 4, 2
+
+
+class Plan(NamedTuple):
+    """What is known of one recipe. memories: (whose, parts). run: of which `comparison` speaks."""
+
+    estimate: Estimate
+    memories: tuple[tuple[str, Memory], ...] = ()
+    lengths: Lengths | None = None
+    choices: tuple[Choice, ...] = ()
+    simulated: tuple[Simulated, ...] = ()
+    run: str = ""
+    comparison: Comparison | None = None
+
+
+def plan_command(
+    recipe: Recipe,
+    path: Path,
+    console: Console,
+    given: Given,
+    lengths: Path | None = None,
+) -> None:
+    """Print the plan of a recipe; path: its file. lengths: a finished run's folder.
+
+    Raises UserError for unknown hardware and for a run without rollouts.
+    """
+    if isinstance(recipe, R1Recipe):
+        _check_run(recipe, lengths)
+        estimates, choices = plan_stages(recipe, path, given)
+        console.print(show_pipeline(estimates))
+        console.print(stage_table(choices))
+        return
+    plan = plan_recipe(recipe, path.parent, given, lengths)
+    console.print(show(plan.estimate))
+    if plan.memories:
+        console.print()
+        console.print(memory_table(plan.memories))
+    if plan.choices:
+        console.print()
+        if not plan.choices[0].reason:
+            console.print(layout_table(plan.choices))
+        for note in layout_notes(plan.choices):
+            console.print(note)
+    if plan.simulated:
+        console.print()
+        console.print(simulation_table(plan.simulated))
+        console.print(gain(plan.simulated))
+    if plan.lengths:
+        console.print(Text(f"assumed: {plan.lengths.note}", style="dim"))
+    if plan.comparison:
+        console.print(comparison_text(plan.run, plan.comparison))
+
+
+def plan_json(
+    recipe: Recipe, path: Path, given: Given, lengths: Path | None = None
+) -> dict[str, Any]:
+    """The same for programs. Raises UserError as plan_command does."""
+    if isinstance(recipe, R1Recipe):
+        _check_run(recipe, lengths)
+        estimates, choices = plan_stages(recipe, path, given)
+        best = {name: choice_json(choice) for name, choice in choices.items()}
+        return {**as_json(estimates), "layouts": best}
+    plan = plan_recipe(recipe, path.parent, given, lengths)
+    return {
+        **as_json(plan.estimate),
+        "memory": {name: memory_json(memory) for name, memory in plan.memories},
+        "lengths": plan.lengths.note if plan.lengths else None,
+        "layouts": [choice_json(choice) for choice in plan.choices],
+        "simulated": simulated_json(plan.simulated),
+        "run": comparison_json(plan.comparison) if plan.comparison else None,
+    }
+
+
+def plan_stages(
+    recipe: R1Recipe, path: Path, given: Given
+) -> tuple[list[Estimate], dict[str, Choice]]:
+    """The estimates of a pipeline's stages, and for each that learns by sampling its fastest
+    layout, or the first that does not fit."""
+    from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
+
+    specs = build(recipe, path.parent, str(path)).specs
+    estimates = estimate_pipeline(specs, path.parent, given)
+    models = {e.name: e.model for e in estimates if e.model is not None}
+    context = Context(path.parent, given, models)
+    choices = {}
+    for spec in specs:
+        if hasattr(spec.recipe, "grpo") and spec.name in models:
+            choices[spec.name] = plan_layouts(_task(spec.recipe, context, models[spec.name]))[0]
+    return estimates, choices
+
+
+def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
+    """The plan of a recipe of kind r1_zero, sft or reward_model."""
+    _check_run(recipe, run)
+    found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
+    if found is not None and given.mean_response is None:
+        given = given._replace(mean_response=found.mean)
+    context = Context(base_folder, given)
+    estimate = estimate_recipe(recipe, base_folder, given)
+    try:
+        shape = context.shape(recipe.model)
+    except UnknownModelError:
+        return Plan(estimate)
+    machine = context.machine(shape)
+    device: Device = "cpu" if machine.hardware.name == "CPU" else "cuda"
+    memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
+    if machine.num_gpus > 1 and getattr(recipe.learner, "lora", None) is None:
+        sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
+        memories.append((f"a rank of {machine.num_gpus}", sharded))
+    if not isinstance(recipe, R1ZeroRecipe):
+        return Plan(estimate, tuple(memories))
+    comparison = None
+    if run is not None and (run / "timings.jsonl").exists():
+        comparison = compare(run, recipe.grpo.group_size)
+    task = _task(recipe, context, shape, found, comparison if device == "cpu" else None)
+    choices = plan_layouts(task)
+    if not choices[0].reason and choices[0].layout.ranks > 1:
+        memories.append(("the fastest layout's", choices[0].memory))
+    return Plan(
+        estimate,
+        tuple(memories),
+        task.lengths,
+        tuple(choices),
+        tuple(_simulated(task, choices)),
+        str(run or ""),
+        comparison,
+    )
+
+
+def _task(
+    recipe: Any,
+    context: Context,
+    shape: ModelShape,
+    lengths: Lengths | None = None,
+    comparison: Comparison | None = None,
+) -> Task:
+    """What is planned. lengths: None assumes a log-normal. comparison: whose speeds to take."""
+    given, limit = context.given, recipe.sampling.max_new_tokens
+    if lengths is None:
+        from_base = not recipe.model.startswith("@")
+        mean = response_length(shape, limit, from_base, given.mean_response).tokens
+        lengths = log_normal(mean, limit)
+    prompt = prompt_length(shape, given.mean_prompt).tokens
+    fit = comparison.whole if comparison else None
+    return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
+
+
+def _check_run(recipe: Recipe, run: Path | None) -> None:
+    if run is not None and not isinstance(recipe, R1ZeroRecipe):
+        raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
+
+
+def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:
+    """The fastest shared layout, synchronous, and the fastest separate one in every mode."""
+    fitting = [choice for choice in choices if not choice.reason]
+    played = []
+    for shared, modes in (
+        (True, (SYNCHRONOUS,)),
+        (False, (SYNCHRONOUS, ONE_STEP_OFF, bounded(STALENESS))),
+    ):
+        best = next((c for c in fitting if c.layout.shared is shared), None)
+        if best is not None:
+            plant = plant_of(task, best)
+            outcomes = (simulate(task.work, plant, mode, STEPS, WARM_UP) for mode in modes)
+            played.append(Simulated(best, tuple(outcomes)))
+    return played

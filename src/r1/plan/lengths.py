@@ -1,0 +1,89 @@
+"""How long responses are: measured ones of a finished run, or a log-normal.
+
+    measured    any response of RUN/rollouts, drawn with replacement
+    log-normal  a mean, a spread sigma of the logarithm; what exceeds the limit is cut there
+
+Reasoning responses have a long right tail; sigma = 0.8 (a 99th percentile 4.7 times the mean) is
+this package's assumption and is printed with every plan. Torch-free.
+
+Left out on purpose: that responses of one problem resemble each other, and that they grow.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from r1.errors import UserError
+
+SPREAD = 0.8
+
+
+class Lengths(NamedTuple):
+    """A distribution of response lengths in tokens: sorted quantiles of equal weight.
+
+    note: where they come from, for people.
+    """
+
+    quantiles: NDArray[np.int64]
+    note: str
+
+    @property
+    def mean(self) -> float:
+        """Mean length."""
+        return float(np.mean(self.quantiles))
+
+    def draw(self, generator: np.random.Generator, step: int, number: int) -> NDArray[np.int64]:
+        """Lengths of `number` responses (a simulate.Draw)."""
+        return generator.choice(self.quantiles, number)
+
+
+def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 4096) -> Lengths:
+    """Quantiles of a log-normal, cut at `limit`, of that mean after the cut.
+
+    Its median is found by bisection; a mean at the limit gives the limit alone.
+    """
+    from statistics import NormalDist
+
+    normal = NormalDist()
+    z = np.array([normal.inv_cdf((i + 0.5) / number) for i in range(number)])
+
+    def cut(middle: float) -> NDArray[np.float64]:
+        return np.clip(np.exp(np.minimum(middle + spread * z, 50.0)), 1.0, limit)
+
+    low, high = -10.0, math.log(limit) + 10 * spread + 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cut(middle).mean() < mean else (low, middle)
+    quantiles = np.maximum(1, np.rint(cut(high))).astype(np.int64)
+    note = f"lengths: a log-normal of mean {mean:,.0f} and spread {spread:g}, cut at {limit:,}"
+    return Lengths(quantiles, note)
+
+
+def measured(run: Path, limit: int | None = None) -> Lengths:
+    """Lengths of all responses in a run's rollouts, cut at `limit`.
+
+    Raises UserError where the folder holds none.
+    """
+    steps = by_step(run)
+    every = np.sort(np.concatenate(list(steps.values())))
+    cut = every if limit is None else np.minimum(every, limit)
+    note = f"lengths: {len(every):,} responses of {run}, mean {cut.mean():,.1f}"
+    over = int((every > limit).sum()) if limit is not None else 0
+    return Lengths(cut, note + (f"; {over:,} of them cut at {limit:,}" if over else ""))
+
+
+def by_step(run: Path) -> dict[int, NDArray[np.int64]]:
+    """Lengths of the responses of each step of a run. Raises UserError where there are none."""
+    found = {}
+    for file in sorted((run / "rollouts").glob("step-*.parquet")):
+        column = pq.read_table(file, columns=["num_tokens"])["num_tokens"]
+        found[int(file.stem.removeprefix("step-"))] = column.to_numpy().astype(np.int64)
+    if not any(len(lengths) for lengths in found.values()):
+        raise UserError(f"{run} has no rollouts/step-*.parquet; name the folder of a finished run.")
+    return found

@@ -1,0 +1,164 @@
+"""Layouts that fit or do not, from 1.5B to 671B, and `r1 plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from r1.cli import app
+from r1.pipeline.recipe import load_any_recipe
+from r1.plan.estimate import Context, Given
+from r1.plan.layout import Layout
+from r1.plan.layouts import EXPERTS, FUSED, Choice, Task, candidates, plan_layouts, plant_of
+from r1.plan.lengths import log_normal
+from r1.plan.model import shape_of
+from r1.plan.speeds import engine_speed, learner_speed, routed_parameters
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+CLUSTER = RECIPES / "cluster"
+
+
+def task_of(recipe: str, hardware: str, gpus: int, *overrides: str, mean: float = 4000) -> Task:
+    loaded = load_any_recipe(RECIPES / f"{recipe}.toml", overrides)
+    context = Context(RECIPES, Given(hardware, gpus))
+    shape = context.shape(loaded.model)
+    lengths = log_normal(mean, loaded.sampling.max_new_tokens)
+    return Task(loaded, shape, context.machine(shape), 200, lengths)
+
+
+def plan_of(*args, **kwargs) -> list[Choice]:
+    return plan_layouts(task_of(*args, **kwargs))
+
+
+def test_one_gpu_of_80_gb_takes_the_single_gpu_recipe() -> None:
+    best = plan_of("single-gpu/r1_zero_gsm8k", "H100", 1, mean=500)[0]
+    assert (best.layout, best.reason, best.needs) == (Layout(), "", ())
+    assert best.memory.peak < 0.95 * 80e9 - 2e9
+    assert best.slots == 256  # the recipe's engine.max_batch
+
+
+def test_a_shared_layout_leaves_room_for_the_sleeping_part() -> None:
+    task = task_of("single-gpu/r1_zero_gsm8k", "H100", 8, mean=500)
+    for choice in plan_layouts(task):
+        if not choice.reason:
+            held = choice.memory.of("resident") if choice.layout.shared else 0.0
+            assert held + choice.engine_bytes <= task.budget
+            assert choice.memory.peak <= task.budget
+            assert choice.layout.num_gpus <= 8
+
+
+def test_candidates_use_the_gpus_and_no_more() -> None:
+    found = list(candidates(task_of("cluster/r1_zero_qwen_32b", "H800", 64)))
+    assert Layout(64, 8, 8, True) in found
+    assert Layout(16, 12, 4, False) in found
+    assert all(layout.num_gpus <= 64 for layout in found)
+    assert {layout.num_gpus for layout in found if layout.shared} == {64}
+
+
+def test_what_does_not_fit_says_why_in_numbers() -> None:
+    """Grouped heads at 32,768 tokens without a fused kernel: 14 bytes x 40 heads a pair."""
+    choices = plan_of("cluster/r1_zero_qwen_32b", "H800", 64)
+    scores = 14 * 40 * 32_768 * 32_768 / 1e9
+    plain = [c for c in choices if c.reason and not c.needs]
+    assert all(
+        f"attention scores {scores:,.1f}" in c.reason for c in plain if "learner" in c.reason
+    )
+    fitting = [c for c in choices if not c.reason]
+    assert fitting
+    assert {c.needs for c in fitting} == {(FUSED,)}
+    assert [c.step_s for c in fitting] == sorted(c.step_s for c in fitting)
+    heads = next(c for c in choices if c.layout.tensor_parallel == 16)
+    assert heads.reason == "40 attention heads cannot be dealt out to 16"
+    lora = plan_of("cluster/r1_zero_qwen_32b", "H800", 64, "learner.lora.rank=16")
+    assert lora[0].reason == "learner.lora runs in one process only"
+
+
+def test_shorter_responses_fit_without_any_need() -> None:
+    overrides = ("sampling.max_new_tokens=2048", "learner.tokens_per_microbatch=4096")
+    best = plan_of("cluster/r1_zero_qwen_32b", "H800", 64, *overrides, mean=1000)[0]
+    assert (best.reason, best.needs) == ("", ())
+
+
+def test_671b_needs_experts_dealt_out_and_more_than_80_gb() -> None:
+    """One layer of 11.5B parameters, gathered, is 23 GB in bf16 and its gradients 69 GB."""
+    small = plan_of("cluster/r1_zero", "H800", 512, mean=7000)
+    assert all(choice.reason for choice in small)
+    assert "gathered gradients 69.0" in small[0].reason
+    large = plan_of("cluster/r1_zero", "H200", 512, mean=7000)
+    assert large[0].needs == (EXPERTS,)
+    assert large[0].memory.peak < 0.95 * 141e9 - 2e9
+
+
+def test_an_engine_reads_its_weights_once_an_iteration() -> None:
+    """DeepSeek-V3 on 16 H800: 1.3 TB over 16 x 60 % of 3.35 TB/s when all experts are touched."""
+    task = task_of("cluster/r1_zero", "H800", 512)
+    speed = engine_speed(task.shape, task.machine, 16, task.recipe.engine)
+    read = 2 * (task.shape.parameters - 129_280 * 7168) / (16 * 0.6 * 3.35e12)
+    assert speed.base(256) - speed.overhead_s == pytest.approx(read, rel=0.01)
+    assert 1 / speed.base(256) == pytest.approx(21, abs=0.5)
+    assert routed_parameters(task.shape) == 58 * 256 * 3 * 7168 * 2048
+    alone = speed.base(1) - speed.overhead_s
+    active = 2 * task.shape.matmul_parameters / (16 * 0.6 * 3.35e12)
+    assert alone == pytest.approx(active, rel=0.01)
+
+
+def test_an_update_is_its_arithmetic_or_its_transfers() -> None:
+    """Qwen2.5-32B, 64 ranks: 5 forward passes' worth; far apart, 8 bytes a parameter and row."""
+    task = task_of("cluster/r1_zero_qwen_32b", "H800", 64)
+    many = learner_speed(task.recipe, task.shape, task.machine, Layout(64, 8, 8), 50e6)
+    arithmetic = 5 * 2 * task.shape.matmul_parameters / (64 * 0.35 * 989e12)
+    assert many.token_s == pytest.approx(arithmetic)
+    few = learner_speed(task.recipe, task.shape, task.machine, Layout(64, 8, 8), 1e6)
+    transfers = 16 * 8 * task.shape.parameters / 50e9  # 16 minibatches, a row of each rank in each
+    assert few.token_s * 1e6 == pytest.approx(transfers)
+    assert plant_of(task, plan_layouts(task)[0]).sync_s > 0
+
+
+def run_cli(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["plan", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_command_speaks_to_people_and_programs() -> None:
+    recipe = str(RECIPES / "single-gpu" / "r1_zero_gsm8k.toml")
+    text = run_cli(recipe, "--gpus", "8", "--hardware", "H100")
+    for words in (
+        "memory of one GPU",
+        "gathered parameters",
+        "8 ranks",
+        "one step off",
+        "staleness",
+    ):
+        assert words in " ".join(text.split()), words
+    values = json.loads(run_cli(recipe, "--gpus", "8", "--hardware", "H100", "--json"))
+    best = values["layouts"][0]
+    assert best["fits"]
+    assert best["num_gpus"] == 8
+    parts = values["memory"]["a rank of 8"]["at_peak"]
+    assert parts["weights"] == 4 * shape_of("Qwen/Qwen2.5-1.5B").parameters / 8
+    assert sum(parts.values()) == pytest.approx(values["memory"]["a rank of 8"]["peak_bytes"])
+    # What layouts are ranked by stands near what their simulation in full gives.
+    shared = next(c for c in values["layouts"] if c["shared"])
+    played = next(s for s in values["simulated"] if s["layout"]["shared"])
+    assert played["step_s"] == pytest.approx(shared["step_s"], rel=0.15)
+
+
+def test_the_command_takes_every_recipe() -> None:
+    text = run_cli(str(CLUSTER / "distill_qwen_7b.toml"))
+    assert "gathered gradients" in text
+    assert "simulated" not in text
+    values = json.loads(run_cli(str(CLUSTER / "r1.toml"), "--json"))
+    assert set(values["layouts"]) == {s["name"] for s in values["stages"] if s["kind"] == "r1_zero"}
+
+
+def test_a_run_gives_lengths_to_recipes_that_sample_only(tmp_path: Path) -> None:
+    from r1.errors import UserError
+
+    with pytest.raises(UserError, match="leave it out"):
+        run_cli(str(CLUSTER / "distill_qwen_7b.toml"), "--lengths", str(tmp_path))
+    with pytest.raises(UserError, match="finished run"):
+        run_cli(str(RECIPES / "tiny" / "r1_zero.toml"), "--lengths", str(tmp_path))

@@ -1,0 +1,148 @@
+"""The plan's memory by part against the tensors of real learners, and of ranks by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from r1.grpo.loss import GRPOObjective
+from r1.grpo.settings import GRPOSettings
+from r1.learner.local import LocalLearner
+from r1.learner.packing import pack_groups
+from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
+from r1.pipeline.recipe import load_any_recipe
+from r1.plan.layout import Layout
+from r1.plan.memory import (
+    Kernels,
+    Memory,
+    Row,
+    gathered_layer,
+    learner_items,
+    lora_parameters,
+    memory_of,
+)
+from r1.plan.model import shape_of
+from small_models import save_small_model
+from train_batches import make_groups
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+CPU = Kernels("cpu")
+
+
+def recipe_of(**learner: object) -> SimpleNamespace:
+    settings = LearnerSettings(device="cpu", logits_budget_mb=1, **learner)  # type: ignore[arg-type]
+    return SimpleNamespace(
+        learner=settings, optimizer=OptimizerSettings(), grpo=GRPOSettings(kl_weight=0.0)
+    )
+
+
+def saved_bytes(learner: LocalLearner, row) -> int:
+    """Storages that autograd keeps after a forward pass, weights and their casts left out."""
+    own = {p.untyped_storage().data_ptr() for p in learner.model.parameters()}
+    shapes = {tuple(p.shape) for p in learner.model.parameters()}
+    shapes |= {tuple(reversed(shape)) for shape in shapes}
+    saved, alive = {}, []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own and tuple(tensor.shape) not in shapes:
+            alive.append(tensor)  # or its address would be given to another
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    learner.learning_mode(True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        kept = learner.logprobs(learner.model, row)
+    del kept
+    return sum(saved.values())
+
+
+@pytest.mark.parametrize(
+    ("arch", "settings"),
+    [
+        ("qwen2", {}),
+        ("llama", {}),
+        ("qwen3", {}),
+        ("qwen2", {"gradient_checkpointing": True}),
+        ("qwen2", {"lora": LoraSettings(rank=4)}),
+        ("llama", {"autocast": True}),
+        ("qwen2", {"dtype": "bfloat16"}),
+    ],
+)
+def test_activations_are_what_autograd_saves(tmp_path: Path, arch: str, settings: dict) -> None:
+    """Within 2.5 % (small vectors: positions, rotations, targets); with adapters 5 %: the first
+    layer, below which nothing is trained, saves less."""
+    folder = save_small_model(tmp_path / "m", arch, hidden_size=128, intermediate_size=320)
+    recipe = recipe_of(**settings)
+    learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPOObjective(recipe.grpo))
+    groups = make_groups(prompts=(19, 40), lengths=((90, 71, 83), (60, 120)))
+    row = pack_groups(groups)
+    size = Row(row.input_ids_1N.shape[1], len(row.targets_M), 160)
+    items = learner_items(recipe, shape_of(str(folder)), Layout(), CPU, size)
+    planned = next(i.bytes for i in items if i.part == "activations")
+    close = 0.05 if recipe.learner.lora else 0.025
+    assert planned == pytest.approx(saved_bytes(learner, row), rel=close)
+
+
+def phase_of(memory: Memory, phase: str) -> dict[str, float]:
+    return {item.part: item.bytes for item in memory.items if item.phase == phase}
+
+
+def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
+    """Qwen2.5-32B on 64 ranks, fp32 weights under autocast, by hand."""
+    path = RECIPES / "cluster" / "r1_zero_qwen_32b.toml"
+    recipe = load_any_recipe(path)
+    shape = shape_of(recipe.model)
+    memory = memory_of(recipe, shape, Layout(64, 0, 1, False))
+    share = 4 * shape.parameters / 64
+    assert phase_of(memory, "resident") == pytest.approx(
+        {"weights": share, "optimiser": 2 * share, "reference": share}
+    )
+    layer = 2 * 5120 * 5120 + 2 * 5120 * 1024 + 5120 + 2 * 1024 + 2 * 5120 + 3 * 5120 * 27_648
+    assert gathered_layer(shape, Layout(64)) == shape.largest_layer == layer
+    backward = phase_of(memory, "backward")
+    # The layer at work, the next one, both tables of 152,064 x 5,120, in bf16; gradients of one
+    # layer in bf16 and, to be summed, in fp32.
+    assert backward["gathered parameters"] == 2 * (2 * layer + 2 * 152_064 * 5120)
+    assert backward["gathered gradients"] == (2 + 4) * layer
+    assert backward["gradients"] == share
+    # Recomputation keeps each layer's input, in bf16, and the last norm and hidden states.
+    assert backward["activations"] == 32_768 * 5120 * (64 * 2 + (4 + 2) + 2)
+    assert memory.peak == pytest.approx(sum(memory.at_peak().values()))
+
+
+def test_more_ranks_need_less_and_recomputation_trades_activations() -> None:
+    recipe = load_any_recipe(RECIPES / "cluster" / "r1_zero_qwen_32b.toml")
+    shape = shape_of(recipe.model)
+    peaks = [memory_of(recipe, shape, Layout(n, 0, 1, False)).peak for n in (8, 16, 64, 256)]
+    assert peaks == sorted(peaks, reverse=True)
+    path = RECIPES / "cluster" / "r1_zero_qwen_32b.toml"
+    without = load_any_recipe(path, ["learner.gradient_checkpointing=false"])
+    fused, place = Kernels(fused_attention=True), Layout(64, 0, 1, False)
+    kept = phase_of(memory_of(without, shape, place, fused), "backward")["activations"]
+    assert kept > 8 * phase_of(memory_of(recipe, shape, place, fused), "backward")["activations"]
+
+
+def test_adapters_leave_no_gradients_of_the_model() -> None:
+    path = RECIPES / "single-gpu" / "r1_zero_gsm8k.toml"
+    shape = shape_of("Qwen/Qwen2.5-1.5B")
+    whole = memory_of(load_any_recipe(path), shape)
+    recipe = load_any_recipe(path, ["learner.lora.rank=64"])
+    lora = memory_of(recipe, shape)
+    trained = 4 * lora_parameters(shape, recipe.learner.lora)
+    assert phase_of(lora, "step")["gradients"] == trained
+    assert phase_of(lora, "resident")["optimiser"] == 2 * trained
+    assert phase_of(lora, "sync")["merged copy"] < 4 * shape.parameters
+    assert lora.peak < whole.peak - 15e9
+
+
+def test_experts_dealt_out_are_not_gathered() -> None:
+    shape = shape_of("deepseek-ai/DeepSeek-V3-Base")
+    one = 3 * 7168 * 2048
+    whole, dealt = (gathered_layer(shape, Layout(512, expert_parallel=e)) for e in (1, 64))
+    assert whole - dealt == pytest.approx(256 * one * (1 - 1 / 64))
+    assert gathered_layer(replace(shape, experts=None), Layout(512)) == whole
