@@ -52,6 +52,8 @@ def test_workers_killed_at_random_lose_nothing_and_count_nothing_twice() -> None
         for i in range(NUM_GROUPS):
             texts = [f"{i}-{sample}" for sample in range(NUM_SAMPLES)]
             handles.append(pool.submit_group(group(str(i), *texts)))
+            if i % 100 == 40:
+                time.sleep(1.0)  # a worker killed thrice while it starts is given up, rightly
             if i % 100 == 60:
                 kills += kill_one(pool, rng)
         results = [handle.result() for handle in handles]
