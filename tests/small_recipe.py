@@ -65,3 +65,31 @@ def write_recipe(folder: Path, architecture: str, num_steps: int, sections: str)
     path = folder / "recipe.toml"
     path.write_text(RECIPE.format(num_steps=num_steps) + sections)
     return path
+
+
+VARIED = """
+[grpo]
+num_problems = 4
+group_size = 4
+num_minibatches = 2
+kl_weight = 0.01
+reference_every = 3
+[optimizer]
+lr = 5e-3
+[evaluation]
+every = 4
+num_samples = 2
+[checkpoints]
+every = 2
+keep = 2
+"""
+"""Everything that could differ when a run is carried on: minibatches, KL, evaluation."""
+
+TWO_BY_TWO = """
+[cluster]
+address = "local"
+learner_ranks = 2
+engine_replicas = 2
+cpus_per_process = 0.5
+"""
+"""Two learner ranks and two engine replicas on this machine."""

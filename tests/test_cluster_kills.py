@@ -13,22 +13,14 @@ from pathlib import Path
 import pytest
 
 from run_processes import finish, start
-from small_recipe import write_recipe
-from test_resume import SECTIONS, story
+from run_story import story
+from small_recipe import TWO_BY_TWO, VARIED, write_recipe
 
 pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
 pytestmark = pytest.mark.slow
 
 NUM_KILLS = int(os.environ.get("R1_TEST_KILLS", "6"))
-CLUSTER = """
-[cluster]
-address = "local"
-learner_ranks = 2
-engine_replicas = 2
-cpus_per_process = 0.5
-max_restarts = 20
-"""
 # Which file holds torch's random id of a distributed checkpoint, and the hashes over it.
 RANDOM = {"checkpoint.json", "lineage.json"}
 
@@ -57,7 +49,7 @@ def numbers(out: Path) -> dict[str, str]:
 def test_random_kills_change_no_byte(tmp_path) -> None:
     """R1_TEST_KILLS=50 for the long version; a kill is due whenever another step is done."""
     (tmp_path / "recipe").mkdir()
-    sections = SECTIONS + CLUSTER
+    sections = VARIED + TWO_BY_TWO + "max_restarts = 20\n"
     recipe = write_recipe(tmp_path / "recipe", "qwen2", max(10, NUM_KILLS), sections)
     finish(recipe, tmp_path / "straight")
     rng, out, kills = random.Random(NUM_KILLS), tmp_path / "killed", {}

@@ -10,19 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from run_processes import finish, kill_after
-from small_recipe import write_recipe
-from test_resume import SECTIONS, story
+from run_story import story
+from small_recipe import TWO_BY_TWO, VARIED, write_recipe
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
-
-CLUSTER = """
-[cluster]
-address = "local"
-learner_ranks = 2
-engine_replicas = 2
-cpus_per_process = 0.5
-"""
 
 
 def metrics(out: Path) -> list[dict[str, float]]:
@@ -41,9 +33,9 @@ class Runs(NamedTuple):
 def runs(tmp_path_factory) -> Runs:
     folder = tmp_path_factory.mktemp("runs")
     (folder / "alone").mkdir()
-    one = write_recipe(folder / "alone", "qwen2", num_steps=10, sections=SECTIONS)
+    one = write_recipe(folder / "alone", "qwen2", num_steps=10, sections=VARIED)
     many = one.with_name("spread.toml")
-    many.write_text(one.read_text() + CLUSTER)
+    many.write_text(one.read_text() + TWO_BY_TWO)
     finish(one, folder / "one")
     finish(many, folder / "many")
     return Runs(many, folder / "one", folder / "many")

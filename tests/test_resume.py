@@ -16,30 +16,13 @@ from typing import NamedTuple
 import pytest
 
 from run_story import story
-from small_recipe import write_recipe
-
-SECTIONS = """
-[grpo]
-num_problems = 4
-group_size = 4
-num_minibatches = 2
-kl_weight = 0.01
-reference_every = 3
-[optimizer]
-lr = 5e-3
-[evaluation]
-every = 4
-num_samples = 2
-[checkpoints]
-every = 2
-keep = 2
-"""
+from small_recipe import VARIED, write_recipe
 
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory) -> Path:
     """A recipe on a random model with everything that could differ: minibatches, KL, evaluation."""
-    return write_recipe(tmp_path_factory.mktemp("recipe"), "qwen2", num_steps=12, sections=SECTIONS)
+    return write_recipe(tmp_path_factory.mktemp("recipe"), "qwen2", num_steps=12, sections=VARIED)
 
 
 def start(recipe: Path, out: Path) -> subprocess.Popen:
