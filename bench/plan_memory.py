@@ -62,6 +62,13 @@ CASES = {
     ),
     "qwen2-large": Case("qwen2", 768, 14, 3072, 64_000, 1024),
     "qwen2-long-rows": Case("qwen2", 512, 8, 1536, 32_000, 3072),
+    # The formula was not looked at again after these four.
+    "llama-narrow": Case("llama", 384, 16, 1024, 16_000, 1536, tied=False),
+    "qwen2-shallow": Case("qwen2", 1024, 4, 4096, 24_000, 1024),
+    "qwen3-checkpointing-reference": Case(
+        "qwen3", 640, 8, 1792, 50_000, 512, checkpointing=True, kl=0.001
+    ),
+    "llama-lora-autocast": Case("llama", 512, 10, 1536, 32_000, 768, autocast=True, lora=8),
 }
 
 
