@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_setting_makes_exactly_the_stages_below_stale(tmp_path) -> None:
     changed = chain(log, b="B")
     standings = stand(changed, tmp_path)
     assert [str(s.state) for s in standings] == ["done", "stale", "done", "stale"]
-    assert standings[1].reason == "its settings changed"
+    assert standings[1].reason == 'its settings changed: text: "b" in the run, "B" now'
     assert "two above it is stale" in standings[3].reason
     run_all(changed, tmp_path)
     assert log[4:] == ["two", "four"]
@@ -91,6 +92,20 @@ def test_the_same_bytes_again_leave_what_is_below_done(tmp_path) -> None:
     )
     run_all(stages, tmp_path)
     assert log[4:] == ["two"]
+
+
+def test_what_moves_no_number_may_change_and_what_is_newer_has_its_default(tmp_path) -> None:
+    def stage(**more) -> Stage:
+        run = writer("a", [], "one")
+        return Stage("one", {"text": "a", **more}, {"out": DATA}, run, may_change=("speed",))
+
+    run_stage(stage(speed=1), tmp_path)
+    assert states([stage(speed=2)], tmp_path) == ["done"]
+    newer = stage(speed=1, beam=0)
+    assert states([newer], tmp_path) == ["stale"]
+    completed = replace(newer, as_now=lambda stored: {"beam": 0, **stored})
+    assert states([completed], tmp_path) == ["done"]
+    assert states([replace(completed, settings={"text": "a", "beam": 1})], tmp_path) == ["stale"]
 
 
 def test_a_killed_stage_is_carried_on_and_a_foreign_one_put_aside(tmp_path) -> None:

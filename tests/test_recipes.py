@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from r1.config import dump, load_recipe, validate
+from r1.config import as_now, dump, load_recipe, validate
 from r1.errors import UserError
 from r1.pipeline.recipe import R1ZeroRecipe, load_any_recipe
 from r1.pretrain.settings import PretrainRecipe
@@ -37,6 +37,16 @@ def test_the_paper_s_settings() -> None:
     assert grpo.reference_every * grpo.num_minibatches == 400
     assert (recipe.optimizer.lr, grpo.kl_weight, recipe.sampling.temperature) == (3e-6, 0.001, 1.0)
     assert (recipe.evaluation.temperature, recipe.evaluation.top_p) == (0.6, 0.95)
+
+
+def test_a_stored_recipe_is_completed_by_what_is_newer_than_it() -> None:
+    recipe = load_any_recipe(RECIPES / "tiny" / "r1_zero.toml")
+    assert isinstance(recipe, R1ZeroRecipe)
+    stored = {**dump(recipe), "base_folder": "/somewhere"}
+    del stored["grpo"]["staleness"], stored["engine"]["vllm"], stored["data"]["train"][0]["path"]
+    assert as_now(stored, R1ZeroRecipe) == {**dump(recipe), "base_folder": "/somewhere"}
+    stored["grpo"]["gone"] = 1
+    assert as_now(stored, R1ZeroRecipe) == stored
 
 
 def test_overrides_reach_nested_settings() -> None:

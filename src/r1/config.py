@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,6 +81,18 @@ def validate(values: dict[str, Any], schema: type[S], origin: str) -> S:
 def dump(settings: Settings) -> dict[str, Any]:
     """Return the fully resolved settings as JSON-serialisable dictionaries."""
     return settings.model_dump(mode="json")
+
+
+def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
+    """Dumped settings, with today's defaults for settings that are newer than they.
+
+    Keys that are no settings are kept; what today's schema refuses comes back as it is.
+    """
+    known = {key: value for key, value in stored.items() if key in schema.model_fields}
+    try:
+        return {**stored, **dump(schema.model_validate(known))}
+    except ValidationError:
+        return dict(stored)
 
 
 def _parse_value(text: str) -> Any:

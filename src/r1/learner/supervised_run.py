@@ -7,10 +7,11 @@ are another recipe, and a run begun with the ones is not carried on with the oth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1.config import dump
+from r1.config import as_now, dump
 from r1.data.rows import name_of
 from r1.learner.settings import MAY_CHANGE_ON_RESUME
 from r1.run_dir import RunDir, describe_source
@@ -39,6 +40,7 @@ def open_run(
         kind,
         checkpoints=recipe.checkpoints,
         ignore=MAY_CHANGE_ON_RESUME,
+        as_now=partial(as_now, schema=type(recipe)),
         seeds={"run": recipe.seed},
         parent={"model": recipe.model, **parent},
         datasets=[

@@ -5,13 +5,14 @@ its own. It is done when its marker stands, written last, and says that it ran w
 on inputs with these hashes. Hashes are of contents: a stage that is run again and gives the same
 bytes leaves the stages below it done.
 
-    marker = {settings: hash, inputs: {name: hash}, outputs: {name: artifact}, seconds}
+    marker = {settings, inputs: {name: hash}, outputs: {name: artifact}, seconds}
 
 Left out on purpose: running stages side by side. One stage uses the whole machine.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from typing import Any, NamedTuple
 
 from r1.errors import UserError
 from r1.run_dir import atomic
-from r1.run_dir.lineage import describe_source, hash_of
+from r1.run_dir.lineage import describe_source
 from r1.run_dir.read import read_json
+from r1.run_dir.recipe_check import differences
 
 MARKER = "STAGE.json"
 
@@ -56,6 +58,8 @@ class Stage:
     """One node. run fills `folder` from its inputs' paths, and carries on there after a kill.
 
     settings: JSON-serialisable, everything that the stage's numbers depend on beside its inputs.
+    may_change: dotted keys of settings on which they do not depend. as_now: settings stored
+    earlier, completed by what is newer than they (`config.as_now`).
     """
 
     name: str
@@ -64,6 +68,8 @@ class Stage:
     run: Callable[[Path, Mapping[str, Path]], Mapping[str, Artifact]]
     inputs: Mapping[str, Source] = field(default_factory=dict)
     input_types: Mapping[str, ArtifactType] = field(default_factory=dict)
+    may_change: Sequence[str] = ()
+    as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 class State(StrEnum):
@@ -130,8 +136,10 @@ def _stand(
     if marker is None:
         begun = (folder / stage.name).exists()
         return State.TO_DO, "begun" if begun else ""
-    if marker["settings"] != hash_of(stage.settings):
-        return State.STALE, "its settings changed"
+    changed = _changed(stage, stage.as_now(_settings(marker)))
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        return State.STALE, f"its settings changed: {changed[0]}{more}"
     for name, source in stage.inputs.items():
         if above[source.stage].state is not State.DONE:
             return State.STALE, f"{source.stage} above it is {above[source.stage].state}"
@@ -150,10 +158,10 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, Any]:
     """
     place = folder / stage.name
     identity = {
-        "settings": hash_of(stage.settings),
+        "settings": dict(stage.settings),
         "inputs": {name: output_hash(folder, source) for name, source in stage.inputs.items()},
     }
-    if place.exists() and read_json(place / "BEGUN.json") != identity:
+    if place.exists() and not _may_carry_on(read_json(place / "BEGUN.json"), identity, stage):
         put_aside(place)
     place.mkdir(parents=True, exist_ok=True)
     atomic.write_json(place / "BEGUN.json", identity)
@@ -176,6 +184,23 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, Any]:
     }
     atomic.write_json(place / MARKER, marker)
     return marker
+
+
+def _may_carry_on(begun: dict[str, Any] | None, identity: dict[str, Any], stage: Stage) -> bool:
+    """Whether a stage under way has the same inputs and settings. A setting that is newer than it
+    counts as another one here, as it does for the data stages' own folders."""
+    if begun is None or begun["inputs"] != identity["inputs"]:
+        return False
+    return not _changed(stage, _settings(begun))
+
+
+def _changed(stage: Stage, stored: Mapping[str, Any]) -> list[str]:
+    return differences(stored, json.loads(json.dumps(stage.settings)), stage.may_change)
+
+
+def _settings(marker: Mapping[str, Any]) -> Mapping[str, Any]:
+    """None known where a marker holds but their hash, as the first ones did."""
+    return marker["settings"] if isinstance(marker["settings"], Mapping) else {}
 
 
 def put_aside(place: Path) -> Path:

@@ -5,7 +5,7 @@ A new kind is a settings class, a function and one line in KINDS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +16,14 @@ from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.battery import load_questions, run_battery
 from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.learner.settings import MAY_CHANGE_ON_RESUME as SUPERVISED_MAY_CHANGE
 from r1.models.load import check_model_folder
 from r1.pipeline import data_stages, references
 from r1.pipeline.graph import Artifact, ArtifactType
 from r1.pipeline.progress import StageProgress
 from r1.pipeline.r1 import KindOf
 from r1.pipeline.r1_zero import find_model
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.pipeline.run import RUNNERS
 from r1.pipeline.stage_settings import (
     ExamplesStage,
@@ -52,11 +53,13 @@ Check = Callable[[Any, "Known"], None]
 
 class StageKind(NamedTuple):
     """One kind. run(settings, base_folder, folder, progress) fills `folder` or carries on there;
-    check(settings, known) raises UserError for what is wrong in what is no reference."""
+    check(settings, known) raises UserError for what is wrong in what is no reference; may_change:
+    settings that move no number of the stage."""
 
     of: KindOf
     run: Run
     check: Check
+    may_change: Sequence[str] = ()
 
 
 def _train(kind: str, output: str, gives: ArtifactType) -> Run:
@@ -191,9 +194,14 @@ def _exists(path: str, base_folder: Path) -> bool:
 
 
 def _kind(
-    schema: type[Settings], output: str, gives: ArtifactType, run: Run, check: Check
+    schema: type[Settings],
+    output: str,
+    gives: ArtifactType,
+    run: Run,
+    check: Check,
+    may_change: Sequence[str] = (),
 ) -> StageKind:
-    return StageKind(KindOf(schema, {output: gives}), run, check)
+    return StageKind(KindOf(schema, {output: gives}), run, check, may_change)
 
 
 _CHECKPOINT, _DATASET = ArtifactType.CHECKPOINT, ArtifactType.DATASET
@@ -214,10 +222,12 @@ KINDS: dict[str, StageKind] = {
         _CHECKPOINT,
         _train("r1_zero", "checkpoint", _CHECKPOINT),
         _check_training,
+        MAY_CHANGE_ON_RESUME,
     ),
     "sft": _kind(
         SFTRecipe, "checkpoint", _CHECKPOINT, _train("sft", "checkpoint", _CHECKPOINT),
         _check_examples,
+        SUPERVISED_MAY_CHANGE,
     ),
     "reward_model": _kind(
         RewardModelRecipe,
@@ -225,6 +235,7 @@ KINDS: dict[str, StageKind] = {
         _REWARD_MODEL,
         _train("reward_model", "reward_model", _REWARD_MODEL),
         _check_preferences,
+        SUPERVISED_MAY_CHANGE,
     ),
     **{
         name: _kind(schema, "data", _DATASET, _data(make), _check_data_stage)

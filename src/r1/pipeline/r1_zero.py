@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from r1.cluster.overlap import train_one_step_off
-from r1.config import dump
+from r1.config import as_now, dump
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
 from r1.errors import UserError
@@ -194,6 +194,7 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
         KIND,
         checkpoints=recipe.checkpoints,
         ignore=MAY_CHANGE_ON_RESUME,
+        as_now=partial(as_now, schema=R1ZeroRecipe),
         seeds={"run": recipe.seed, "evaluation": recipe.evaluation.seed},
         parent={"model": recipe.model, **describe_source(prepared.model)},
     )

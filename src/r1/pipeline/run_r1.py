@@ -14,10 +14,11 @@ on inside. What a changed stage had made is put aside under another name, never 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r1.config import dump, validate
+from r1.config import as_now, dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
 from r1.pipeline.graph import Artifact, Stage, Standing, State
@@ -75,6 +76,8 @@ def _stage(
         run=run,
         inputs=spec.inputs,
         input_types=spec.input_types,
+        may_change=kind.may_change,
+        as_now=partial(as_now, schema=type(spec.recipe)),
     )
 
 

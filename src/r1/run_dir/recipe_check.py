@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,17 @@ _SHOWN = 6
 _MISSING = object()
 
 
-def refuse_other(folder: Path, recipe: Mapping[str, Any], kind: str, ignore: Sequence[str]) -> None:
-    """Raise UserError where `folder` already holds a run of another kind or recipe."""
+def refuse_other(
+    folder: Path,
+    recipe: Mapping[str, Any],
+    kind: str,
+    ignore: Sequence[str],
+    as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> None:
+    """Raise UserError where `folder` already holds a run of another kind or recipe.
+
+    as_now: a stored recipe with the defaults of settings that are newer than it.
+    """
     identity = read_json(folder / "run.json", {"kind": kind})
     made_by = identity.get("kind") if isinstance(identity, dict) else None
     if made_by is None:
@@ -30,7 +39,7 @@ def refuse_other(folder: Path, recipe: Mapping[str, Any], kind: str, ignore: Seq
         raise UserError(f"{folder} has lost its recipe.json; restore it or give another folder.")
     if before is None:
         return
-    lines = differences(before, json.loads(json.dumps(recipe)), ignore)
+    lines = differences(as_now(before), json.loads(json.dumps(recipe)), ignore)
     if lines:
         shown = "\n".join(f"  {line}" for line in lines[:_SHOWN])
         more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""

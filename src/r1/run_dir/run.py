@@ -68,6 +68,7 @@ class RunDir:
         *,
         checkpoints: CheckpointSettings | None = None,
         ignore: Sequence[str] = (),
+        as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         seeds: Mapping[str, int] | None = None,
         parent: Mapping[str, Any] | None = None,
         datasets: Sequence[Mapping[str, Any]] = (),
@@ -77,6 +78,7 @@ class RunDir:
         recipe: the resolved settings, JSON-serialisable.
         kind: the stage ("pretrain", "grpo", ...); part of the run's identity.
         ignore: dotted keys that may differ on resuming (a section's name covers what is in it).
+        as_now: a recipe stored earlier, completed by what is newer than it (`config.as_now`).
         parent, datasets: where the weights and the data come from (`describe_source`).
         Raises UserError, with nothing changed, for a folder that is not a run, a run of another
         recipe or kind, a run that another process writes, or a damaged checkpoint.
@@ -87,7 +89,7 @@ class RunDir:
             lock.acquire(folder)
         run = cls(folder, kind, checkpoints or CheckpointSettings())
         try:
-            recipe_check.refuse_other(folder, recipe, kind, ignore)
+            recipe_check.refuse_other(folder, recipe, kind, ignore, as_now)
             run._begin(recipe, dict(seeds or {}), dict(parent or {}), [dict(d) for d in datasets])
             run._recover()
         except BaseException:
