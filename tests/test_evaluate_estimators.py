@@ -17,7 +17,6 @@ from r1.evaluate.estimators import (
     bootstrap_interval,
     cons_at_k,
     group_answers,
-    paired_difference,
     pass_at_1,
     pass_at_k,
     powers_of_two,
@@ -171,18 +170,6 @@ def test_a_large_set_is_resampled_in_chunks_with_the_same_result(monkeypatch):
     whole = bootstrap_interval(value_P)
     monkeypatch.setattr("r1.intervals._CHUNK", 700)
     assert bootstrap_interval(value_P) == whole
-
-
-def test_paired_differences_see_what_separate_intervals_cannot():
-    generator = np.random.default_rng(1)
-    before_P = generator.random(100)
-    after_P = np.clip(before_P + 0.05 + 0.02 * generator.standard_normal(100), 0, 1)
-    difference = paired_difference(before_P, after_P)
-    assert difference.low > 0.03
-    assert difference.value == pytest.approx(np.mean(after_P - before_P))
-    assert bootstrap_interval(after_P).low < bootstrap_interval(before_P).high  # they overlap
-    with pytest.raises(ValueError, match="same problems"):
-        paired_difference([0.1], [0.1, 0.2])
 
 
 def test_powers_of_two():

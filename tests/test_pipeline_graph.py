@@ -14,7 +14,6 @@ from r1.pipeline.graph import (
     Source,
     Stage,
     State,
-    ancestry,
     check,
     run_stage,
     stand,
@@ -142,12 +141,3 @@ def test_wrong_edges(inputs, types, message) -> None:
     with pytest.raises(UserError, match="two stages are called 'one'"):
         check([one, one])
     check(chain([]))
-
-
-def test_ancestry_names_every_stage_once(tmp_path) -> None:
-    run_all(chain([]), tmp_path)
-    found = ancestry(tmp_path, "four")
-    assert [(depth, name) for depth, name, _ in found] == [
-        (0, "four"), (1, "two"), (1, "three"), (2, "one")
-    ]  # fmt: skip
-    assert found[0][2]["outputs"]["out"]["counts"] == {"characters": 4}

@@ -16,7 +16,7 @@ import pytest
 
 from fake_pipeline import NUM_SAMPLES, SKILLS, read_marker, write_evaluation, write_pipeline
 from r1.errors import UserError
-from r1.evaluate.estimators import paired_difference
+from r1.evaluate.estimators import bootstrap_interval
 from r1.intervals import Interval, bootstrap
 from r1.report import build_report, report_json, save_figures
 from r1.report.pipeline.browse import take_across
@@ -135,7 +135,7 @@ def test_differences_are_paired_over_problems(finished: Path, report: dict) -> N
             if row["family"] != "dialogue":
                 right.setdefault(row["problem_id"], []).append(row["outcome/accuracy"] == "correct")
         solved.append([float(np.mean(right[name])) for name in sorted(right)])
-    expected = paired_difference(*solved)
+    expected = bootstrap_interval(np.subtract(solved[1], solved[0]))
     assert found["difference"] == pytest.approx(expected._asdict(), abs=1e-12)
     assert (found["paired"], found["num_problems"]) == (True, NUM)
     assert found["sentence"].startswith("Dev2 solves more than Dev1: pass@1 ")

@@ -128,22 +128,6 @@ def bootstrap_interval(
     return bootstrap(value_P, seed=seed, num_resamples=num_resamples) or UNKNOWN
 
 
-def paired_difference(
-    before_P: npt.ArrayLike, after_P: npt.ArrayLike, *, seed: int = 0
-) -> Interval:
-    """Return the mean of after - before on the same problems, with its bootstrap interval.
-
-    Resampling the differences keeps what the two runs share (hard problems are hard for both), so
-    the interval is narrower than two separate ones suggest. Entry p of both is problem p.
-    """
-    before, after = np.asarray(before_P, np.float64), np.asarray(after_P, np.float64)
-    if before.shape != after.shape:
-        raise ValueError(
-            f"a paired difference needs the same problems twice: {before.shape} and {after.shape}"
-        )
-    return bootstrap_interval(after - before, seed=seed)
-
-
 def powers_of_two(limit: int) -> list[int]:
     """Return 1, 2, 4, ... up to limit: the k at which pass@k is reported."""
     return [1 << i for i in range(limit.bit_length()) if 1 << i <= limit]

@@ -231,17 +231,3 @@ def _output(folder: Path, source: Source) -> dict[str, Any]:
     marker = read_marker(folder, source.stage)
     assert marker is not None, f"stage {source.stage} has not run"
     return marker["outputs"][source.output]
-
-
-def ancestry(folder: Path, stage: str) -> list[tuple[int, str, dict[str, Any]]]:
-    """A finished stage and all above it as (depth, stage, marker), nearest first, each once."""
-    found: list[tuple[int, str, dict[str, Any]]] = []
-    waiting = [(0, stage)]
-    while waiting:
-        depth, name = waiting.pop(0)
-        marker = read_marker(folder, name)
-        if marker is None or any(name == seen for _, seen, _ in found):
-            continue
-        found.append((depth, name, marker))
-        waiting += [(depth + 1, parent["stage"]) for parent in marker["parents"].values()]
-    return found
