@@ -26,6 +26,7 @@ from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
 from r1.cluster.settings import ClusterSettings
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.rollout.usage import Usage
 from r1.types import GroupRequest
 
 
@@ -78,6 +79,10 @@ class _Replica:
     def name(self) -> str:
         return f"engine replica {self.index}"
 
+    @property
+    def usage_name(self) -> str:
+        return f"engine_{self.index}"
+
 
 @dataclass(eq=False)
 class _Running:
@@ -106,6 +111,7 @@ class RemoteEngine:
         self.weights: RemoteWeights | None = None
         self.version = -1
         self.replicas = [_Replica(index) for index in range(cluster.engine_replicas)]
+        self.usage = Usage([replica.usage_name for replica in self.replicas])
         for replica in self.replicas:
             self._start(replica)
 
@@ -137,6 +143,7 @@ class RemoteEngine:
             for replica in self.replicas:
                 if waiting and replica.index not in busy:
                     running.append(self._begin(replica, waiting.popleft(), sampling))
+            self.usage.now([call.replica.usage_name for call in running], sum(map(len, waiting)))
             for call in self._ready(running):
                 try:
                     finished = self._next(call)
@@ -151,6 +158,7 @@ class RemoteEngine:
                     continue
                 del call.owed[finished.request.id]
                 yield finished
+        self.usage.now()
 
     def close(self) -> None:
         """End the replicas."""
