@@ -17,7 +17,7 @@ from r1.rewards.pool import RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
-from r1.rollout.usage import Usage, WatchedEngine
+from r1.rollout.usage import Usage, WatchedEngine, watched
 from r1.types import Completion, GroupRequest, Problem, RolloutGroup, ScoredGroup
 from run_processes import finish
 from small_recipe import write_recipe
@@ -94,6 +94,28 @@ def test_an_engine_of_this_process_works_while_its_groups_are_waited_for() -> No
     assert used.seconds >= 0.29
     engine.load_weights([("w", None)], 4)
     assert inner.loaded == ([("w", None)], 4)
+    assert not hasattr(watched(inner), "poll")
+
+
+class PollingEngine(SlowEngine):
+    """One that also takes groups while it samples."""
+
+    def submit(self, requests, sampling) -> None:
+        self.submitted = requests
+
+    def poll(self) -> list[FinishedGroup]:
+        time.sleep(0.03)
+        return [FinishedGroup(request, []) for request in self.submitted]
+
+
+def test_an_engine_that_is_polled_works_in_between() -> None:
+    engine = watched(PollingEngine())
+    engine.usage.take()
+    engine.submit([GroupRequest("a", (1,), (1,))], SamplingSettings())
+    assert [group.request.id for group in (*engine.poll(), *engine.poll())] == ["a", "a"]
+    time.sleep(0.05)
+    used = engine.usage.take()
+    assert 0.06 <= used.busy["engine"] <= used.seconds - 0.05
 
 
 def test_a_step_s_speeds_count_the_engines_work_and_not_the_loop_s_waiting() -> None:

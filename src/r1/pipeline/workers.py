@@ -17,7 +17,7 @@ from r1.models.load import load_tokenizer
 from r1.pipeline.recipe import R1ZeroRecipe
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
-from r1.rollout.usage import Usage, WatchedEngine
+from r1.rollout.usage import Usage, watched
 from r1.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def open_workers(
             tokenizer=load_tokenizer(model),
         )
         with closing(make_engine(model, recipe.engine)) as local:
-            watched = WatchedEngine(local)
-            yield Workers(learner, watched, watched.usage)
+            engine_here = watched(local)
+            yield Workers(learner, engine_here, engine_here.usage)
         return
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_engine import RemoteEngine

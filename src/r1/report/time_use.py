@@ -75,9 +75,10 @@ def queues(run: RunData) -> Chart:
 
 def staleness(run: RunData) -> Chart:
     """Updates between the weights that drew a batch and those that learn from it."""
-    line = training_series(run, "staleness", "mean over samples", 3)
+    largest = training_series(run, "staleness_max", "the most", 5, "thin")
+    lines = [training_series(run, "staleness", "mean over samples", 3), largest]
     note = "Updates between the weights that drew a sample and those that learn from it."
-    return Chart("staleness", "Staleness", note, "number", [line] if any(line.y) else [])
+    return Chart("staleness", "Staleness", note, "number", [line for line in lines if any(line.y)])
 
 
 def restarts(run: RunData) -> Chart:

@@ -122,3 +122,25 @@ class WatchedEngine:
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Engine.load_weights."""
         self.engine.load_weights(weights, version)
+
+
+class WatchedPartialEngine(WatchedEngine):
+    """The same of an engine that also takes groups while it samples (`submit` and `poll`)."""
+
+    def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """The engine's own."""
+        self.engine.submit(requests, sampling)  # type: ignore[attr-defined]
+
+    def poll(self) -> list[FinishedGroup]:
+        """The engine's own, timed."""
+        self.usage.now(["engine"])
+        try:
+            return self.engine.poll()  # type: ignore[attr-defined]
+        finally:
+            self.usage.now()
+
+
+def watched(engine: Engine) -> WatchedEngine:
+    """The engine with a count of how busy it is."""
+    partial = hasattr(engine, "submit") and hasattr(engine, "poll")
+    return WatchedPartialEngine(engine) if partial else WatchedEngine(engine)
