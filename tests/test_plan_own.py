@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from r1.cli import app
-from r1.pipeline.plan import sections
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import Layout
 from r1.plan.layouts import plan_layouts
@@ -159,7 +158,7 @@ def test_the_recommended_lines_do_what_is_promised(tmp_path: Path) -> None:
     assert found.own.outcome.step_s < 0.5 * own.outcome.step_s
     text = (RECIPES / f"{GSM8K}.toml").read_text()
     for name, settings in found.sections.items():
-        lines = toml_lines({name: settings}, ())
+        lines = toml_lines({name: settings}, {})
         if f"\n[{name}]\n" in text:
             text = text.replace(f"\n[{name}]\n", "\n" + "\n".join(lines) + "\n")
             for key in settings:  # what the recipe had said of it
@@ -185,15 +184,19 @@ def test_lines_are_toml_and_say_where_they_belong() -> None:
         "cluster": {"learner_ranks": 4, "placement": "separate"},
         "engine.vllm": {"sleep": True, "gpu_memory_utilization": 0.62},
     }
-    lines = toml_lines(settings, {"cluster"})
-    assert lines[0].startswith("[cluster]  ")
-    assert "has this section" in lines[0]
-    assert lines[3] == "[engine.vllm]"
-    assert tomllib.loads("\n".join(lines)) == {
+    assert tomllib.loads("\n".join(toml_lines(settings, {}))) == {
         "cluster": settings["cluster"],
         "engine": {"vllm": settings["engine.vllm"]},
     }
-    assert {"engine", "rewards.weights"} <= sections(RECIPES / f"{GSM8K}.toml")
+    file = {"cluster": {"learner_ranks": 2, "placement": "separate"}, "engine": {"kind": "vllm"}}
+    assert toml_lines(settings, file) == [
+        "[cluster]      # the recipe has this section: put it there",
+        "learner_ranks = 4  # in its place",
+        "[engine.vllm]",
+        "sleep = true",
+        "gpu_memory_utilization = 0.62",
+    ]
+    assert toml_lines({"cluster": {"placement": "separate"}}, file) == []
 
 
 def test_applied_leaves_the_rest_alone() -> None:

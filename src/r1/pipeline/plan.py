@@ -108,7 +108,7 @@ def plan_command(
         console.print(gain(plan.simulated))
     if plan.task is not None and plan.own is not None and plan.task.device == "cuda":
         console.print()
-        for text in recommendation(plan.task, plan.own, plan.recommended, sections(path)):
+        for text in recommendation(plan.task, plan.own, plan.recommended, read_toml(path)):
             console.print(text)
     if plan.lengths:
         console.print(Text(f"assumed: {plan.lengths.note}", style="dim"))
@@ -224,20 +224,6 @@ def _gpus_asked_for(recipe: Any, shape: ModelShape, base_folder: Path, given: Gi
     if given.num_gpus is not None or on_cpu or getattr(recipe, "cluster", None) is None:
         return given
     return given._replace(num_gpus=own_layout(recipe).num_gpus)
-
-
-def sections(path: Path) -> set[str]:
-    """The dotted names of the tables that a recipe's file has."""
-    found = set()
-
-    def walk(values: dict[str, Any], above: str) -> None:
-        for name, value in values.items():
-            if isinstance(value, dict):
-                found.add(above + name)
-                walk(value, f"{above}{name}.")
-
-    walk(read_toml(path), "")
-    return found
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:

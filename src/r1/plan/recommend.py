@@ -10,7 +10,7 @@ Left out on purpose: staleness above 1 (the simulated modes show what it would g
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1.plan.layouts import Choice, Task
@@ -112,14 +112,34 @@ def _gradients(choice: Choice) -> float:
     return sum(i.bytes for i in items if (i.part, i.phase) == ("gradients", "step"))
 
 
-def toml_lines(sections: Sections, there: Collection[str]) -> list[str]:
-    """The sections as TOML. there: those that the recipe's file has already, since a second heading
-    of one name is an error."""
+def toml_lines(sections: Sections, file: Mapping[str, Any]) -> list[str]:
+    """The sections as TOML, less what the recipe's file says already.
+
+    file: the values that it holds. A second heading of one name would be an error, hence the remark
+    where it has the section.
+    """
     lines: list[str] = []
     for name, settings in sections.items():
-        remark = "      # the recipe has this section: put the lines there" if name in there else ""
-        lines += [f"[{name}]{remark}", *(f"{key} = {_toml(v)}" for key, v in settings.items())]
+        said = _section(file, name)
+        left = {key: v for key, v in settings.items() if (said or {}).get(key) != v}
+        remark = "      # the recipe has this section: put it there"
+        if left:
+            lines.append(f"[{name}]{remark if said is not None else ''}")
+        for key, value in left.items():
+            lines.append(
+                f"{key} = {_toml(value)}" + ("  # in its place" if key in (said or {}) else "")
+            )
     return lines
+
+
+def _section(file: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """A table of the file by its dotted name, None where it has none."""
+    found: Any = file
+    for part in name.split("."):
+        found = found.get(part)
+        if not isinstance(found, Mapping):
+            return None
+    return found
 
 
 def _toml(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -59,9 +59,9 @@ def _gpu_parts(own: Own) -> list[str]:
 
 
 def recommendation(
-    task: Task, own: Own, found: Recommended | None, there: Collection[str]
+    task: Task, own: Own, found: Recommended | None, file: Mapping[str, Any]
 ) -> list[Text]:
-    """The lines to paste, or that there are none. there: sections that the recipe's file has."""
+    """The lines to paste, or that there are none. file: what the recipe's file holds."""
     if found is None:
         if own.outcome is None:
             return [Text("no layout that [cluster] can ask for fits: see what forbids them above")]
@@ -73,7 +73,7 @@ def recommendation(
         saved = f", {1 - outcome.step_s / own.outcome.step_s:.0%} less than the recipe's own"
     layout = found.own.choice.layout.describe()
     head = f"fastest: {layout}, {found.own.mode.name}: {seconds(outcome.step_s)} a step{saved}"
-    return [Text(head), *(Text(line, style="bold") for line in toml_lines(found.sections, there))]
+    return [Text(head), *(Text(line, style="bold") for line in toml_lines(found.sections, file))]
 
 
 def own_json(own: Own) -> dict[str, Any]:
