@@ -79,10 +79,6 @@ class _Replica:
     def name(self) -> str:
         return f"engine replica {self.index}"
 
-    @property
-    def usage_name(self) -> str:
-        return f"engine_{self.index}"
-
 
 @dataclass(eq=False)
 class _Running:
@@ -111,9 +107,9 @@ class RemoteEngine:
         self.weights: RemoteWeights | None = None
         self.version = -1
         self.replicas = [_Replica(index) for index in range(cluster.engine_replicas)]
-        self.usage = Usage([replica.usage_name for replica in self.replicas])
         for replica in self.replicas:
             self._start(replica)
+        self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Give every replica the weights; those of a RemoteLearner never pass through here."""
@@ -143,7 +139,8 @@ class RemoteEngine:
             for replica in self.replicas:
                 if waiting and replica.index not in busy:
                     running.append(self._begin(replica, waiting.popleft(), sampling))
-            self.usage.now([call.replica.usage_name for call in running], sum(map(len, waiting)))
+            busy_names = [f"engine_{call.replica.index}" for call in running]
+            self.usage.now(busy_names, sum(map(len, waiting)))
             for call in self._ready(running):
                 try:
                     finished = self._next(call)
