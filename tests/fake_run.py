@@ -136,7 +136,7 @@ def step_metrics(step: int, groups: list[ScoredGroup], rng: random.Random) -> di
         "lr": 3e-4,
         "loss": 0.01 * rng.random(),
         "zero_variance": 0.2 + 0.1 * rng.random(),
-        "engine_gap_mean": 1e-7,
+        "engine_gap": 1e-7,
         "engine_gap_max": 1e-5,
         "self_check_share": sum("check" in t or "检查" in t for t in texts) / len(texts),
         **{f"outcome/{name}": outcomes.count(name) for name in sorted(set(outcomes))},

@@ -33,7 +33,7 @@ TORCH_FREE = (
     "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.timings",
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
-    "r1.cluster.settings",
+    "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",
 )  # fmt: skip
 MAX_LINES = 400
 

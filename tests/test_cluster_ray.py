@@ -133,6 +133,22 @@ def test_replicas_sample_what_one_engine_samples(world, alone) -> None:
         assert sampled(engine) == expected, "a refused request leaves the engine usable"
 
 
+def test_the_driver_knows_how_busy_each_replica_is(world, alone) -> None:
+    """12 groups in calls of 3: two replicas begin with 6 of them, 6 wait."""
+    local, _ = alone
+    with remote_engine(world) as engine:
+        engine.load_weights(local.model.named_parameters(), 3)
+        engine.usage.take()
+        sampled(engine)
+        used = engine.usage.take()
+        assert set(used.busy) == {"engine_0", "engine_1"}
+        assert 0 < min(used.busy.values()) <= max(used.busy.values()) <= used.any_busy
+        assert used.any_busy <= used.seconds
+        assert used.deepest == 6
+        time.sleep(0.1)
+        assert engine.usage.take()._replace(seconds=0.1) == (0.1, dict.fromkeys(used.busy, 0), 0, 0)
+
+
 def test_a_killed_replica_is_started_again_and_no_group_is_lost(world, alone) -> None:
     local, expected = alone
     with remote_engine(world) as engine:

@@ -77,7 +77,7 @@ def test_figures_hold_every_point(folder: Path) -> None:
 
     assert [s.name for s in seconds_by_phase(run).series] == ["rollout", "reward", "update", "sync"]
     assert [chart.id for chart in main_charts(run)] == [
-        "accuracy", "length", "self-check", "rewards", "seconds", "outcomes",
+        "accuracy", "length", "self-check", "rewards", "outcomes",
     ]  # fmt: skip
     assert "health-entropy" in [chart.id for chart in health_charts(run)]
 

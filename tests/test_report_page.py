@@ -50,7 +50,7 @@ def test_figures_show_every_point(opened: Opened) -> None:
     page = opened.page
     names = page.eval_on_selector_all("#main-charts figure", "all => all.map(f => f.id)")
     assert names == [
-        f"chart-{n}" for n in ("accuracy", "length", "self-check", "rewards", "seconds", "outcomes")
+        f"chart-{n}" for n in ("accuracy", "length", "self-check", "rewards", "outcomes")
     ]
     counts = page.eval_on_selector_all(
         "#chart-accuracy .curve", "all => all.map(p => [p.dataset.series, p.dataset.points])"
@@ -63,7 +63,7 @@ def test_figures_show_every_point(opened: Opened) -> None:
         "#chart-seconds .layer", "all => all.map(p => p.dataset.points)"
     )
     assert layers == ["20"] * 4
-    assert page.locator("#health-charts figure svg").count() == 8
+    assert page.locator("#health-charts figure svg").count() == 9
     assert page.locator("svg [d*='NaN'], svg [x1='NaN'], svg [cy='NaN']").count() == 0
 
 

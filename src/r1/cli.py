@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,12 @@ def run(
         str | None,
         typer.Option(help='Run on Ray: "auto", "local" or HOST:PORT; counts come from [cluster]'),
     ] = None,
+    metrics_port: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve the newest metrics for Prometheus: PORT (this machine only) or HOST:PORT"
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what is done, stale and to do; run nothing")
     ] = False,
@@ -70,10 +77,13 @@ def run(
 
         show(settings, recipe, folder, Console())
         return
+    from r1.pipeline.metrics_port import MetricsPort
     from r1.pipeline.run import run_recipe
     from r1.progress import TerminalProgress
 
-    with TerminalProgress() as progress:
+    with ExitStack() as stack:
+        port = None if metrics_port is None else stack.enter_context(MetricsPort(metrics_port))
+        progress = stack.enter_context(TerminalProgress(port=port))
         run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
 

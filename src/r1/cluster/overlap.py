@@ -50,7 +50,7 @@ def train_one_step_off(
     ahead: Future[list[ScoredGroup]] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="rollouts") as background:
         for step in run.remaining_steps(settings.num_steps):
-            timer = PhaseTimer()
+            timer = PhaseTimer(rollouts.usage)
             with timer.phase("rollout"):
                 scored_P = sample(step) if ahead is None else ahead.result()
             counts = rollouts.scorer.take_counts()

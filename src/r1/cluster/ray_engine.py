@@ -26,6 +26,7 @@ from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
 from r1.cluster.settings import ClusterSettings
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.rollout.usage import Usage
 from r1.types import GroupRequest
 
 
@@ -108,6 +109,7 @@ class RemoteEngine:
         self.replicas = [_Replica(index) for index in range(cluster.engine_replicas)]
         for replica in self.replicas:
             self._start(replica)
+        self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Give every replica the weights; those of a RemoteLearner never pass through here."""
@@ -137,6 +139,8 @@ class RemoteEngine:
             for replica in self.replicas:
                 if waiting and replica.index not in busy:
                     running.append(self._begin(replica, waiting.popleft(), sampling))
+            busy_names = [f"engine_{call.replica.index}" for call in running]
+            self.usage.now(busy_names, sum(map(len, waiting)))
             for call in self._ready(running):
                 try:
                     finished = self._next(call)
@@ -151,6 +155,7 @@ class RemoteEngine:
                     continue
                 del call.owed[finished.request.id]
                 yield finished
+        self.usage.now()
 
     def close(self) -> None:
         """End the replicas."""

@@ -78,7 +78,8 @@ def grpo_loss(tokens: PolicyTokens, totals: Totals, settings: GRPOSettings) -> L
     """The micro-batch's share of the loss, and sums of metrics over its tokens.
 
     sums: clip_low, clip_high (tokens whose gradient was clipped), ratio, kl, entropy, each a sum
-    over the tokens of responses with weight, and tokens, their count.
+    over the tokens of responses with weight, and tokens, their count; where importance_cap is set
+    also importance (c_t) and importance_capped (tokens whose c_t is at the cap).
     """
     owner_M = tokens.response_M
     log_ratio_M = tokens.logprobs_M - tokens.old_logprobs_M
@@ -88,7 +89,8 @@ def grpo_loss(tokens: PolicyTokens, totals: Totals, settings: GRPOSettings) -> L
     policy_M = -torch.minimum(ratio_M * advantage_M, clipped_M * advantage_M)
     if settings.importance_cap > 0:
         gap_M = tokens.old_logprobs_M - tokens.engine_logprobs_M
-        policy_M = policy_M * torch.exp(gap_M).clamp(max=settings.importance_cap)
+        importance_M = torch.exp(gap_M).clamp(max=settings.importance_cap)
+        policy_M = policy_M * importance_M
     per_token_M = policy_M
     kl_M = torch.zeros_like(policy_M)
     if settings.kl_weight > 0:
@@ -108,6 +110,10 @@ def grpo_loss(tokens: PolicyTokens, totals: Totals, settings: GRPOSettings) -> L
             "entropy": (tokens.entropy_M * counted_M).sum(),
             "tokens": counted_M.sum(),
         }
+        if settings.importance_cap > 0:
+            capped_M = importance_M >= settings.importance_cap
+            sums["importance"] = (importance_M * counted_M).sum()
+            sums["importance_capped"] = (capped_M * counted_M).sum()
     return LossOutput(loss, sums)
 
 

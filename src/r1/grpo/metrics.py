@@ -1,4 +1,18 @@
-"""What a step reports: rewards and their parts, lengths, reflection, and seconds by phase."""
+"""What a step reports: rewards and their parts, lengths, reflection, seconds by phase, and how busy
+engines and learner were meanwhile.
+
+    seconds/PHASE          wall clock of the loop in a phase; seconds/total of the whole step
+    speed/rollout_tokens   response tokens a second of drawing
+    speed/update_tokens    tokens learnt from (prompts included) a second of learning
+    speed/step_tokens      response tokens a second of the whole step
+    busy/engines           share of the step in which an engine drew, mean over replicas;
+                           busy/engine_N of each where there are several
+    busy/learner           share of the step in which the learner learnt
+    queue/engines          groups that waited for an engine, at the most
+
+All of these depend on the machine and go to timings.jsonl. With sampling ahead of learning,
+seconds/rollout is what the loop waited for engines, while busy/ and speed/ count their work.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +23,24 @@ from contextlib import contextmanager
 
 from r1.grpo.batch import BatchStats
 from r1.reflection import count_checking_words, self_checks
+from r1.rollout.usage import Usage, Used
 from r1.types import Completion, Outcome, Reward, ScoredGroup
 
 ACCURACY, LANGUAGE = "accuracy", "language"
 
 
 class PhaseTimer:
-    """Wall-clock seconds by phase; a phase entered twice adds up."""
+    """Wall-clock seconds of one step by phase; a phase entered twice adds up.
 
-    def __init__(self) -> None:
+    usage: of the engines; the step's is what they do from here on.
+    """
+
+    def __init__(self, usage: Usage | None = None) -> None:
         self.started = time.perf_counter()
         self.seconds: dict[str, float] = {}
+        self._usage = usage
+        if usage is not None:
+            usage.take()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -28,10 +49,24 @@ class PhaseTimer:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
-    def metrics(self) -> dict[str, float]:
-        """`seconds/<phase>` and `seconds/total`."""
-        named = {f"seconds/{name}": seconds for name, seconds in self.seconds.items()}
-        return {**named, "seconds/total": time.perf_counter() - self.started}
+    def metrics(self, tokens: float, learnt_tokens: float, learnt_s: float) -> dict[str, float]:
+        """What this module's head names, at the end of the step.
+
+        tokens: of its responses. learnt_tokens, learnt_s: those of the update and its seconds.
+        """
+        total = time.perf_counter() - self.started
+        used = self._usage.take() if self._usage is not None else Used(total, {}, 0.0, 0)
+        drawing = max(self.seconds.get("rollout", 0.0), used.any_busy)
+        return {
+            **{f"seconds/{name}": seconds for name, seconds in self.seconds.items()},
+            "seconds/total": total,
+            "speed/rollout_tokens": tokens / max(1e-9, drawing),
+            "speed/update_tokens": learnt_tokens / max(1e-9, learnt_s),
+            "speed/step_tokens": tokens / max(1e-9, total),
+            **used.shares(),
+            "busy/learner": min(1.0, learnt_s / max(1e-9, total)),
+            "queue/engines": float(used.deepest),
+        }
 
 
 def step_metrics(
@@ -40,7 +75,7 @@ def step_metrics(
     update: Mapping[str, float],
     timer: PhaseTimer,
 ) -> dict[str, float]:
-    """Everything one step puts into metrics.jsonl (and, with seconds/ and speed/, timings.jsonl).
+    """Everything one step puts into metrics.jsonl and, of the machine, into timings.jsonl.
 
     Rewards and the pass rate are means over samples with a verdict (a part's: over those that
     have the part, since families of problems have rewards of their own), the rest over all samples.
@@ -60,9 +95,7 @@ def step_metrics(
         "invalid": stats.invalid,
         "responses_trained": float(stats.responses_trained),
         **update,
-        **timer.metrics(),
-        "speed/rollout_tokens": num_tokens / max(1e-9, timer.seconds.get("rollout", 0.0)),
-        "speed/update_tokens": processed / max(1e-9, seconds_update),
+        **timer.metrics(num_tokens, processed, seconds_update),
     }
 
 

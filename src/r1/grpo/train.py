@@ -19,17 +19,19 @@ from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts, Scorer, scored_groups
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
+from r1.rollout.usage import Usage
 from r1.run_dir import RunDir, completion_table
 from r1.template import PromptRenderer
 from r1.types import GroupRequest, Problem, ScoredGroup
 
 
 class Rollouts(NamedTuple):
-    """Who samples and who judges."""
+    """Who samples and who judges; usage: counts how busy the engine's workers are."""
 
     engine: Engine
     scorer: Scorer
     renderer: PromptRenderer
+    usage: Usage | None = None
 
 
 class TrainSettings(NamedTuple):
@@ -60,7 +62,7 @@ def train(
     engine.load_weights(learner.weights(), version=run.resume_step())
     evaluate(run.resume_step())
     for step in run.remaining_steps(settings.num_steps):
-        timer = PhaseTimer()
+        timer = PhaseTimer(rollouts.usage)
         with timer.phase("rollout"):
             scored_P = roll_out(step, source.batch(step), rollouts, settings)
             scored_P = add_signal(step, scored_P, spare, rollouts, settings)

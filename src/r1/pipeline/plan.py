@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from r1.config import read_toml
 from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import R1ZeroRecipe, Recipe
@@ -22,6 +23,8 @@ from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
 from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Kernels, Memory, memory_of
 from r1.plan.model import ModelShape, UnknownModelError
+from r1.plan.own import Own, own_layout, plan_own
+from r1.plan.recommend import Recommended, recommend
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
     Simulated,
@@ -37,6 +40,13 @@ from r1.plan.show_layouts import (
     simulation_table,
     stage_table,
 )
+from r1.plan.show_own import (
+    own_json,
+    own_memories,
+    own_table,
+    recommendation,
+    recommended_json,
+)
 from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, bounded, simulate
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
@@ -46,9 +56,13 @@ STEPS, WARM_UP = 4, 2
 
 
 class Plan(NamedTuple):
-    """What is known of one recipe. memories: (whose, parts). run: of which `comparison` speaks."""
+    """What is known of one recipe. own: the layout that it asks for itself. memories: (whose,
+    parts). run: of which `comparison` speaks."""
 
     estimate: Estimate
+    task: Task | None = None
+    own: Own | None = None
+    recommended: Recommended | None = None
     memories: tuple[tuple[str, Memory], ...] = ()
     lengths: Lengths | None = None
     choices: tuple[Choice, ...] = ()
@@ -76,6 +90,9 @@ def plan_command(
         return
     plan = plan_recipe(recipe, path.parent, given, lengths)
     console.print(show(plan.estimate))
+    if plan.task is not None and plan.own is not None:
+        console.print()
+        console.print(own_table(plan.task, plan.own))
     if plan.memories:
         console.print()
         console.print(memory_table(plan.memories))
@@ -89,6 +106,10 @@ def plan_command(
         console.print()
         console.print(simulation_table(plan.simulated))
         console.print(gain(plan.simulated))
+    if plan.task is not None and plan.own is not None and plan.task.device == "cuda":
+        console.print()
+        for text in recommendation(plan.task, plan.own, plan.recommended, read_toml(path)):
+            console.print(text)
     if plan.lengths:
         console.print(Text(f"assumed: {plan.lengths.note}", style="dim"))
     if plan.comparison:
@@ -107,6 +128,8 @@ def plan_json(
     plan = plan_recipe(recipe, path.parent, given, lengths)
     return {
         **as_json(plan.estimate),
+        "own": own_json(plan.own) if plan.own else None,
+        "recommended": recommended_json(plan.recommended),
         "memory": {name: memory_json(memory) for name, memory in plan.memories},
         "lengths": plan.lengths.note if plan.lengths else None,
         "layouts": [choice_json(choice) for choice in plan.choices],
@@ -139,12 +162,13 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)
+    try:
+        shape = Context(base_folder, given).shape(recipe.model)
+    except UnknownModelError:
+        return Plan(estimate_recipe(recipe, base_folder, given))
+    given = _gpus_asked_for(recipe, shape, base_folder, given)
     context = Context(base_folder, given)
     estimate = estimate_recipe(recipe, base_folder, given)
-    try:
-        shape = context.shape(recipe.model)
-    except UnknownModelError:
-        return Plan(estimate)
     machine = context.machine(shape)
     device: Device = "cpu" if machine.hardware.name == "CPU" else "cuda"
     memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
@@ -152,16 +176,21 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
         memories.append((f"a rank of {machine.num_gpus}", sharded))
     if not isinstance(recipe, R1ZeroRecipe):
-        return Plan(estimate, tuple(memories))
+        return Plan(estimate, memories=tuple(memories))
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
         comparison = compare(run, recipe.grpo.group_size)
     task = _task(recipe, context, shape, found, comparison if device == "cpu" else None)
-    choices = plan_layouts(task)
+    choices, own = plan_layouts(task), plan_own(task)
+    if recipe.cluster is not None or recipe.engine.kind == "vllm":
+        memories = [*own_memories(own), *memories]
     if not choices[0].reason and choices[0].layout.ranks > 1:
         memories.append(("the fastest layout's", choices[0].memory))
     return Plan(
         estimate,
+        task,
+        own,
+        recommend(task, choices, own),
         tuple(memories),
         task.lengths,
         tuple(choices),
@@ -187,6 +216,14 @@ def _task(
     prompt = prompt_length(shape, given.mean_prompt).tokens
     fit = comparison.whole if comparison else None
     return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
+
+
+def _gpus_asked_for(recipe: Any, shape: ModelShape, base_folder: Path, given: Given) -> Given:
+    """Where nobody says how many GPUs there are: as many as the recipe's [cluster] asks for."""
+    on_cpu = Context(base_folder, given).machine(shape).hardware.name == "CPU"
+    if given.num_gpus is not None or on_cpu or getattr(recipe, "cluster", None) is None:
+        return given
+    return given._replace(num_gpus=own_layout(recipe).num_gpus)
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:

@@ -110,13 +110,14 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
     with ExitStack() as stack:
         placement = stack.enter_context(place(recipe))
         run = stack.enter_context(_open_run(prepared, base_folder, out))
-        learner, engine = stack.enter_context(open_workers(recipe, model, placement, run))
+        workers = stack.enter_context(open_workers(recipe, model, placement, run))
+        learner, engine, usage = workers
         if run.resume_from is not None:
             learner.load(run.resume_from)
         form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(recipe.rewards, out), form))
         scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
-        rollouts = Rollouts(engine, scorer, prepared.renderer)
+        rollouts = Rollouts(engine, scorer, prepared.renderer, usage)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
         loop = train_one_step_off if recipe.grpo.staleness else train
         loop(

@@ -17,6 +17,7 @@ from r1.models.load import load_tokenizer
 from r1.pipeline.recipe import R1ZeroRecipe
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
+from r1.rollout.usage import Usage, watched
 from r1.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 
 class Workers(NamedTuple):
-    """Who learns and who samples."""
+    """Who learns and who samples, and the count of how busy the latter are."""
 
     learner: Learner
     engine: Engine
+    usage: Usage
 
 
 def place(recipe: R1ZeroRecipe) -> AbstractContextManager[Placement | None]:
@@ -60,7 +62,8 @@ def open_workers(
             tokenizer=load_tokenizer(model),
         )
         with closing(make_engine(model, recipe.engine)) as local:
-            yield Workers(learner, local)
+            engine_here = watched(local)
+            yield Workers(learner, engine_here, engine_here.usage)
         return
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_engine import RemoteEngine
@@ -81,7 +84,7 @@ def open_workers(
     engine = RemoteEngine(folder, recipe.engine, recipe.cluster, placement, events)
     learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
     try:
-        yield Workers(learners, engine)
+        yield Workers(learners, engine, engine.usage)
     finally:
         engine.close()
         learners.close()

@@ -144,15 +144,12 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     kernels = Kernels(task.device, True if FUSED in needs else None)
     memory = Memory(tuple(learner_items(recipe, shape, layout, kernels, full_row(recipe))))
     choice = Choice(layout, memory, needs=needs)
-    if layout.ranks > 1 and recipe.learner.lora is not None:
-        return choice._replace(reason="learner.lora runs in one process only")
-    if shape.heads % layout.tensor_parallel:
-        reason = f"{shape.heads} attention heads cannot be dealt out to {layout.tensor_parallel}"
+    if reason := refused(task, layout):
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
         return choice._replace(reason=too_large("a learner's GPU", memory, task.budget))
     free = task.budget - (memory.of("resident") if layout.shared else 0.0)
-    fixed, token = _engine_needs(task, layout)
+    fixed, token = engine_needs(task, layout)
     longest = recipe.sampling.max_new_tokens + LONGEST_PROMPT
     if fixed + token * longest > free:
         weights, cache = fixed / GB, token * longest / GB
@@ -164,7 +161,17 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     slots = int((free - fixed) / (token * (task.prompt + task.lengths.mean)))
     slots = max(1, min(slots, recipe.engine.max_batch))
     used = fixed + token * slots * (task.prompt + task.lengths.mean)
-    return _timed(task, choice._replace(engine_bytes=used, slots=slots))
+    return timed(task, choice._replace(engine_bytes=used, slots=slots))
+
+
+def refused(task: Task, layout: Layout) -> str:
+    """Why learner or engine do not run in so many parts, "" where they do."""
+    if layout.ranks > 1 and task.recipe.learner.lora is not None:
+        return "learner.lora runs in one process only"
+    if task.shape.heads % layout.tensor_parallel:
+        heads, ranks = task.shape.heads, layout.tensor_parallel
+        return f"{heads} attention heads cannot be dealt out to {ranks}"
+    return ""
 
 
 def too_large(what: str, memory: Memory, budget: float) -> str:
@@ -173,13 +180,14 @@ def too_large(what: str, memory: Memory, budget: float) -> str:
     return f"{what} needs {memory.peak / GB:,.1f} GB of {budget / GB:,.1f}: {', '.join(parts)}"
 
 
-def _engine_needs(task: Task, layout: Layout) -> tuple[float, float]:
-    """Bytes on one GPU of an engine: weights and buffers, one cached token."""
+def engine_needs(task: Task, layout: Layout, buffers: bool = True) -> tuple[float, float]:
+    """Bytes on one GPU of an engine: weights and buffers (or weights alone), one cached token."""
     shape, engine, tensor = task.shape, task.recipe.engine, layout.tensor_parallel
     size = engine_bytes(engine, shape)
     logits = 16 * min(engine.max_batch, 512) * shape.vocab / tensor
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / tensor
-    return size * shape.parameters / tensor + logits + prompts, size * cached_numbers(shape, tensor)
+    fixed = size * shape.parameters / tensor + (logits + prompts if buffers else 0.0)
+    return fixed, size * cached_numbers(shape, tensor)
 
 
 def plant_of(task: Task, choice: Choice) -> Plant:
@@ -193,7 +201,7 @@ def plant_of(task: Task, choice: Choice) -> Plant:
     return Plant(layout.replicas, choice.slots, engine, learner, sync)
 
 
-def _timed(task: Task, choice: Choice) -> Choice:
+def timed(task: Task, choice: Choice) -> Choice:
     """A batch's share of one engine, drawn; the update; the transfer."""
     work, plant = task.work, plant_of(task, choice)
     one = Plant(1, plant.slots, plant.engine, LearnerSpeed())

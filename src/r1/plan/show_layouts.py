@@ -40,13 +40,13 @@ def layout_table(choices: Sequence[Choice]) -> Table:
     """The fastest layouts that fit."""
     table = _table("layout", "GB learner", "GB engine", "rows", "drawing", "update", "send", "step")
     for choice in [c for c in choices if not c.reason][:SHOWN]:
-        seconds = (choice.draw_s, choice.update_s, choice.sync_s, choice.step_s)
+        parts = (choice.draw_s, choice.update_s, choice.sync_s, choice.step_s)
         table.add_row(
             choice.layout.describe(),
             _gb(choice.memory.peak),
             _gb(choice.engine_bytes),
             str(choice.slots),
-            *(_seconds(value) for value in seconds),
+            *(seconds(value) for value in parts),
         )
     return table
 
@@ -57,7 +57,7 @@ def stage_table(choices: Mapping[str, Choice]) -> Table:
     for stage, choice in choices.items():
         remark = choice.reason or (f"needs {' and '.join(choice.needs)}" if choice.needs else "")
         layout = choice.layout.describe()
-        step = "" if choice.reason else _seconds(choice.step_s)
+        step = "" if choice.reason else seconds(choice.step_s)
         table.add_row(stage, layout, remark, _gb(choice.memory.peak), step)
     return table
 
@@ -95,7 +95,7 @@ def simulation_table(simulated: Sequence[Simulated]) -> Table:
             table.add_row(
                 o.mode,
                 choice.layout.describe(),
-                _seconds(o.step_s),
+                seconds(o.step_s),
                 f"{o.generator_busy:.0%}",
                 f"{o.rows_share:.0%}",
                 f"{o.learner_busy:.0%}",
@@ -188,5 +188,6 @@ def _gb(size: float) -> str:
     return "" if not size else f"{size / GB:,.1f}" if size >= 0.1 * GB else f"{size / GB:.3f}"
 
 
-def _seconds(seconds: float) -> str:
-    return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+def seconds(number: float) -> str:
+    """Seconds of a step."""
+    return f"{number:,.0f} s" if number >= 100 else f"{number:.3g} s"

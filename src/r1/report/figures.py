@@ -48,7 +48,7 @@ class Chart:
 
 def main_charts(run: RunData) -> list[Chart]:
     """The figures to look at first; those without a single point are left out."""
-    makers = (accuracy, loss, length, self_check, reward_parts, seconds_by_phase, outcomes)
+    makers = (accuracy, loss, length, self_check, reward_parts, outcomes)
     return [chart for chart in (make(run) for make in makers) if chart.series]
 
 
@@ -61,7 +61,10 @@ def health_charts(run: RunData) -> list[Chart]:
         ("Clipped tokens", "share, below and above", "share", ("clip_low", "clip_high")),
         ("Groups without signal", "all rewards equal", "share", ("zero_variance",)),
         ("Truncated", "cut at the token limit", "share", ("truncated",)),
+        ("Engine and learner", "mean log-prob gap", "number", ("engine_gap",)),
         ("Engine and learner", "largest log-prob gap", "number", ("engine_gap_max",)),
+        ("Importance weights", "mean; they correct the gap", "number", ("importance",)),
+        ("Capped weights", "share of tokens", "share", ("importance_capped",)),
         ("Language consistency", "words in the asked language", "share", ("language_consistency",)),
         ("Learning rate", "of the optimiser", "number", ("lr",)),
     )
@@ -135,7 +138,7 @@ def seconds_by_phase(run: RunData) -> Chart:
     """Seconds of a step by phase, stacked."""
     apart = ("seconds/total", "seconds/evaluate")
     names = [name for name in _keys(run.timings, "seconds/") if name not in apart]
-    names.sort(key=lambda name: _rank(name.removeprefix("seconds/"), PHASE_ORDER))
+    names.sort(key=lambda name: rank(name.removeprefix("seconds/"), PHASE_ORDER))
     rows = [row for row in run.timings if any(name in row for name in names)]
     steps = [row["step"] for row in rows]
     series = [
@@ -157,7 +160,7 @@ def outcomes(run: RunData) -> Chart:
     names = [n for n in _keys(run.metrics, "outcome/") if any(row.get(n) for row in run.metrics)]
     order = ("correct", "wrong", "unparseable", "timed-out", "verifier-failed")
     tones = {"correct": 2, "wrong": 4, "unparseable": 1, "timed-out": 3, "verifier-failed": 5}
-    names.sort(key=lambda name: _rank(name.removeprefix("outcome/"), order))
+    names.sort(key=lambda name: rank(name.removeprefix("outcome/"), order))
     series = [
         Series(
             short := name.removeprefix("outcome/"),
@@ -212,5 +215,6 @@ def _kept(series: list[Series]) -> list[Series]:
     return [item for item in series if item.x]
 
 
-def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+def rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+    """A key to sort by: the order given, then what is not in it by name."""
     return (order.index(name) if name in order else len(order), name)

@@ -12,6 +12,8 @@ from r1.report.load import RunData, load_run
 from r1.report.sample import Sample, take_sample
 from r1.report.summary import summarise
 from r1.report.tables import families, headline, key_values, lineage_rows, status
+from r1.report.time_table import gap_note, time_section
+from r1.report.time_use import time_charts
 from r1.run_dir.atomic import write_text
 from r1.run_dir.recipe_check import flatten
 
@@ -34,6 +36,7 @@ def render(run: RunData, sample: Sample) -> str:
     figures = {
         "main": [asdict(chart) for chart in main_charts(run)],
         "health": [asdict(chart) for chart in health_charts(run)],
+        "time": [asdict(chart) for chart in time_charts(run)],
     }
     summary = summarise(run)
     return fill_page(
@@ -47,6 +50,8 @@ def render(run: RunData, sample: Sample) -> str:
         status=status(run),
         headline=headline(run, summary),
         families=families(run),
+        gap=escape(gap_note(run)),
+        time=time_section(run),
         settings=key_values(flatten(run.recipe)),
         versions=key_values(run.versions),
         lineage=lineage_rows(run.lineage),

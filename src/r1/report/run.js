@@ -2,6 +2,8 @@
   const figures = json("figures");
   for (const chart of figures.main) addChart(byId("main-charts"), chart, false);
   for (const chart of figures.health) addChart(byId("health-charts"), chart, true);
+  for (const chart of figures.time) addChart(byId("time-charts"), chart, false);
+  byId("time-title").hidden = figures.time.length === 0;
   byId("health-title").hidden = figures.health.length === 0;
 
   const detail = byId("detail");

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1.report.load import RunData, load_run
+from r1.report.time_use import time_use
 
 _NOTHING = {"value": None, "low": None, "high": None}
 
@@ -18,6 +19,7 @@ def run_json(folder: Path) -> dict[str, Any]:
     format, mean_length, self_check_share: [{"step", "value"}, ...] of the evaluations.
     training: the same (and pass_rate) of the training responses of every step.
     seconds: {"total", and every phase}, summed over the steps that are part of the run.
+    time: r1.report.time_use.time_use, means over time of speeds and busy shares among them.
     Raises UserError where `folder` is not a run.
     """
     return summarise(load_run(folder))
@@ -45,6 +47,7 @@ def summarise(run: RunData) -> dict[str, Any]:
             "self_check_share": by_step(run.metrics, "self_check_share"),
         },
         "seconds": seconds(run),
+        "time": time_use(run),
     }
 
 

@@ -21,10 +21,14 @@ def combine(parts: dict[str, Score], weights: Mapping[str, float]) -> Reward:
 
 @dataclass(slots=True)
 class PoolCounts:
-    """How often each reward ended in each outcome since the counts were last taken."""
+    """How often each reward ended in each outcome since the counts were last taken.
+
+    deepest: the most groups that waited for their scores at one time.
+    """
 
     outcomes: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
     restarts: int = 0
+    deepest: int = 0
     judge: JudgeCounts = field(default_factory=JudgeCounts)
 
     def add(self, reward: Reward) -> None:
@@ -33,7 +37,8 @@ class PoolCounts:
             self.outcomes[name, score.outcome] += 1
 
     def as_metrics(self) -> dict[str, float]:
-        """`pool/restarts`, `pool/<reward>/<outcome>` and, where there is a judge, `pool/judge/…`.
+        """`pool/restarts`, `pool/<reward>/<outcome>`, where there is a judge `pool/judge/…`, and
+        `queue/rewards`.
 
         They go to timings.jsonl: a worker that is killed, a request sent again, and an evaluation
         between two steps change them and no number of the run.
@@ -43,7 +48,8 @@ class PoolCounts:
             for (name, outcome), number in sorted(self.outcomes.items())
         }
         judged = {f"pool/{name}": number for name, number in self.judge.as_metrics().items()}
-        return metrics | {"pool/restarts": float(self.restarts)} | judged
+        waited = {"pool/restarts": float(self.restarts), "queue/rewards": float(self.deepest)}
+        return metrics | waited | judged
 
     def failed_share(self, name: str) -> float:
         """The share of a reward's scores that have no verdict."""

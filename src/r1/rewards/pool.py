@@ -75,6 +75,7 @@ class RewardPool:
         self._queue: queue.Queue[_Task | None] = queue.Queue(settings.max_pending)
         self._lock = threading.Lock()
         self._counts = PoolCounts()
+        self._unscored = 0
         self._threads: list[threading.Thread] = []
         self._workers: list[WorkerHandle] = []
         self._closed = False
@@ -115,9 +116,14 @@ class RewardPool:
             ]
             rewards = [combine(parts, weights) for parts in rows]
             with self._lock:
+                self._unscored -= 1
                 for reward in rewards:
                     self._counts.add(reward)
             return ScoredGroup(group, rewards)
+
+        with self._lock:
+            self._unscored += 1
+            self._counts.deepest = max(self._counts.deepest, self._unscored)
 
         if items and not judged:
             return GroupHandle(group, self._submit(job, finish))
@@ -179,7 +185,7 @@ class RewardPool:
     def take_counts(self) -> PoolCounts:
         """Return the outcomes counted since the last call (a step's, for its metrics)."""
         with self._lock:
-            counts, self._counts = self._counts, PoolCounts()
+            counts, self._counts = self._counts, PoolCounts(deepest=self._unscored)
         counts.judge = self._judge.take_counts()
         return counts
 

@@ -37,7 +37,7 @@ from r1.run_dir.checkpoint import (
 )
 from r1.run_dir.read import read_json
 
-TIMING_PREFIXES = ("seconds/", "speed/", "pool/")
+TIMING_PREFIXES = ("seconds/", "speed/", "pool/", "busy/", "queue/")
 _EVALUATE = "seconds/evaluate"
 _FORMAT = 1
 
@@ -131,8 +131,9 @@ class RunDir:
         """Write a step's completions and metrics, and every `checkpoints.every` steps the weights.
 
         save: fills a folder with everything that `load` needs to continue bit for bit.
-        metrics: numbers; those named seconds/, speed/ or pool/... go to timings.jsonl, so that the
-            rest is byte-equal between two runs. NaN and infinity are stored as null.
+        metrics: numbers; those named seconds/, speed/, pool/, busy/ or queue/... go to
+            timings.jsonl, so that the rest is byte-equal between two runs. NaN and infinity are
+            stored as null.
         completions: from `completion_table`.
         Raises UserError for a full disk; the run can then be carried on.
         """

@@ -1,0 +1,214 @@
+"""The layout that a recipe itself asks for: its [cluster], its engine, its staleness.
+
+    ranks, replicas     cluster.learner_ranks, cluster.engine_replicas; 1 and 1 without [cluster]
+    GPUs of a replica   engine.vllm.tensor_parallel_size; 1 for the embedded engine
+    engine's memory     vLLM: gpu_memory_utilization of a GPU, or weights + kv_cache_gib
+                        embedded: weights + a cache of max_kv_tokens at the most
+    has to fit          the learner's peak, with the engine beside it where they share a GPU: all
+                        the time, or (vLLM with sleep) only while the learner is at rest
+                        one sequence of max_model_len (embedded: of the limit) in the cache
+    on CPUs             all processes in one machine's memory, on the same cores
+
+Left out on purpose: what only a cluster can tell (`r1 run` compares its nodes), prompts longer than
+LONGEST_PROMPT, and that batches sampled ahead are learnt from in their order (the simulation takes
+the groups that ended first).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from r1.plan.layout import Layout
+from r1.plan.layouts import GB, Choice, Task, engine_needs, plant_of, refused, timed, too_large
+from r1.plan.memory import (
+    LONGEST_PROMPT,
+    Item,
+    Kernels,
+    Memory,
+    Phase,
+    cache_tokens,
+    engine_items,
+    full_row,
+    learner_items,
+)
+from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, Mode, Outcome, bounded, simulate
+
+STEPS, WARM_UP = 4, 2
+CPU_CACHE_GIB = 1.0  # what vLLM takes on a CPU where nothing is said
+
+
+class Own(NamedTuple):
+    """What a recipe asks for. choice.memory: of a learner's GPU, with the engine on it where they
+    share it. learner, engine: of a rank, and of one GPU of an engine, by themselves. outcome: None
+    where it does not fit."""
+
+    choice: Choice
+    learner: Memory
+    engine: Memory
+    mode: Mode
+    outcome: Outcome | None = None
+
+
+def own_layout(recipe: Any) -> Layout:
+    """Of a recipe's [cluster] and engine; without an engine (fine-tuning) no replicas."""
+    cluster, engine = getattr(recipe, "cluster", None), getattr(recipe, "engine", None)
+    tensor = 1
+    if engine is not None and engine.kind == "vllm":
+        tensor = engine.vllm.tensor_parallel_size
+    if cluster is None:
+        return Layout(1, int(engine is not None), tensor)
+    replicas = cluster.engine_replicas if engine is not None else 0
+    return Layout(cluster.learner_ranks, replicas, tensor, cluster.placement == "shared")
+
+
+def own_mode(recipe: Any) -> Mode:
+    """Of grpo.staleness."""
+    staleness = recipe.grpo.staleness
+    if staleness <= 1:
+        return ONE_STEP_OFF if staleness else SYNCHRONOUS
+    return bounded(staleness)
+
+
+def plan_own(task: Task) -> Own:
+    """Whether the recipe's own layout fits, its memory and its simulated step."""
+    layout, mode = own_layout(task.recipe), own_mode(task.recipe)
+    learner = learner_items(
+        task.recipe, task.shape, layout, Kernels(task.device), full_row(task.recipe)
+    )
+    cache = _cache(task, layout)
+    engine = _engine_items(task, layout, cache)
+    memory = Memory((*learner, *(engine if layout.shared else ())))
+    choice = Choice(layout, memory, Memory(engine).peak)
+    own = Own(choice, Memory(tuple(learner)), Memory(engine), mode)
+    reason = refused(task, layout) or _unplaceable(task, layout)
+    reason = reason or _no_room(task, own) or _too_long(task, cache.tokens)
+    if reason:
+        return own._replace(choice=own.choice._replace(reason=reason))
+    each = task.prompt + task.lengths.mean
+    slots = max(1, min(int(cache.tokens / each), task.recipe.engine.max_batch))
+    place, rows = layout, slots
+    if task.device == "cpu":  # the same cores for all: more processes are not faster
+        place, rows = Layout(), slots * layout.replicas
+    choice = timed(task, own.choice._replace(layout=place, slots=rows))
+    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP)
+    return own._replace(choice=choice._replace(layout=layout, slots=slots), outcome=outcome)
+
+
+class _Cache(NamedTuple):
+    """Keys and values on one GPU of an engine."""
+
+    bytes: float
+    tokens: float
+
+
+def _cache(task: Task, layout: Layout) -> _Cache:
+    engine, grpo = task.recipe.engine, task.recipe.grpo
+    if engine.kind == "embedded":
+        samples = math.ceil(grpo.num_problems * grpo.group_size / layout.replicas)
+        limit = task.recipe.sampling.max_new_tokens
+        tokens = cache_tokens(engine, samples, grpo.group_size, limit)
+        items = engine_items(task.recipe, task.shape, layout, "resident")
+        return _Cache(sum(i.bytes for i in items if i.part == "key/value cache"), tokens)
+    fixed, token = engine_needs(task, layout)
+    given = engine.vllm.kv_cache_gib
+    if given is None and task.device == "cuda":
+        share = engine.vllm.gpu_memory_utilization * task.machine.hardware.memory_bytes
+        size = max(0.0, share - fixed)
+    else:
+        size = (given or CPU_CACHE_GIB) * 2**30
+    return _Cache(size, size / token)
+
+
+def _engine_items(task: Task, layout: Layout, cache: _Cache) -> tuple[Item, ...]:
+    """Parts of an engine's memory; a sleeping one has them while it draws and at no other time."""
+    engine = task.recipe.engine
+    if engine.kind == "embedded":
+        return tuple(engine_items(task.recipe, task.shape, layout, "resident"))
+    phase: Phase = "rollout" if engine.vllm.sleep and task.device == "cuda" else "resident"
+    weights, _ = engine_needs(task, layout, buffers=False)
+    fixed, _ = engine_needs(task, layout)
+    return (
+        Item("engine's weights", phase, weights),
+        Item("engine's buffers", phase, fixed - weights),
+        Item("key/value cache", phase, cache.bytes),
+    )
+
+
+def _unplaceable(task: Task, layout: Layout) -> str:
+    """Why Ray cannot place it on the machine's GPUs, "" where it can."""
+    cluster, have = task.recipe.cluster, task.machine.num_gpus
+    if task.device == "cpu":
+        return ""
+    if layout.num_gpus > have:
+        engines = layout.replicas * layout.tensor_parallel
+        how = "shared" if layout.shared else "each its own"
+        return (
+            f"it asks for {layout.num_gpus} GPUs of {have}: {layout.ranks} to learn, {engines} to "
+            f"sample, {how}"
+        )
+    if cluster is not None and layout.shared and layout.tensor_parallel > 1:
+        return (
+            f"an engine over {layout.tensor_parallel} GPUs needs GPUs of its own: "
+            'cluster.placement = "separate"'
+        )
+    given = cluster.gpus_per_engine if cluster is not None else None
+    if given is not None and given != layout.tensor_parallel:
+        return (
+            f"cluster.gpus_per_engine = {given}, but an engine takes {layout.tensor_parallel} GPU"
+            f"{'s' if layout.tensor_parallel > 1 else ''}"
+        )
+    return ""
+
+
+def _no_room(task: Task, own: Own) -> str:
+    """Why memory does not do, in numbers; "" where it does."""
+    layout, budget = own.choice.layout, task.budget
+    if task.device == "cpu":
+        need = all_processes(own)
+        short = f"this machine has {budget / GB:,.1f} GB of the {need / GB:,.1f} needed"
+        return "" if need <= budget else f"{short}: {processes_text(own)}"
+    if own.engine.peak > budget:
+        return too_large("an engine's GPU", own.engine, budget)
+    if own.choice.memory.peak > budget:
+        whose = "the GPU that learner and engine share" if layout.shared else "a learner's GPU"
+        return too_large(whose, own.choice.memory, budget)
+    return ""
+
+
+def all_processes(own: Own) -> float:
+    """Bytes of every rank and every engine together, where they are in one memory."""
+    layout = own.choice.layout
+    if layout == Layout():
+        return own.choice.memory.peak
+    return layout.ranks * own.learner.peak + layout.replicas * own.engine.peak
+
+
+def processes_text(own: Own) -> str:
+    """How these bytes come about."""
+    layout = own.choice.layout
+    return (
+        f"{layout.ranks} x {own.learner.peak / GB:,.2f} to learn, "
+        f"{layout.replicas} x {own.engine.peak / GB:,.2f} to sample"
+    )
+
+
+def _too_long(task: Task, cached_tokens: float) -> str:
+    """Why the cache does not do, "" where it does."""
+    engine, limit = task.recipe.engine, task.recipe.sampling.max_new_tokens
+    longest, what = limit + LONGEST_PROMPT, f"one response of {limit:,} and its prompt"
+    if engine.kind == "vllm":
+        given = engine.vllm.max_model_len
+        longest, what = given or task.shape.context, "engine.vllm.max_model_len"
+        what += "" if given else ", the model's context,"
+        if longest < limit:
+            return (
+                f"engine.vllm.max_model_len = {longest:,} leaves no room for responses of "
+                f"{limit:,} (sampling.max_new_tokens)"
+            )
+    if cached_tokens < longest:
+        return (
+            f"an engine's cache has room for {cached_tokens:,.0f} tokens, but {what} needs "
+            f"{longest:,}"
+        )
+    return ""

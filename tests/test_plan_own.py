@@ -1,0 +1,245 @@
+"""The layout that a recipe asks for: whether it fits, and the lines that ask for a faster one."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from r1.cli import app
+from r1.pipeline.recipe import load_any_recipe
+from r1.plan.layout import Layout
+from r1.plan.layouts import plan_layouts
+from r1.plan.memory import memory_of
+from r1.plan.own import own_layout, own_mode, plan_own
+from r1.plan.recommend import applied, recommend, toml_lines
+from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS
+from test_plan_layouts import RECIPES, task_of
+
+GSM8K = "single-gpu/r1_zero_gsm8k"
+BUDGET = 0.95 * 80e9 - 2e9  # of an 80 GB GPU
+SHARED = ("cluster.learner_ranks=8", "cluster.engine_replicas=8")
+SEPARATE = (
+    "cluster.learner_ranks=4",
+    "cluster.engine_replicas=2",
+    'cluster.placement="separate"',
+    'engine.kind="vllm"',
+    "engine.vllm.tensor_parallel_size=2",
+    "engine.vllm.max_model_len=1536",
+)
+
+
+def own_of(*overrides: str, gpus: int = 8):
+    return plan_own(task_of(GSM8K, "H100", gpus, *overrides, mean=500))
+
+
+def test_the_recipe_s_own_words_become_a_layout() -> None:
+    assert own_layout(task_of(GSM8K, "H100", 8).recipe) == Layout()
+    assert own_layout(task_of(GSM8K, "H100", 8, *SHARED).recipe) == Layout(8, 8, 1, True)
+    task = task_of(GSM8K, "H100", 8, *SEPARATE)
+    assert own_layout(task.recipe) == Layout(4, 2, 2, False)
+    assert own_mode(task.recipe) == SYNCHRONOUS
+    ahead = ("grpo.staleness=1", "grpo.importance_cap=2.0")
+    assert own_mode(task_of(GSM8K, "H100", 8, *SEPARATE, *ahead).recipe) == ONE_STEP_OFF
+    tuned = load_any_recipe(RECIPES / "cluster" / "distill_qwen_7b.toml")
+    assert own_layout(tuned) == Layout(1, 0, 1)
+
+
+def test_one_process_is_planned_as_its_memory_says() -> None:
+    own, task = own_of(gpus=1), task_of(GSM8K, "H100", 1)
+    assert own.choice.memory.peak == memory_of(task.recipe, task.shape).peak
+    assert own.choice.reason == ""
+    assert own.outcome is not None
+
+
+def test_an_engine_of_vllm_takes_its_share_of_a_gpu() -> None:
+    own = own_of(*SEPARATE)
+    assert own.choice.reason == ""
+    assert own.engine.peak == pytest.approx(0.9 * 80e9)
+    assert own.choice.memory.peak == own.learner.peak < BUDGET
+    less = own_of(*SEPARATE, "engine.vllm.gpu_memory_utilization=0.5")
+    assert less.engine.peak == pytest.approx(0.5 * 80e9)
+    given = own_of(*SEPARATE, "engine.vllm.kv_cache_gib=3.0")
+    parts = given.engine.at_peak()
+    assert parts["key/value cache"] == 3 * 2**30
+    assert parts["engine's weights"] == pytest.approx(2 * 1_543_714_304 / 2)
+
+
+def test_a_shared_gpu_holds_both_unless_the_engine_sleeps() -> None:
+    """22.2 GB of a learner beside 64 of vLLM; asleep, it stands beside what the learner keeps."""
+    vllm = (*SHARED, 'engine.kind="vllm"', "engine.vllm.max_model_len=1536")
+    awake = own_of(*vllm, "engine.vllm.gpu_memory_utilization=0.8")
+    total = awake.learner.peak + 0.8 * 80e9
+    assert awake.choice.memory.peak == pytest.approx(total)
+    assert awake.choice.reason.startswith(
+        f"the GPU that learner and engine share needs {total / 1e9:.1f} GB of 74.0: key/value"
+    )
+    assert awake.outcome is None
+    asleep = own_of(*vllm, "engine.vllm.gpu_memory_utilization=0.8", "engine.vllm.sleep=true")
+    kept = asleep.learner.of("resident")
+    assert asleep.choice.memory.peak == pytest.approx(kept + 0.8 * 80e9)
+    assert asleep.outcome is not None
+    embedded = own_of(*SHARED)
+    assert embedded.choice.memory.peak < embedded.learner.peak + embedded.engine.peak
+    assert embedded.choice.memory.peak > embedded.learner.peak
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (
+            ("cluster.learner_ranks=9",),
+            "it asks for 13 GPUs of 8: 9 to learn, 4 to sample, each its own",
+        ),
+        (
+            ('cluster.placement="shared"',),
+            'an engine over 2 GPUs needs GPUs of its own: cluster.placement = "separate"',
+        ),
+        (
+            ("cluster.gpus_per_engine=1",),
+            "cluster.gpus_per_engine = 1, but an engine takes 2 GPUs",
+        ),
+        (
+            ("engine.vllm.max_model_len=1000",),
+            "engine.vllm.max_model_len = 1,000 leaves no room for responses of 1,024",
+        ),
+        (
+            ("engine.vllm.tensor_parallel_size=4", "cluster.learner_ranks=1"),
+            "it asks for 9 GPUs of 8: 1 to learn, 8 to sample, each its own",
+        ),
+        (("learner.lora.rank=8",), "learner.lora runs in one process only"),
+        (
+            ("learner.tokens_per_microbatch=200000",),
+            "a learner's GPU needs ",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_with_numbers(overrides: tuple[str, ...], reason: str) -> None:
+    own = own_of(*SEPARATE, *overrides)
+    assert own.choice.reason.startswith(reason)
+    assert own.outcome is None
+
+
+def test_heads_that_cannot_be_dealt_out() -> None:
+    eight = ("engine.vllm.tensor_parallel_size=8", "cluster.engine_replicas=1")
+    own = own_of(*SEPARATE, *eight, gpus=16)
+    assert own.choice.reason == "12 attention heads cannot be dealt out to 8"
+
+
+def test_the_cache_must_hold_a_sequence_of_max_model_len() -> None:
+    """28 layers, 1 of 2 key/value heads a GPU, 2 x 128 numbers in bf16: 14,336 bytes a token."""
+    small = ("engine.vllm.kv_cache_gib=0.02", "engine.vllm.max_model_len=1600")
+    own = own_of(*SEPARATE, *small)
+    room = 0.02 * 2**30 / (28 * 2 * 128 * 2)
+    assert own.choice.reason == (
+        f"an engine's cache has room for {room:,.0f} tokens, but engine.vllm.max_model_len needs "
+        "1,600"
+    )
+    unsaid = (
+        *SHARED,
+        'engine.kind="vllm"',
+        "engine.vllm.kv_cache_gib=1.0",
+    )
+    reason = own_of(*unsaid).choice.reason
+    assert reason.endswith("engine.vllm.max_model_len, the model's context, needs 131,072")
+
+
+def test_the_recommended_lines_do_what_is_promised(tmp_path: Path) -> None:
+    """Pasted into a copy of the recipe they give that layout, that step, and nothing faster."""
+    task = task_of(GSM8K, "H100", 8, mean=500)
+    own, choices = plan_own(task), plan_layouts(task)
+    found = recommend(task, choices, own)
+    assert found is not None
+    assert found.own.outcome is not None
+    assert own.outcome is not None
+    assert found.own.outcome.step_s < 0.5 * own.outcome.step_s
+    text = (RECIPES / f"{GSM8K}.toml").read_text()
+    for name, settings in found.sections.items():
+        lines = toml_lines({name: settings}, {})
+        if f"\n[{name}]\n" in text:
+            text = text.replace(f"\n[{name}]\n", "\n" + "\n".join(lines) + "\n")
+            for key in settings:  # what the recipe had said of it
+                kept, _, rest = text.partition("\n".join(lines))
+                old = [x for x in rest.split("\n[")[0].splitlines() if x.startswith(f"{key} =")]
+                for line in old:
+                    rest = rest.replace(line, "", 1)
+                text = kept + "\n".join(lines) + rest
+        else:
+            text += "\n" + "\n".join(lines) + "\n"
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    pasted = task._replace(recipe=load_any_recipe(path))
+    again = plan_own(pasted)
+    assert again == found.own
+    assert again.choice.layout == Layout(4, 4, 1, False)
+    assert again.mode == ONE_STEP_OFF
+    assert recommend(pasted, plan_layouts(pasted), again) is None
+
+
+def test_lines_are_toml_and_say_where_they_belong() -> None:
+    settings = {
+        "cluster": {"learner_ranks": 4, "placement": "separate"},
+        "engine.vllm": {"sleep": True, "gpu_memory_utilization": 0.62},
+    }
+    assert tomllib.loads("\n".join(toml_lines(settings, {}))) == {
+        "cluster": settings["cluster"],
+        "engine": {"vllm": settings["engine.vllm"]},
+    }
+    file = {"cluster": {"learner_ranks": 2, "placement": "separate"}, "engine": {"kind": "vllm"}}
+    assert toml_lines(settings, file) == [
+        "[cluster]      # the recipe has this section: put it there",
+        "learner_ranks = 4  # in its place",
+        "[engine.vllm]",
+        "sleep = true",
+        "gpu_memory_utilization = 0.62",
+    ]
+    assert toml_lines({"cluster": {"placement": "separate"}}, file) == []
+
+
+def test_applied_leaves_the_rest_alone() -> None:
+    recipe = task_of(GSM8K, "H100", 8).recipe
+    changed = applied(recipe, {"cluster": {"learner_ranks": 2}, "engine": {"kind": "vllm"}})
+    assert changed.cluster.learner_ranks == 2
+    assert changed.engine == recipe.engine.model_copy(update={"kind": "vllm"})
+    assert (changed.grpo, changed.learner) == (recipe.grpo, recipe.learner)
+
+
+def test_processes_on_cpus_share_memory_and_cores() -> None:
+    alone = plan_own(task_of("tiny/r1_zero", "CPU", 1, mean=60))
+    many = ("cluster.learner_ranks=2", "cluster.engine_replicas=2")
+    own = plan_own(task_of("tiny/r1_zero", "CPU", 1, *many, mean=60))
+    assert own.choice.reason == ""
+    assert alone.outcome is not None
+    assert own.outcome is not None
+    assert own.outcome.step_s == pytest.approx(alone.outcome.step_s)
+    crowd = ("cluster.learner_ranks=60", "cluster.engine_replicas=60")
+    reason = plan_own(task_of("tiny/r1_zero", "CPU", 1, *crowd, mean=60)).choice.reason
+    assert reason.startswith("this machine has 8.0 GB of the ")
+    assert ": 60 x 0." in reason
+
+
+def run_cli(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["plan", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_the_command_shows_the_recipe_s_own_first(tmp_path: Path) -> None:
+    recipe = str(RECIPES / f"{GSM8K}.toml")
+    more = [word for setting in SEPARATE for word in ("--set", setting)]
+    text = run_cli(recipe, "--hardware", "H100", *more)
+    assert "the recipe asks for 4 ranks, 2 x TP 2, separate, synchronous" in text
+    assert "on 8 x NVIDIA H100" in text  # as many as the recipe asks for
+    assert text.index("the recipe asks for") < text.index("GB learner")
+    assert "fits yes: learner 25.3 GB (backward) and engine 72.0 GB of 74.0" in text
+    assert "[cluster] learner_ranks = 4 engine_replicas = 4 placement" in text
+    values = json.loads(run_cli(recipe, "--hardware", "H100", "--gpus", "4", "--json", *more))
+    assert values["own"]["reason"].startswith("it asks for 8 GPUs of 4")
+    assert (values["own"]["fits"], values["own"]["step_s"]) == (False, None)
+    assert values["recommended"]["settings"]["cluster"]["learner_ranks"] <= 3
+    text = run_cli(str(RECIPES / "cluster" / "r1_zero_qwen_32b.toml"))
+    assert "fits no: an engine's GPU needs" in text
+    assert "no layout that [cluster] can ask for fits" in text
