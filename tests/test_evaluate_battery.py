@@ -120,7 +120,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     }  # fmt: skip
     progress = Silent()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("r1.evaluate.battery.load_engine", lambda *_: ScriptedEngine())
+        patch.setattr("r1.evaluate.source.load_engine", lambda *_: ScriptedEngine())
         counts = run_battery(settings(reward_models=uses), "x", base, base / "eval_dev1", progress)
     return SimpleNamespace(
         base=base,
@@ -195,7 +195,7 @@ def test_a_killed_evaluation_starts_again(tmp_path: Path, monkeypatch: pytest.Mo
     write_rows(tmp_path)
     out = tmp_path / "eval"
     engines = [ScriptedEngine(fail_at="hi"), ScriptedEngine(), ScriptedEngine("a")]
-    monkeypatch.setattr("r1.evaluate.battery.load_engine", lambda *_: engines.pop(0))
+    monkeypatch.setattr("r1.evaluate.source.load_engine", lambda *_: engines.pop(0))
     with pytest.raises(KeyboardInterrupt):
         run_battery(settings(), "x", tmp_path, out, Silent(), stage="dev2")
     assert not out.exists()

@@ -161,6 +161,15 @@ def evaluate(
     top_p: Annotated[float | None, typer.Option(help="[default: 0.95]")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Limit of a response")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every sample")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')
+    ] = None,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Engines on the cluster [default: the recipe's [cluster], else 1]"
+        ),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
@@ -174,6 +183,12 @@ def evaluate(
         "seed": seed,
     }
     sections = _evaluation_sections(recipe, overrides)
+    own = sections.pop("cluster", None)
+    if cluster is not None:
+        address = {"address": cluster, "engine_replicas": replicas}
+        sections["cluster"] = {**(own or {}), **{k: v for k, v in address.items() if v is not None}}
+    elif replicas is not None:
+        raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
     run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
 
@@ -259,6 +274,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
         "template": settings.template,
         "rewards": settings.rewards,
         "engine": settings.engine,
+        "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
     }
 
 

@@ -20,11 +20,20 @@ from typing import Any
 import ray
 from torch import Tensor
 
-from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
+from r1.cluster.ray_calls import (
+    Call,
+    ClusterError,
+    Events,
+    LostProcess,
+    answer,
+    give_up,
+    late,
+    wait_all,
+)
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
 from r1.cluster.settings import ClusterSettings
-from r1.rollout.protocol import Engine, FinishedGroup
+from r1.rollout.protocol import FinishedGroup, LoadedEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.usage import Usage
 from r1.types import GroupRequest
@@ -33,7 +42,7 @@ from r1.types import GroupRequest
 class EngineReplica:
     """What runs in the actor: one engine."""
 
-    engine: Engine
+    engine: LoadedEngine
     version = -1
 
     def start(self, model: str, settings: EngineSettings, num_threads: int) -> int:
@@ -55,6 +64,15 @@ class EngineReplica:
         self.version = version
         return self.version
 
+    def serve_folder(self) -> int:
+        """Serve the weights that were loaded with the model, as version 0; return that."""
+        self.version = 0
+        return self.version
+
+    def num_parameters(self) -> int:
+        """The size of the model."""
+        return self.engine.num_parameters
+
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings, version: int
     ) -> Iterator[FinishedGroup]:
@@ -70,14 +88,11 @@ class _Replica:
     """One replica as the driver knows it; lost counts deaths in a row without any progress."""
 
     index: int
+    name: str
     actor: Any = None
     started: Any = None
     process_id: int = 0
     lost: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"engine replica {self.index}"
 
 
 @dataclass(eq=False)
@@ -100,13 +115,19 @@ class RemoteEngine:
         cluster: ClusterSettings,
         placement: Placement,
         events: Events,
+        first: int = 0,
     ) -> None:
-        """Start the replicas; they load the model meanwhile, and `load_weights` waits for them."""
+        """Start the replicas; they load the model meanwhile, and `load_weights` waits for them.
+
+        first: what messages call the first of them.
+        """
         self.model, self.settings, self.cluster = model, settings, cluster
         self.placement, self.events = placement, events
-        self.weights: RemoteWeights | None = None
+        self.weights: RemoteWeights | None = None  # None: those of the model's folder
         self.version = -1
-        self.replicas = [_Replica(index) for index in range(cluster.engine_replicas)]
+        self.closed = False
+        numbers = range(cluster.engine_replicas)
+        self.replicas = [_Replica(index, f"engine replica {first + index}") for index in numbers]
         for replica in self.replicas:
             self._start(replica)
         self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
@@ -157,8 +178,18 @@ class RemoteEngine:
                 yield finished
         self.usage.now()
 
+    def serve_folder(self) -> None:
+        """In place of `load_weights`: every replica serves the model's own weights, version 0."""
+        self.version = 0
+        for replica, call in [(replica, self._ask_to_load(replica)) for replica in self.replicas]:
+            try:
+                self._check_version(replica, call)
+            except LostProcess as lost:
+                self._restart(replica, lost)
+
     def close(self) -> None:
-        """End the replicas."""
+        """End the replicas; a thread that waits for groups gets ClusterError."""
+        self.closed = True
         for replica in self.replicas:
             ray.kill(replica.actor, no_restart=True)
 
@@ -216,8 +247,9 @@ class RemoteEngine:
 
     def _restart(self, replica: _Replica, lost: LostProcess) -> None:
         """A new process in its place, with the weights of the driver's version."""
-        assert self.weights is not None
         while True:
+            if self.closed:
+                raise ClusterError("the engine was closed") from lost
             replica.lost += 1
             if replica.lost > self.cluster.max_restarts:
                 raise give_up(lost, self.cluster.max_restarts) from lost
@@ -229,10 +261,13 @@ class RemoteEngine:
                 return
             except LostProcess as again:
                 # A lost node takes its buckets with it; a second failure may be for want of them.
-                lost, self.weights = again, self.weights.renewed()
+                lost = again
+                self.weights = None if self.weights is None else self.weights.renewed()
 
     def _ask_to_load(self, replica: _Replica) -> Call:
-        assert self.weights is not None
+        if self.weights is None:
+            assert self.version == 0, "load_weights comes first"
+            return Call(replica.name, replica.actor.serve_folder.remote())
         reference = replica.actor.load_weights.remote(self.version, *self.weights.references)
         return Call(replica.name, reference)
 

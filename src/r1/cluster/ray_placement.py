@@ -153,8 +153,11 @@ def check_resources(
 
 
 def _remedy(settings: ClusterSettings, kind: str) -> str:
-    ways = ["lower cluster.learner_ranks or cluster.engine_replicas"]
-    if settings.placement == "separate":
+    if not settings.learner_ranks:
+        ways = ["lower cluster.engine_replicas"]
+    else:
+        ways = ["lower cluster.learner_ranks or cluster.engine_replicas"]
+    if settings.placement == "separate" and settings.learner_ranks:
         ways.append('set cluster.placement = "shared"')
     if kind == "CPU":
         ways.append(f"lower cluster.cpus_per_process (now {settings.cpus_per_process:g})")

@@ -34,11 +34,16 @@ ZERO = "r1-zero"
 
 
 class General(NamedTuple):
-    """The general model: its callable, its name (for lineage), and how tokens are counted."""
+    """The general model: its callable, its name (for lineage), and how tokens are counted.
+
+    capacity: samples that it draws together where it has a queue (r1.rollout.engine_pool); then
+    generate is called from several threads.
+    """
 
     generate: Generate
     name: str
     count_tokens: Callable[[str], int]
+    capacity: int = 0
 
 
 def readable_samples(

@@ -12,8 +12,11 @@ paid for is asked again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from r1.curation.rejection import Renderer
 from r1.judge.model import ChatModel, NoReplyError
@@ -42,6 +45,28 @@ class Reply:
 
 Generate = Callable[[Sequence[Ask]], Sequence[Reply]]
 """Replies in the order of the asks."""
+
+
+T = TypeVar("T")
+Begin = Callable[[Callable[[], T]], Callable[[], T]]
+"""Begins work and returns what waits for its result."""
+
+
+@contextmanager
+def asking(ahead: int) -> Iterator[Begin]:
+    """Give a Begin: in threads where calls are asked ahead of the one that is waited for.
+
+    ahead: how many (r1.rollout.engine_pool.calls_ahead); with 0, work is done when it is waited
+    for. Left early, threads are not waited for: whoever closes the engines ends them.
+    """
+    if not ahead:
+        yield lambda work: work
+        return
+    threads = ThreadPoolExecutor(ahead + 1, thread_name_prefix="asking")
+    try:
+        yield lambda work: threads.submit(work).result
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def text_generate(answer: Callable[[Sequence[str]], Sequence[str]]) -> Generate:

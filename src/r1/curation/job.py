@@ -6,6 +6,7 @@ same items: an engine sees the same batch whether the run was interrupted or not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
@@ -28,7 +29,8 @@ class Numbered(NamedTuple, Generic[T]):
 
 
 Process = Callable[[list[Numbered[T]]], Iterator[Record]]
-"""One call: items in, a record for each of them out, in any order."""
+"""One call: items in, a record for each of them out, in any order. What is called begins; what it
+returns is waited for."""
 
 
 def run_job(
@@ -39,14 +41,18 @@ def run_job(
     settings: CallSettings,
     progress: Progress,
     total: int | None = None,
+    ahead: int = 0,
 ) -> None:
     """Process all items that are not done and finish the store.
 
-    total: how many items there are, where that is known, for the time left.
+    total: how many items there are, where that is known, for the time left. ahead: how many calls
+    are begun while the one before them is waited for (r1.rollout.engine_pool.calls_ahead); that
+    many are held in memory, whatever the number of items.
     """
     if store.complete:
         return
     progress.begin(store.num_done(), total)
+    begun: deque[Iterator[Record]] = deque()
     call: list[Numbered[T]] = []
     num = 0
     for num, item in enumerate(items, start=1):
@@ -54,27 +60,30 @@ def run_job(
         store.expect(entry.number, entry.key)
         call.append(entry)
         if len(call) == settings.prompts:
-            _run_call(store, call, process, settings, progress)
+            begun += _begin(store, call, process, settings)
+            _take(store, begun, ahead, progress)
             call = []
-    _run_call(store, call, process, settings, progress)
+    begun += _begin(store, call, process, settings)
+    _take(store, begun, 0, progress)
     store.finish(num)
     progress.end()
 
 
-def _run_call(
-    store: Store,
-    call: list[Numbered[T]],
-    process: Process[T],
-    settings: CallSettings,
-    progress: Progress,
-) -> None:
+def _begin(
+    store: Store, call: list[Numbered[T]], process: Process[T], settings: CallSettings
+) -> list[Iterator[Record]]:
+    """Begin a call, unless all of it is done."""
     missing = [entry for entry in call if not store.has(entry.number)]
-    if not missing:
-        return
-    for record in process(call if settings.resume == "call" else missing):
-        if not store.has(record.index):
-            store.add(record)
-            progress.advance(record)
+    return [process(call if settings.resume == "call" else missing)] if missing else []
+
+
+def _take(store: Store, begun: deque[Iterator[Record]], keep: int, progress: Progress) -> None:
+    """Take the records of the oldest calls until no more than `keep` are under way."""
+    while len(begun) > keep:
+        for record in begun.popleft():
+            if not store.has(record.index):
+                store.add(record)
+                progress.advance(record)
 
 
 def problem_key(problem: Problem) -> str:

@@ -16,7 +16,7 @@ The card counts each case. Memory: one byte a row of the sources, and one call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ from r1.curation.conversations import (
     read_conversations,
 )
 from r1.curation.curator import decisive
-from r1.curation.generate import Ask, Reply
+from r1.curation.generate import Ask, Begin, Reply, asking
 from r1.curation.job import Numbered, run_job
 from r1.curation.journal import Record
 from r1.curation.progress import Progress, Silent
@@ -46,6 +46,7 @@ from r1.data.rows import RowError, content_hash
 from r1.data.source import apportion
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
+from r1.rollout.engine_pool import calls_ahead
 from r1.rollout.seeds import sample_seed
 from r1.run_dir.completions import storable
 from r1.text.readability import readability_defects
@@ -126,8 +127,9 @@ def mix(
         "settings": decisive(dump(settings), "call.resume", "domains"),
         "parts": [[part.name, part.available, part.taken] for part in parts],
     }
-    mixer = _Mixer(settings, general)
-    with Store(folder, job, SCHEMA, settings.shards) as store:
+    ahead = calls_ahead(general.capacity if general else 0, settings.call.prompts)
+    with asking(ahead) as begin, Store(folder, job, SCHEMA, settings.shards) as store:
+        mixer = _Mixer(settings, general, begin)
         run_job(
             store,
             draw(parts, settings.seed, base_folder),
@@ -136,6 +138,7 @@ def mix(
             settings.call,
             progress or Silent(),
             sum(part.taken for part in parts),
+            ahead,
         )
         sources = [_describe(part, base_folder) for part in parts]
         return write_card(folder, store.totals, settings.domains, "Mixture", sources)
@@ -204,15 +207,27 @@ def _stream(part: Part, seed: int, place: int, base_folder: Path) -> Iterator[Ta
 class _Mixer:
     """One call: rows in, a record for each out, with a chain of thought where there is to be."""
 
-    def __init__(self, settings: MixtureSettings, general: General | None) -> None:
-        self.settings, self.general = settings, general
+    def __init__(
+        self, settings: MixtureSettings, general: General | None, begin: Begin[Sequence[Reply]]
+    ) -> None:
+        self.settings, self.general, self.begin = settings, general, begin
 
     def run_call(self, call: list[Numbered[Taken]]) -> Iterator[Record]:
         whys = [self._why_not(entry.item) for entry in call]
-        asking = [entry for entry, why in zip(call, whys, strict=True) if why is None]
-        replies: Iterator[Reply] = iter(())
-        if asking and self.general is not None:
-            replies = iter(self.general.generate([self._ask(entry.item) for entry in asking]))
+        asks = [self._ask(e.item) for e, why in zip(call, whys, strict=True) if why is None]
+        wait: Callable[[], Sequence[Reply]] = tuple
+        if asks and self.general is not None:
+            generate = self.general.generate
+            wait = self.begin(lambda: generate(asks))
+        return self._records(call, whys, wait)
+
+    def _records(
+        self,
+        call: list[Numbered[Taken]],
+        whys: list[str | None],
+        wait: Callable[[], Sequence[Reply]],
+    ) -> Iterator[Record]:
+        replies = iter(wait())
         for entry, why in zip(call, whys, strict=True):
             thought = ""
             if why is None:

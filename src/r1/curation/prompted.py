@@ -7,14 +7,15 @@ passes the filters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from r1.curation.card import Card, write_card
 from r1.curation.cold_start import General, hash_of_texts, job_of, rules_of
 from r1.curation.curator import Attempt, Curator, Overlaps, Reading, in_turn
-from r1.curation.generate import Ask, Reply
+from r1.curation.generate import Ask, Begin, Reply, asking
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
 from r1.curation.progress import Progress, Silent
@@ -25,6 +26,7 @@ from r1.curation.scoring import PatternScorer, ReadingScorer
 from r1.curation.settings import ColdStartSettings, PromptedSettings
 from r1.curation.store import Store
 from r1.errors import UserError
+from r1.rollout.engine_pool import calls_ahead
 from r1.rollout.seeds import sample_seed
 from r1.types import Completion, Problem, RolloutGroup
 
@@ -58,7 +60,9 @@ def prompted_traces(
     job["examples"] = hash_of_texts(
         [list(example) for example in examples] if kind == "few-shot" else []
     )
+    ahead = calls_ahead(general.capacity, settings.call.prompts * prompted.num_samples)
     with (
+        asking(ahead) as begin,
         ReaderPool(settings.filters) as readers,
         Store(folder, job, row_schema(scorer.settings.names), settings.shards) as store,
     ):
@@ -67,10 +71,11 @@ def prompted_traces(
 
         def process(call: list[Numbered[Problem]]) -> Iterator[Record]:
             clean, left_out = overlaps.split(call)
-            yield from left_out
-            yield from in_turn(writer.readings(clean, curator), curator.record)
+            readings = writer.readings(clean, curator, begin)
+            return chain(left_out, in_turn(readings, curator.record))
 
-        run_job(store, problems, problem_key, process, settings.call, progress or Silent(), total)
+        told = progress or Silent()
+        run_job(store, problems, problem_key, process, settings.call, told, total, ahead)
         return write_card(folder, store.totals, settings.domains, f"{kind} by {general.name}")
 
 
@@ -90,9 +95,20 @@ class _Writer:
         self.scorer = PatternScorer(scorer, settings.pattern)
         self.kind, self.examples = kind, examples
 
-    def readings(self, call: list[Numbered[Problem]], curator: Curator) -> Iterator[Reading]:
+    def readings(
+        self, call: list[Numbered[Problem]], curator: Curator, begin: Begin[Sequence[Reply]]
+    ) -> Iterator[Reading]:
+        """Begin to ask; yield the readings once there are replies."""
         asks = [ask for entry in call for ask in self._asks(entry.item)]
-        replies = iter(self.general.generate(asks))
+        return self._read(call, curator, begin(lambda: self.general.generate(asks)))
+
+    def _read(
+        self,
+        call: list[Numbered[Problem]],
+        curator: Curator,
+        wait: Callable[[], Sequence[Reply]],
+    ) -> Iterator[Reading]:
+        replies = iter(wait())
         handles = []
         for entry in call:
             completions = [_completion(next(replies)) for _ in range(self.prompted.num_samples)]

@@ -8,7 +8,7 @@ the answer is no longer correct or another one than before, or the filters find 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ from r1.curation.card import Card, write_card
 from r1.curation.cold_start import General, hash_of_texts, job_of, rules_of
 from r1.curation.curator import Attempt, Curator, Reading, in_turn
 from r1.curation.filters import DropReason
-from r1.curation.generate import Ask, Reply
+from r1.curation.generate import Ask, Begin, Reply, asking
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
 from r1.curation.progress import Progress, Silent
@@ -30,6 +30,7 @@ from r1.curation.store import Store, read_rows
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
 from r1.rewards.registry import PromptForm
+from r1.rollout.engine_pool import calls_ahead
 from r1.rollout.seeds import sample_seed
 from r1.types import Completion, Problem, Reward, RolloutGroup
 
@@ -54,17 +55,19 @@ def refined_traces(
     refiner = _Refiner(general, scorer, settings)
     job = job_of(settings, REFINED, general.name, scorer, ())
     groups = (_Drafts(problem, rows) for problem, rows in _by_problem(samples, problems))
+    ahead = calls_ahead(general.capacity, settings.call.prompts)
     with (
+        asking(ahead) as begin,
         ReaderPool(settings.filters) as readers,
         Store(folder, job, row_schema(scorer.settings.names), settings.shards) as store,
     ):
         curator = Curator(rules_of(settings, scorer, general.name, REFINED), readers)
 
         def process(call: list[Numbered[_Drafts]]) -> Iterator[Record]:
-            yield from in_turn(refiner.readings(call, curator), curator.record)
+            return in_turn(refiner.readings(call, curator, begin), curator.record)
 
         told = progress or Silent()
-        run_job(store, groups, lambda drafts: drafts.key, process, settings.call, told)
+        run_job(store, groups, lambda drafts: drafts.key, process, settings.call, told, ahead=ahead)
         return write_card(folder, store.totals, settings.domains, f"R1-Zero by {general.name}")
 
 
@@ -99,13 +102,22 @@ class _Refiner:
         self.general, self.scorer, self.settings = general, scorer, settings
         self.shown_scorer = PatternScorer(scorer, settings.pattern)
 
-    def readings(self, call: list[Numbered[_Drafts]], curator: Curator) -> Iterator[Reading]:
+    def readings(
+        self, call: list[Numbered[_Drafts]], curator: Curator, begin: Begin[list[_Draft]]
+    ) -> Iterator[Reading]:
+        """Begin to rewrite; yield the readings once both parts are written."""
         drafts = [
             _Draft(entry.item.problem, row, row["thinking"], "", None)
             for entry in call
             for row in entry.item.rows
         ]
-        refined = iter(self._write(self._write(drafts, "reasoning"), "summary"))
+        wait = begin(lambda: self._write(self._write(drafts, "reasoning"), "summary"))
+        return self._read(call, curator, wait)
+
+    def _read(
+        self, call: list[Numbered[_Drafts]], curator: Curator, wait: Callable[[], list[_Draft]]
+    ) -> Iterator[Reading]:
+        refined = iter(wait())
         done = [[next(refined) for _ in entry.item.rows] for entry in call]
         handles = [
             self.shown_scorer.submit_group(

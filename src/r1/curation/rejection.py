@@ -2,15 +2,17 @@
 
     problems -> samples -> correct? -> filters -> duplicates -> cap -> shards -> card
 
-One pass over a stream of problems with constant memory: a call's prompts, the rows of one shard.
+One pass over a stream of problems with constant memory: a call's prompts, the rows of one shard;
+over several engines a few calls', so that no engine waits for the end of one.
 A sample's seed follows from (seed, problem id, place in the group) alone, and so does which of a
 prompt's good samples are kept. Resumed where it stopped (store.py, job.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +37,7 @@ from r1.curation.settings import RejectionSettings
 from r1.curation.store import Store
 from r1.errors import UserError
 from r1.rewards.registry import PromptForm
+from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.seeds import sample_seed
@@ -106,7 +109,9 @@ def rejection_sample(
         overlaps = Overlaps(heldout, settings.decontamination)
         sampler = _Sampler(line, settings, Curator(rules, readers), overlaps)
         told = progress or Silent()
-        run_job(store, problems, problem_key, sampler.run_call, settings.call, told, total)
+        samples = settings.call.prompts * settings.num_samples
+        ahead = calls_ahead(capacity(line.engine), samples)
+        run_job(store, problems, problem_key, sampler.run_call, settings.call, told, total, ahead)
         return write_card(folder, store.totals, settings.domains, title=f"{origin} from {source}")
 
 
@@ -122,10 +127,9 @@ class _Sampler:
         self.scorer = PatternScorer(line.scorer, rules.sampled, rules.form)
 
     def run_call(self, call: list[Numbered[Problem]]) -> Iterator[Record]:
-        """Yield the records as their groups are done."""
+        """Give the engine the requests; yield the records as their groups are done."""
         clean, left_out = self.overlaps.split(call)
-        yield from left_out
-        yield from in_turn(self._readings(clean), self.curator.record)
+        return chain(left_out, in_turn(self._readings(clean), self.curator.record))
 
     def _readings(self, call: list[Numbered[Problem]]) -> Iterator[Reading]:
         by_id = {entry.item.id: entry for entry in call}
@@ -134,9 +138,14 @@ class _Sampler:
             raise UserError(f"problem id {repeated!r} occurs twice; ids must differ.")
         problems = [entry.item for entry in call]
         requests = [self._request(problem) for problem in problems]
-        for scored in scored_groups(
-            self.line.engine, self.scorer, problems, requests, self.settings.sampling
-        ):
+        sampling = self.settings.sampling
+        groups = scored_groups(self.line.engine, self.scorer, problems, requests, sampling)
+        return self._read(groups, by_id)
+
+    def _read(
+        self, groups: Iterator[ScoredGroup], by_id: Mapping[str, Numbered[Problem]]
+    ) -> Iterator[Reading]:
+        for scored in groups:
             entry = by_id[scored.group.problem.id]
             yield self.curator.read(*entry, self._attempts(scored))
 

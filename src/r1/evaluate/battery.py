@@ -15,19 +15,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow.parquet as pq
 
+from r1.cluster.settings import ClusterSettings
 from r1.data.load import load_data
 from r1.data.settings import DataSettings
 from r1.evaluate.battery_figures import BatterySample, figures, sample_of, vote_figures
 from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.evaluate.run import evaluate, make_request
-from r1.evaluate.source import ModelSource, load_engine
+from r1.evaluate.source import ModelSource, open_engine
 from r1.evaluate.summary import JudgedProblem
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards import manners
@@ -90,18 +90,20 @@ def run_battery(
     folder: Path,
     progress: Progress,
     stage: str | None = None,
+    cluster: ClusterSettings | None = None,
 ) -> dict[str, float]:
     """Evaluate the model in `model_folder` into `folder`; return counts of what was done.
 
     base_folder: where relative paths of the settings start. stage: the evaluated stage's name; by
-    default the folder's, without "eval_". What an earlier call left in the folder is replaced.
-    Raises UserError for what the user can put right, with nothing replaced.
+    default the folder's, without "eval_". cluster: where replicas sample. What an
+    earlier call left in the folder is replaced. Raises UserError for what the user can put right,
+    with nothing replaced.
     """
     begin = time.perf_counter()
     questions = load_questions(settings, base_folder)
     check_reward_models(settings.reward_models, base_folder)
     told = _counter(progress, len(questions.reasoning) + len(questions.general))
-    with closing(load_engine(ModelSource(model_folder), settings.engine)) as engine:
+    with open_engine(ModelSource(model_folder), settings.engine, cluster) as engine:
         renderer = PromptRenderer(engine.tokenizer, settings.template)
         answers = _ask(settings, questions, engine, renderer, base_folder, folder, told)
     drawn = settings.evaluation

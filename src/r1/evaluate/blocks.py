@@ -10,12 +10,13 @@ one machine.
     out/evaluation.json       the figures, written last
 
 The price of blocks is an engine that runs empty at each one's end; with BLOCK_SAMPLES samples in
-a block it is small beside starting again.
+a block it is small beside starting again. Several engines have further blocks in their queue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
@@ -27,9 +28,10 @@ import pyarrow.parquet as pq
 
 from r1.config import dump
 from r1.errors import UserError
-from r1.evaluate.run import Renderer, VotingScorer, describe, judge_groups
+from r1.evaluate.run import JudgedGroup, Renderer, VotingScorer, describe, judge_groups
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.summary import JudgedProblem, judge, judged_from_rows, summarise
+from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table, read_json
@@ -67,6 +69,14 @@ class Plan(NamedTuple):
         return [self.problems[i : i + size] for i in range(0, len(self.problems), size)]
 
 
+class _Block(NamedTuple):
+    """A block under way, and the file it is to be."""
+
+    path: Path
+    problems: Sequence[Problem]
+    groups: Iterator[JudgedGroup]
+
+
 def evaluate_in_blocks(
     plan: Plan,
     open_line: Callable[[], AbstractContextManager[Line]],
@@ -89,9 +99,14 @@ def evaluate_in_blocks(
             on_problem(judged)
     if missing:
         with open_line() as line:
+            ahead = calls_ahead(capacity(line.engine), BLOCK_SAMPLES)
+            begun: deque[_Block] = deque()
             for path, block in missing.items():
-                table = _sample_block(line, plan, block, on_problem)
-                atomic.write_file(path, partial(pq.write_table, table, compression="zstd"))
+                begun.append(_Block(path, block, _begin(line, plan, block)))
+                if len(begun) > ahead:
+                    _end(begun.popleft(), line, plan, on_problem)
+            while begun:
+                _end(begun.popleft(), line, plan, on_problem)
     judged_problems = [judged for path in blocks for judged in _read_block(path)]
     drawn = describe(plan.sampling, plan.settings.seed)
     summary = summarise(judged_problems, step=plan.step, sampling=drawn, seed=plan.settings.seed)
@@ -134,20 +149,23 @@ def _claim(out: Path, request: dict[str, Any]) -> None:
     atomic.write_json(out / REQUEST, request)
 
 
-def _sample_block(
-    line: Line, plan: Plan, block: Sequence[Problem], on_problem: OnProblem
-) -> pa.Table:
-    """Return the block's completions, judged, problems in their order."""
-    by_id = {}
-    for scored, votes in judge_groups(
+def _begin(line: Line, plan: Plan, block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+    return judge_groups(
         line.engine, line.scorer, line.renderer, block, plan.settings, plan.sampling
-    ):
+    )
+
+
+def _end(block: _Block, line: Line, plan: Plan, on_problem: OnProblem) -> None:
+    """Write the block's completions, judged, problems in their order."""
+    by_id = {}
+    for scored, votes in block.groups:
         by_id[scored.group.problem.id] = (scored, votes)
         on_problem(judge(scored, votes))
-    ordered = [by_id[problem.id] for problem in block]
+    ordered = [by_id[problem.id] for problem in block.problems]
     table = completion_table(plan.step, [scored for scored, _ in ordered], line.parse)
     votes_of_rows = [vote for _, votes in ordered for vote in votes]
-    return table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
+    table = table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
+    atomic.write_file(block.path, partial(pq.write_table, table, compression="zstd"))
 
 
 def _read_block(path: Path) -> list[JudgedProblem]:

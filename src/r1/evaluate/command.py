@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import dump, validate
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
@@ -18,7 +19,7 @@ from r1.errors import UserError
 from r1.evaluate.blocks import RESULT, Line, Plan, evaluate_in_blocks
 from r1.evaluate.pretty import evaluation_table
 from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import ModelSource, choose_template, load_engine, resolve_model
+from r1.evaluate.source import ModelSource, choose_template, open_engine, resolve_model
 from r1.evaluate.summary import JudgedProblem, problem_figures
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
@@ -42,6 +43,7 @@ def run_eval_command(
     template: TemplateSettings | None = None,
     rewards: RewardSettings | None = None,
     engine: EngineSettings | None = None,
+    cluster: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model into the folder `out`, print the figures and return their summary.
 
@@ -51,6 +53,8 @@ def run_eval_command(
     sources, base_folder: the problems, and the folder their relative paths start from.
     overrides: of EvaluationSettings (num_samples, temperature, top_p, max_new_tokens, seed);
         None values are as if not given.
+    cluster: sample on engine replicas; overrides of ClusterSettings (address, engine_replicas), the
+        rest as in the run's own [cluster]. It moves no figure and may differ from call to call.
     The same call again carries on with an evaluation that was stopped, or shows a finished one.
     Raises UserError for whatever the user can put right.
     """
@@ -73,7 +77,8 @@ def run_eval_command(
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
-    open_line = partial(_open_line, source, template, rewards, engine, plan, out)
+    placed = _cluster(source, cluster)
+    open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
     with _progress(console, len(problems)) as on_problem:
         summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
     console.print(evaluation_table(summary, title=_title(model, source)))
@@ -108,6 +113,13 @@ def _settings(source: ModelSource, overrides: Mapping[str, Any]) -> EvaluationSe
     return validate(values, EvaluationSettings, "evaluation")
 
 
+def _cluster(source: ModelSource, given: Mapping[str, Any] | None) -> ClusterSettings | None:
+    if given is None:
+        return None
+    values = {name: value for name, value in given.items() if value is not None}
+    return validate({**(source.recipe.get("cluster") or {}), **values}, ClusterSettings, "cluster")
+
+
 def _rewards(
     source: ModelSource, template: TemplateSettings, given: RewardSettings | None
 ) -> RewardSettings:
@@ -127,6 +139,7 @@ def _open_line(
     template: TemplateSettings,
     rewards: RewardSettings,
     engine: EngineSettings,
+    cluster: ClusterSettings | None,
     plan: Plan,
     out: Path,
 ) -> Iterator[Line]:
@@ -137,7 +150,7 @@ def _open_line(
 
     check_judge(rewards, plan.problems)
     with ExitStack() as stack:
-        loaded = stack.enter_context(closing(load_engine(source, engine)))
+        loaded = stack.enter_context(open_engine(source, engine, cluster))
         renderer = PromptRenderer(loaded.tokenizer, template)
         form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))

@@ -107,14 +107,15 @@ def judge_groups(
 ) -> Iterator[JudgedGroup]:
     """Sample and judge every problem; yield each group as soon as it is judged, in that order.
 
-    Raises UserError where accuracy is not among the rewards of any of the problems.
+    The engine has the requests when this returns. Raises UserError where accuracy is not among the
+    rewards of any of the problems.
     """
     weights_of = scorer.settings.weights_of
     require_accuracy({name for problem in problems for name in weights_of(problem.family)})
     requests = [make_request(problem, renderer, settings) for problem in problems]
     form = PromptForm(opened=renderer.opens_think, stop=sampling.stop)
-    for scored in scored_groups(engine, scorer, problems, requests, sampling):
-        yield JudgedGroup(scored, count_votes(scorer, scored, form))
+    groups = scored_groups(engine, scorer, problems, requests, sampling)
+    return (JudgedGroup(scored, count_votes(scorer, scored, form)) for scored in groups)
 
 
 def count_votes(scorer: VotingScorer, scored: ScoredGroup, form: PromptForm) -> list[int]:

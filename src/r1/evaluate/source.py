@@ -6,9 +6,12 @@ the limits and the held-out problems it was trained with, unless told otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, validate
 from r1.data.tiny import MODELS
 from r1.errors import UserError
@@ -100,6 +103,25 @@ def load_engine(source: ModelSource, settings: EngineSettings) -> LoadedEngine:
     from r1.rollout.make import make_engine
 
     return make_engine(source.path, settings)
+
+
+@contextmanager
+def open_engine(
+    source: ModelSource, settings: EngineSettings, cluster: ClusterSettings | None = None
+) -> Iterator[LoadedEngine]:
+    """The model's engine, in this process or as replicas on a cluster; closed at the end.
+
+    Without a cluster nothing of Ray is imported. Raises UserError for what cannot be loaded or
+    placed.
+    """
+    if cluster is None:
+        with closing(load_engine(source, settings)) as engine:
+            yield engine
+        return
+    from r1.cluster.offline import open_replicas
+
+    with open_replicas(source.path, settings, cluster) as replicas:
+        yield replicas
 
 
 def _recipe(run: Path) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """The stages that make data sets: settings and a folder in, a data set with its card out.
 
 Each is one call of r1.curation with what that call needs: an engine of the checkpoint named, the
-problems, a pool that verifies. All of them carry on where they stopped (r1.curation.store).
+problems, a pool that verifies. All of them carry on where they stopped (r1.curation.store). With a
+cluster the engine is replicas on it; what is written is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import dump
 from r1.curation import prompted, refined, rejection, review_export, review_import
 from r1.curation.card import CARD_JSON, write_card
@@ -33,7 +35,7 @@ from r1.curation.store import Store, read_rows
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
-from r1.evaluate.source import load_engine, resolve_model
+from r1.evaluate.source import open_engine, resolve_model
 from r1.judge.endpoint import Endpoint
 from r1.pipeline.r1_zero import find_model
 from r1.pipeline.stage_settings import (
@@ -50,6 +52,7 @@ from r1.rewards.accuracy import check_reference
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
+from r1.rollout.engine_pool import capacity
 from r1.run_dir import describe_source
 from r1.run_dir.read import read_json
 from r1.sft.read import conversations
@@ -79,7 +82,11 @@ def load_problem_lists(
 
 
 def run_rejection(
-    stage: RejectionStage, base_folder: Path, folder: Path, progress: Progress
+    stage: RejectionStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
 ) -> None:
     """Sample a checkpoint and keep what is correct and readable."""
     problems, heldout = load_problem_lists(
@@ -87,7 +94,7 @@ def run_rejection(
     )
     model = resolve_model(find_model(stage.model, base_folder))
     with ExitStack() as stack:
-        engine = stack.enter_context(closing(load_engine(model, stage.engine)))
+        engine = stack.enter_context(open_engine(model, stage.engine, cluster))
         renderer = PromptRenderer(engine.tokenizer, stage.template)
         form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
         pool = stack.enter_context(RewardPool(stage.rewards, form))
@@ -104,7 +111,13 @@ def run_rejection(
         )
 
 
-def run_prompted(stage: PromptedStage, base_folder: Path, folder: Path, progress: Progress) -> None:
+def run_prompted(
+    stage: PromptedStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
+) -> None:
     """Have the general model write traces for problems."""
     problems, heldout = load_problem_lists(
         stage.problems, stage.heldout, stage.rewards, base_folder
@@ -114,7 +127,10 @@ def run_prompted(stage: PromptedStage, base_folder: Path, folder: Path, progress
         rows = read_rows(Path(stage.examples))
         keys = ("language", "prompt", "thinking", "summary")
         examples = tuple(Example(*(row[key] for key in keys)) for row in rows)
-    with RewardPool(stage.rewards) as pool, open_general(stage.general, base_folder) as general:
+    with (
+        RewardPool(stage.rewards) as pool,
+        open_general(stage.general, base_folder, cluster) as general,
+    ):
         prompted.prompted_traces(
             folder,
             problems,
@@ -129,10 +145,19 @@ def run_prompted(stage: PromptedStage, base_folder: Path, folder: Path, progress
         )
 
 
-def run_refined(stage: RefinedStage, base_folder: Path, folder: Path, progress: Progress) -> None:
+def run_refined(
+    stage: RefinedStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
+) -> None:
     """Have the general model rewrite a data set's traces."""
     problems, _ = load_problem_lists(stage.problems, (), stage.rewards, base_folder)
-    with RewardPool(stage.rewards) as pool, open_general(stage.general, base_folder) as general:
+    with (
+        RewardPool(stage.rewards) as pool,
+        open_general(stage.general, base_folder, cluster) as general,
+    ):
         refined.refined_traces(
             folder,
             Path(stage.samples),
@@ -144,7 +169,13 @@ def run_refined(stage: RefinedStage, base_folder: Path, folder: Path, progress: 
         )
 
 
-def run_review(stage: ReviewStage, base_folder: Path, folder: Path, progress: Progress) -> None:
+def run_review(
+    stage: ReviewStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
+) -> None:
     """Export traces for people; import them once edited. UserError says what to edit."""
     export = folder / EXPORT
     if not (export / review_export.EXPORT).exists():
@@ -171,16 +202,28 @@ def run_review(stage: ReviewStage, base_folder: Path, folder: Path, progress: Pr
         )
 
 
-def run_mixture(stage: MixtureStage, base_folder: Path, folder: Path, progress: Progress) -> None:
+def run_mixture(
+    stage: MixtureStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
+) -> None:
     """Join data sets."""
     opened: AbstractContextManager[General | None] = nullcontext()
     if stage.general:
-        opened = open_general(stage.general, base_folder)
+        opened = open_general(stage.general, base_folder, cluster)
     with opened as general:
         mix(folder, part(stage, MixtureSettings), base_folder, general, progress=progress)
 
 
-def run_examples(stage: ExamplesStage, base_folder: Path, folder: Path, progress: Progress) -> None:
+def run_examples(
+    stage: ExamplesStage,
+    base_folder: Path,
+    folder: Path,
+    progress: Progress,
+    cluster: ClusterSettings | None = None,
+) -> None:
     """Write examples as a data set."""
     job = {"kind": "examples", "settings": dump(stage)}
     found = (c for source in stage.sources for c in conversations(source, base_folder))
@@ -217,7 +260,9 @@ def run_examples(stage: ExamplesStage, base_folder: Path, folder: Path, progress
 
 
 @contextmanager
-def open_general(settings: GeneralSettings, base_folder: Path) -> Iterator[General]:
+def open_general(
+    settings: GeneralSettings, base_folder: Path, cluster: ClusterSettings | None = None
+) -> Iterator[General]:
     """The general model of a recipe, loaded or connected."""
     if settings.endpoint is not None:
         endpoint = settings.endpoint
@@ -226,12 +271,13 @@ def open_general(settings: GeneralSettings, base_folder: Path) -> Iterator[Gener
         return
     assert settings.model is not None
     model = resolve_model(find_model(settings.model, base_folder))
-    with closing(load_engine(model, settings.engine)) as engine:
+    with open_engine(model, settings.engine, cluster) as engine:
         renderer = PromptRenderer(engine.tokenizer, settings.template)
         yield General(
             engine_generate(engine, renderer, settings.sampling),
             _identity(model.path),
             lambda text: len(engine.tokenizer(text).input_ids),
+            capacity(engine),
         )
 
 

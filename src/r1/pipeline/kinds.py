@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
@@ -47,12 +48,13 @@ RUN = "run"
 """The run folder inside a training stage's folder."""
 
 
-Run = Callable[[Any, Path, Path, StageProgress], Mapping[str, Artifact]]
+Run = Callable[[Any, Path, Path, StageProgress, ClusterSettings | None], Mapping[str, Artifact]]
 Check = Callable[[Any, "Known"], None]
 
 
 class StageKind(NamedTuple):
-    """One kind. run(settings, base_folder, folder, progress) fills `folder` or carries on there;
+    """One kind. run(settings, base_folder, folder, progress, cluster) fills `folder` or carries on
+    there; cluster is the whole recipe's, for kinds that sample from a finished model.
     check(settings, known) raises UserError for what is wrong in what is no reference; may_change:
     settings that move no number of the stage."""
 
@@ -64,7 +66,11 @@ class StageKind(NamedTuple):
 
 def _train(kind: str, output: str, gives: ArtifactType) -> Run:
     def run(
-        recipe: Any, base_folder: Path, folder: Path, progress: StageProgress
+        recipe: Any,
+        base_folder: Path,
+        folder: Path,
+        progress: StageProgress,
+        cluster: ClusterSettings | None,
     ) -> Mapping[str, Artifact]:
         out = RUNNERS[kind](recipe, base_folder, folder / RUN, progress.training)
         checkpoint = find_checkpoint(out)
@@ -85,11 +91,15 @@ def _counts_of_run(out: Path) -> dict[str, float]:
     return counts
 
 
-def _data(make: Callable[[Any, Path, Path, Any], None]) -> Run:
+def _data(make: Callable[[Any, Path, Path, Any, ClusterSettings | None], None]) -> Run:
     def run(
-        stage: Any, base_folder: Path, folder: Path, progress: StageProgress
+        stage: Any,
+        base_folder: Path,
+        folder: Path,
+        progress: StageProgress,
+        cluster: ClusterSettings | None,
     ) -> Mapping[str, Artifact]:
-        make(stage, base_folder, folder, progress.data)
+        make(stage, base_folder, folder, progress.data, cluster)
         counts = data_stages.counts_of(folder)
         return {"data": Artifact("data", ArtifactType.DATASET, counts)}
 
@@ -97,10 +107,14 @@ def _data(make: Callable[[Any, Path, Path, Any], None]) -> Run:
 
 
 def _evaluate(
-    stage: Any, base_folder: Path, folder: Path, progress: StageProgress
+    stage: Any,
+    base_folder: Path,
+    folder: Path,
+    progress: StageProgress,
+    cluster: ClusterSettings | None,
 ) -> Mapping[str, Artifact]:
     model = find_model(stage.model, base_folder)
-    counts = run_battery(stage, model, base_folder, folder, progress.training)
+    counts = run_battery(stage, model, base_folder, folder, progress.training, cluster=cluster)
     return {"results": Artifact("evaluation.json", ArtifactType.RESULTS, counts)}
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import as_now, dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
@@ -50,13 +51,16 @@ def build(
     """The graph of a recipe. Raises UserError for whatever is wrong with the recipe itself."""
     recipe, notices = leave_functions_out(recipe)
     specs = specs_of(recipe, {name: kind.of for name, kind in KINDS.items()}, origin)
-    stages = [_stage(spec, base_folder, progress) for spec in specs]
+    stages = [_stage(spec, base_folder, progress, recipe.cluster) for spec in specs]
     graph.check(stages)
     return Pipeline(recipe, specs, stages, notices)
 
 
 def _stage(
-    spec: StageSpec, base_folder: Path, progress: Callable[[StageSpec], StageProgress]
+    spec: StageSpec,
+    base_folder: Path,
+    progress: Callable[[StageSpec], StageProgress],
+    cluster: ClusterSettings | None,
 ) -> Stage:
     kind = KINDS[spec.kind]
 
@@ -65,7 +69,7 @@ def _stage(
         values = references.replace(given, lambda field: str(inputs[field].resolve()))
         settings = validate(values, type(spec.recipe), f"stage {spec.name}")
         try:
-            return kind.run(settings, base_folder, folder, progress(spec))
+            return kind.run(settings, base_folder, folder, progress(spec), cluster)
         except UserError as error:
             raise UserError(f"stage {spec.name}: {error}") from None
 

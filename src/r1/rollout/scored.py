@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from r1.rollout.protocol import Engine
+from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.types import GroupRequest, Problem, RolloutGroup, ScoredGroup
 
@@ -53,12 +53,19 @@ def scored_groups(
 ) -> Iterator[ScoredGroup]:
     """Sample and score requests[p] of problems[p]; yield each group once it is scored.
 
-    The order is that in which the engine ends the groups. Request ids are the problems'.
+    The order is that in which the engine ends the groups. Request ids are the problems'. The engine
+    has the requests when this returns: one with a queue samples before a group is asked for.
     """
     by_id = {problem.id: problem for problem in problems}
     assert len(by_id) == len(problems) == len(requests), "problem ids must differ"
+    return _score(engine.generate(requests, sampling), scorer, by_id)
+
+
+def _score(
+    finished: Iterable[FinishedGroup], scorer: GroupScorer, by_id: Mapping[str, Problem]
+) -> Iterator[ScoredGroup]:
     pending: list[ScoreHandle] = []
-    for request, completions in engine.generate(requests, sampling):
+    for request, completions in finished:
         group = RolloutGroup(by_id[request.id], request.prompt_ids, completions)
         pending.append(scorer.submit_group(group))
         while pending and pending[0].done():

@@ -1,0 +1,147 @@
+"""Offline work on Ray: one engine's bytes from two replicas, whoever is killed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+pytest.importorskip("ray")
+
+from r1.cluster.offline import open_replicas, without_learner
+from r1.cluster.ray_placement import check_resources, plan_bundles
+from r1.cluster.settings import ClusterSettings, TimeoutSettings
+from r1.errors import UserError
+from r1.evaluate.command import run_eval_command
+from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.settings import EngineSettings
+from r1.run_dir import RunDir
+from small_models import save_small_model
+from test_cluster_ray import SAMPLING, requests, tokens
+
+CLUSTER = ClusterSettings(
+    address="local",
+    learner_ranks=4,
+    engine_replicas=2,
+    cpus_per_process=0.5,
+    groups_per_call=3,
+    timeouts=TimeoutSettings(start_s=120, generate_s=60, sync_s=60),
+)
+ENGINE = EngineSettings(device="cpu")
+RECIPE = {
+    "template": {"kind": "plain"},
+    "sampling": {"max_new_tokens": 6},
+    "evaluation": {"num_samples": 8, "temperature": 1.5, "top_p": 1.0},
+    "rewards": {"weights": {"accuracy": 1.0}, "answer_from": "text"},
+    "engine": {"device": "cpu"},
+    "data": {
+        "train": [{"kind": "jsonl", "path": "train.jsonl"}],
+        "heldout": [{"kind": "jsonl", "path": "heldout.jsonl", "verifier": "exact"}],
+    },
+    "cluster": {"cpus_per_process": 0.5, "learner_ranks": 4},
+}
+
+
+SMALL_BLOCKS = """
+from r1.cli import main
+from r1.evaluate import blocks
+
+blocks.BLOCK_SAMPLES = 24
+main()
+"""
+
+
+def test_replicas_alone_need_no_room_for_a_learner() -> None:
+    alone = without_learner(CLUSTER)
+    bundles = plan_bundles(alone, 1, 1)
+    assert bundles.resources == [{"CPU": 0.5, "GPU": 1.0}] * 2
+    assert (bundles.learner, bundles.engine) == ([], [0, 1])
+    check_resources(alone, bundles, [{"CPU": 1.0, "GPU": 2.0}])
+    with pytest.raises(UserError, match=r"2 GPUs \(0 learner .*: lower cluster.engine_replicas\."):
+        check_resources(alone, bundles, [{"CPU": 1.0, "GPU": 1.0}])
+
+
+@pytest.mark.slow
+def test_a_killed_replica_loads_the_folder_again_and_no_group_is_lost(tmp_path) -> None:
+    model = save_small_model(tmp_path / "model")
+    local = EmbeddedEngine.from_pretrained(model, ENGINE)
+    expected = {group.request.id: tokens(group.completions) for group in
+                local.generate(requests(18), SAMPLING)}  # fmt: skip
+    with open_replicas(model, ENGINE, CLUSTER) as pool:
+        assert pool.num_parameters == local.num_parameters
+        assert pool.capacity == 2 * ENGINE.max_batch
+        first, second = pool._engines
+        begun = pool.generate(requests(18), SAMPLING), pool.generate(requests(18), SAMPLING)
+        os.kill(first.replicas[0].process_id, signal.SIGKILL)
+        for asked in begun:
+            found = {}
+            for request, completions in asked:
+                if len(found) == 7:
+                    os.kill(second.replicas[0].process_id, signal.SIGKILL)
+                assert request.id not in found
+                found[request.id] = tokens(completions)
+            assert found == expected
+        restarts = [e.events.take()["pool/engine_restarts"] for e in (first, second)]
+        assert min(restarts) >= 1
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    """A run with one checkpoint, and what one process measures of it."""
+    folder = tmp_path_factory.mktemp("world")
+    rows = [{"id": f"p{i}", "prompt": f"{i}+{i}=", "reference": str(2 * i)} for i in range(48)]
+    (folder / "heldout.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = {**RECIPE, "base_folder": str(folder)}
+    with RunDir.open(folder / "run", recipe, "grpo") as run:
+        for step in run.remaining_steps(1):
+            run.commit_step(step, save_small_model, {})
+        run.finish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 24)
+        run_eval_command(str(folder / "run"), folder / "alone", Console(file=io.StringIO()))
+    return folder
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+
+@pytest.mark.slow
+def test_r1_eval_on_replicas_carries_on_after_its_driver_was_killed(world, tmp_path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", SMALL_BLOCKS, "eval", str(world / "run"), "--out", str(out)]
+    command += ["--cluster", "local", "--replicas", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(out.glob("blocks/*.parquet"))) < 2:
+        time.sleep(0.01)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    kept = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/*.parquet")}
+    assert not (out / "evaluation.json").exists()
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert files(out) == files(world / "alone")
+    after = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/*.parquet")}
+    assert len(after) == 16
+    assert {name: after[name] for name in kept} == kept, "what was done stays"
+
+
+@pytest.mark.slow
+def test_r1_eval_says_what_a_cluster_lacks_before_it_writes(world, tmp_path) -> None:
+    given = {"address": "local", "engine_replicas": 9, "cpus_per_process": 1e6}
+    with pytest.raises(UserError, match=r"asks for 9e\+06 CPUs \(0 learner ranks"):
+        run_eval_command(
+            str(world / "run"), tmp_path / "o", Console(file=io.StringIO()), cluster=given
+        )
