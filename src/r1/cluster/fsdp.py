@@ -149,16 +149,17 @@ class ShardedLearner:
     def save(self, folder: Path) -> None:
         """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
 
-        The folder must be one that all ranks see.
+        The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
         """
-        save_streamed(
-            self.local.model,
-            self.weights(),
-            folder,
-            self.local.tokenizer,
-            write=self.ranks.index == 0,
-        )
-        sharded_state.save(self.local, folder)
+        with sharded_state.full_disk_told(folder):
+            save_streamed(
+                self.local.model,
+                self.weights(),
+                folder,
+                self.local.tokenizer,
+                write=self.ranks.index == 0,
+            )
+            sharded_state.save(self.local, folder)
 
     def load(self, folder: Path) -> None:
         """Take up where a learner left off, whether it had as many ranks, others or none; UserError
