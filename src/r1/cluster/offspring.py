@@ -3,7 +3,8 @@
 vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the actor can end none of
 them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
 of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
-carries the replica's name in its environment, and removes the weights on their way in /dev/shm.
+carries the replica's name in its environment, and removes from /dev/shm the weights on their way and
+the shared memory that those processes had mapped.
 
 Processes are known by their environment (/proc, Linux), which every child inherits however it is
 started, so that those are found too that were being started when the actor died. Where a node dies
@@ -45,6 +46,12 @@ def guard(owner: str) -> None:
     os.environ[VARIABLE] = life
 
 
+def note_memory() -> None:
+    """Have the guard note now what this process's children have mapped: should they be killed
+    together with it, nobody could tell any more."""
+    os.write(_pipes[-1], b"\n")
+
+
 _pipes: list[int] = []
 
 
@@ -63,9 +70,28 @@ def processes_of(owner: str) -> list[int]:
     return found
 
 
-def clear_up(owner: str) -> None:
-    """End an owner's processes and remove its files; returns when they are gone."""
+def memory_of(process_ids: list[int]) -> set[Path]:
+    """Files of Python's shared memory and semaphores that processes have mapped."""
+    found = set()
+    for process_id in process_ids:
+        try:
+            lines = Path(f"/proc/{process_id}/maps").read_text().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            path = Path(line.split(maxsplit=5)[-1])
+            if path.parent == _MEMORY and path.name.startswith(("psm_", "sem.mp-")):
+                found.add(path)
+    return found
+
+
+def clear_up(owner: str, noted: set[Path] | None = None) -> None:
+    """End an owner's processes and remove its files; returns when they are gone.
+
+    noted: files that its processes had mapped before.
+    """
     begin = time.monotonic()
+    memory = memory_of(processes_of(owner)) | (noted or set())
     while (found := processes_of(owner)) and time.monotonic() - begin < _PATIENCE_S:
         patient = time.monotonic() - begin < _TRACKERS_S
         for process_id in found:
@@ -77,6 +103,8 @@ def clear_up(owner: str) -> None:
                 continue
         time.sleep(0.05)
     if _MEMORY.is_dir():
+        for path in memory:
+            path.unlink(missing_ok=True)
         for folder in _MEMORY.glob(f"r1-weights-{owner}*"):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -95,9 +123,10 @@ def _watch(owner: str) -> None:
     silent = os.open(os.devnull, os.O_RDWR)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
+    noted: set[Path] = set()
     while os.read(0, 1):
-        pass
-    clear_up(owner)
+        noted |= memory_of(processes_of(owner))
+    clear_up(owner, noted)
 
 
 if __name__ == "__main__":

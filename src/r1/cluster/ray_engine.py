@@ -21,7 +21,7 @@ from typing import Any
 import ray
 from torch import Tensor
 
-from r1.cluster.offspring import guard
+from r1.cluster.offspring import guard, note_memory
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
@@ -52,6 +52,8 @@ class EngineReplica:
             guard(owner)
             set_up_vllm(num_threads, settings.vllm.tensor_parallel_size)
         self.engine = make_engine(model, settings)
+        if settings.kind == "vllm":
+            note_memory()
         return os.getpid()
 
     def load_weights(self, version: int, *buckets: Bucket) -> int:

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from r1.cluster.ray_calls import Call, answer
 
-
 _FETCH_S = 600.0  # for one bucket
 
 
@@ -94,7 +93,9 @@ class RemoteWeights:
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         for reference in self.references:
-            yield from unpack([answer(Call("the object store", reference), "give a bucket", _FETCH_S)])
+            yield from unpack(
+                [answer(Call("the object store", reference), "give a bucket", _FETCH_S)]
+            )
 
     @classmethod
     def of(
