@@ -26,12 +26,12 @@ from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 
 path = Path(sys.argv[1])
-with workers.place(load_any_recipe(path)) as placement:
+with workers.place(load_any_recipe(path), "tiny") as placement:
     assert placement is None
 assert "ray" not in sys.modules
 sys.modules["ray"] = None
 try:
-    workers.place(load_any_recipe(path, ["cluster.address=local"]))
+    workers.place(load_any_recipe(path, ["cluster.address=local"]), "tiny")
 except UserError as error:
     print(error)
 """

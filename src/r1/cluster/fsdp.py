@@ -15,6 +15,8 @@ a whole copy of the model per rank in host memory.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import MethodType
@@ -149,16 +151,27 @@ class ShardedLearner:
     def save(self, folder: Path) -> None:
         """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
 
-        The folder must be one that all ranks see.
+        The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
         """
-        save_streamed(
-            self.local.model,
-            self.weights(),
-            folder,
-            self.local.tokenizer,
-            write=self.ranks.index == 0,
-        )
-        sharded_state.save(self.local, folder)
+        self._save_model(folder)
+        with sharded_state.full_disk_told(folder):
+            sharded_state.save(self.local, folder)
+
+    def _save_model(self, folder: Path) -> None:
+        """Rank 0 writes; what it cannot write is raised on all, so that none of them goes on to
+        write into a folder that is being removed."""
+        weights, problem = self.weights(), 0
+        writes = self.ranks.index == 0
+        try:
+            with sharded_state.full_disk_told(folder):
+                save_streamed(self.local.model, weights, folder, self.local.tokenizer, write=writes)
+        except OSError as error:
+            problem = error.errno or errno.EIO
+            for _ in weights:  # the others are still gathering them
+                pass
+        problem = int(self.ranks.maximum(torch.tensor(problem)))
+        if problem:
+            raise OSError(problem, os.strerror(problem), str(folder))
 
     def load(self, folder: Path) -> None:
         """Take up where a learner left off, whether it had as many ranks, others or none; UserError

@@ -72,12 +72,13 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
     """The answer of a call that has ended, or comes within timeout_s.
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
-    what collectives raise on the other ranks when one dies.
+    what collectives raise on the other ranks when one dies, and an engine whose own process did. So
+    is a TimeoutError: somebody below it waited in vain.
     """
     try:
         return ray.get(call.reference, timeout=timeout_s)
     except RayTaskError as error:
-        if isinstance(error.cause, RuntimeError):
+        if isinstance(error.cause, RuntimeError | TimeoutError):
             raise LostProcess(f"{call.name} could not {what}: {error.cause}") from error
         raise error.cause from error
     except GetTimeoutError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 import ray
 from torch import Tensor
 
+from r1.cluster.offspring import guard, note_memory
 from r1.cluster.ray_calls import (
     Call,
     ClusterError,
@@ -45,15 +47,23 @@ class EngineReplica:
     engine: LoadedEngine
     version = -1
 
-    def start(self, model: str, settings: EngineSettings, num_threads: int) -> int:
+    def start(self, model: str, settings: EngineSettings, num_threads: int, owner: str) -> int:
         """Load the model; return the process's id. (Not in __init__, where Ray would turn a
-        UserError into a dead actor.)"""
+        UserError into a dead actor.)
+
+        owner: the replica's name, whose processes and memory of an earlier life are ended first.
+        """
         import torch
 
         from r1.rollout.make import make_engine
 
         torch.set_num_threads(num_threads)
+        if settings.kind == "vllm":
+            guard(owner)
+            set_up_vllm(num_threads, settings.vllm.tensor_parallel_size)
         self.engine = make_engine(model, settings)
+        if settings.kind == "vllm":
+            note_memory()
         return os.getpid()
 
     def load_weights(self, version: int, *buckets: Bucket) -> int:
@@ -81,6 +91,13 @@ class EngineReplica:
         # Ray sends values into the generator, which `yield from` would pass on to the engine's.
         for finished in self.engine.generate(requests, sampling):  # noqa: UP028
             yield finished
+
+
+def set_up_vllm(num_threads: int, ranks: int) -> None:
+    """Threads of vLLM's processes on CPUs, which Ray shares out: vLLM would bind every engine's to
+    the same cores. A binding that the user has set stands."""
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+    os.environ["OMP_NUM_THREADS"] = str(max(1, num_threads // ranks))
 
 
 @dataclass(eq=False)
@@ -122,6 +139,7 @@ class RemoteEngine:
         first: what messages call the first of them.
         """
         self.model, self.settings, self.cluster = model, settings, cluster
+        self.name = f"r1-{uuid.uuid4().hex[:12]}"
         self.placement, self.events = placement, events
         self.weights: RemoteWeights | None = None  # None: those of the model's folder
         self.version = -1
@@ -242,8 +260,9 @@ class RemoteEngine:
     def _start(self, replica: _Replica) -> None:
         options = self.placement.engine_options(replica.index)
         replica.actor = ray.remote(EngineReplica).options(**options).remote()
-        threads = self.placement.num_threads
-        replica.started = replica.actor.start.remote(self.model, self.settings, threads)
+        replica.started = replica.actor.start.remote(
+            self.model, self.settings, self.placement.engine_threads, f"{self.name}-{replica.index}"
+        )
 
     def _restart(self, replica: _Replica, lost: LostProcess) -> None:
         """A new process in its place, with the weights of the driver's version."""

@@ -10,6 +10,7 @@ then stands where it stood.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -242,10 +243,10 @@ class RemoteLearner:
             Call(f"learner rank {i}", rank.help_to_send.remote())
             for i, rank in enumerate(self.ranks[1:], 1)
         ]
-        references = []
+        references, end = [], time.monotonic() + limit
         while True:
-            if not ray.wait([stream], timeout=limit)[0]:
-                raise LostProcess(late(["learner rank 0"], limit, what))
+            if not ray.wait([stream], timeout=max(0.0, end - time.monotonic()))[0]:
+                raise LostProcess(late(["learner rank 0", *_silent(helpers)], limit, what))
             try:
                 references.append(next(stream))
             except StopIteration:
@@ -253,6 +254,14 @@ class RemoteLearner:
         answer(Call("learner rank 0", stream.completed()), what, limit)
         wait_all(helpers, limit, what)
         return references
+
+
+def _silent(calls: list[Call]) -> list[str]:
+    """Who has not answered yet."""
+    if not calls:
+        return []
+    _, pending = ray.wait([c.reference for c in calls], num_returns=len(calls), timeout=0)
+    return [call.name for call in calls if call.reference in pending]
 
 
 def _remove(path: Path) -> None:

@@ -1,8 +1,9 @@
 """Where the processes go: the cluster reached, its resources compared, a placement group reserved.
 
 Learner rank i and engine replica i share a bundle ("shared": while one computes the other waits) or
-have one each ("separate"). Everything that can be wrong with a cluster is said before anything
-starts: Ray missing, nobody at the address, fewer CPUs or GPUs than the recipe asks for.
+have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs.
+Everything that can be wrong with a cluster is said before anything starts: Ray missing, nobody at
+the address, other versions, fewer CPUs or GPUs than the recipe asks for, too little memory.
 
 Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
 client protocol (ray://), which has no streaming of results.
@@ -19,6 +20,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from r1.cluster.needs import (
+    Gpus,
+    Needs,
+    check_memory,
+    check_shared_gpu,
+    check_versions,
+    gpus_of,
+)
 from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
 
@@ -26,6 +35,8 @@ try:
     import ray
     from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    from r1.cluster.ray_probe import nodes_of, own_node
 except ImportError:
     raise UserError('[cluster] needs Ray: pip install "r1[cluster]".') from None
 
@@ -56,8 +67,16 @@ class Placement(NamedTuple):
 
     @property
     def num_threads(self) -> int:
-        """Threads of a process: the CPUs of its bundle, which no other uses at the same time."""
-        return max(1, int(self.bundles.resources[0]["CPU"]))
+        """Threads of a learner rank: the CPUs of its bundle, which no other uses at that time."""
+        return self._threads(self.bundles.learner)
+
+    @property
+    def engine_threads(self) -> int:
+        """Threads of an engine, over all its ranks."""
+        return self._threads(self.bundles.engine)
+
+    def _threads(self, bundles: list[int]) -> int:
+        return max(1, int(min((self.bundles.resources[i]["CPU"] for i in bundles), default=1.0)))
 
     def learner_options(self, index: int) -> dict[str, Any]:
         """Options of learner rank `index`'s actor."""
@@ -80,51 +99,76 @@ class Placement(NamedTuple):
         }
 
 
-def plan_bundles(settings: ClusterSettings, gpus_per_learner: int, gpus_per_engine: int) -> Bundles:
-    """The bundles that a recipe asks for."""
+def plan_bundles(
+    settings: ClusterSettings,
+    gpus_per_learner: int,
+    gpus_per_engine: int,
+    tensor_parallel: int = 1,
+) -> Bundles:
+    """The bundles that a recipe asks for.
+
+    tensor_parallel: ranks of an engine, which on CPUs are processes of cpus_per_process each.
+    """
     ranks, replicas = settings.learner_ranks, settings.engine_replicas
+    processes = 1 if gpus_per_engine else tensor_parallel
     if settings.placement == "shared":
         number, gpus = max(ranks, replicas), max(gpus_per_learner, gpus_per_engine)
         if gpus > 1:
             raise UserError(
-                f"cluster.gpus_per_engine = {gpus_per_engine}: an engine over several GPUs needs "
-                'GPUs of its own; set cluster.placement = "separate".'
+                f"an engine over {gpus_per_engine} GPUs (engine.vllm.tensor_parallel_size or "
+                "cluster.gpus_per_engine) needs GPUs of its own; set "
+                'cluster.placement = "separate".'
             )
-        resources = [_bundle(settings, gpus)] * number
+        resources = [
+            _bundle(settings, gpus, processes if i < replicas else 1) for i in range(number)
+        ]
         return Bundles(resources, list(range(ranks)), list(range(replicas)))
     resources = [_bundle(settings, gpus_per_learner)] * ranks
-    resources += [_bundle(settings, gpus_per_engine)] * replicas
+    resources += [_bundle(settings, gpus_per_engine, processes)] * replicas
     return Bundles(resources, list(range(ranks)), list(range(ranks, ranks + replicas)))
 
 
-def _bundle(settings: ClusterSettings, gpus: int) -> dict[str, float]:
-    return {"CPU": settings.cpus_per_process, **({"GPU": float(gpus)} if gpus else {})}
+def _bundle(settings: ClusterSettings, gpus: int, processes: int = 1) -> dict[str, float]:
+    cpus = settings.cpus_per_process * processes
+    return {"CPU": cpus, **({"GPU": float(gpus)} if gpus else {})}
 
 
 @contextmanager
-def placed(settings: ClusterSettings, wants_gpu: tuple[bool, bool]) -> Iterator[Placement]:
+def placed(
+    settings: ClusterSettings, wants_gpu: tuple[bool, bool], needs: Needs | None = None
+) -> Iterator[Placement]:
     """Reach the cluster and reserve what the recipe asks for; let go of both in the end.
 
-    wants_gpu: whether learner and engine would take a GPU where there is one. Raises UserError.
+    wants_gpu: whether learner and engine would take a GPU where there is one. needs: None where
+    nothing is known but that. Raises UserError.
     """
-    _connect(settings)
+    if needs is None:
+        learner, engine = ("auto" if wanted else "cpu" for wanted in wants_gpu)
+        needs = Needs(learner, engine)
+    local = _connect(settings)
     try:
-        has_gpu = ray.cluster_resources().get("GPU", 0.0) > 0
-        learner, engine = (
-            int(has_gpu and wanted) if given is None else given
-            for given, wanted in zip(
-                (settings.gpus_per_learner, settings.gpus_per_engine), wants_gpu, strict=True
-            )
-        )
-        bundles = plan_bundles(settings, learner, engine)
+        there_are = ray.cluster_resources().get("GPU", 0.0) > 0
+        gpus = gpus_of(settings, needs, there_are)
+        bundles = plan_bundles(settings, gpus.learner, gpus.engine, needs.tensor_parallel)
         check_resources(settings, bundles, [node_resources(node) for node in ray.nodes()])
+        _check_nodes(settings, needs, gpus, local)
         group = _reserve(bundles, settings.timeouts.start_s)
         try:
-            yield Placement(group, bundles, settings.placement == "shared", learner, engine)
+            yield Placement(group, bundles, settings.placement == "shared", *gpus)
         finally:
             remove_placement_group(group)
     finally:
         ray.shutdown()
+
+
+def _check_nodes(settings: ClusterSettings, needs: Needs, gpus: Gpus, local: bool) -> None:
+    """Ask the nodes and compare them with the driver and with what is needed. Raises UserError."""
+    alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    nodes = nodes_of(alive, local, settings.timeouts.connect_s)
+    check_versions(own_node(), nodes, needs, gpus)
+    if len(nodes) == len(alive):
+        check_memory(settings, needs, gpus, nodes)
+    check_shared_gpu(settings, needs, gpus, nodes)
 
 
 def node_resources(node: dict[str, Any]) -> dict[str, float]:
@@ -157,6 +201,8 @@ def _remedy(settings: ClusterSettings, kind: str) -> str:
         ways = ["lower cluster.engine_replicas"]
     else:
         ways = ["lower cluster.learner_ranks or cluster.engine_replicas"]
+    if kind == "GPU":
+        ways.append('set learner.device and engine.device = "cpu"')
     if settings.placement == "separate" and settings.learner_ranks:
         ways.append('set cluster.placement = "shared"')
     if kind == "CPU":
@@ -164,16 +210,19 @@ def _remedy(settings: ClusterSettings, kind: str) -> str:
     return ", or ".join(ways) + "."
 
 
-def _connect(settings: ClusterSettings) -> None:
-    """ray.init, with the mistakes of an address found within connect_s."""
+def _connect(settings: ClusterSettings) -> bool:
+    """ray.init, with the mistakes of an address found within connect_s; whether it was started for
+    this run alone."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     address = settings.address
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "auto" and not _running_cluster():
         address = "local"
     if address == "local":
         ray.init(address="local", include_dashboard=False, **quiet)
-        return
+        return True
     if address.startswith("ray://"):
         raise UserError(
             f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
@@ -184,7 +233,14 @@ def _connect(settings: ClusterSettings) -> None:
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
+        ray.shutdown()  # it may be half connected
+        if "Version mismatch" in str(error):
+            raise UserError(
+                f"cluster.address = {address!r}: {' '.join(str(error).split())} Install the same "
+                "Ray and Python on both sides."
+            ) from error
         raise _no_ray(address, _first_line(error)) from error
+    return False
 
 
 def _running_cluster() -> bool:

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from r1.cluster.ray_calls import Call, answer
 
+_FETCH_S = 600.0  # for one bucket
+
 
 class Entry(NamedTuple):
     """One tensor of a bucket."""
@@ -91,7 +93,9 @@ class RemoteWeights:
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         for reference in self.references:
-            yield from unpack([answer(Call("the object store", reference), "give a bucket")])
+            yield from unpack(
+                [answer(Call("the object store", reference), "give a bucket", _FETCH_S)]
+            )
 
     @classmethod
     def of(

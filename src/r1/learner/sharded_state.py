@@ -11,7 +11,11 @@ the checkpoint's own Hugging Face files and are not stored twice.
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +29,7 @@ from r1.errors import UserError
 from r1.learner.sharded import like
 from r1.learner.state import read_state
 from r1.models.load import load_model
+from r1.run_dir.atomic import is_disk_full
 
 if TYPE_CHECKING:
     from r1.learner.local import LocalLearner
@@ -39,6 +44,23 @@ def save(learner: LocalLearner, folder: Path) -> None:
     # In one order, whether the optimiser was stepped or loaded: equal states, equal files.
     state = dict(sorted(state.items()))
     dcp.save(state, checkpoint_id=folder / RANKS_FOLDER)
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Turn what a rank meets on a full disk into an OSError, which travels from process to process;
+    any other failure of a distributed checkpoint, no Exception in PyTorch, into a RuntimeError."""
+    try:
+        yield
+    except (Exception, CheckpointException) as error:
+        causes: list[BaseException] = [error]
+        if isinstance(error, CheckpointException):
+            causes = [wrapped[0] for wrapped in error.failures.values()]
+        if any(is_disk_full(cause, folder) for cause in causes):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        if isinstance(error, CheckpointException):
+            raise RuntimeError(f"{folder} could not be written: {causes}") from error
+        raise
 
 
 def written_by_ranks(folder: Path) -> bool:

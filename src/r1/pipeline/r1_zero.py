@@ -29,7 +29,7 @@ from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.unjudged import check_families
-from r1.rollout.make import check_engine, engine_context
+from r1.rollout.make import check_engine, check_engine_model, engine_context
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
@@ -83,6 +83,8 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
         resolve_device(recipe.learner.device)
         check_engine(model, recipe.engine)
+    else:
+        check_engine_model(model, recipe.engine)
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
@@ -108,7 +110,7 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
     with ExitStack() as stack:
-        placement = stack.enter_context(place(recipe))
+        placement = stack.enter_context(place(recipe, model))
         run = stack.enter_context(_open_run(prepared, base_folder, out))
         workers = stack.enter_context(open_workers(recipe, model, placement, run))
         learner, engine, usage = workers

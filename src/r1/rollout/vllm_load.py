@@ -96,6 +96,9 @@ def _arguments(settings: EngineSettings, on_gpu: bool, backend: str) -> dict[str
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
     }
+    if own.tensor_parallel_size > 1:
+        # vLLM would take Ray's actors where it finds itself in one: r1's placement is for one.
+        arguments["distributed_executor_backend"] = "mp"
     if on_gpu:
         arguments["gpu_memory_utilization"] = own.gpu_memory_utilization
         arguments["enable_sleep_mode"] = own.sleep

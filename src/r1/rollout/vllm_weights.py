@@ -13,6 +13,7 @@ transfers, several nodes.
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from safetensors.torch import save_file
 from r1.rollout.settings import VllmSettings
 
 _MEMORY = Path("/dev/shm")
+OWNER_VARIABLE = "R1_ENGINE_OWNER"
+"""Names whose files these are, so that they can be removed where their process was killed."""
 
 
 class Transfer(Protocol):
@@ -57,7 +60,8 @@ class FileTransfer:
     def send(self, weights: dict[str, torch.Tensor]) -> None:
         """Write, have every rank read, remove."""
         place = _MEMORY if _MEMORY.is_dir() else None
-        with tempfile.TemporaryDirectory(prefix="r1-weights-", dir=place) as folder:
+        prefix = f"r1-weights-{os.environ.get(OWNER_VARIABLE, '')}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place) as folder:
             tensors = {name: t.detach().contiguous().cpu() for name, t in weights.items()}
             save_file(tensors, Path(folder) / "model.safetensors")
             self.llm.collective_rpc("r1_reload", args=(folder,))

@@ -22,6 +22,7 @@ TEMPORARY = ".tmp-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
 _CHUNK_BYTES = 1 << 20
+_TORCH_SAVE = ("PytorchStreamWriter", "inline_container", "iostream error")
 
 
 @contextmanager
@@ -29,20 +30,27 @@ def writing(path: Path) -> Iterator[None]:
     """Turn a full disk or a refused write inside the block into a UserError that names `path`."""
     try:
         yield
+    except UserError:
+        raise  # somebody below has told it already
     # Broad because libraries wrap a full disk in exceptions of their own (safetensors, torch.save);
     # everything that is not a full disk or a refused write goes on unchanged.
     except Exception as error:
         if is_disk_full(error, path.parent):
-            raise UserError(
-                f"the disk is full: {path} could not be written. Nothing already written was lost; "
-                "free some space and start the same command again, it carries on from there."
-            ) from error
+            raise disk_full(path) from error
         if isinstance(error, OSError) and error.errno in _REFUSED:
             raise UserError(
                 f"{path} cannot be written ({error.strerror}). Give a folder of your own, "
                 "or change its permissions."
             ) from error
         raise
+
+
+def disk_full(path: Path, numbers: str = "") -> UserError:
+    """What a user is told; numbers: what is needed and what is free."""
+    return UserError(
+        f"the disk is full: {path} could not be written{numbers}. Nothing already written was "
+        "lost; free some space and start the same command again, it carries on from there."
+    )
 
 
 def is_disk_full(error: BaseException, folder: Path) -> bool:
@@ -54,7 +62,7 @@ def is_disk_full(error: BaseException, folder: Path) -> bool:
         if os.strerror(errno.ENOSPC) in str(current):
             return True
         # torch.save only says that its writer failed; then the disk itself tells.
-        if isinstance(current, RuntimeError) and "PytorchStreamWriter" in str(current):
+        if isinstance(current, RuntimeError) and any(word in str(current) for word in _TORCH_SAVE):
             return shutil.disk_usage(folder).free < _CHUNK_BYTES
         current = current.__cause__ or current.__context__
     return False

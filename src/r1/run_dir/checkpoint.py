@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,33 @@ def write_checkpoint(folder: Path, step: int, save: Callable[[Path], None]) -> d
             if folder.exists():
                 atomic.remove(folder)
             os.rename(temporary, folder)
-        except BaseException:
+        except BaseException as error:
+            full = atomic.is_disk_full(error, folder.parent)  # before room is made
+            written = _size(temporary)
             if temporary.exists():
                 atomic.remove(temporary)
+            if full:
+                raise atomic.disk_full(folder, _numbers(folder, written)) from error
             raise
         atomic.flush_folder(folder.parent)
     return marker
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder, 0 where there is none."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _numbers(folder: Path, written: int) -> str:
+    """What a checkpoint needs, which is what the one before it took, and what is free."""
+    earlier = [s for s in checkpoint_steps(folder.parent.parent) if step_name(s) != folder.name]
+    before = _size(folder.parent / step_name(earlier[-1])) if earlier else 0
+    need = f"about {_megabytes(before)}" if before > written else f"over {_megabytes(written)}"
+    return f" (it needs {need}, and {_megabytes(shutil.disk_usage(folder.parent).free)} are free)"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _seal(folder: Path, step: int) -> dict[str, Any]:

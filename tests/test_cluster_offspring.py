@@ -1,0 +1,77 @@
+"""Whatever a replica's process has started ends with it, however it ends; Ray is not started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing import shared_memory
+from pathlib import Path
+
+import pytest
+
+from r1.cluster.offspring import clear_up, processes_of
+
+ACTOR = """
+import subprocess, sys, time
+from r1.cluster import offspring
+
+CHILD = '''
+import subprocess, sys, time
+from multiprocessing import shared_memory
+memory = shared_memory.SharedMemory(sys.argv[1])
+subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+print("ready", flush=True)
+time.sleep(600)
+'''
+
+offspring.guard(sys.argv[1])
+child = subprocess.Popen(
+    [sys.executable, "-c", CHILD, sys.argv[2]], stdout=subprocess.PIPE, start_new_session=True
+)
+child.stdout.readline()
+offspring.note_memory()
+print("ready", flush=True)
+time.sleep(600)
+"""
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+
+
+def until(condition, within_s: float = 20.0) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("children_die_first", [False, True])
+def test_nothing_outlives_a_killed_process(children_die_first) -> None:
+    owner = f"test-{os.getpid()}-{children_die_first}"
+    memory = shared_memory.SharedMemory(create=True, size=4096)
+    file = Path("/dev/shm") / memory.name
+    folder = Path("/dev/shm") / f"r1-weights-{owner}.1.-x"
+    folder.mkdir()
+    command = [sys.executable, "-c", ACTOR, owner, memory.name]
+    actor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert actor.stdout.readline() == "ready\n"
+        assert not folder.exists(), "left by an earlier life"
+        assert len(processes_of(f"{owner}.{actor.pid}.")) >= 2, "the child and the child's child"
+        assert file.exists()
+        if children_die_first:
+            for process_id in processes_of(f"{owner}."):
+                os.kill(process_id, signal.SIGKILL)
+            assert until(lambda: not processes_of(f"{owner}."))
+        actor.send_signal(signal.SIGKILL)
+        actor.wait(10)
+        assert until(lambda: not processes_of(f"{owner}.") and not file.exists())
+    finally:
+        actor.kill()
+        clear_up(f"{owner}.")
+        memory.close()
+        if file.exists():
+            memory.unlink()
