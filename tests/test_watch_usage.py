@@ -144,6 +144,10 @@ def test_a_step_s_speeds_count_the_engines_work_and_not_the_loop_s_waiting() -> 
     waited.seconds = {"rollout": 8.0}
     assert waited.metrics(200, 0, 0)["speed/rollout_tokens"] == 25.0
     assert "busy/engines" not in waited.metrics(200, 0, 0)
+    before = PhaseTimer(Usage(["engine"], clock))
+    before.started -= 10.0
+    before.seconds = {"rollout": 0.001}
+    assert "speed/rollout_tokens" not in before.metrics(200, 0, 0), "all was drawn before"
 
 
 def test_groups_that_wait_for_their_rewards_are_counted() -> None:

@@ -57,10 +57,12 @@ class PhaseTimer:
         total = time.perf_counter() - self.started
         used = self._usage.take() if self._usage is not None else Used(total, {}, 0.0, 0)
         drawing = max(self.seconds.get("rollout", 0.0), used.any_busy)
+        # Sampling ahead, a batch may have been drawn before this step; it then has no such speed.
+        drew = {"speed/rollout_tokens": tokens / drawing} if drawing > 0.01 * total else {}
         return {
             **{f"seconds/{name}": seconds for name, seconds in self.seconds.items()},
             "seconds/total": total,
-            "speed/rollout_tokens": tokens / max(1e-9, drawing),
+            **drew,
             "speed/update_tokens": learnt_tokens / max(1e-9, learnt_s),
             "speed/step_tokens": tokens / max(1e-9, total),
             **used.shares(),
