@@ -121,19 +121,19 @@ def test_r1_eval_on_replicas_carries_on_after_its_driver_was_killed(world, tmp_p
     command += ["--cluster", "local", "--replicas", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    while process.poll() is None and len(list(out.glob("blocks/*.parquet"))) < 2:
+    while process.poll() is None and len(list(out.glob("blocks/block-*.parquet"))) < 2:
         time.sleep(0.01)
     assert process.poll() is None, "it ended before it could be killed"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    kept = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/*.parquet")}
+    kept = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/block-*.parquet")}
     assert not (out / "evaluation.json").exists()
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert files(out) == files(world / "alone")
-    after = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/*.parquet")}
+    after = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/block-*.parquet")}
     assert len(after) == 16
     assert {name: after[name] for name in kept} == kept, "what was done stays"
 

@@ -196,6 +196,20 @@ def test_what_waits_together_is_generated_together() -> None:
     assert len(sizes) <= 6
 
 
+def test_several_batches_go_to_engines_that_take_several() -> None:
+    together = threading.Barrier(3)
+
+    def generate(prompts: Sequence[str]) -> list[str]:
+        together.wait(10)  # raises unless three batches are under way
+        return [reply(prompt) for prompt in prompts]
+
+    settings = JudgeSettings.model_validate({"model": "x", "limits": {"concurrency": 6}})
+    model = GeneratingModel(generate, "x", max_batch=2, num_batches=3)
+    with Judge(settings, model) as judge:
+        found = judge.grade_many((f"{i}?", "4", "4") for i in range(6))
+        assert [judgement.label for judgement in found] == ["correct"] * 6
+
+
 def test_what_generate_raises_arrives() -> None:
     def generate(prompts: Sequence[str]) -> list[str]:
         raise ZeroDivisionError("the engine's own")

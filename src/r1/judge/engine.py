@@ -4,7 +4,8 @@
     with Judge(settings, model) as judge: ...
 
 Prompts that wait at the same time go out as one batch. settings.limits.concurrency bounds how
-many that can be: set it to the engine's batch.
+many that can be: set it to the engine's batch. Engine replicas (r1.rollout.engine_pool) take
+several batches at once: num_batches = 2 or more, and a concurrency that fills them all.
 
 Left out on purpose: a wall clock. A thread that computes cannot be stopped; an engine that hangs
 is to be run behind an endpoint.
@@ -26,7 +27,7 @@ from r1.template import PromptRenderer
 from r1.types import GroupRequest
 
 Generate = Callable[[Sequence[str]], Sequence[str]]
-"""Prompts to texts, in their order. Called from one thread, one batch at a time."""
+"""Prompts to texts, in their order. Called from num_batches threads, one batch at a time each."""
 
 GATHER_S = 0.01
 
@@ -40,21 +41,25 @@ class GeneratingModel:
     name is the model's identity in the cache: other weights need another name.
     """
 
-    def __init__(self, generate: Generate, name: str, max_batch: int = 256) -> None:
+    def __init__(
+        self, generate: Generate, name: str, max_batch: int = 256, num_batches: int = 1
+    ) -> None:
         self.identity: dict[str, Any] = {"model": name}
         self._generate = generate
         self._max_batch = max_batch
         self._waiting: list[tuple[str, asyncio.Future[str]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._num_batches = num_batches
+        self._runners: set[asyncio.Task[None]] = set()
         self._ever_answered = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge-engine")
+        self._threads = ThreadPoolExecutor(num_batches, thread_name_prefix="judge-engine")
 
     async def ask(self, prompt: str) -> Reply:
         """Return the text generated for a prompt; token counts are estimates."""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((prompt, future))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+        if len(self._runners) < self._num_batches:
+            runner = asyncio.create_task(self._run())
+            self._runners.add(runner)
         text = await future
         return Reply(text, "stop", estimate_tokens(prompt), estimate_tokens(text))
 
@@ -62,8 +67,8 @@ class GeneratingModel:
         """Nothing to find out: the engine is here."""
 
     async def close(self) -> None:
-        """Wait for the batch under way and end the thread."""
-        await asyncio.to_thread(self._thread.shutdown, True, cancel_futures=True)
+        """Wait for the batches under way and end the threads."""
+        await asyncio.to_thread(self._threads.shutdown, True, cancel_futures=True)
 
     async def _run(self) -> None:
         """Generate batch after batch while anyone waits."""
@@ -79,13 +84,15 @@ class GeneratingModel:
                     future.set_exception(text)
                 else:
                     future.set_result(text)
-        self._runner = None
+        own = asyncio.current_task()
+        assert own is not None
+        self._runners.discard(own)
 
     async def _texts_of(self, prompts: list[str]) -> list[str | Exception]:
         """A text a prompt, or what kept it from having one."""
         loop = asyncio.get_running_loop()
         try:
-            texts = list(await loop.run_in_executor(self._thread, self._generate, prompts))
+            texts = list(await loop.run_in_executor(self._threads, self._generate, prompts))
             if len(texts) != len(prompts):
                 raise ValueError(f"generate gave {len(texts)} texts for {len(prompts)} prompts")
         except UserError as error:
@@ -104,7 +111,8 @@ def engine_generate(
 ) -> Generate:
     """Return a callable that samples one text a prompt from an engine.
 
-    The engine must not be in use elsewhere meanwhile: it is called from the judge's thread.
+    The engine is called from the judge's threads: one by itself must not be in use elsewhere
+    meanwhile, nor have several batches.
     """
 
     def generate(prompts: Sequence[str]) -> list[str]:
