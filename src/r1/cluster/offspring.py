@@ -3,8 +3,8 @@
 vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the actor can end none of
 them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
 of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
-carries the replica's name in its environment, and removes from /dev/shm the weights on their way and
-the shared memory that those processes had mapped.
+carries the replica's name in its environment, and removes from /dev/shm the weights on their way
+and the shared memory that those processes had mapped.
 
 Processes are known by their environment (/proc, Linux), which every child inherits however it is
 started, so that those are found too that were being started when the actor died. Where a node dies
