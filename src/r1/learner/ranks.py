@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
 
-
 Row = TypeVar("Row")
 
 
