@@ -28,6 +28,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, apply_overrides, validate
 from r1.errors import UserError
 from r1.pipeline import references
@@ -46,6 +47,7 @@ class R1Recipe(Settings):
         description='where programs cannot be isolated: "leave_out" drops the tiny world\'s '
         "functions from every stage and says so",
     )
+    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
 
 
