@@ -28,7 +28,8 @@ def kill_a_rank(driver, out: Path) -> None:
     """Once two steps are done."""
     file, end = out / "metrics.jsonl", time.monotonic() + 120
     while not (file.is_file() and len(file.read_text().splitlines()) >= 2):
-        assert driver.poll() is None and time.monotonic() < end, "it ended too early"
+        assert driver.poll() is None, "it ended too early"
+        assert time.monotonic() < end, "it does not begin"
         time.sleep(0.02)
     for child in psutil.Process(driver.pid).children(recursive=True):
         if "ray::LearnerRank" in " ".join(child.cmdline()):

@@ -151,7 +151,7 @@ def test_a_whole_recipe_s_cluster_reaches_stages_that_train_and_makes_none_stale
     from r1.pipeline.r1 import R1Recipe
     from r1.pipeline.run_r1 import build
 
-    data = {"train": [{"kind": "tiny", "num": 4}]}
+    data = {"train": [{"kind": "tiny", "split": "train", "num": 4}]}
     sft = {"kind": "sft", "model": "tiny", "data": data}
     examples = {"kind": "examples", "sources": data["train"]}
     own = {**sft, "cluster": {"learner_ranks": 3}}
