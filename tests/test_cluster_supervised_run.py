@@ -22,6 +22,7 @@ TWO_RANKS = (
     "cluster.address=local", "cluster.learner_ranks=2", "cluster.cpus_per_process=0.5",
 )  # fmt: skip
 WRITERS = {"sft": sft_data.write_recipe, "reward_model": reward_model_data.write_recipe}
+BATCHES = {"sft": "[batch]\nsize = 4\nepochs = 2\n", "reward_model": ""}
 
 
 def kill_a_rank(driver, out: Path) -> None:
@@ -40,7 +41,7 @@ def kill_a_rank(driver, out: Path) -> None:
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_ranks_of_which_one_dies_learn_what_one_process_learns(tmp_path, kind) -> None:
-    sections = "[evaluation]\nevery = 3\n[checkpoints]\nevery = 3\n"
+    sections = "[evaluation]\nevery = 3\n[checkpoints]\nevery = 3\n" + BATCHES[kind]
     recipe = WRITERS[kind](tmp_path, sections=sections)
     finish(recipe, tmp_path / "one")
     out = tmp_path / "many"
