@@ -43,6 +43,10 @@ def part_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
+RECIPE_SECTION = "r1.cluster.settings"
+"""A section of every trainer's recipe: settings of any layer may hold it."""
+
+
 def imported_parts(path: Path) -> set[str]:
     """The parts of r1 that a file imports, inside functions too."""
     parts: set[str] = set()
@@ -52,6 +56,8 @@ def imported_parts(path: Path) -> set[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
+        if path.name == "settings.py":
+            names = [name for name in names if name != RECIPE_SECTION]
         parts |= {name.split(".")[1] for name in names if name.startswith("r1.")}
     return parts
 

@@ -141,3 +141,35 @@ def test_wrong_edges(inputs, types, message) -> None:
     with pytest.raises(UserError, match="two stages are called 'one'"):
         check([one, one])
     check(chain([]))
+
+
+def test_a_whole_recipe_s_cluster_reaches_stages_that_train_and_makes_none_stale(
+    tmp_path, monkeypatch
+) -> None:
+    from r1.config import validate
+    from r1.pipeline import kinds
+    from r1.pipeline.r1 import R1Recipe
+    from r1.pipeline.run_r1 import build
+
+    data = {"train": [{"kind": "tiny", "split": "train", "num": 4}]}
+    sft = {"kind": "sft", "model": "tiny", "data": data}
+    examples = {"kind": "examples", "sources": data["train"]}
+    own = {**sft, "cluster": {"learner_ranks": 3}}
+    stages = {"first": sft, "second": own, "data": examples}
+    seen = []
+
+    def record(recipe, *_):
+        seen.append(recipe.cluster and recipe.cluster.learner_ranks)
+        raise InterruptedError
+
+    monkeypatch.setitem(kinds.RUNNERS, "sft", record)
+    settings = []
+    for cluster in (None, {"learner_ranks": 2}):
+        values = {"kind": "r1", "stages": stages, **({"cluster": cluster} if cluster else {})}
+        pipeline = build(validate(values, R1Recipe, "test"), tmp_path, "test")
+        settings.append([stage.settings for stage in pipeline.stages])
+        for stage in pipeline.stages[:2]:
+            with pytest.raises(InterruptedError):
+                stage.run(tmp_path, {})
+    assert seen == [None, 3, 2, 3]
+    assert settings[0] == settings[1]

@@ -7,6 +7,8 @@ dealt in rounds of one a rank, the ranks in turn forwards and backwards, so that
 are of similar size and the sums even out. Of some smaller row sizes and finer cuts of the groups
 (whose prompts are then computed more than once) the one with the shortest critical path is taken.
 What is missing in the last round are rows that teach nothing.
+Rows of examples (supervised fine-tuning, reward models) are dealt in the same rounds; there the
+finer ways to pack are smaller rows alone.
 
 The same responses give the same rows on every rank; only the share differs.
 """
@@ -14,48 +16,81 @@ The same responses give the same rows on every rank; only the share differs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
-from r1.types import TrainGroup, TrainResponse
+from r1.learner.microbatch import IDLE, IndexedResponse, MicroBatch, split_microbatches
+
+Row = TypeVar("Row")
+Rounds = list[list[Row | None]]
 
 
 def balanced(
     responses: Sequence[IndexedResponse], budget: int, num_ranks: int
 ) -> list[list[MicroBatch]]:
     """Micro-batches of each rank, as many for every rank; none at all without responses."""
-    if not responses:
+
+    def in_order(micros: list[MicroBatch]) -> list[MicroBatch]:
+        return sorted(micros, key=lambda micro: micro.indices[0])
+
+    def finer(even: int) -> Iterable[list[MicroBatch]]:
+        for size, pieces in ((1.0, 1), (1.1, 4), (1.25, 4), (1.25, 2)):
+            row = min(budget, math.ceil(size * even))
+            yield in_order(split_microbatches(responses, row, max(1, row // pieces)))
+
+    full = in_order(split_microbatches(responses, budget))
+    dealt = _dealt(full, finer, lambda micro: micro.num_tokens, num_ranks)
+    idle = MicroBatch([IDLE], [])
+    return [[idle if micro is None else micro for micro in rows] for rows in dealt]
+
+
+def balanced_rows(
+    pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int, num_ranks: int
+) -> Rounds[Row]:
+    """Rows of each rank, as many for every rank; None is a row that is missing.
+
+    pack: rows of at most so many tokens. size: tokens of a row.
+    """
+
+    def finer(even: int) -> Iterable[Sequence[Row]]:
+        for factor in (1.0, 1.1, 1.25, 1.5):
+            yield pack(min(budget, math.ceil(factor * even)))
+
+    return _dealt(pack(budget), finer, size, num_ranks)
+
+
+def _dealt(
+    full: Sequence[Row],
+    finer: Callable[[int], Iterable[Sequence[Row]]],
+    size: Callable[[Row], int],
+    num_ranks: int,
+) -> Rounds[Row]:
+    """Deal the rows that fill the budget, or those of a finer way that takes less time.
+
+    finer: given the tokens of a row if all were even, other ways to pack.
+    """
+    if not full:
         return [[] for _ in range(num_ranks)]
-    full = split_microbatches(responses, budget)
-    rounds = math.ceil(len(full) / num_ranks)
-    room = rounds * num_ranks
-    even = math.ceil(sum(micro.num_tokens for micro in full) / room)
-    best = _in_rounds(full, num_ranks)
-    for size, pieces in ((1.0, 1), (1.1, 4), (1.25, 4), (1.25, 2)):
-        row = min(budget, math.ceil(size * even))
-        finer = split_microbatches(responses, row, max(1, row // pieces))
-        if len(finer) <= room:
-            best = min(best, _in_rounds(finer, num_ranks), key=_cost)
-    dealt: list[list[MicroBatch]] = [[] for _ in range(num_ranks)]
-    for turn, rows in enumerate(best):
-        for rank, micro in enumerate(rows if turn % 2 == 0 else reversed(rows)):
-            dealt[rank].append(micro)
+
+    def cost(rounds: Rounds[Row]) -> int:
+        """Tokens on the critical path: a round takes as long as its largest row."""
+        return sum(max(size(row) for row in rows if row is not None) for rows in rounds)
+
+    room = math.ceil(len(full) / num_ranks) * num_ranks
+    even = math.ceil(sum(size(row) for row in full) / room)
+    best = _in_rounds(full, size, num_ranks)
+    for rows in finer(even):
+        if len(rows) <= room:
+            best = min(best, _in_rounds(rows, size, num_ranks), key=cost)
+    dealt: Rounds[Row] = [[] for _ in range(num_ranks)]
+    for turn, one_each in enumerate(best):
+        for rank, row in enumerate(one_each if turn % 2 == 0 else reversed(one_each)):
+            dealt[rank].append(row)
     return dealt
 
 
-def _in_rounds(micros: list[MicroBatch], num_ranks: int) -> list[list[MicroBatch]]:
+def _in_rounds(rows: Sequence[Row], size: Callable[[Row], int], num_ranks: int) -> Rounds[Row]:
     """Rows sorted by size, one a rank in every round; the last round is filled up."""
-    ordered = sorted(micros, key=lambda micro: (-micro.num_tokens, micro.indices[0]))
-    ordered += [_idle(ordered[-1])] * (-len(ordered) % num_ranks)
+    ordered: list[Row | None] = [*sorted(rows, key=lambda row: -size(row))]
+    ordered += [None] * (-len(ordered) % num_ranks)
     return [ordered[i : i + num_ranks] for i in range(0, len(ordered), num_ranks)]
-
-
-def _cost(rounds: list[list[MicroBatch]]) -> int:
-    """Tokens on the critical path: a round takes as long as its largest row."""
-    return sum(max(micro.num_tokens for micro in rows) for rows in rounds)
-
-
-def _idle(pattern: MicroBatch) -> MicroBatch:
-    """The smallest row there can be, of tokens the model knows; it teaches nothing."""
-    token = pattern.groups[0].prompt_ids[0]
-    return MicroBatch([TrainGroup((token,), [TrainResponse([token], [0.0], 0.0, 0.0)])], [])

@@ -20,11 +20,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import (
     FSDPModule,
@@ -32,10 +32,10 @@ from torch.distributed.fsdp import (
     fully_shard,
     register_fsdp_forward_method,
 )
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from r1.cluster.balance import balanced
+from r1.cluster.balance import balanced, balanced_rows
 from r1.cluster.export import save_streamed
 from r1.errors import UserError
 from r1.learner import sharded_state
@@ -45,6 +45,8 @@ from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
 from r1.types import TrainBatch
+
+Row = TypeVar("Row")
 
 
 class ShardedRanks:
@@ -62,14 +64,13 @@ class ShardedRanks:
         """Host memory: a model that must be sharded may not fit a single GPU."""
         return torch.device("cpu")
 
-    def place(self, model: PreTrainedModel) -> None:
+    def place(self, model: nn.Module, as_stored: bool = False) -> None:
         """Shard a model in place, layer by layer. Its reshards after every forward pass, the root's
         too: passes without gradients come before weights that change."""
         layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+        precision = MixedPrecisionPolicy() if as_stored else self._precision
         for module in [*layers, model]:
-            fully_shard(
-                module, mesh=self.mesh, mp_policy=self._precision, reshard_after_forward=True
-            )
+            fully_shard(module, mesh=self.mesh, mp_policy=precision, reshard_after_forward=True)
             assert isinstance(module, FSDPModule)
             # Gloo knows sums alone; a sum is also what the totals of the objective ask for.
             module.set_force_sum_reduction_for_comms(True)
@@ -77,11 +78,16 @@ class ShardedRanks:
         model.run_whole = MethodType(_run, model)  # type: ignore[assignment]
         register_fsdp_forward_method(model, "run_whole")
 
-    def run(self, model: PreTrainedModel, function: Callable[..., Any], *args: Any) -> Any:
+    def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
         return model.run_whole(function, *args)  # type: ignore[operator]
 
     def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
         return balanced(responses, budget, self.count)[self.index]
+
+    def deal(
+        self, pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int
+    ) -> Sequence[Row | None]:
+        return balanced_rows(pack, size, budget, self.count)[self.index]
 
     def sum(self, values: Tensor) -> Tensor:
         dist.all_reduce(values, dist.ReduceOp.SUM, self.mesh.get_group())
@@ -92,7 +98,7 @@ class ShardedRanks:
         return values
 
 
-def _run(model: PreTrainedModel, function: Callable[..., Any], *args: Any) -> Any:
+def _run(model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
     return function(model, *args)
 
 

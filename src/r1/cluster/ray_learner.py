@@ -1,4 +1,4 @@
-"""Learner ranks in Ray actors behind one Learner of the driver.
+"""Learner ranks in Ray actors behind one learner of the driver: RL, SFT or a reward model.
 
 The ranks are a torch.distributed group (gloo on CPUs, NCCL on GPUs). They live and die together: a
 collective without one of its ranks cannot end. When one is lost the driver ends all, starts as many
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import ray
 from torch import Tensor
@@ -25,11 +25,28 @@ from r1.cluster.ray_weights import Bucket, RemoteWeights, pack
 from r1.cluster.settings import ClusterSettings
 from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.types import TrainBatch
+from r1.reward_model.settings import RewardLearnerSettings
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
+
+    from r1.sft.examples import Examples
+    from r1.sft.learner import LossSum
+
+
+class RankSpec(Protocol):
+    """What every rank builds its learner from; it travels to the ranks."""
+
+    @property
+    def settings(self) -> LearnerSettings | RewardLearnerSettings:
+        """Where the learner computes."""
+
+    def build(self, mesh: DeviceMesh) -> Any:
+        """A learner of this rank: step, update(*args), save and load; weights or measure."""
 
 
 class LearnerSpec(NamedTuple):
-    """What every rank builds its learner from; see r1.learner.local.LocalLearner."""
+    """A policy; see r1.learner.local.LocalLearner. Implements RankSpec."""
 
     model: str
     settings: LearnerSettings
@@ -39,11 +56,47 @@ class LearnerSpec(NamedTuple):
     total_steps: int
     seed: int
 
+    def build(self, mesh: DeviceMesh) -> Any:
+        from r1.cluster.fsdp import ShardedLearner
+        from r1.models.load import load_tokenizer
+
+        return ShardedLearner(
+            self.model,
+            self.settings,
+            self.optimizer,
+            self.objective,
+            mesh,
+            temperature=self.temperature,
+            total_steps=self.total_steps,
+            seed=self.seed,
+            tokenizer=load_tokenizer(self.model),
+        )
+
+
+class SupervisedSpec(NamedTuple):
+    """An SFTLearner, or a RewardLearner where the settings are one's. Implements RankSpec."""
+
+    model: str
+    settings: LearnerSettings | RewardLearnerSettings
+    optimizer: OptimizerSettings
+    total_steps: int
+    seed: int
+    tokenizer: Any
+
+    def build(self, mesh: DeviceMesh) -> Any:
+        from r1.cluster.reward_model import ShardedRewardLearner
+        from r1.cluster.supervised import ShardedSFTLearner
+
+        rest = (self.total_steps, self.seed, self.tokenizer)
+        if isinstance(self.settings, RewardLearnerSettings):
+            return ShardedRewardLearner(self.model, self.settings, self.optimizer, mesh, *rest)
+        return ShardedSFTLearner(self.model, self.settings, self.optimizer, mesh, *rest)
+
 
 class LearnerRank:
-    """What runs in the actor: one rank of a ShardedLearner."""
+    """What runs in the actor: one rank of a sharded learner."""
 
-    def __init__(self, spec: LearnerSpec, num_threads: int) -> None:
+    def __init__(self, spec: RankSpec, num_threads: int) -> None:
         import torch
 
         torch.set_num_threads(num_threads)
@@ -65,8 +118,7 @@ class LearnerRank:
         import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
 
-        from r1.cluster.fsdp import ShardedLearner
-        from r1.models.load import load_tokenizer, resolve_device
+        from r1.models.load import resolve_device
 
         limit = timedelta(seconds=timeout_s)
         if self.store is None:
@@ -78,22 +130,14 @@ class LearnerRank:
         dist.init_process_group(
             backend, store=self.store, rank=index, world_size=world, timeout=limit
         )
-        spec = self.spec
-        self.learner = ShardedLearner(
-            spec.model,
-            spec.settings,
-            spec.optimizer,
-            spec.objective,
-            init_device_mesh(device.type, (world,)),
-            temperature=spec.temperature,
-            total_steps=spec.total_steps,
-            seed=spec.seed,
-            tokenizer=load_tokenizer(spec.model),
-        )
+        self.learner = self.spec.build(init_device_mesh(device.type, (world,)))
         return os.getpid()
 
-    def update(self, batch: TrainBatch) -> dict[str, float]:
-        return self.learner.update(batch)
+    def update(self, *args: Any) -> dict[str, float]:
+        return self.learner.update(*args)
+
+    def measure(self, examples: Any) -> Any:
+        return self.learner.measure(examples)
 
     def send_weights(self, max_bytes: int) -> Iterator[Bucket]:
         """Buckets of the policy as it now is; rank 0 sends while the others help to gather."""
@@ -116,11 +160,12 @@ class LearnerRank:
 
 
 class RemoteLearner:
-    """Implements learner.protocol.Learner over `learner_ranks` actors."""
+    """A learner over `learner_ranks` actors: what the spec's learner does, all of them do. Of a
+    LearnerSpec it implements learner.protocol.Learner."""
 
     def __init__(
         self,
-        spec: LearnerSpec,
+        spec: RankSpec,
         cluster: ClusterSettings,
         placement: Placement,
         events: Events,
@@ -136,16 +181,22 @@ class RemoteLearner:
         self.step = 0
         self.ranks: list[Any] = []
         self.process_ids: list[int] = []
-        self._batches: dict[int, TrainBatch] = {}
+        self._batches: dict[int, tuple[Any, ...]] = {}
         self._saved: list[int] = []
         self._retried("start", self._revive)
 
-    def update(self, batch: TrainBatch) -> dict[str, float]:
-        """Learner.update on all ranks; adds pool/..._restarts, what was lost since the last one."""
+    def update(self, *batch: Any) -> dict[str, float]:
+        """The learner's update on all ranks; adds pool/..._restarts, what was lost since the last
+        one. What it is given must not change afterwards."""
         self._batches[self.step] = batch
         metrics = self._retried("update", lambda: self._update(batch))
         self.step += 1
         return {**metrics, **self.events.take()}
+
+    def measure(self, examples: Any) -> Any:
+        """The learner's measure on all ranks."""
+        reference, limit = ray.put(examples), self.cluster.timeouts.update_s
+        return self._retried("measure", lambda: self._ask("measure", limit, reference)[0])
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """The policy's weights, gathered now; an engine that knows RemoteWeights takes its
@@ -226,9 +277,9 @@ class RemoteLearner:
         ]
         return wait_all(calls, limit, f"{method} at step {self.step}")
 
-    def _update(self, batch: TrainBatch) -> dict[str, float]:
+    def _update(self, batch: tuple[Any, ...]) -> dict[str, float]:
         limit = self.cluster.timeouts.update_s
-        return self._ask("update", limit, ray.put(batch))[0]
+        return self._ask("update", limit, *(ray.put(part) for part in batch))[0]
 
     def _load(self, folder: Path) -> int:
         limit = self.cluster.timeouts.save_s
@@ -254,6 +305,27 @@ class RemoteLearner:
         answer(Call("learner rank 0", stream.completed()), what, limit)
         wait_all(helpers, limit, what)
         return references
+
+
+class RemoteSFTLearner:
+    """Implements sft.train.Learner: of all examples only a step's travel to the ranks."""
+
+    def __init__(self, remote: RemoteLearner) -> None:
+        self.remote = remote
+        self.save, self.load = remote.save, remote.load
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self.remote.step
+
+    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
+        """SFTLearner.update."""
+        return self.remote.update(examples.part(indices), range(len(indices)))
+
+    def measure(self, examples: Examples) -> LossSum:
+        """SFTLearner.measure."""
+        return self.remote.measure(examples)
 
 
 def _silent(calls: list[Call]) -> list[str]:

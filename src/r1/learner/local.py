@@ -198,6 +198,10 @@ class LocalLearner:
             self.reference.load_state_dict(state["reference"])
         self.step = state["step"]
 
+    def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
+        """The weights that a checkpoint holds, whole."""
+        return load_model(folder, self.model.dtype).named_parameters()
+
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""
         return self.ranks.run(model, self._logprobs, row)

@@ -46,6 +46,11 @@ class MicroBatch:
         )
 
 
+IDLE = TrainGroup((0,), [TrainResponse([0], [0.0], 0.0, 0.0)])
+"""The smallest row there can be, of a token that every model knows: what a rank without work
+computes to keep step with others. It teaches nothing."""
+
+
 @dataclass(frozen=True)
 class MiniBatch:
     """The responses of one optimiser step and the denominators of its loss."""

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from r1.config import Settings
 
-MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep")
-"""Settings that move no number of any run: it may be carried on with others."""
+MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep", "cluster")
+"""Settings that move no number of any run, but for rounding: it may be carried on with others."""
 
 
 class OptimizerSettings(Settings):

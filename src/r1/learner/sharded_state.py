@@ -17,27 +17,47 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 import torch.distributed.checkpoint as dcp
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from r1.errors import UserError
+from r1.learner.optimizer import PolicyOptimizer
+from r1.learner.reference import Reference
 from r1.learner.sharded import like
 from r1.learner.state import read_state
-from r1.models.load import load_model
 from r1.run_dir.atomic import is_disk_full
-
-if TYPE_CHECKING:
-    from r1.learner.local import LocalLearner
 
 RANKS_FOLDER = "state"
 
 
-def save(learner: LocalLearner, folder: Path) -> None:
+class _Named(Protocol):
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+
+
+class Trained(Protocol):
+    """What a learner's state consists of: LocalLearner's, or a reward model's."""
+
+    step: int
+
+    @property
+    def model(self) -> _Named: ...
+
+    @property
+    def optimizer(self) -> PolicyOptimizer: ...
+
+    @property
+    def reference(self) -> Reference | None: ...
+
+    def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
+        """The weights that a checkpoint holds, whole."""
+
+
+def save(learner: Trained, folder: Path) -> None:
     """Write the state; all ranks together, into a folder that has none yet."""
     state = {**_optimizer_tensors(learner), **_reference_tensors(learner)}
     state["step"] = torch.tensor(learner.step)
@@ -68,7 +88,7 @@ def written_by_ranks(folder: Path) -> bool:
     return (folder / RANKS_FOLDER).is_dir()
 
 
-def load(learner: LocalLearner, folder: Path) -> None:
+def load(learner: Trained, folder: Path) -> None:
     """Read weights, optimiser, reference and step into the learner; all ranks together.
 
     The learner may be sharded or not, whoever wrote the checkpoint. Raises UserError for a folder
@@ -80,17 +100,17 @@ def load(learner: LocalLearner, folder: Path) -> None:
         _load_whole(learner, folder)
     own = dict(learner.model.named_parameters())
     with torch.no_grad():
-        for name, tensor in load_model(folder, learner.model.dtype).named_parameters():
+        for name, tensor in learner.stored_weights(folder):
             if name not in own:
                 raise _foreign(folder, name)
             own[name].copy_(like(own[name], tensor.detach()))
 
 
-def _load_whole(learner: LocalLearner, folder: Path) -> None:
+def _load_whole(learner: Trained, folder: Path) -> None:
     """The state that one process wrote: learner.pt, whose tensors are whole and numbered."""
     state = read_state(folder, torch.device("cpu"))
     held = {} if learner.reference is None else learner.reference.state_dict()
-    if state["adapters"] or (state["reference"] or {}).keys() != held.keys():
+    if state.get("adapters") or (state.get("reference") or {}).keys() != held.keys():
         raise _foreign(folder, "adapters or reference")
     stored = state["optimizer"]
     if len(stored) != len(learner.optimizer.optimizers):
@@ -117,7 +137,7 @@ def _foreign(folder: Path, what: str) -> UserError:
     )
 
 
-def _load_shards(learner: LocalLearner, folder: Path) -> None:
+def _load_shards(learner: Trained, folder: Path) -> None:
     target = folder / RANKS_FOLDER
     stored = _stored(target)
     state: dict[str, Tensor] = {
@@ -154,11 +174,11 @@ def _stored(target: Path) -> dict[str, torch.Size]:
     }
 
 
-def _names(learner: LocalLearner) -> dict[int, str]:
+def _names(learner: Trained) -> dict[int, str]:
     return {id(p): name for name, p in learner.model.named_parameters()}
 
 
-def _optimizer_tensors(learner: LocalLearner) -> dict[str, Tensor]:
+def _optimizer_tensors(learner: Trained) -> dict[str, Tensor]:
     """The optimisers' tensors, themselves and not copies."""
     names = _names(learner)
     return {
@@ -169,12 +189,12 @@ def _optimizer_tensors(learner: LocalLearner) -> dict[str, Tensor]:
     }
 
 
-def _reference_tensors(learner: LocalLearner) -> dict[str, Tensor]:
+def _reference_tensors(learner: Trained) -> dict[str, Tensor]:
     held = {} if learner.reference is None else learner.reference.state_dict()
     return {f"reference/{name}": tensor for name, tensor in held.items()}
 
 
-def _room_for_optimizer(learner: LocalLearner, stored: dict[str, torch.Size]) -> dict[str, Tensor]:
+def _room_for_optimizer(learner: Trained, stored: dict[str, torch.Size]) -> dict[str, Tensor]:
     """Tensors to read the stored optimiser state into, sharded as this learner's parameters."""
     own = dict(learner.model.named_parameters())
     room: dict[str, Tensor] = {}
@@ -187,7 +207,7 @@ def _room_for_optimizer(learner: LocalLearner, stored: dict[str, torch.Size]) ->
     return room
 
 
-def _into_optimizer(learner: LocalLearner, state: dict[str, Tensor]) -> None:
+def _into_optimizer(learner: Trained, state: dict[str, Tensor]) -> None:
     own = dict(learner.model.named_parameters())
     for optimizer, _ in learner.optimizer.optimizers:
         optimizer.state.clear()

@@ -11,27 +11,29 @@ from r1.evaluate.source import resolve_model
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.r1_zero import find_model, run_r1_zero
 from r1.pipeline.recipe import Recipe
-from r1.reward_model.train import train_reward_model
-from r1.sft.train import train_sft
+from r1.pipeline.supervised import learner_of
+from r1.reward_model import train as reward_model
+from r1.sft import train as sft
 
 Runner = Callable[[Any, Path, Path, Any], Path]
 
 
-def on_model(train: Callable[[Any, str, Path, Path, Any], Path]) -> Runner:
+def on_model(train: Callable[..., Path], alone: Callable[..., Any]) -> Runner:
     """A trainer that takes a model's folder, as a run: recipe.model may be a run as well, whose
-    newest checkpoint is taken."""
+    newest checkpoint is taken. alone: makes its learner where the recipe has no [cluster]."""
 
     def run(recipe: Any, base_folder: Path, out: Path, progress: Any) -> Path:
         model = resolve_model(find_model(recipe.model, base_folder)).path
-        return train(recipe, model, base_folder, out, progress)
+        with learner_of(recipe, alone) as open_learner:
+            return train(recipe, model, base_folder, out, progress, open_learner)
 
     return run
 
 
 RUNNERS: dict[str, Runner] = {
     "r1_zero": run_r1_zero,
-    "sft": on_model(train_sft),
-    "reward_model": on_model(train_reward_model),
+    "sft": on_model(sft.train_sft, sft.in_this_process),
+    "reward_model": on_model(reward_model.train_reward_model, reward_model.in_this_process),
 }
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import as_now, dump, validate
+from r1.config import Settings, as_now, dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
 from r1.pipeline.graph import Artifact, Stage, Standing, State
@@ -67,7 +67,8 @@ def _stage(
     def run(folder: Path, inputs: Mapping[str, Path]) -> Mapping[str, Artifact]:
         given = spec.recipe.model_dump(mode="json", exclude_unset=True)
         values = references.replace(given, lambda field: str(inputs[field].resolve()))
-        settings = validate(values, type(spec.recipe), f"stage {spec.name}")
+        own = validate(values, type(spec.recipe), f"stage {spec.name}")
+        settings = _with_cluster(own, cluster)
         try:
             return kind.run(settings, base_folder, folder, progress(spec), cluster)
         except UserError as error:
@@ -83,6 +84,14 @@ def _stage(
         may_change=kind.may_change,
         as_now=partial(as_now, schema=type(spec.recipe)),
     )
+
+
+def _with_cluster(own: Settings, cluster: ClusterSettings | None) -> Settings:
+    """A stage that trains has the whole recipe's [cluster], unless it names one of its own. It is
+    no part of the settings by which a stage becomes stale."""
+    if cluster is None or getattr(own, "cluster", cluster) is not None:
+        return own
+    return own.model_copy(update={"cluster": cluster})
 
 
 def standings(pipeline: Pipeline, out: Path) -> list[Standing]:

@@ -5,7 +5,10 @@
 Every micro-batch's sum is divided by the step's count, so that any split into rows gives the
 gradient of one big batch. A pair is never split: both responses share one prompt in one row.
 
-Left out on purpose: several devices, adapters (the head must be saved in a plain model's layout).
+Where several processes hold the model (`learner.ranks`), each computes its share of the rows; how
+they save is `r1.cluster.reward_model`'s. The head is a module of its own to them.
+
+Left out on purpose: adapters (the head must be saved in a plain model's layout).
 
 Shapes: R responses of a micro-batch, P pairs.
 """
@@ -13,19 +16,21 @@ Shapes: R responses of a micro-batch, P pairs.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from r1.data.preferences import Pair
 from r1.errors import UserError
-from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
+from r1.learner import sharded_state
+from r1.learner.microbatch import IDLE, IndexedResponse, MicroBatch, split_microbatches
 from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
+from r1.learner.ranks import OneRank, Ranks
 from r1.learner.settings import OptimizerSettings
 from r1.learner.state import read_state, write_state
 from r1.models.load import DTYPES, check_vocabulary, resolve_device
@@ -60,9 +65,11 @@ class RewardLearner:
         total_steps: int = 1,
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """model_path: a causal language model, which gets a head seeded by `seed`, or a reward
-        model to train on. tokenizer: written with every checkpoint.
+        model to train on. tokenizer: written with every checkpoint. ranks: the processes that share
+        the work; None for one on its own.
 
         Raises UserError for a broken model folder, an architecture the packed path cannot run, or
         a tokenizer with more tokens than the model embeds.
@@ -70,8 +77,11 @@ class RewardLearner:
         self.settings = settings
         self.tokenizer = tokenizer
         self.step = 0
+        self.reference = None  # which a checkpoint of ranks would hold
         self.device = resolve_device(settings.device)
-        self.model = load_reward_model(model_path, DTYPES[settings.dtype], self.device, seed)
+        self.ranks = ranks or OneRank()
+        place = self.ranks.load_device(self.device)
+        self.model = load_reward_model(model_path, DTYPES[settings.dtype], place, seed)
         if tokenizer is not None:
             check_vocabulary(self.model.body, tokenizer)
             set_padding(self.model, tokenizer)
@@ -79,6 +89,9 @@ class RewardLearner:
         if settings.gradient_checkpointing:
             self.model.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.body.eval()  # dropout off: what is trained is what will score
+        # The head first, to be apart from the body it may be a part of: it stays in fp32.
+        self.ranks.place(self.model.head, as_stored=True)
+        self.ranks.place(self.model.body)
         embeddings = self.model.body.get_input_embeddings().parameters()
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -93,22 +106,26 @@ class RewardLearner:
         Returns loss and accuracy (both before the step; of a pair: is chosen above rejected, a tie
         counts half; of a label: is the score's sign right), score_mean, score_gap (mean chosen -
         rejected, or positive - negative), grad_norm (before clipping), lr, num_examples, num_rows,
-        tokens_processed and seconds.
+        tokens_processed and seconds. With several ranks all but seconds are of all of them.
         """
         begin = time.perf_counter()
         scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
-        total, num_tokens, rows = 0.0, 0, _rows(examples, self.settings.tokens_per_microbatch)
-        for micro in rows:
-            row = score_row(micro.content.groups, self.device)
+        total, num_tokens, num_rows = 0.0, 0, 0
+        for micro in self._share(examples):
             self._learning_mode(True)
-            with autocast(self.settings.autocast, self.device):
-                score_R = self.model.scores(row)
+            score_R = self._scores(micro)
+            if micro is None:
+                (score_R.sum() * 0.0).backward()
+                self._learning_mode(False)
+                continue
             loss = _losses(score_R, micro, examples).sum() / len(examples)
             loss.backward()
             self._learning_mode(False)
             total += loss.item()
-            num_tokens += row.input_ids_1N.shape[1]
+            num_tokens += micro.content.num_tokens
+            num_rows += 1
             _place(scores, micro, score_R)
+        (total, tokens, rows), scores = self._summed([total, num_tokens, num_rows], scores)
         norm = self.optimizer.step(self.step)
         factor = lr_factor(self.step, self.optimizer.total_steps, self.optimizer.settings)
         self.step += 1
@@ -118,8 +135,8 @@ class RewardLearner:
             "grad_norm": norm.item(),
             "lr": self.optimizer.settings.lr * factor,
             "num_examples": len(examples),
-            "num_rows": len(rows),
-            "tokens_processed": num_tokens,
+            "num_rows": int(rows),
+            "tokens_processed": int(tokens),
             "seconds": time.perf_counter() - begin,
         }
 
@@ -127,12 +144,11 @@ class RewardLearner:
     def measure(self, examples: Sequence[Example]) -> list[list[float]]:
         """Score every example's responses under the weights as they are, in their order."""
         scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
-        for micro in _rows(examples, self.settings.tokens_per_microbatch):
-            with autocast(self.settings.autocast, self.device):
-                _place(
-                    scores, micro, self.model.scores(score_row(micro.content.groups, self.device))
-                )
-        return scores
+        for micro in self._share(examples):
+            score_R = self._scores(micro)
+            if micro is not None:
+                _place(scores, micro, score_R)
+        return self._summed([], scores)[1]
 
     def save(self, folder: Path) -> None:
         """Write the model in Hugging Face layout and learner.pt beside it."""
@@ -142,8 +158,11 @@ class RewardLearner:
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
+        if sharded_state.written_by_ranks(folder):
+            sharded_state.load(self, folder)
+            return
         state = read_state(folder, self.device)
-        values = dict(load_reward_model(folder, self.model.body.dtype).named_parameters())
+        values = dict(self.stored_weights(folder))
         own = dict(self.model.named_parameters())
         if set(values) != set(own):
             raise UserError(f"{folder} was written by a learner with another model.")
@@ -152,6 +171,32 @@ class RewardLearner:
                 own[name].copy_(tensor)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
+
+    def stored_weights(self, folder: Path) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights that a checkpoint holds, whole."""
+        return load_reward_model(folder, self.model.body.dtype).named_parameters()
+
+    def _share(self, examples: Sequence[Example]) -> Sequence[_Micro | None]:
+        """This rank's rows; all of them in one process. None where it only keeps step."""
+        return self.ranks.deal(
+            lambda budget: _rows(examples, budget),
+            lambda micro: micro.content.num_tokens,
+            self.settings.tokens_per_microbatch,
+        )
+
+    def _scores(self, micro: _Micro | None) -> Tensor:
+        groups = [IDLE] if micro is None else micro.content.groups
+        with autocast(self.settings.autocast, self.device):
+            return self.model.scores(score_row(groups, self.device), self.ranks)
+
+    def _summed(
+        self, numbers: list[float], scores: list[list[float]]
+    ) -> tuple[list[float], list[list[float]]]:
+        """Both summed over ranks: a score stands on one rank, the others have 0 there."""
+        flat = [*numbers, *(value for values in scores for value in values)]
+        found = self.ranks.sum(torch.tensor(flat, dtype=torch.float64, device=self.device)).tolist()
+        rest = iter(found[len(numbers) :])
+        return found[: len(numbers)], [[next(rest) for _ in values] for values in scores]
 
     def _learning_mode(self, on: bool) -> None:
         learning_mode(self.model.body, on, self.settings.gradient_checkpointing)

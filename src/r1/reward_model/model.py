@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -36,6 +36,7 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.ranks import OneRank, Ranks
 from r1.learner.self_check import TOLERANCE, probe
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
 from r1.models.load import DTYPES, check_model_folder, load_model, save_model
@@ -52,11 +53,14 @@ class RewardModel:
     head: nn.Linear
     native: bool
 
-    def scores(self, row: PackedRow) -> Tensor:
-        """The score of each response of a row made by `score_row`, fp32, [R], with gradient."""
-        hidden_RD = packed_hidden_states(self.body, row)
-        with torch.autocast(hidden_RD.device.type, enabled=False):
-            return nn.functional.linear(hidden_RD.float(), self.head.weight.float())[:, 0]
+    def scores(self, row: PackedRow, ranks: Ranks | None = None) -> Tensor:
+        """The score of each response of a row made by `score_row`, fp32, [R], with gradient.
+
+        ranks: who holds the model, where it was placed on several.
+        """
+        ranks = ranks or OneRank()
+        hidden_RD = ranks.run(self.body, packed_hidden_states, row)
+        return ranks.run(self.head, _head_scores, hidden_RD)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Everything that is learnt, the head as score.weight."""
@@ -69,8 +73,13 @@ class RewardModel:
         """Write config, weights and tokenizer into `folder`."""
         save_model(self.body, folder, tokenizer)
         if not self.native:
-            weight = self.head.weight.detach().cpu().contiguous()
-            save_file({"score.weight": weight}, folder / HEAD_FILE)
+            save_head(self.head.weight.detach(), folder)
+
+
+def _head_scores(head: nn.Module, hidden_RD: Tensor) -> Tensor:
+    with torch.autocast(hidden_RD.device.type, enabled=False):
+        weight_1D = cast(nn.Linear, head).weight
+        return nn.functional.linear(hidden_RD.float(), weight_1D.float())[:, 0]
 
 
 def load_reward_model(
@@ -110,6 +119,11 @@ def load_reward_model(
     model.body.to(device).eval()  # type: ignore[arg-type]
     model.head.to(device)
     return model
+
+
+def save_head(weight_1D: Tensor, folder: Path) -> None:
+    """Write a head that transformers has no place for beside its model."""
+    save_file({"score.weight": weight_1D.cpu().contiguous()}, folder / HEAD_FILE)
 
 
 def score_row(groups: Sequence[TrainGroup], device: torch.device | str) -> PackedRow:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.preference_settings import PreferenceSource
 from r1.learner.settings import (
@@ -86,6 +87,7 @@ class RewardModelRecipe(Settings):
     learner: RewardLearnerSettings = RewardLearnerSettings()
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
+    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
 
     @property
     def scored_part(self) -> Part:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
@@ -82,7 +83,8 @@ class Prepared(NamedTuple):
 
 def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepared:
     """Check, read and encode everything before a model is loaded. Raises UserError."""
-    resolve_device(recipe.learner.device)
+    if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
+        resolve_device(recipe.learner.device)
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
     check_max_tokens(recipe.batch.max_tokens, model)
@@ -118,8 +120,46 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     )
 
 
+class Learner(Protocol):
+    """RewardLearner, in this process or over ranks elsewhere."""
+
+    @property
+    def step(self) -> int: ...
+
+    def update(self, examples: Sequence[Example]) -> dict[str, float]: ...
+
+    def measure(self, examples: Sequence[Example]) -> list[list[float]]: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+OpenLearner = Callable[[Prepared, RunDir], AbstractContextManager[Learner]]
+"""Makes the learner of a run that has been opened, and ends its processes afterwards."""
+
+
+@contextmanager
+def in_this_process(prepared: Prepared, run: RunDir) -> Iterator[RewardLearner]:
+    """A RewardLearner."""
+    recipe = prepared.recipe
+    yield RewardLearner(
+        prepared.model,
+        recipe.learner,
+        recipe.optimizer,
+        total_steps=prepared.order.num_steps,
+        seed=recipe.seed,
+        tokenizer=prepared.tokenizer,
+    )
+
+
 def train_reward_model(
-    recipe: RewardModelRecipe, model: str, base_folder: Path, out: Path, progress: Progress
+    recipe: RewardModelRecipe,
+    model: str,
+    base_folder: Path,
+    out: Path,
+    progress: Progress,
+    open_learner: OpenLearner = in_this_process,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
@@ -130,15 +170,9 @@ def train_reward_model(
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
     encoded = {"data_sha256": prepared.fingerprints}
-    with open_run(recipe, KIND, model, encoded, base_folder, out) as run:
-        learner = RewardLearner(
-            model,
-            recipe.learner,
-            recipe.optimizer,
-            total_steps=order.num_steps,
-            seed=recipe.seed,
-            tokenizer=prepared.tokenizer,
-        )
+    with ExitStack() as stack:
+        run = stack.enter_context(open_run(recipe, KIND, model, encoded, base_folder, out))
+        learner = stack.enter_context(open_learner(prepared, run))
         if run.resume_from is not None:
             learner.load(run.resume_from)
         heldout = _Heldout(run, prepared, learner, progress)
@@ -158,7 +192,7 @@ class _Heldout:
     """Measures the held-out preferences, at most once for the same weights."""
 
     def __init__(
-        self, run: RunDir, prepared: Prepared, learner: RewardLearner, progress: Progress
+        self, run: RunDir, prepared: Prepared, learner: Learner, progress: Progress
     ) -> None:
         self.run, self.prepared, self.learner, self.progress = run, prepared, learner, progress
         self._found: tuple[int, dict[str, Any], float] | None = None

@@ -58,6 +58,14 @@ class Examples:
         """Which of them are learnt."""
         return self.learnt_T[self.starts[index] : self.starts[index + 1]]
 
+    def part(self, indices: Sequence[int]) -> Examples:
+        """Some examples alone, in the order given."""
+        return Examples(
+            np.concatenate([self.token_ids(index) for index in indices]),
+            np.concatenate([self.learnt(index) for index in indices]),
+            np.cumsum([0, *(self.lengths[index] for index in indices)]),
+        )
+
     def fingerprint(self) -> str:
         """SHA-256 of everything in here: the data a run must be carried on with."""
         digest = hashlib.sha256()

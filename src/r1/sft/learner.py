@@ -5,9 +5,10 @@
 The mean is over the whole step (a "token mean"): every micro-batch's sum is divided by the step's
 count, so that any split into rows and micro-batches gives the gradient of one big batch.
 
-Model, optimiser, LoRA, precision, recomputation and checkpoints are `LocalLearner`'s.
+Model, optimiser, LoRA, precision, recomputation and checkpoints are `LocalLearner`'s. Where several
+processes hold the model (`learner.ranks`), each computes its share of the rows.
 
-Left out on purpose: several devices, label smoothing, weights per example.
+Left out on purpose: label smoothing, weights per example.
 
 Shapes: M learnt tokens of a micro-batch.
 """
@@ -24,8 +25,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from r1.learner.local import LocalLearner
+from r1.learner.microbatch import IDLE
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
 from r1.learner.optimizer import lr_factor
+from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import check_vocabulary
 from r1.sft.batch import pack_examples
@@ -76,7 +79,7 @@ class SFTLearner:
     ) -> None:
         """As LocalLearner. Raises UserError for a broken model folder, an architecture the packed
         path cannot run, or a tokenizer with more tokens than the model embeds."""
-        self.local = LocalLearner(
+        local = LocalLearner(
             model_path,
             settings,
             optimizer,
@@ -85,16 +88,27 @@ class SFTLearner:
             seed=seed,
             tokenizer=tokenizer,
         )
-        if tokenizer is not None:
-            check_vocabulary(self.local.model, tokenizer)
-        self.settings = settings
+        self._take(local)
+
+    @classmethod
+    def on(cls, local: LocalLearner) -> SFTLearner:
+        """On a learner that is there, whose objective is TokenMeanObjective."""
+        learner = cls.__new__(cls)
+        learner._take(local)
+        return learner
+
+    def _take(self, local: LocalLearner) -> None:
+        self.local, self.settings = local, local.settings
+        if local.tokenizer is not None:
+            check_vocabulary(local.model, local.tokenizer)
 
     def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
         """Do one optimiser step on some of the examples; return its metrics.
 
         Returns loss (nats a token, before the step), entropy, grad_norm (before clipping), lr,
         tokens_learnt, tokens_processed, num_examples, num_rows (micro-batches), padding_share (room
-        of those rows that stays empty; nothing is computed for it) and seconds.
+        of those rows that stays empty; nothing is computed for it) and seconds. With several ranks
+        all but seconds are of all of them together.
         """
         begin = time.perf_counter()
         local = self.local
@@ -102,53 +116,74 @@ class SFTLearner:
             torch.manual_seed(local.seed * 1_000_003 + local.step)
         num_learnt = examples.num_learnt(indices)
         budget = self.settings.tokens_per_microbatch
-        rows = best_fit(indices, examples.lengths, budget)
+        rows = self._share(examples, indices)
+        sizes = [int(examples.lengths[row].sum()) for row in rows if row is not None]
         loss, entropy = self._accumulate(examples, rows, num_learnt)
+        room = sum(max(budget, size) for size in sizes)
+        counts = torch.tensor([len(sizes), sum(sizes), room], device=local.device)
+        num_rows, processed, room = local.ranks.sum(counts).tolist()
         norm = local.optimizer.step(local.step)
         factor = lr_factor(local.step, local.optimizer.total_steps, local.optimizer.settings)
         local.step += 1
-        sizes = [int(examples.lengths[row].sum()) for row in rows]
         return {
             "loss": loss,
             "entropy": entropy,
             "grad_norm": norm.item(),
             "lr": local.optimizer.settings.lr * factor,
             "tokens_learnt": num_learnt,
-            "tokens_processed": sum(sizes),
+            "tokens_processed": processed,
             "num_examples": len(indices),
-            "num_rows": len(rows),
-            "padding_share": 1.0 - sum(sizes) / sum(max(budget, size) for size in sizes),
+            "num_rows": num_rows,
+            "padding_share": 1.0 - processed / room,
             "seconds": time.perf_counter() - begin,
         }
 
+    def _share(self, examples: Examples, indices: Sequence[int]) -> Sequence[list[int] | None]:
+        """This rank's rows; all of them in one process. None where it only keeps step."""
+        return self.local.ranks.deal(
+            lambda budget: best_fit(indices, examples.lengths, budget),
+            lambda row: int(examples.lengths[row].sum()),
+            self.settings.tokens_per_microbatch,
+        )
+
+    def _row(self, examples: Examples, indices: list[int] | None) -> PackedRow:
+        if indices is None:
+            return pack_groups([IDLE], self.local.device)
+        return pack_examples(examples, indices, self.local.device)
+
     def _accumulate(
-        self, examples: Examples, rows: Sequence[Sequence[int]], num_learnt: int
+        self, examples: Examples, rows: Sequence[list[int] | None], num_learnt: int
     ) -> tuple[float, float]:
         """Add the step's gradient to the parameters'; return loss and entropy a token."""
         local = self.local
         sums = torch.zeros(2, dtype=torch.float64, device=local.device)
         for indices in rows:
-            row = pack_examples(examples, indices, local.device)
+            row = self._row(examples, indices)
             local.learning_mode(True)
             policy = local.logprobs(local.model, row)
-            token_mean_loss(policy.logprobs_N, num_learnt).backward()
+            loss = token_mean_loss(policy.logprobs_N, num_learnt)
+            (loss if indices is not None else loss * 0.0).backward()
             local.learning_mode(False)
+            if indices is None:
+                continue
             sums[0] -= policy.logprobs_N.detach().double().sum()
             sums[1] += policy.entropy_N.double().sum()
-        loss, entropy = (sums / num_learnt).tolist()
-        return loss, entropy
+        mean_loss, mean_entropy = (local.ranks.sum(sums) / num_learnt).tolist()
+        return mean_loss, mean_entropy
 
     @torch.no_grad()
     def measure(self, examples: Examples) -> LossSum:
         """The loss of examples under the weights as they are, summed."""
         total, num_tokens = 0.0, 0
-        budget = self.settings.tokens_per_microbatch
-        for indices in best_fit(range(len(examples)), examples.lengths, budget):
-            row = pack_examples(examples, indices, self.local.device)
+        for indices in self._share(examples, range(len(examples))):
+            row = self._row(examples, indices)
             logprobs_M = self.local.logprobs(self.local.model, row).logprobs_N
-            total -= logprobs_M.double().sum().item()
-            num_tokens += len(logprobs_M)
-        return LossSum(total, num_tokens)
+            if indices is not None:
+                total -= logprobs_M.double().sum().item()
+                num_tokens += len(logprobs_M)
+        own = torch.tensor([total, num_tokens], dtype=torch.float64, device=self.local.device)
+        total, tokens = self.local.ranks.sum(own).tolist()
+        return LossSum(total, int(tokens))
 
     @property
     def step(self) -> int:

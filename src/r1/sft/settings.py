@@ -19,6 +19,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.source_base import DataSource, required_keys
 from r1.learner.settings import (
@@ -161,6 +162,7 @@ class SFTRecipe(Settings):
     learner: LearnerSettings = LearnerSettings()
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
+    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
 
     @model_validator(mode="after")
     def _consistent(self) -> SFTRecipe:

@@ -11,8 +11,10 @@ the first step; the form of every row before anything is tokenised.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
@@ -28,7 +30,7 @@ from r1.run_dir import RunDir
 from r1.run_dir.progress import Progress
 from r1.sft.encode import Encoder
 from r1.sft.examples import Examples, check_sources, encode_sources
-from r1.sft.learner import SFTLearner
+from r1.sft.learner import LossSum, SFTLearner
 from r1.sft.order import Order
 from r1.sft.settings import SFTRecipe
 
@@ -47,9 +49,43 @@ class Prepared(NamedTuple):
     notices: list[str]
 
 
+class Learner(Protocol):
+    """SFTLearner, in this process or over ranks elsewhere."""
+
+    @property
+    def step(self) -> int: ...
+
+    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]: ...
+
+    def measure(self, examples: Examples) -> LossSum: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+OpenLearner = Callable[[Prepared, RunDir], AbstractContextManager[Learner]]
+"""Makes the learner of a run that has been opened, and ends its processes afterwards."""
+
+
+@contextmanager
+def in_this_process(prepared: Prepared, run: RunDir) -> Iterator[Learner]:
+    """An SFTLearner."""
+    recipe = prepared.recipe
+    yield SFTLearner(
+        prepared.model,
+        recipe.learner,
+        recipe.optimizer,
+        total_steps=prepared.order.num_steps,
+        seed=recipe.seed,
+        tokenizer=prepared.tokenizer,
+    )
+
+
 def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
     """Check and encode everything before a model is loaded. Raises UserError."""
-    resolve_device(recipe.learner.device)
+    if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
+        resolve_device(recipe.learner.device)
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
     encoder = Encoder(tokenizer, recipe.template, recipe.examples)
@@ -65,7 +101,12 @@ def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
 
 
 def train_sft(
-    recipe: SFTRecipe, model: str, base_folder: Path, out: Path, progress: Progress
+    recipe: SFTRecipe,
+    model: str,
+    base_folder: Path,
+    out: Path,
+    progress: Progress,
+    open_learner: OpenLearner = in_this_process,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
@@ -75,15 +116,7 @@ def train_sft(
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
-    with _open_run(prepared, base_folder, out) as run:
-        learner = SFTLearner(
-            model,
-            recipe.learner,
-            recipe.optimizer,
-            total_steps=order.num_steps,
-            seed=recipe.seed,
-            tokenizer=prepared.tokenizer,
-        )
+    with _open_run(prepared, base_folder, out) as run, open_learner(prepared, run) as learner:
         if run.resume_from is not None:
             learner.load(run.resume_from)
         progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)
@@ -99,9 +132,7 @@ def train_sft(
     return out
 
 
-def measure_heldout(
-    run: RunDir, prepared: Prepared, learner: SFTLearner, progress: Progress
-) -> None:
+def measure_heldout(run: RunDir, prepared: Prepared, learner: Learner, progress: Progress) -> None:
     """Commit the held-out loss of the weights as they are, where that is due and not done."""
     step, every = learner.step, prepared.recipe.evaluation.every
     due = step in (0, prepared.order.num_steps) or (every > 0 and step % every == 0)
