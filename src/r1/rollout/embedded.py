@@ -123,8 +123,8 @@ class EmbeddedEngine:
     def _take_later(self) -> None:
         """Let what was submitted into the rollout under way where it fits, into a new one else."""
         if self._partial is None and self._later:
-            requests = [request for some, _ in self._later for request in some]
-            self._partial = self._rollout(requests, self._later[0][1], self._longest)
+            every = [request for some, _ in self._later for request in some]
+            self._partial = self._rollout(every, self._later[0][1], self._longest)
             self._later.clear()
         while self._partial is not None and self._later:
             requests, sampling = self._later[0]

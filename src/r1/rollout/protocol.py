@@ -6,7 +6,7 @@ The embedded engine, vLLM and an OpenAI-compatible endpoint fill it; the loop ne
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from r1.rollout.settings import SamplingSettings
 from r1.types import Completion, GroupRequest
@@ -38,6 +38,7 @@ class Engine(Protocol):
         """Replace the weights by (Hugging Face parameter name, tensor) pairs."""
 
 
+@runtime_checkable
 class PartialEngine(Engine, Protocol):
     """An engine that takes more groups, and new weights, while it samples.
 
