@@ -324,3 +324,13 @@ def test_whole_batches_learn_and_resume_to_the_same_bytes(tmp_path, k) -> None:
         kill_after(recipe, tmp_path / "killed", steps)
     finish(recipe, tmp_path / "killed")
     assert story(tmp_path / "killed") == story(tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_partial_rollouts_in_one_process_learn_within_the_bound(tmp_path) -> None:
+    sections = SECTIONS.replace("staleness = 1", "staleness = 2\npartial_rollouts = true")
+    recipe = write_recipe(tmp_path, "qwen2", 10, sections)
+    finish(recipe, tmp_path / "run")
+    rows = rows_of(tmp_path / "run")
+    assert all(row["staleness_max"] <= min(row["step"] % 4, 2) for row in rows)
+    assert sum(row["reward"] for row in rows[-3:]) > sum(row["reward"] for row in rows[:3]) + 0.2

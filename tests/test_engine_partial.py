@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from r1.errors import UserError
+from r1.grpo.loss import grpo_loss
+from r1.grpo.settings import GRPOSettings
+from r1.learner.objective import PolicyTokens, Totals
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.refill import parts
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -83,6 +86,42 @@ def test_logprobs_are_those_of_the_weights_that_drew_each_token(arch, changes, n
                 places.add(place)
     assert len(places) == 1, "all rows are given new weights at the same step"
     assert mode == "generated" or places == {8}  # a token at the start, then one a poll
+
+
+def test_importance_weights_correct_the_tokens_of_older_weights_alone():
+    """d loss / d log pi(t) = -a_t c_t A on-policy: c_t is pi_new / pi_old, truncated, then 1."""
+    engine, cap = make_engine(), 2.0
+    requests = ragged_requests()
+    engine.submit(requests, SAMPLING)
+    found = poll(engine, 7)
+    engine.load_weights(weights_of("qwen2", 1), 1)
+    found |= poll(engine)
+    old, new = (make_model("qwen2", seed=seed) for seed in (0, 1))
+    settings = GRPOSettings(kl_weight=0.0, importance_cap=cap, aggregate="token")
+    seen = set()
+    for request in requests:
+        for completion in found[request.id]:
+            ids, T = completion.token_ids, len(completion.token_ids)
+            policy = plain_logprobs(new, request.prompt_ids, ids)
+            tokens = PolicyTokens(
+                logprobs_M=policy.clone().requires_grad_(True),
+                old_logprobs_M=policy,
+                engine_logprobs_M=torch.tensor(completion.logprobs, dtype=torch.float64),
+                reference_logprobs_M=None,
+                entropy_M=torch.zeros(T),
+                response_M=torch.zeros(T, dtype=torch.int64),
+                advantages_R=torch.tensor([2.0], dtype=torch.float64),
+                weights_R=torch.ones(1, dtype=torch.float64),
+                lengths_R=torch.tensor([T]),
+            )
+            loss = grpo_loss(tokens, Totals(1, T), settings).loss
+            (gradient,) = torch.autograd.grad(loss, tokens.logprobs_M)
+            weights = -gradient * T / 2.0
+            ratio = (policy - plain_logprobs(old, request.prompt_ids, ids)).exp()
+            expected = torch.cat((ratio[:8].clamp(max=cap), torch.ones(max(0, T - 8))))
+            torch.testing.assert_close(weights, expected[:T].double(), atol=1e-3, rtol=1e-3)
+            seen |= {"old" if T <= 8 else "both", "cut" if (ratio[:8] > cap).any() else "whole"}
+    assert seen == {"old", "both", "cut", "whole"}
 
 
 def test_what_enters_later_begins_with_the_new_weights():

@@ -113,7 +113,8 @@ class PartialRemoteEngine(RemoteEngine):
         waited = [ref for _, rolls in rolling for ref in (rolls.stream, *rolls.added)]
         if not waited:
             return []
-        ready, _ = ray.wait(waited, num_returns=1, timeout=_MOMENT_S)
+        ray.wait(waited, timeout=_MOMENT_S)
+        ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
         finished: list[FinishedGroup] = []
         for index, rolls in rolling:
             try:
@@ -146,6 +147,8 @@ class PartialRemoteEngine(RemoteEngine):
         if rolls is None:
             rolls = self._rolling[index] = self._begin_to_roll(index, requests)
         else:
+            if not rolls.owed:
+                rolls.since = time.monotonic()
             listener = actor.add.options(concurrency_group=LISTENS)
             rolls.added.append(listener.remote(requests, self._sampling))
         rolls.owed |= {request.id: request for request in requests}
