@@ -62,6 +62,7 @@ class FakeEngine:
             yield self._finished(request, [self.version] * self.polls)
 
     def submit(self, requests, sampling) -> None:
+        assert requests
         self.happened.append(("submit", self.version, [request.id for request in requests]))
         for request in requests:
             assert request.id not in self.under_way

@@ -176,7 +176,9 @@ def test_polled_and_generated_are_the_same_bytes():
     expected = {g.request.id: g.completions for g in engine.generate(requests, SAMPLING)}
     engine.submit(requests[:5], SAMPLING)
     engine.submit(requests[5:], SAMPLING)
+    engine.submit([], SAMPLING)
     assert poll(engine) == expected
+    engine.submit([], SAMPLING)
     assert engine.poll() == []
 
 

@@ -153,7 +153,8 @@ class PartialRollouts:
         """Sample these batches beside those under way."""
         batches = [_Batch(step) for step in steps]
         self._batches |= {batch.step: batch for batch in batches}
-        self._orders.put(partial(self._submit, batches))
+        if batches:
+            self._orders.put(partial(self._submit, batches))
 
     def take(self, step: int) -> list[ScoredGroup]:
         """Wait for a batch; its groups are in the order of the problems."""

@@ -104,6 +104,8 @@ class EmbeddedEngine:
         The memory is made for what is submitted before the first `poll`. Longer prompts than that
         wait, and with them what is submitted later, until all before them has ended.
         """
+        if not requests:
+            return
         self._limits(requests, sampling)
         self._longest = max([self._longest, *(len(request.prompt_ids) for request in requests)])
         self._later.append((requests, sampling))

@@ -165,6 +165,8 @@ class VllmEngine:
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
         """As rollout.protocol.PartialEngine; a sample's version is that of the weights now held,
         though vLLM may begin with it later."""
+        if not requests:
+            return
         limits = self._limits(requests, sampling)
         self.wake()
         call = _Call(sampling, self.version, len(requests))
