@@ -81,7 +81,6 @@ def train_ahead(
                 ahead.renew(held(learner.weights()), step + 1)
             metrics = step_metrics(scored_P, batch.stats, update, timer) | counts.as_metrics()
             metrics |= staleness(step, scored_P)
-            metrics["speed/rollout_tokens"] = num_tokens(scored_P) / metrics["seconds/total"]
             table = completion_table(step, scored_P, rollouts.renderer.parse, batch.advantages_PG)
             run.commit_step(step, learner.save, metrics, table)
             report(step, metrics, counts)
@@ -111,8 +110,3 @@ def staleness(step: int, scored_P: list[ScoredGroup]) -> dict[str, float]:
         "staleness": sum(ages) / max(1, len(ages)),
         "staleness_max": float(max(ages, default=0)),
     }
-
-
-def num_tokens(scored_P: list[ScoredGroup]) -> int:
-    """Response tokens of a batch. Engines sample all the time: their speed is that of the steps."""
-    return sum(len(c.token_ids) for scored in scored_P for c in scored.group.completions)
