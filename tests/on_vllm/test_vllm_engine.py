@@ -316,6 +316,47 @@ def test_weights_replaced_in_the_middle_of_a_call(engine) -> None:
     assert engine.version == 7
 
 
+def test_submitted_responses_span_weights_token_by_token(engine) -> None:
+    """Each logprob is that of the weights in force when its token was drawn."""
+    engine.load_weights(base().named_parameters(), 0)
+    asked = requests(engine, group=2)
+    engine.submit(asked, SamplingSettings(max_new_tokens=60, temperature=1.5))
+    found = {group.request.id: group.completions for _ in range(8) for group in engine.poll()}
+    new = disturbed(0.3)
+    engine.load_weights(new.named_parameters(), 1)
+    later = requests(engine, group=2, first_seed=7)
+    engine.submit(
+        [GroupRequest(f"{r.id} later", r.prompt_ids, r.seeds) for r in later],
+        SamplingSettings(max_new_tokens=60, temperature=1.5),
+    )
+    while len(found) < 2 * len(asked):
+        found |= {group.request.id: group.completions for group in engine.poll()}
+    assert engine.poll() == []
+    spanning = 0
+    for request in asked:
+        for completion in found[request.id]:
+            old_gap, new_gap = (
+                (
+                    forward_logprobs(model, request.prompt_ids, completion.token_ids, 1.5)
+                    - torch.tensor(completion.logprobs)
+                ).abs()
+                for model in (base(), new)
+            )
+            count = len(old_gap)
+            places = [
+                p
+                for p in range(count + 1)
+                if (old_gap[:p] < 2e-4).all() and (new_gap[p:] < 2e-4).all()
+            ]
+            assert places, request.id
+            assert completion.version == 0
+            spanning += 0 < places[0] < count
+        renamed = found[f"{request.id} later"]
+        assert {completion.version for completion in renamed} == {1}
+    assert spanning > len(asked)
+    engine.load_weights(base().named_parameters(), 0)
+
+
 def test_pause_holds_everything_back(engine) -> None:
     stream = engine.generate(requests(engine, group=2), SamplingSettings(max_new_tokens=100))
     first = next(stream)

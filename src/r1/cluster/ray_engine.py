@@ -125,6 +125,8 @@ class _Running:
 class RemoteEngine:
     """Implements rollout.protocol.Engine over `engine_replicas` actors."""
 
+    replica_class: Any = ray.remote(EngineReplica)
+
     def __init__(
         self,
         model: str,
@@ -259,7 +261,7 @@ class RemoteEngine:
 
     def _start(self, replica: _Replica) -> None:
         options = self.placement.engine_options(replica.index)
-        replica.actor = ray.remote(EngineReplica).options(**options).remote()
+        replica.actor = self.replica_class.options(**options).remote()
         replica.started = replica.actor.start.remote(
             self.model, self.settings, self.placement.engine_threads, f"{self.name}-{replica.index}"
         )

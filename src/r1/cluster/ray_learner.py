@@ -10,6 +10,7 @@ then stands where it stood.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -183,6 +184,7 @@ class RemoteLearner:
         self.process_ids: list[int] = []
         self._batches: dict[int, tuple[Any, ...]] = {}
         self._saved: list[int] = []
+        self._one_at_a_time = threading.Lock()
         self._retried("start", self._revive)
 
     def update(self, *batch: Any) -> dict[str, float]:
@@ -231,6 +233,12 @@ class RemoteLearner:
         self.ranks = []
 
     def _retried(self, what: str, action: Callable[[], Any]) -> Any:
+        # An engine that lost its weights asks for them from a thread beside the loop's; ranks that
+        # are asked for two collectives at once could each begin with another.
+        with self._one_at_a_time:
+            return self._tried(what, action)
+
+    def _tried(self, what: str, action: Callable[[], Any]) -> Any:
         """Do something that needs all ranks; bring the group back where one is lost meanwhile."""
         for attempt in range(self.cluster.max_restarts + 1):
             try:

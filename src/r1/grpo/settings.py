@@ -36,8 +36,11 @@ class GRPOSettings(Settings):
     overlong: Literal["keep", "mask", "penalty"] = "keep"
     overlong_buffer: int = Field(0, ge=0, description="tokens before the limit that are charged")
     importance_cap: float = Field(0.0, ge=0.0, description="truncated importance weight; 0 is off")
-    staleness: Literal[0, 1] = Field(
-        0, description="1: sample the next step while this one is learnt (one step off)"
+    staleness: int = Field(
+        0, ge=0, description="batches sampled ahead, so updates that a sample may be behind at most"
+    )
+    partial_rollouts: bool = Field(
+        False, description="responses under way go on under newer weights"
     )
 
     @model_validator(mode="after")
@@ -46,7 +49,17 @@ class GRPOSettings(Settings):
             raise ValueError('grpo.overlong = "penalty" needs grpo.overlong_buffer above 0')
         if self.staleness and not self.importance_cap:
             raise ValueError(
-                "grpo.staleness = 1 learns from samples of older weights; set grpo.importance_cap "
-                "(2.0, say) to correct for that"
+                f"grpo.staleness = {self.staleness} learns from samples of older weights; set "
+                "grpo.importance_cap (2.0, say) to correct for that"
+            )
+        if self.partial_rollouts and not self.staleness:
+            raise ValueError(
+                "grpo.partial_rollouts replaces weights while later batches are sampled; set "
+                "grpo.staleness to 1 or more, or leave partial_rollouts out"
+            )
+        if self.partial_rollouts and self.dynamic_sampling:
+            raise ValueError(
+                f"grpo.dynamic_sampling = {self.dynamic_sampling} waits for whole batches, which "
+                "grpo.partial_rollouts does not; set one of them to 0 or false"
             )
         return self

@@ -83,20 +83,21 @@ def roll_out(
     step: int, problems: list[Problem], rollouts: Rollouts, settings: TrainSettings, turn: int = 0
 ) -> list[ScoredGroup]:
     """Sample a group for every problem and score it; groups come back in the problems' order."""
-    requests = [
-        GroupRequest(
-            problem.id,
-            rollouts.renderer.encode(problem.prompt),
-            tuple(
-                sample_seed(settings.seed, "train", step, turn, problem.id, g)
-                for g in range(settings.grpo.group_size)
-            ),
-        )
-        for problem in problems
-    ]
+    requests = [group_request(step, turn, problem, rollouts, settings) for problem in problems]
     groups = scored_groups(rollouts.engine, rollouts.scorer, problems, requests, settings.sampling)
     by_id = {scored.group.problem.id: scored for scored in groups}
     return [by_id[problem.id] for problem in problems]
+
+
+def group_request(
+    step: int, turn: int, problem: Problem, rollouts: Rollouts, settings: TrainSettings
+) -> GroupRequest:
+    """What a problem's group is asked for with; turn: 0, or the round of dynamic sampling."""
+    seeds = tuple(
+        sample_seed(settings.seed, "train", step, turn, problem.id, g)
+        for g in range(settings.grpo.group_size)
+    )
+    return GroupRequest(problem.id, rollouts.renderer.encode(problem.prompt), seeds)
 
 
 def add_signal(

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from r1.cluster.overlap import train_one_step_off
+from r1.cluster.overlap import Evaluation, train_ahead
 from r1.config import as_now, dump
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
@@ -121,17 +121,14 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
         scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
         rollouts = Rollouts(engine, scorer, prepared.renderer, usage)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
-        loop = train_one_step_off if recipe.grpo.staleness else train
-        loop(
-            run,
-            source,
-            spare,
-            rollouts,
-            learner,
-            TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo),
-            evaluator(run, prepared, engine, scorer, progress),
-            _watched(recipe.rewards.alarm_share, progress),
-        )
+        settings = TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo)
+        measure = evaluator(run, prepared, engine, scorer, progress)
+        report = _watched(recipe.rewards.alarm_share, progress)
+        parts = (run, source, spare, rollouts, learner, settings)
+        if recipe.grpo.staleness:
+            train_ahead(*parts, Evaluation(partial(_due, prepared), measure), report)
+        else:
+            train(*parts, measure, report)
         run.finish()
     return out
 
@@ -142,13 +139,8 @@ def evaluator(
     """A function that evaluates the weights after `step` updates where that is due and not done."""
     recipe, problems = prepared.recipe, prepared.data.heldout
 
-    def due(step: int) -> bool:
-        every = recipe.evaluation.every
-        regular = every > 0 and step % every == 0
-        return bool(problems) and (regular or step in (0, recipe.num_steps))
-
     def measure(step: int) -> None:
-        if not due(step) or run.has_evaluation(step):
+        if not _due(prepared, step) or run.has_evaluation(step):
             return
         done, begin = 0, time.perf_counter()
 
@@ -173,6 +165,14 @@ def evaluator(
         progress.evaluation(step, summary)
 
     return measure
+
+
+def _due(prepared: Prepared, step: int) -> bool:
+    """Whether the weights after `step` updates are to be evaluated."""
+    recipe = prepared.recipe
+    every = recipe.evaluation.every
+    regular = every > 0 and step % every == 0
+    return bool(prepared.data.heldout) and (regular or step in (0, recipe.num_steps))
 
 
 def _watched(

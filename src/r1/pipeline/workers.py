@@ -70,6 +70,7 @@ def open_workers(
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_engine import RemoteEngine
     from r1.cluster.ray_learner import LearnerSpec, RemoteLearner
+    from r1.cluster.ray_partial import PartialRemoteEngine
 
     assert recipe.cluster is not None
     folder = str(Path(model).resolve()) if Path(model).exists() else model
@@ -83,7 +84,8 @@ def open_workers(
         recipe.seed,
     )
     events = Events()
-    engine = RemoteEngine(folder, recipe.engine, recipe.cluster, placement, events)
+    kind = PartialRemoteEngine if recipe.grpo.partial_rollouts else RemoteEngine
+    engine = kind(folder, recipe.engine, recipe.cluster, placement, events)
     learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
     try:
         yield Workers(learners, engine, engine.usage)

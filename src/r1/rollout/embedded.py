@@ -9,6 +9,7 @@ engine has those.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ class EmbeddedEngine:
         self.context = int(model.config.max_position_embeddings)
         self.num_parameters = sum(p.numel() for p in self.model.parameters())
         self.version = 0
+        self._loads = 0
+        self._partial: Rollout | None = None
+        self._later: deque[tuple[Sequence[GroupRequest], SamplingSettings]] = deque()
+        self._longest = 0
         self._spare: KVMemory | None = None
 
     @classmethod
@@ -83,16 +88,76 @@ class EmbeddedEngine:
 
     def _run(self, rollout: Rollout) -> Iterator[FinishedGroup]:
         while not rollout.done:
-            yield from rollout.step()
+            yield from self._step(rollout)
         self._keep(rollout.memory)
 
-    def _rollout(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> Rollout:
+    def _step(self, rollout: Rollout) -> list[FinishedGroup]:
+        """One decode step, under the newest weights."""
+        if rollout.loads != self._loads:
+            rollout.renew(self.version)
+            rollout.loads = self._loads
+        return rollout.step()
+
+    def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """As rollout.protocol.PartialEngine.
+
+        The memory is made for what is submitted before the first `poll`. Longer prompts than that
+        wait, and with them what is submitted later, until all before them has ended.
+        """
+        if not requests:
+            return
+        self._limits(requests, sampling)
+        self._longest = max([self._longest, *(len(request.prompt_ids) for request in requests)])
+        self._later.append((requests, sampling))
+
+    def poll(self) -> list[FinishedGroup]:
+        """One decode step of what was submitted; the groups that ended, in the order asked for."""
+        self._take_later()
+        rollout = self._partial
+        if rollout is None:
+            return []
+        finished = self._step(rollout)
+        if rollout.done:
+            self._keep(rollout.memory)
+            self._partial = None
+        return finished
+
+    def _take_later(self) -> None:
+        """Let what was submitted into the rollout under way where it fits, into a new one else."""
+        if self._partial is None and self._later:
+            every = [request for some, _ in self._later for request in some]
+            self._partial = self._rollout(every, self._later[0][1], self._longest)
+            self._later.clear()
+        while self._partial is not None and self._later:
+            requests, sampling = self._later[0]
+            assert sampling == self._partial.sampling, "groups under way are sampled otherwise"
+            limits, room = self._limits(requests, sampling), self._partial.room
+            if max(len(r.prompt_ids) for r in requests) > room.prompt or max(limits) > room.own:
+                return
+            self._partial.add(requests, limits)
+            self._grow_tables(requests, limits)
+            self._later.popleft()
+
+    def _limits(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> list[int]:
+        """The most tokens of each response. Raises UserError for what cannot be sampled."""
         if sampling.stop and (self.tokenizer is None or "" in sampling.stop):
             raise UserError("sampling.stop needs a tokenizer and strings that are not empty")
-        limits = [response_limit(request, sampling, self.context) for request in requests]
+        return [response_limit(request, sampling, self.context) for request in requests]
+
+    def _grow_tables(self, requests: Sequence[GroupRequest], limits: Sequence[int]) -> None:
+        lengths = [len(request.prompt_ids) for request in requests]
+        reach = max(length + limit for length, limit in zip(lengths, limits, strict=True))
+        for table in self.tables:
+            table.grow(reach, self.model.get_input_embeddings().weight)
+
+    def _rollout(
+        self, requests: Sequence[GroupRequest], sampling: SamplingSettings, prompt: int = 0
+    ) -> Rollout:
+        """A rollout with memory for the requests; prompt: the least tokens of a prompt's slot."""
+        limits = self._limits(requests, sampling)
         lengths = [len(request.prompt_ids) for request in requests]
         room = Room.plan(
-            lengths,
+            [*lengths, prompt],
             limits,
             [len(request.seeds) for request in requests],
             self.settings.max_batch,
@@ -105,9 +170,7 @@ class EmbeddedEngine:
                 f"{room.own} need {room.prompt + room.own} tokens of KV memory, but max_kv_tokens "
                 f"is {self.settings.max_kv_tokens}: raise it or lower max_new_tokens"
             )
-        reach = max(length + limit for length, limit in zip(lengths, limits, strict=True))
-        for table in self.tables:
-            table.grow(reach, self.model.get_input_embeddings().weight)
+        self._grow_tables(requests, limits)
         return Rollout(
             self.model,
             self.tokenizer,
@@ -120,6 +183,7 @@ class EmbeddedEngine:
             self.end_ids,
             self.settings.prefill_tokens,
             self.version,
+            self._loads,
         )
 
     def _memory(self, room: Room) -> KVMemory:
@@ -140,6 +204,7 @@ class EmbeddedEngine:
 
         Tied weights may come under either name or under both; buffers may be left out. Raises
         UserError that lists missing, unexpected and mis-shaped names, before anything is copied.
+        Where a call is under way its next decode step computes keys and values again and goes on.
         """
         given = fitting_weights(self.model, weights)
         own = dict(self.model.named_parameters(remove_duplicate=False))
@@ -148,10 +213,12 @@ class EmbeddedEngine:
             for name, tensor in given.items():
                 own[name].copy_(tensor)
         self.version = version
+        self._loads += 1
 
     def close(self) -> None:
-        """Let go of the memory kept between calls."""
-        self._spare = None
+        """Let go of what was submitted and of the memory kept between calls."""
+        self._spare = self._partial = None
+        self._later.clear()
 
     def stream(
         self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0

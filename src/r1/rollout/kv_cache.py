@@ -122,6 +122,11 @@ class KVMemory:
         key_name, value_name = self.shapes[layer]
         return self.stacks[key_name][1][layer], self.stacks[value_name][1][layer]
 
+    def own_of(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Own keys and values [B, Hkv, 1 + To, D] of a layer already written to."""
+        key_name, value_name = self.shapes[layer]
+        return self.stacks[key_name][0][layer], self.stacks[value_name][0][layer]
+
     def addresses(self, layer: int) -> tuple[int, int, int, int]:
         """Where the layer's own keys, own values, prompt keys and prompt values begin."""
         if layer not in self._addresses:
@@ -163,13 +168,10 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return raw[start : start + num_bytes].view(like.dtype).view(shape)
 
 
-class PrefillStep:
-    """Packed prompts: causal attention inside each, keys and values kept in the given slots."""
+class Packing:
+    """Sequences of unequal length in one row [1, N]: causal attention inside each."""
 
-    folded_sin: Tensor | None = None
-
-    def __init__(self, memory: KVMemory, lengths_P: list[int], first_slot: int, device: Any):
-        self.memory, self.first_slot = memory, first_slot
+    def __init__(self, lengths_P: list[int], device: Any) -> None:
         self.P, self.T = len(lengths_P), max(lengths_P)
         self.device = device
         self.even = min(lengths_P) == self.T
@@ -180,20 +182,14 @@ class PrefillStep:
             self.unpack = torch.from_numpy(unpack.ravel()).to(device)
             self.repack = torch.from_numpy(np.flatnonzero(valid_PT.ravel())).to(device)
 
-    def _padded(self, packed: Tensor) -> Tensor:
+    def padded(self, packed: Tensor) -> Tensor:
         """[N, H, D] -> [P, H, T, D]; padding repeats some token, which nothing valid attends to."""
         if not self.even:
             packed = packed.index_select(0, self.unpack)
         return packed.reshape(self.P, self.T, *packed.shape[1:]).transpose(1, 2)
 
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int
-    ) -> Tensor:
-        q, k, v = self._padded(query), self._padded(key), self._padded(value)
-        slots = slice(self.first_slot, self.first_slot + self.P)
-        keys, values = self.memory.prompt_of(layer, key, value)
-        keys[slots, :, : self.T] = k
-        values[slots, :, : self.T] = v
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int) -> Tensor:
+        """Padded queries, keys and values -> [N, H, Dv]; window 0: none."""
         mask = None
         if 0 < window < self.T:
             step = torch.arange(self.T, device=self.device)
@@ -205,6 +201,26 @@ class PrefillStep:
         )  # fmt: skip
         out = out.transpose(1, 2).reshape(self.P * self.T, q.shape[1], v.shape[-1])
         return out if self.even else out.index_select(0, self.repack)
+
+
+class PrefillStep:
+    """Packed prompts, whose keys and values are kept in the given slots."""
+
+    folded_sin: Tensor | None = None
+
+    def __init__(self, memory: KVMemory, lengths_P: list[int], first_slot: int, device: Any):
+        self.memory, self.packing = memory, Packing(lengths_P, device)
+        self.slots = slice(first_slot, first_slot + len(lengths_P))
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int
+    ) -> Tensor:
+        padded, T = self.packing.padded, self.packing.T
+        q, k, v = padded(query), padded(key), padded(value)
+        keys, values = self.memory.prompt_of(layer, key, value)
+        keys[self.slots, :, :T] = k
+        values[self.slots, :, :T] = v
+        return self.packing.attend(q, k, v, scaling, window)
 
 
 class Grouping:

@@ -6,7 +6,7 @@ The embedded engine, vLLM and an OpenAI-compatible endpoint fill it; the loop ne
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from r1.rollout.settings import SamplingSettings
 from r1.types import Completion, GroupRequest
@@ -36,6 +36,23 @@ class Engine(Protocol):
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Replace the weights by (Hugging Face parameter name, tensor) pairs."""
+
+
+@runtime_checkable
+class PartialEngine(Engine, Protocol):
+    """An engine that takes more groups, and new weights, while it samples.
+
+    Between two calls of `poll` weights may be replaced: what is under way goes on under the new
+    ones, its keys and values computed again, and each log-probability is that of the weights that
+    drew the token. A completion's version is that of the weights it began with, or, where an
+    engine cannot tell, an older one. Not to be mixed with a `generate` that is under way.
+    """
+
+    def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """Add groups to those under way; ids must differ, sampling must be that of the others."""
+
+    def poll(self) -> list[FinishedGroup]:
+        """Go on for a moment, a decode step say; return the groups that have ended in it."""
 
 
 class LoadedEngine(Engine, Protocol):

@@ -28,6 +28,7 @@ from torch import Tensor
 from r1.rollout import native
 from r1.rollout.kv_cache import AttentionStep, DecodeStep, Grouping, KVMemory, PrefillStep
 from r1.rollout.protocol import FinishedGroup
+from r1.rollout.refill import Under, parts, refill
 from r1.rollout.sampler import draw, seed_keys, uniforms
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.text import StopStrings, decode
@@ -79,10 +80,14 @@ class _Group:
     slot: int = -1
     first_logits_V: Tensor | None = None
     completions: list[Completion | None] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)  # of samples that have entered
 
 
 class Rollout:
-    """One call of generate: its memory, its rows, its waiting groups."""
+    """One call of generate: its memory, its rows, its waiting groups.
+
+    loads: how often the model had taken new weights when `memory` was last in accord with it.
+    """
 
     def __init__(
         self,
@@ -97,15 +102,15 @@ class Rollout:
         end_ids: Sequence[int],
         prefill_tokens: int,
         version: int,
+        loads: int,
     ) -> None:
+        self.loads = loads
         self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
         self.device, self.version = model.device, version
         self.room, self.prefill_tokens = room, prefill_tokens
-        self.waiting = deque(
-            _Group(request, order, limit, completions=[None] * len(request.seeds))
-            for order, (request, limit) in enumerate(zip(requests, limits, strict=True))
-        )
-        self.num_waiting = sum(len(request.seeds) for request in requests)
+        self.waiting: deque[_Group] = deque()
+        self.num_waiting = self.num_asked = 0
+        self.add(requests, limits)
         self.memory, self.functions = memory, functions
         vocab_size = model.get_output_embeddings().weight.shape[0]
         self.stops = StopStrings(tokenizer, sampling.stop, vocab_size) if sampling.stop else None
@@ -125,6 +130,31 @@ class Rollout:
         self.length_B = np.zeros(room.rows, dtype=np.int64)  # host's copy of state[LENGTH]
         self.slots: list[_Group] = []  # groups of slots 0..s-1
         self.grouping: Grouping | None = None
+
+    def add(self, requests: Sequence[GroupRequest], limits: Sequence[int]) -> None:
+        """Let more groups wait; each must fit (`room`)."""
+        for request, limit in zip(requests, limits, strict=True):
+            samples: list[Completion | None] = [None] * len(request.seeds)
+            self.waiting.append(_Group(request, self.num_asked, limit, completions=samples))
+            self.num_asked += 1
+            self.num_waiting += len(samples)
+
+    @torch.inference_mode()
+    def renew(self, version: int) -> None:
+        """Go on under the model's new weights: what stands in memory is computed again."""
+        self.version = version
+        lengths = [len(group.request.prompt_ids) for group in self.slots]
+        for part in parts(lengths, self.prefill_tokens):
+            groups = self.slots[part]
+            for group, logits_V in zip(groups, self._prefill(groups), strict=True):
+                if group.entered < len(group.request.seeds):
+                    group.first_logits_V = logits_V
+        under = [
+            Under(row, group.request.prompt_ids, self.tokens[row, : self.length_B[row]].tolist())
+            for row, (group, _) in enumerate(self.samples)
+            if self.length_B[row]
+        ]
+        refill(self.model, self.memory, under, self.prefill_tokens)
 
     @property
     def done(self) -> bool:
@@ -217,6 +247,8 @@ class Rollout:
         self.slot_B[rows] = [group.slot for group, _ in entering]
         self.length_B[rows] = -1
         self.samples += entering
+        for group, _ in entering:
+            group.versions.append(self.version)
         self.n = rows.stop
         self.grouping = None
 
@@ -281,7 +313,9 @@ class Rollout:
         for row, row_tokens, row_logprobs in zip(rows, tokens, logprobs, strict=True):
             group, index = self.samples[row]
             count = int(self.length_B[row]) + 1
-            completion = self._completion(row_tokens[:count], row_logprobs[:count], group.limit)
+            completion = self._completion(
+                row_tokens[:count], row_logprobs[:count], group.limit, group.versions[index]
+            )
             if completion is None:
                 continue
             ended.append(row)
@@ -296,7 +330,7 @@ class Rollout:
         return [FinishedGroup(group.request, group.completions) for group in complete]  # type: ignore[arg-type]
 
     def _completion(
-        self, token_ids: list[int], logprobs: list[float], limit: int
+        self, token_ids: list[int], logprobs: list[float], limit: int, version: int
     ) -> Completion | None:
         """The finished response, or None where it has not ended after all."""
         if not math.isfinite(sum(logprobs)):
@@ -309,15 +343,13 @@ class Rollout:
             if self.stops:
                 cut = self.stops.cut(text)
                 text = text if cut is None else cut
-            return Completion(token_ids, logprobs, text, reason, self.version)
+            return Completion(token_ids, logprobs, text, reason, version)
         cut = self.stops.find(token_ids) if self.stops else None
         if cut is not None:
-            return Completion(token_ids, logprobs, cut, "stop", self.version)
+            return Completion(token_ids, logprobs, cut, "stop", version)
         if len(token_ids) < limit:
             return None
-        return Completion(
-            token_ids, logprobs, decode(self.tokenizer, token_ids), "length", self.version
-        )
+        return Completion(token_ids, logprobs, decode(self.tokenizer, token_ids), "length", version)
 
     def _close_gaps(self, ended: list[int]) -> None:
         """Fill ended rows with the last living ones."""

@@ -51,6 +51,18 @@ class _Call:
     unfinished: int
     ready: list[_Group] = field(default_factory=list)
 
+    def take(self) -> list[FinishedGroup]:
+        """The groups that are whole and were not taken yet, in the order asked for."""
+        whole = sorted(self.ready, key=lambda group: group.order)
+        self.ready.clear()
+        self.unfinished -= len(whole)
+        return [
+            FinishedGroup(
+                group.request, [group.completions[i] for i in range(len(group.request.seeds))]
+            )
+            for group in whole
+        ]
+
 
 @dataclass
 class _Group:
@@ -86,6 +98,7 @@ class VllmEngine:
         self.num_prompt_tokens = self.num_cached_tokens = 0
         self._count = 0
         self._samples: dict[str, tuple[_Group, int]] = {}
+        self._submitted: list[_Call] = []
         self._streams: dict[str, list[Any]] = {}
         self._transfer: Transfer
         self.llm, self._transfer = load_vllm(model, settings)
@@ -104,6 +117,10 @@ class VllmEngine:
         """
         if not requests:
             return iter(())
+        return self._run(requests, self._limits(requests, sampling), sampling)
+
+    def _limits(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> list[int]:
+        """The most tokens of each response. Raises UserError for what cannot be sampled."""
         if sampling.stop and "" in sampling.stop:
             raise UserError("sampling.stop needs strings that are not empty")
         if 0.0 < sampling.temperature < _LEAST_TEMPERATURE:
@@ -111,8 +128,7 @@ class VllmEngine:
                 f"sampling.temperature = {sampling.temperature}: vLLM samples at 0 (greedy) or at "
                 f"{_LEAST_TEMPERATURE} and more"
             )
-        limits = [response_limit(request, sampling, self.context) for request in requests]
-        return self._run(requests, limits, sampling)
+        return [response_limit(request, sampling, self.context) for request in requests]
 
     def _run(
         self, requests: Sequence[GroupRequest], limits: list[int], sampling: SamplingSettings
@@ -121,25 +137,50 @@ class VllmEngine:
         call = _Call(sampling, self.version, len(requests))
         names: list[str] = []
         try:
-            for order, (request, limit) in enumerate(zip(requests, limits, strict=True)):
-                group = _Group(call, order, request)
-                for index, seed in enumerate(request.seeds):
-                    names.append(self._name())
-                    self._samples[names[-1]] = (group, index)
-                    self._add(names[-1], request.prompt_ids, sampling, limit, seed)
+            self._ask(call, requests, limits, names)
             while call.unfinished:
                 if not call.ready:
                     self._step()
-                ready = sorted(call.ready, key=lambda group: group.order)
-                call.ready.clear()
-                for group in ready:
-                    call.unfinished -= 1
-                    samples = range(len(group.request.seeds))
-                    yield FinishedGroup(group.request, [group.completions[i] for i in samples])
+                yield from call.take()
         finally:
             self._drop(names)
             if self.settings.vllm.sleep and not self._samples:
                 self.sleep()
+
+    def _ask(
+        self,
+        call: _Call,
+        requests: Sequence[GroupRequest],
+        limits: Sequence[int],
+        names: list[str],
+    ) -> None:
+        """Hand a call's samples to vLLM; names: where theirs are put down as they are given."""
+        for order, (request, limit) in enumerate(zip(requests, limits, strict=True)):
+            group = _Group(call, order, request)
+            for index, seed in enumerate(request.seeds):
+                names.append(self._name())
+                self._samples[names[-1]] = (group, index)
+                self._add(names[-1], request.prompt_ids, call.sampling, limit, seed)
+
+    def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """As rollout.protocol.PartialEngine; a sample's version is that of the weights now held,
+        though vLLM may begin with it later."""
+        if not requests:
+            return
+        limits = self._limits(requests, sampling)
+        self.wake()
+        call = _Call(sampling, self.version, len(requests))
+        self._submitted.append(call)
+        self._ask(call, requests, limits, [])
+
+    def poll(self) -> list[FinishedGroup]:
+        """Wait for vLLM's next outputs; the groups that ended, in the order asked for."""
+        if not self._submitted:
+            return []
+        self._step()
+        finished = [group for call in self._submitted for group in call.take()]
+        self._submitted = [call for call in self._submitted if call.unfinished]
+        return finished
 
     def _name(self) -> str:
         self._count += 1

@@ -1,0 +1,202 @@
+"""Engine replicas that take more groups, and new weights, while they sample.
+
+A replica samples in one thread and listens in another (a Ray concurrency group), so that weights
+reach it between two decode steps rather than after its last group. The driver keeps every replica's
+batch full: a group goes to the replica with the fewest samples under way as soon as one has room.
+A replica that dies is started again with the newest weights, under which its groups begin anew.
+
+Left out on purpose: taking groups back from a replica that is slower than expected.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, cast
+
+import ray
+
+from r1.cluster.ray_calls import Call, LostProcess, answer, late
+from r1.cluster.ray_engine import EngineReplica, RemoteEngine
+from r1.cluster.ray_weights import Bucket
+from r1.rollout.protocol import FinishedGroup, PartialEngine
+from r1.rollout.settings import SamplingSettings
+from r1.types import GroupRequest
+
+LISTENS = "listens"
+_MOMENT_S = 0.1
+_decorate: Any = ray.remote  # its annotations lack concurrency_groups
+
+
+class PartialReplica(EngineReplica):
+    """What runs in the actor: one engine, and whom it still owes which group."""
+
+    def __init__(self) -> None:
+        # A lock alone would mostly fall to the thread that has just let go of it, which samples:
+        # whoever wants the engine first waits at the door, where that thread then must wait too.
+        self.door, self.work = Lock(), Lock()
+        self.owed: set[str] = set()
+
+    def add(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """Groups to sample beside those under way; `sample` gives them."""
+        with self.door, self.work:
+            cast(PartialEngine, self.engine).submit(requests, sampling)
+            self.owed |= {request.id for request in requests}
+
+    def exchange(self, version: int, *buckets: Bucket) -> int:
+        """As load_weights, between two decode steps."""
+        with self.door, self.work:
+            return self.load_weights(version, *buckets)
+
+    def sample(
+        self, requests: Sequence[GroupRequest], sampling: SamplingSettings
+    ) -> Iterator[FinishedGroup]:
+        """Add groups; then give those that end until nothing is owed."""
+        if requests:
+            self.add(requests, sampling)
+        while self.owed:
+            with self.door:
+                self.work.acquire()
+            try:
+                ended = cast(PartialEngine, self.engine).poll()
+                self.owed -= {finished.request.id for finished in ended}
+            finally:
+                self.work.release()
+            for finished in ended:  # noqa: UP028 (Ray sends values into the generator)
+                yield finished
+
+
+@dataclass(eq=False)
+class _Rolling:
+    """A replica at work: its stream, the groups it owes, and when it last gave one."""
+
+    stream: Any
+    since: float
+    owed: dict[str, GroupRequest] = field(default_factory=dict)
+    added: list[Any] = field(default_factory=list)
+
+    @property
+    def num_samples(self) -> int:
+        return sum(len(request.seeds) for request in self.owed.values())
+
+
+class PartialRemoteEngine(RemoteEngine):
+    """Implements rollout.protocol.PartialEngine over replicas.
+
+    `generate` works as RemoteEngine's while nothing that was submitted is under way.
+    """
+
+    replica_class: Any = _decorate(concurrency_groups={LISTENS: 1})(PartialReplica)
+    _sampling: SamplingSettings
+
+    def __init__(self, *arguments: Any) -> None:
+        """As RemoteEngine."""
+        self._queue: deque[GroupRequest] = deque()
+        self._rolling: dict[int, _Rolling] = {}
+        super().__init__(*arguments)
+
+    def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
+        """Let groups wait for a replica with room."""
+        self._sampling = sampling
+        self._queue.extend(requests)
+
+    def poll(self) -> list[FinishedGroup]:
+        """Deal out what waits; then the groups that end within a tenth of a second.
+
+        Raises as `generate` does.
+        """
+        self._deal()
+        self.usage.now([f"engine_{index}" for index in self._rolling], len(self._queue))
+        rolling = list(self._rolling.items())
+        waited = [ref for _, rolls in rolling for ref in (rolls.stream, *rolls.added)]
+        if not waited:
+            return []
+        ray.wait(waited, timeout=_MOMENT_S)
+        ready, _ = ray.wait(waited, num_returns=len(waited), timeout=0)
+        finished: list[FinishedGroup] = []
+        for index, rolls in rolling:
+            try:
+                finished += self._progress(index, rolls, ready)
+            except LostProcess as lost:
+                self._restart(self.replicas[index], lost)
+        return finished
+
+    def _deal(self) -> None:
+        """Give waiting groups to the replicas with the fewest samples, as many as fit a batch."""
+        under_way = {
+            replica.index: self._rolling[replica.index].num_samples
+            if replica.index in self._rolling
+            else 0
+            for replica in self.replicas
+        }
+        dealt: dict[int, list[GroupRequest]] = {}
+        while self._queue:
+            index = min(under_way, key=lambda index: under_way[index])
+            samples = len(self._queue[0].seeds)
+            if under_way[index] and under_way[index] + samples > self.settings.max_batch:
+                break
+            under_way[index] += samples
+            dealt.setdefault(index, []).append(self._queue.popleft())
+        for index, requests in dealt.items():
+            self._give(index, requests)
+
+    def _give(self, index: int, requests: list[GroupRequest]) -> None:
+        actor, rolls = self.replicas[index].actor, self._rolling.get(index)
+        if rolls is None:
+            rolls = self._rolling[index] = self._begin_to_roll(index, requests)
+        else:
+            if not rolls.owed:
+                rolls.since = time.monotonic()
+            listener = actor.add.options(concurrency_group=LISTENS)
+            rolls.added.append(listener.remote(requests, self._sampling))
+        rolls.owed |= {request.id: request for request in requests}
+
+    def _begin_to_roll(self, index: int, requests: list[GroupRequest]) -> _Rolling:
+        method = self.replicas[index].actor.sample.options(num_returns="streaming")
+        return _Rolling(method.remote(requests, self._sampling), time.monotonic())
+
+    def _progress(self, index: int, rolls: _Rolling, ready: list[Any]) -> list[FinishedGroup]:
+        """What a replica has to say, be it that it is late. Raises LostProcess."""
+        replica, limit = self.replicas[index], self.cluster.timeouts.generate_s
+        for reference in [added for added in rolls.added if added in ready]:
+            answer(Call(replica.name, reference), "take groups", limit)
+            rolls.added.remove(reference)
+        if rolls.stream not in ready:
+            if time.monotonic() >= rolls.since + limit:
+                raise LostProcess(late([replica.name], limit, "end a group"))
+            return []
+        try:
+            reference = next(rolls.stream)
+        except StopIteration:
+            self._ended(index, rolls)
+            return []
+        finished: FinishedGroup = answer(Call(replica.name, reference), "sample", limit)
+        newest = max(completion.version for completion in finished.completions)
+        assert newest <= self.version, f"a sample of version {newest}, held is {self.version}"
+        del rolls.owed[finished.request.id]
+        rolls.since, replica.lost = time.monotonic(), 0
+        return [finished]
+
+    def _ended(self, index: int, rolls: _Rolling) -> None:
+        """The replica owed nothing for a moment; groups may have been on their way to it."""
+        del self._rolling[index]
+        if rolls.owed:
+            again = self._begin_to_roll(index, [])
+            again.owed, again.added = rolls.owed, rolls.added
+            self._rolling[index] = again
+
+    def _restart(self, replica: Any, lost: LostProcess) -> None:
+        rolls = self._rolling.pop(replica.index, None)
+        if rolls is not None:
+            self._queue.extendleft(reversed(rolls.owed.values()))
+        super()._restart(replica, lost)
+
+    def _ask_to_load(self, replica: Any) -> Call:
+        if replica.index not in self._rolling:
+            return super()._ask_to_load(replica)
+        assert self.weights is not None
+        listener = replica.actor.exchange.options(concurrency_group=LISTENS)
+        return Call(replica.name, listener.remote(self.version, *self.weights.references))
