@@ -20,7 +20,8 @@ from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
 from r1.plan.layout import Layout
 from r1.plan.memory import Kernels, engine_bytes, full_row, learner_items
-from r1.plan.model import UnknownModelError, shape_of
+from r1.plan.model import ModelShape, UnknownModelError, shape_of
+from r1.rollout.settings import EngineSettings
 
 GIB = 2**30
 
@@ -64,25 +65,33 @@ class Node(NamedTuple):
 
 def needs_of(recipe: Any, model: str) -> Needs:
     """The needs of a recipe of kind r1_zero on a model's folder or hub id."""
-    engine, vllm = recipe.engine, recipe.engine.kind == "vllm"
-    ranks = engine.vllm.tensor_parallel_size if vllm else 1
-    needs = Needs(
-        recipe.learner.device,
-        engine.device,
-        ranks,
-        engine.vllm.gpu_memory_utilization if vllm else 0.0,
-    )
-    try:
-        shape = shape_of(model, Path())
-    except UnknownModelError:
+    needs = engine_needs(recipe.engine, model)._replace(learner_device=recipe.learner.device)
+    shape = _shape_of(model)
+    if shape is None:
         return needs
     layout = Layout(ranks=recipe.cluster.learner_ranks if recipe.cluster else 1)
     items = learner_items(recipe, shape, layout, Kernels(), full_row(recipe))
     kept = [i for i in items if i.phase == "resident" or (i.part, i.phase) == ("gradients", "step")]
-    return needs._replace(
-        learner_bytes=sum(item.bytes for item in kept),
-        engine_bytes=engine_bytes(engine, shape) * shape.parameters,
+    return needs._replace(learner_bytes=sum(item.bytes for item in kept))
+
+
+def engine_needs(engine: EngineSettings, model: str) -> Needs:
+    """The needs of engines alone."""
+    vllm, shape = engine.kind == "vllm", _shape_of(model)
+    return Needs(
+        learner_device="cpu",
+        engine_device=engine.device,
+        tensor_parallel=engine.vllm.tensor_parallel_size if vllm else 1,
+        vllm_share=engine.vllm.gpu_memory_utilization if vllm else 0.0,
+        engine_bytes=0 if shape is None else engine_bytes(engine, shape) * shape.parameters,
     )
+
+
+def _shape_of(model: str) -> ModelShape | None:
+    try:
+        return shape_of(model, Path())
+    except UnknownModelError:
+        return None
 
 
 def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:

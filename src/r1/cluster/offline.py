@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from r1.cluster.needs import engine_needs
 from r1.cluster.ray_calls import Call, Events, wait_all
 from r1.cluster.ray_engine import RemoteEngine
 from r1.cluster.ray_placement import Placement, placed
@@ -36,7 +37,8 @@ def open_replicas(
     check_model_folder(str(model))
     folder = str(Path(model).resolve()) if Path(model).exists() else str(model)
     alone = without_learner(cluster)
-    with placed(alone, (False, settings.device != "cpu")) as placement:
+    needs = engine_needs(settings, folder)
+    with placed(alone, (False, settings.device != "cpu"), needs) as placement:
         engines = [
             RemoteEngine(folder, settings, *one_replica(alone, placement, index), Events(), index)
             for index in range(cluster.engine_replicas)

@@ -43,7 +43,10 @@ class RankSpec(Protocol):
         """Where the learner computes."""
 
     def build(self, mesh: DeviceMesh) -> Any:
-        """A learner of this rank: step, update(*args), save and load; weights or measure."""
+        """A learner of this rank: step, update(*args), save and load; weights or measure.
+
+        A rank alone is that of one process: there is nothing to shard, and so nothing to gather.
+        """
 
 
 class LearnerSpec(NamedTuple):
@@ -59,19 +62,14 @@ class LearnerSpec(NamedTuple):
 
     def build(self, mesh: DeviceMesh) -> Any:
         from r1.cluster.fsdp import ShardedLearner
+        from r1.learner.local import LocalLearner
         from r1.models.load import load_tokenizer
 
-        return ShardedLearner(
-            self.model,
-            self.settings,
-            self.optimizer,
-            self.objective,
-            mesh,
-            temperature=self.temperature,
-            total_steps=self.total_steps,
-            seed=self.seed,
-            tokenizer=load_tokenizer(self.model),
-        )
+        what = (self.model, self.settings, self.optimizer, self.objective)
+        rest = (self.temperature, self.total_steps, self.seed, load_tokenizer(self.model))
+        if mesh.size() == 1:
+            return LocalLearner(*what, *rest)
+        return ShardedLearner(*what, mesh, *rest)
 
 
 class SupervisedSpec(NamedTuple):
@@ -87,11 +85,16 @@ class SupervisedSpec(NamedTuple):
     def build(self, mesh: DeviceMesh) -> Any:
         from r1.cluster.reward_model import ShardedRewardLearner
         from r1.cluster.supervised import ShardedSFTLearner
+        from r1.reward_model.learner import RewardLearner
+        from r1.sft.learner import SFTLearner
 
-        rest = (self.total_steps, self.seed, self.tokenizer)
+        alone: Any = SFTLearner
+        sharded: Any = ShardedSFTLearner
         if isinstance(self.settings, RewardLearnerSettings):
-            return ShardedRewardLearner(self.model, self.settings, self.optimizer, mesh, *rest)
-        return ShardedSFTLearner(self.model, self.settings, self.optimizer, mesh, *rest)
+            alone, sharded = RewardLearner, ShardedRewardLearner
+        what = (self.model, self.settings, self.optimizer)
+        rest = (self.total_steps, self.seed, self.tokenizer)
+        return alone(*what, *rest) if mesh.size() == 1 else sharded(*what, mesh, *rest)
 
 
 class LearnerRank:
