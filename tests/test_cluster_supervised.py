@@ -89,11 +89,13 @@ def spread(tmp_path_factory) -> dict[str, Spread]:
     return run_all(("sft", "pairwise"), "qwen2", tmp_path_factory.mktemp("spread"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sft", "pairwise"])
 def test_2_then_1_then_3_ranks_continue_the_curve_of_one_process(spread, kind) -> None:
     check_equal(kind, spread[kind], spread[kind].checkpoints[0].parent / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sft", "pairwise"])
 def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
     """With recomputation on the ranks as well; the weights stay fp32."""
@@ -107,6 +109,7 @@ def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
     assert {tensor.dtype for tensor in rough["weights"].values()} == {torch.float32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sft", "pairwise"])
 def test_one_process_carries_on_what_ranks_began(spread, kind) -> None:
     folder = spread[kind].checkpoints[0]
@@ -118,6 +121,7 @@ def test_one_process_carries_on_what_ranks_began(spread, kind) -> None:
         assert again["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_reward_model_s_checkpoint_is_one_that_is_read_as_ever(spread) -> None:
     found = spread["pairwise"]
     again = load_reward_model(found.checkpoints[-1])

@@ -54,6 +54,7 @@ def run(recipe: Path, out: Path, *overrides: str) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_replicas_write_what_one_engine_writes(recipe, tmp_path, monkeypatch):
     alone = run(recipe, tmp_path / "alone")
     opened = []

@@ -32,7 +32,7 @@ from torch.distributed.fsdp import (
     fully_shard,
     register_fsdp_forward_method,
 )
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.cluster.balance import balanced, balanced_rows
@@ -159,27 +159,37 @@ class ShardedLearner:
 
         The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
         """
-        self._save_model(folder)
+        local = self.local
+        save_gathered(self.ranks, local.model, self.weights(), folder, local.tokenizer)
         with sharded_state.full_disk_told(folder):
             sharded_state.save(self.local, folder)
-
-    def _save_model(self, folder: Path) -> None:
-        """Rank 0 writes; what it cannot write is raised on all, so that none of them goes on to
-        write into a folder that is being removed."""
-        weights, problem = self.weights(), 0
-        writes = self.ranks.index == 0
-        try:
-            with sharded_state.full_disk_told(folder):
-                save_streamed(self.local.model, weights, folder, self.local.tokenizer, write=writes)
-        except OSError as error:
-            problem = error.errno or errno.EIO
-            for _ in weights:  # the others are still gathering them
-                pass
-        problem = int(self.ranks.maximum(torch.tensor(problem)))
-        if problem:
-            raise OSError(problem, os.strerror(problem), str(folder))
 
     def load(self, folder: Path) -> None:
         """Take up where a learner left off, whether it had as many ranks, others or none; UserError
         when the folder is no such checkpoint."""
         sharded_state.load(self.local, folder)
+
+
+def save_gathered(
+    ranks: ShardedRanks,
+    model: PreTrainedModel,
+    weights: Iterator[tuple[str, Tensor]],
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast | None,
+) -> None:
+    """Write a model in the Hugging Face layout; rank 0 does, while all gather its weights.
+
+    What cannot be written is raised on all ranks (OSError), so that none of them goes on to write
+    into a folder that is being removed.
+    """
+    problem = 0
+    try:
+        with sharded_state.full_disk_told(folder):
+            save_streamed(model, weights, folder, tokenizer, write=ranks.index == 0)
+    except OSError as error:
+        problem = error.errno or errno.EIO
+        for _ in weights:  # the others are still gathering them
+            pass
+    problem = int(ranks.maximum(torch.tensor(problem)))
+    if problem:
+        raise OSError(problem, os.strerror(problem), str(folder))

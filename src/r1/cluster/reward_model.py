@@ -13,8 +13,7 @@ from pathlib import Path
 from torch.distributed.device_mesh import DeviceMesh
 from transformers import PreTrainedTokenizerFast
 
-from r1.cluster.export import save_streamed
-from r1.cluster.fsdp import ShardedRanks
+from r1.cluster.fsdp import ShardedRanks, save_gathered
 from r1.learner import sharded_state
 from r1.learner.settings import OptimizerSettings
 from r1.learner.sharded import whole
@@ -64,15 +63,16 @@ class ShardedRewardLearner:
 
     def save(self, folder: Path) -> None:
         """Write the model as RewardModel.save does and the ranks' state into `folder`/state, which
-        all ranks must see."""
+        all ranks must see. Raises OSError (ENOSPC) for a full disk."""
         model, first = self.learner.model, self.ranks.index == 0
         gathered = ((name, whole(p.detach())) for name, p in model.body.named_parameters())
-        save_streamed(model.body, gathered, folder, self.learner.tokenizer, write=first)
-        if not model.native:
-            weight_1D = whole(model.head.weight.detach())
-            if first:
-                save_head(weight_1D, folder)
-        sharded_state.save(self.learner, folder)
+        save_gathered(self.ranks, model.body, gathered, folder, self.learner.tokenizer)
+        with sharded_state.full_disk_told(folder):
+            if not model.native:
+                weight_1D = whole(model.head.weight.detach())
+                if first:
+                    save_head(weight_1D, folder)
+            sharded_state.save(self.learner, folder)
 
     def load(self, folder: Path) -> None:
         """Take up where any number of ranks, or one process, left off."""
