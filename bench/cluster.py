@@ -44,6 +44,7 @@ def main() -> None:
         result = {
             "recipe": RECIPE.name,
             "steps": arguments.steps,
+            "problems": arguments.problems,
             "skipped": arguments.skip,
             "repeats": arguments.repeats,
             "threads": arguments.threads,
@@ -59,6 +60,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--problems", type=int, default=16, help="a step; 16 take about 3 seconds")
     parser.add_argument("--skip", type=int, default=2, help="first steps left out of the medians")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each side")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -68,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
 def run(side: str, out: Path, arguments: argparse.Namespace) -> None:
     settings = [
         f"num_steps={arguments.steps}",
+        f"grpo.num_problems={arguments.problems}",
         "evaluation.every=0",
         "evaluation.num_samples=1",
     ]
