@@ -6,7 +6,7 @@
 The tiny R1-Zero recipe, for so many seeds through each engine, with truncated importance weights
 for what remains between engine and learner. Per run: held-out pass@1 before and after with its 95 %
 interval, the rise, the mean and largest difference of the engine's and the learner's
-log-probabilities of the same tokens (`engine_gap`) and the share of tokens whose weight was cut.
+log-probabilities of the same tokens (`engine_gap`) and the share of tokens at the cap.
 Runs that are there already are carried on or only read, so a stopped bench goes on where it was.
 """
 
@@ -78,7 +78,7 @@ def one_run(engine: str, seed: int, arguments: argparse.Namespace) -> dict[str, 
         "rise": after["value"] - before["value"],
         "engine_gap_mean": sum(row["engine_gap"] for row in rows) / len(rows),
         "engine_gap_max": max(row["engine_gap_max"] for row in rows),
-        "weights_cut": max(row.get("importance_cut", 0.0) for row in rows),
+        "weights_capped": max(row["importance_capped"] for row in rows),
     }
 
 

@@ -61,6 +61,7 @@ def test_a_node_removed_and_added_back_changes_no_number(cluster, tmp_path) -> N
             assert found == shared.sampled(engine_alone)
             cluster.add_node(num_cpus=1)
             got += shared.steps(learner, 1, 2)
+            engine.load_weights(learner.weights(), 2)  # the lost replica may have owed nothing
             lost = learner.events.take() | engine.events.take()
             assert lost["pool/engine_restarts"] >= 1
     for ours, theirs in zip(got, expected, strict=True):
