@@ -130,7 +130,18 @@ def refused(address: str, message: str) -> None:
     begin = time.monotonic()
     with pytest.raises(UserError, match=message), ray_placement.placed(settings, (False, False)):
         raise AssertionError("there is no such cluster")
+    with pytest.raises(UserError, match=message):
+        ray_placement.check_early(settings, None)
     assert time.monotonic() - begin < 10
+
+
+@needs_ray
+def test_too_many_processes_for_this_machine_are_told_before_ray_starts() -> None:
+    settings = ClusterSettings(address="local", learner_ranks=3, placement="separate")
+    with pytest.raises(UserError, match=r"asks for 4 CPUs .* has 3: lower"):
+        ray_placement.check_early(settings, 3)
+    ray_placement.check_early(settings, 4)
+    ray_placement.check_early(settings, None)
 
 
 @needs_ray

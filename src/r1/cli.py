@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,11 @@ def run(
 
         show(settings, recipe, folder, Console())
         return
+    if settings.cluster is not None:
+        from r1.cluster.ray_placement import check_early
+
+        together = settings.kind == "r1_zero"
+        check_early(settings.cluster, os.cpu_count() if together else None)
     from r1.pipeline.metrics_port import MetricsPort
     from r1.pipeline.run import run_recipe
     from r1.progress import TerminalProgress

@@ -210,6 +210,19 @@ def _remedy(settings: ClusterSettings, kind: str) -> str:
     return ", or ".join(ways) + "."
 
 
+def check_early(settings: ClusterSettings, num_cpus: int | None) -> None:
+    """What can be told of a cluster before a model's libraries are even imported: an address where
+    no Ray answers, more CPUs than a cluster of this machine would have. Raises UserError.
+
+    num_cpus: of this machine; None where learner and engines are not placed together.
+    """
+    address = settings.address
+    if address not in ("auto", "local"):
+        _check_address(settings)
+    elif num_cpus is not None and (address == "local" or not _running_cluster()):
+        check_resources(settings, plan_bundles(settings, 0, 0), [{"CPU": float(num_cpus)}])
+
+
 def _connect(settings: ClusterSettings) -> bool:
     """ray.init, with the mistakes of an address found within connect_s; whether it was started for
     this run alone."""
@@ -223,13 +236,8 @@ def _connect(settings: ClusterSettings) -> bool:
     if address == "local":
         ray.init(address="local", include_dashboard=False, **quiet)
         return True
-    if address.startswith("ray://"):
-        raise UserError(
-            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
-            "by default) and start r1 on a node of the cluster; ray:// is not supported."
-        )
     if address != "auto":
-        _check_reachable(address, settings.timeouts.connect_s)
+        _check_address(settings)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -250,6 +258,16 @@ def _running_cluster() -> bool:
     from ray._private.services import find_bootstrap_address
 
     return find_bootstrap_address(None) is not None
+
+
+def _check_address(settings: ClusterSettings) -> None:
+    address = settings.address
+    if address.startswith("ray://"):
+        raise UserError(
+            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
+            "by default) and start r1 on a node of the cluster; ray:// is not supported."
+        )
+    _check_reachable(address, settings.timeouts.connect_s)
 
 
 def _check_reachable(address: str, timeout_s: float) -> None:

@@ -12,7 +12,7 @@ from r1.config import Settings
 class TimeoutSettings(Settings):
     """The longest that one wait may take, in seconds; then whoever is waited for is given up."""
 
-    connect_s: float = Field(8.0, gt=0.0, description="reach the cluster's address")
+    connect_s: float = Field(5.0, gt=0.0, description="reach the cluster's address")
     start_s: float = Field(600.0, gt=0.0, description="a process starts and loads the model")
     generate_s: float = Field(1800.0, gt=0.0, description="from one finished group to the next")
     update_s: float = Field(3600.0, gt=0.0, description="one update of the policy")
