@@ -73,6 +73,10 @@ BROKEN = {
     "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
     "config is no JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
     "unknown architecture": (lambda f: edit(f / "config.json", model_type="zorg"), "zorg"),
+    "layers of another number": (
+        lambda f: edit(f / "config.json", num_hidden_layers=7),
+        "does not go together",
+    ),
     "no language model": (lambda f: edit(f / "config.json", model_type="vit"), "vit"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "weights are missing"),
     "truncated weights": (lambda f: cut(f / "model.safetensors"), "header promises"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -208,6 +209,9 @@ def _check_architecture(folder: Path, config_file: Path) -> None:
     kind = values.get("model_type")
     try:
         config = AutoConfig.from_pretrained(folder)
+    except StrictDataclassError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{config_file}: what it says does not go together: {reason}") from error
     except (ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{config_file}: transformers does not know the architecture {kind!r} "
