@@ -109,7 +109,7 @@ class PartialRemoteEngine(RemoteEngine):
         Raises as `generate` does.
         """
         self._deal()
-        self.usage.now([f"engine_{index}" for index in self._rolling], len(self._queue))
+        self._count_usage()
         rolling = list(self._rolling.items())
         waited = [ref for _, rolls in rolling for ref in (rolls.stream, *rolls.added)]
         if not waited:
@@ -122,7 +122,12 @@ class PartialRemoteEngine(RemoteEngine):
                 finished += self._progress(index, rolls, ready)
             except LostProcess as lost:
                 self._restart(self.replicas[index], lost)
+        self._count_usage()
         return finished
+
+    def _count_usage(self) -> None:
+        busy = [f"engine_{index}" for index, rolls in self._rolling.items() if rolls.owed]
+        self.usage.now(busy, len(self._queue))
 
     def _deal(self) -> None:
         """Give waiting groups to the replicas with the fewest samples, as many as fit a batch."""
