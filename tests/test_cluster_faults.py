@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("ray")
 
 import test_cluster_ray as shared
+from r1.cluster.needs import Needs
 from r1.cluster.ray_calls import ClusterError
 from r1.cluster.ray_placement import placed
 from r1.errors import UserError
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[shared.World]:
     model = save_small_model(tmp_path_factory.mktemp("world") / "model")
-    with placed(shared.CLUSTER, (False, False)) as placement:
+    with placed(shared.CLUSTER, Needs("cpu", "cpu")) as placement:
         yield shared.World(model, placement)
 
 

@@ -208,7 +208,7 @@ def test_other_versions_are_named(cluster, tmp_path) -> None:
 
 def refused(placed: Any, settings: ClusterSettings, message: str) -> None:
     begin = time.monotonic()
-    with pytest.raises(UserError, match=message), placed(settings, (False, False)):
+    with pytest.raises(UserError, match=message), placed(settings, Needs("cpu", "cpu")):
         raise AssertionError("it has other versions")
     crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert time.monotonic() - begin < 10 * crowd

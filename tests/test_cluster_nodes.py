@@ -10,6 +10,7 @@ pytest.importorskip("ray")
 
 import sharded_jobs
 import test_cluster_ray as shared
+from r1.cluster.needs import Needs
 from r1.cluster.ray_placement import placed
 from r1.errors import UserError
 from r1.learner.local import LocalLearner
@@ -38,13 +39,13 @@ def test_a_node_removed_and_added_back_changes_no_number(cluster, tmp_path) -> N
     too_many = settings.model_copy(update={"learner_ranks": 4})
     with (
         pytest.raises(UserError, match=r"asks for 4 CPUs .*has 3"),
-        placed(too_many, (False, False)),
+        placed(too_many, Needs("cpu", "cpu")),
     ):
         raise AssertionError("there are three CPUs only")
     local = LocalLearner(model, *sharded_jobs.settings({}), total_steps=8)
     expected = shared.steps(local, 0, 2)
     engine_alone = EmbeddedEngine.from_pretrained(model, shared.ENGINE)
-    with placed(settings, (False, False)) as placement:
+    with placed(settings, Needs("cpu", "cpu")) as placement:
         world = shared.World(model, placement)
         with shared.remote_learner(world) as learner, shared.remote_engine(world) as engine:
             got = shared.steps(learner, 0, 1)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 pytest.importorskip("ray")
 
-from r1.cluster.offline import open_replicas, without_learner
+from r1.cluster.offline import open_replicas
 from r1.cluster.ray_placement import check_resources, plan_bundles
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
@@ -60,7 +60,7 @@ main()
 
 
 def test_replicas_alone_need_no_room_for_a_learner() -> None:
-    alone = without_learner(CLUSTER)
+    alone = CLUSTER.replicas_alone()
     bundles = plan_bundles(alone, 1, 1)
     assert bundles.resources == [{"CPU": 0.5, "GPU": 1.0}] * 2
     assert (bundles.learner, bundles.engine) == ([], [0, 1])

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("ray")
 
+from r1.cluster.needs import Needs
 from r1.cluster.ray_calls import Events
 from r1.cluster.ray_partial import PartialRemoteEngine
 from r1.cluster.ray_placement import placed
@@ -43,7 +44,7 @@ ENDS = {"eos_token_id": [0]}
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory) -> Iterator[PartialRemoteEngine]:
     model = save_small_model(tmp_path_factory.mktemp("world") / "model", **ENDS)
-    with placed(CLUSTER, (False, False)) as placement:
+    with placed(CLUSTER, Needs("cpu", "cpu")) as placement:
         engine = PartialRemoteEngine(str(model), ENGINE, CLUSTER, placement, Events())
         try:
             yield engine

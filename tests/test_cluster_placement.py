@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from r1.cluster.needs import Needs
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
@@ -128,7 +129,10 @@ def test_a_port_that_is_not_rays_is_told_within_ten_seconds() -> None:
 def refused(address: str, message: str) -> None:
     settings = ClusterSettings(address=address, timeouts=TimeoutSettings(connect_s=2))
     begin = time.monotonic()
-    with pytest.raises(UserError, match=message), ray_placement.placed(settings, (False, False)):
+    with (
+        pytest.raises(UserError, match=message),
+        ray_placement.placed(settings, Needs("cpu", "cpu")),
+    ):
         raise AssertionError("there is no such cluster")
     with pytest.raises(UserError, match=message):
         ray_placement.check_early(settings, None)

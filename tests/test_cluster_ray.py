@@ -18,6 +18,7 @@ import torch
 pytest.importorskip("ray")
 
 import sharded_jobs
+from r1.cluster.needs import Needs
 from r1.cluster.ray_calls import ClusterError, Events
 from r1.cluster.ray_engine import RemoteEngine
 from r1.cluster.ray_learner import LearnerSpec, RemoteLearner
@@ -55,7 +56,7 @@ class World(NamedTuple):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[World]:
     model = save_small_model(tmp_path_factory.mktemp("world") / "model")
-    with placed(CLUSTER, (False, False)) as placement:
+    with placed(CLUSTER, Needs("cpu", "cpu")) as placement:
         yield World(model, placement)
 
 

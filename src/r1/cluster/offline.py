@@ -17,7 +17,7 @@ from r1.cluster.ray_calls import Call, Events, wait_all
 from r1.cluster.ray_engine import RemoteEngine
 from r1.cluster.ray_placement import Placement, placed
 from r1.cluster.settings import ClusterSettings
-from r1.models.load import check_model_folder, load_tokenizer
+from r1.models.load import absolute_model, check_model_folder, load_tokenizer
 from r1.rollout.engine_pool import EnginePool
 from r1.rollout.settings import EngineSettings
 
@@ -35,10 +35,9 @@ def open_replicas(
     user can put right, before anything starts where it can be seen.
     """
     check_model_folder(str(model))
-    folder = str(Path(model).resolve()) if Path(model).exists() else str(model)
-    alone = without_learner(cluster)
-    needs = engine_needs(settings, folder)
-    with placed(alone, (False, settings.device != "cpu"), needs) as placement:
+    folder = absolute_model(model)
+    alone = cluster.replicas_alone()
+    with placed(alone, engine_needs(settings, folder)) as placement:
         engines = [
             RemoteEngine(folder, settings, *one_replica(alone, placement, index), Events(), index)
             for index in range(cluster.engine_replicas)
@@ -59,11 +58,6 @@ def open_replicas(
             raise
         with closing(pool):
             yield pool
-
-
-def without_learner(cluster: ClusterSettings) -> ClusterSettings:
-    """The same cluster with replicas alone, each in a bundle of its own."""
-    return cluster.model_copy(update={"learner_ranks": 0, "placement": "separate"})
 
 
 def one_replica(

@@ -134,17 +134,11 @@ def _bundle(settings: ClusterSettings, gpus: int, processes: int = 1) -> dict[st
 
 
 @contextmanager
-def placed(
-    settings: ClusterSettings, wants_gpu: tuple[bool, bool], needs: Needs | None = None
-) -> Iterator[Placement]:
+def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
     """Reach the cluster and reserve what the recipe asks for; let go of both in the end.
 
-    wants_gpu: whether learner and engine would take a GPU where there is one. needs: None where
-    nothing is known but that. Raises UserError.
+    Raises UserError.
     """
-    if needs is None:
-        learner, engine = ("auto" if wanted else "cpu" for wanted in wants_gpu)
-        needs = Needs(learner, engine)
     local = _connect(settings)
     try:
         there_are = ray.cluster_resources().get("GPU", 0.0) > 0

@@ -47,3 +47,11 @@ class ClusterSettings(Settings):
         3, ge=0, description="of one process in a row, without any progress in between"
     )
     timeouts: TimeoutSettings = TimeoutSettings()
+
+    def ranks_alone(self) -> ClusterSettings:
+        """The same cluster with learner ranks alone, each in a bundle of its own."""
+        return self.model_copy(update={"engine_replicas": 0, "placement": "separate"})
+
+    def replicas_alone(self) -> ClusterSettings:
+        """The same cluster with engine replicas alone, each in a bundle of its own."""
+        return self.model_copy(update={"learner_ranks": 0, "placement": "separate"})

@@ -1,12 +1,13 @@
-"""The run folder of a training that goes through fixed data in epochs.
+"""What trainings that go through fixed data in epochs share: the run folder, and who learns.
 
-It remembers what the data encode to: the same files read by another tokenizer, template or program
-are another recipe, and a run begun with the ones is not carried on with the others.
+The folder remembers what the data encode to: the same files read by another tokenizer, template or
+program are another recipe, and a run begun with the ones is not carried on with the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,28 @@ from r1.config import as_now, dump
 from r1.data.rows import name_of
 from r1.learner.settings import MAY_CHANGE_ON_RESUME
 from r1.run_dir import RunDir, describe_source
+
+OpenLearner = Callable[[Any, RunDir], AbstractContextManager[Any]]
+"""Makes the learner of a run that has been opened, and ends its processes afterwards. What it is
+given first has been checked: recipe, model, tokenizer and order."""
+
+
+def in_this_process(learner: Callable[..., Any]) -> OpenLearner:
+    """An OpenLearner of a class, SFTLearner or RewardLearner."""
+
+    @contextmanager
+    def opened(prepared: Any, run: RunDir) -> Iterator[Any]:
+        recipe = prepared.recipe
+        yield learner(
+            prepared.model,
+            recipe.learner,
+            recipe.optimizer,
+            total_steps=prepared.order.num_steps,
+            seed=recipe.seed,
+            tokenizer=prepared.tokenizer,
+        )
+
+    return opened
 
 
 def open_run(

@@ -128,6 +128,11 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast)
         )
 
 
+def absolute_model(model: str | Path) -> str:
+    """A model's folder as any working folder finds it; a hub id as it is."""
+    return str(Path(model).resolve()) if Path(model).exists() else str(model)
+
+
 def context_of(path: str | Path) -> int:
     """How many tokens a model's positions reach, from its config alone."""
     return int(AutoConfig.from_pretrained(path).max_position_embeddings)

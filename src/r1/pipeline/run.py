@@ -8,6 +8,7 @@ from typing import Any
 
 from r1.errors import UserError
 from r1.evaluate.source import resolve_model
+from r1.learner.supervised_run import OpenLearner
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.r1_zero import find_model, run_r1_zero
 from r1.pipeline.recipe import Recipe
@@ -18,7 +19,7 @@ from r1.sft import train as sft
 Runner = Callable[[Any, Path, Path, Any], Path]
 
 
-def on_model(train: Callable[..., Path], alone: Callable[..., Any]) -> Runner:
+def on_model(train: Callable[..., Path], alone: OpenLearner) -> Runner:
     """A trainer that takes a model's folder, as a run: recipe.model may be a run as well, whose
     newest checkpoint is taken. alone: makes its learner where the recipe has no [cluster]."""
 
@@ -32,8 +33,8 @@ def on_model(train: Callable[..., Path], alone: Callable[..., Any]) -> Runner:
 
 RUNNERS: dict[str, Runner] = {
     "r1_zero": run_r1_zero,
-    "sft": on_model(sft.train_sft, sft.in_this_process),
-    "reward_model": on_model(reward_model.train_reward_model, reward_model.in_this_process),
+    "sft": on_model(sft.train_sft, sft.ALONE),
+    "reward_model": on_model(reward_model.train_reward_model, reward_model.ALONE),
 }
 
 

@@ -7,22 +7,20 @@ Without [cluster] nothing of Ray is imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1.errors import UserError
+from r1.learner.supervised_run import OpenLearner
+from r1.models.load import absolute_model
 from r1.reward_model.settings import RewardModelRecipe
 from r1.run_dir import RunDir
 from r1.sft.settings import SFTRecipe
 
 if TYPE_CHECKING:
     from r1.cluster.ray_placement import Placement
-
-OpenLearner = Callable[[Any, RunDir], AbstractContextManager[Any]]
-"""sft.train.OpenLearner or reward_model.train.OpenLearner."""
 
 
 @contextmanager
@@ -38,11 +36,11 @@ def learner_of(recipe: SFTRecipe | RewardModelRecipe, alone: OpenLearner) -> Ite
         raise UserError(
             "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
         )
+    from r1.cluster.needs import Needs
     from r1.cluster.ray_placement import placed
 
-    ranks_alone = {"engine_replicas": 0, "placement": "separate"}
-    settings = recipe.cluster.model_copy(update=ranks_alone)
-    with placed(settings, (recipe.learner.device != "cpu", False)) as placement:
+    needs = Needs("cpu" if recipe.learner.device == "cpu" else "auto", "cpu")
+    with placed(recipe.cluster.ranks_alone(), needs) as placement:
         yield partial(_over_ranks, placement)
 
 
@@ -52,9 +50,9 @@ def _over_ranks(placement: Placement, prepared: Any, run: RunDir) -> Iterator[An
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_learner import RemoteLearner, RemoteSFTLearner, SupervisedSpec
 
-    recipe, model = prepared.recipe, prepared.model
+    recipe = prepared.recipe
     spec = SupervisedSpec(
-        str(Path(model).resolve()) if Path(model).exists() else model,
+        absolute_model(prepared.model),
         recipe.learner,
         recipe.optimizer,
         prepared.order.num_steps,

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from r1.grpo.loss import GRPOObjective
 from r1.learner.local import LocalLearner
 from r1.learner.protocol import Learner
-from r1.models.load import load_tokenizer
+from r1.models.load import absolute_model, load_tokenizer
 from r1.pipeline.recipe import R1ZeroRecipe
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
@@ -43,8 +42,7 @@ def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement 
     from r1.cluster.needs import needs_of
     from r1.cluster.ray_placement import placed
 
-    wants_gpu = (recipe.learner.device != "cpu", recipe.engine.device != "cpu")
-    return placed(recipe.cluster, wants_gpu, needs_of(recipe, model))
+    return placed(recipe.cluster, needs_of(recipe, model))
 
 
 @contextmanager
@@ -73,7 +71,7 @@ def open_workers(
     from r1.cluster.ray_partial import PartialRemoteEngine
 
     assert recipe.cluster is not None
-    folder = str(Path(model).resolve()) if Path(model).exists() else model
+    folder = absolute_model(model)
     spec = LearnerSpec(
         folder,
         recipe.learner,

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
 from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import open_run
+from r1.learner.supervised_run import OpenLearner, in_this_process, open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
@@ -135,22 +135,7 @@ class Learner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-OpenLearner = Callable[[Prepared, RunDir], AbstractContextManager[Learner]]
-"""Makes the learner of a run that has been opened, and ends its processes afterwards."""
-
-
-@contextmanager
-def in_this_process(prepared: Prepared, run: RunDir) -> Iterator[RewardLearner]:
-    """A RewardLearner."""
-    recipe = prepared.recipe
-    yield RewardLearner(
-        prepared.model,
-        recipe.learner,
-        recipe.optimizer,
-        total_steps=prepared.order.num_steps,
-        seed=recipe.seed,
-        tokenizer=prepared.tokenizer,
-    )
+ALONE: OpenLearner = in_this_process(RewardLearner)
 
 
 def train_reward_model(
@@ -159,7 +144,7 @@ def train_reward_model(
     base_folder: Path,
     out: Path,
     progress: Progress,
-    open_learner: OpenLearner = in_this_process,
+    open_learner: OpenLearner = ALONE,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 

@@ -11,15 +11,14 @@ the first step; the form of every row before anything is tokenised.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
 from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import open_run
+from r1.learner.supervised_run import OpenLearner, in_this_process, open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
@@ -64,22 +63,7 @@ class Learner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-OpenLearner = Callable[[Prepared, RunDir], AbstractContextManager[Learner]]
-"""Makes the learner of a run that has been opened, and ends its processes afterwards."""
-
-
-@contextmanager
-def in_this_process(prepared: Prepared, run: RunDir) -> Iterator[Learner]:
-    """An SFTLearner."""
-    recipe = prepared.recipe
-    yield SFTLearner(
-        prepared.model,
-        recipe.learner,
-        recipe.optimizer,
-        total_steps=prepared.order.num_steps,
-        seed=recipe.seed,
-        tokenizer=prepared.tokenizer,
-    )
+ALONE: OpenLearner = in_this_process(SFTLearner)
 
 
 def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
@@ -106,7 +90,7 @@ def train_sft(
     base_folder: Path,
     out: Path,
     progress: Progress,
-    open_learner: OpenLearner = in_this_process,
+    open_learner: OpenLearner = ALONE,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
