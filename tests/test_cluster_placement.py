@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
-from r1.cluster.needs import Needs
+from r1.cluster.needs import Demand, Needs
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
@@ -135,17 +136,34 @@ def refused(address: str, message: str) -> None:
     ):
         raise AssertionError("there is no such cluster")
     with pytest.raises(UserError, match=message):
-        ray_placement.check_early(settings, None)
+        ray_placement.check_early([Demand("", settings, Needs("cpu", "cpu"))])
     assert time.monotonic() - begin < 10
 
 
 @needs_ray
-def test_too_many_processes_for_this_machine_are_told_before_ray_starts() -> None:
-    settings = ClusterSettings(address="local", learner_ranks=3, placement="separate")
-    with pytest.raises(UserError, match=r"asks for 4 CPUs .* has 3: lower"):
-        ray_placement.check_early(settings, 3)
-    ray_placement.check_early(settings, 4)
-    ray_placement.check_early(settings, None)
+@pytest.mark.parametrize(
+    ("settings", "needs", "message"),
+    [
+        ({"learner_ranks": 999}, Needs("cpu", "cpu"), r"^stage dev1: .* asks for 999 CPUs"),
+        ({}, Needs("cuda", "cpu"), r"asks for 1 GPUs .* the cluster has 0: .* set learner\.device"),
+        ({"gpus_per_engine": 1}, Needs("cpu", "cpu"), r"asks for 1 GPUs"),
+        ({}, Needs("cpu", "cpu", learner_bytes=1e15), r"learner rank's weights .* need 9\.31e\+05"),
+        ({}, Needs("cpu", "cpu"), None),
+    ],
+)
+def test_this_machine_is_compared_without_starting_ray(
+    settings, needs, message, monkeypatch
+) -> None:
+    """A machine of two CPUs, no GPU; what has no message fits."""
+    monkeypatch.setattr(ray_placement, "connect", lambda _: pytest.fail("Ray was started"))
+    demand = Demand("stage dev1: ", ClusterSettings(address="local", **settings), needs)
+    machines = ray_placement.this_machine()
+    if not machines.resources[0].get("GPU") or "GPU" not in (message or ""):
+        expected = nullcontext() if message is None else pytest.raises(UserError, match=message)
+        begin = time.monotonic()
+        with expected:
+            ray_placement.check_early([demand])
+        assert time.monotonic() - begin < 10
 
 
 @needs_ray

@@ -29,10 +29,10 @@ WHOLE = {"zero": ZERO, "readable": READABLE, "dev1": SFT, "dev2": {**ZERO, "mode
 
 
 def specs(stages: dict, seed: int = 0):
-    from r1.pipeline.kinds import KINDS
+    from r1.pipeline.stage_kinds import STAGE_KINDS
 
     recipe = validate({"kind": "r1", "seed": seed, "stages": stages}, R1Recipe, "r1.toml")
-    return specs_of(recipe, {name: kind.of for name, kind in KINDS.items()}, "r1.toml")
+    return specs_of(recipe, STAGE_KINDS, "r1.toml")
 
 
 def test_references_are_edges_and_are_replaced_where_they_stand() -> None:

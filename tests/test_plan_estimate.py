@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from r1.errors import UserError
-from r1.pipeline.kinds import KINDS
 from r1.pipeline.r1 import specs_of
 from r1.pipeline.recipe import load_any_recipe
+from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import (
     Estimate,
     Given,
@@ -191,7 +191,7 @@ evaluation = { num_samples = 8 }
 
 def pipeline(path: Path, given: Given | None = None) -> dict[str, Estimate]:
     recipe = load_any_recipe(path)
-    specs = specs_of(recipe, {name: kind.of for name, kind in KINDS.items()}, str(path))
+    specs = specs_of(recipe, STAGE_KINDS, str(path))
     return {e.name: e for e in estimate_pipeline(specs, path.parent, given)}
 
 

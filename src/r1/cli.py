@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,11 +77,9 @@ def run(
 
         show(settings, recipe, folder, Console())
         return
-    if settings.cluster is not None:
-        from r1.cluster.ray_placement import check_early
+    from r1.pipeline.demands import check_clusters
 
-        together = settings.kind == "r1_zero"
-        check_early(settings.cluster, os.cpu_count() if together else None)
+    check_clusters(settings, recipe, folder, only)
     from r1.pipeline.metrics_port import MetricsPort
     from r1.pipeline.run import run_recipe
     from r1.progress import TerminalProgress

@@ -54,19 +54,28 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """Return values with each `a.b.c=value` set; value is read as TOML, else as a bare string."""
-    merged = json.loads(json.dumps(values, default=str)) if values else {}
+    changed = json.loads(json.dumps(values, default=str)) if values else {}
     for override in overrides:
         key, separator, text = override.partition("=")
         parts = key.strip().split(".")
         if not separator or not all(parts):
             raise UserError(f"--set {override!r}: write it as section.key=value.")
-        node = merged
+        node = changed
         for part in parts[:-1]:
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
                 raise UserError(f"--set {override!r}: {part!r} is a value, not a section.")
         node[parts[-1]] = _parse_value(text.strip())
-    return merged
+    return changed
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested tables, the second laid over the first, value by value."""
+    values = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+        values[key] = merged(values[key], value) if both else value
+    return values
 
 
 def validate(values: dict[str, Any], schema: type[S], origin: str) -> S:

@@ -22,6 +22,7 @@ from r1.plan.layout import Layout
 from r1.plan.memory import Kernels, engine_bytes, full_row, learner_items
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.rollout.settings import EngineSettings
+from r1.rollout.vllm_checks import check_heads, check_vllm_version
 
 GIB = 2**30
 
@@ -47,6 +48,15 @@ class Needs(NamedTuple):
         return self.vllm_share > 0
 
 
+class Demand(NamedTuple):
+    """What one part of a run asks of its cluster. part: "stage dev2: ", or nothing for a whole
+    run; it begins what is said of it."""
+
+    part: str
+    settings: ClusterSettings
+    needs: Needs
+
+
 class Gpus(NamedTuple):
     """GPUs of a learner rank and of an engine replica."""
 
@@ -63,10 +73,17 @@ class Node(NamedTuple):
     versions: tuple[tuple[str, str], ...] = ()
 
 
-def needs_of(recipe: Any, model: str) -> Needs:
-    """The needs of a recipe of kind r1_zero on a model's folder or hub id."""
-    needs = engine_needs(recipe.engine, model)._replace(learner_device=recipe.learner.device)
-    shape = _shape_of(model)
+def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
+    """The needs of a recipe that trains (kind r1_zero, sft or reward_model).
+
+    model: a shipped base, a folder (from the working folder or base_folder) or a hub id.
+    """
+    engine = getattr(recipe, "engine", None)
+    needs = (
+        Needs(engine_device="cpu") if engine is None else engine_needs(engine, model, base_folder)
+    )
+    needs = needs._replace(learner_device=recipe.learner.device)
+    shape = _shape_of(model, base_folder)
     if shape is None:
         return needs
     layout = Layout(ranks=recipe.cluster.learner_ranks if recipe.cluster else 1)
@@ -75,21 +92,25 @@ def needs_of(recipe: Any, model: str) -> Needs:
     return needs._replace(learner_bytes=sum(item.bytes for item in kept))
 
 
-def engine_needs(engine: EngineSettings, model: str) -> Needs:
-    """The needs of engines alone."""
-    vllm, shape = engine.kind == "vllm", _shape_of(model)
+def engine_needs(engine: EngineSettings, model: str, base_folder: Path = Path()) -> Needs:
+    """The needs of engines alone. Raises UserError for a vLLM engine of as many ranks as the
+    model's heads cannot be shared out over."""
+    vllm, shape = engine.kind == "vllm", _shape_of(model, base_folder)
+    ranks = engine.vllm.tensor_parallel_size if vllm else 1
+    if shape is not None:
+        check_heads(shape.heads, shape.kv_heads, ranks)
     return Needs(
         learner_device="cpu",
         engine_device=engine.device,
-        tensor_parallel=engine.vllm.tensor_parallel_size if vllm else 1,
+        tensor_parallel=ranks,
         vllm_share=engine.vllm.gpu_memory_utilization if vllm else 0.0,
         engine_bytes=0 if shape is None else engine_bytes(engine, shape) * shape.parameters,
     )
 
 
-def _shape_of(model: str) -> ModelShape | None:
+def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
     try:
-        return shape_of(model, Path())
+        return shape_of(model, base_folder)
     except UnknownModelError:
         return None
 
@@ -193,8 +214,6 @@ def check_versions(own: Node, nodes: Sequence[Node], needs: Needs, gpus: Gpus) -
                     "install the same on every node."
                 )
         if needs.vllm and (node.gpus or not gpus.engine):
-            from r1.rollout.vllm_checks import check_vllm_version  # torch
-
             check_vllm_version(found.get("vllm", ""), f"on node {node.name}")
 
 

@@ -4,23 +4,16 @@ Learner rank i and engine replica i share a bundle ("shared": while one computes
 have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs.
 Everything that can be wrong with a cluster is said before anything starts: Ray missing, nobody at
 the address, other versions, fewer CPUs or GPUs than the recipe asks for, too little memory.
-
-Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
-client protocol (ray://), which has no streaming of results.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from r1.cluster.needs import (
+    Demand,
     Gpus,
     Needs,
     check_memory,
@@ -28,7 +21,7 @@ from r1.cluster.needs import (
     check_versions,
     gpus_of,
 )
-from r1.cluster.settings import ClusterSettings
+from r1.cluster.settings import NO_RAY, ClusterSettings
 from r1.errors import UserError
 
 try:
@@ -36,16 +29,10 @@ try:
     from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    from r1.cluster.ray_probe import nodes_of, own_node
+    from r1.cluster.ray_connect import connect, is_local
+    from r1.cluster.ray_probe import Machines, machines_of, own_node, this_machine
 except ImportError:
-    raise UserError('[cluster] needs Ray: pip install "r1[cluster]".') from None
-
-_PROBE = """
-import sys
-from ray._raylet import GcsClient
-print("imported", flush=True)
-GcsClient(address=sys.argv[1])
-"""
+    raise UserError(NO_RAY) from None
 
 
 class Bundles(NamedTuple):
@@ -133,19 +120,44 @@ def _bundle(settings: ClusterSettings, gpus: int, processes: int = 1) -> dict[st
     return {"CPU": cpus, **({"GPU": float(gpus)} if gpus else {})}
 
 
+def check_early(demands: Sequence[Demand]) -> None:
+    """Compare what the parts of a run ask for with their clusters, before a model's libraries are
+    imported. A cluster of this machine alone is not even started for that.
+
+    Raises UserError that names the part.
+    """
+    for address in dict.fromkeys(demand.settings.address for demand in demands):
+        own = [demand for demand in demands if demand.settings.address == address]
+        with _machines(own[0].settings) as machines:
+            for demand in own:
+                try:
+                    _compare(demand.settings, demand.needs, machines)
+                except UserError as error:
+                    raise UserError(f"{demand.part}{error}") from None
+
+
+@contextmanager
+def _machines(settings: ClusterSettings) -> Iterator[Machines]:
+    if is_local(settings.address):
+        yield this_machine()
+        return
+    connect(settings)
+    try:
+        yield machines_of(ray.nodes(), False, settings.timeouts.connect_s)
+    finally:
+        ray.shutdown()
+
+
 @contextmanager
 def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
     """Reach the cluster and reserve what the recipe asks for; let go of both in the end.
 
     Raises UserError.
     """
-    local = _connect(settings)
+    local = connect(settings)
     try:
-        there_are = ray.cluster_resources().get("GPU", 0.0) > 0
-        gpus = gpus_of(settings, needs, there_are)
-        bundles = plan_bundles(settings, gpus.learner, gpus.engine, needs.tensor_parallel)
-        check_resources(settings, bundles, [node_resources(node) for node in ray.nodes()])
-        _check_nodes(settings, needs, gpus, local)
+        machines = machines_of(ray.nodes(), local, settings.timeouts.connect_s)
+        bundles, gpus = _compare(settings, needs, machines)
         group = _reserve(bundles, settings.timeouts.start_s)
         try:
             yield Placement(group, bundles, settings.placement == "shared", *gpus)
@@ -155,23 +167,21 @@ def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
         ray.shutdown()
 
 
-def _check_nodes(settings: ClusterSettings, needs: Needs, gpus: Gpus, local: bool) -> None:
-    """Ask the nodes and compare them with the driver and with what is needed. Raises UserError."""
-    alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    nodes = nodes_of(alive, local, settings.timeouts.connect_s)
-    check_versions(own_node(), nodes, needs, gpus)
-    if len(nodes) == len(alive):
-        check_memory(settings, needs, gpus, nodes)
-    check_shared_gpu(settings, needs, gpus, nodes)
-
-
-def node_resources(node: dict[str, Any]) -> dict[str, float]:
-    """CPUs and GPUs of one of ray.nodes(); nothing of a node that is gone."""
-    return node["Resources"] if node["Alive"] else {}
+def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tuple[Bundles, Gpus]:
+    """What to reserve, where the machines have it. Raises UserError that names the numbers."""
+    there_are = any(resources.get("GPU") for resources in machines.resources)
+    gpus = gpus_of(settings, needs, there_are)
+    bundles = plan_bundles(settings, gpus.learner, gpus.engine, needs.tensor_parallel)
+    check_resources(settings, bundles, machines.resources)
+    check_versions(own_node(), machines.nodes, needs, gpus)
+    if len(machines.nodes) == len(machines.resources):
+        check_memory(settings, needs, gpus, machines.nodes)
+    check_shared_gpu(settings, needs, gpus, machines.nodes)
+    return bundles, gpus
 
 
 def check_resources(
-    settings: ClusterSettings, bundles: Bundles, nodes: list[dict[str, float]]
+    settings: ClusterSettings, bundles: Bundles, nodes: Sequence[Mapping[str, float]]
 ) -> None:
     """Compare what is asked for with what there is. Raises UserError that names the numbers."""
     for kind in ("CPU", "GPU"):
@@ -179,8 +189,7 @@ def check_resources(
         there = sum(node.get(kind, 0.0) for node in nodes)
         if asked > there:
             raise UserError(
-                f"[cluster] asks for {asked:g} {kind}s ({settings.learner_ranks} learner ranks and "
-                f"{settings.engine_replicas} engine replicas, {settings.placement}), but the "
+                f"[cluster] asks for {asked:g} {kind}s ({_processes(settings)}), but the "
                 f"cluster has {there:g}: {_remedy(settings, kind)}"
             )
         largest = max(bundle.get(kind, 0.0) for bundle in bundles.resources)
@@ -190,118 +199,26 @@ def check_resources(
             )
 
 
+def _processes(settings: ClusterSettings) -> str:
+    ranks, replicas = settings.learner_ranks, settings.engine_replicas
+    if ranks and replicas:
+        return f"{ranks} learner ranks and {replicas} engine replicas, {settings.placement}"
+    return f"{ranks} learner ranks" if ranks else f"{replicas} engine replicas"
+
+
 def _remedy(settings: ClusterSettings, kind: str) -> str:
-    if not settings.learner_ranks:
-        ways = ["lower cluster.engine_replicas"]
-    else:
-        ways = ["lower cluster.learner_ranks or cluster.engine_replicas"]
+    asked = {
+        "cluster.learner_ranks": settings.learner_ranks,
+        "cluster.engine_replicas": settings.engine_replicas,
+    }
+    ways = ["lower " + " or ".join(name for name, number in asked.items() if number)]
     if kind == "GPU":
         ways.append('set learner.device and engine.device = "cpu"')
-    if settings.placement == "separate" and settings.learner_ranks:
+    if settings.placement == "separate" and settings.learner_ranks and settings.engine_replicas:
         ways.append('set cluster.placement = "shared"')
     if kind == "CPU":
         ways.append(f"lower cluster.cpus_per_process (now {settings.cpus_per_process:g})")
     return ", or ".join(ways) + "."
-
-
-def check_early(settings: ClusterSettings, num_cpus: int | None) -> None:
-    """What can be told of a cluster before a model's libraries are even imported: an address where
-    no Ray answers, more CPUs than a cluster of this machine would have. Raises UserError.
-
-    num_cpus: of this machine; None where learner and engines are not placed together.
-    """
-    address = settings.address
-    if address not in ("auto", "local"):
-        _check_address(settings)
-    elif num_cpus is not None and (address == "local" or not _running_cluster()):
-        check_resources(settings, plan_bundles(settings, 0, 0), [{"CPU": float(num_cpus)}])
-
-
-def _connect(settings: ClusterSettings) -> bool:
-    """ray.init, with the mistakes of an address found within connect_s; whether it was started for
-    this run alone."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    address = settings.address
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address == "auto" and not _running_cluster():
-        address = "local"
-    if address == "local":
-        ray.init(address="local", include_dashboard=False, **quiet)
-        return True
-    if address != "auto":
-        _check_address(settings)
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        ray.shutdown()  # it may be half connected
-        if "Version mismatch" in str(error):
-            raise UserError(
-                f"cluster.address = {address!r}: {' '.join(str(error).split())} Install the same "
-                "Ray and Python on both sides."
-            ) from error
-        raise _no_ray(address, _first_line(error)) from error
-    return False
-
-
-def _running_cluster() -> bool:
-    """Whether Ray runs on this machine, or its environment names a cluster."""
-    if os.environ.get("RAY_ADDRESS"):
-        return True
-    from ray._private.services import find_bootstrap_address
-
-    return find_bootstrap_address(None) is not None
-
-
-def _check_address(settings: ClusterSettings) -> None:
-    address = settings.address
-    if address.startswith("ray://"):
-        raise UserError(
-            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
-            "by default) and start r1 on a node of the cluster; ray:// is not supported."
-        )
-    _check_reachable(address, settings.timeouts.connect_s)
-
-
-def _check_reachable(address: str, timeout_s: float) -> None:
-    """Whether somebody listens at an address, and whether it is Ray."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')
-    end = time.monotonic() + timeout_s
-    try:
-        socket.create_connection((host, int(port)), timeout=timeout_s).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"cluster.address = {address!r}: nobody answers there ({_first_line(error)}, waited "
-            f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
-            'set cluster.address = "local".'
-        ) from None
-    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
-    probe = subprocess.Popen(
-        [sys.executable, "-c", _PROBE, address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with probe:
-        assert probe.stdout is not None
-        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
-        try:
-            answers = probe.wait(max(1.0, end - time.monotonic())) == 0
-        except subprocess.TimeoutExpired:
-            answers = False
-            probe.kill()
-    if not answers:
-        raise _no_ray(address, f"waited {timeout_s:g} s")
-
-
-def _no_ray(address: str, reason: str) -> UserError:
-    return UserError(
-        f"cluster.address = {address!r}: somebody listens, but Ray does not answer ({reason}). Is "
-        "it the head's GCS port, and are Ray and Python of the same versions on both sides?"
-    )
 
 
 def _reserve(bundles: Bundles, timeout_s: float) -> Any:
@@ -314,7 +231,3 @@ def _reserve(bundles: Bundles, timeout_s: float) -> Any:
             f"are {free}: other runs hold the rest."
         )
     return group
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -7,8 +7,8 @@ compares its own and Python's version when a node or a driver joins.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -18,40 +18,64 @@ from r1.cluster.needs import Node
 logger = logging.getLogger("r1.cluster")
 
 
-def nodes_of(alive: list[dict[str, Any]], local: bool, timeout_s: float) -> list[Node]:
-    """The nodes among ray.nodes() that are alive. local: this machine alone, in this process.
+class Machines(NamedTuple):
+    """A cluster's nodes: what Ray counts on each (CPUs, GPUs), and those that answered."""
 
-    A node that does not answer within timeout_s is not known and hinders nothing.
+    resources: list[Mapping[str, float]]
+    nodes: list[Node]
+
+
+def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: float) -> Machines:
+    """The machines behind ray.nodes(). local: this one alone, asked in this process.
+
+    Nodes that are gone or have no CPU are none. A node that does not answer within timeout_s is
+    not known and hinders nothing.
     """
+    alive = [node for node in found if node["Alive"] and node["Resources"].get("CPU")]
+    resources = [node["Resources"] for node in alive]
     inspect = _inspection()
     if local:
-        return [_node(alive[0], inspect(_has_gpu(alive[0])))] if alive else []
+        name = "NodeManagerAddress"
+        return Machines(resources, [_node(node[name], inspect(_has_gpu(node))) for node in alive])
     question = ray.remote(num_cpus=0, max_retries=0)(inspect)
     asked = {
         question.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(_has_gpu(node)): node
+        ).remote(_has_gpu(node)): str(node["NodeManagerAddress"])
         for node in alive
     }
     ready, late = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
     if late:
-        silent = ", ".join(sorted(asked[reference]["NodeManagerAddress"] for reference in late))
+        silent = ", ".join(sorted(asked[reference] for reference in late))
         logger.warning("Not compared: nodes %s did not answer in %g s.", silent, timeout_s)
-    return [_node(asked[reference], ray.get(reference, timeout=timeout_s)) for reference in ready]
+    answers = [
+        _node(asked[reference], ray.get(reference, timeout=timeout_s)) for reference in ready
+    ]
+    return Machines(resources, answers)
+
+
+def this_machine() -> Machines:
+    """What Ray would find here if it were started."""
+    from ray._private.resource_and_label_spec import ResourceAndLabelSpec
+
+    spec = ResourceAndLabelSpec()
+    spec.resolve(is_head=True, node_ip_address="127.0.0.1")
+    resources = spec.to_resource_dict()
+    node = _node("of this machine", _inspection()(bool(resources.get("GPU"))))
+    return Machines([resources], [node])
 
 
 def own_node() -> Node:
     """The driver's own machine."""
-    return _node({"NodeManagerAddress": "of the driver"}, _inspection()(False))
+    return _node("of the driver", _inspection()(False))
 
 
-def _node(node: dict[str, Any], answer: tuple[float, list[float], dict[str, str]]) -> Node:
+def _node(name: str, answer: tuple[float, list[float], dict[str, str]]) -> Node:
     memory, gpus, versions = answer
-    name = node["NodeManagerAddress"]
     return Node(name, memory, tuple(gpus), tuple(sorted(versions.items())))
 
 
-def _has_gpu(node: dict[str, Any]) -> bool:
+def _has_gpu(node: Mapping[str, Any]) -> bool:
     return bool(node["Resources"].get("GPU"))
 
 

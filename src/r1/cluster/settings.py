@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from r1.config import Settings
+from r1.config import Settings, merged
+
+NO_RAY = '[cluster] needs Ray: pip install "r1[cluster]".'
 
 
 class TimeoutSettings(Settings):
@@ -47,6 +49,11 @@ class ClusterSettings(Settings):
         3, ge=0, description="of one process in a row, without any progress in between"
     )
     timeouts: TimeoutSettings = TimeoutSettings()
+
+    def laid_over(self, under: ClusterSettings) -> ClusterSettings:
+        """These settings, and those of `under` wherever these say nothing."""
+        given = merged(under.model_dump(exclude_unset=True), self.model_dump(exclude_unset=True))
+        return ClusterSettings(**given)
 
     def ranks_alone(self) -> ClusterSettings:
         """The same cluster with learner ranks alone, each in a bundle of its own."""

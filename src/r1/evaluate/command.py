@@ -19,7 +19,13 @@ from r1.errors import UserError
 from r1.evaluate.blocks import RESULT, Line, Plan, evaluate_in_blocks
 from r1.evaluate.pretty import evaluation_table
 from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import ModelSource, choose_template, open_engine, resolve_model
+from r1.evaluate.source import (
+    ModelSource,
+    check_replicas,
+    choose_template,
+    open_engine,
+    resolve_model,
+)
 from r1.evaluate.summary import JudgedProblem, problem_figures
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
@@ -59,11 +65,13 @@ def run_eval_command(
     Raises UserError for whatever the user can put right.
     """
     source = resolve_model(model, step)
+    engine = source.settings("engine", EngineSettings, engine)
+    if (placed := _cluster(source, cluster)) is not None:
+        check_replicas(source, engine, placed)
     problems = _load(source, sources, base_folder)
     settings = _settings(source, overrides or {})
     template = choose_template(source, template)
     rewards = _rewards(source, template, rewards)
-    engine = source.settings("engine", EngineSettings, engine)
     training = source.settings("sampling", SamplingSettings)
     check_rules(rewards, problems)
     plan = Plan(problems, settings, settings.sampling(training), source.step)
@@ -77,7 +85,6 @@ def run_eval_command(
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
-    placed = _cluster(source, cluster)
     open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
     with _progress(console, len(problems)) as on_problem:
         summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)

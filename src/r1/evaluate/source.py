@@ -124,6 +124,17 @@ def open_engine(
         yield replicas
 
 
+def check_replicas(source: ModelSource, settings: EngineSettings, cluster: ClusterSettings) -> None:
+    """Compare what replicas of a model ask for with the cluster, before anything heavy is imported.
+
+    Raises UserError.
+    """
+    from r1.cluster.needs import Demand, engine_needs
+    from r1.cluster.ray_placement import check_early
+
+    check_early([Demand("", cluster.replicas_alone(), engine_needs(settings, source.path))])
+
+
 def _recipe(run: Path) -> dict[str, Any]:
     return read_json(run / "recipe.json", {})
 

@@ -6,8 +6,8 @@ program are another recipe, and a run begun with the ones is not carried on with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,23 @@ from r1.data.rows import name_of
 from r1.learner.settings import MAY_CHANGE_ON_RESUME
 from r1.run_dir import RunDir, describe_source
 
-OpenLearner = Callable[[Any, RunDir], AbstractContextManager[Any]]
-"""Makes the learner of a run that has been opened, and ends its processes afterwards. What it is
-given first has been checked: recipe, model, tokenizer and order."""
+OpenLearner = Callable[[RunDir], AbstractContextManager[Any]]
+"""Makes the learner of a run that has been opened, and ends its processes afterwards."""
+
+Place = Callable[[Any], AbstractContextManager[OpenLearner]]
+"""Holds a place for the learner of what was checked (recipe, model, tokenizer, order), before the
+run's folder is made."""
 
 
-def in_this_process(learner: Callable[..., Any]) -> OpenLearner:
-    """An OpenLearner of a class, SFTLearner or RewardLearner."""
+def in_this_process(learner: Callable[..., Any]) -> Place:
+    """The place of a class, SFTLearner or RewardLearner."""
 
-    @contextmanager
-    def opened(prepared: Any, run: RunDir) -> Iterator[Any]:
+    def place(prepared: Any) -> AbstractContextManager[OpenLearner]:
+        return nullcontext(lambda run: nullcontext(make(prepared)))
+
+    def make(prepared: Any) -> Any:
         recipe = prepared.recipe
-        yield learner(
+        return learner(
             prepared.model,
             recipe.learner,
             recipe.optimizer,
@@ -37,7 +42,7 @@ def in_this_process(learner: Callable[..., Any]) -> OpenLearner:
             tokenizer=prepared.tokenizer,
         )
 
-    return opened
+    return place
 
 
 def open_run(

@@ -1,6 +1,6 @@
-"""The kinds of stages: the settings each takes, what it gives, how it is checked and run.
+"""What checks and runs each kind of stage.
 
-A new kind is a settings class, a function and one line in KINDS.
+A new kind is a settings class and a line in STAGE_KINDS, a function and a line in KINDS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import Settings
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
@@ -22,18 +21,10 @@ from r1.models.load import check_model_folder
 from r1.pipeline import data_stages, references
 from r1.pipeline.graph import Artifact, ArtifactType
 from r1.pipeline.progress import StageProgress
-from r1.pipeline.r1 import KindOf
 from r1.pipeline.r1_zero import find_model
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.pipeline.run import RUNNERS
-from r1.pipeline.stage_settings import (
-    ExamplesStage,
-    MixtureStage,
-    PromptedStage,
-    RefinedStage,
-    RejectionStage,
-    ReviewStage,
-)
+from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.reward_model.settings import RewardModelRecipe
 from r1.rewards.accuracy import check_reference
 from r1.rewards.settings import RewardSettings
@@ -58,13 +49,14 @@ class StageKind(NamedTuple):
     check(settings, known) raises UserError for what is wrong in what is no reference; may_change:
     settings that move no number of the stage."""
 
-    of: KindOf
     run: Run
     check: Check
     may_change: Sequence[str] = ()
 
 
-def _train(kind: str, output: str, gives: ArtifactType) -> Run:
+def _train(kind: str) -> Run:
+    ((output, gives),) = STAGE_KINDS[kind].outputs.items()
+
     def run(
         recipe: Any,
         base_folder: Path,
@@ -207,57 +199,19 @@ def _exists(path: str, base_folder: Path) -> bool:
     return Path(path).exists() or (base_folder / path).exists()
 
 
-def _kind(
-    schema: type[Settings],
-    output: str,
-    gives: ArtifactType,
-    run: Run,
-    check: Check,
-    may_change: Sequence[str] = (),
-) -> StageKind:
-    return StageKind(KindOf(schema, {output: gives}), run, check, may_change)
+def _data_stage(make: Callable[[Any, Path, Path, Any, ClusterSettings | None], None]) -> StageKind:
+    return StageKind(_data(make), _check_data_stage)
 
-
-_CHECKPOINT, _DATASET = ArtifactType.CHECKPOINT, ArtifactType.DATASET
-_REWARD_MODEL, _RESULTS = ArtifactType.REWARD_MODEL, ArtifactType.RESULTS
-_DATA_STAGES: dict[str, tuple[type[Settings], Any]] = {
-    "rejection": (RejectionStage, data_stages.run_rejection),
-    "prompted": (PromptedStage, data_stages.run_prompted),
-    "refined": (RefinedStage, data_stages.run_refined),
-    "review": (ReviewStage, data_stages.run_review),
-    "examples": (ExamplesStage, data_stages.run_examples),
-    "mixture": (MixtureStage, data_stages.run_mixture),
-}
 
 KINDS: dict[str, StageKind] = {
-    "r1_zero": _kind(
-        R1ZeroRecipe,
-        "checkpoint",
-        _CHECKPOINT,
-        _train("r1_zero", "checkpoint", _CHECKPOINT),
-        _check_training,
-        MAY_CHANGE_ON_RESUME,
-    ),
-    "sft": _kind(
-        SFTRecipe, "checkpoint", _CHECKPOINT, _train("sft", "checkpoint", _CHECKPOINT),
-        _check_examples,
-        SUPERVISED_MAY_CHANGE,
-    ),
-    "reward_model": _kind(
-        RewardModelRecipe,
-        "reward_model",
-        _REWARD_MODEL,
-        _train("reward_model", "reward_model", _REWARD_MODEL),
-        _check_preferences,
-        SUPERVISED_MAY_CHANGE,
-    ),
-    **{
-        name: _kind(schema, "data", _DATASET, _data(make), _check_data_stage)
-        for name, (schema, make) in _DATA_STAGES.items()
-    },
-    "evaluation": StageKind(
-        KindOf(EvaluationStageSettings, {"results": _RESULTS}, seed_at=()),
-        _evaluate,
-        _check_battery,
-    ),
-}  # fmt: skip
+    "r1_zero": StageKind(_train("r1_zero"), _check_training, MAY_CHANGE_ON_RESUME),
+    "sft": StageKind(_train("sft"), _check_examples, SUPERVISED_MAY_CHANGE),
+    "reward_model": StageKind(_train("reward_model"), _check_preferences, SUPERVISED_MAY_CHANGE),
+    "rejection": _data_stage(data_stages.run_rejection),
+    "prompted": _data_stage(data_stages.run_prompted),
+    "refined": _data_stage(data_stages.run_refined),
+    "review": _data_stage(data_stages.run_review),
+    "examples": _data_stage(data_stages.run_examples),
+    "mixture": _data_stage(data_stages.run_mixture),
+    "evaluation": StageKind(_evaluate, _check_battery),
+}

@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import Settings, apply_overrides, validate
+from r1.config import Settings, apply_overrides, merged, validate
 from r1.errors import UserError
 from r1.pipeline import references
 from r1.pipeline.graph import ArtifactType, Source
@@ -98,15 +98,7 @@ def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()
         near = difflib.get_close_matches(str(model), list(recipe.stages), n=1)
         hint = f" Did you mean {near[0]!r}?" if near and near[0] != name else ""
         raise UserError(f"{origin}: stages.{name}.like = {model!r} leads nowhere.{hint}")
-    return _merge(_table(model, recipe, origin, (*below, name)), table)
-
-
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
+    return merged(_table(model, recipe, origin, (*below, name)), table)
 
 
 def _spec(

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
 from r1.evaluate.source import resolve_model
-from r1.learner.supervised_run import OpenLearner
+from r1.learner.supervised_run import Place
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.r1_zero import find_model, run_r1_zero
 from r1.pipeline.recipe import Recipe
-from r1.pipeline.supervised import learner_of
+from r1.pipeline.supervised import place
 from r1.reward_model import train as reward_model
 from r1.sft import train as sft
 
 Runner = Callable[[Any, Path, Path, Any], Path]
 
 
-def on_model(train: Callable[..., Path], alone: OpenLearner) -> Runner:
+def on_model(train: Callable[..., Path], alone: Place) -> Runner:
     """A trainer that takes a model's folder, as a run: recipe.model may be a run as well, whose
-    newest checkpoint is taken. alone: makes its learner where the recipe has no [cluster]."""
+    newest checkpoint is taken. alone: where its learner is without a [cluster]."""
 
     def run(recipe: Any, base_folder: Path, out: Path, progress: Any) -> Path:
         model = resolve_model(find_model(recipe.model, base_folder)).path
-        with learner_of(recipe, alone) as open_learner:
-            return train(recipe, model, base_folder, out, progress, open_learner)
+        return train(recipe, model, base_folder, out, progress, partial(place, alone))
 
     return run
 

@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import Settings, as_now, dump, validate
+from r1.config import as_now, dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
+from r1.pipeline.demands import compare, stage_demands, with_cluster
 from r1.pipeline.graph import Artifact, Stage, Standing, State
 from r1.pipeline.kinds import KINDS, Known
 from r1.pipeline.progress import Progress, StageProgress
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
+from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.run_dir import atomic, lock
 from r1.run_dir.read import read_json
 
@@ -50,7 +52,7 @@ def build(
 ) -> Pipeline:
     """The graph of a recipe. Raises UserError for whatever is wrong with the recipe itself."""
     recipe, notices = leave_functions_out(recipe)
-    specs = specs_of(recipe, {name: kind.of for name, kind in KINDS.items()}, origin)
+    specs = specs_of(recipe, STAGE_KINDS, origin)
     stages = [_stage(spec, base_folder, progress, recipe.cluster) for spec in specs]
     graph.check(stages)
     return Pipeline(recipe, specs, stages, notices)
@@ -68,7 +70,7 @@ def _stage(
         given = spec.recipe.model_dump(mode="json", exclude_unset=True)
         values = references.replace(given, lambda field: str(inputs[field].resolve()))
         own = validate(values, type(spec.recipe), f"stage {spec.name}")
-        settings = _with_cluster(own, cluster)
+        settings = with_cluster(own, cluster)
         try:
             return kind.run(settings, base_folder, folder, progress(spec), cluster)
         except UserError as error:
@@ -77,21 +79,13 @@ def _stage(
     return Stage(
         name=spec.name,
         settings={"kind": spec.kind, **dump(spec.recipe)},
-        outputs=kind.of.outputs,
+        outputs=STAGE_KINDS[spec.kind].outputs,
         run=run,
         inputs=spec.inputs,
         input_types=spec.input_types,
         may_change=kind.may_change,
         as_now=partial(as_now, schema=type(spec.recipe)),
     )
-
-
-def _with_cluster(own: Settings, cluster: ClusterSettings | None) -> Settings:
-    """A stage that trains has the whole recipe's [cluster], unless it names one of its own. It is
-    no part of the settings by which a stage becomes stale."""
-    if cluster is None or getattr(own, "cluster", cluster) is not None:
-        return own
-    return own.model_copy(update={"cluster": cluster})
 
 
 def standings(pipeline: Pipeline, out: Path) -> list[Standing]:
@@ -166,6 +160,7 @@ def _run(
 
 def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
     """Everything about the stages that can be checked before any of them runs."""
+    compare(stage_demands(pipeline.specs, names, pipeline.recipe.cluster, base_folder))
     known = Known(base_folder)
     for spec in pipeline.specs:
         if spec.name in names:

@@ -1,7 +1,7 @@
 """Who learns in a run of supervised fine-tuning or of a reward model: this process, or ranks on a
 cluster (the recipe's [cluster], whose engine replicas such a run does not need).
 
-A stage of a whole recipe has the recipe's [cluster], unless it has one of its own (kinds.py).
+A stage of a whole recipe has the recipe's [cluster] (demands.py).
 Without [cluster] nothing of Ray is imported.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1.errors import UserError
-from r1.learner.supervised_run import OpenLearner
+from r1.learner.supervised_run import OpenLearner, Place
 from r1.models.load import absolute_model
-from r1.reward_model.settings import RewardModelRecipe
+from r1.pipeline.demands import demand_of
 from r1.run_dir import RunDir
 from r1.sft.settings import SFTRecipe
 
@@ -24,29 +24,25 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def learner_of(recipe: SFTRecipe | RewardModelRecipe, alone: OpenLearner) -> Iterator[OpenLearner]:
-    """What makes the recipe's learner: `alone`, or ranks for which room is reserved meanwhile.
+def place(alone: Place, prepared: Any) -> Iterator[OpenLearner]:
+    """Where the learner of what was checked will be: `alone`, or ranks for which room is reserved.
 
-    Raises UserError where that cannot be, before anything is written.
+    prepared: of either trainer. Raises UserError where that cannot be.
     """
+    recipe = prepared.recipe
     if recipe.cluster is None:
-        yield alone
+        with alone(prepared) as open_learner:
+            yield open_learner
         return
-    if isinstance(recipe, SFTRecipe) and recipe.learner.lora is not None:
-        raise UserError(
-            "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
-        )
-    from r1.cluster.needs import Needs
     from r1.cluster.ray_placement import placed
 
-    needs = Needs("cpu" if recipe.learner.device == "cpu" else "auto", "cpu")
-    with placed(recipe.cluster.ranks_alone(), needs) as placement:
-        yield partial(_over_ranks, placement)
+    demand = demand_of(recipe, Path(), model=prepared.model)
+    with placed(demand.settings, demand.needs) as placement:
+        yield partial(_over_ranks, prepared, placement)
 
 
 @contextmanager
-def _over_ranks(placement: Placement, prepared: Any, run: RunDir) -> Iterator[Any]:
-    """prepared: of either trainer."""
+def _over_ranks(prepared: Any, placement: Placement, run: RunDir) -> Iterator[Any]:
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_learner import RemoteLearner, RemoteSFTLearner, SupervisedSpec
 

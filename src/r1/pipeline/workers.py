@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from r1.grpo.loss import GRPOObjective
 from r1.learner.local import LocalLearner
 from r1.learner.protocol import Learner
 from r1.models.load import absolute_model, load_tokenizer
+from r1.pipeline.demands import demand_of
 from r1.pipeline.recipe import R1ZeroRecipe
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
@@ -39,10 +41,10 @@ def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement 
     """
     if recipe.cluster is None:
         return nullcontext(None)
-    from r1.cluster.needs import needs_of
     from r1.cluster.ray_placement import placed
 
-    return placed(recipe.cluster, needs_of(recipe, model))
+    demand = demand_of(recipe, Path(), model=model)
+    return placed(demand.settings, demand.needs)
 
 
 @contextmanager

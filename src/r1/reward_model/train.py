@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerFast
 
 from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
 from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import OpenLearner, in_this_process, open_run
+from r1.learner.supervised_run import Place, in_this_process, open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
@@ -135,7 +135,7 @@ class Learner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-ALONE: OpenLearner = in_this_process(RewardLearner)
+ALONE: Place = in_this_process(RewardLearner)
 
 
 def train_reward_model(
@@ -144,7 +144,7 @@ def train_reward_model(
     base_folder: Path,
     out: Path,
     progress: Progress,
-    open_learner: OpenLearner = ALONE,
+    place: Place = ALONE,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
@@ -156,8 +156,9 @@ def train_reward_model(
     order = prepared.order
     encoded = {"data_sha256": prepared.fingerprints}
     with ExitStack() as stack:
+        open_learner = stack.enter_context(place(prepared))
         run = stack.enter_context(open_run(recipe, KIND, model, encoded, base_folder, out))
-        learner = stack.enter_context(open_learner(prepared, run))
+        learner = stack.enter_context(open_learner(run))
         if run.resume_from is not None:
             learner.load(run.resume_from)
         heldout = _Heldout(run, prepared, learner, progress)

@@ -1,5 +1,7 @@
 """What can be said of `engine.kind = "vllm"` before vLLM is imported, which takes 15 seconds.
 
+Torch-free but for what asks the machine for its GPUs, or reads a model's whole config.
+
 Left out on purpose: memory. Whether weights and KV cache fit is `r1 plan`'s business, and vLLM's
 own at start.
 """
@@ -9,10 +11,6 @@ from __future__ import annotations
 import importlib.util
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import torch
-from transformers import AutoConfig
 
 from r1.errors import UserError
 from r1.rollout.settings import EngineSettings
@@ -38,8 +36,12 @@ def check_vllm(model: str | Path, settings: EngineSettings) -> None:
 
 def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
     """Raise UserError for settings that the model cannot have, on whatever machine."""
+    from transformers import AutoConfig
+
     config = AutoConfig.from_pretrained(str(model))
-    _check_heads(config, settings.vllm.tensor_parallel_size)
+    heads = int(config.num_attention_heads)
+    shared = int(getattr(config, "num_key_value_heads", None) or heads)
+    check_heads(heads, shared, settings.vllm.tensor_parallel_size)
     context_limit(int(config.max_position_embeddings), settings)
 
 
@@ -83,6 +85,8 @@ def _version_of(package: str) -> str:
 
 
 def _check_device(settings: EngineSettings) -> None:
+    import torch
+
     own, num_gpus = settings.vllm, torch.cuda.device_count()
     if settings.device != "auto" and (settings.device == "cpu") != (num_gpus == 0):
         raise UserError(
@@ -104,10 +108,9 @@ def _check_device(settings: EngineSettings) -> None:
         )
 
 
-def _check_heads(config: Any, ranks: int) -> None:
-    """Query heads are shared out evenly; key-value heads evenly too, or each one copied evenly."""
-    heads = int(config.num_attention_heads)
-    shared = int(getattr(config, "num_key_value_heads", None) or heads)
+def check_heads(heads: int, shared: int, ranks: int) -> None:
+    """Raise UserError where attention heads, `shared` of them for keys and values, cannot be shared
+    out evenly over ranks; a key-value head may also be copied evenly."""
     if heads % ranks or (shared % ranks and ranks % shared):
         fitting = [
             n for n in range(1, heads + 1) if not heads % n and (not shared % n or not n % shared)

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from transformers import PreTrainedTokenizerFast
 
 from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import OpenLearner, in_this_process, open_run
+from r1.learner.supervised_run import Place, in_this_process, open_run
 from r1.models.load import (
     check_max_tokens,
     check_model_folder,
@@ -63,7 +63,7 @@ class Learner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-ALONE: OpenLearner = in_this_process(SFTLearner)
+ALONE: Place = in_this_process(SFTLearner)
 
 
 def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
@@ -90,7 +90,7 @@ def train_sft(
     base_folder: Path,
     out: Path,
     progress: Progress,
-    open_learner: OpenLearner = ALONE,
+    place: Place = ALONE,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
@@ -100,7 +100,11 @@ def train_sft(
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
-    with _open_run(prepared, base_folder, out) as run, open_learner(prepared, run) as learner:
+    with (
+        place(prepared) as open_learner,
+        _open_run(prepared, base_folder, out) as run,
+        open_learner(run) as learner,
+    ):
         if run.resume_from is not None:
             learner.load(run.resume_from)
         progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)

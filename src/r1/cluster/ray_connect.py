@@ -1,0 +1,152 @@
+"""Reach a cluster: a running one, one at an address, or one of this machine's own.
+
+The mistakes of an address are found within connect_s, and before Ray itself would go on trying.
+
+Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
+client protocol (ray://), which has no streaming of results.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from r1.cluster.settings import NO_RAY, ClusterSettings
+from r1.errors import UserError
+
+try:
+    import ray
+except ImportError:
+    raise UserError(NO_RAY) from None
+
+_PROBE = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+print("imported", flush=True)
+try:
+    GcsClient(address=sys.argv[1])
+except AuthenticationError:
+    sys.exit(3)
+"""
+
+
+def connect(settings: ClusterSettings) -> bool:
+    """ray.init, with the mistakes of an address found within connect_s; whether it was started for
+    this run alone."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    address = settings.address
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if is_local(address):
+        ray.init(address="local", include_dashboard=False, **quiet)
+        return True
+    check_reachable(settings)
+    _offer_token()
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        ray.shutdown()  # it may be half connected
+        if "Version mismatch" in str(error):
+            raise UserError(
+                f"cluster.address = {address!r}: {' '.join(str(error).split())} Install the same "
+                "Ray and Python on both sides."
+            ) from error
+        raise _no_ray(address, _first_line(error)) from error
+    return False
+
+
+def is_local(address: str) -> bool:
+    """Whether Ray would be started for the run alone: "local", or "auto" where Ray does not run on
+    this machine and the environment names no cluster."""
+    if address != "auto" or os.environ.get("RAY_ADDRESS"):
+        return address == "local"
+    from ray._private.services import find_bootstrap_address
+
+    return find_bootstrap_address(None) is None
+
+
+def check_reachable(settings: ClusterSettings) -> None:
+    """Whether Ray answers at HOST:PORT; nothing where the settings name none. Raises UserError."""
+    if settings.address in ("auto", "local"):
+        return
+    address = settings.address
+    if address.startswith("ray://"):
+        raise UserError(
+            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
+            "by default) and start r1 on a node of the cluster; ray:// is not supported."
+        )
+    _offer_token()
+    _check_answers(address, settings.timeouts.connect_s)
+
+
+def _offer_token() -> None:
+    """Show clusters this user's token, if there is one.
+
+    Ray asks for a token wherever it was started by a user who has one, and makes one with the first
+    cluster of its own; but it shows it only where told to. Who asks for none does not look at it.
+    """
+    from ray._raylet import (  # type: ignore[attr-defined]  # compiled
+        AuthenticationTokenLoader,
+        Config,
+    )
+
+    loader = AuthenticationTokenLoader.instance()
+    if "RAY_AUTH_MODE" not in os.environ and loader.has_token(ignore_auth_mode=True):
+        os.environ["RAY_AUTH_MODE"] = "token"
+        Config.initialize("")  # it has read the environment already
+
+
+def _check_answers(address: str, timeout_s: float) -> None:
+    """Whether somebody listens at an address, and whether it is Ray."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')
+    end = time.monotonic() + timeout_s
+    try:
+        socket.create_connection((host, int(port)), timeout=timeout_s).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"cluster.address = {address!r}: nobody answers there ({_first_line(error)}, waited "
+            f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
+            'set cluster.address = "local".'
+        ) from None
+    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE, address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
+        try:
+            found = probe.wait(max(1.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            found = 1
+            probe.kill()
+    if found == 3:
+        raise UserError(
+            f"cluster.address = {address!r}: Ray asks for a token, and this user's is missing or "
+            "another. Copy ~/.ray/auth_token from the head to this machine, or name it by "
+            "RAY_AUTH_TOKEN_PATH."
+        )
+    if found:
+        raise _no_ray(address, f"waited {timeout_s:g} s")
+
+
+def _no_ray(address: str, reason: str) -> UserError:
+    return UserError(
+        f"cluster.address = {address!r}: somebody listens, but Ray does not answer ({reason}). Is "
+        "it the head's GCS port, and are Ray and Python of the same versions on both sides?"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
