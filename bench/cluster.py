@@ -2,12 +2,15 @@
 
     .venv/bin/pip install -e '.[cluster]'
     .venv/bin/python bench/cluster.py --json
+    .venv/bin/python bench/cluster.py --json --ranks 2 --repeats 1         the same numbers?
 
 Both sides are whole runs of `r1 run`, in turn (in process, Ray, Ray, in process, ...), with as many
 threads; the second holds the same policy in one learner rank and one engine replica that share a
-bundle of all CPUs. Seconds are those of a step (`seconds/total` of timings.jsonl: sampling,
-scoring, update, new weights), without each run's first two; starting Ray is beside it. The ratio is
-of the medians over all steps of a side; samples and losses of both sides are compared as well.
+bundle of all CPUs (or --ranks of both, sharing them out). Seconds are those of a step
+(`seconds/total` of timings.jsonl: sampling, scoring, update, new weights), without each run's first
+two; starting Ray is beside it. The ratio is of the medians over all steps of a side. Samples and
+losses of both sides are compared as well, as far as the first step with another sample (rounding
+moves a draw across a token's boundary).
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "tiny" / "r1_zero.toml"
 PHASES = ("total", "rollout", "update", "sync")
@@ -48,8 +53,9 @@ def main() -> None:
             "skipped": arguments.skip,
             "repeats": arguments.repeats,
             "threads": arguments.threads,
+            "ranks": arguments.ranks,
             **{side: figures(outs, started[side], arguments) for side, outs in sides.items()},
-            "largest_loss_difference": loss_difference(*(outs[0] for outs in sides.values())),
+            **agreement(*(outs[0] for outs in sides.values())),
         }
     medians = [result[side]["total"]["median_s"] for side in ("ray", "in_process")]
     result["ray_over_in_process"] = round(medians[0] / medians[1], 3)
@@ -62,6 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--problems", type=int, default=16, help="a step; 16 take about 3 seconds")
     parser.add_argument("--skip", type=int, default=2, help="first steps left out of the medians")
+    parser.add_argument("--ranks", type=int, default=1, help="learner ranks, and replicas")
     parser.add_argument("--repeats", type=int, default=2, help="runs of each side")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
@@ -77,9 +84,9 @@ def run(side: str, out: Path, arguments: argparse.Namespace) -> None:
     if side == "ray":
         settings += [
             'cluster.address="local"',
-            "cluster.learner_ranks=1",
-            "cluster.engine_replicas=1",
-            f"cluster.cpus_per_process={arguments.threads}",
+            f"cluster.learner_ranks={arguments.ranks}",
+            f"cluster.engine_replicas={arguments.ranks}",
+            f"cluster.cpus_per_process={arguments.threads // arguments.ranks}",
         ]
     command = [sys.executable, "-m", "r1", "run", str(RECIPE), "--out", str(out)]
     for setting in settings:
@@ -108,10 +115,28 @@ def figures(outs: list[Path], beside: list[float], arguments: argparse.Namespace
     return found
 
 
-def loss_difference(one: Path, other: Path) -> float:
-    """Largest difference of the loss at a step: of samples as well as of arithmetic."""
-    rows = [[json.loads(line) for line in (out / "metrics.jsonl").open()] for out in (one, other)]
-    return max(abs(a["loss"] - b["loss"]) for a, b in zip(*rows, strict=True))
+def agreement(one: Path, other: Path) -> dict[str, Any]:
+    """Steps with equal samples, from the first on, and the largest difference of their losses."""
+    losses = [
+        [json.loads(line)["loss"] for line in (out / "metrics.jsonl").open()]
+        for out in (one, other)
+    ]
+    samples = [
+        [texts(path) for path in sorted((out / "rollouts").iterdir())] for out in (one, other)
+    ]
+    pairs = zip(*samples, strict=True)
+    equal = next((step for step, (a, b) in enumerate(pairs) if a != b), len(samples[0]))
+    differences = [abs(a - b) for a, b in zip(*losses, strict=True)][:equal]
+    return {
+        "steps_with_equal_samples": equal,
+        "largest_loss_difference": max(differences, default=0),
+    }
+
+
+def texts(rollouts: Path) -> list[tuple[str, int, str]]:
+    """Problem, sample and text of every response of a step, in one order."""
+    table = pq.read_table(rollouts, columns=["problem_id", "sample", "text"])
+    return sorted(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
 
 
 def describe(result: dict[str, Any]) -> str:
