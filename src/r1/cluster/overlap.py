@@ -14,6 +14,9 @@ k and the step decide; and grpo.partial_rollouts, where weights are replaced in 
 responses. The objective's truncated importance weights (grpo.importance_cap) correct for either,
 token by token; `staleness` and `staleness_max` (updates between, over samples) are in the metrics.
 
+Dynamic sampling joins either way: its rounds are begun with their batch or, partial rollouts, later
+and under newer weights; the bound holds for them as well.
+
 No batch is begun before a checkpoint that it comes after: its samples would be of weights that the
 checkpoint no longer holds. With whole batches a run that was killed therefore lands where it would
 have. With partial rollouts the clock decides which weights draw a token; a run carried on is then
