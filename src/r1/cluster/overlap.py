@@ -22,8 +22,10 @@ checkpoint no longer holds. With whole batches a run that was killed therefore l
 have. With partial rollouts the clock decides which weights draw a token; a run carried on is then
 as valid but another one. Every checkpoint costs the overlap of some steps.
 
-Left out on purpose: batches of whichever groups end first. They would wait less and learn from
-short responses first.
+Left out on purpose: batches of whichever groups end first, which would wait less. k batches are
+under way beside the one that is due, and each must be learnt from within k updates of being asked
+for: that alone makes every batch its own groups. A choice needs engines that tell when they begin a
+group, so that those which wait in their queues do not age.
 """
 
 from __future__ import annotations
