@@ -205,6 +205,10 @@ class RemoteEngine:
                 yield finished
         self.usage.now()
 
+    def abort(self) -> None:
+        """As rollout.protocol.AbortableEngine; replicas still end what they were given."""
+        self._aborts += 1
+
     def serve_folder(self) -> None:
         """In place of `load_weights`: every replica serves the model's own weights, version 0."""
         self.version = 0
@@ -213,10 +217,6 @@ class RemoteEngine:
                 self._check_version(replica, call)
             except LostProcess as lost:
                 self._restart(replica, lost)
-
-    def abort(self) -> None:
-        """As rollout.protocol.AbortableEngine; replicas still end what they were given."""
-        self._aborts += 1
 
     def close(self) -> None:
         """End the replicas; a thread that waits for groups gets ClusterError."""
