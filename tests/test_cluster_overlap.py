@@ -15,7 +15,7 @@ import torch
 from r1.cluster.overlap import Evaluation, held, staleness, train_ahead
 from r1.errors import UserError
 from r1.grpo.settings import GRPOSettings
-from r1.grpo.train import Rollouts, TrainSettings
+from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.pipeline.recipe import load_any_recipe
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
@@ -140,6 +140,9 @@ class FakeRun:
         engine: type[FakeEngine] = FakeEngine,
         before_update: Callable[[int], None] = lambda step: None,
         evaluated: tuple[int, ...] = (3,),
+        scorer: type[Scorer] = Scorer,
+        source: Any = Source,
+        spare: Any = Source,
         **grpo: Any,
     ) -> None:
         self.happened: list[tuple[Any, ...]] = []
@@ -149,21 +152,29 @@ class FakeRun:
         settings = GRPOSettings(
             num_problems=NUM_PROBLEMS, group_size=GROUP_SIZE, importance_cap=2.0, **grpo
         )
+        due = (*evaluated, num_steps).__contains__
         renderer: Any = SimpleNamespace(
             encode=lambda prompt: (3, 4),
             parse=lambda text: SimpleNamespace(thinking=None, answer=text),
         )
         with RunDir.open(folder, {}, "r1_zero", checkpoints=CheckpointSettings(every=5)) as run:
-            train_ahead(
+            self.learner.version += run.resume_step()
+            parts: Any = (
                 run,
-                Source(),
-                Source(),
-                Rollouts(self.engine, Scorer(), renderer),
-                self.learner,  # type: ignore[arg-type]
+                source(),
+                spare(),
+                Rollouts(self.engine, scorer(), renderer),
+                self.learner,
                 TrainSettings(num_steps, 0, SamplingSettings(max_new_tokens=8), settings),
-                Evaluation(lambda step: step in (*evaluated, num_steps), self._measure),
-                lambda step, metrics, counts: self.happened.append(("committed", step)),
             )
+
+            def report(step: int, metrics: Any, counts: Any) -> None:
+                self.happened.append(("committed", step))
+
+            if settings.staleness:
+                train_ahead(*parts, Evaluation(due, self._measure), report)
+            else:
+                train(*parts, lambda step: self._measure(step) if due(step) else None, report)
         self.metrics = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
     def _measure(self, step: int) -> None:
@@ -292,8 +303,8 @@ def test_weights_on_their_way_do_not_change_with_the_learner() -> None:
         ("[grpo]\npartial_rollouts = true\nimportance_cap = 2.0\n", r"grpo\.staleness to 1"),
         (
             "[grpo]\nstaleness = 1\npartial_rollouts = true\nimportance_cap = 2.0\n"
-            "dynamic_sampling = 1\n",
-            r"grpo\.dynamic_sampling",
+            "[engine.vllm]\nsleep = true\n",
+            r"engine\.vllm\.sleep .* grpo\.partial_rollouts",
         ),
         ("[grpo]\nstaleness = -1\n", "staleness"),
     ],

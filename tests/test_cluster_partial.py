@@ -18,6 +18,7 @@ from r1.cluster.ray_partial import PartialRemoteEngine
 from r1.cluster.ray_placement import placed
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.protocol import AbortedError
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.types import Completion
 from run_processes import finish, kill_after
@@ -115,6 +116,21 @@ def test_submitted_samples_are_those_of_one_engine_and_survive_a_kill(engine) ->
     assert {r.id: tokens(c) for r, c in engine.generate(requests(), SAMPLING)} == {
         name: tokens(completions) for name, completions in found.items()
     }
+
+
+def test_a_call_that_is_aborted_ends_at_once_and_the_next_is_whole(engine) -> None:
+    load(engine, 3)
+    stream = engine.generate(requests(), SAMPLING)
+    first = next(stream)
+    engine.abort()
+    with pytest.raises(AbortedError):
+        next(stream)
+    again = {
+        group.request.id: tokens(group.completions)
+        for group in engine.generate(requests(), SAMPLING)
+    }
+    assert sorted(again) == sorted(request.id for request in requests())
+    assert again[first.request.id] == tokens(first.completions)
 
 
 def test_a_run_with_partial_rollouts_learns_and_carries_on(tmp_path) -> None:

@@ -263,7 +263,8 @@ class SharingEngine(VllmEngine):
         self.settings = vllm(sleep=True)
         self.shape, self.path = make_model("qwen2"), "owner/name"
         self.tokenizer, self.end_ids, self.context, self.dtype = None, (1,), 64, torch.bfloat16
-        self.version = self.num_prompt_tokens = self.num_cached_tokens = self._count = 0
+        self.version = self.num_prompt_tokens = self.num_cached_tokens = 0
+        self._count = self._aborts = 0
         self.asleep = False
         self._samples, self._streams = {}, {}
         self.sent: list[dict[str, torch.Tensor]] = []

@@ -9,6 +9,7 @@ from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.models.load import load_model
 from r1.rollout.embedded import EmbeddedEngine
+from r1.rollout.protocol import AbortedError
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.template import render_r1_zero
 from r1.types import Completion, GroupRequest
@@ -219,6 +220,16 @@ def test_a_dropped_iterator_frees_everything(engine) -> None:
     stream = engine.generate(requests(engine, group=8), SamplingSettings(max_new_tokens=500))
     next(stream)
     stream.close()
+    assert not engine.llm.llm_engine.has_unfinished_requests()
+    check_greedy(engine, base())
+
+
+def test_a_call_that_is_aborted_frees_everything(engine) -> None:
+    stream = engine.generate(requests(engine, group=8), SamplingSettings(max_new_tokens=500))
+    next(stream)
+    engine.abort()
+    with pytest.raises(AbortedError):
+        list(stream)
     assert not engine.llm.llm_engine.has_unfinished_requests()
     check_greedy(engine, base())
 

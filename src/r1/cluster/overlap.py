@@ -14,13 +14,18 @@ k and the step decide; and grpo.partial_rollouts, where weights are replaced in 
 responses. The objective's truncated importance weights (grpo.importance_cap) correct for either,
 token by token; `staleness` and `staleness_max` (updates between, over samples) are in the metrics.
 
+Dynamic sampling joins either way: its rounds are begun with their batch or, partial rollouts, later
+and under newer weights; the bound holds for them as well.
+
 No batch is begun before a checkpoint that it comes after: its samples would be of weights that the
 checkpoint no longer holds. With whole batches a run that was killed therefore lands where it would
 have. With partial rollouts the clock decides which weights draw a token; a run carried on is then
 as valid but another one. Every checkpoint costs the overlap of some steps.
 
-Left out on purpose: batches of whichever groups end first. They would wait less and learn from
-short responses first.
+Left out on purpose: batches of whichever groups end first, which would wait less. k batches are
+under way beside the one that is due, and each must be learnt from within k updates of being asked
+for: that alone makes every batch its own groups. A choice needs engines that tell when they begin a
+group, so that those which wait in their queues do not age.
 """
 
 from __future__ import annotations

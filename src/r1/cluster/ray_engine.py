@@ -35,10 +35,12 @@ from r1.cluster.ray_calls import (
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
 from r1.cluster.settings import ClusterSettings
-from r1.rollout.protocol import FinishedGroup, LoadedEngine
+from r1.rollout.protocol import AbortedError, FinishedGroup, LoadedEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.usage import Usage
 from r1.types import GroupRequest
+
+_MOMENT_S = 0.5
 
 
 class EngineReplica:
@@ -145,7 +147,7 @@ class RemoteEngine:
         self.placement, self.events = placement, events
         self.weights: RemoteWeights | None = None  # None: those of the model's folder
         self.version = -1
-        self.closed = False
+        self.closed, self._aborts = False, 0
         numbers = range(cluster.engine_replicas)
         self.replicas = [_Replica(index, f"engine replica {first + index}") for index in numbers]
         for replica in self.replicas:
@@ -173,6 +175,7 @@ class RemoteEngine:
         Raises UserError as the replica's engine does, and ClusterError where a replica was lost
         more than max_restarts times in a row.
         """
+        aborts = self._aborts
         waiting = deque(self._calls(requests))
         running: list[_Running] = []
         while waiting or running:
@@ -182,7 +185,11 @@ class RemoteEngine:
                     running.append(self._begin(replica, waiting.popleft(), sampling))
             busy_names = [f"engine_{call.replica.index}" for call in running]
             self.usage.now(busy_names, sum(map(len, waiting)))
-            for call in self._ready(running):
+            ready = self._ready(running)
+            if self._aborts != aborts:
+                self.usage.now()
+                raise AbortedError("the replicas were told to stop")
+            for call in ready:
                 try:
                     finished = self._next(call)
                 except LostProcess as lost:
@@ -197,6 +204,10 @@ class RemoteEngine:
                 del call.owed[finished.request.id]
                 yield finished
         self.usage.now()
+
+    def abort(self) -> None:
+        """As rollout.protocol.AbortableEngine; replicas still end what they were given."""
+        self._aborts += 1
 
     def serve_folder(self) -> None:
         """In place of `load_weights`: every replica serves the model's own weights, version 0."""
@@ -234,10 +245,10 @@ class RemoteEngine:
         return _Running(replica, stream, owed, time.monotonic())
 
     def _ready(self, running: list[_Running]) -> list[_Running]:
-        """Wait for the next event; those calls that have one, be it only that they are late."""
+        """Wait a moment for an event; those calls that have one, be it only that they are late."""
         limit = self.cluster.timeouts.generate_s
         oldest = min(call.since for call in running)
-        wait_s = max(0.0, oldest + limit - time.monotonic())
+        wait_s = min(max(0.0, oldest + limit - time.monotonic()), _MOMENT_S)
         ready, _ = ray.wait([call.stream for call in running], timeout=wait_s)
         if ready:
             return [call for call in running if call.stream in ready]

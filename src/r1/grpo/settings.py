@@ -57,9 +57,4 @@ class GRPOSettings(Settings):
                 "grpo.partial_rollouts replaces weights while later batches are sampled; set "
                 "grpo.staleness to 1 or more, or leave partial_rollouts out"
             )
-        if self.partial_rollouts and self.dynamic_sampling:
-            raise ValueError(
-                f"grpo.dynamic_sampling = {self.dynamic_sampling} waits for whole batches, which "
-                "grpo.partial_rollouts does not; set one of them to 0 or false"
-            )
         return self

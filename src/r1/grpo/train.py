@@ -113,17 +113,28 @@ def add_signal(
     signal yet; what cannot be replaced stays. With 0 rounds the groups are left as they are.
     """
     for turn in range(1, settings.grpo.dynamic_sampling + 1):
-        empty = [p for p, scored in enumerate(scored_P) if not _has_signal(scored)]
-        if not empty:
-            break
-        present = {scored.group.problem.id for scored in scored_P}
-        drawn = spare.batch(step * settings.grpo.dynamic_sampling + turn - 1)
-        fresh = [problem for problem in drawn if problem.id not in present][: len(empty)]
-        replacements = roll_out(step, fresh, rollouts, settings, turn) if fresh else []
-        useful = [scored for scored in replacements if _has_signal(scored)]
-        for p, scored in zip(empty, useful, strict=False):
-            scored_P[p] = scored
+        fresh = spare_problems(step, turn, scored_P, spare, settings)
+        if fresh:
+            scored_P = replace_empty(scored_P, roll_out(step, fresh, rollouts, settings, turn))
     return scored_P
+
+
+def spare_problems(
+    step: int, turn: int, scored_P: list[ScoredGroup], spare: Batches, settings: TrainSettings
+) -> list[Problem]:
+    """What a round of dynamic sampling asks: as many new problems as groups have no signal."""
+    num_empty = sum(not _has_signal(scored) for scored in scored_P)
+    if not num_empty:
+        return []
+    present = {scored.group.problem.id for scored in scored_P}
+    drawn = spare.batch(step * settings.grpo.dynamic_sampling + turn - 1)
+    return [problem for problem in drawn if problem.id not in present][:num_empty]
+
+
+def replace_empty(scored_P: list[ScoredGroup], found: list[ScoredGroup]) -> list[ScoredGroup]:
+    """The batch with those found that have a signal in place of its groups without, in order."""
+    useful = iter([scored for scored in found if _has_signal(scored)])
+    return [scored if _has_signal(scored) else next(useful, scored) for scored in scored_P]
 
 
 def _has_signal(scored: ScoredGroup) -> bool:

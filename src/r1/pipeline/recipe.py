@@ -70,6 +70,11 @@ class R1ZeroRecipe(Settings):
                 f"grpo.overlong_buffer = {self.grpo.overlong_buffer} must be below "
                 f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
             )
+        if self.engine.vllm.sleep and self.grpo.partial_rollouts:
+            raise ValueError(
+                "engine.vllm.sleep gives the GPU back between two batches, and with "
+                "grpo.partial_rollouts there is nothing between them; leave one of them false"
+            )
         check_evaluation(self.evaluation.every, self.data.heldout, "problems")
         if self.data.heldout and "accuracy" not in self.rewards.weights:
             raise ValueError(

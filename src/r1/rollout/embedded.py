@@ -21,7 +21,7 @@ from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
 from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
 from r1.rollout.limits import response_limit
-from r1.rollout.protocol import FinishedGroup
+from r1.rollout.protocol import AbortedError, FinishedGroup
 from r1.rollout.scheduler import Rollout, Room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, end_token_ids
@@ -55,7 +55,7 @@ class EmbeddedEngine:
         self.context = int(model.config.max_position_embeddings)
         self.num_parameters = sum(p.numel() for p in self.model.parameters())
         self.version = 0
-        self._loads = 0
+        self._loads = self._aborts = 0
         self._partial: Rollout | None = None
         self._later: deque[tuple[Sequence[GroupRequest], SamplingSettings]] = deque()
         self._longest = 0
@@ -78,18 +78,25 @@ class EmbeddedEngine:
         """Yield every group as soon as its last sample has ended; ties in request order.
 
         A response is cut at max_new_tokens or at the model's context, whichever comes first.
-        Dropping the iterator half-way frees everything it held. Raises UserError, before anything
-        is computed, for a prompt that is empty or leaves no room, and for a request that can
-        never fit into max_kv_tokens.
+        Dropping the iterator half-way, or `abort`, frees everything it held. Raises UserError,
+        before anything is computed, for a prompt that is empty or leaves no room, and for a request
+        that can never fit into max_kv_tokens.
         """
         if not requests:
             return iter(())
         return self._run(self._rollout(requests, sampling))
 
     def _run(self, rollout: Rollout) -> Iterator[FinishedGroup]:
+        aborts = self._aborts
         while not rollout.done:
             yield from self._step(rollout)
+            if self._aborts != aborts:
+                raise AbortedError("the engine was told to stop")
         self._keep(rollout.memory)
+
+    def abort(self) -> None:
+        """As rollout.protocol.AbortableEngine, after the decode step that is being computed."""
+        self._aborts += 1
 
     def _step(self, rollout: Rollout) -> list[FinishedGroup]:
         """One decode step, under the newest weights."""

@@ -26,6 +26,10 @@ class EngineDiedError(RuntimeError):
     """An engine's process is gone; a new engine can take its place."""
 
 
+class AbortedError(RuntimeError):
+    """Whoever waited for samples is not to wait any longer."""
+
+
 class Engine(Protocol):
     """Samples responses and takes new weights."""
 
@@ -53,6 +57,14 @@ class PartialEngine(Engine, Protocol):
 
     def poll(self) -> list[FinishedGroup]:
         """Go on for a moment, a decode step say; return the groups that have ended in it."""
+
+
+@runtime_checkable
+class AbortableEngine(Engine, Protocol):
+    """An engine whose caller need not wait for its next group."""
+
+    def abort(self) -> None:
+        """From any thread: a `generate` under way raises AbortedError within a moment."""
 
 
 class LoadedEngine(Engine, Protocol):

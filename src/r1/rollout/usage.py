@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from r1.rollout.protocol import Engine, FinishedGroup
+from r1.rollout.protocol import AbortableEngine, Engine, FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.types import GroupRequest
 
@@ -122,6 +122,11 @@ class WatchedEngine:
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Engine.load_weights."""
         self.engine.load_weights(weights, version)
+
+    def abort(self) -> None:
+        """The engine's own, where it has one."""
+        if isinstance(self.engine, AbortableEngine):
+            self.engine.abort()
 
 
 class WatchedPartialEngine(WatchedEngine):

@@ -28,12 +28,12 @@ import torch
 from r1.errors import UserError
 from r1.models.load import check_model_folder, check_vocabulary, load_tokenizer
 from r1.rollout.limits import response_limit
-from r1.rollout.protocol import FinishedGroup
+from r1.rollout.protocol import AbortedError, FinishedGroup
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, decode, end_token_ids
 from r1.rollout.vllm_checks import check_vllm
 from r1.rollout.vllm_load import check_names, empty_model, load_vllm
-from r1.rollout.vllm_watch import deaths_named, watch
+from r1.rollout.vllm_watch import deaths_named, release, watch
 from r1.rollout.vllm_weights import Transfer
 from r1.rollout.weight_names import fitting_weights, once_each
 from r1.types import Completion, GroupRequest
@@ -96,7 +96,7 @@ class VllmEngine:
         self.version = 0
         self.asleep = False
         self.num_prompt_tokens = self.num_cached_tokens = 0
-        self._count = 0
+        self._count = self._aborts = 0
         self._samples: dict[str, tuple[_Group, int]] = {}
         self._submitted: list[_Call] = []
         self._streams: dict[str, list[Any]] = {}
@@ -134,11 +134,13 @@ class VllmEngine:
         self, requests: Sequence[GroupRequest], limits: list[int], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
         self.wake()
-        call = _Call(sampling, self.version, len(requests))
+        call, aborts = _Call(sampling, self.version, len(requests)), self._aborts
         names: list[str] = []
         try:
             self._ask(call, requests, limits, names)
             while call.unfinished:
+                if self._aborts != aborts:
+                    raise AbortedError("the engine was told to stop")
                 if not call.ready:
                     self._step()
                 yield from call.take()
@@ -146,6 +148,10 @@ class VllmEngine:
             self._drop(names)
             if self.settings.vllm.sleep and not self._samples:
                 self.sleep()
+
+    def abort(self) -> None:
+        """As rollout.protocol.AbortableEngine, once vLLM gives its next outputs."""
+        self._aborts += 1
 
     def _ask(
         self,
@@ -302,9 +308,10 @@ class VllmEngine:
             self.asleep = False
 
     def close(self) -> None:
-        """End vLLM's processes."""
+        """End vLLM's processes; a thread that waits for them gets EngineDiedError."""
         self._closing.set()
         self.llm.llm_engine.engine_core.shutdown()
+        release(self.llm.llm_engine.engine_core)
 
     def stream(
         self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0

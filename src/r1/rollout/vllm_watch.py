@@ -46,12 +46,17 @@ def _watch(reference: weakref.ref[Any], processes: list[Any], closing: threading
         client = reference()
         if client is None:
             return
-        for future in list(client.utility_results.values()):
-            if not future.done():
-                future.set_exception(_died())
-        if client.outputs_queue.empty():
-            client.outputs_queue.put(_died())
+        release(client)
         del client
+
+
+def release(client: Any) -> None:
+    """Let whoever waits for a SyncMPClient whose process is gone know that nothing will come."""
+    for future in list(client.utility_results.values()):
+        if not future.done():
+            future.set_exception(_died())
+    if client.outputs_queue.empty():
+        client.outputs_queue.put(_died())
 
 
 def _died() -> EngineDiedError:
