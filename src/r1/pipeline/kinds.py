@@ -19,7 +19,7 @@ from r1.evaluate.battery import load_questions, run_battery
 from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.learner.settings import MAY_CHANGE_ON_RESUME as SUPERVISED_MAY_CHANGE
 from r1.models.load import check_model_folder
-from r1.pipeline import data_stages, references
+from r1.pipeline import data_stages, preference_stage, references
 from r1.pipeline.graph import Artifact, ArtifactType
 from r1.pipeline.progress import StageProgress
 from r1.pipeline.r1 import KindOf
@@ -29,6 +29,7 @@ from r1.pipeline.run import RUNNERS
 from r1.pipeline.stage_settings import (
     ExamplesStage,
     MixtureStage,
+    PreferencesStage,
     PromptedStage,
     RefinedStage,
     RejectionStage,
@@ -180,6 +181,13 @@ def _check_data_stage(stage: Any, known: Known) -> None:
             raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
 
 
+def _check_preference_making(stage: PreferencesStage, known: Known) -> None:
+    _check_problems(stage.problems, RewardSettings(), known)
+    _check_model(stage.model, known)
+    if stage.judge.model is not None:
+        _check_model(stage.judge.model, known)
+
+
 def _check_battery(stage: EvaluationStageSettings, known: Known) -> None:
     _check_model(stage.model, known)
     if not any(_waits(source.path) for source in (*stage.problems, *stage.general)):
@@ -255,6 +263,10 @@ KINDS: dict[str, StageKind] = {
         name: _kind(schema, "data", _DATASET, _data(make), _check_data_stage)
         for name, (schema, make) in _DATA_STAGES.items()
     },
+    "preferences": _kind(
+        PreferencesStage, "data", _DATASET, _data(preference_stage.run_preferences),
+        _check_preference_making,
+    ),
     "evaluation": StageKind(
         KindOf(EvaluationStageSettings, {"results": _RESULTS}, seed_at=()),
         _evaluate,
