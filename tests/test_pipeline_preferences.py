@@ -166,10 +166,14 @@ def test_a_reward_model_learns_from_what_a_judge_prefers(recipe, tmp_path, monke
 
 
 def test_an_endpoint_judges_and_its_replies_are_kept(recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("JUDGE_KEY", KEY)
     with FakeEndpoint(brain=verdict) as endpoint:
         table = RECIPE.split("[stages.pairs.judge]")[0] + ENDPOINT % endpoint.base_url
         recipe.write_text(table)
+        monkeypatch.setenv("JUDGE_KEY", "another")
+        with pytest.raises(UserError, match="refuses the key in JUDGE_KEY"):
+            run(recipe, tmp_path / "refused")
+        assert not (tmp_path / "refused" / "pairs" / "responses").exists()
+        monkeypatch.setenv("JUDGE_KEY", KEY)
         out = run(recipe, tmp_path / "out")
         paid = endpoint.num_requests
     card = json.loads((out / "pairs" / "card.json").read_text())

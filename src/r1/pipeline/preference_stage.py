@@ -42,21 +42,24 @@ def run_preferences(
 ) -> None:
     """Sample a checkpoint's responses, have them judged, keep what a judge is sure of."""
     problems, _ = load_problem_lists(stage.problems, (), RewardSettings(), base_folder)
+    if stage.judge.endpoint is not None:  # told now, not after hours of sampling
+        with Judge(stage.judge.endpoint) as judge:
+            judge.check()
     settings = part(stage, PreferenceSettings)
     model = resolve_model(find_model(stage.model, base_folder))
     source, responses = identity_of(model.path), folder / RESPONSES
     sampler = partial(_open_sampler, model, stage, cluster)
     sample_responses(responses, problems, sampler, settings, source, progress)
-    judge, name = None, ""
+    judging, name = None, ""
     if stage.judge.model is not None:
-        judge = resolve_model(find_model(stage.judge.model, base_folder))
-        name = identity_of(judge.path)
+        judging = resolve_model(find_model(stage.judge.model, base_folder))
+        name = identity_of(judging.path)
     elif stage.judge.endpoint is not None:
         name = stage.judge.endpoint.model
     make_preferences(
         folder,
         responses,
-        partial(_open_votes, judge, name, stage, folder, cluster),
+        partial(_open_votes, judging, name, stage, folder, cluster),
         settings,
         Origins(source, name),
         progress,
@@ -91,5 +94,4 @@ def _open_votes(
     if endpoint.cache is None:
         endpoint = endpoint.model_copy(update={"cache": folder / CACHE_NAME})
     with Judge(endpoint) as judge:
-        judge.check()
         yield EndpointVotes(judge)
