@@ -177,12 +177,12 @@ def test_labels_are_the_majority_s_over_the_whole_response(tmp_path):
 
 @pytest.mark.parametrize("engines", [1, 3])
 def test_engines_side_by_side_write_the_bytes_of_one(tmp_path, engines):
-    make(tmp_path / "one", settings_of())
+    make(tmp_path / "one", settings_of(), num=24)
     pools = [
         EnginePool([Timed(uneven, text) for _ in range(engines)], None, 7, 24)
         for text in (written, judging)
     ]
-    make(tmp_path / "many", settings_of(), *pools)
+    make(tmp_path / "many", settings_of(), *pools, num=24)
     for pool in pools:
         assert all(engine.calls for engine in pool._engines)
         pool.close()
@@ -192,13 +192,13 @@ def test_engines_side_by_side_write_the_bytes_of_one(tmp_path, engines):
 @pytest.mark.parametrize("resume", ["call", "prompt"])
 def test_interrupted_anywhere_it_ends_with_the_same_bytes(tmp_path, resume):
     settings = settings_of(call={"prompts": 6, "resume": resume})
-    make(tmp_path / "one", settings_of())
+    make(tmp_path / "one", settings_of(), num=24)
     asked = []
     stops = [
-        {"sampling": Stopping(7)},
-        {"sampling": Stopping(20)},
+        {"sampling": Stopping(5)},
+        {"sampling": Stopping(11)},
         {"judging": Stopping(1)},
-        {"judging": Stopping(17)},
+        {"judging": Stopping(9)},
         {},
     ]
     for number, stop in enumerate(stops):
@@ -207,7 +207,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(tmp_path, resume):
             for text in (written, judging)
         ]
         try:
-            make(tmp_path / "many", settings, *pools, **stop)
+            make(tmp_path / "many", settings, *pools, num=24, **stop)
         except StopError:
             assert stop
         asked.append([sum(len(c) for e in pool._engines for c in e.calls) for pool in pools])
@@ -221,7 +221,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(tmp_path, resume):
     class Never:
         capacity = 0
 
-    make(tmp_path / "many", settings, Never(), Never())
+    make(tmp_path / "many", settings, Never(), Never(), num=24)
     assert files_of(tmp_path / "many") == before
 
 
