@@ -16,7 +16,9 @@ from rich.console import Console
 
 pytest.importorskip("ray")
 
+from r1.cluster import offline
 from r1.cluster.offline import open_replicas
+from r1.cluster.ray_calls import ClusterError, LostProcess
 from r1.cluster.ray_placement import check_resources, plan_bundles
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
@@ -91,6 +93,74 @@ def test_a_killed_replica_loads_the_folder_again_and_no_group_is_lost(tmp_path) 
             assert found == expected
         restarts = [e.events.take()["pool/engine_restarts"] for e in (first, second)]
         assert min(restarts) >= 1
+
+
+class Starting:
+    """A replica that starts, or does not."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error, self.closed = error, False
+
+    def serve_folder(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def model_size(self) -> int:
+        return 7
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_replica_that_does_not_start_is_left_out(caplog) -> None:
+    lost = ClusterError("replica 1 died. Again and again.")
+    lost.__cause__ = LostProcess("replica 1 died")
+    engines = [Starting(), Starting(lost), Starting()]
+    assert offline._serving(engines) == ([engines[0], engines[2]], 7)
+    assert [engine.closed for engine in engines] == [False, True, False]
+    (record,) = caplog.records
+    assert record.getMessage() == "replica 1 died; it is lost for good, and 2 other replicas work."
+    with pytest.raises(UserError, match="no engine replica came up: replica 1 died"):
+        offline._serving([Starting(lost), Starting(lost)])
+    with pytest.raises(UserError, match="not a model"):
+        offline._serving([Starting(lost), Starting(UserError("not a model"))])
+
+
+@pytest.mark.slow
+def test_a_replica_lost_for_good_leaves_its_groups_to_the_others(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    """One dies while it is asked for the model's size and comes back; later it is killed twice."""
+    model = save_small_model(tmp_path / "model")
+    local = EmbeddedEngine.from_pretrained(model, ENGINE)
+    expected = {group.request.id: tokens(group.completions) for group in
+                local.generate(requests(18), SAMPLING)}  # fmt: skip
+
+    def dying(engine) -> int:
+        engine.serve_folder()
+        if engine.replicas[0].name == "engine replica 0":
+            os.kill(engine.replicas[0].process_id, signal.SIGKILL)
+        return engine.model_size()
+
+    monkeypatch.setattr(offline, "_start", dying)
+    cluster = CLUSTER.model_copy(update={"max_restarts": 1})
+    with open_replicas(model, ENGINE, cluster) as pool:
+        assert pool.num_parameters == local.num_parameters
+        first, second = pool._engines
+        assert first.events.take()["pool/engine_restarts"] == 1
+        monkeypatch.setattr(first.replicas[0], "lost", 1)  # no progress since its first death
+        begun = [pool.generate(requests(18), SAMPLING) for _ in range(2)]
+        os.kill(first.replicas[0].process_id, signal.SIGKILL)
+        for asked in begun:
+            assert {group.request.id: tokens(group.completions) for group in asked} == expected
+        said = [r.getMessage() for r in caplog.records if "lost for good" in r.getMessage()]
+        assert len(said) == 1
+        assert "engine replica 0" in said[0]
+        monkeypatch.setattr(second.replicas[0], "lost", 1)
+        asked = pool.generate(requests(18), SAMPLING)
+        os.kill(second.replicas[0].process_id, signal.SIGKILL)
+        with pytest.raises(UserError, match=r"every engine is lost: .*replica 1.*The same command"):
+            list(asked)
 
 
 @pytest.fixture(scope="module")

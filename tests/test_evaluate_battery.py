@@ -19,6 +19,7 @@ from r1.reward_model.card import RewardModelCard
 from r1.reward_model.model import load_reward_model
 from r1.reward_model.score import RewardModelScorer
 from r1.reward_model.settings import RewardModelUse
+from r1.rollout.engine_pool import EnginePool
 from r1.rollout.protocol import FinishedGroup
 from r1.template import ChatTemplateSettings
 from r1.types import Completion
@@ -65,12 +66,14 @@ class ScriptedEngine:
         self.tokenizer = make_tokenizer()
         self.num_parameters = 8
         self.fail_at = fail_at
+        self.asked: list[str] = []
 
     def close(self) -> None:
         pass
 
     def generate(self, requests: Any, sampling: Any) -> Any:
         assert (sampling.temperature, sampling.top_p, sampling.max_new_tokens) == (0.7, 0.9, 33)
+        self.asked += [request.id for request in requests]
         for request in reversed(requests):
             if request.id == self.fail_at:
                 raise KeyboardInterrupt
@@ -191,23 +194,59 @@ def test_all_completions_are_kept(evaluated: SimpleNamespace) -> None:
     assert evaluated.told == [(n, 5) for n in range(1, 6)]
 
 
-def test_a_killed_evaluation_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def evaluate_into(out: Path, monkeypatch: Any, engine: Any, **changes: Any) -> list[Any]:
+    """Run the battery beside the problems; what it told of its progress."""
+    monkeypatch.setattr("r1.evaluate.source.load_engine", lambda *_: engine)
+    progress = Silent()
+    run_battery(settings(**changes), "x", out.parent, out, progress, stage="dev2")
+    return progress.told
+
+
+def test_a_killed_evaluation_carries_on_at_its_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of one problem: a, b, c by rules, hi and no by manners; killed in two of them."""
+    write_rows(tmp_path)
+    out, whole = tmp_path / "eval", tmp_path / "whole"
+    evaluate_into(whole, monkeypatch, ScriptedEngine())
+    monkeypatch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 4)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_into(out, monkeypatch, ScriptedEngine(fail_at="c"))
+    assert sorted(p.name for p in (out / "blocks").glob("*.parquet")) == [
+        "reasoning-00000.parquet", "reasoning-00001.parquet"
+    ]  # fmt: skip
+    second = ScriptedEngine(fail_at="no")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_into(out, monkeypatch, second)
+    assert second.asked == ["c", "hi", "no"]
+    third = ScriptedEngine()
+    pool = EnginePool([third, ScriptedEngine()], third.tokenizer, 8, 4)
+    told = evaluate_into(out, monkeypatch, pool, title="Dev2")
+    assert [e.asked for e in pool._engines if e.asked] == [["no"]], "another title moves no figure"
+    assert told == [(n, 5) for n in range(1, 6)]
+    found, expected = (json.loads((f / RESULT).read_text()) for f in (out, whole))
+    assert (found.pop("title"), expected.pop("title")) == ("Dev2", "dev2")
+    assert found.pop("seconds") != expected.pop("seconds")
+    assert found == expected
+    assert (out / COMPLETIONS).read_bytes() == (whole / COMPLETIONS).read_bytes()
+    assert {path.name for path in out.iterdir()} == {RESULT, COMPLETIONS}
+
+
+def test_blocks_of_another_evaluation_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_rows(tmp_path)
     out = tmp_path / "eval"
-    engines = [ScriptedEngine(fail_at="hi"), ScriptedEngine(), ScriptedEngine("a")]
-    monkeypatch.setattr("r1.evaluate.source.load_engine", lambda *_: engines.pop(0))
+    evaluate_into(out, monkeypatch, ScriptedEngine())
+    before = {name: (out / name).read_bytes() for name in (RESULT, COMPLETIONS)}
     with pytest.raises(KeyboardInterrupt):
-        run_battery(settings(), "x", tmp_path, out, Silent(), stage="dev2")
-    assert not out.exists()
-    run_battery(settings(title="Dev2"), "x", tmp_path, out, Silent(), stage="dev2")
-    summary = json.loads((out / RESULT).read_text())
-    assert (summary["stage"], summary["title"]) == ("dev2", "Dev2")
-    assert "helpful" not in summary["general"]
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    with pytest.raises(KeyboardInterrupt):
-        run_battery(settings(), "x", tmp_path, out, Silent())
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert set(before) == {RESULT, COMPLETIONS}
+        evaluate_into(out, monkeypatch, ScriptedEngine("hi"))
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert (out / "blocks" / "reasoning-00000.parquet").exists()
+    changed = ScriptedEngine()
+    evaluate_into(out, monkeypatch, changed, rewards={"weights": {"accuracy": 2.0}})
+    assert changed.asked[:3] == ["a", "b", "c"]
+    assert before[COMPLETIONS] != (out / COMPLETIONS).read_bytes()
 
 
 def test_a_real_model_without_general_problems(tmp_path: Path) -> None:

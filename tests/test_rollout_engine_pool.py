@@ -11,7 +11,7 @@ import pytest
 from curation_world import FakeEngine, files_of, problems_of, random_text, sample_into, settings_of
 from r1.errors import UserError
 from r1.rollout.engine_pool import EnginePool, calls_ahead, capacity
-from r1.rollout.protocol import FinishedGroup
+from r1.rollout.protocol import EngineDiedError, FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.types import Completion, GroupRequest
 
@@ -199,6 +199,63 @@ def test_an_error_reaches_who_asked_and_nobody_else():
     with pytest.raises(NotImplementedError):
         pool.load_weights([], 1)
     pool.close()
+
+
+class Mortal(Timed):
+    """An engine that dies for good after some groups."""
+
+    def __init__(self, after):
+        super().__init__(uneven)
+        self.left = after
+
+    def generate(self, requests, sampling):
+        for group in super().generate(requests, sampling):
+            if not self.left:
+                raise EngineDiedError("its node is gone")
+            self.left -= 1
+            yield group
+
+
+def test_the_others_take_over_what_a_lost_engine_owes(tmp_path, caplog):
+    sample_into(tmp_path / "one", problems_of(70), settings_of())
+    lost = [Mortal(3), Mortal(17)]
+    pool = pool_of([lost[0], Timed(uneven), lost[1]])
+    sample_into(tmp_path / "many", problems_of(70), settings_of(), pool)
+    assert files_of(tmp_path / "many") == files_of(tmp_path / "one")
+    assert [engine.left for engine in lost] == [0, 0]
+    told = [record.getMessage() for record in caplog.records]
+    assert [message.partition("; ")[0] for message in told] == ["its node is gone"] * 2
+    assert "the other 2 take over" in told[0]
+    assert "the other 1 take over" in told[1]
+    pool.close()
+
+
+def test_only_the_last_engine_s_loss_ends_the_work_and_all_of_it(tmp_path):
+    pool = pool_of([Mortal(2), Mortal(4)], groups_per_call=3)
+    found = []
+    begun = [pool.generate(requests(range(9)), SAMPLING) for _ in range(3)]
+    for asked in begun:
+        with pytest.raises(UserError, match="every engine is lost: its node is gone"):
+            found.extend(group.request.id for group in asked)
+    with pytest.raises(UserError, match="every engine is lost"):
+        next(pool.generate(requests(range(3)), SAMPLING))
+    pool.close()
+
+
+def test_a_loss_that_closing_causes_is_no_warning(caplog):
+    class Closing(Timed):
+        def generate(self, requests, sampling):
+            self.closed.wait(10)
+            raise EngineDiedError("closed")
+            yield
+
+    pool = pool_of([Closing(), Closing()])
+    waiting = pool.generate(requests(range(4)), SAMPLING)
+    threading.Timer(0.1, pool.close).start()
+    with pytest.raises(RuntimeError, match="closed"):
+        next(waiting)
+    pool.close()
+    assert not caplog.records
 
 
 def test_what_was_dropped_half_way_is_not_sampled():

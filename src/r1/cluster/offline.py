@@ -3,23 +3,29 @@
 Every replica serves the weights of the model's own folder, and one that is started again loads them
 from there. Each is a RemoteEngine of its own (watched, restarted, its unfinished groups drawn
 again), and all stand behind one queue (r1.rollout.engine_pool), so that work in windows keeps them
-busy. Nothing is reserved for a learner.
+busy. One that is lost for good, while it starts or later, is left out with a warning, and the
+others do its work. Nothing is reserved for a learner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from r1.cluster.needs import engine_needs
-from r1.cluster.ray_calls import Call, Events, wait_all
+from r1.cluster.ray_calls import ClusterError, Events
 from r1.cluster.ray_engine import RemoteEngine
 from r1.cluster.ray_placement import Placement, placed
 from r1.cluster.settings import ClusterSettings
+from r1.errors import UserError
 from r1.models.load import absolute_model, check_model_folder, load_tokenizer
 from r1.rollout.engine_pool import EnginePool
 from r1.rollout.settings import EngineSettings
+
+logger = logging.getLogger("r1.cluster")
 
 ONE_CALL = 2**31
 """groups_per_call of a replica: what the pool gives it, it is given at once."""
@@ -43,14 +49,14 @@ def open_replicas(
             for index in range(cluster.engine_replicas)
         ]
         try:
-            for engine in engines:
-                engine.serve_folder()
+            serving, size = _serving(engines)
             pool = EnginePool(
-                engines,
+                serving,
                 load_tokenizer(folder),
-                _num_parameters(engines[0], cluster),
+                size,
                 settings.max_batch,
                 cluster.groups_per_call,
+                lost=ClusterError,
             )
         except BaseException:
             for engine in engines:
@@ -69,8 +75,33 @@ def one_replica(
     return cluster.model_copy(update=changes), placement._replace(bundles=own)
 
 
-def _num_parameters(engine: RemoteEngine, cluster: ClusterSettings) -> int:
-    (replica,) = engine.replicas
-    call = Call(replica.name, replica.actor.num_parameters.remote())
-    (number,) = wait_all([call], cluster.timeouts.start_s, "tell the model's size")
-    return int(number)
+def _serving(engines: Sequence[RemoteEngine]) -> tuple[list[RemoteEngine], int]:
+    """Those engines that came to serve the folder, all at once, and the model's size.
+
+    Raises UserError where none did, and what an engine itself raises.
+    """
+    threads = ThreadPoolExecutor(len(engines), thread_name_prefix="start")
+    serving, lost, size = [], [], 0
+    try:
+        started = [threads.submit(_start, engine) for engine in engines]
+        for engine, future in zip(engines, started, strict=True):
+            try:
+                size = future.result()
+                serving.append(engine)
+            except ClusterError as error:
+                lost.append(error)
+                engine.close()
+    finally:
+        threads.shutdown(wait=False)  # whoever closes the engines ends them
+    if not serving:
+        raise UserError(f"no engine replica came up: {lost[0]}") from lost[0]
+    for why in lost:
+        logger.warning(
+            "%s; it is lost for good, and %d other replicas work.", why.__cause__, len(serving)
+        )
+    return serving, size
+
+
+def _start(engine: RemoteEngine) -> int:
+    engine.serve_folder()
+    return engine.model_size()

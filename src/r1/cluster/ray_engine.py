@@ -218,6 +218,18 @@ class RemoteEngine:
             except LostProcess as lost:
                 self._restart(replica, lost)
 
+    def model_size(self) -> int:
+        """The model's number of parameters, by the first replica; ClusterError as `generate`."""
+        replica = self.replicas[0]
+        while True:
+            call = Call(replica.name, replica.actor.num_parameters.remote())
+            try:
+                limit = self.cluster.timeouts.sync_s
+                (number,) = wait_all([call], limit, "tell the model's size")
+                return int(number)
+            except LostProcess as lost:
+                self._restart(replica, lost)
+
     def close(self) -> None:
         """End the replicas; a thread that waits for groups gets ClusterError."""
         self.closed = True

@@ -47,6 +47,7 @@ class DataProgress:
 
     def begin(self, done: int, total: int | None) -> None:
         self._done, self._total = done, total
+        self._here = self._rows = self._sampled = 0
         self._started = self._shown = time.monotonic()
         if done:
             self.console.print(f"{self.name}: carrying on after {done:,} prompts.", highlight=False)

@@ -251,13 +251,23 @@ def read_rows(folder: Path) -> Iterator[dict[str, Any]]:
     folder: the data set's, or its `data`. Raises UserError where there is none.
     """
     folder = folder_of(folder)
-    manifest = read_json(folder / MANIFEST)
-    if manifest is None or not manifest["complete"]:
-        raise UserError(f"{folder} holds no finished data set; run the stage that makes it first.")
-    for shard in manifest["shards"]:
+    for shard in _finished(folder)["shards"]:
         with pq.ParquetFile(folder / shard["path"]) as file:
             for number in range(file.num_row_groups):
                 yield from file.read_row_group(number).to_pylist()
+
+
+class Size(NamedTuple):
+    """How many items a data set was made from, and its rows."""
+
+    items: int
+    rows: int
+
+
+def read_size(folder: Path) -> Size:
+    """The size of a finished data set; UserError where there is none."""
+    manifest = _finished(folder_of(folder))
+    return Size(manifest["items"], manifest["rows"])
 
 
 def verify(folder: Path) -> None:
@@ -269,6 +279,13 @@ def verify(folder: Path) -> None:
         path = folder / shard["path"]
         if not path.is_file() or atomic.sha256(path) != shard["sha256"]:
             raise UserError(f"{path} is missing or was changed since it was written.")
+
+
+def _finished(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] | None = read_json(folder / MANIFEST)
+    if manifest is None or not manifest["complete"]:
+        raise UserError(f"{folder} holds no finished data set; run the stage that makes it first.")
+    return manifest
 
 
 def _chars(value: Any) -> int:

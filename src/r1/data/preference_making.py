@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -44,7 +44,7 @@ class Compare(Protocol):
     def __call__(self, prompt: str, a: str, b: str, vote: int) -> float | str | None: ...
 
 
-class MakingSettings(Settings):
+class VoteSettings(Settings):
     """Which judged pairs are kept; the defaults are the paper's where it gives them."""
 
     votes: int = Field(4, ge=1, description="judgements of a pair, each in a random order")
@@ -53,8 +53,13 @@ class MakingSettings(Settings):
         2.0, ge=1.0, description="the longer response / the shorter one, at most"
     )
     min_valid_votes: int = Field(1, ge=1, description="votes with a verdict that a pair needs")
-    concurrency: int = Field(16, ge=1, description="pairs under judgement at once")
     seed: int = Field(0, ge=0, description="of the order of A and B")
+
+
+class MakingSettings(VoteSettings):
+    """The same, and how many pairs are judged side by side."""
+
+    concurrency: int = Field(16, ge=1, description="pairs under judgement at once")
 
 
 class Candidate(NamedTuple):
@@ -125,7 +130,7 @@ def make_pairs(
         try:
             for candidate in candidates:
                 counts.candidates += 1
-                reason = _unfit(candidate, settings, length)
+                reason = unfit(candidate, settings, length)
                 if reason is not None:
                     counts.dropped[reason] += 1
                     continue
@@ -139,9 +144,10 @@ def make_pairs(
                 future.cancel()
 
 
-def _unfit(
-    candidate: Candidate, settings: MakingSettings, length: Callable[[str], int]
+def unfit(
+    candidate: Candidate, settings: VoteSettings, length: Callable[[str], int] = len
 ) -> str | None:
+    """Why a pair is not worth a judge's time: one of "empty", "equal", "length"; None: it is."""
     first, second = candidate.first.strip(), candidate.second.strip()
     if not first or not second:
         return "empty"
@@ -154,22 +160,32 @@ def _unfit(
 def _judge(candidate: Candidate, compare: Compare, settings: MakingSettings) -> _Judged:
     scores, position, failed = [], 0.0, 0
     for vote in range(settings.votes):
-        swapped = _swapped(candidate, vote, settings.seed)
+        turned = is_swapped(candidate, vote, settings.seed)
         a, b = candidate.first, candidate.second
-        found = compare(candidate.prompt, b if swapped else a, a if swapped else b, vote)
+        found = compare(candidate.prompt, b if turned else a, a if turned else b, vote)
         score = LABELS.get(found) if isinstance(found, str) else found
         if score is None:
             failed += 1
             continue
         position += score
-        scores.append(-score if swapped else score)
+        scores.append(-score if turned else score)
     return _Judged(scores, position, failed)
 
 
-def _swapped(candidate: Candidate, vote: int, seed: int) -> bool:
-    """A coin that depends on the pair, the vote and the seed alone."""
+def is_swapped(candidate: Candidate, vote: int, seed: int) -> bool:
+    """Whether the second response stands first in this vote: a coin that depends on the pair, the
+    vote and the seed alone."""
     text = "\0".join((candidate.prompt, candidate.first, candidate.second, str(vote), str(seed)))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass")).digest()[0] % 2 == 1
+
+
+def preference(scores: Sequence[float], settings: VoteSettings) -> float | str:
+    """The mean score of a pair's first response, or why nothing follows from the votes:
+    "no verdict" or "margin"."""
+    if len(scores) < settings.min_valid_votes:
+        return "no verdict"
+    mean = statistics.fmean(scores)
+    return mean if abs(mean) > settings.margin else "margin"
 
 
 def _take(
@@ -191,12 +207,9 @@ def _settle(
     counts.votes += len(judged.scores)
     counts.votes_without_verdict += judged.failed
     counts.position += judged.position
-    if len(judged.scores) < settings.min_valid_votes:
-        counts.dropped["no verdict"] += 1
-        return
-    mean = statistics.fmean(judged.scores)
-    if abs(mean) <= settings.margin:
-        counts.dropped["margin"] += 1
+    mean = preference(judged.scores, settings)
+    if isinstance(mean, str):
+        counts.dropped[mean] += 1
         return
     better, worse = candidate.first, candidate.second
     if mean < 0:

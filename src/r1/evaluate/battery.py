@@ -2,33 +2,40 @@
 
     folder/completions.parquet   every response with its judgements (r1.run_dir.completions)
     folder/evaluation.json       the figures, written last
+    folder/blocks/               what is judged so far; gone at the end
 
 Every figure is a mean over problems of the mean over a problem's samples, with a 95 % bootstrap
 interval over problems (estimators.py). Language is that of the thinking (r1.rewards.language), over
-the samples that think; one that thinks without a word counts as 0. A killed evaluation starts
-again: it samples from seeds that follow from the problems alone, and ends with the same figures.
+the samples that think; one that thinks without a word counts as 0.
 
-Left out on purpose: evaluation in blocks (blocks.py), for which a stage is too short.
+A killed evaluation repeats the blocks it was in and no other (blocks.py), on as many engines as it
+is then given, and ends with the same bytes, but for "seconds": those of the call that ended it.
 """
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from r1.cluster.settings import ClusterSettings
+from r1.config import dump
 from r1.data.load import load_data
 from r1.data.settings import DataSettings
-from r1.evaluate.battery_figures import BatterySample, figures, sample_of, vote_figures
+from r1.evaluate.battery_figures import figures, sample_of, vote_figures
 from r1.evaluate.battery_settings import EvaluationStageSettings
-from r1.evaluate.run import evaluate, make_request
+from r1.evaluate.blocks import BLOCKS, REQUEST, Step, block_samples, cut, write_blocks
+from r1.evaluate.estimators import NO_VOTE
+from r1.evaluate.run import JudgedGroup, judge_groups, make_request
 from r1.evaluate.source import ModelSource, open_engine
-from r1.evaluate.summary import JudgedProblem
+from r1.evaluate.summary import judged_from_rows
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards import manners
 from r1.rewards.accuracy import check_reference
@@ -40,9 +47,10 @@ from r1.rewards.unjudged import check_rules
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
-from r1.run_dir import atomic, completion_table
+from r1.run_dir import atomic, describe_source, read_json
+from r1.run_dir.lineage import hash_of
 from r1.template import PromptRenderer
-from r1.types import Problem, ScoredGroup
+from r1.types import Problem
 
 RESULT, COMPLETIONS = "evaluation.json", "completions.parquet"
 LOOKED_AT = ("format", "language")
@@ -63,10 +71,26 @@ class Questions(NamedTuple):
     general: list[Problem]
 
 
+Row = dict[str, Any]
+
+
 class _Answers(NamedTuple):
-    judged: list[JudgedProblem]
-    reasoning: list[ScoredGroup]
-    general: list[ScoredGroup]
+    """The judged responses: a table, and the rows of each problem, problems in their order."""
+
+    table: pa.Table
+    reasoning: list[list[Row]]
+    general: list[list[Row]]
+
+
+class _Line(NamedTuple):
+    """The parts that samples run through. blocks: the folder where they are kept."""
+
+    settings: EvaluationStageSettings
+    engine: Engine
+    renderer: PromptRenderer
+    base_folder: Path
+    blocks: Path
+    told: Callable[[object], None]
 
 
 def load_questions(settings: EvaluationStageSettings, base_folder: Path) -> Questions:
@@ -105,7 +129,9 @@ def run_battery(
     told = _counter(progress, len(questions.reasoning) + len(questions.general))
     with open_engine(ModelSource(model_folder), settings.engine, cluster) as engine:
         renderer = PromptRenderer(engine.tokenizer, settings.template)
-        answers = _ask(settings, questions, engine, renderer, base_folder, folder, told)
+        blocks = folder / BLOCKS
+        _claim(blocks, _request(settings, questions, model_folder, base_folder))
+        answers = _ask(_Line(settings, engine, renderer, base_folder, blocks, told), questions)
     drawn = settings.evaluation
     summary: dict[str, Any] = {
         "stage": stage or folder.name.removeprefix("eval_"),
@@ -121,51 +147,106 @@ def run_battery(
     }
     if questions.general:
         summary["general"] = _figures_of(answers.general, drawn.seed)
-    table = completion_table(0, [*answers.reasoning, *answers.general], renderer.parse)
+    table = answers.table
     _write(folder, summary, lambda path: pq.write_table(table, path, compression="zstd"))
+    atomic.remove(blocks)
     counts = {"problems": len(questions.reasoning), "completions": table.num_rows}
     return counts | ({"general problems": len(questions.general)} if questions.general else {})
 
 
-def _ask(
-    settings: EvaluationStageSettings,
-    questions: Questions,
-    engine: Engine,
-    renderer: PromptRenderer,
-    base_folder: Path,
-    folder: Path,
-    told: Callable[[object], None],
-) -> _Answers:
-    """Sample and judge everything; groups come in the order of their problems."""
-    training = SamplingSettings(max_new_tokens=settings.max_new_tokens)
-    form = PromptForm(opened=renderer.opens_think)
-    rewards = cached_in(_with_looks(settings.rewards), folder)
+def _request(
+    settings: EvaluationStageSettings, questions: Questions, model_folder: str, base_folder: Path
+) -> dict[str, Any]:
+    """What decides what the blocks hold."""
+    told = dump(settings)
+    for name in ("model", "title", "problems", "general", "engine"):
+        told.pop(name, None)
+    models = settings.reward_models
+    return {
+        "settings": told,
+        "engine": {"kind": settings.engine.kind, "dtype": settings.engine.dtype},
+        "model": describe_source(model_folder),
+        "reward_models": {n: describe_source(base_folder / u.path) for n, u in models.items()},
+        "problems": hash_of([[asdict(problem) for problem in part] for part in questions]),
+        "block_samples": block_samples(),
+    }
+
+
+def _claim(blocks: Path, request: dict[str, Any]) -> None:
+    """Keep the blocks of this request; drop those of another."""
+    request = json.loads(json.dumps(request))
+    if read_json(blocks / REQUEST) == request:
+        return
+    with atomic.writing(blocks):
+        if blocks.exists():
+            atomic.remove(blocks)
+        blocks.mkdir(parents=True)
+    atomic.write_json(blocks / REQUEST, request)
+
+
+def _ask(line: _Line, questions: Questions) -> _Answers:
+    """Sample and judge what no block holds yet; read all blocks."""
+    parts = {}
+    for name, problems, judge_part in (
+        ("reasoning", questions.reasoning, _judge_reasoning),
+        ("general", questions.general, _judge_general),
+    ):
+        parts[name] = cut(problems, line.settings.evaluation.num_samples, line.blocks, name)
+        missing = {path: block for path, block in parts[name].items() if not path.is_file()}
+        for path in parts[name].keys() - missing.keys():
+            for problem in parts[name][path]:
+                line.told(problem)
+        if missing:
+            judge_part(line, questions, missing)
+    tables = [pq.read_table(path) for part in parts.values() for path in part]
+    table = pa.concat_tables(tables, promote_options="default").combine_chunks()
+    rows, each = table.to_pylist(), line.settings.evaluation.num_samples
+    grouped = [rows[i : i + each] for i in range(0, len(rows), each)]
+    first = len(questions.reasoning)
+    return _Answers(table.drop_columns(["vote"]), grouped[:first], grouped[first:])
+
+
+def _judge_reasoning(
+    line: _Line, questions: Questions, blocks: Mapping[Path, Sequence[Problem]]
+) -> None:
+    settings = line.settings
+    sampling = _sampling(settings)
+    form = PromptForm(opened=line.renderer.opens_think)
+    rewards = cached_in(_with_looks(settings.rewards), line.blocks.parent)
     with RewardPool(rewards, form) as pool:
-        reasoned = evaluate(
-            engine,
-            pool,
-            renderer,
-            questions.reasoning,
-            settings.evaluation,
-            training=training,
-            on_problem=told,
-        )
-    if not questions.general:
-        return _Answers(reasoned.judged, reasoned.groups, [])
-    requests = [make_request(p, renderer, settings.evaluation) for p in questions.general]
-    found: dict[str, ScoredGroup] = {}
+
+        def begin(block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+            return judge_groups(
+                line.engine, pool, line.renderer, block, settings.evaluation, sampling
+            )
+
+        write_blocks(blocks, begin, line.engine, Step(0, line.renderer.parse), line.told)
+
+
+def _judge_general(
+    line: _Line, questions: Questions, blocks: Mapping[Path, Sequence[Problem]]
+) -> None:
+    settings = line.settings
+    sampling = _sampling(settings)
+    form = PromptForm(opened=line.renderer.opens_think)
     uses = {
         name: use.model_copy(update={"families": (), "from_step": 0})
         for name, use in settings.reward_models.items()
     }
+    # Of all questions, not of those left: what a family is looked at for must not depend on a kill.
     with RewardPool(_general_rewards(settings.rewards, questions.general), form) as pool:
-        scorer = with_reward_models(pool, uses, base_folder, form)
-        sampling = settings.evaluation.sampling(training)
-        for scored in scored_groups(engine, scorer, questions.general, requests, sampling):
-            found[scored.group.problem.id] = scored
-            told(scored)
-    general = [found[problem.id] for problem in questions.general]
-    return _Answers(reasoned.judged, reasoned.groups, general)
+        scorer = with_reward_models(pool, uses, line.base_folder, form)
+
+        def begin(block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+            requests = [make_request(p, line.renderer, settings.evaluation) for p in block]
+            groups = scored_groups(line.engine, scorer, block, requests, sampling)
+            return (JudgedGroup(group, [NO_VOTE] * len(group.rewards)) for group in groups)
+
+        write_blocks(blocks, begin, line.engine, Step(0, line.renderer.parse), line.told)
+
+
+def _sampling(settings: EvaluationStageSettings) -> SamplingSettings:
+    return settings.evaluation.sampling(SamplingSettings(max_new_tokens=settings.max_new_tokens))
 
 
 def _with_looks(rewards: RewardSettings) -> RewardSettings:
@@ -192,30 +273,23 @@ def _general_rewards(rewards: RewardSettings, problems: Sequence[Problem]) -> Re
 
 def _reasoning(answers: _Answers, seed: int) -> dict[str, Any]:
     """The figures over all reasoning problems and of each family."""
-    families: dict[str, list[int]] = {}
-    for index, judged in enumerate(answers.judged):
-        families.setdefault(judged.family, []).append(index)
+    families: dict[str, list[list[Row]]] = {}
+    for rows in answers.reasoning:
+        families.setdefault(rows[0]["family"], []).append(rows)
 
-    def of(members: Sequence[int]) -> dict[str, Any]:
-        votes = vote_figures([answers.judged[i] for i in members], seed)
-        rest = _figures_of([answers.reasoning[i] for i in members], seed)
-        return votes | rest
+    def of(members: Sequence[list[Row]]) -> dict[str, Any]:
+        judged = judged_from_rows(row for rows in members for row in rows)
+        return vote_figures(judged, seed) | _figures_of(members, seed)
 
-    overall = of(range(len(answers.judged)))
+    overall = of(answers.reasoning)
     del overall["num_problems"]
     by_family = {family: of(members) for family, members in sorted(families.items())}
     return {"overall": overall, "families": by_family}
 
 
-def _figures_of(groups: Sequence[ScoredGroup], seed: int) -> dict[str, Any]:
-    samples: list[list[BatterySample]] = [
-        [
-            sample_of(completion, reward)
-            for completion, reward in zip(scored.group.completions, scored.rewards, strict=True)
-        ]
-        for scored in groups
-    ]
-    return {**figures(samples, seed), "num_problems": len(groups)}
+def _figures_of(problems: Sequence[list[Row]], seed: int) -> dict[str, Any]:
+    samples = [[sample_of(row) for row in rows] for rows in problems]
+    return {**figures(samples, seed), "num_problems": len(problems)}
 
 
 def _counter(progress: Progress, total: int) -> Callable[[object], None]:

@@ -9,7 +9,7 @@ A quantity that no sample has is left out. Pure functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from r1.evaluate.estimators import NO_VOTE, bootstrap_interval
 from r1.evaluate.summary import FORMAT, LANGUAGE, JudgedProblem, problem_figures
 from r1.reflection import self_checks
 from r1.rewards import manners
-from r1.types import Completion, Outcome, Reward
+from r1.types import Outcome
 
 BatterySample = dict[str, float]
 """A response's quantities by the name of their figure; what it does not have is absent."""
@@ -35,18 +35,18 @@ PARTS = {
 METRICS = (*PARTS, LANGUAGE, "mean_length", "self_check_share")
 
 
-def sample_of(completion: Completion, reward: Reward) -> BatterySample:
-    """Return what one response counts for."""
+def sample_of(row: Mapping[str, Any]) -> BatterySample:
+    """Return what one response counts for: a row of `run_dir.completion_table`."""
     found = {
-        metric: score.value
+        metric: row[f"reward/{part}"]
         for metric, part in PARTS.items()
-        if (score := reward.parts.get(part)) is not None and score.outcome.is_verdict
+        if (outcome := row.get(f"outcome/{part}")) is not None and Outcome(outcome).is_verdict
     }
-    language = reward.parts.get(LANGUAGE)
-    if language is not None and language.outcome in (Outcome.CORRECT, Outcome.WRONG):
-        found[LANGUAGE] = language.value  # thinking without a word ("x * 3") is in no language
-    found["mean_length"] = float(len(completion.token_ids))
-    found["self_check_share"] = float(self_checks(completion.text))
+    if row.get(f"outcome/{LANGUAGE}") in (Outcome.CORRECT, Outcome.WRONG):
+        # Thinking without a word ("x * 3") is in no language.
+        found[LANGUAGE] = row[f"reward/{LANGUAGE}"]
+    found["mean_length"] = float(row["num_tokens"])
+    found["self_check_share"] = float(self_checks(row["text"]))
     return found
 
 

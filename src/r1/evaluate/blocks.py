@@ -16,7 +16,7 @@ a block it is small beside starting again. Several engines have further blocks i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
@@ -63,10 +63,16 @@ class Plan(NamedTuple):
     sampling: SamplingSettings
     step: int = 0
 
-    def blocks(self) -> list[Sequence[Problem]]:
-        """The problems, BLOCK_SAMPLES samples together."""
-        size = max(1, BLOCK_SAMPLES // self.settings.num_samples)
-        return [self.problems[i : i + size] for i in range(0, len(self.problems), size)]
+
+class Step(NamedTuple):
+    """How the rows of a table are made: the step they name, and how a response is taken apart."""
+
+    number: int
+    parse: Callable[[str], Parsed]
+
+
+Begin = Callable[[Sequence[Problem]], Iterator[JudgedGroup]]
+"""Begins a block: its groups, in any order. The engine has the requests when it returns."""
 
 
 class _Block(NamedTuple):
@@ -92,26 +98,57 @@ def evaluate_in_blocks(
     Raises UserError for a folder that holds another evaluation, or something else.
     """
     _claim(out, _request(plan, identity))
-    blocks = {out / BLOCKS / f"block-{i:05d}.parquet": b for i, b in enumerate(plan.blocks())}
+    blocks = cut(plan.problems, plan.settings.num_samples, out / BLOCKS, "block")
     missing = {path: block for path, block in blocks.items() if not path.is_file()}
     for path in blocks.keys() - missing.keys():
         for judged in _read_block(path):
             on_problem(judged)
     if missing:
         with open_line() as line:
-            ahead = calls_ahead(capacity(line.engine), BLOCK_SAMPLES)
-            begun: deque[_Block] = deque()
-            for path, block in missing.items():
-                begun.append(_Block(path, block, _begin(line, plan, block)))
-                if len(begun) > ahead:
-                    _end(begun.popleft(), line, plan, on_problem)
-            while begun:
-                _end(begun.popleft(), line, plan, on_problem)
+            begin = partial(_begin, line, plan)
+            step = Step(plan.step, line.parse)
+            write_blocks(missing, begin, line.engine, step, lambda group: on_problem(judge(*group)))
     judged_problems = [judged for path in blocks for judged in _read_block(path)]
     drawn = describe(plan.sampling, plan.settings.seed)
     summary = summarise(judged_problems, step=plan.step, sampling=drawn, seed=plan.settings.seed)
     atomic.write_json(out / RESULT, summary)
     return summary
+
+
+def block_samples() -> int:
+    """How many samples make a block."""
+    return BLOCK_SAMPLES
+
+
+def cut(
+    problems: Sequence[Problem], num_samples: int, folder: Path, name: str
+) -> dict[Path, Sequence[Problem]]:
+    """The problems by the file of their block, BLOCK_SAMPLES samples together."""
+    size = max(1, BLOCK_SAMPLES // num_samples)
+    parts = [problems[i : i + size] for i in range(0, len(problems), size)]
+    return {folder / f"{name}-{i:05d}.parquet": part for i, part in enumerate(parts)}
+
+
+def write_blocks(
+    blocks: Mapping[Path, Sequence[Problem]],
+    begin: Begin,
+    engine: Engine,
+    step: Step,
+    on_group: Callable[[JudgedGroup], None],
+) -> None:
+    """Judge blocks and write each as a table with the votes, problems in their order.
+
+    Several engines have further blocks in their queue. on_group: called for every group, as it is
+    judged.
+    """
+    ahead = calls_ahead(capacity(engine), BLOCK_SAMPLES)
+    begun: deque[_Block] = deque()
+    for path, block in blocks.items():
+        begun.append(_Block(path, block, begin(block)))
+        if len(begun) > ahead:
+            _end(begun.popleft(), step, on_group)
+    while begun:
+        _end(begun.popleft(), step, on_group)
 
 
 def _request(plan: Plan, identity: dict[str, Any]) -> dict[str, Any]:
@@ -155,15 +192,14 @@ def _begin(line: Line, plan: Plan, block: Sequence[Problem]) -> Iterator[JudgedG
     )
 
 
-def _end(block: _Block, line: Line, plan: Plan, on_problem: OnProblem) -> None:
-    """Write the block's completions, judged, problems in their order."""
+def _end(block: _Block, step: Step, on_group: Callable[[JudgedGroup], None]) -> None:
     by_id = {}
-    for scored, votes in block.groups:
-        by_id[scored.group.problem.id] = (scored, votes)
-        on_problem(judge(scored, votes))
+    for group in block.groups:
+        by_id[group.scored.group.problem.id] = group
+        on_group(group)
     ordered = [by_id[problem.id] for problem in block.problems]
-    table = completion_table(plan.step, [scored for scored, _ in ordered], line.parse)
-    votes_of_rows = [vote for _, votes in ordered for vote in votes]
+    table = completion_table(step.number, [group.scored for group in ordered], step.parse)
+    votes_of_rows = [vote for group in ordered for vote in group.votes]
     table = table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
     atomic.write_file(block.path, partial(pq.write_table, table, compression="zstd"))
 

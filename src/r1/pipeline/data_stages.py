@@ -103,7 +103,7 @@ def run_rejection(
             problems,
             Line(engine, pool, renderer),
             part(stage, RejectionSettings),
-            source=_identity(model.path),
+            source=identity_of(model.path),
             heldout=heldout,
             progress=progress,
             total=len(problems),
@@ -275,13 +275,13 @@ def open_general(
         renderer = PromptRenderer(engine.tokenizer, settings.template)
         yield General(
             engine_generate(engine, renderer, settings.sampling),
-            _identity(model.path),
+            identity_of(model.path),
             lambda text: len(engine.tokenizer(text).input_ids),
             capacity(engine),
         )
 
 
-def _identity(model: str) -> str:
+def identity_of(model: str) -> str:
     """A checkpoint's name and hash, the same wherever the run's folder lies."""
     described = describe_source(model)
     return f"{Path(model).name} sha256:{described.get('sha256', 'unknown')[:16]}"

@@ -77,7 +77,10 @@ def _demands(
         return
     if whole is None:
         return
-    for at, holder in (("model", recipe), ("general.model", getattr(recipe, "general", None))):
+    holders = {"model": recipe}
+    for part_name in ("general", "judge"):
+        holders[f"{part_name}.model"] = getattr(recipe, part_name, None)
+    for at, holder in holders.items():
         name, engine = getattr(holder, "model", None), getattr(holder, "engine", None)
         if name is not None and engine is not None:
             model = _first_model(name, at, spec, specs)

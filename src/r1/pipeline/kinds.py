@@ -18,13 +18,14 @@ from r1.evaluate.battery import load_questions, run_battery
 from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.learner.settings import MAY_CHANGE_ON_RESUME as SUPERVISED_MAY_CHANGE
 from r1.models.load import check_model_folder
-from r1.pipeline import data_stages, references
+from r1.pipeline import data_stages, preference_stage, references
 from r1.pipeline.graph import Artifact, ArtifactType
 from r1.pipeline.progress import StageProgress
 from r1.pipeline.r1_zero import find_model
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.pipeline.run import RUNNERS
 from r1.pipeline.stage_kinds import STAGE_KINDS
+from r1.pipeline.stage_settings import PreferencesStage
 from r1.reward_model.settings import RewardModelRecipe
 from r1.rewards.accuracy import check_reference
 from r1.rewards.settings import RewardSettings
@@ -172,6 +173,13 @@ def _check_data_stage(stage: Any, known: Known) -> None:
             raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
 
 
+def _check_preference_making(stage: PreferencesStage, known: Known) -> None:
+    _check_problems(stage.problems, RewardSettings(), known)
+    _check_model(stage.model, known)
+    if stage.judge.model is not None:
+        _check_model(stage.judge.model, known)
+
+
 def _check_battery(stage: EvaluationStageSettings, known: Known) -> None:
     _check_model(stage.model, known)
     if not any(_waits(source.path) for source in (*stage.problems, *stage.general)):
@@ -213,5 +221,6 @@ KINDS: dict[str, StageKind] = {
     "review": _data_stage(data_stages.run_review),
     "examples": _data_stage(data_stages.run_examples),
     "mixture": _data_stage(data_stages.run_mixture),
+    "preferences": StageKind(_data(preference_stage.run_preferences), _check_preference_making),
     "evaluation": StageKind(_evaluate, _check_battery),
 }

@@ -13,6 +13,7 @@ from r1.pipeline.recipe import R1ZeroRecipe
 from r1.pipeline.stage_settings import (
     ExamplesStage,
     MixtureStage,
+    PreferencesStage,
     PromptedStage,
     RefinedStage,
     RejectionStage,
@@ -28,6 +29,7 @@ _DATA_STAGES: dict[str, type[Settings]] = {
     "review": ReviewStage,
     "examples": ExamplesStage,
     "mixture": MixtureStage,
+    "preferences": PreferencesStage,
 }
 
 STAGE_KINDS: dict[str, KindOf] = {

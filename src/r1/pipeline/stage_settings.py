@@ -6,6 +6,7 @@ kind = "refined"       a data set's traces, rewritten and summarised by a genera
 kind = "review"        a data set's traces as people edited them
 kind = "examples"      examples of the user's own, or of the tiny world
 kind = "mixture"       several data sets as one
+kind = "preferences"   a checkpoint's responses, judged: what a reward model learns from
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from r1.config import Settings
 from r1.curation.pattern import PatternSettings
+from r1.curation.preference_settings import PreferenceSettings
 from r1.curation.settings import (
     ColdStartSettings,
     MixtureSettings,
@@ -108,6 +110,34 @@ class MixtureStage(MixtureSettings):
     """Several data sets as one; general writes chains of thought where a source asks for them."""
 
     general: GeneralSettings | None = None
+
+
+class PreferencesStage(PreferenceSettings):
+    """Preferences for a reward model (paper, section 3.1).
+
+    judge: a checkpoint or an endpoint; its sampling and its template are the judge's. Its verdict
+    takes some hundred tokens, the thinking of a reasoning model more.
+    """
+
+    model: str = Field(description="whose responses are judged")
+    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    template: TemplateSettings = TemplateSettings()
+    engine: EngineSettings = EngineSettings()
+    judge: GeneralSettings
+
+    @model_validator(mode="after")
+    def _votes_differ(self) -> PreferencesStage:
+        endpoint = self.judge.endpoint
+        temperature = self.judge.sampling.temperature if endpoint is None else endpoint.temperature
+        if self.judging.votes > 1 and temperature == 0.0:
+            where = "judge.sampling" if endpoint is None else "judge.endpoint"
+            raise ValueError(
+                f"several votes at temperature 0 are one vote; set {where}.temperature = 1.0, or "
+                "judging.votes = 1"
+            )
+        if endpoint is not None and endpoint.votes != 1:
+            raise ValueError("judge.endpoint.votes: the votes here are judging.votes; remove it")
+        return self
 
 
 S = TypeVar("S", bound=Settings)

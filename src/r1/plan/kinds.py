@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from r1.plan.estimate import Context, Estimate
-from r1.plan.sampling import evaluation, examples, mixture, rejection, review, written
+from r1.plan.sampling import (
+    evaluation,
+    examples,
+    mixture,
+    preferences,
+    rejection,
+    review,
+    written,
+)
 from r1.plan.training import r1_zero, reward_model, sft
 
 KINDS: dict[str, Callable[[str, Any, Context], Estimate]] = {
@@ -19,5 +27,6 @@ KINDS: dict[str, Callable[[str, Any, Context], Estimate]] = {
     "review": review,
     "examples": examples,
     "mixture": mixture,
+    "preferences": preferences,
     "evaluation": evaluation,
 }

@@ -25,6 +25,9 @@ from r1.rollout.settings import EngineSettings
 
 KEPT_SHARE = 0.6
 KEPT_NOTE = "60 % of the samples are correct, readable and no duplicates"
+CLEAR_SHARE = 0.5
+CLEAR_NOTE = "the judge is sure of half of what it is asked"
+JUDGE_ELSEWHERE = "the judge behind an endpoint computes elsewhere"
 BY_ENDPOINT = "the general model behind an endpoint computes elsewhere"
 
 
@@ -118,6 +121,41 @@ def _of_mixture(source: Any, context: Context) -> Amount:
     if source.count is not None:
         return Amount(source.count)
     return Amount(None, None, (f"rows of {source.path} unknown (set its count)",))
+
+
+def preferences(name: str, stage: Any, context: Context) -> Estimate:
+    """Responses of a checkpoint, and a judge's votes on them; it reads every response whole."""
+    amount = amount_of(stage.problems, context.base_folder, context.made)
+    shape, number = context.shape(stage.model), stage.num_samples
+    limit = stage.sampling.max_new_tokens
+    done = _sampling(name, "preferences", shape, context, amount, number, limit, stage.engine)
+    sampler = done.machine
+    if amount.rows is None or sampler is None:
+        return done
+    each = 2 if stage.objective == "pairwise" else 1
+    questions = amount.rows * number // each
+    read = each * done.response_tokens / max(1, done.samples)
+    made = Amount(round(questions * CLEAR_SHARE), read)
+    done = replace(done, makes=made, assumptions=(*done.assumptions, CLEAR_NOTE))
+    if stage.judge.model is None:
+        return replace(done, assumptions=(*done.assumptions, JUDGE_ELSEWHERE))
+    judge = context.shape(stage.judge.model)
+    machine, limit = context.machine(judge), stage.judge.sampling.max_new_tokens
+    prompt = prompt_length(judge, context.given.mean_prompt)
+    prompt = prompt._replace(tokens=prompt.tokens + read)
+    reply = response_length(judge, limit, False, context.given.mean_response)
+    votes = questions * stage.judging.votes
+    part = drawn(machine, judge, prompt, reply, votes, 1, "judging")
+    waits = waiting_hours(machine, stage.judge.engine, votes * reply.tokens, limit) if votes else 0
+    judging = machine.hours((part,), waits) * machine.num_gpus  # told in hours of the sampler's
+    return replace(
+        done,
+        samples=done.samples + votes,
+        prompt_tokens=done.prompt_tokens + votes * prompt.tokens,
+        response_tokens=done.response_tokens + votes * reply.tokens,
+        parts=(*done.parts, part),
+        hours=done.hours + judging / sampler.num_gpus,
+    )
 
 
 def evaluation(name: str, stage: Any, context: Context) -> Estimate:

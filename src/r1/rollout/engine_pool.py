@@ -9,6 +9,9 @@ in windows begins the next one while the slowest samples of this one end (`calls
 many), and no engine waits for another. How requests are cut into calls depends on the requests
 alone, never on timing; groups come back in the order they end.
 
+An engine that is lost for good leaves the pool with a warning, and what it has not ended goes to
+the others; only when none is left do those who wait get an error.
+
 Back-pressure is the caller's: what it has queued and not yet taken is what the pool holds, so a
 caller that keeps few windows open needs constant memory.
 
@@ -18,6 +21,7 @@ of several callers' requests.
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import deque
@@ -26,9 +30,12 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-from r1.rollout.protocol import Engine, FinishedGroup
+from r1.errors import UserError
+from r1.rollout.protocol import Engine, EngineDiedError, FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.types import GroupRequest
+
+logger = logging.getLogger("r1.rollout")
 
 BATCHES_PER_CALL = 4
 """An engine's batch runs empty at the end of a call, so a call is several batches long where there
@@ -63,11 +70,15 @@ class EnginePool:
         num_parameters: int,
         max_batch: int,
         groups_per_call: int = 0,
+        lost: type[Exception] = EngineDiedError,
     ) -> None:
-        """max_batch: samples that one engine draws together. groups_per_call: 0 chooses."""
+        """max_batch: samples that one engine draws together. groups_per_call: 0 chooses. lost: what
+        an engine raises that is gone for good."""
         self.tokenizer, self.num_parameters = tokenizer, num_parameters
         self.capacity = len(engines) * max_batch
         self._engines = list(engines)
+        self._alive, self._lost = len(self._engines), lost
+        self._why_none: str | None = None
         self._max_batch, self._groups_per_call = max_batch, groups_per_call
         self._asked: deque[_Asked] = deque()
         self._under_way: list[_Asked] = []
@@ -85,12 +96,15 @@ class EnginePool:
     ) -> Iterator[FinishedGroup]:
         """Queue the requests now; yield every group as soon as an engine has ended it.
 
-        Raises what an engine raises. Half-way dropped, what is not begun yet is not sampled.
+        Raises what an engine raises, and UserError where every engine is lost. Half-way dropped,
+        what is not begun yet is not sampled.
         """
         asked = _Asked(sampling, deque(self._calls(requests)))
         with self._changed:
             assert not self._closed, "the pool is closed"
-            if asked.calls:
+            if self._why_none is not None:
+                asked.found.put(UserError(self._why_none))
+            elif asked.calls:
                 self._asked.append(asked)
             self._changed.notify_all()
         return self._groups(asked, len(requests))
@@ -154,16 +168,47 @@ class EnginePool:
         """One engine's thread: call after call, the oldest caller's first."""
         while (taken := self._take()) is not None:
             asked, call = taken
+            ended: set[str] = set()
+            gone = False
             try:
                 for group in engine.generate(call, asked.sampling):
+                    ended.add(group.request.id)
                     asked.found.put(group)
                     if asked.withdrawn:
                         break
             except BaseException as error:  # handed to whoever waits for these groups
-                self._withdraw(asked)
-                asked.found.put(error)
+                gone = isinstance(error, self._lost) and not self._closed
+                if gone:
+                    self._hand_on(asked, [r for r in call if r.id not in ended], error)
+                else:
+                    self._withdraw(asked)
+                    asked.found.put(error)
             with self._changed:
                 self._under_way.remove(asked)
+            if gone:
+                return
+
+    def _hand_on(self, asked: _Asked, owed: Sequence[GroupRequest], error: BaseException) -> None:
+        """An engine is lost: what it owes returns to the front of the queue, for the others."""
+        with self._changed:
+            self._alive -= 1
+            if self._alive:
+                logger.warning(
+                    "%s; this engine is lost for good and the other %d take over its groups.",
+                    error.__cause__ or error,
+                    self._alive,
+                )
+                if owed and not asked.withdrawn:
+                    asked.calls.appendleft(owed)
+                    if asked not in self._asked:
+                        self._asked.appendleft(asked)
+                self._changed.notify_all()
+                return
+            self._why_none = f"every engine is lost: {error}"
+            for waiting in {*self._asked, asked}:
+                waiting.withdrawn = True
+                waiting.found.put(UserError(self._why_none))
+            self._asked.clear()
 
     def _take(self) -> tuple[_Asked, Sequence[GroupRequest]] | None:
         """The next call, waited for; None when the pool is closed."""

@@ -18,7 +18,7 @@ from r1.report.tables import duration
 _KINDS = {
     "r1_zero": "RL", "sft": "SFT", "reward_model": "reward model", "cold_start": "data",
     "rejection": "data", "mixture": "data", "prompted": "data", "refined": "data",
-    "review": "data", "examples": "data", "evaluation": "evaluation",
+    "preferences": "data", "review": "data", "examples": "data", "evaluation": "evaluation",
 }  # fmt: skip
 _TYPES = {"checkpoint": "weights", "dataset": "data", "reward_model": "reward model"}
 _MAX_COUNTS = 2

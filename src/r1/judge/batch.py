@@ -1,0 +1,142 @@
+"""Many verdicts at once, asked in batches: of an engine of the project, or of an endpoint.
+
+    votes = EngineVotes(engine, renderer, sampling, name="judge@step-400", seed=0)
+    for id, found in votes.begin([Asked("p1#0", task, vote=0), ...]): ...
+
+For data sets, which must come out the same whenever they are made: here a verdict follows from the
+task, the vote, the judge's weights and the seed alone. So the nonce of a prompt (r1.judge.prompt)
+is a hash of what is asked, rather than drawn: no answer can hold a hash of itself, and
+`fresh_nonce` makes sure of it. Batches follow from what is asked, too, never from timing, which
+`r1.judge.engine` lets decide.
+
+An endpoint's replies do not follow from anything. What was paid for is in the judge's cache, and
+is not asked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import NamedTuple, Protocol
+
+from r1.judge.asker import NoVerdict
+from r1.judge.judge import Judge
+from r1.judge.prompt import NONCE_BYTES, PLACEHOLDER, Task, build_prompt, fresh_nonce
+from r1.judge.verdict import Defect, Verdict, read_verdict
+from r1.rollout.engine_pool import capacity
+from r1.rollout.protocol import Engine, FinishedGroup
+from r1.rollout.seeds import sample_seed
+from r1.rollout.settings import SamplingSettings
+from r1.template import PromptRenderer
+from r1.types import GroupRequest, Outcome
+
+MALFORMED_RETRIES = 2
+
+
+class Asked(NamedTuple):
+    """One vote on one task; id tells it from the others of its batch."""
+
+    id: str
+    task: Task
+    vote: int
+
+
+Found = tuple[str, Verdict | NoVerdict]
+"""An id and what the judge said."""
+
+
+class Votes(Protocol):
+    """What judges in batches. capacity: votes that it works on together, 0 for one batch at a
+    time (r1.rollout.engine_pool.calls_ahead)."""
+
+    capacity: int
+
+    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+        """Ask for all of them now; yield each verdict when it is there, in any order."""
+
+
+class EngineVotes:
+    """Votes by an engine; replicas (EnginePool) have the whole batch in their queue at once.
+
+    A reply that is malformed is asked for again, those of a batch together.
+    Raises UserError (from what `begin` returns) where a prompt is longer than the context.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        renderer: PromptRenderer,
+        sampling: SamplingSettings,
+        name: str,
+        seed: int = 0,
+        retries: int = MALFORMED_RETRIES,
+    ) -> None:
+        """name: the weights'. seed: of the replies. retries: of malformed ones."""
+        self.capacity = capacity(engine)
+        self._engine, self._renderer, self._sampling = engine, renderer, sampling
+        self._name, self._seed, self._retries = name, seed, retries
+
+    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+        """Queue the prompts; yield verdicts as the engine ends them."""
+        nonces, groups = self._ask(asked, 0)
+        return self._read(asked, nonces, groups)
+
+    def _ask(
+        self, asked: Sequence[Asked], attempt: int
+    ) -> tuple[dict[str, str], Iterator[FinishedGroup]]:
+        nonces = {one.id: self._nonce(one, attempt) for one in asked}
+        assert len(nonces) == len(asked), "ids must differ"
+        requests = []
+        for one in asked:
+            prompt = build_prompt(one.task, nonces[one.id])
+            seed = sample_seed(self._seed, "judge", prompt)
+            requests.append(GroupRequest(one.id, self._renderer.encode(prompt), (seed,)))
+        return nonces, self._engine.generate(requests, self._sampling)
+
+    def _nonce(self, one: Asked, attempt: int) -> str:
+        asked = [self._name, self._seed, build_prompt(one.task, PLACEHOLDER), one.vote, attempt]
+        numbers = count()
+
+        def draw() -> str:
+            text = json.dumps([*asked, next(numbers)])
+            return hashlib.blake2b(text.encode(), digest_size=NONCE_BYTES).hexdigest()
+
+        return fresh_nonce(one.task, draw)
+
+    def _read(
+        self, asked: Sequence[Asked], nonces: dict[str, str], groups: Iterator[FinishedGroup]
+    ) -> Iterator[Found]:
+        tasks = {one.id: one.task for one in asked}
+        for attempt in range(self._retries + 1):
+            defects: dict[str, Defect] = {}
+            for request, (reply, *_) in groups:
+                id, labels = request.id, tasks[request.id].labels
+                found = read_verdict(reply.text, reply.finish_reason, nonces[id], labels)
+                if isinstance(found, Verdict):
+                    yield id, found
+                else:
+                    defects[id] = found
+            if attempt < self._retries and defects:
+                # In their order, not in that in which the engine ended them.
+                again = [one for one in asked if one.id in defects]
+                nonces, groups = self._ask(again, attempt + 1)
+                continue
+            for id, defect in defects.items():
+                reason = f"the judge's reply is malformed ({defect})"
+                yield id, NoVerdict(Outcome.VERIFIER_FAILED, reason)
+            return
+
+
+class EndpointVotes:
+    """Votes by a Judge, whose settings say how fast and how often it is asked."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.capacity = judge.settings.limits.concurrency
+        self._judge = judge
+
+    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+        """Submit all; yield the verdicts in their order. Raises UserError as Judge.submit does."""
+        futures = [(one.id, self._judge.submit(one.task, one.vote)) for one in asked]
+        return ((id, future.result()) for id, future in futures)
