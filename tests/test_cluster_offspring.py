@@ -11,8 +11,10 @@ from multiprocessing import shared_memory
 from pathlib import Path
 
 import pytest
+import torch
 
-from r1.cluster.offspring import clear_up, processes_of
+from r1.cluster.offspring import VARIABLE, clear_up, processes_of
+from r1.rollout.vllm_weights import FileTransfer
 
 ACTOR = """
 import subprocess, sys, time
@@ -32,7 +34,10 @@ child = subprocess.Popen(
     [sys.executable, "-c", CHILD, sys.argv[2]], stdout=subprocess.PIPE, start_new_session=True
 )
 child.stdout.readline()
-offspring.note_memory()
+if sys.argv[3] == "started":
+    offspring.note_memory()
+else:
+    time.sleep(1.5)
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -48,14 +53,16 @@ def until(condition, within_s: float = 20.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("children_die_first", [False, True])
-def test_nothing_outlives_a_killed_process(children_die_first) -> None:
-    owner = f"test-{os.getpid()}-{children_die_first}"
+@pytest.mark.parametrize(
+    ("children_die_first", "phase"), [(False, "started"), (True, "started"), (True, "starting")]
+)
+def test_nothing_outlives_a_killed_process(children_die_first, phase) -> None:
+    owner = f"test-{os.getpid()}-{children_die_first}-{phase}"
     memory = shared_memory.SharedMemory(create=True, size=4096)
     file = Path("/dev/shm") / memory.name
     folder = Path("/dev/shm") / f"r1-weights-{owner}.1.-x"
     folder.mkdir()
-    command = [sys.executable, "-c", ACTOR, owner, memory.name]
+    command = [sys.executable, "-c", ACTOR, owner, memory.name, phase]
     actor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert actor.stdout.readline() == "ready\n"
@@ -75,3 +82,19 @@ def test_nothing_outlives_a_killed_process(children_die_first) -> None:
         memory.close()
         if file.exists():
             memory.unlink()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")
+def test_weights_on_their_way_are_the_owners(monkeypatch) -> None:
+    """The guard cannot import r1, so that it names the variable by itself."""
+    owner, existed = f"test-{os.getpid()}-weights.", []
+
+    class Killed:
+        def collective_rpc(self, name, args) -> None:
+            existed.append((Path(args[0]) / "model.safetensors").is_file())
+            clear_up(owner)
+            existed.append(Path(args[0]).exists())
+
+    monkeypatch.setenv(VARIABLE, f"{owner}1.")
+    FileTransfer(Killed()).send({"weight": torch.zeros(2)})
+    assert existed == [True, False]
