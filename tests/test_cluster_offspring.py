@@ -21,11 +21,13 @@ import subprocess, sys, time
 from r1.cluster import offspring
 
 CHILD = '''
-import subprocess, sys, time
-from multiprocessing import shared_memory
+import multiprocessing, subprocess, sys, time
+from multiprocessing import resource_tracker, shared_memory
 memory = shared_memory.SharedMemory(sys.argv[1])
+lock = multiprocessing.get_context("spawn").Lock()
+resource_tracker.unregister(lock._semlock.name, "semaphore")  # as if the tracker had been killed
 subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
-print("ready", flush=True)
+print(lock._semlock.name, flush=True)
 time.sleep(600)
 '''
 
@@ -33,12 +35,11 @@ offspring.guard(sys.argv[1])
 child = subprocess.Popen(
     [sys.executable, "-c", CHILD, sys.argv[2]], stdout=subprocess.PIPE, start_new_session=True
 )
-child.stdout.readline()
+name = child.stdout.readline().decode().strip()
 if sys.argv[3] == "started":
     offspring.note_memory()
-else:
-    time.sleep(1.5)
-print("ready", flush=True)
+time.sleep(1.5)  # the guard looks
+print(name, flush=True)
 time.sleep(600)
 """
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
@@ -65,7 +66,8 @@ def test_nothing_outlives_a_killed_process(children_die_first, phase) -> None:
     command = [sys.executable, "-c", ACTOR, owner, memory.name, phase]
     actor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        assert actor.stdout.readline() == "ready\n"
+        semaphore = Path(f"/dev/shm/sem.{actor.stdout.readline().strip()[1:]}")
+        assert semaphore.is_file()
         assert not folder.exists(), "left by an earlier life"
         assert len(processes_of(f"{owner}.{actor.pid}.")) >= 2, "the child and the child's child"
         assert file.exists()
@@ -75,7 +77,8 @@ def test_nothing_outlives_a_killed_process(children_die_first, phase) -> None:
             assert until(lambda: not processes_of(f"{owner}."))
         actor.send_signal(signal.SIGKILL)
         actor.wait(10)
-        assert until(lambda: not processes_of(f"{owner}.") and not file.exists())
+        assert until(lambda: not processes_of(f"{owner}."))
+        assert until(lambda: not file.exists() and not semaphore.exists())
     finally:
         actor.kill()
         clear_up(f"{owner}.")

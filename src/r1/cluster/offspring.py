@@ -11,8 +11,8 @@ Processes are known by their environment (/proc, Linux), which every child inher
 started, so that those are found too that were being started when the actor died. Where a node dies
 its processes die with it.
 
-Left out on purpose: processes that clear their environment (vLLM has none), and named semaphores of
-32 bytes that nobody has mapped any more.
+Left out on purpose: processes that clear their environment (vLLM has none), and memory that was
+made after the engine's start and that nobody has mapped any more.
 """
 
 from __future__ import annotations
@@ -75,17 +75,24 @@ def processes_of(owner: str) -> list[int]:
 
 
 def memory_of(process_ids: list[int]) -> set[Path]:
-    """Files of Python's shared memory and semaphores that processes have mapped."""
-    found = set()
+    """Files of Python's shared memory and semaphores that processes have mapped.
+
+    Found by inode: who makes a semaphore has mapped it under the name it had before it was whole.
+    """
+    mapped = set()
     for process_id in process_ids:
         try:
             lines = Path(f"/proc/{process_id}/maps").read_text().splitlines()
         except OSError:
             continue
-        for line in lines:
-            path = Path(line.split(maxsplit=5)[-1])
-            if path.parent == _MEMORY and path.name.startswith(("psm_", "sem.mp-")):
+        mapped |= {line.split(maxsplit=5)[4] for line in lines if f" {_MEMORY}/" in line}
+    found = set()
+    for path in _MEMORY.iterdir() if mapped else ():
+        try:
+            if path.name.startswith(("psm_", "sem.mp-")) and str(path.stat().st_ino) in mapped:
                 found.add(path)
+        except OSError:
+            continue  # removed meanwhile
     return found
 
 
