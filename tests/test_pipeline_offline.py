@@ -18,7 +18,7 @@ from r1.progress import TerminalProgress
 from r1.rollout.engine_pool import EnginePool
 from r1.rollout.make import make_engine
 
-CLUSTER = ('cluster.address="nowhere:1"', "cluster.engine_replicas=3")
+CLUSTER = ('cluster.address="local"', "cluster.engine_replicas=3", "cluster.cpus_per_process=0.5")
 DATA = ("readable", "direct", "supplied", "mixture")
 
 

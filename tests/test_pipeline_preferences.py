@@ -157,7 +157,11 @@ def test_a_reward_model_learns_from_what_a_judge_prefers(recipe, tmp_path, monke
     monkeypatch.setitem(
         sys.modules, "r1.cluster.offline", SimpleNamespace(open_replicas=open_replicas)
     )
-    cluster = ('cluster.address="nowhere:1"', "cluster.engine_replicas=3")
+    cluster = (
+        'cluster.address="local"',
+        "cluster.engine_replicas=3",
+        "cluster.cpus_per_process=0.5",
+    )
     table = RECIPE.split("[stages.helpful]")[0]
     recipe.write_text(table)
     spread = run(recipe, tmp_path / "spread", *cluster)

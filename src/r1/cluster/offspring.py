@@ -4,19 +4,21 @@ vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the act
 them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
 of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
 carries the replica's name in its environment, and removes from /dev/shm the weights on their way
-and the shared memory that those processes had mapped.
+and the shared memory that those processes had mapped. While the engine starts it looks for that
+memory twice a second.
 
 Processes are known by their environment (/proc, Linux), which every child inherits however it is
 started, so that those are found too that were being started when the actor died. Where a node dies
 its processes die with it.
 
-Left out on purpose: processes that clear their environment (vLLM has none), and named semaphores of
-32 bytes that nobody has mapped any more.
+Left out on purpose: processes that clear their environment (vLLM has none), and memory that was
+made after the engine's start and that nobody has mapped any more.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -24,11 +26,12 @@ import sys
 import time
 from pathlib import Path
 
-VARIABLE = "R1_ENGINE_OWNER"  # r1.rollout.vllm_weights names its files by it too
+VARIABLE = "R1_ENGINE_OWNER"  # r1.rollout.vllm_weights.OWNER_VARIABLE: the guard imports no r1
 _MEMORY = Path("/dev/shm")
 _TRACKER = b"multiprocessing.resource_tracker"
 _TRACKERS_S = 3.0  # time for Python's trackers to remove shared memory; they end by themselves
 _PATIENCE_S = 20.0
+_LOOK_S = 0.5
 
 
 def guard(owner: str) -> None:
@@ -48,8 +51,8 @@ def guard(owner: str) -> None:
 
 
 def note_memory() -> None:
-    """Have the guard note now what this process's children have mapped: should they be killed
-    together with it, nobody could tell any more."""
+    """Tell the guard that the engine has started, and have it note what this process's children
+    have mapped: should they be killed together with it, nobody could tell any more."""
     os.write(_pipes[-1], b"\n")
 
 
@@ -72,17 +75,24 @@ def processes_of(owner: str) -> list[int]:
 
 
 def memory_of(process_ids: list[int]) -> set[Path]:
-    """Files of Python's shared memory and semaphores that processes have mapped."""
-    found = set()
+    """Files of Python's shared memory and semaphores that processes have mapped.
+
+    Found by inode: who makes a semaphore has mapped it under the name it had before it was whole.
+    """
+    mapped = set()
     for process_id in process_ids:
         try:
             lines = Path(f"/proc/{process_id}/maps").read_text().splitlines()
         except OSError:
             continue
-        for line in lines:
-            path = Path(line.split(maxsplit=5)[-1])
-            if path.parent == _MEMORY and path.name.startswith(("psm_", "sem.mp-")):
+        mapped |= {line.split(maxsplit=5)[4] for line in lines if f" {_MEMORY}/" in line}
+    found = set()
+    for path in _MEMORY.iterdir() if mapped else ():
+        try:
+            if path.name.startswith(("psm_", "sem.mp-")) and str(path.stat().st_ino) in mapped:
                 found.add(path)
+        except OSError:
+            continue  # removed meanwhile
     return found
 
 
@@ -125,6 +135,9 @@ def _watch(owner: str) -> None:
     os.dup2(silent, 1)
     os.dup2(silent, 2)
     noted: set[Path] = set()
+    # Who dies while the engine starts cannot have said what is mapped.
+    while not select.select([0], [], [], _LOOK_S)[0]:
+        noted |= memory_of(processes_of(owner))
     while os.read(0, 1):
         noted |= memory_of(processes_of(owner))
     clear_up(owner, noted)

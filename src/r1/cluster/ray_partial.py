@@ -19,11 +19,13 @@ from typing import Any, cast
 
 import ray
 
-from r1.cluster.ray_calls import Call, LostProcess, answer, late
+from r1.cluster.ray_calls import Call, Events, LostProcess, answer, late
 from r1.cluster.ray_engine import EngineReplica, RemoteEngine
+from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import Bucket
+from r1.cluster.settings import ClusterSettings
 from r1.rollout.protocol import FinishedGroup, PartialEngine
-from r1.rollout.settings import SamplingSettings
+from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.types import GroupRequest
 
 LISTENS = "listens"
@@ -92,11 +94,19 @@ class PartialRemoteEngine(RemoteEngine):
     replica_class: Any = _decorate(concurrency_groups={LISTENS: 1})(PartialReplica)
     _sampling: SamplingSettings
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(
+        self,
+        model: str,
+        settings: EngineSettings,
+        cluster: ClusterSettings,
+        placement: Placement,
+        events: Events,
+        first: int = 0,
+    ) -> None:
         """As RemoteEngine."""
         self._queue: deque[GroupRequest] = deque()
         self._rolling: dict[int, _Rolling] = {}
-        super().__init__(*arguments)
+        super().__init__(model, settings, cluster, placement, events, first)
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
         """Let groups wait for a replica with room."""

@@ -75,10 +75,26 @@ def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer
         os.environ["VLLM_ALLOW_INSECURE_SERIALIZATION"] = "1"  # IPC handles travel pickled
     from vllm import LLM
 
+    if not on_gpu:
+        _share_cpus(settings.vllm.tensor_parallel_size)
     dtype = settings.dtype if settings.dtype != "auto" else own_dtype(path)
     llm = LLM(str(path), dtype=dtype, **_arguments(settings, on_gpu, backend))
     llm.collective_rpc("r1_prepare")
     return llm, make_transfer(backend, llm, settings.vllm)
+
+
+def _share_cpus(ranks: int) -> None:
+    """Let several ranks share a CPU's memory node, each with its part of the threads.
+
+    vLLM binds every rank to a node of its own and refuses to start where there are fewer. What the
+    user has set stands.
+    """
+    from vllm.utils.cpu_resource_utils import get_visible_memory_node
+
+    if ranks > len(get_visible_memory_node()):
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        num_threads = max(1, len(os.sched_getaffinity(0)) // ranks)
+        os.environ.setdefault("OMP_NUM_THREADS", str(num_threads))
 
 
 def _arguments(settings: EngineSettings, on_gpu: bool, backend: str) -> dict[str, Any]:
