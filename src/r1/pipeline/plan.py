@@ -47,11 +47,18 @@ from r1.plan.show_own import (
     recommendation,
     recommended_json,
 )
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, bounded, simulate
+from r1.plan.simulate import (
+    ONE_STEP_OFF,
+    SYNCHRONOUS,
+    first_finished,
+    partial_rollouts,
+    simulate,
+    whole_batches,
+)
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
 
-STALENESS = 4
+MODES = (SYNCHRONOUS, ONE_STEP_OFF, whole_batches(4), partial_rollouts(4), first_finished(4))
 STEPS, WARM_UP = 4, 2
 
 
@@ -237,11 +244,11 @@ def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:
     played = []
     for shared, modes in (
         (True, (SYNCHRONOUS,)),
-        (False, (SYNCHRONOUS, ONE_STEP_OFF, bounded(STALENESS))),
+        (False, MODES),
     ):
         best = next((c for c in fitting if c.layout.shared is shared), None)
         if best is not None:
             plant = plant_of(task, best)
-            outcomes = (simulate(task.work, plant, mode, STEPS, WARM_UP) for mode in modes)
+            outcomes = (simulate(task.work, plant, m, STEPS, WARM_UP + m.ahead) for m in modes)
             played.append(Simulated(best, tuple(outcomes)))
     return played

@@ -10,8 +10,7 @@
     on CPUs             all processes in one machine's memory, on the same cores
 
 Left out on purpose: what only a cluster can tell (`r1 run` compares its nodes), prompts longer than
-LONGEST_PROMPT, and that batches sampled ahead are learnt from in their order (the simulation takes
-the groups that ended first).
+LONGEST_PROMPT.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from r1.plan.memory import (
     full_row,
     learner_items,
 )
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, Mode, Outcome, bounded, simulate
+from r1.plan.simulate import Mode, Outcome, partial_rollouts, simulate, whole_batches
 
 STEPS, WARM_UP = 4, 2
 CPU_CACHE_GIB = 1.0  # what vLLM takes on a CPU where nothing is said
@@ -63,11 +62,9 @@ def own_layout(recipe: Any) -> Layout:
 
 
 def own_mode(recipe: Any) -> Mode:
-    """Of grpo.staleness."""
-    staleness = recipe.grpo.staleness
-    if staleness <= 1:
-        return ONE_STEP_OFF if staleness else SYNCHRONOUS
-    return bounded(staleness)
+    """Of grpo.staleness and grpo.partial_rollouts."""
+    grpo = recipe.grpo
+    return (partial_rollouts if grpo.partial_rollouts else whole_batches)(grpo.staleness)
 
 
 def plan_own(task: Task) -> Own:
@@ -91,7 +88,7 @@ def plan_own(task: Task) -> Own:
     if task.device == "cpu":  # the same cores for all: more processes are not faster
         place, rows = Layout(), slots * layout.replicas
     choice = timed(task, own.choice._replace(layout=place, slots=rows))
-    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP)
+    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP + mode.ahead)
     return own._replace(choice=choice._replace(layout=layout, slots=slots), outcome=outcome)
 
 
