@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
 from r1.plan.memory import memory_of
-from r1.plan.own import own_layout, own_mode, plan_own
+from r1.plan.own import own_mode, plan_own
 from r1.plan.recommend import applied, recommend, sections_of, toml_lines
 from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, partial_rollouts, whole_batches
 from test_plan_layouts import RECIPES, task_of

@@ -6,24 +6,27 @@ folder where one is named. Nothing is written.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import read_toml
 from r1.errors import UserError
-from r1.pipeline.r1 import R1Recipe
+from r1.pipeline.demands import with_cluster
+from r1.pipeline.r1 import R1Recipe, StageSpec
 from r1.pipeline.recipe import R1ZeroRecipe, Recipe
-from r1.plan.activations import Device
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
 from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Kernels, Memory, memory_of
 from r1.plan.model import ModelShape, UnknownModelError
-from r1.plan.own import Own, own_layout, plan_own
+from r1.plan.own import Own, plan_own
 from r1.plan.recommend import Recommended, recommend
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
@@ -38,7 +41,6 @@ from r1.plan.show_layouts import (
     memory_table,
     simulated_json,
     simulation_table,
-    stage_table,
 )
 from r1.plan.show_own import (
     own_json,
@@ -47,6 +49,7 @@ from r1.plan.show_own import (
     recommendation,
     recommended_json,
 )
+from r1.plan.show_stages import place_notes, place_table, stages_json, summary
 from r1.plan.simulate import (
     ONE_STEP_OFF,
     SYNCHRONOUS,
@@ -55,6 +58,7 @@ from r1.plan.simulate import (
     simulate,
     whole_batches,
 )
+from r1.plan.stages import Place, place_of
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
 
@@ -91,9 +95,14 @@ def plan_command(
     """
     if isinstance(recipe, R1Recipe):
         _check_run(recipe, lengths)
-        estimates, choices = plan_stages(recipe, path, given)
+        estimates, places = plan_stages(recipe, path, given)
         console.print(show_pipeline(estimates))
-        console.print(stage_table(choices))
+        console.print()
+        console.print(place_table(places, estimates))
+        for note in place_notes(places):
+            console.print(note)
+        console.print()
+        console.print(summary(estimates, places))
         return
     plan = plan_recipe(recipe, path.parent, given, lengths)
     console.print(show(plan.estimate))
@@ -129,9 +138,8 @@ def plan_json(
     """The same for programs. Raises UserError as plan_command does."""
     if isinstance(recipe, R1Recipe):
         _check_run(recipe, lengths)
-        estimates, choices = plan_stages(recipe, path, given)
-        best = {name: choice_json(choice) for name, choice in choices.items()}
-        return {**as_json(estimates), "layouts": best}
+        estimates, places = plan_stages(recipe, path, given)
+        return {**as_json(estimates), **stages_json(estimates, places)}
     plan = plan_recipe(recipe, path.parent, given, lengths)
     return {
         **as_json(plan.estimate),
@@ -147,20 +155,28 @@ def plan_json(
 
 def plan_stages(
     recipe: R1Recipe, path: Path, given: Given
-) -> tuple[list[Estimate], dict[str, Choice]]:
-    """The estimates of a pipeline's stages, and for each that learns by sampling its fastest
-    layout, or the first that does not fit."""
+) -> tuple[list[Estimate], dict[str, Place]]:
+    """The estimates of a pipeline's stages, each on the cluster that it will run on, and where
+    those that compute have their place."""
     from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
 
-    specs = build(recipe, path.parent, str(path)).specs
-    estimates = estimate_pipeline(specs, path.parent, given)
+    specs = clustered(build(recipe, path.parent, str(path)).specs, recipe.cluster)
+    estimates = estimate_pipeline(specs, path.parent, given, recipe.cluster)
     models = {e.name: e.model for e in estimates if e.model is not None}
-    context = Context(path.parent, given, models)
-    choices = {}
-    for spec in specs:
-        if hasattr(spec.recipe, "grpo") and spec.name in models:
-            choices[spec.name] = plan_layouts(_task(spec.recipe, context, models[spec.name]))[0]
-    return estimates, choices
+    places = {}
+    for spec, estimate in zip(specs, estimates, strict=True):
+        asked = gpus_asked_for(spec.recipe, recipe.cluster)
+        context = Context(path.parent, given, models, asked=asked)
+        task_of = partial(_task, spec.recipe, context)
+        place = place_of(spec.recipe, estimate, recipe.cluster, task_of)
+        if place is not None:
+            places[spec.name] = place
+    return estimates, places
+
+
+def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> list[StageSpec]:
+    """The stages with the [cluster] that each will run on."""
+    return [spec._replace(recipe=with_cluster(spec.recipe, cluster)) for spec in specs]
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
@@ -173,11 +189,10 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         shape = Context(base_folder, given).shape(recipe.model)
     except UnknownModelError:
         return Plan(estimate_recipe(recipe, base_folder, given))
-    given = _gpus_asked_for(recipe, shape, base_folder, given)
-    context = Context(base_folder, given)
+    context = Context(base_folder, given, asked=gpus_asked_for(recipe))
     estimate = estimate_recipe(recipe, base_folder, given)
     machine = context.machine(shape)
-    device: Device = "cpu" if machine.hardware.name == "CPU" else "cuda"
+    device = machine.device
     memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
     if machine.num_gpus > 1 and getattr(recipe.learner, "lora", None) is None:
         sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
@@ -223,14 +238,6 @@ def _task(
     prompt = prompt_length(shape, given.mean_prompt).tokens
     fit = comparison.whole if comparison else None
     return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
-
-
-def _gpus_asked_for(recipe: Any, shape: ModelShape, base_folder: Path, given: Given) -> Given:
-    """Where nobody says how many GPUs there are: as many as the recipe's [cluster] asks for."""
-    on_cpu = Context(base_folder, given).machine(shape).hardware.name == "CPU"
-    if given.num_gpus is not None or on_cpu or getattr(recipe, "cluster", None) is None:
-        return given
-    return given._replace(num_gpus=own_layout(recipe).num_gpus)
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:

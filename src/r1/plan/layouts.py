@@ -80,13 +80,12 @@ class Task(NamedTuple):
     @property
     def device(self) -> Device:
         """Whose kernels."""
-        return "cpu" if self.machine.hardware.name == "CPU" else "cuda"
+        return self.machine.device
 
     @property
     def budget(self) -> float:
         """Bytes of a GPU that can be used."""
-        memory = self.machine.hardware.memory_bytes
-        return memory if self.device == "cpu" else 0.95 * memory - 2 * GB
+        return self.machine.budget
 
     @property
     def work(self) -> Work:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import GB, Choice, Task, engine_needs, plant_of, refused, timed, too_large
 from r1.plan.memory import (
     LONGEST_PROMPT,
@@ -47,18 +47,6 @@ class Own(NamedTuple):
     engine: Memory
     mode: Mode
     outcome: Outcome | None = None
-
-
-def own_layout(recipe: Any) -> Layout:
-    """Of a recipe's [cluster] and engine; without an engine (fine-tuning) no replicas."""
-    cluster, engine = getattr(recipe, "cluster", None), getattr(recipe, "engine", None)
-    tensor = 1
-    if engine is not None and engine.kind == "vllm":
-        tensor = engine.vllm.tensor_parallel_size
-    if cluster is None:
-        return Layout(1, int(engine is not None), tensor)
-    replicas = cluster.engine_replicas if engine is not None else 0
-    return Layout(cluster.learner_ranks, replicas, tensor, cluster.placement == "shared")
 
 
 def own_mode(recipe: Any) -> Mode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rich.table import Table
@@ -49,17 +49,6 @@ def layout_table(choices: Sequence[Choice]) -> Table:
             str(choice.slots),
             *(seconds(value) for value in parts),
         )
-    return table
-
-
-def stage_table(choices: Mapping[str, Choice]) -> Table:
-    """The fastest layout of each stage, or why there is none."""
-    table = _table("stage", "layout", "remark", "GB learner", "step", left=3)
-    for stage, choice in choices.items():
-        remark = choice.reason or (f"needs {' and '.join(choice.needs)}" if choice.needs else "")
-        layout = choice.layout.describe()
-        step = "" if choice.reason else seconds(choice.step_s)
-        table.add_row(stage, layout, remark, _gb(choice.memory.peak), step)
     return table
 
 
