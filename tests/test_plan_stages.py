@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from r1.cli import app
+from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import gpus_asked_for
 from r1.plan.memory import memory_of
@@ -162,3 +164,38 @@ def test_nothing_is_asked_for_without_a_cluster() -> None:
     zero = TINY.parent / "r1_zero.toml"
     assert gpus_asked_for(load_any_recipe(zero)) is None
     assert gpus_asked_for(load_any_recipe(zero, ["cluster.learner_ranks=3"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("recipe_name", "arguments", "words"),
+    [
+        ("tiny/r1_zero", ["--hardware", "B200"], "known: H800, H100, H200, A100, CPU"),
+        ("tiny/r1_zero", ["--set", "model=/no/model"], "give a folder that holds its config.json"),
+        ("cluster/helpful_rm", ["--set", "model=no/model"], "its dimensions are not known here"),
+        ("tiny/r1_zero", ["--set", 'model="@dev1"'], 'only a recipe of kind "r1" has stages'),
+        ("tiny/r1_zero", ["--set", "kind=evaluation"], "is no kind of recipe; valid:"),
+        ("tiny/base", [], 'It names no kind, and was read as one of "r1_zero"'),
+        ("tiny/r1", ["--lengths", "/no/run"], "--lengths is for recipes that sample"),
+        ("tiny/r1_zero", ["--lengths", "/no/run"], "name the folder of a finished run"),
+        ("tiny/r1", ["--set", "stages.dev1.cluster.ranks=2"], "cluster.ranks: unknown setting"),
+        ("nothing", [], "does not exist"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(
+    recipe_name: str, arguments: list[str], words: str
+) -> None:
+    path = TINY.parents[1] / f"{recipe_name}.toml"
+    with pytest.raises(UserError, match=re.escape(words)):
+        CliRunner().invoke(app, ["plan", str(path), *arguments], catch_exceptions=False)
+
+
+def test_a_fine_tuned_recipe_says_whether_its_own_cluster_fits() -> None:
+    path = str(TINY.parents[1] / "cluster" / "distill_qwen_7b.toml")
+    ranks = ("--gpus", "8", "--set", "cluster.learner_ranks=64")
+    place = plan(path, *ranks)["place"]
+    assert place["reason"] == "it asks for 64 GPUs of 8, all to learn"
+    assert "does not fit: sft: it asks for 64 GPUs of 8" in printed(path, *ranks)
+    lora = ("--set", "cluster.learner_ranks=2", "--set", "learner.lora.rank=4")
+    assert plan(str(TINY.parent / "sft.toml"), *lora)["place"]["reason"].startswith("learner.lora")
+    fused = plan(path)["place"]
+    assert (fused["fits"], fused["needs"]) == (True, ["fused attention"])

@@ -49,7 +49,13 @@ from r1.plan.show_own import (
     recommendation,
     recommended_json,
 )
-from r1.plan.show_stages import place_notes, place_table, stages_json, summary
+from r1.plan.show_stages import (
+    place_json,
+    place_notes,
+    place_table,
+    stages_json,
+    summary,
+)
 from r1.plan.simulate import (
     ONE_STEP_OFF,
     SYNCHRONOUS,
@@ -58,7 +64,7 @@ from r1.plan.simulate import (
     simulate,
     whole_batches,
 )
-from r1.plan.stages import Place, place_of
+from r1.plan.stages import Place, place_of, tuned_place
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
 
@@ -67,10 +73,11 @@ STEPS, WARM_UP = 4, 2
 
 
 class Plan(NamedTuple):
-    """What is known of one recipe. own: the layout that it asks for itself. memories: (whose,
-    parts). run: of which `comparison` speaks."""
+    """What is known of one recipe. place: where one runs that samples nothing. own: the layout that
+    it asks for itself. memories: (whose, parts). run: of which `comparison` speaks."""
 
     estimate: Estimate
+    place: Place | None = None
     task: Task | None = None
     own: Own | None = None
     recommended: Recommended | None = None
@@ -109,6 +116,12 @@ def plan_command(
     if plan.task is not None and plan.own is not None:
         console.print()
         console.print(own_table(plan.task, plan.own))
+    if plan.place is not None:
+        places = {plan.estimate.name: plan.place}
+        console.print()
+        console.print(place_table(places, [plan.estimate]))
+        for note in place_notes(places):
+            console.print(note)
     if plan.memories:
         console.print()
         console.print(memory_table(plan.memories))
@@ -143,6 +156,7 @@ def plan_json(
     plan = plan_recipe(recipe, path.parent, given, lengths)
     return {
         **as_json(plan.estimate),
+        "place": place_json(plan.place) if plan.place else None,
         "own": own_json(plan.own) if plan.own else None,
         "recommended": recommended_json(plan.recommended),
         "memory": {name: memory_json(memory) for name, memory in plan.memories},
@@ -185,20 +199,19 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)
-    try:
-        shape = Context(base_folder, given).shape(recipe.model)
-    except UnknownModelError:
-        return Plan(estimate_recipe(recipe, base_folder, given))
+    shape = _shape(recipe.model, Context(base_folder, given))
     context = Context(base_folder, given, asked=gpus_asked_for(recipe))
     estimate = estimate_recipe(recipe, base_folder, given)
     machine = context.machine(shape)
     device = machine.device
     memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
-    if machine.num_gpus > 1 and getattr(recipe.learner, "lora", None) is None:
-        sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
-        memories.append((f"a rank of {machine.num_gpus}", sharded))
+    ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
+    if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
+        sharded = Layout(ranks, replicas=0, shared=False)
+        memory = memory_of(recipe, shape, sharded, Kernels(device))
+        memories.append((f"a rank of {ranks}", memory))
     if not isinstance(recipe, R1ZeroRecipe):
-        return Plan(estimate, memories=tuple(memories))
+        return Plan(estimate, tuned_place(recipe, shape, machine), memories=tuple(memories))
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
         comparison = compare(run, recipe.grpo.group_size)
@@ -210,6 +223,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         memories.append(("the fastest layout's", choices[0].memory))
     return Plan(
         estimate,
+        None,
         task,
         own,
         recommend(task, choices, own),
@@ -220,6 +234,16 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         str(run or ""),
         comparison,
     )
+
+
+def _shape(model: str, context: Context) -> ModelShape:
+    try:
+        return context.shape(model)
+    except UnknownModelError as error:
+        if not model.startswith("@"):
+            raise
+        remedy = 'only a recipe of kind "r1" has stages: plan that one, or name a model'
+        raise UserError(f"model = {model!r}: {error}; {remedy}.") from None
 
 
 def _task(

@@ -165,7 +165,7 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
 
 def refused(task: Task, layout: Layout) -> str:
     """Why learner or engine do not run in so many parts, "" where they do."""
-    if layout.ranks > 1 and task.recipe.learner.lora is not None:
+    if layout.ranks > 1 and getattr(task.recipe.learner, "lora", None) is not None:
         return "learner.lora runs in one process only"
     if task.shape.heads % layout.tensor_parallel:
         heads, ranks = task.shape.heads, layout.tensor_parallel

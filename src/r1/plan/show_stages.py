@@ -79,7 +79,7 @@ def place_notes(places: Mapping[str, Place]) -> list[Text]:
     if needs:
         notes.append(Text(f"the learner lacks {' and '.join(needs)}", style="yellow"))
     if not all(place.asked for place in places.values()):
-        text = "* no [cluster] says so: the fastest layout that fits, or else the one on all GPUs"
+        text = "* no [cluster] asks for it: the fastest layout on all GPUs that fits, or else one"
         notes.append(Text(text, style="dim"))
     return notes
 
@@ -91,7 +91,10 @@ def stages_json(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> d
         "dollars": found.dollars,
         "longest": found.longest.name if found.longest else None,
         "fits": not any(place.reason for place in places.values()),
-        "layouts": {
-            name: {**place._asdict(), "fits": not place.reason} for name, place in places.items()
-        },
+        "layouts": {name: place_json(place) for name, place in places.items()},
     }
+
+
+def place_json(place: Place) -> dict[str, Any]:
+    """JSON-serialisable."""
+    return {**place._asdict(), "fits": not place.reason}

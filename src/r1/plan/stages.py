@@ -36,6 +36,8 @@ from r1.plan.memory import LONGEST_PROMPT, Kernels, memory_of
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
 
+_NO_LENGTHS = Lengths(np.zeros(1, np.int64), "")
+
 
 class Place(NamedTuple):
     """Where a stage runs.
@@ -66,7 +68,7 @@ def place_of(
     if hasattr(recipe, "grpo"):
         return _reinforced(task_of(shape))
     if hasattr(recipe, "learner"):
-        return _tuned(recipe, shape, machine)
+        return tuned_place(recipe, shape, machine)
     return _sampled(recipe, shape, machine, cluster)
 
 
@@ -81,7 +83,8 @@ def _reinforced(task: Task) -> Place:
     return Place(where, asked, choice.memory.peak, choice.reason, choice.needs, step_s)
 
 
-def _tuned(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
+def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
+    """Of a recipe or a stage that fine-tunes."""
     asked, on_cpu = recipe.cluster is not None, machine.device == "cpu"
     if asked:
         layout = own_layout(recipe)._replace(shared=False)
@@ -94,7 +97,7 @@ def _tuned(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
         fused = memory_of(recipe, shape, layout, Kernels(machine.device, True)).peak
         if fused <= machine.budget:
             return Place(_ranks(layout), asked, fused, needs=(FUSED,))
-    reason = ""
+    reason = refused(Task(recipe, shape, machine, 0.0, _NO_LENGTHS), layout)
     if layout.ranks > machine.num_gpus and not on_cpu:
         reason = f"it asks for {layout.ranks} GPUs of {machine.num_gpus}, all to learn"
     elif used > machine.budget:
@@ -111,7 +114,7 @@ def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> 
     holder = sampler_of(recipe)
     if holder is None:
         return None
-    task = Task(holder, shape, machine, 0.0, Lengths(np.zeros(1, np.int64), ""))
+    task = Task(holder, shape, machine, 0.0, _NO_LENGTHS)
     longest = _limit(recipe, holder) + LONGEST_PROMPT
     if cluster is not None:
         tensor = tensor_parallel(holder.engine)
@@ -129,7 +132,7 @@ def _engines(task: Task, replicas: int, tensor: int, longest: int, asked: bool) 
     machine, layout = task.machine, Layout(0, replicas, tensor, shared=False)
     fixed, token = engine_needs(task, layout)
     used = (fixed + token * longest) * (replicas if task.device == "cpu" else 1)
-    reason = ""
+    reason = refused(task, layout)
     if layout.num_gpus > machine.num_gpus and task.device != "cpu":
         reason = f"it asks for {layout.num_gpus} GPUs of {machine.num_gpus}, all to sample"
     elif used > machine.budget:
