@@ -6,7 +6,7 @@ folder where one is named. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,14 +102,7 @@ def plan_command(
     """
     if isinstance(recipe, R1Recipe):
         _check_run(recipe, lengths)
-        estimates, places = plan_stages(recipe, path, given)
-        console.print(show_pipeline(estimates))
-        console.print()
-        console.print(place_table(places, estimates))
-        for note in place_notes(places):
-            console.print(note)
-        console.print()
-        console.print(summary(estimates, places))
+        _print_stages(*plan_stages(recipe, path, given), console)
         return
     plan = plan_recipe(recipe, path.parent, given, lengths)
     console.print(show(plan.estimate))
@@ -143,6 +136,17 @@ def plan_command(
         console.print(Text(f"assumed: {plan.lengths.note}", style="dim"))
     if plan.comparison:
         console.print(comparison_text(plan.run, plan.comparison))
+
+
+def _print_stages(estimates: list[Estimate], places: Mapping[str, Place], console: Console) -> None:
+    """A pipeline: its stages, where they run, and their sums last, where a terminal shows them."""
+    console.print(show_pipeline(estimates))
+    console.print()
+    console.print(place_table(places, estimates))
+    for note in place_notes(places):
+        console.print(note)
+    console.print()
+    console.print(summary(estimates, places))
 
 
 def plan_json(
