@@ -9,42 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from small_models import save_small_model
-from small_recipe import write_jsonl
+from small_pipeline import VERIFIER, readable, write_problems
 
-PLUGIN = """
-from r1.rewards.registry import Verifier, register_verifier
-from r1.types import Outcome, Score
-
-register_verifier(
-    "any_answer",
-    Verifier(
-        score=lambda problem, answer, settings: Score(1.0, Outcome.CORRECT),
-        check_reference=lambda problem: None,
-        equal=lambda a, b: a == b,
-        answer_from="text",
-    ),
-)
-"""
-
-RECIPE = """
-kind = "r1"
-
-[stages.readable]
-kind = "rejection"
-model = "model"
-num_samples = 8
-template = { kind = "plain", force_think = true }
-sampling = { max_new_tokens = 48, stop = ["E", "N", "(", "9", "x", "K", "0", "#"] }
-sampled = { closing = "a" }
-written = {}
-rewards = { weights = { accuracy = 1.0 }, plugins = ["offline_plugin"], answer_from = "text" }
-problems = [{ path = "data.jsonl" }]
-call = { prompts = 4 }
-[stages.readable.filters.readability]
-min_language_share = 0.0
-max_foreign_words = 100
-max_code_blocks = 100
-
+RECIPE = 'kind = "r1"\n' + readable("model", "offline_plugin")
+RECIPE += """
 [stages.direct]
 kind = "prompted"
 how = "direct"
@@ -85,12 +53,8 @@ max_new_tokens = 8
 def write_offline_pipeline(folder: Path) -> Path:
     """Write the model, its problems and the recipe; the plugin must stand on PYTHONPATH."""
     save_small_model(folder / "model", "qwen2", scale=1.0)
-    (folder / "offline_plugin.py").write_text(PLUGIN)
-    rows = [
-        {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "any_answer"}
-        for i in range(22)
-    ]
-    write_jsonl(folder / "data.jsonl", rows)
+    (folder / "offline_plugin.py").write_text(VERIFIER)
+    write_problems(folder, 22)
     path = folder / "offline.toml"
     path.write_text(RECIPE)
     return path

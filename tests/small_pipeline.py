@@ -12,10 +12,9 @@ from small_models import save_small_model
 from small_recipe import PLUGIN as EVEN_TOKENS
 from small_recipe import write_jsonl
 
-PLUGIN = (
-    EVEN_TOKENS
-    + """
+VERIFIER = """
 from r1.rewards.registry import Verifier, register_verifier
+from r1.types import Outcome, Score
 
 register_verifier(
     "anything",
@@ -27,7 +26,31 @@ register_verifier(
     ),
 )
 """
-)
+PLUGIN = EVEN_TOKENS + VERIFIER
+
+READABLE = """
+[stages.readable]
+kind = "rejection"
+model = "MODEL"
+num_samples = 8
+template = { kind = "plain", force_think = true }
+sampling = { max_new_tokens = 48, stop = ["E", "N", "(", "9", "x", "K", "0", "#"] }
+sampled = { closing = "a" }
+written = {}
+rewards = { weights = { accuracy = 1.0 }, plugins = ["PLUGIN"], answer_from = "text" }
+problems = [{ path = "data.jsonl" }]
+call = { prompts = 4 }
+[stages.readable.filters.readability]
+min_language_share = 0.0
+max_foreign_words = 100
+max_code_blocks = 100
+"""
+
+
+def readable(model: str, plugin: str) -> str:
+    """The stage whose samples of a random model are kept."""
+    return READABLE.replace("MODEL", model).replace("PLUGIN", plugin)
+
 
 RECIPE = """
 kind = "r1"
@@ -43,23 +66,9 @@ rewards = { weights = { even_tokens = 1.0, accuracy = 0.0 }, plugins = ["small_p
 grpo = { num_problems = 3, group_size = 4 }
 optimizer = { lr = 5e-3 }
 checkpoints = { every = 1, keep = 1 }
-
-[stages.readable]
-kind = "rejection"
-model = "@zero"
-num_samples = 8
-template = { kind = "plain", force_think = true }
-sampling = { max_new_tokens = 48, stop = ["E", "N", "(", "9", "x", "K", "0", "#"] }
-sampled = { closing = "a" }
-written = {}
-rewards = { weights = { accuracy = 1.0 }, plugins = ["small_plugin"], answer_from = "text" }
-problems = [{ path = "data.jsonl" }]
-call = { prompts = 4 }
-[stages.readable.filters.readability]
-min_language_share = 0.0
-max_foreign_words = 100
-max_code_blocks = 100
-
+"""
+RECIPE += readable("@zero", "small_plugin")
+RECIPE += """
 [stages.dev1]
 kind = "sft"
 model = "model"
@@ -119,11 +128,16 @@ def write_pipeline(folder: Path, architecture: str) -> Path:
     """Write the model, its problems and the recipe; the plugin must stand on PYTHONPATH."""
     save_small_model(folder / "model", architecture, scale=1.0)
     (folder / "small_plugin.py").write_text(PLUGIN)
-    rows = [
-        {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "anything"}
-        for i in range(16)
-    ]
-    write_jsonl(folder / "data.jsonl", rows)
+    write_problems(folder, 16)
     path = folder / "r1.toml"
     path.write_text(RECIPE)
     return path
+
+
+def write_problems(folder: Path, number: int) -> None:
+    """data.jsonl: problems of which VERIFIER takes any answer."""
+    rows = [
+        {"id": f"p{i}", "prompt": f"{i} + 1 = ?", "reference": str(i + 1), "verifier": "anything"}
+        for i in range(number)
+    ]
+    write_jsonl(folder / "data.jsonl", rows)

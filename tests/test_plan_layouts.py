@@ -152,7 +152,7 @@ def test_the_command_takes_every_recipe() -> None:
     assert "gathered gradients" in text
     assert "simulated" not in text
     values = json.loads(run_cli(str(CLUSTER / "r1.toml"), "--json"))
-    assert set(values["layouts"]) == {s["name"] for s in values["stages"] if s["kind"] == "r1_zero"}
+    assert set(values["layouts"]) == {s["name"] for s in values["stages"] if s["model"]}
 
 
 def test_a_run_gives_lengths_to_recipes_that_sample_only(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
 from r1.plan.memory import memory_of
-from r1.plan.own import own_layout, own_mode, plan_own
-from r1.plan.recommend import applied, recommend, toml_lines
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS
+from r1.plan.own import own_mode, plan_own
+from r1.plan.recommend import applied, recommend, sections_of, toml_lines
+from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, partial_rollouts, whole_batches
 from test_plan_layouts import RECIPES, task_of
 
 GSM8K = "single-gpu/r1_zero_gsm8k"
@@ -44,6 +44,10 @@ def test_the_recipe_s_own_words_become_a_layout() -> None:
     assert own_mode(task.recipe) == SYNCHRONOUS
     ahead = ("grpo.staleness=1", "grpo.importance_cap=2.0")
     assert own_mode(task_of(GSM8K, "H100", 8, *SEPARATE, *ahead).recipe) == ONE_STEP_OFF
+    further = (*ahead, "grpo.staleness=3")
+    assert own_mode(task_of(GSM8K, "H100", 8, *further).recipe) == whole_batches(3)
+    partial = task_of(GSM8K, "H100", 8, *further, "grpo.partial_rollouts=true")
+    assert own_mode(partial.recipe) == partial_rollouts(3)
     tuned = load_any_recipe(RECIPES / "cluster" / "distill_qwen_7b.toml")
     assert own_layout(tuned) == Layout(1, 0, 1)
 
@@ -177,6 +181,18 @@ def test_the_recommended_lines_do_what_is_promised(tmp_path: Path) -> None:
     assert again.choice.layout == Layout(4, 4, 1, False)
     assert again.mode == ONE_STEP_OFF
     assert recommend(pasted, plan_layouts(pasted), again) is None
+
+
+def test_a_recipe_of_partial_rollouts_can_be_told_to_do_without() -> None:
+    partial = ("grpo.staleness=2", "grpo.importance_cap=3.0", "grpo.partial_rollouts=true")
+    task = task_of(GSM8K, "H100", 8, *SEPARATE, *partial, mean=500)
+    for mode, said in (
+        (SYNCHRONOUS, {"staleness": 0, "partial_rollouts": False}),
+        (ONE_STEP_OFF, {"staleness": 1, "importance_cap": 3.0, "partial_rollouts": False}),
+    ):
+        sections = sections_of(task, plan_own(task).choice, mode)
+        assert sections["grpo"] == said
+        assert own_mode(applied(task.recipe, sections)) == mode
 
 
 def test_lines_are_toml_and_say_where_they_belong() -> None:

@@ -21,13 +21,23 @@ from r1.plan.simulate import (
     Mode,
     Plant,
     Work,
-    bounded,
+    first_finished,
+    partial_rollouts,
     simulate,
+    whole_batches,
 )
 from r1.plan.timings import compare
 
 DEMO = Path(__file__).parent / "data" / "plan_demo_run.json"
-MODES = (SYNCHRONOUS, ONE_STEP_OFF, bounded(1), bounded(3))
+MODES = (
+    SYNCHRONOUS,
+    ONE_STEP_OFF,
+    whole_batches(3),
+    partial_rollouts(1),
+    partial_rollouts(3),
+    first_finished(1),
+    first_finished(3),
+)
 SECOND = EngineSpeed(1.0)
 
 
@@ -124,14 +134,65 @@ def test_one_step_off_takes_the_longer_of_both_and_the_transfer(update: float, s
 def test_staleness_keeps_its_bound_and_uses_it() -> None:
     plant = Plant(3, 4, SECOND, LearnerSpeed(20.0), 1.0)
     work = Work(6, 4, 0, spread)
-    found = {m.name: simulate(work, plant, m, 30, 6) for m in (*MODES, bounded(8))}
-    assert found["synchronous"].staleness_max == 0
-    assert found["one step off"].staleness == 1
-    for bound in (1, 3):
-        assert found[f"staleness <= {bound}"].staleness_max <= bound
-    steps = [found[name].step_s for name in ("synchronous", "one step off", "staleness <= 3")]
+    found = {m: simulate(work, plant, m, 30, 6) for m in MODES}
+    for mode, outcome in found.items():
+        assert outcome.staleness_max <= mode.ahead, mode.name
+        if mode.sampling == "whole":
+            assert outcome.staleness == mode.ahead, mode.name
+    order = (SYNCHRONOUS, ONE_STEP_OFF, partial_rollouts(3))
+    steps = [found[mode].step_s for mode in order]
     assert steps == sorted(steps, reverse=True)
     assert steps[2] < 0.9 * steps[0]
+    # With engines always busy either way of making batches comes to the same, but for the draw.
+    assert found[first_finished(3)].step_s == pytest.approx(steps[2], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("mode", "two_steps", "ages"),
+    [
+        # draw 30, learn 4, draw 10, learn 4
+        (SYNCHRONOUS, 30 + 4 + 10 + 4, 0),
+        # Drawn one after the other, learnt from meanwhile: more ahead would not be faster.
+        (ONE_STEP_OFF, 30 + 10, 1),
+        (whole_batches(3), 30 + 10, 3),
+        # Begun when batch n - 2 is learnt from: each 10 beside a 30, which the learner waits for.
+        (partial_rollouts(1), 30 + 4, 1),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_two_lengths_in_turn_by_hand(mode: Mode, two_steps: float, ages: int) -> None:
+    """A response a batch, of 30 and 10 tokens in turn, room for two, an update of 4 s."""
+
+    def draw(generator: np.random.Generator, step: int, number: int):
+        return np.full(number, 10 if step % 2 else 30)
+
+    plant = Plant(1, 2, SECOND, LearnerSpeed(4.0), 0.0)
+    outcome = simulate(Work(1, 1, 0, draw), plant, mode, 12, 6)
+    assert outcome.step_s == pytest.approx(two_steps / 2)
+    assert outcome.learner_busy == pytest.approx(8 / two_steps)
+    assert outcome.tokens_per_s == pytest.approx(40 / two_steps)
+    assert outcome.staleness == ages
+
+
+def test_only_whole_batches_wait_for_rewards_and_only_they_do_not_compute_again() -> None:
+    """One slot, 10 s to draw, 3 s to reward; then 10 s, and 2 s to send in each step."""
+    rewarded = Work(1, 1, 0, constant(10), reward_s=3.0)
+    plant = Plant(1, 1, SECOND, LearnerSpeed(), 0.0)
+    assert step_of(rewarded, plant, ONE_STEP_OFF) == pytest.approx(13)
+    assert step_of(rewarded, plant, partial_rollouts(1)) == pytest.approx(10)
+    again = Plant(1, 1, EngineSpeed(1.0, prefill_s=0.5), LearnerSpeed(), 2.0)
+    work = Work(1, 1, 4, constant(10))
+    assert step_of(work, again, whole_batches(2)) == pytest.approx(0.5 * 4 + 10 + 2)
+    # A response ends, the weights are sent while the next has its prompt alone: that twice.
+    assert step_of(work, again, partial_rollouts(2)) == pytest.approx(2 * 0.5 * 4 + 10 + 2)
+
+
+def test_new_weights_in_mid_response_cost_the_cache_again() -> None:
+    replica = Replica(EngineSpeed(1.0, prefill_s=0.25), slots=2)
+    replica.add([Response(0, 6, 9), Response(0, 6, 5)], 0.0)
+    replica.pause(1.5 + 3.0, 2.0)  # a prompt, then three tokens each
+    assert replica.clock == pytest.approx(1.5 + 3.0 + 2.0 + 0.25 * (2 * 6 + 2 * 3))
+    assert replica.busy_s == pytest.approx(replica.clock - 2.0)
 
 
 def test_a_long_tail_makes_a_synchronous_step_wait() -> None:
@@ -144,7 +205,7 @@ def test_a_long_tail_makes_a_synchronous_step_wait() -> None:
     plant, work = Plant(1, 4, SECOND, LearnerSpeed(), 0.0), Work(8, 4, 0, draw)
     assert step_of(work, plant, SYNCHRONOUS) >= 400
     most = (400 + 31 * 4) / 4
-    assert most <= step_of(work, plant, bounded(8)) < 1.3 * most
+    assert most <= step_of(work, plant, first_finished(8)) < 1.3 * most
 
 
 def test_rewards_queue_for_their_workers() -> None:
@@ -158,7 +219,7 @@ def test_rewards_queue_for_their_workers() -> None:
 
 def test_a_seed_decides_everything() -> None:
     plant, work = Plant(2, 8, SECOND, LearnerSpeed(9.0), 1.0), Work(6, 4, 0, spread)
-    one, again, other = (simulate(work, plant, bounded(2), seed=s) for s in (1, 1, 2))
+    one, again, other = (simulate(work, plant, partial_rollouts(2), seed=s) for s in (1, 1, 2))
     assert one == again
     assert one != other
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from r1.errors import UserError
+
+if TYPE_CHECKING:
+    from r1.progress import TerminalProgress
 
 app = typer.Typer(
     name="r1",
@@ -80,15 +84,22 @@ def run(
     from r1.pipeline.demands import check_clusters
 
     check_clusters(settings, recipe, folder, only)
-    from r1.pipeline.metrics_port import MetricsPort
     from r1.pipeline.run import run_recipe
+
+    with _progress(metrics_port) as progress:
+        run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
+    typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+
+
+@contextmanager
+def _progress(metrics_port: str | None) -> Iterator[TerminalProgress]:
+    """What a run says in the terminal and, where a port is given, to Prometheus."""
+    from r1.pipeline.metrics_port import MetricsPort
     from r1.progress import TerminalProgress
 
     with ExitStack() as stack:
         port = None if metrics_port is None else stack.enter_context(MetricsPort(metrics_port))
-        progress = stack.enter_context(TerminalProgress(port=port))
-        run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
-    typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+        yield stack.enter_context(TerminalProgress(port=port))
 
 
 @app.command(rich_help_panel=LOOKING)

@@ -75,6 +75,19 @@ def run_eval_command(
     training = source.settings("sampling", SamplingSettings)
     check_rules(rewards, problems)
     plan = Plan(problems, settings, settings.sampling(training), source.step)
+    identity = _identity(source, template, rewards, engine)
+    open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
+    with _progress(console, len(problems)) as on_problem:
+        summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
+    console.print(evaluation_table(summary, title=_title(model, source)))
+    console.print(f"figures: {out / RESULT}", highlight=False, soft_wrap=True)
+    return summary
+
+
+def _identity(
+    source: ModelSource, template: TemplateSettings, rewards: RewardSettings, engine: EngineSettings
+) -> dict[str, Any]:
+    """What decides the samples and the figures: an evaluation carries on under the same only."""
     identity: dict[str, Any] = {
         "model": describe_source(source.path),
         "template": dump(template),
@@ -85,12 +98,7 @@ def run_eval_command(
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
-    open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
-    with _progress(console, len(problems)) as on_problem:
-        summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
-    console.print(evaluation_table(summary, title=_title(model, source)))
-    console.print(f"figures: {out / RESULT}", highlight=False, soft_wrap=True)
-    return summary
+    return identity
 
 
 def _load(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from r1.pipeline.plan import clustered
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
 from r1.pipeline.run_r1 import build
@@ -25,6 +26,7 @@ def dry_run(recipe: Recipe, path: Path, out: Path, console: Console) -> None:
     pipeline = build(recipe, path.parent, str(path))
     for notice in pipeline.notices:
         console.print(notice)
-    estimates = estimate_pipeline(pipeline.specs, path.parent)
+    specs = clustered(pipeline.specs, recipe.cluster)
+    estimates = estimate_pipeline(specs, path.parent, cluster=recipe.cluster)
     console.print(show_pipeline(estimates))
     show_plan(pipeline, out, console, seconds_of(estimates))

@@ -6,24 +6,27 @@ folder where one is named. Nothing is written.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
+from r1.cluster.settings import ClusterSettings
 from r1.config import read_toml
 from r1.errors import UserError
-from r1.pipeline.r1 import R1Recipe
+from r1.pipeline.demands import with_cluster
+from r1.pipeline.r1 import R1Recipe, StageSpec
 from r1.pipeline.recipe import R1ZeroRecipe, Recipe
-from r1.plan.activations import Device
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
 from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Kernels, Memory, memory_of
 from r1.plan.model import ModelShape, UnknownModelError
-from r1.plan.own import Own, own_layout, plan_own
+from r1.plan.own import Own, plan_own
 from r1.plan.recommend import Recommended, recommend
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
@@ -38,7 +41,6 @@ from r1.plan.show_layouts import (
     memory_table,
     simulated_json,
     simulation_table,
-    stage_table,
 )
 from r1.plan.show_own import (
     own_json,
@@ -47,19 +49,35 @@ from r1.plan.show_own import (
     recommendation,
     recommended_json,
 )
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, bounded, simulate
+from r1.plan.show_stages import (
+    place_json,
+    place_notes,
+    place_table,
+    stages_json,
+    summary,
+)
+from r1.plan.simulate import (
+    ONE_STEP_OFF,
+    SYNCHRONOUS,
+    first_finished,
+    partial_rollouts,
+    simulate,
+    whole_batches,
+)
+from r1.plan.stages import Place, place_of, tuned_place
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
 
-STALENESS = 4
+MODES = (SYNCHRONOUS, ONE_STEP_OFF, whole_batches(4), partial_rollouts(4), first_finished(4))
 STEPS, WARM_UP = 4, 2
 
 
 class Plan(NamedTuple):
-    """What is known of one recipe. own: the layout that it asks for itself. memories: (whose,
-    parts). run: of which `comparison` speaks."""
+    """What is known of one recipe. place: where one runs that samples nothing. own: the layout that
+    it asks for itself. memories: (whose, parts). run: of which `comparison` speaks."""
 
     estimate: Estimate
+    place: Place | None = None
     task: Task | None = None
     own: Own | None = None
     recommended: Recommended | None = None
@@ -84,15 +102,19 @@ def plan_command(
     """
     if isinstance(recipe, R1Recipe):
         _check_run(recipe, lengths)
-        estimates, choices = plan_stages(recipe, path, given)
-        console.print(show_pipeline(estimates))
-        console.print(stage_table(choices))
+        _print_stages(*plan_stages(recipe, path, given), console)
         return
     plan = plan_recipe(recipe, path.parent, given, lengths)
     console.print(show(plan.estimate))
     if plan.task is not None and plan.own is not None:
         console.print()
         console.print(own_table(plan.task, plan.own))
+    if plan.place is not None:
+        places = {plan.estimate.name: plan.place}
+        console.print()
+        console.print(place_table(places, [plan.estimate]))
+        for note in place_notes(places):
+            console.print(note)
     if plan.memories:
         console.print()
         console.print(memory_table(plan.memories))
@@ -116,18 +138,29 @@ def plan_command(
         console.print(comparison_text(plan.run, plan.comparison))
 
 
+def _print_stages(estimates: list[Estimate], places: Mapping[str, Place], console: Console) -> None:
+    """A pipeline: its stages, where they run, and their sums last, where a terminal shows them."""
+    console.print(show_pipeline(estimates))
+    console.print()
+    console.print(place_table(places, estimates))
+    for note in place_notes(places):
+        console.print(note)
+    console.print()
+    console.print(summary(estimates, places))
+
+
 def plan_json(
     recipe: Recipe, path: Path, given: Given, lengths: Path | None = None
 ) -> dict[str, Any]:
     """The same for programs. Raises UserError as plan_command does."""
     if isinstance(recipe, R1Recipe):
         _check_run(recipe, lengths)
-        estimates, choices = plan_stages(recipe, path, given)
-        best = {name: choice_json(choice) for name, choice in choices.items()}
-        return {**as_json(estimates), "layouts": best}
+        estimates, places = plan_stages(recipe, path, given)
+        return {**as_json(estimates), **stages_json(estimates, places)}
     plan = plan_recipe(recipe, path.parent, given, lengths)
     return {
         **as_json(plan.estimate),
+        "place": place_json(plan.place) if plan.place else None,
         "own": own_json(plan.own) if plan.own else None,
         "recommended": recommended_json(plan.recommended),
         "memory": {name: memory_json(memory) for name, memory in plan.memories},
@@ -140,20 +173,28 @@ def plan_json(
 
 def plan_stages(
     recipe: R1Recipe, path: Path, given: Given
-) -> tuple[list[Estimate], dict[str, Choice]]:
-    """The estimates of a pipeline's stages, and for each that learns by sampling its fastest
-    layout, or the first that does not fit."""
+) -> tuple[list[Estimate], dict[str, Place]]:
+    """The estimates of a pipeline's stages, each on the cluster that it will run on, and where
+    those that compute have their place."""
     from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
 
-    specs = build(recipe, path.parent, str(path)).specs
-    estimates = estimate_pipeline(specs, path.parent, given)
+    specs = clustered(build(recipe, path.parent, str(path)).specs, recipe.cluster)
+    estimates = estimate_pipeline(specs, path.parent, given, recipe.cluster)
     models = {e.name: e.model for e in estimates if e.model is not None}
-    context = Context(path.parent, given, models)
-    choices = {}
-    for spec in specs:
-        if hasattr(spec.recipe, "grpo") and spec.name in models:
-            choices[spec.name] = plan_layouts(_task(spec.recipe, context, models[spec.name]))[0]
-    return estimates, choices
+    places = {}
+    for spec, estimate in zip(specs, estimates, strict=True):
+        asked = gpus_asked_for(spec.recipe, recipe.cluster)
+        context = Context(path.parent, given, models, asked=asked)
+        task_of = partial(_task, spec.recipe, context)
+        place = place_of(spec.recipe, estimate, recipe.cluster, task_of)
+        if place is not None:
+            places[spec.name] = place
+    return estimates, places
+
+
+def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> list[StageSpec]:
+    """The stages with the [cluster] that each will run on."""
+    return [spec._replace(recipe=with_cluster(spec.recipe, cluster)) for spec in specs]
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
@@ -162,21 +203,19 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)
-    try:
-        shape = Context(base_folder, given).shape(recipe.model)
-    except UnknownModelError:
-        return Plan(estimate_recipe(recipe, base_folder, given))
-    given = _gpus_asked_for(recipe, shape, base_folder, given)
-    context = Context(base_folder, given)
+    shape = _shape(recipe.model, Context(base_folder, given))
+    context = Context(base_folder, given, asked=gpus_asked_for(recipe))
     estimate = estimate_recipe(recipe, base_folder, given)
     machine = context.machine(shape)
-    device: Device = "cpu" if machine.hardware.name == "CPU" else "cuda"
+    device = machine.device
     memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
-    if machine.num_gpus > 1 and getattr(recipe.learner, "lora", None) is None:
-        sharded = memory_of(recipe, shape, Layout(machine.num_gpus, replicas=0, shared=False))
-        memories.append((f"a rank of {machine.num_gpus}", sharded))
+    ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
+    if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
+        sharded = Layout(ranks, replicas=0, shared=False)
+        memory = memory_of(recipe, shape, sharded, Kernels(device))
+        memories.append((f"a rank of {ranks}", memory))
     if not isinstance(recipe, R1ZeroRecipe):
-        return Plan(estimate, memories=tuple(memories))
+        return Plan(estimate, tuned_place(recipe, shape, machine), memories=tuple(memories))
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
         comparison = compare(run, recipe.grpo.group_size)
@@ -188,6 +227,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         memories.append(("the fastest layout's", choices[0].memory))
     return Plan(
         estimate,
+        None,
         task,
         own,
         recommend(task, choices, own),
@@ -198,6 +238,16 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         str(run or ""),
         comparison,
     )
+
+
+def _shape(model: str, context: Context) -> ModelShape:
+    try:
+        return context.shape(model)
+    except UnknownModelError as error:
+        if not model.startswith("@"):
+            raise
+        remedy = 'only a recipe of kind "r1" has stages: plan that one, or name a model'
+        raise UserError(f"model = {model!r}: {error}; {remedy}.") from None
 
 
 def _task(
@@ -218,14 +268,6 @@ def _task(
     return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
 
 
-def _gpus_asked_for(recipe: Any, shape: ModelShape, base_folder: Path, given: Given) -> Given:
-    """Where nobody says how many GPUs there are: as many as the recipe's [cluster] asks for."""
-    on_cpu = Context(base_folder, given).machine(shape).hardware.name == "CPU"
-    if given.num_gpus is not None or on_cpu or getattr(recipe, "cluster", None) is None:
-        return given
-    return given._replace(num_gpus=own_layout(recipe).num_gpus)
-
-
 def _check_run(recipe: Recipe, run: Path | None) -> None:
     if run is not None and not isinstance(recipe, R1ZeroRecipe):
         raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
@@ -237,11 +279,11 @@ def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:
     played = []
     for shared, modes in (
         (True, (SYNCHRONOUS,)),
-        (False, (SYNCHRONOUS, ONE_STEP_OFF, bounded(STALENESS))),
+        (False, MODES),
     ):
         best = next((c for c in fitting if c.layout.shared is shared), None)
         if best is not None:
             plant = plant_of(task, best)
-            outcomes = (simulate(task.work, plant, mode, STEPS, WARM_UP) for mode in modes)
+            outcomes = (simulate(task.work, plant, m, STEPS, WARM_UP + m.ahead) for m in modes)
             played.append(Simulated(best, tuple(outcomes)))
     return played

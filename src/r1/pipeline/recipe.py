@@ -103,4 +103,9 @@ def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if kind not in SCHEMAS:
         valid = ", ".join(f'"{name}"' for name in SCHEMAS)
         raise UserError(f"{path}: kind = {kind!r} is no kind of recipe; valid: {valid}.")
-    return validate(values, SCHEMAS[kind], str(path))
+    try:
+        return validate(values, SCHEMAS[kind], str(path))
+    except UserError as error:
+        if "kind" in values:
+            raise
+        raise UserError(f'{error}\n  It names no kind, and was read as one of "r1_zero".') from None

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+from r1.plan.activations import Device
 from r1.plan.flops import generation_flops
 from r1.plan.hardware import HARDWARE, RATES, Hardware, Rates, hardware_named
+from r1.plan.layout import gpus_asked_for
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.plan.workload import HUGE, Amount, Length
 from r1.rollout.settings import EngineSettings
@@ -57,6 +59,17 @@ class Machine:
     hardware: Hardware
     num_gpus: int
     rates: Rates
+
+    @property
+    def device(self) -> Device:
+        """Whose kernels."""
+        return "cpu" if self.hardware is HARDWARE["CPU"] else "cuda"
+
+    @property
+    def budget(self) -> float:
+        """Bytes of a GPU, or of this machine, that can be used."""
+        memory = self.hardware.memory_bytes
+        return memory if self.device == "cpu" else 0.95 * memory - 2e9
 
     def gpu_hours(self, flops: float, work: Work) -> float:
         """Hours of one GPU at the assumed share of its peak."""
@@ -114,15 +127,22 @@ class Estimate:
         """Hours times GPUs, waiting included ("held")."""
         return self.hours * self.machine.num_gpus if self.machine else 0.0
 
+    @property
+    def mostly_waits(self) -> bool:
+        """Whether waiting for the longest responses is more than half of its time."""
+        return self.held_gpu_hours > 2 * self.gpu_hours
+
 
 @dataclass(frozen=True)
 class Context:
-    """What the estimate of a stage may look up: its folder, the user's word, the stages above."""
+    """What the estimate of a stage may look up: its folder, the user's word, the stages above, the
+    GPUs that its [cluster] asks for."""
 
     base_folder: Path
     given: Given = field(default_factory=Given)
     models: Mapping[str, ModelShape] = field(default_factory=dict)
     made: Mapping[str, Amount] = field(default_factory=dict)
+    asked: int | None = None
 
     def shape(self, model: str) -> ModelShape:
         """The shape of a recipe's `model`; "@stage" has that of what the stage ends with."""
@@ -134,12 +154,14 @@ class Context:
         return shape_of(model, self.base_folder)
 
     def machine(self, shape: ModelShape) -> Machine:
-        """The hardware asked for; by default the paper's GPUs, in a number that fits the model."""
+        """The hardware asked for; by default the paper's GPUs, as many as [cluster] asks for, or
+        else in a number that fits the model."""
         name = self.given.hardware or ("CPU" if shape.parameters < SMALL else "H800")
         hardware = hardware_named(name)
         rates = self.given.rates or RATES.get(hardware.name, Rates())
         cpu = hardware is HARDWARE["CPU"]
-        return Machine(hardware, self.given.num_gpus or (1 if cpu else _gpus(shape)), rates)
+        number = 1 if cpu else self.asked or _gpus(shape)
+        return Machine(hardware, self.given.num_gpus or number, rates)
 
 
 def _gpus(shape: ModelShape) -> int:
@@ -201,7 +223,7 @@ def estimate_recipe(
     from r1.plan.kinds import KINDS
 
     kind = kind or str(getattr(recipe, "kind", "r1_zero"))
-    place = context or Context(base_folder, given or Given())
+    place = context or Context(base_folder, given or Given(), asked=gpus_asked_for(recipe))
     if kind not in KINDS:
         return Estimate(name or kind, kind, unknown=(f"stages of kind {kind} are not estimated",))
     try:
@@ -224,9 +246,12 @@ class Stage(Protocol):
 
 
 def estimate_pipeline(
-    stages: Sequence[Stage], base_folder: Path, given: Given | None = None
+    stages: Sequence[Stage], base_folder: Path, given: Given | None = None, cluster: Any = None
 ) -> list[Estimate]:
     """The estimates of a pipeline's stages, which stand in an order in which they can run.
+
+    cluster: the whole recipe's, on whose replicas stages run that only sample; a stage that trains
+    has its own.
 
     "@stage" stands for the model or the data set that the stage is estimated to give. Raises
     UserError as estimate_recipe does.
@@ -238,6 +263,7 @@ def estimate_pipeline(
             given or Given(),
             {name: e.model for name, e in done.items() if e.model is not None},
             {name: e.makes for name, e in done.items() if e.makes is not None},
+            gpus_asked_for(stage.recipe, cluster),
         )
         done[stage.name] = estimate_recipe(
             stage.recipe, base_folder, given, stage.name, stage.kind, context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Layout(NamedTuple):
@@ -32,3 +32,42 @@ class Layout(NamedTuple):
             ranks += f" (EP {self.expert_parallel})"
         engines = f"{self.replicas} x TP {self.tensor_parallel}" if self.replicas else "no engine"
         return f"{ranks}, {engines}, {'shared' if self.shared else 'separate'}"
+
+
+def own_layout(recipe: Any) -> Layout:
+    """What a recipe's [cluster] and engine ask for; without an engine (fine-tuning) no replicas."""
+    cluster, engine = getattr(recipe, "cluster", None), getattr(recipe, "engine", None)
+    tensor = 1 if engine is None else tensor_parallel(engine)
+    if cluster is None:
+        return Layout(1, int(engine is not None), tensor)
+    replicas = cluster.engine_replicas if engine is not None else 0
+    return Layout(cluster.learner_ranks, replicas, tensor, cluster.placement == "shared")
+
+
+def tensor_parallel(engine: Any) -> int:
+    """GPUs of one replica, of its EngineSettings."""
+    size: int = engine.vllm.tensor_parallel_size if engine.kind == "vllm" else 1
+    return size
+
+
+def sampler_of(recipe: Any) -> Any:
+    """What has the `engine` with which a stage that trains nothing samples: the stage or its
+    general model; None where it samples nothing here."""
+    general = getattr(recipe, "general", None)
+    if getattr(general, "model", None) is not None:
+        return general
+    return recipe if hasattr(recipe, "engine") and not hasattr(recipe, "learner") else None
+
+
+def gpus_asked_for(recipe: Any, whole: Any = None) -> int | None:
+    """GPUs that a recipe, or a stage of one, asks for; None where it does not say.
+
+    whole: the [cluster] of a recipe of stages, whose replicas are for those that only sample.
+    """
+    if getattr(recipe, "cluster", None) is not None:
+        return own_layout(recipe).num_gpus
+    holder = sampler_of(recipe)
+    if whole is None or holder is None:
+        return None
+    replicas: int = whole.engine_replicas
+    return replicas * tensor_parallel(holder.engine)

@@ -80,13 +80,12 @@ class Task(NamedTuple):
     @property
     def device(self) -> Device:
         """Whose kernels."""
-        return "cpu" if self.machine.hardware.name == "CPU" else "cuda"
+        return self.machine.device
 
     @property
     def budget(self) -> float:
         """Bytes of a GPU that can be used."""
-        memory = self.machine.hardware.memory_bytes
-        return memory if self.device == "cpu" else 0.95 * memory - 2 * GB
+        return self.machine.budget
 
     @property
     def work(self) -> Work:
@@ -166,7 +165,7 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
 
 def refused(task: Task, layout: Layout) -> str:
     """Why learner or engine do not run in so many parts, "" where they do."""
-    if layout.ranks > 1 and task.recipe.learner.lora is not None:
+    if layout.ranks > 1 and getattr(task.recipe.learner, "lora", None) is not None:
         return "learner.lora runs in one process only"
     if task.shape.heads % layout.tensor_parallel:
         heads, ranks = task.shape.heads, layout.tensor_parallel

@@ -10,8 +10,7 @@
     on CPUs             all processes in one machine's memory, on the same cores
 
 Left out on purpose: what only a cluster can tell (`r1 run` compares its nodes), prompts longer than
-LONGEST_PROMPT, and that batches sampled ahead are learnt from in their order (the simulation takes
-the groups that ended first).
+LONGEST_PROMPT.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from r1.plan.layout import Layout
+from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import GB, Choice, Task, engine_needs, plant_of, refused, timed, too_large
 from r1.plan.memory import (
     LONGEST_PROMPT,
@@ -32,7 +31,7 @@ from r1.plan.memory import (
     full_row,
     learner_items,
 )
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, Mode, Outcome, bounded, simulate
+from r1.plan.simulate import Mode, Outcome, partial_rollouts, simulate, whole_batches
 
 STEPS, WARM_UP = 4, 2
 CPU_CACHE_GIB = 1.0  # what vLLM takes on a CPU where nothing is said
@@ -50,24 +49,10 @@ class Own(NamedTuple):
     outcome: Outcome | None = None
 
 
-def own_layout(recipe: Any) -> Layout:
-    """Of a recipe's [cluster] and engine; without an engine (fine-tuning) no replicas."""
-    cluster, engine = getattr(recipe, "cluster", None), getattr(recipe, "engine", None)
-    tensor = 1
-    if engine is not None and engine.kind == "vllm":
-        tensor = engine.vllm.tensor_parallel_size
-    if cluster is None:
-        return Layout(1, int(engine is not None), tensor)
-    replicas = cluster.engine_replicas if engine is not None else 0
-    return Layout(cluster.learner_ranks, replicas, tensor, cluster.placement == "shared")
-
-
 def own_mode(recipe: Any) -> Mode:
-    """Of grpo.staleness."""
-    staleness = recipe.grpo.staleness
-    if staleness <= 1:
-        return ONE_STEP_OFF if staleness else SYNCHRONOUS
-    return bounded(staleness)
+    """Of grpo.staleness and grpo.partial_rollouts."""
+    grpo = recipe.grpo
+    return (partial_rollouts if grpo.partial_rollouts else whole_batches)(grpo.staleness)
 
 
 def plan_own(task: Task) -> Own:
@@ -91,7 +76,7 @@ def plan_own(task: Task) -> Own:
     if task.device == "cpu":  # the same cores for all: more processes are not faster
         place, rows = Layout(), slots * layout.replicas
     choice = timed(task, own.choice._replace(layout=place, slots=rows))
-    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP)
+    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP + mode.ahead)
     return own._replace(choice=choice._replace(layout=layout, slots=slots), outcome=outcome)
 
 

@@ -4,7 +4,8 @@ Only what [cluster] can ask for: an engine over several GPUs has GPUs of its own
 has neither fused attention nor expert parallelism that it lacks. Engines are vLLM's, whose speed
 the plan assumes. vLLM's share of a GPU is what the learner leaves where they share one.
 
-Left out on purpose: staleness above 1 (the simulated modes show what it would give).
+Left out on purpose: staleness above 1 and partial rollouts (the simulated modes show what they
+would give).
 """
 
 from __future__ import annotations
@@ -91,12 +92,21 @@ def sections_of(task: Task, choice: Choice, mode: Mode) -> Sections:
             **({"sleep": True} if layout.shared else {}),
         },
     }
-    if mode.staleness:
-        cap = task.recipe.grpo.importance_cap or IMPORTANCE_CAP
-        sections["grpo"] = {"staleness": mode.staleness, "importance_cap": cap}
-    elif task.recipe.grpo.staleness:
-        sections["grpo"] = {"staleness": 0}
+    if grpo := _grpo(task.recipe.grpo, mode):
+        sections["grpo"] = grpo
     return sections
+
+
+def _grpo(said: Any, mode: Mode) -> dict[str, Any]:
+    """What asks for a mode of whole batches, where a recipe says something else."""
+    asked: dict[str, Any] = {}
+    if mode.ahead or said.staleness:
+        asked["staleness"] = mode.ahead
+    if mode.ahead:
+        asked["importance_cap"] = said.importance_cap or IMPORTANCE_CAP
+    if said.partial_rollouts:
+        asked["partial_rollouts"] = False
+    return asked
 
 
 def gpu_share(task: Task, choice: Choice) -> float:

@@ -106,12 +106,14 @@ class Replica:
         self._iterate(self.rows[0][0] - self.iteration)
         self._look_ahead()
 
-    def pause(self, now: float, seconds: float) -> float:
-        """Stand still from the end of the iteration at `now`; return when it goes on."""
+    def pause(self, now: float, seconds: float) -> None:
+        """Stand still for new weights from the end of the iteration at `now`, then compute what is
+        cached again."""
         self.run(now)
-        self.clock = max(self.clock, now) + seconds
+        again = self.speed.prefill_s * self.context
+        self.clock = max(self.clock, now) + seconds + again
+        self.busy_s += again
         self._look_ahead()
-        return self.clock
 
     def _look_ahead(self) -> None:
         self.next_time = math.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group
 from rich.table import Table
@@ -38,16 +38,20 @@ def show(estimate: Estimate) -> Group:
 def show_pipeline(estimates: Sequence[Estimate]) -> Group:
     """All stages of a pipeline, and their sum."""
     table = Table(box=None, pad_edge=False)
-    left = ("stage", "kind", "model")
-    for heading in (*left, "samples", "tokens drawn", "tokens learnt", "FLOPs", "busy", "held"):
-        table.add_column(heading, justify="left" if heading in left else "right")
+    left = ("stage", "model")
+    amounts = ("samples", "drawn", "learnt", "FLOPs", "GPUs", "busy", "held", "takes")
+    for heading in (*left, *amounts):
+        is_left = heading in left
+        justify: Literal["left", "right"] = "left" if is_left else "right"
+        table.add_column(heading, justify=justify, no_wrap=heading != "model")
     for e in estimates:
         model = e.model.name.rsplit("/", 1)[-1] if e.model else ""
-        table.add_row(e.name, e.kind, model, *_figures([e]))
+        table.add_row(e.name, model, *_figures([e]))
     table.add_section()
-    table.add_row("together", "", "", *_figures(estimates))
+    table.add_row("together", "", *_figures(estimates))
     legend = Text(
-        "busy, held: GPU-hours of work; GPU-hours with the waiting for the longest response"
+        "drawn, learnt: tokens; busy, held: GPU-hours of work, and with the waiting for the "
+        "longest response"
     )
     return Group(table, legend, *_notes(estimates))
 
@@ -108,7 +112,7 @@ def _facts(e: Estimate) -> list[tuple[str, str]]:
         facts.append(("makes", f"{e.makes.rows:,} rows{mean}"))
     if e.machine:
         facts.append(("on", f"{e.machine.num_gpus} x {e.machine.hardware.title}"))
-        waits = ", mostly waiting for the longest response" if e.waits_for_longest else ""
+        waits = ", mostly waiting for the longest response" if e.mostly_waits else ""
         facts.append(("takes", f"{clock(e.hours)}{waits}"))
         if e.machine.hardware.name != "CPU":
             cost = (
@@ -120,13 +124,16 @@ def _facts(e: Estimate) -> list[tuple[str, str]]:
 
 
 def _figures(estimates: Sequence[Estimate]) -> list[str]:
+    gpus = [e.machine.num_gpus for e in estimates if e.machine] if len(estimates) == 1 else []
     return [
-        f"{sum(e.samples for e in estimates) or '':,}" if any(e.samples for e in estimates) else "",
+        count(sum(e.samples for e in estimates)),
         count(sum(e.prompt_tokens + e.response_tokens for e in estimates)),
         count(sum(e.trained_tokens for e in estimates)),
         f"{sum(e.flops for e in estimates):.1e}" if any(e.flops for e in estimates) else "",
+        "/".join(map(str, gpus)),
         hours(sum(e.gpu_hours for e in estimates)),
         hours(sum(e.held_gpu_hours for e in estimates)),
+        clock(sum(e.hours for e in estimates), short=True),
     ]
 
 
@@ -162,8 +169,12 @@ def hours(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def clock(number: float) -> str:
-    """Hours as people say them."""
-    if number >= 48:
-        return f"{number / 24:.1f} days"
-    return f"{number:.1f} hours" if number >= 1 else f"{60 * number:.1f} minutes"
+def clock(number: float, short: bool = False) -> str:
+    """Hours as people say them; short: "" for 0, and units of a letter or three."""
+    if short and not number:
+        return ""
+    for size, unit, letters in ((48, "days", "d"), (1, "hours", "h"), (1 / 60, "minutes", "min")):
+        if number >= size:
+            each = 24 if unit == "days" else size
+            return f"{number / each:.1f} {letters if short else unit}"
+    return f"{3600 * number:.0f} {'s' if short else 'seconds'}"

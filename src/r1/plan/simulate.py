@@ -1,31 +1,34 @@
 """A discrete-event simulation of generation, rewards, updates and weight transfer over steps.
 
-    synchronous         sample, learn, send, in turn
-    one step off        the next batch is sampled while this one is learnt; both end before sending
-    bounded staleness   engines sample all the time and stop only to take new weights, in the midst
-                        of a response too; a batch is the groups that ended first
+Batch n is begun when version n - k of the weights is there (version: updates done; k: `ahead`).
 
-All three are one rule with two settings. With version v of the weights (updates done), staleness
-bound s and P groups a step, at most (v + 1 + s) P groups have been submitted (AReaL, arXiv
-2505.24298, section 5.1), and a batch waits for old groups where otherwise one of them would be
-older than s when it is learnt from. `drain` lets
-the engines run empty before weights are sent. Synchronous is s = 0, one step off s = 1 with drain.
+    whole     engines draw one batch after the other, each under the weights of one version; the
+              next begins when the one before it is rewarded. k = 0: synchronous; 1: one step off
+    partial   engines draw all that was begun at once; new weights take over in the midst of
+              responses, whose keys and values are computed again
+    own       the learner waits for the groups of its own batch, in the order of the batches
+    first     it takes the P groups that ended first (AReaL, arXiv 2505.24298, section 5.1), and
+              waits for old ones where otherwise one would be more than k updates old
 
-A group goes to the engine with the most free rows, is rewarded once its last response has ended,
-and counts for the batch then. Everything random is the lengths, drawn from the seed.
+r1 does "whole" and "partial" (r1.cluster.ahead), each with "own"; "first" is for comparison. A
+transfer holds the learner once it has updated, and engines once they may take the weights.
 
-Left out on purpose: checkpoints and evaluations, failures, dynamic sampling, engines that differ.
+A group goes to the engine with the most free rows and is rewarded once its last response has ended.
+Everything random is the lengths, drawn from the seed.
+
+Left out on purpose: checkpoints and evaluations (no batch is begun before one that it comes after),
+failures, dynamic sampling, engines that differ.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,20 +42,32 @@ Draw = Callable[[np.random.Generator, int, int], NDArray[np.int64]]
 
 
 class Mode(NamedTuple):
-    """When weights are sent. See the module's docstring."""
+    """How far ahead is sampled, and of what a batch is made. See the module's docstring."""
 
     name: str
-    staleness: int = 0
-    drain: bool = False
+    ahead: int = 0
+    sampling: Literal["whole", "partial"] = "whole"
+    batch: Literal["own", "first"] = "own"
 
 
-SYNCHRONOUS = Mode("synchronous")
-ONE_STEP_OFF = Mode("one step off", 1, drain=True)
+def whole_batches(ahead: int) -> Mode:
+    """grpo.staleness = ahead."""
+    names = {0: "synchronous", 1: "one step off"}
+    return Mode(names.get(ahead, f"whole batches, {ahead} ahead"), ahead)
 
 
-def bounded(staleness: int) -> Mode:
-    """Bounded staleness, of at least one update."""
-    return Mode(f"staleness <= {staleness}", staleness)
+def partial_rollouts(ahead: int) -> Mode:
+    """grpo.staleness = ahead with grpo.partial_rollouts."""
+    return Mode(f"partial rollouts, {ahead} ahead", ahead, "partial")
+
+
+def first_finished(ahead: int) -> Mode:
+    """Partial rollouts in batches of whichever groups end first; r1 does not have it."""
+    return Mode(f"first finished, {ahead} ahead", ahead, "partial", "first")
+
+
+SYNCHRONOUS = whole_batches(0)
+ONE_STEP_OFF = whole_batches(1)
 
 
 class Work(NamedTuple):
@@ -102,7 +117,7 @@ class Outcome(NamedTuple):
     its update. rewards_wait_s: from a group's last response to its reward, mean.
     """
 
-    mode: str
+    mode: Mode
     step_s: float
     generator_busy: float
     rows_share: float
@@ -128,7 +143,7 @@ def simulate(
     ages, waits = run.ages[warm_up * work.groups :], run.waits[warm_up * work.groups :]
     time = time or math.inf
     return Outcome(
-        mode.name,
+        mode,
         step_s=(end[0] - begin[0]) / num_steps,
         generator_busy=busy / (time * plant.replicas),
         rows_share=rows / (time * plant.replicas * plant.slots),
@@ -148,9 +163,21 @@ class _Group:
     version: int = -1
 
 
+class _Ordered(NamedTuple):
+    """A whole batch that was asked for. since: when its weights were there."""
+
+    groups: list[_Group]
+    since: float
+
+
 @dataclass
 class _Run:
-    """The state between updates. ready: rewarded groups, by the time of their reward."""
+    """The state between updates.
+
+    ready: rewarded groups, by the time of their reward. rewarded: how many of each batch are, of
+    those begun. ordered: whole batches that wait for the one before them. updated: when the newest
+    weights came about.
+    """
 
     work: Work
     plant: Plant
@@ -158,6 +185,7 @@ class _Run:
     generator: np.random.Generator
     now: float = 0.0
     version: int = 0
+    updated: float = 0.0
     learning_s: float = 0.0
     learnt_tokens: float = 0.0
     ages: list[int] = field(default_factory=list)
@@ -169,7 +197,11 @@ class _Run:
         ]
         self.groups: dict[int, _Group] = {}
         self.queue: deque[_Group] = deque()
+        self.ordered: deque[_Ordered] = deque()
+        self.under_way = 0
+        self.drawn_by = 0.0
         self.ready: list[tuple[float, int]] = []
+        self.rewarded: Counter[int] = Counter()
         self.workers = [0.0] * self.work.reward_workers
         self.submitted = 0
 
@@ -194,16 +226,34 @@ class _Run:
         self.version += 1
 
     def _submit(self) -> None:
-        """Groups up to the bound, to whoever has room."""
+        """Batches up to the bound, to whoever has room."""
         per_step = self.work.groups
-        while self.submitted < (self.version + 1 + self.mode.staleness) * per_step:
+        while self.submitted < (self.version + 1 + self.mode.ahead) * per_step:
             step = self.submitted // per_step
             number = per_step * self.work.group_size
             lengths = self.work.draw(self.generator, step, number).reshape(per_step, -1)
-            for row in lengths:
-                self.queue.append(_Group(self.submitted, row, len(row)))
-                self.submitted += 1
-        self._dispatch(self.now)
+            groups = [_Group(self.submitted + i, row, len(row)) for i, row in enumerate(lengths)]
+            self.submitted += per_step
+            if self.mode.sampling == "partial":
+                self.queue += groups
+            else:
+                for group in groups:
+                    group.version = self.version
+                self.ordered.append(_Ordered(groups, self.updated))
+        if self.mode.sampling == "partial":
+            self._dispatch(self.now)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """The next whole batch, where the one before it is rewarded, once engines have weights."""
+        if self.under_way or not self.ordered:
+            return
+        groups, since = self.ordered.popleft()
+        self.queue += groups
+        self.under_way = len(groups)
+        is_new = groups[0].version > 0
+        self._dispatch(max(since, self.drawn_by) + is_new * self.plant.sync_s)
 
     def _dispatch(self, now: float) -> None:
         """Give queued groups to the engines with the most free rows."""
@@ -212,7 +262,8 @@ class _Run:
         while self.queue and free:
             _, index = heapq.heappop(free)
             group, replica = self.queue.popleft(), self.replicas[index]
-            group.version = self.version
+            if group.version < 0:
+                group.version = self.version
             self.groups[group.index] = group
             prompt = self.work.prompt
             replica.add([Response(group.index, prompt, int(n)) for n in group.lengths], now)
@@ -222,9 +273,25 @@ class _Run:
 
     def _collect(self) -> tuple[list[_Group], float]:
         """The next batch and when its last group is rewarded; engines run until then."""
+        chosen = self._own() if self.mode.batch == "own" else self._first()
+        taken = set(chosen)
+        self.ready = [entry for entry in self.ready if entry not in taken]
+        at = max(time for time, _ in chosen)
+        self._generate(at)
+        return [self.groups.pop(index) for _, index in chosen], at
+
+    def _own(self) -> list[tuple[float, int]]:
+        """The groups of the batch whose turn it is."""
+        per_step = self.work.groups
+        while self.rewarded[self.version] < per_step:
+            self._next_event()
+        return [entry for entry in self.ready if entry[1] // per_step == self.version]
+
+    def _first(self) -> list[tuple[float, int]]:
+        """The groups that ended first, but for the old ones that have to be taken."""
         while (needs := self._needs()) is None:
-            rewarded = len(self.waits)
-            while len(self.waits) == rewarded:
+            rewarded = len(self.ready)
+            while len(self.ready) == rewarded:
                 self._next_event()
         order = sorted(self.ready)
         chosen: list[tuple[float, int]] = []
@@ -233,11 +300,7 @@ class _Run:
             had = sum(self.groups[index].version <= version for _, index in chosen)
             chosen += [e for e in old if e not in chosen][: max(0, need - had)]
         rest = [entry for entry in order if entry not in chosen]
-        missing = self.work.groups - len(chosen)
-        chosen, self.ready = chosen + rest[:missing], rest[missing:]
-        at = max(time for time, _ in chosen)
-        self._generate(at)
-        return [self.groups.pop(index) for _, index in chosen], at
+        return chosen + rest[: self.work.groups - len(chosen)]
 
     def _needs(self) -> list[tuple[int, int]] | None:
         """(version, how many groups begun under it or before must be in this batch), oldest first,
@@ -248,8 +311,8 @@ class _Run:
         if len(self.ready) < self.work.groups:
             return None
         needs = []
-        for later in range(self.mode.staleness + 1):
-            version = self.version - self.mode.staleness + later
+        for later in range(self.mode.ahead + 1):
+            version = self.version - self.mode.ahead + later
             out = sum(group.version <= version for group in self.groups.values())
             done = sum(self.groups[index].version <= version for _, index in self.ready)
             need = out - later * self.work.groups
@@ -279,9 +342,14 @@ class _Run:
             if group.left == 0:
                 rewarded = self._reward(time)
                 self.waits.append(rewarded - time)
-                heapq.heappush(self.ready, (rewarded, group.index))
+                self.ready.append((rewarded, group.index))
+                self.rewarded[group.index // self.work.groups] += 1
+                self.under_way -= 1
+                self.drawn_by = max(self.drawn_by, rewarded)
         if ended and self.queue and replica.free > 0:
             self._dispatch(replica.clock)
+        if ended and self.mode.sampling == "whole":
+            self._begin()
 
     def _reward(self, time: float) -> float:
         """When all responses of a group that ended at `time` are rewarded."""
@@ -293,12 +361,13 @@ class _Run:
         return last
 
     def _send(self) -> None:
-        """New weights into every engine; with drain, once all of them are empty."""
-        if self.mode.drain:
-            while self.queue or any(not replica.idle for replica in self.replicas):
-                self._next_event()
-            self.now = max([self.now, *(replica.clock for replica in self.replicas)])
-        resumed = [replica.pause(self.now, self.plant.sync_s) for replica in self.replicas]
-        self.now = max(resumed)
+        """New weights: into every engine at once, or (whole batches) before its next one."""
+        self.updated = self.now
+        if self.mode.sampling == "whole":
+            self.now += self.plant.sync_s
+            self._generate(self.now)
+            return
         for replica in self.replicas:
+            replica.pause(self.now, self.plant.sync_s)
             self._gather(replica)
+        self.now += self.plant.sync_s
