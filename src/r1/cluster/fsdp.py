@@ -7,10 +7,11 @@ sum, never the mean, is the gradient of one process. Embeddings, last norm and o
 group of their own, since the loss is computed from the head's weight in chunks.
 
 With autocast the gathered parameters are bfloat16 and gradients are summed in float32 over float32
-shards. A rank loads the whole model on its host's memory once, before it is sharded.
+shards. Rank 0 alone loads a model, into its host's memory, and sends it a layer at a time: the
+others never hold more than their shards and one group (a layer, or embeddings and head).
 
 Left out on purpose: tensor, pipeline and expert parallelism, LoRA, offloading, and loading without
-a whole copy of the model per rank in host memory.
+a whole copy of the model in rank 0's host memory (two with a reference, until they are sharded).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from torch.distributed.fsdp import (
     fully_shard,
     register_fsdp_forward_method,
 )
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -61,8 +63,19 @@ class ShardedRanks:
             self._precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
 
     def load_device(self, device: torch.device) -> torch.device:
-        """Host memory: a model that must be sharded may not fit a single GPU."""
-        return torch.device("cpu")
+        """Host memory of rank 0: a model that must be sharded may not fit a single GPU."""
+        return torch.device("cpu" if self.index == 0 else "meta")
+
+    def received(self, tensor: Tensor) -> Tensor:
+        """Rank 0's, sent over the device that computes; rank 0 keeps its own where it is."""
+        moved = torch.empty_like(tensor, device="cpu") if tensor.is_meta else tensor.detach()
+        moved = moved.to(self.mesh.device_type)
+        dist.broadcast(moved, group=self.mesh.get_group(), group_src=0)
+        if not tensor.is_meta:
+            return tensor
+        if isinstance(tensor, nn.Parameter):
+            return nn.Parameter(moved, requires_grad=tensor.requires_grad)
+        return moved
 
     def place(self, model: nn.Module, as_stored: bool = False) -> None:
         """Shard a model in place, layer by layer. Its reshards after every forward pass, the root's
@@ -70,6 +83,7 @@ class ShardedRanks:
         layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
         precision = MixedPrecisionPolicy() if as_stored else self._precision
         for module in [*layers, model]:
+            self._fill(module)
             fully_shard(module, mesh=self.mesh, mp_policy=precision, reshard_after_forward=True)
             assert isinstance(module, FSDPModule)
             # Gloo knows sums alone; a sum is also what the totals of the objective ask for.
@@ -77,6 +91,19 @@ class ShardedRanks:
             module.set_gradient_divide_factor(1.0)
         model.run_whole = MethodType(_run, model)  # type: ignore[assignment]
         register_fsdp_forward_method(model, "run_whole")
+
+    def _fill(self, module: nn.Module) -> None:
+        """Send what is not placed yet: parameters and buffers, a tied one once."""
+        sent: dict[int, tuple[Tensor, Tensor]] = {}  # with the key's tensor, so that its id stays
+        for part in module.modules():
+            held: dict[str, Any]
+            for held in (part._parameters, part._buffers):
+                for name, tensor in held.items():
+                    if tensor is None or isinstance(tensor, DTensor):
+                        continue
+                    if id(tensor) not in sent:
+                        sent[id(tensor)] = (tensor, self.received(tensor))
+                    held[name] = sent[id(tensor)][1]
 
     def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
         return model.run_whole(function, *args)  # type: ignore[operator]

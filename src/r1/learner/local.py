@@ -200,7 +200,8 @@ class LocalLearner:
 
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""
-        return load_model(folder, self.model.dtype).named_parameters()
+        model = load_model(folder, self.model.dtype, self.ranks.load_device(torch.device("cpu")))
+        return ((name, self.ranks.received(p)) for name, p in model.named_parameters())
 
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""

@@ -23,7 +23,11 @@ class Ranks(Protocol):
     """One process's view of all. Every rank must make the same calls in the same order."""
 
     def load_device(self, device: torch.device) -> torch.device:
-        """Where a whole model is loaded before `place`; device is where it will compute."""
+        """Where a model is loaded before `place`; device is where it will compute. On "meta" it has
+        shapes alone: another rank has the rest."""
+
+    def received(self, tensor: Tensor) -> Tensor:
+        """A tensor that was loaded with a model: all of it, on every rank."""
 
     def place(self, model: nn.Module, as_stored: bool = False) -> None:
         """Take over a model, in place: from here on a rank holds its part of each parameter. What
@@ -55,6 +59,9 @@ class OneRank:
 
     def load_device(self, device: torch.device) -> torch.device:
         return device
+
+    def received(self, tensor: Tensor) -> Tensor:
+        return tensor
 
     def place(self, model: nn.Module, as_stored: bool = False) -> None:
         return None

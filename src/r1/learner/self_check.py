@@ -29,9 +29,13 @@ def probe(vocab_size: int) -> tuple[tuple[int, ...], list[list[int]]]:
 def check_packed_path(model: PreTrainedModel) -> None:
     """Compare both on a prompt with two responses, and leave the model ready for packed rows.
 
-    Raises UserError naming the architecture where they differ.
+    A model on "meta" is only made ready: whoever has its weights compares. Raises
+    UserError naming the architecture where they differ.
     """
     device = next(model.parameters()).device
+    if device.type == "meta":
+        use_shared_prefix(model)
+        return
     vocab_size: int = model.get_output_embeddings().weight.shape[0]
     prompt, answers = probe(vocab_size)
     plain = []

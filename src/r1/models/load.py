@@ -67,7 +67,7 @@ def load_model(
     """Load a causal language model for evaluation (dropout off) on one device.
 
     path: a folder in the Hugging Face layout, or a hub id when no such folder exists.
-    dtype: "auto" takes the checkpoint's own.
+    dtype: "auto" takes the checkpoint's own. device: on "meta" it has shapes alone.
     Raises UserError for a folder without config.json, with missing or truncated weights, with an
     unknown architecture, or with weights that do not fill the model.
     """
@@ -77,7 +77,11 @@ def load_model(
     place = resolve_device(device) if isinstance(device, str) else device
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            name, dtype=wanted, attn_implementation=attn_implementation, output_loading_info=True
+            name,
+            dtype=wanted,
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+            **meta_only(place),
         )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot load a causal language model from {name}: {error}") from error
@@ -89,6 +93,11 @@ def load_model(
             f"(first: {missing[0]}); the checkpoint is incomplete or of another architecture."
         )
     return model.to(place).eval()
+
+
+def meta_only(device: torch.device) -> dict[str, str]:
+    """What tells from_pretrained to read no weights, where a model is loaded on "meta"."""
+    return {"device_map": "meta"} if device.type == "meta" else {}
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from r1.data.preferences import Pair
@@ -172,9 +172,11 @@ class RewardLearner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
 
-    def stored_weights(self, folder: Path) -> Iterator[tuple[str, nn.Parameter]]:
+    def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""
-        return load_reward_model(folder, self.model.body.dtype).named_parameters()
+        place = self.ranks.load_device(torch.device("cpu"))
+        model = load_reward_model(folder, self.model.body.dtype, place)
+        return ((name, self.ranks.received(p)) for name, p in model.named_parameters())
 
     def _share(self, examples: Sequence[Example]) -> Sequence[_Micro | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""

@@ -39,7 +39,7 @@ from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.self_check import TOLERANCE, probe
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
-from r1.models.load import DTYPES, check_model_folder, load_model, save_model
+from r1.models.load import DTYPES, check_model_folder, load_model, meta_only, save_model
 from r1.types import TrainGroup, TrainResponse
 
 HEAD_FILE = "score_head.safetensors"
@@ -96,17 +96,19 @@ def load_reward_model(
     """
     check_model_folder(path)
     wanted = dtype if isinstance(dtype, torch.dtype) or dtype == "auto" else DTYPES[dtype]
+    # Read in host memory, or not at all.
+    place = torch.device("meta" if torch.device(device).type == "meta" else "cpu")
     head_file = Path(path) / HEAD_FILE
     config = AutoConfig.from_pretrained(path)
     if type(config) in AutoModelForSequenceClassification._model_mapping and not head_file.exists():
-        body, trained = _load_classifier(str(path), wanted)
+        body, trained = _load_classifier(str(path), wanted, place)
         head = getattr(body, "score", None)
         if isinstance(head, nn.Linear) and head.bias is None:
             model = RewardModel(body, head, native=True)
         else:
-            model, trained = _with_own_head(path, wanted), False
+            model, trained = _with_own_head(path, wanted, place), False
     else:
-        model, trained = _with_own_head(path, wanted), head_file.exists()
+        model, trained = _with_own_head(path, wanted, place), head_file.exists()
         if trained:
             _read_head(model.head, head_file)
     if not trained:
@@ -153,10 +155,14 @@ def scored(token_ids: Sequence[int]) -> TrainResponse:
 def check_packed_scores(model: RewardModel) -> None:
     """Compare packed scores with the model's own, and leave it ready for packed rows.
 
-    Raises UserError naming the architecture where they differ.
+    A model on "meta" is only made ready: whoever has its weights compares. Raises
+    UserError naming the architecture where they differ.
     """
     body, name = model.body, type(model.body).__name__
     device = next(body.parameters()).device
+    if device.type == "meta":
+        use_shared_prefix(body)
+        return
     embeddings: Any = body.get_input_embeddings()
     vocab_size = int(embeddings.weight.shape[0])
     prompt, answers = probe(vocab_size)
@@ -207,13 +213,18 @@ def set_padding(model: RewardModel, tokenizer: PreTrainedTokenizerFast) -> None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)
 
 
-def _load_classifier(name: str, dtype: Any) -> tuple[PreTrainedModel, bool]:
+def _load_classifier(name: str, dtype: Any, place: torch.device) -> tuple[PreTrainedModel, bool]:
     """The classification model, and whether its head was in the checkpoint."""
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # a fresh head and no output head are as meant
     try:
         loaded: Any = AutoModelForSequenceClassification.from_pretrained(
-            name, num_labels=1, dtype=dtype, attn_implementation="sdpa", output_loading_info=True
+            name,
+            num_labels=1,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            **meta_only(place),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"cannot load a model with a scalar head from {name}: {error}") from error
@@ -230,8 +241,8 @@ def _load_classifier(name: str, dtype: Any) -> tuple[PreTrainedModel, bool]:
     return body, not missing
 
 
-def _with_own_head(path: str | Path, dtype: Any) -> RewardModel:
-    body = load_model(path, dtype)
+def _with_own_head(path: str | Path, dtype: Any, place: torch.device) -> RewardModel:
+    body = load_model(path, dtype, place)
     width = body.config.get_text_config().hidden_size
     return RewardModel(body, nn.Linear(width, 1, bias=False, dtype=body.dtype), native=False)
 
