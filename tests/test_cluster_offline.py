@@ -67,7 +67,9 @@ def test_replicas_alone_need_no_room_for_a_learner() -> None:
     assert bundles.resources == [{"CPU": 0.5, "GPU": 1.0}] * 2
     assert (bundles.learner, bundles.engine) == ([], [0, 1])
     check_resources(alone, bundles, [{"CPU": 1.0, "GPU": 2.0}])
-    with pytest.raises(UserError, match=r"2 GPUs \(0 learner .*: lower cluster.engine_rep"):
+    with pytest.raises(
+        UserError, match=r"2 GPUs \(2 engine replicas\).*: lower cluster.engine_rep"
+    ):
         check_resources(alone, bundles, [{"CPU": 1.0, "GPU": 1.0}])
 
 

@@ -61,6 +61,7 @@ class LearnerSpec(NamedTuple):
     seed: int
 
     def build(self, mesh: DeviceMesh) -> Any:
+        """RankSpec.build."""
         from r1.cluster.fsdp import ShardedLearner
         from r1.learner.local import LocalLearner
         from r1.models.load import load_tokenizer
@@ -83,6 +84,7 @@ class SupervisedSpec(NamedTuple):
     tokenizer: Any
 
     def build(self, mesh: DeviceMesh) -> Any:
+        """RankSpec.build."""
         from r1.cluster.reward_model import ShardedRewardLearner
         from r1.cluster.supervised import ShardedSFTLearner
         from r1.reward_model.learner import RewardLearner
@@ -138,9 +140,11 @@ class LearnerRank:
         return os.getpid()
 
     def update(self, *args: Any) -> dict[str, float]:
+        """The learner's update; all ranks together."""
         return self.learner.update(*args)
 
     def measure(self, examples: Any) -> Any:
+        """The learner's measure; all ranks together."""
         return self.learner.measure(examples)
 
     def send_weights(self, max_bytes: int) -> Iterator[Bucket]:
@@ -155,6 +159,7 @@ class LearnerRank:
             pass
 
     def save(self, folder: Path) -> None:
+        """Write this rank's part of a checkpoint; OSError (ENOSPC) for a full disk."""
         self.learner.save(folder)
 
     def load(self, folder: Path) -> int:
@@ -194,9 +199,13 @@ class RemoteLearner:
         """The learner's update on all ranks; adds pool/..._restarts, what was lost since the last
         one. What it is given must not change afterwards."""
         self._batches[self.step] = batch
-        metrics = self._retried("update", lambda: self._update(batch))
-        self.step += 1
-        return {**metrics, **self.events.take()}
+
+        def learn() -> dict[str, float]:
+            metrics = self._update(batch)
+            self.step += 1
+            return metrics
+
+        return {**self._retried("update", learn), **self.events.take()}
 
     def measure(self, examples: Any) -> Any:
         """The learner's measure on all ranks."""
@@ -206,8 +215,11 @@ class RemoteLearner:
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """The policy's weights, gathered now; an engine that knows RemoteWeights takes its
         references, any other iterates over the tensors."""
-        references = self._retried("send its weights", self._gather)
-        return RemoteWeights(self.step, references, self.weights)  # type: ignore
+
+        def gather() -> RemoteWeights:
+            return RemoteWeights(self.step, self._gather(), self.weights)  # type: ignore
+
+        return self._retried("send its weights", gather)
 
     def save(self, folder: Path) -> None:
         """Every rank writes its part; `folder` must be on a file system that all nodes share."""
@@ -237,7 +249,9 @@ class RemoteLearner:
 
     def _retried(self, what: str, action: Callable[[], Any]) -> Any:
         # An engine that lost its weights asks for them from a thread beside the loop's; ranks that
-        # are asked for two collectives at once could each begin with another.
+        # are asked for two collectives at once could each begin with another. The step changes
+        # under the lock with the ranks: else that thread could take new weights for old ones, or
+        # bring ranks that died back to the step before the last.
         with self._one_at_a_time:
             return self._tried(what, action)
 
