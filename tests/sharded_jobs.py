@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
 from r1.cluster.fsdp import ShardedLearner
@@ -58,3 +60,24 @@ def train(
         "local_share": local / sum(p.numel() for p in learner.local.model.parameters()),
         "seconds": time.perf_counter() - begin,
     }
+
+
+def peaks(mesh: DeviceMesh, model: str, warm_up: str, folder: str) -> list[dict[str, float]]:
+    """Of each rank: how much its peak memory (bytes) grew by a learner made, and by one carried on.
+
+    warm_up: a small model, with which everything is imported before.
+    """
+    for name in (warm_up, model):
+        begin = _peak()
+        learner = ShardedLearner(name, *settings({}), mesh, tokenizer=load_tokenizer(name))
+        grown = {"made": _peak() - begin}
+        learner.save(Path(folder) / Path(name).name)
+        learner.load(Path(folder) / Path(name).name)
+        grown["carried on"] = _peak() - begin
+    found: list[Any] = [None] * mesh.size()
+    dist.all_gather_object(found, grown)
+    return found
+
+
+def _peak() -> float:
+    return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

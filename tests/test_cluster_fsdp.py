@@ -223,3 +223,18 @@ def test_a_checkpoint_of_other_settings_or_none_is_refused(compared) -> None:
     (folder / "state" / ".metadata").write_bytes(b"torn")
     with pytest.raises(UserError, match="damaged"):
         learner.load(folder)
+
+
+@pytest.mark.slow
+def test_only_rank_0_ever_holds_the_whole_model(tmp_path) -> None:
+    """A model of 189 MB over 4 ranks: the others have a quarter, and a layer or the embeddings."""
+    size = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12}
+    model = save_small_model(tmp_path / "large", **size)
+    weights = sum(4 * p.numel() for p in load_model(model).parameters())
+    warm_up = save_small_model(tmp_path / "small")
+    arguments = {"model": str(model), "warm_up": str(warm_up), "folder": str(tmp_path / "saved")}
+    (found,) = run_jobs([Job(4, "sharded_jobs:peaks", arguments)], tmp_path / "jobs")
+    assert found[0]["made"] > 0.9 * weights
+    for other in found[1:]:
+        assert 0.2 * weights < other["made"] < 0.6 * weights
+        assert other["carried on"] < 0.7 * weights

@@ -96,8 +96,8 @@ class ShardedRanks:
         """Send what is not placed yet: parameters and buffers, a tied one once."""
         sent: dict[int, tuple[Tensor, Tensor]] = {}  # with the key's tensor, so that its id stays
         for part in module.modules():
-            held: dict[str, Any]
-            for held in (part._parameters, part._buffers):
+            registers: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+            for held in registers:
                 for name, tensor in held.items():
                     if tensor is None or isinstance(tensor, DTensor):
                         continue
