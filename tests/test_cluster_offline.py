@@ -213,7 +213,7 @@ def test_r1_eval_on_replicas_carries_on_after_its_driver_was_killed(world, tmp_p
 @pytest.mark.slow
 def test_r1_eval_says_what_a_cluster_lacks_before_it_writes(world, tmp_path) -> None:
     given = {"address": "local", "engine_replicas": 9, "cpus_per_process": 1e6}
-    with pytest.raises(UserError, match=r"asks for 9e\+06 CPUs \(0 learner ranks"):
+    with pytest.raises(UserError, match=r"asks for 9e\+06 CPUs \(9 engine replicas\), but"):
         run_eval_command(
             str(world / "run"), tmp_path / "o", Console(file=io.StringIO()), cluster=given
         )
