@@ -134,7 +134,8 @@ def test_few_groups_leave_room_for_those_that_join_them():
     engine.poll()
     engine.submit(requests[:4], SAMPLING)
     engine.poll()
-    assert engine._partial is not None and not engine._partial.waiting
+    assert engine._partial is not None
+    assert not engine._partial.waiting
     assert len(poll(engine)) == 5
 
 
