@@ -30,6 +30,8 @@ from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.judge.model import NoReplyError
 from r1.judge.model import Reply as ModelReply
+from r1.judge.settings import LimitSettings
+from r1.pipeline.stage_settings import GeneralSettings
 from r1.reflection import self_checks
 from r1.rollout.settings import SamplingSettings
 from r1.text.language import consistency
@@ -341,10 +343,30 @@ def test_an_endpoint_as_the_general_model():
         async def close(self):
             Model.closed += 1
 
-    generate = endpoint_generate(Model)
+    generate = endpoint_generate(Model, LimitSettings(backoff_s=0.001))
     replies = generate([Ask("a", 0), Ask("never", 0), Ask("later", 0), Ask("long", 0)])
     assert replies == [Reply("A"), Reply("", cut=True), Reply("LATER"), Reply("LONG", cut=True)]
     assert (Model.opened, Model.closed) == (1, 1)
+
+
+def test_an_endpoint_that_is_down_ends_the_stage_in_place_of_its_prompts():
+    asked = []
+
+    class Model:
+        async def ask(self, prompt):
+            asked.append(prompt)
+            raise NoReplyError("503", "overloaded", retry_after_s=waits[prompt])
+
+        async def close(self):
+            pass
+
+    waits = {"a": 0.001, "b": 86_400.0}
+    limits = LimitSettings(retries=2, backoff_s=0.001)
+    with pytest.raises(UserError, match=r"none of 2 requests.*overloaded.*carries on"):
+        endpoint_generate(Model, limits)([Ask("a", 0), Ask("b", 0)])
+    assert sorted(asked) == ["a", "a", "a", "b"]  # a day is more than retry_after_max_s
+    with pytest.raises(ValueError, match=r"endpoint\.budget is a judge's"):
+        GeneralSettings(endpoint={"model": "m", "budget": {"requests": 9}})
 
 
 def test_completions_of_prompts_that_open_thinking(tmp_path):

@@ -124,6 +124,21 @@ def test_importance_weights_correct_the_tokens_of_older_weights_alone():
     assert seen == {"old", "both", "cut", "whole"}
 
 
+def test_few_groups_leave_room_for_those_that_join_them():
+    """A round of dynamic sampling may come to an idle engine, and whole batches after it."""
+    engine = make_engine()
+    requests = [GroupRequest(str(i), (20, 21 + i), (2 * i, 2 * i + 1)) for i in range(6)]
+    engine.submit(requests[:5], SAMPLING)
+    poll(engine)
+    engine.submit(requests[5:], SAMPLING)
+    engine.poll()
+    engine.submit(requests[:4], SAMPLING)
+    engine.poll()
+    assert engine._partial is not None
+    assert not engine._partial.waiting
+    assert len(poll(engine)) == 5
+
+
 def test_what_enters_later_begins_with_the_new_weights():
     """Few rows: groups enter in parts, so that one may hold samples of two versions."""
     engine = make_engine(max_batch=4, prefill_tokens=16)

@@ -13,7 +13,7 @@ from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
-from r1.plan.memory import memory_of
+from r1.plan.memory import engine_items, memory_of
 from r1.plan.own import own_mode, plan_own
 from r1.plan.recommend import applied, recommend, sections_of, toml_lines
 from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, partial_rollouts, whole_batches
@@ -50,6 +50,17 @@ def test_the_recipe_s_own_words_become_a_layout() -> None:
     assert own_mode(partial.recipe) == partial_rollouts(3)
     tuned = load_any_recipe(RECIPES / "cluster" / "distill_qwen_7b.toml")
     assert own_layout(tuned) == Layout(1, 0, 1)
+
+
+def test_partial_rollouts_have_all_batches_in_the_cache() -> None:
+    room = ("engine.max_batch=9999", "engine.max_kv_tokens=99999999")
+    ahead = ("grpo.staleness=3", "grpo.importance_cap=2.0")
+    caches = []
+    for how in (ahead, (*ahead, "grpo.partial_rollouts=true")):
+        task = task_of(GSM8K, "H200", 8, *SHARED, *room, *how)
+        items = engine_items(task.recipe, task.shape, own_layout(task.recipe), "resident")
+        caches += [item.bytes for item in items if item.part == "key/value cache"]
+    assert caches[1] == 4 * caches[0]
 
 
 def test_one_process_is_planned_as_its_memory_says() -> None:

@@ -12,6 +12,7 @@ paid for is asked again.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from r1.curation.rejection import Renderer
-from r1.judge.model import ChatModel, NoReplyError
+from r1.errors import UserError
+from r1.judge.limits import RateLimiter, Sent, backoff_s, jitter
+from r1.judge.model import ChatModel, NoReplyError, estimate_tokens
+from r1.judge.settings import LimitSettings
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
 from r1.types import GroupRequest
@@ -98,33 +102,53 @@ def engine_generate(engine: Engine, renderer: Renderer, sampling: SamplingSettin
 
 
 def endpoint_generate(
-    open_model: Callable[[], ChatModel], concurrency: int = 16, tries: int = 4
+    open_model: Callable[[], ChatModel], limits: LimitSettings | None = None
 ) -> Generate:
     """An endpoint (r1.judge.endpoint.Endpoint), opened anew for every batch of asks.
 
-    Seeds are not sent: the endpoint's own settings say how it draws. A request that fails `tries`
-    times gives a reply that is cut. Raises UserError where no request can succeed (a key refused,
-    an unknown model).
+    Seeds are not sent: the endpoint's own settings say how it draws. limits: of requests, as for a
+    judge. A request whose tries are used up gives a reply that is cut. Raises UserError where no
+    request can succeed (a key refused, an unknown model), and where none of a batch brought a reply
+    though each might have: that is the endpoint's failure, and no fault of the prompts.
     """
+    limits = limits or LimitSettings()
+    window: deque[Sent] = deque()
 
-    async def ask_one(model: ChatModel, prompt: str, places: asyncio.Semaphore) -> Reply:
-        for attempt in range(tries):
+    async def ask_one(
+        model: ChatModel, prompt: str, places: asyncio.Semaphore, limiter: RateLimiter
+    ) -> Reply | NoReplyError:
+        for attempt in range(limits.retries + 1):
             try:
                 async with places:
+                    sent = await limiter.acquire(estimate_tokens(prompt))
                     reply = await model.ask(prompt)
+                sent.tokens = reply.tokens_in + reply.tokens_out
                 return Reply(reply.text, reply.finish_reason == "length")
             except NoReplyError as error:
-                if not error.again:
-                    break
-                await asyncio.sleep(error.retry_after_s or 0.5 * 2**attempt)
-        return Reply("", cut=True)
+                wait = error.retry_after_s or 0.0
+                last = attempt == limits.retries or wait > limits.retry_after_max_s
+                if last or not error.again:
+                    return error
+                limiter.pause(wait)
+            jittered = backoff_s(attempt, limits.backoff_s, limits.backoff_max_s, jitter())
+            await asyncio.sleep(wait + jittered)
+        raise AssertionError("the loop returns")
 
     async def ask_all(asks: Sequence[Ask]) -> list[Reply]:
-        model, places = open_model(), asyncio.Semaphore(concurrency)
+        model, places = open_model(), asyncio.Semaphore(limits.concurrency)
+        limiter = RateLimiter(limits.requests_per_minute, limits.tokens_per_minute, window=window)
         try:
-            return await asyncio.gather(*(ask_one(model, ask.prompt, places) for ask in asks))
+            prompts = [ask.prompt for ask in asks]
+            found = await asyncio.gather(*(ask_one(model, p, places, limiter) for p in prompts))
         finally:
             await model.close()
+        if found and all(isinstance(one, NoReplyError) and one.again for one in found):
+            raise UserError(
+                f"the general model's endpoint answered none of {len(found)} requests (the last: "
+                f"{found[-1]}): see that it runs and answers; the same command carries on. "
+                "endpoint.limits.retries and timeout_s say how long it is waited for."
+            )
+        return [one if isinstance(one, Reply) else Reply("", cut=True) for one in found]
 
     def generate(asks: Sequence[Ask]) -> list[Reply]:
         return asyncio.run(ask_all(asks))

@@ -27,10 +27,14 @@ from r1.types import Outcome
 
 @dataclass(frozen=True, slots=True)
 class NoVerdict:
-    """Why the judge gave none. outcome: VERIFIER_FAILED, or TIMED_OUT after nothing but silence."""
+    """Why the judge gave none. outcome: VERIFIER_FAILED, or TIMED_OUT after nothing but silence.
+
+    unanswered: no reply came, though a later request may have one.
+    """
 
     outcome: Outcome
     reason: str
+    unanswered: bool = False
 
 
 class JudgeClosedError(RuntimeError):
@@ -113,7 +117,8 @@ class Asker:
                 if last or not error.again:
                     self.counts.gave_up[error.cause] += 1
                     outcome = Outcome.TIMED_OUT if only_silence else Outcome.VERIFIER_FAILED
-                    return NoVerdict(outcome, f"no reply in {attempt + 1} tries: {error}")
+                    reason = f"no reply in {attempt + 1} tries: {error}"
+                    return NoVerdict(outcome, reason, unanswered=error.again)
                 self._limiter.pause(wait)
             jittered = backoff_s(attempt, limits.backoff_s, limits.backoff_max_s, self._random_01())
             await asyncio.sleep(wait + jittered)

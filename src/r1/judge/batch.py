@@ -18,9 +18,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from itertools import count
 from typing import NamedTuple, Protocol
 
+from r1.errors import UserError
 from r1.judge.asker import NoVerdict
 from r1.judge.judge import Judge
 from r1.judge.prompt import NONCE_BYTES, PLACEHOLDER, Task, build_prompt, fresh_nonce
@@ -137,6 +139,31 @@ class EndpointVotes:
         self._judge = judge
 
     def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
-        """Submit all; yield the verdicts in their order. Raises UserError as Judge.submit does."""
+        """Submit all; yield the verdicts in their order.
+
+        Raises UserError as Judge.submit does, and where the endpoint answers none of them.
+        """
         futures = [(one.id, self._judge.submit(one.task, one.vote)) for one in asked]
-        return ((id, future.result()) for id, future in futures)
+        return _answered(futures)
+
+
+def _answered(futures: Sequence[tuple[str, Future[Verdict | NoVerdict]]]) -> Iterator[Found]:
+    """The verdicts, held back until one question was answered: an endpoint that is down must not
+    pass for a judge that has no opinion."""
+    unanswered: list[tuple[str, NoVerdict]] = []
+    down = True
+    for id, future in futures:
+        found = future.result()
+        if down and isinstance(found, NoVerdict) and found.unanswered:
+            unanswered.append((id, found))
+            continue
+        down = False
+        yield from unanswered
+        unanswered.clear()
+        yield id, found
+    if unanswered:
+        raise UserError(
+            f"the judge's endpoint answered none of {len(unanswered)} questions (the last: "
+            f"{unanswered[-1][1].reason}): see that it runs and answers; the same command carries "
+            "on. judge.endpoint.limits says how long it is waited for."
+        )

@@ -33,7 +33,10 @@ class Sent:
 
 
 class RateLimiter:
-    """First come, first served; belongs to one event loop."""
+    """First come, first served; belongs to one event loop.
+
+    window: what went out in the last minute, for limiters of event loops that follow one another.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,13 @@ class RateLimiter:
         tokens_per_minute: int | None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        window: deque[Sent] | None = None,
     ) -> None:
         self._max_requests = requests_per_minute
         self._max_tokens = tokens_per_minute
         self._clock = clock
         self._sleep = sleep
-        self._window: deque[Sent] = deque()
+        self._window: deque[Sent] = deque() if window is None else window
         self._turn = asyncio.Lock()
         self._paused_until = 0.0
 

@@ -266,7 +266,7 @@ def open_general(
     """The general model of a recipe, loaded or connected."""
     if settings.endpoint is not None:
         endpoint = settings.endpoint
-        generate = endpoint_generate(lambda: Endpoint(endpoint), endpoint.limits.concurrency)
+        generate = endpoint_generate(lambda: Endpoint(endpoint), endpoint.limits)
         yield General(generate, str(endpoint.model), lambda text: len(text.split()))
         return
     assert settings.model is not None

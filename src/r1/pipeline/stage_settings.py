@@ -26,7 +26,7 @@ from r1.curation.settings import (
     ShardSettings,
 )
 from r1.data.settings import SourceSettings
-from r1.judge.settings import JudgeSettings
+from r1.judge.settings import BudgetSettings, JudgeSettings
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.sft.settings import ExampleSource
@@ -48,6 +48,11 @@ class GeneralSettings(Settings):
     def _one_of_both(self) -> GeneralSettings:
         if (self.model is None) == (self.endpoint is None):
             raise ValueError("name either model or endpoint: who writes?")
+        if self.endpoint is not None and self.endpoint.budget != BudgetSettings():
+            raise ValueError(
+                "endpoint.budget is a judge's and would not be kept to here; leave it out, and "
+                "limit what may be spent where the key comes from"
+            )
         return self
 
 

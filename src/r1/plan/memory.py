@@ -266,7 +266,7 @@ def engine_items(recipe: Any, shape: ModelShape, layout: Layout, awake: Phase) -
     """
     engine, grpo = recipe.engine, recipe.grpo
     size = engine_bytes(engine, shape)
-    samples = math.ceil(grpo.num_problems * grpo.group_size / layout.replicas)
+    samples = samples_together(grpo, layout.replicas)
     limit = recipe.sampling.max_new_tokens
     tokens = cache_tokens(engine, samples, grpo.group_size, limit)
     per_token: float = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
@@ -280,6 +280,13 @@ def engine_items(recipe: Any, shape: ModelShape, layout: Layout, awake: Phase) -
         Item("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
         Item("prompts of the engine", "rollout", prompts / layout.tensor_parallel),
     ]
+
+
+def samples_together(grpo: Any, replicas: int) -> int:
+    """Responses that one of the engines has at a time: its share of a batch, or, with partial
+    rollouts, of all batches that are begun."""
+    batches = 1 + grpo.staleness if grpo.partial_rollouts else 1
+    return math.ceil(batches * grpo.num_problems * grpo.group_size / replicas)
 
 
 def engine_bytes(engine: EngineSettings, shape: ModelShape) -> int:

@@ -15,7 +15,6 @@ LONGEST_PROMPT.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from r1.plan.layout import Layout, own_layout
@@ -30,6 +29,7 @@ from r1.plan.memory import (
     engine_items,
     full_row,
     learner_items,
+    samples_together,
 )
 from r1.plan.simulate import Mode, Outcome, partial_rollouts, simulate, whole_batches
 
@@ -90,7 +90,7 @@ class _Cache(NamedTuple):
 def _cache(task: Task, layout: Layout) -> _Cache:
     engine, grpo = task.recipe.engine, task.recipe.grpo
     if engine.kind == "embedded":
-        samples = math.ceil(grpo.num_problems * grpo.group_size / layout.replicas)
+        samples = samples_together(grpo, layout.replicas)
         limit = task.recipe.sampling.max_new_tokens
         tokens = cache_tokens(engine, samples, grpo.group_size, limit)
         items = engine_items(task.recipe, task.shape, layout, "resident")

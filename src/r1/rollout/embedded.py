@@ -9,6 +9,7 @@ engine has those.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ class EmbeddedEngine:
         self._loads = self._aborts = 0
         self._partial: Rollout | None = None
         self._later: deque[tuple[Sequence[GroupRequest], SamplingSettings]] = deque()
-        self._longest = 0
+        self._longest = self._most = 0
         self._spare: KVMemory | None = None
 
     @classmethod
@@ -108,8 +109,9 @@ class EmbeddedEngine:
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
         """As rollout.protocol.PartialEngine.
 
-        The memory is made for what is submitted before the first `poll`. Longer prompts than that
-        wait, and with them what is submitted later, until all before them has ended.
+        The memory is made for what is submitted before the first `poll`, and for as many samples as
+        were ever under way together. Longer prompts than that wait, and with them what is submitted
+        later, until all before them has ended.
         """
         if not requests:
             return
@@ -133,7 +135,7 @@ class EmbeddedEngine:
         """Let what was submitted into the rollout under way where it fits, into a new one else."""
         if self._partial is None and self._later:
             every = [request for some, _ in self._later for request in some]
-            self._partial = self._rollout(every, self._later[0][1], self._longest)
+            self._partial = self._rollout(every, self._later[0][1], self._longest, self._most)
             self._later.clear()
         while self._partial is not None and self._later:
             requests, sampling = self._later[0]
@@ -144,6 +146,8 @@ class EmbeddedEngine:
             self._partial.add(requests, limits)
             self._grow_tables(requests, limits)
             self._later.popleft()
+        if self._partial is not None:
+            self._most = max(self._most, self._partial.n + self._partial.num_waiting)
 
     def _limits(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> list[int]:
         """The most tokens of each response. Raises UserError for what cannot be sampled."""
@@ -158,15 +162,22 @@ class EmbeddedEngine:
             table.grow(reach, self.model.get_input_embeddings().weight)
 
     def _rollout(
-        self, requests: Sequence[GroupRequest], sampling: SamplingSettings, prompt: int = 0
+        self,
+        requests: Sequence[GroupRequest],
+        sampling: SamplingSettings,
+        prompt: int = 0,
+        samples: int = 0,
     ) -> Rollout:
-        """A rollout with memory for the requests; prompt: the least tokens of a prompt's slot."""
+        """A rollout with memory for the requests; prompt: the least tokens of a prompt's slot;
+        samples: how many there is to be room for, where others join these."""
         limits = self._limits(requests, sampling)
         lengths = [len(request.prompt_ids) for request in requests]
+        sizes = [len(request.seeds) for request in requests]
+        joining = math.ceil(max(0, samples - sum(sizes)) / min(sizes))  # groups like these
         room = Room.plan(
             [*lengths, prompt],
-            limits,
-            [len(request.seeds) for request in requests],
+            [*limits, *[max(limits)] * joining],
+            [*sizes, *[min(sizes)] * joining],
             self.settings.max_batch,
             self.settings.max_kv_tokens,
         )
