@@ -20,6 +20,14 @@ settings.register_profile("r1", deadline=None)
 settings.load_profile("r1")
 
 
+LONG = ("test_resume.py", "test_pipeline_whole.py", "test_cluster_kills.py", "test_rewards_code.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no process is left alone with one in the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
     """A test that meets a language for pycld2 is skipped where there was no C++ compiler for it."""

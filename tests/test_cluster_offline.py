@@ -17,6 +17,7 @@ from rich.console import Console
 pytest.importorskip("ray")
 
 from r1.cluster import offline
+from r1.cluster.needs import Gpus
 from r1.cluster.offline import open_replicas
 from r1.cluster.ray_calls import ClusterError, LostProcess
 from r1.cluster.ray_placement import check_resources, plan_bundles
@@ -63,7 +64,7 @@ main()
 
 def test_replicas_alone_need_no_room_for_a_learner() -> None:
     alone = CLUSTER.replicas_alone()
-    bundles = plan_bundles(alone, 1, 1)
+    bundles = plan_bundles(alone, Gpus(1, 1))
     assert bundles.resources == [{"CPU": 0.5, "GPU": 1.0}] * 2
     assert (bundles.learner, bundles.engine) == ([], [0, 1])
     check_resources(alone, bundles, [{"CPU": 1.0, "GPU": 2.0}])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r1.cluster.needs import Demand, Needs
+from r1.cluster.needs import Demand, Gpus, Needs, gpus_of
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
@@ -66,15 +66,17 @@ needs_ray = pytest.mark.skipif(ray_placement is None, reason="Ray is not install
 
 @needs_ray
 def test_shared_bundles_overlap_and_separate_ones_do_not() -> None:
-    shared = ray_placement.plan_bundles(ClusterSettings(learner_ranks=2, engine_replicas=3), 1, 1)
+    shared = ray_placement.plan_bundles(
+        ClusterSettings(learner_ranks=2, engine_replicas=3), Gpus(1, 1)
+    )
     assert shared.resources == [{"CPU": 1.0, "GPU": 1.0}] * 3
     assert (shared.learner, shared.engine) == ([0, 1], [0, 1, 2])
     settings = ClusterSettings(learner_ranks=2, engine_replicas=3, placement="separate")
-    separate = ray_placement.plan_bundles(settings, 1, 2)
+    separate = ray_placement.plan_bundles(settings, Gpus(1, 2))
     assert [bundle["GPU"] for bundle in separate.resources] == [1, 1, 2, 2, 2]
     assert (separate.learner, separate.engine) == ([0, 1], [2, 3, 4])
     with pytest.raises(UserError, match="separate"):
-        ray_placement.plan_bundles(ClusterSettings(), 1, 2)
+        ray_placement.plan_bundles(ClusterSettings(), Gpus(1, 2))
 
 
 @needs_ray
@@ -90,16 +92,36 @@ def test_shared_bundles_overlap_and_separate_ones_do_not() -> None:
 )
 def test_too_little_is_refused_with_the_numbers(changes, gpus, nodes, message) -> None:
     settings = ClusterSettings(**changes)
-    bundles = ray_placement.plan_bundles(settings, gpus, gpus)
+    bundles = ray_placement.plan_bundles(settings, Gpus(gpus, gpus))
     with pytest.raises(UserError, match=message):
         ray_placement.check_resources(settings, bundles, nodes)
+
+
+@needs_ray
+def test_reward_models_have_servers_in_bundles_of_their_own() -> None:
+    settings = ClusterSettings(learner_ranks=2, engine_replicas=2, reward_servers=2)
+    needs = Needs("cuda", "cuda", reward_devices=("cuda", "cpu"))
+    gpus = gpus_of(settings, needs, there_are=True)
+    assert gpus == (1, 1, 1)
+    bundles = ray_placement.plan_bundles(settings, gpus, 1, len(needs.reward_devices))
+    assert bundles.reward == [2, 3, 4, 5]
+    assert bundles.resources == [{"CPU": 1.0, "GPU": 1.0}] * 6
+    told = (
+        r"6 GPUs \(2 learner ranks and 2 engine replicas and 4 servers of reward models, shared\)"
+    )
+    remedy = r".* lower cluster.learner_ranks or .* or cluster.reward_servers"
+    with pytest.raises(UserError, match=told + remedy):
+        ray_placement.check_resources(settings, bundles, [{"CPU": 64.0, "GPU": 4.0}])
+    on_cpus = settings.model_copy(update={"gpus_per_reward_server": 0})
+    assert gpus_of(on_cpus, needs, there_are=True).reward == 0
+    assert gpus_of(settings, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
 
 
 @needs_ray
 def test_enough_is_enough() -> None:
     settings = ClusterSettings(learner_ranks=8, engine_replicas=4)
     nodes = [{"CPU": 4.0, "GPU": 4.0}] * 2
-    ray_placement.check_resources(settings, ray_placement.plan_bundles(settings, 1, 1), nodes)
+    ray_placement.check_resources(settings, ray_placement.plan_bundles(settings, Gpus(1, 1)), nodes)
 
 
 @needs_ray

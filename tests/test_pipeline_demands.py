@@ -55,6 +55,15 @@ def test_stages_that_sample_ask_for_replicas_and_data_stages_for_nothing() -> No
     assert set(demands(*WHOLE, names={"dev3"})) == {"dev3"}
 
 
+def test_servers_are_asked_for_where_there_are_reward_models() -> None:
+    found = demands(*WHOLE, "cluster.reward_servers=2")
+    assert found["r1"].settings.reward_servers == 2
+    assert found["r1"].needs.reward_devices == ("auto", "auto")
+    assert not found["dev2"].needs.reward_devices
+    assert found["dev1"].settings.reward_servers == found["rejection"].settings.reward_servers == 0
+    assert not demands(*WHOLE)["r1"].needs.reward_devices
+
+
 def test_models_are_followed_to_where_they_come_from() -> None:
     """Every stage but the students descends from the tiny base: the same bytes everywhere."""
     found = demands(*WHOLE)
@@ -84,7 +93,8 @@ def test_tensor_parallel_is_compared_with_the_models_heads() -> None:
 def test_stages_that_are_done_ask_for_nothing(tmp_path) -> None:
     pytest.importorskip("ray")
     path = RECIPES / "r1.toml"
-    recipe = load_any_recipe(path, ["stages.harmless.cluster.learner_ranks=999"])
+    asked = [f"stages.harmless.cluster.{what}" for what in ("address=local", "learner_ranks=999")]
+    recipe = load_any_recipe(path, asked)
     with pytest.raises(UserError, match=r"^stage harmless: .* asks for 999 CPUs"):
         check_clusters(recipe, path, tmp_path)
     check_clusters(recipe, path, tmp_path, only="dev2")

@@ -1,4 +1,4 @@
-"""Killed with -9 and started again, a run ends byte for byte where an undisturbed one ends."""
+"""Stopped, or killed with -9, and started again, a run ends byte for byte as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
+from r1.pipeline.recipe import load_any_recipe
+from r1.pipeline.run import run_recipe
+from r1.progress import TerminalProgress
 from run_story import story
 from small_recipe import VARIED, write_recipe
 
@@ -80,8 +85,28 @@ def check(recipe: Path, undisturbed: Undisturbed, tmp_path: Path, kills: int) ->
     assert story(tmp_path / "killed") == expected
 
 
-def test_killed_twice(recipe, undisturbed, tmp_path) -> None:
-    check(recipe, undisturbed, tmp_path, kills=2)
+class Stopped(TerminalProgress):
+    """Somebody presses Ctrl-C in the midst of a run, between two checkpoints."""
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+
+def test_stopped_it_carries_on_as_if_it_never_was(tmp_path, monkeypatch) -> None:
+    path = write_recipe(tmp_path, "qwen2", num_steps=5, sections=VARIED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = load_any_recipe(path)
+    quiet = Console(quiet=True)
+    run_recipe(settings, tmp_path, tmp_path / "whole", TerminalProgress(quiet))
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(settings, tmp_path, tmp_path / "stopped", Stopped(quiet))
+    assert len((tmp_path / "stopped" / "metrics.jsonl").read_text().splitlines()) < 5
+    run_recipe(settings, tmp_path, tmp_path / "stopped", TerminalProgress(quiet))
+    expected = story(tmp_path / "whole")
+    assert "rollouts/step-000004.parquet" in expected
+    assert story(tmp_path / "stopped") == expected
 
 
 @pytest.mark.slow
@@ -89,6 +114,7 @@ def test_killed_at_twenty_random_moments(recipe, undisturbed, tmp_path) -> None:
     check(recipe, undisturbed, tmp_path, kills=20)
 
 
+@pytest.mark.slow
 def test_the_run_moved(undisturbed) -> None:
     """Without this the comparison above could hold for a run that does nothing."""
     rows = [json.loads(line) for line in (undisturbed.folder / "metrics.jsonl").open()]

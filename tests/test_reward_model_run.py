@@ -227,10 +227,6 @@ def check_killed(recipe: Path, tmp_path: Path, moments: list[tuple[int, float]])
     assert story(tmp_path / "killed") == expected
 
 
-def test_killed_twice(recipe, tmp_path) -> None:
-    check_killed(recipe, tmp_path, [(1, 0.0), (4, 0.02)])
-
-
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(recipe, tmp_path) -> None:
     rng = random.Random(5)

@@ -11,7 +11,12 @@ import pytest
 from r1.errors import UserError
 from r1.reward_model.card import CARD_FILE, RewardModelCard, read_card
 from r1.reward_model.encode import ResponseEncoder
-from r1.reward_model.mixture import MixedRewards, check_reward_models, with_reward_models
+from r1.reward_model.mixture import (
+    MixedRewards,
+    check_reward_models,
+    load_reward_models,
+    with_reward_models,
+)
 from r1.reward_model.score import RewardModelScorer, normalise
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.pool import RewardPool
@@ -179,8 +184,8 @@ def test_beside_a_pool_the_models_parts_join_the_rules(runs) -> None:
     }
     settings = RewardSettings(weights={"accuracy": 1.0})
     with RewardPool(settings) as pool:
-        assert with_reward_models(pool, {}, Path()) is pool
-        mixed = with_reward_models(pool, models, Path())
+        assert with_reward_models(pool, {}) is pool
+        mixed = with_reward_models(pool, load_reward_models(models, Path()))
         assert isinstance(mixed, MixedRewards)
         texts = [THINKING.format("4"), THINKING.format("bad?"), "<think>never"]
         early = mixed.submit_group(group(*texts)).result()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +17,8 @@ from r1.grpo.batch import BatchStats
 from r1.grpo.metrics import PhaseTimer, step_metrics
 from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import R1ZeroRecipe
-from r1.reward_model.mixture import MixedRewards
+from r1.reward_model.mixture import MixedRewards, Scores
+from r1.reward_model.settings import RewardModelUse
 from r1.rewards.accuracy import check_reference
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
@@ -147,18 +147,15 @@ def prepared(path: Path, *overrides: str) -> list[Problem]:
 class Taste:
     """A reward model that likes everything, in one family."""
 
-    use = SimpleNamespace(weight=0.25, from_step=0)
+    use = RewardModelUse(path="nowhere", weight=0.25, families=("dialogue",))
 
-    def judges(self, problem: Problem) -> bool:
-        return problem.family == "dialogue"
-
-    def score_group(self, group: RolloutGroup) -> list[Score]:
-        return [Score(4.0, Outcome.CORRECT)] * len(group.completions)
+    def submit_group(self, group: RolloutGroup) -> Scores:
+        return lambda: [Score(4.0, Outcome.CORRECT)] * len(group.completions)
 
 
 def test_a_reward_model_joins_the_familys_own_rewards() -> None:
     with RewardPool(REWARDS) as pool:
-        mixed = MixedRewards(pool, {"taste": Taste()})  # type: ignore[dict-item]
+        mixed = MixedRewards(pool, {"taste": Taste()})
         sums, greeting = mixed.score_groups([group(SUM), group(GREETING)])
     assert [reward.total for reward in sums.rewards] == [1.5, 0.0]
     assert [reward.total for reward in greeting.rewards] == [3.0 + 1.0, 1.0]

@@ -206,10 +206,6 @@ def num_lines(out: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def test_killed_twice(recipe, tmp_path) -> None:
-    check_kills(recipe, tmp_path, kills=2)
-
-
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(recipe, tmp_path) -> None:
     check_kills(recipe, tmp_path, kills=20)

@@ -163,7 +163,8 @@ def work_line(metrics: Mapping[str, float]) -> str:
 
 def _unusual(metrics: Mapping[str, float]) -> str:
     """Restarts, staleness and groups that waited for an engine, where there are any."""
-    restarts = sum(metrics.get(f"pool/{who}_restarts", 0.0) for who in ("engine", "learner"))
+    who = ("engine", "learner", "reward_server")
+    restarts = sum(metrics.get(f"pool/{kind}_restarts", 0.0) for kind in who)
     parts = [f"  restarts {restarts:.0f}"] if restarts else []
     if metrics.get("staleness"):
         parts.append(f"  stale {metrics['staleness']:.1f}")

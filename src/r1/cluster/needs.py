@@ -2,12 +2,12 @@
 
 Counted from the recipe and the model's config.json: GPUs of an engine (vLLM's tensor parallel), the
 bytes that a learner rank holds all the time (its share of weights, moments, reference, and of the
-gradients in an update), an engine's weights, and vLLM's share of a GPU. Only what is clearly
-impossible is refused; activations and key/value caches of the embedded engine are `r1 plan`'s
-business.
+gradients in an update), an engine's weights, vLLM's share of a GPU, and the servers of reward
+models. Only what is clearly impossible is refused; activations and key/value caches of the embedded
+engine are `r1 plan`'s business.
 
-Left out on purpose: models whose dimensions `r1.plan.model` does not know (nothing is refused), and
-what other programs hold.
+Left out on purpose: models whose dimensions `r1.plan.model` does not know (nothing is refused), the
+memory of reward models, and what other programs hold.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Needs(NamedTuple):
 
     tensor_parallel: GPUs of a vLLM engine, or ranks on CPUs. vllm_share: what vLLM takes of each of
     its GPUs, 0 for the embedded engine. learner_bytes: held all the time, or at an update's end.
-    engine_bytes: weights of the whole engine.
+    engine_bytes: weights of the whole engine. reward_devices: the device of each reward model that
+    has servers.
     """
 
     learner_device: str = "auto"
@@ -41,6 +42,7 @@ class Needs(NamedTuple):
     vllm_share: float = 0.0
     learner_bytes: float = 0.0
     engine_bytes: float = 0.0
+    reward_devices: tuple[str, ...] = ()
 
     @property
     def vllm(self) -> bool:
@@ -58,10 +60,11 @@ class Demand(NamedTuple):
 
 
 class Gpus(NamedTuple):
-    """GPUs of a learner rank and of an engine replica."""
+    """GPUs of a learner rank, of an engine replica, and of a reward model's server."""
 
     learner: int
     engine: int
+    reward: int = 0
 
 
 class Node(NamedTuple):
@@ -82,7 +85,11 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
     needs = (
         Needs(engine_device="cpu") if engine is None else engine_needs(engine, model, base_folder)
     )
-    needs = needs._replace(learner_device=recipe.learner.device)
+    rewarding = getattr(recipe, "reward_models", {}).values()
+    served = rewarding if recipe.cluster and recipe.cluster.reward_servers else ()
+    needs = needs._replace(
+        learner_device=recipe.learner.device, reward_devices=tuple(use.device for use in served)
+    )
     shape = _shape_of(model, base_folder)
     if shape is None:
         return needs
@@ -125,7 +132,9 @@ def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
             f"{needs.tensor_parallel} and vLLM takes one GPU a rank: leave cluster.gpus_per_engine "
             "out, or make them equal."
         )
-    return Gpus(learner, engine)
+    given = settings.gpus_per_reward_server
+    reward = [_gpus(given, device, 1, there_are) for device in needs.reward_devices]
+    return Gpus(learner, engine, max(reward, default=0))
 
 
 def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:

@@ -17,6 +17,9 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 logger = logging.getLogger("r1.cluster")
 
+KINDS = ("engine", "learner", "reward_server")
+"""Processes that the driver starts again."""
+
 
 class LostProcess(Exception):  # noqa: N818 (an event to act upon, not yet an error)
     """A process died, lost its peers or did not answer in time."""
@@ -40,14 +43,14 @@ class Events:
         self._counts: Counter[str] = Counter()
 
     def restarted(self, kind: str, why: str) -> None:
-        """Count and tell that a process ("engine", "learner") is started again."""
+        """Count and tell that a process (one of KINDS) is started again."""
         self._counts[kind] += 1
         logger.warning("%s; it is started again.", why)
 
     def take(self) -> dict[str, float]:
         """`pool/KIND_restarts`, for timings.jsonl."""
         counts, self._counts = self._counts, Counter()
-        return {f"pool/{kind}_restarts": float(counts[kind]) for kind in ("engine", "learner")}
+        return {f"pool/{kind}_restarts": float(counts[kind]) for kind in KINDS}
 
 
 def wait_all(calls: Sequence[Call], timeout_s: float, what: str) -> list[Any]:

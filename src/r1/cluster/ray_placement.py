@@ -2,6 +2,7 @@
 
 Learner rank i and engine replica i share a bundle ("shared": while one computes the other waits) or
 have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs.
+A reward model's servers have theirs.
 Everything that can be wrong with a cluster is said before anything starts: Ray missing, nobody at
 the address, other versions, fewer CPUs or GPUs than the recipe asks for, too little memory.
 """
@@ -41,6 +42,7 @@ class Bundles(NamedTuple):
     resources: list[dict[str, float]]
     learner: list[int]
     engine: list[int]
+    reward: list[int]
 
 
 class Placement(NamedTuple):
@@ -51,6 +53,7 @@ class Placement(NamedTuple):
     shared: bool
     gpus_per_learner: int
     gpus_per_engine: int
+    gpus_per_reward: int
 
     @property
     def num_threads(self) -> int:
@@ -62,19 +65,32 @@ class Placement(NamedTuple):
         """Threads of an engine, over all its ranks."""
         return self._threads(self.bundles.engine)
 
+    @property
+    def reward_threads(self) -> int:
+        """Threads of a reward model's server."""
+        return self._threads(self.bundles.reward)
+
     def _threads(self, bundles: list[int]) -> int:
         return max(1, int(min((self.bundles.resources[i]["CPU"] for i in bundles), default=1.0)))
 
     def learner_options(self, index: int) -> dict[str, Any]:
         """Options of learner rank `index`'s actor."""
-        return self._options(self.bundles.learner[index], self.gpus_per_learner)
+        return self._options(self.bundles.learner[index], self.gpus_per_learner, self._part)
 
     def engine_options(self, index: int) -> dict[str, Any]:
         """Options of engine replica `index`'s actor."""
-        return self._options(self.bundles.engine[index], self.gpus_per_engine)
+        return self._options(self.bundles.engine[index], self.gpus_per_engine, self._part)
 
-    def _options(self, bundle: int, num_gpus: int) -> dict[str, Any]:
-        part = 0.5 if self.shared else 1.0
+    def reward_options(self, index: int) -> dict[str, Any]:
+        """Options of the actor of the reward model's server in reward bundle `index`."""
+        return self._options(self.bundles.reward[index], self.gpus_per_reward, 1.0)
+
+    @property
+    def _part(self) -> float:
+        """The part of its bundle that a learner rank or an engine takes."""
+        return 0.5 if self.shared else 1.0
+
+    def _options(self, bundle: int, num_gpus: int, part: float) -> dict[str, Any]:
         return {
             "num_cpus": self.bundles.resources[bundle]["CPU"] * part,
             "num_gpus": num_gpus * part,
@@ -87,32 +103,40 @@ class Placement(NamedTuple):
 
 
 def plan_bundles(
-    settings: ClusterSettings,
-    gpus_per_learner: int,
-    gpus_per_engine: int,
-    tensor_parallel: int = 1,
+    settings: ClusterSettings, gpus: Gpus, tensor_parallel: int = 1, reward_models: int = 0
 ) -> Bundles:
     """The bundles that a recipe asks for.
 
     tensor_parallel: ranks of an engine, which on CPUs are processes of cpus_per_process each.
+    reward_models: how many have servers, whose bundles come last, a model's side by side.
     """
+    resources, learner, engine = _learners_and_engines(settings, gpus, tensor_parallel)
+    number = settings.reward_servers * reward_models
+    reward = list(range(len(resources), len(resources) + number))
+    return Bundles(resources + [_bundle(settings, gpus.reward)] * number, learner, engine, reward)
+
+
+def _learners_and_engines(
+    settings: ClusterSettings, gpus: Gpus, tensor_parallel: int
+) -> tuple[list[dict[str, float]], list[int], list[int]]:
+    """Resources by bundle, and whose bundle is which."""
     ranks, replicas = settings.learner_ranks, settings.engine_replicas
-    processes = 1 if gpus_per_engine else tensor_parallel
+    processes = 1 if gpus.engine else tensor_parallel
     if settings.placement == "shared":
-        number, gpus = max(ranks, replicas), max(gpus_per_learner, gpus_per_engine)
-        if gpus > 1:
+        number, most = max(ranks, replicas), max(gpus.learner, gpus.engine)
+        if most > 1:
             raise UserError(
-                f"an engine over {gpus_per_engine} GPUs (engine.vllm.tensor_parallel_size or "
+                f"an engine over {gpus.engine} GPUs (engine.vllm.tensor_parallel_size or "
                 "cluster.gpus_per_engine) needs GPUs of its own; set "
                 'cluster.placement = "separate".'
             )
         resources = [
-            _bundle(settings, gpus, processes if i < replicas else 1) for i in range(number)
+            _bundle(settings, most, processes if i < replicas else 1) for i in range(number)
         ]
-        return Bundles(resources, list(range(ranks)), list(range(replicas)))
-    resources = [_bundle(settings, gpus_per_learner)] * ranks
-    resources += [_bundle(settings, gpus_per_engine, processes)] * replicas
-    return Bundles(resources, list(range(ranks)), list(range(ranks, ranks + replicas)))
+        return resources, list(range(ranks)), list(range(replicas))
+    resources = [_bundle(settings, gpus.learner)] * ranks
+    resources += [_bundle(settings, gpus.engine, processes)] * replicas
+    return resources, list(range(ranks)), list(range(ranks, ranks + replicas))
 
 
 def _bundle(settings: ClusterSettings, gpus: int, processes: int = 1) -> dict[str, float]:
@@ -171,7 +195,8 @@ def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tup
     """What to reserve, where the machines have it. Raises UserError that names the numbers."""
     there_are = any(resources.get("GPU") for resources in machines.resources)
     gpus = gpus_of(settings, needs, there_are)
-    bundles = plan_bundles(settings, gpus.learner, gpus.engine, needs.tensor_parallel)
+    reward_models = len(needs.reward_devices)
+    bundles = plan_bundles(settings, gpus, needs.tensor_parallel, reward_models)
     check_resources(settings, bundles, machines.resources)
     check_versions(own_node(), machines.nodes, needs, gpus)
     if len(machines.nodes) == len(machines.resources):
@@ -189,8 +214,8 @@ def check_resources(
         there = sum(node.get(kind, 0.0) for node in nodes)
         if asked > there:
             raise UserError(
-                f"[cluster] asks for {asked:g} {kind}s ({_processes(settings)}), but the "
-                f"cluster has {there:g}: {_remedy(settings, kind)}"
+                f"[cluster] asks for {asked:g} {kind}s ({_processes(settings, bundles)}), but the "
+                f"cluster has {there:g}: {_remedy(settings, bundles, kind)}"
             )
         largest = max(bundle.get(kind, 0.0) for bundle in bundles.resources)
         if largest > max((node.get(kind, 0.0) for node in nodes), default=0.0):
@@ -199,17 +224,19 @@ def check_resources(
             )
 
 
-def _processes(settings: ClusterSettings) -> str:
-    ranks, replicas = settings.learner_ranks, settings.engine_replicas
-    if ranks and replicas:
-        return f"{ranks} learner ranks and {replicas} engine replicas, {settings.placement}"
-    return f"{ranks} learner ranks" if ranks else f"{replicas} engine replicas"
+def _processes(settings: ClusterSettings, bundles: Bundles) -> str:
+    ranks, replicas, servers = settings.learner_ranks, settings.engine_replicas, len(bundles.reward)
+    told = [f"{ranks} learner ranks"] if ranks else []
+    told += [f"{replicas} engine replicas"] if replicas else []
+    told += [f"{servers} servers of reward models"] if servers else []
+    return " and ".join(told) + (f", {settings.placement}" if ranks and replicas else "")
 
 
-def _remedy(settings: ClusterSettings, kind: str) -> str:
+def _remedy(settings: ClusterSettings, bundles: Bundles, kind: str) -> str:
     asked = {
         "cluster.learner_ranks": settings.learner_ranks,
         "cluster.engine_replicas": settings.engine_replicas,
+        "cluster.reward_servers": len(bundles.reward),
     }
     ways = ["lower " + " or ".join(name for name, number in asked.items() if number)]
     if kind == "GPU":

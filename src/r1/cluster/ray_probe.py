@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from r1.cluster.needs import Node
@@ -28,8 +29,8 @@ class Machines(NamedTuple):
 def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: float) -> Machines:
     """The machines behind ray.nodes(). local: this one alone, asked in this process.
 
-    Nodes that are gone or have no CPU are none. A node that does not answer within timeout_s is
-    not known and hinders nothing.
+    Nodes that are gone or have no CPU are none. A node that does not answer within timeout_s, or
+    leaves meanwhile, is not known and hinders nothing.
     """
     alive = [node for node in found if node["Alive"] and node["Resources"].get("CPU")]
     resources = [node["Resources"] for node in alive]
@@ -48,9 +49,12 @@ def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: floa
     if late:
         silent = ", ".join(sorted(asked[reference] for reference in late))
         logger.warning("Not compared: nodes %s did not answer in %g s.", silent, timeout_s)
-    answers = [
-        _node(asked[reference], ray.get(reference, timeout=timeout_s)) for reference in ready
-    ]
+    answers = []
+    for reference in ready:
+        try:
+            answers.append(_node(asked[reference], ray.get(reference, timeout=timeout_s)))
+        except RayError as error:  # it left while it was asked
+            logger.warning("Not compared: node %s (%s).", asked[reference], error)
     return Machines(resources, answers)
 
 

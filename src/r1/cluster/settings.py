@@ -19,11 +19,12 @@ class TimeoutSettings(Settings):
     generate_s: float = Field(1800.0, gt=0.0, description="from one finished group to the next")
     update_s: float = Field(3600.0, gt=0.0, description="one update of the policy")
     sync_s: float = Field(600.0, gt=0.0, description="weights gathered, or taken by an engine")
+    score_s: float = Field(600.0, gt=0.0, description="a reward model's server scores a group")
     save_s: float = Field(1800.0, gt=0.0, description="a checkpoint written or read")
 
 
 class ClusterSettings(Settings):
-    """Learner ranks (FSDP2) and engine replicas, placed by Ray.
+    """Learner ranks (FSDP2), engine replicas and reward models' servers, placed by Ray.
 
     None of these settings changes what a synchronous run computes, but for rounding.
     """
@@ -33,6 +34,9 @@ class ClusterSettings(Settings):
     )
     learner_ranks: int = Field(1, ge=1, description="processes that hold the policy together")
     engine_replicas: int = Field(1, ge=1, description="engines that sample independently")
+    reward_servers: int = Field(
+        0, ge=0, description="processes for each of [reward_models]; 0: the driver itself scores"
+    )
     placement: Literal["shared", "separate"] = Field(
         "shared", description="rank i and replica i share a bundle of CPUs and GPUs, or have two"
     )
@@ -41,6 +45,9 @@ class ClusterSettings(Settings):
         None, ge=0, le=1, description="None: 1 where there are any"
     )
     gpus_per_engine: int | None = Field(None, ge=0, description="None: 1 where there are any")
+    gpus_per_reward_server: int | None = Field(
+        None, ge=0, le=1, description="None: 1 where there are any"
+    )
     groups_per_call: int = Field(
         0, ge=0, description="groups an engine is given at once; 0: what fills its batch"
     )
@@ -57,8 +64,10 @@ class ClusterSettings(Settings):
 
     def ranks_alone(self) -> ClusterSettings:
         """The same cluster with learner ranks alone, each in a bundle of its own."""
-        return self.model_copy(update={"engine_replicas": 0, "placement": "separate"})
+        none = {"engine_replicas": 0, "reward_servers": 0}
+        return self.model_copy(update={**none, "placement": "separate"})
 
     def replicas_alone(self) -> ClusterSettings:
         """The same cluster with engine replicas alone, each in a bundle of its own."""
-        return self.model_copy(update={"learner_ranks": 0, "placement": "separate"})
+        none = {"learner_ranks": 0, "reward_servers": 0}
+        return self.model_copy(update={**none, "placement": "separate"})

@@ -36,7 +36,7 @@ from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.run import JudgedGroup, judge_groups, make_request
 from r1.evaluate.source import ModelSource, open_engine
 from r1.evaluate.summary import judged_from_rows
-from r1.reward_model.mixture import check_reward_models, with_reward_models
+from r1.reward_model.mixture import check_reward_models, load_reward_models, with_reward_models
 from r1.rewards import manners
 from r1.rewards.accuracy import check_reference
 from r1.rewards.judge import cached_in, check_judge
@@ -235,7 +235,7 @@ def _judge_general(
     }
     # Of all questions, not of those left: what a family is looked at for must not depend on a kill.
     with RewardPool(_general_rewards(settings.rewards, questions.general), form) as pool:
-        scorer = with_reward_models(pool, uses, line.base_folder, form)
+        scorer = with_reward_models(pool, load_reward_models(uses, line.base_folder, form))
 
         def begin(block: Sequence[Problem]) -> Iterator[JudgedGroup]:
             requests = [make_request(p, line.renderer, settings.evaluation) for p in block]

@@ -22,7 +22,7 @@ from r1.evaluate.run import VotingScorer, evaluate
 from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
-from r1.pipeline.workers import open_workers, place
+from r1.pipeline.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference
 from r1.rewards.judge import cached_in, check_judge
@@ -113,12 +113,13 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
         placement = stack.enter_context(place(recipe, model))
         run = stack.enter_context(_open_run(prepared, base_folder, out))
         workers = stack.enter_context(open_workers(recipe, model, placement, run))
-        learner, engine, usage = workers
+        learner, engine, usage, events = workers
         if run.resume_from is not None:
             learner.load(run.resume_from)
         form = PromptForm(opened=prepared.renderer.opens_think, stop=recipe.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(recipe.rewards, out), form))
-        scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
+        judging = open_reward_models(recipe, base_folder, form, placement, events)
+        scorer = with_reward_models(pool, stack.enter_context(judging))
         rollouts = Rollouts(engine, scorer, prepared.renderer, usage)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
         settings = TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo)

@@ -1,11 +1,12 @@
-"""The one place that makes a run's learner and engine: in this process, or on a cluster.
+"""The one place that makes a run's learner, engine and reward models: in this process, or on a
+cluster.
 
 Without [cluster] nothing of Ray is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,21 +17,28 @@ from r1.learner.protocol import Learner
 from r1.models.load import absolute_model, load_tokenizer
 from r1.pipeline.demands import demand_of
 from r1.pipeline.recipe import R1ZeroRecipe
+from r1.reward_model.mixture import GroupScorer, load_reward_models
+from r1.rewards.registry import PromptForm
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
 from r1.rollout.usage import Usage, watched
 from r1.run_dir import RunDir
 
 if TYPE_CHECKING:
+    from r1.cluster.ray_calls import Events
     from r1.cluster.ray_placement import Placement
 
 
 class Workers(NamedTuple):
-    """Who learns and who samples, and the count of how busy the latter are."""
+    """Who learns and who samples, and the count of how busy the latter are.
+
+    events: what was lost of the cluster; None where there is none.
+    """
 
     learner: Learner
     engine: Engine
     usage: Usage
+    events: Events | None
 
 
 def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement | None]:
@@ -65,7 +73,7 @@ def open_workers(
         )
         with closing(make_engine(model, recipe.engine)) as local:
             engine_here = watched(local)
-            yield Workers(learner, engine_here, engine_here.usage)
+            yield Workers(learner, engine_here, engine_here.usage, None)
         return
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_engine import RemoteEngine
@@ -88,7 +96,31 @@ def open_workers(
     engine = kind(folder, recipe.engine, recipe.cluster, placement, events)
     learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
     try:
-        yield Workers(learners, engine, engine.usage)
+        yield Workers(learners, engine, engine.usage, events)
     finally:
         engine.close()
         learners.close()
+
+
+@contextmanager
+def open_reward_models(
+    recipe: R1ZeroRecipe,
+    base_folder: Path,
+    form: PromptForm,
+    placement: Placement | None,
+    events: Events | None,
+) -> Iterator[Mapping[str, GroupScorer]]:
+    """The recipe's reward models, by name: in this process, or in servers on the cluster; end those
+    after.
+
+    form: how completions are asked for. Raises UserError for a model that cannot be loaded.
+    """
+    if placement is None or events is None or not placement.bundles.reward:
+        yield load_reward_models(recipe.reward_models, base_folder, form)
+        return
+    from r1.cluster.ray_rewards import open_reward_servers
+
+    assert recipe.cluster is not None
+    parts = (recipe.reward_models, base_folder, form, recipe.cluster, placement, events)
+    with open_reward_servers(*parts) as servers:
+        yield servers

@@ -29,6 +29,7 @@ RESTARTS = {
     "pool/engine_restarts": ("engines", 0),
     "pool/learner_restarts": ("learner ranks", 1),
     "pool/restarts": ("reward workers", 2),
+    "pool/reward_server_restarts": ("reward models", 3),
 }
 QUEUES = {"queue/engines": ("for an engine", 0), "queue/rewards": ("for their rewards", 2)}
 

@@ -1,12 +1,14 @@
-"""Reward models beside a reward pool: rules in the workers, models in this process, one sum.
+"""Reward models beside a reward pool: rules in the workers, models here or in servers, one sum.
 
     pool = RewardPool(recipe.rewards, form)
-    scorer = with_reward_models(pool, recipe.reward_models, base_folder, form)
+    models = load_reward_models(recipe.reward_models, base_folder, form)    # in this process
+    scorer = with_reward_models(pool, models)
     # the loop takes `scorer` where it took the pool
 
-The pool's workers begin with a group at once; the models judge it when its rewards are asked for,
-in the caller's thread: the paper's order too (a pass for the reward models after generation, while
-rule-based rewards are computed beside it; section B.1). Nothing so depends on when a group ends.
+The pool's workers begin with a group at once, and so do servers (r1.cluster.ray_rewards). A model
+in this process judges it when its rewards are asked for, in the caller's thread: the paper's order
+too (a pass for the reward models after generation, while rule-based rewards are computed beside it;
+section B.1). Nothing so depends on when a group ends.
 
     total = sum of weight x value over the pool's rewards and the models that judge the problem
 
@@ -18,7 +20,7 @@ the models' names, so that curves, tables and the browser show them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +32,21 @@ from r1.rewards.combine import PoolCounts, combine
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm, reward_names
 from r1.rewards.settings import RewardSettings
-from r1.types import Outcome, Problem, Reward, RolloutGroup, ScoredGroup
+from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
+
+Scores = Callable[[], list[Score]]
+"""Waits for the scores of a group's completions, or computes them; in their order."""
+
+
+class GroupScorer(Protocol):
+    """A reward model, wherever it computes."""
+
+    @property
+    def use(self) -> RewardModelUse:
+        """What the recipe says of it."""
+
+    def submit_group(self, group: RolloutGroup) -> Scores:
+        """Hand over a group; what is returned is called once, from any thread."""
 
 
 class _Handle(Protocol):
@@ -42,19 +58,23 @@ class _Handle(Protocol):
 class MixedHandle:
     """A group on its way: the pool's scores first, then the models'."""
 
-    def __init__(self, mixture: MixedRewards, handle: _Handle) -> None:
+    def __init__(self, mixture: MixedRewards, handle: _Handle, asked: Mapping[str, Scores]) -> None:
+        """asked: the models that judge the group, by name."""
         self._mixture = mixture
         self._handle = handle
+        self._asked = asked
         self._scored: ScoredGroup | None = None
 
     def done(self) -> bool:
-        """True where result() would not wait for a worker (the models may still have to run)."""
+        """True where result() would not wait for a worker (the models may still have to score)."""
         return self._handle.done()
 
     def result(self) -> ScoredGroup:
-        """Wait for the pool, run the models, and return the sums."""
+        """Wait for the pool and the models, and return the sums."""
         if self._scored is None:
-            self._scored = self._mixture.add_models(self._handle.result())
+            scored = self._handle.result()
+            columns = {name: scores() for name, scores in self._asked.items()}
+            self._scored = self._mixture.add_columns(scored, columns)
         return self._scored
 
 
@@ -64,7 +84,7 @@ class MixedRewards:
     settings: the pool's.
     """
 
-    def __init__(self, pool: RewardPool, models: Mapping[str, RewardModelScorer]) -> None:
+    def __init__(self, pool: RewardPool, models: Mapping[str, GroupScorer]) -> None:
         self.pool = pool
         self.settings: RewardSettings = pool.settings
         self.models = dict(models)
@@ -76,22 +96,26 @@ class MixedRewards:
         return {**self.settings.weights_of(family), **own}
 
     def submit_group(self, group: RolloutGroup) -> MixedHandle:
-        """Hand a group to the pool's workers; blocks while too many wait."""
-        return MixedHandle(self, self.pool.submit_group(group))
+        """Hand a group to the pool's workers and to the models that judge it; blocks while too
+        many wait."""
+        handle = self.pool.submit_group(group)
+        judging = {name: model for name, model in self.models.items() if _judges(model.use, group)}
+        asked = {name: model.submit_group(group) for name, model in judging.items()}
+        return MixedHandle(self, handle, asked)
 
     def score_groups(self, groups: Sequence[RolloutGroup]) -> list[ScoredGroup]:
         """Score groups that are all there already; same order."""
         handles = [self.submit_group(group) for group in groups]
         return [handle.result() for handle in handles]
 
-    def add_models(self, scored: ScoredGroup) -> ScoredGroup:
-        """The same group with the models' scores among the parts and in the totals."""
-        group = scored.group
-        active = {name: model for name, model in self.models.items() if _judges(model, group)}
-        if not active or not group.completions:
+    def add_columns(
+        self, scored: ScoredGroup, columns: Mapping[str, Sequence[Score]]
+    ) -> ScoredGroup:
+        """The same group with the models' scores, by name, among the parts and in the totals."""
+        if not columns:
             return scored
+        group = scored.group
         weights = self.weights_of(group.problem.family)
-        columns = {name: model.score_group(group) for name, model in active.items()}
         rewards: list[Reward] = []
         for sample, reward in enumerate(scored.rewards):
             parts = {**reward.parts, **{name: found[sample] for name, found in columns.items()}}
@@ -125,23 +149,26 @@ def check_reward_models(models: Mapping[str, RewardModelUse], base_folder: Path)
         check_use(use, read_card(find_reward_model(use.path, base_folder)))
 
 
-def with_reward_models(
-    pool: RewardPool,
-    models: Mapping[str, RewardModelUse],
-    base_folder: Path,
-    form: PromptForm | None = None,
-) -> RewardPool | MixedRewards:
-    """The pool with a recipe's reward models beside it; the pool itself where there are none.
+def load_reward_models(
+    models: Mapping[str, RewardModelUse], base_folder: Path, form: PromptForm | None = None
+) -> dict[str, RewardModelScorer]:
+    """A recipe's reward models in this process.
 
     Raises UserError as check_reward_models and RewardModelScorer.load do.
     """
-    if not models:
-        return pool
     check_reward_models(models, base_folder)
-    loaded = {name: RewardModelScorer.load(use, base_folder, form) for name, use in models.items()}
-    return MixedRewards(pool, loaded)
+    return {name: RewardModelScorer.load(use, base_folder, form) for name, use in models.items()}
 
 
-def _judges(model: RewardModelScorer, group: RolloutGroup) -> bool:
-    versions = [completion.version for completion in group.completions]
-    return model.judges(group.problem) and min(versions, default=0) >= model.use.from_step
+def with_reward_models(
+    pool: RewardPool, models: Mapping[str, GroupScorer]
+) -> RewardPool | MixedRewards:
+    """The pool with reward models beside it; the pool itself where there are none."""
+    return MixedRewards(pool, models) if models else pool
+
+
+def _judges(use: RewardModelUse, group: RolloutGroup) -> bool:
+    """Whether the recipe has a model judge this group: by its family and the policy's age."""
+    if not group.completions or (use.families and group.problem.family not in use.families):
+        return False
+    return min(completion.version for completion in group.completions) >= use.from_step

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,6 +93,10 @@ class RewardModelScorer:
         """Score a group's completions, in their order."""
         return self._score(group.problem.prompt, group.completions)
 
+    def submit_group(self, group: RolloutGroup) -> Callable[[], list[Score]]:
+        """score_group, computed when it is asked for (r1.reward_model.mixture.GroupScorer)."""
+        return partial(self.score_group, group)
+
     def score_groups(self, groups: Sequence[RolloutGroup]) -> list[list[Score]]:
         """Score groups, in their order."""
         return [self.score_group(group) for group in groups]
@@ -106,10 +111,6 @@ class RewardModelScorer:
         except RowError as fault:
             raise UserError(f"reward model {self.use.path}: {fault}; shorten it.") from None
         return [None if item is None else item.value for item in found]
-
-    def judges(self, problem: Problem) -> bool:
-        """Whether the recipe has this model judge responses to a problem."""
-        return not self.use.families or problem.family in self.use.families
 
     def _score(self, prompt: str, completions: Sequence[Completion]) -> list[Score]:
         try:
