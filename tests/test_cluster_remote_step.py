@@ -1,7 +1,10 @@
-"""What the driver keeps of its ranks, and what it makes of their answers; Ray is not started."""
+"""What the driver keeps of its ranks and makes of their answers, how a rank begins, and who is shown
+a token; Ray is not started."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +17,7 @@ import ray
 import torch
 from ray.exceptions import ObjectLostError, RayTaskError
 
+from r1.cluster import ray_connect
 from r1.cluster.ray_calls import Call, LostProcess, answer
 from r1.cluster.ray_learner import LearnerRank, RemoteLearner
 from r1.cluster.settings import ClusterSettings
@@ -89,7 +93,8 @@ def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     def join(*args: object, **settings: object) -> None:
         raise JoinedError
 
-    monkeypatch.setattr("r1.models.load.resolve_device", torch.device)
+    load = SimpleNamespace(resolve_device=torch.device)  # without transformers
+    monkeypatch.setitem(sys.modules, "r1.models.load", load)
     index = torch.cuda._utils._get_device_index
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(index(device)))
     monkeypatch.setattr(torch.distributed, "init_process_group", join)
@@ -98,3 +103,24 @@ def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     with pytest.raises(JoinedError):
         rank.join(("", 0), 0, 1, 1.0)
     assert chosen == [0]
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "mode"),
+    [((0,), 0, None), ((ray_connect._ASKS, 0), 0, "token"), ((1,), 1, None)],
+)
+def test_a_token_is_shown_to_a_cluster_that_asks_for_it_and_to_no_other(
+    answers, found, mode, monkeypatch
+) -> None:
+    """A driver in token mode refuses the workers of a cluster that has none."""
+    there = iter(answers)
+    monkeypatch.setenv("RAY_AUTH_MODE", "restored afterwards")
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    loader = SimpleNamespace(has_token=lambda ignore_auth_mode: True)
+    monkeypatch.setattr(
+        ray._raylet, "AuthenticationTokenLoader", SimpleNamespace(instance=lambda: loader)
+    )
+    monkeypatch.setattr(ray._raylet, "Config", SimpleNamespace(initialize=lambda text: None))
+    monkeypatch.setattr(ray_connect, "_probe", lambda address, timeout_s: next(there))
+    assert ray_connect._probe_with_token("HOST:1", 1.0) == found
+    assert os.environ.get("RAY_AUTH_MODE") == mode
