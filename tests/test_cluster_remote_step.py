@@ -1,5 +1,5 @@
-"""What the driver keeps of its ranks and makes of their answers, how a rank begins, and who is shown
-a token; Ray is not started."""
+"""What the driver keeps of its ranks and makes of their answers, how a rank begins, and which
+cluster is shown a token; Ray is not started."""
 
 from __future__ import annotations
 
