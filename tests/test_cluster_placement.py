@@ -88,6 +88,18 @@ def test_shared_bundles_overlap_and_separate_ones_do_not() -> None:
         ({"learner_ranks": 8}, 1, [{"CPU": 64.0, "GPU": 4.0}], r"asks for 8 GPUs .*has 4"),
         ({"cpus_per_process": 6.0}, 0, [{"CPU": 4.0}] * 2, "asks for 6 CPUs on one node"),
         ({"learner_ranks": 2}, 0, [], r"asks for 2 CPUs .*has 0"),
+        (
+            {"learner_ranks": 3, "cpus_per_process": 3.0},
+            0,
+            [{"CPU": 5.0}] * 2,
+            r"asks for 3 times 3 CPUs \(.*\), each on one node, .* room for 2: lower",
+        ),
+        (
+            {"learner_ranks": 8},
+            1,
+            [{"CPU": 4.0, "GPU": 8.0}, {"CPU": 64.0}],
+            "asks for 8 times 1 CPUs and 1 GPUs .* room for 4: lower",
+        ),
     ],
 )
 def test_too_little_is_refused_with_the_numbers(changes, gpus, nodes, message) -> None:

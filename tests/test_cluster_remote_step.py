@@ -1,15 +1,26 @@
-"""The step of a learner over Ray actors changes together with its ranks."""
+"""What the driver keeps of its ranks and makes of their answers, how a rank begins, and which
+cluster is shown a token; Ray is not started."""
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("ray")
 
-from r1.cluster.ray_learner import RemoteLearner
+import ray
+import torch
+from ray.exceptions import ObjectLostError, RayTaskError
+
+from r1.cluster import ray_connect
+from r1.cluster.ray_calls import Call, LostProcess, answer
+from r1.cluster.ray_learner import LearnerRank, RemoteLearner
+from r1.cluster.settings import ClusterSettings
 
 
 class _Lock:
@@ -43,3 +54,73 @@ def test_whoever_takes_the_lock_finds_the_step_that_the_ranks_are_at() -> None:
     assert learner.update("batch") == {"loss": 1.0}
     assert learner.weights().version == 4  # type: ignore[attr-defined]
     assert lock.seen == [4, 4]
+
+
+def test_ranks_lost_before_the_first_checkpoint_is_whole_learn_from_the_beginning(
+    tmp_path, monkeypatch
+) -> None:
+    learnt: list[Any] = []
+    monkeypatch.setattr(RemoteLearner, "_start", lambda self: None)
+    monkeypatch.setattr(RemoteLearner, "_update", lambda self, batch: learnt.append(batch) or {})
+    monkeypatch.setattr(RemoteLearner, "_ask", lambda *args: [None])
+    nothing: Any = None
+    learner = RemoteLearner(nothing, ClusterSettings(), nothing, _Events(), lambda: None)  # type: ignore[arg-type]
+    learner.ranks = [object()]
+    for batch in ("first", "second"):
+        learner.update(batch)
+    learner.save(tmp_path)
+    learnt.clear()
+    learner._revive()
+    assert learnt == [("first",), ("second",)]
+
+
+def test_what_was_lost_with_a_node_is_a_lost_process_to_whoever_was_to_take_it(monkeypatch) -> None:
+    def get(reference: Any, timeout: float | None) -> None:
+        raise RayTaskError("load_weights", "", ObjectLostError("12" * 28, "", ""))
+
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(LostProcess, match=r"engine replica 0 could not take weights: .*object"):
+        answer(Call("engine replica 0", object()), "take weights")
+
+
+def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
+    """torch.cuda.set_device refuses a device without an index."""
+    chosen: list[int] = []
+
+    class JoinedError(Exception):
+        pass
+
+    def join(*args: object, **settings: object) -> None:
+        raise JoinedError
+
+    load = SimpleNamespace(resolve_device=torch.device)  # without transformers
+    monkeypatch.setitem(sys.modules, "r1.models.load", load)
+    index = torch.cuda._utils._get_device_index
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(index(device)))
+    monkeypatch.setattr(torch.distributed, "init_process_group", join)
+    rank = LearnerRank(SimpleNamespace(settings=SimpleNamespace(device="cuda")), 1)  # type: ignore[arg-type]
+    rank.store = object()
+    with pytest.raises(JoinedError):
+        rank.join(("", 0), 0, 1, 1.0)
+    assert chosen == [0]
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "mode"),
+    [((0,), 0, None), ((ray_connect._ASKS, 0), 0, "token"), ((1,), 1, None)],
+)
+def test_a_token_is_shown_to_a_cluster_that_asks_for_it_and_to_no_other(
+    answers, found, mode, monkeypatch
+) -> None:
+    """A driver in token mode refuses the workers of a cluster that has none."""
+    there = iter(answers)
+    monkeypatch.setenv("RAY_AUTH_MODE", "restored afterwards")
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    loader = SimpleNamespace(has_token=lambda ignore_auth_mode: True)
+    monkeypatch.setattr(
+        ray._raylet, "AuthenticationTokenLoader", SimpleNamespace(instance=lambda: loader)
+    )
+    monkeypatch.setattr(ray._raylet, "Config", SimpleNamespace(initialize=lambda text: None))
+    monkeypatch.setattr(ray_connect, "_probe", lambda address, timeout_s: next(there))
+    assert ray_connect._probe_with_token("HOST:1", 1.0) == found
+    assert os.environ.get("RAY_AUTH_MODE") == mode

@@ -76,19 +76,29 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
     what collectives raise on the other ranks when one dies, and an engine whose own process did. So
-    is a TimeoutError: somebody below it waited in vain.
+    is a TimeoutError: somebody below it waited in vain; and a RayError: what the process was given
+    went with a lost node.
     """
     try:
         return ray.get(call.reference, timeout=timeout_s)
     except RayTaskError as error:
+        if isinstance(error.cause, RayError):
+            raise LostProcess(
+                f"{call.name} could not {what}: {_first_line(error.cause)}"
+            ) from error
         if isinstance(error.cause, RuntimeError | TimeoutError):
             raise LostProcess(f"{call.name} could not {what}: {error.cause}") from error
         raise error.cause from error
     except GetTimeoutError:
         raise LostProcess(late([call.name], timeout_s or 0.0, what)) from None
     except RayError as error:
-        reason = str(error).splitlines()[0]
-        raise LostProcess(f"{call.name} died while it was to {what} ({reason})") from error
+        why = _first_line(error)
+        raise LostProcess(f"{call.name} died while it was to {what} ({why})") from error
+
+
+def _first_line(error: RayError) -> str:
+    """Ray's advice on its own settings comes in further lines."""
+    return str(error).splitlines()[0]
 
 
 def late(names: Sequence[str], timeout_s: float, what: str) -> str:

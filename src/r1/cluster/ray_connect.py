@@ -33,6 +33,7 @@ try:
 except AuthenticationError:
     sys.exit(3)
 """
+_ASKS = 3  # its exit status where Ray asks for a token that it was not shown
 
 
 def connect(settings: ClusterSettings) -> bool:
@@ -47,7 +48,9 @@ def connect(settings: ClusterSettings) -> bool:
         ray.init(address="local", include_dashboard=False, **quiet)
         return True
     check_reachable(settings)
-    _offer_token()
+    if address == "auto":
+        address = _running()  # told "auto", Ray shows a token wherever the user has one
+        _probe_with_token(address, settings.timeouts.connect_s)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -81,25 +84,56 @@ def check_reachable(settings: ClusterSettings) -> None:
             f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
             "by default) and start r1 on a node of the cluster; ray:// is not supported."
         )
-    _offer_token()
     _check_answers(address, settings.timeouts.connect_s)
 
 
-def _offer_token() -> None:
-    """Show clusters this user's token, if there is one.
+def _running() -> str:
+    """The address that "auto" stands for, where a cluster runs."""
+    from ray._private.services import find_bootstrap_address
+
+    address = os.environ.get("RAY_ADDRESS") or "auto"
+    return find_bootstrap_address(None) or address if address == "auto" else address
+
+
+def _probe_with_token(address: str, timeout_s: float) -> int:
+    """_probe; where the cluster asks for a token, this user's is shown from here on.
 
     Ray asks for a token wherever it was started by a user who has one, and makes one with the first
-    cluster of its own; but it shows it only where told to. Who asks for none does not look at it.
+    cluster of its own; but it shows it only where told to. A driver that was told to asks for it as
+    well, so that the workers of a cluster without tokens could not answer it.
     """
+    found = _probe(address, timeout_s)
+    if found != _ASKS or "RAY_AUTH_MODE" in os.environ:
+        return found
     from ray._raylet import (  # type: ignore[attr-defined]  # compiled
         AuthenticationTokenLoader,
         Config,
     )
 
-    loader = AuthenticationTokenLoader.instance()
-    if "RAY_AUTH_MODE" not in os.environ and loader.has_token(ignore_auth_mode=True):
-        os.environ["RAY_AUTH_MODE"] = "token"
-        Config.initialize("")  # it has read the environment already
+    if not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        return found
+    os.environ["RAY_AUTH_MODE"] = "token"
+    Config.initialize("")  # it has read the environment already
+    return _probe(address, timeout_s)
+
+
+def _probe(address: str, timeout_s: float) -> int:
+    """0 where Ray answers, _ASKS, or 1."""
+    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE, address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
+        try:
+            return probe.wait(max(1.0, timeout_s))
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            return 1
 
 
 def _check_answers(address: str, timeout_s: float) -> None:
@@ -116,22 +150,8 @@ def _check_answers(address: str, timeout_s: float) -> None:
             f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
             'set cluster.address = "local".'
         ) from None
-    # A process of its own: in this one Ray would go on trying for minutes, and then end it.
-    probe = subprocess.Popen(
-        [sys.executable, "-c", _PROBE, address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with probe:
-        assert probe.stdout is not None
-        probe.stdout.readline()  # Ray is imported; the clock is for the cluster alone
-        try:
-            found = probe.wait(max(1.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            found = 1
-            probe.kill()
-    if found == 3:
+    found = _probe_with_token(address, end - time.monotonic())
+    if found == _ASKS:
         raise UserError(
             f"cluster.address = {address!r}: Ray asks for a token, and this user's is missing or "
             "another. Copy ~/.ray/auth_token from the head to this machine, or name it by "

@@ -131,7 +131,7 @@ class LearnerRank:
             self.store = dist.TCPStore(*meeting, world, False, limit)
         device = resolve_device(self.spec.settings.device)
         if device.type == "cuda":
-            torch.cuda.set_device(device)
+            torch.cuda.set_device(device.index or 0)  # "cuda" has no index, and is refused
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(
             backend, store=self.store, rank=index, world_size=world, timeout=limit
@@ -191,7 +191,7 @@ class RemoteLearner:
         self.ranks: list[Any] = []
         self.process_ids: list[int] = []
         self._batches: dict[int, tuple[Any, ...]] = {}
-        self._saved: list[int] = []
+        self._saved = [0]  # a checkpoint counts when it is whole; until then the model itself does
         self._one_at_a_time = threading.Lock()
         self._retried("start", self._revive)
 

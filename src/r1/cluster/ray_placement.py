@@ -222,6 +222,21 @@ def check_resources(
             raise UserError(
                 f"[cluster] asks for {largest:g} {kind}s on one node, but no node has as many."
             )
+    for bundle in bundles.resources:
+        number = sum(_times(other, bundle) > 0 for other in bundles.resources)
+        room = sum(_times(node, bundle) for node in nodes)
+        if number > room:
+            what = " and ".join(f"{amount:g} {kind}s" for kind, amount in bundle.items())
+            raise UserError(
+                f"[cluster] asks for {number} times {what} ({_processes(settings, bundles)}), each "
+                f"on one node, but the cluster's nodes have room for {room}: "
+                f"{_remedy(settings, bundles, 'CPU')}"
+            )
+
+
+def _times(resources: Mapping[str, float], bundle: Mapping[str, float]) -> int:
+    """How many such bundles fit into resources; Ray counts in ten-thousandths."""
+    return min(int(resources.get(kind, 0.0) / amount + 1e-4) for kind, amount in bundle.items())
 
 
 def _processes(settings: ClusterSettings, bundles: Bundles) -> str:
@@ -255,6 +270,6 @@ def _reserve(bundles: Bundles, timeout_s: float) -> Any:
         free = {k: v for k, v in ray.available_resources().items() if k in ("CPU", "GPU")}
         raise UserError(
             f"the driver waited {timeout_s:g} s for the cluster to free {bundles.resources}; free "
-            f"are {free}: other runs hold the rest."
+            f"are {free}: other runs hold the rest, or no node has room for a whole one of these."
         )
     return group
