@@ -124,8 +124,10 @@ def test_reward_models_have_servers_in_bundles_of_their_own() -> None:
     remedy = r".* lower cluster.learner_ranks or .* or cluster.reward_servers"
     with pytest.raises(UserError, match=told + remedy):
         ray_placement.check_resources(settings, bundles, [{"CPU": 64.0, "GPU": 4.0}])
-    on_cpus = settings.model_copy(update={"gpus_per_reward_server": 0})
-    assert gpus_of(on_cpus, needs, there_are=True).reward == 0
+    none = settings.model_copy(update={"gpus_per_reward_server": 0})
+    with pytest.raises(UserError, match=r'gpus_per_reward_server = 0 .* device is "cuda": set the'):
+        gpus_of(none, needs, there_are=True)
+    assert gpus_of(none, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
     assert gpus_of(settings, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
 
 
