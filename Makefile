@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM_VENV := .venv-vllm
 RUN ?= runs/demo
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 R1_ZERO_RUN ?= runs/r1_zero
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
@@ -21,10 +21,10 @@ r1-zero: $(CORE)  ## R1-Zero alone, longer and on harder problems, then its repo
 	$(BIN)/r1 report $(R1_ZERO_RUN)
 
 test: $(DEV)  ## the default test suite, four minutes on two cores
-	$(PYTEST) -m "not slow and not vllm" $(PYTEST_ARGS)
+	$(PYTEST) -n 3 -m "not slow and not vllm" $(PYTEST_ARGS)
 
 test-slow: $(DEV)  ## the tests that take longer
-	$(PYTEST) -m slow $(PYTEST_ARGS)
+	$(PYTEST) -n 2 -m slow $(PYTEST_ARGS)
 
 test-vllm: $(VLLM_VENV)/.installed  ## the vLLM engine on a CPU, in an environment of its own
 	OMP_NUM_THREADS=2 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/on_vllm $(PYTEST_ARGS)
