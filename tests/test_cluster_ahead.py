@@ -62,6 +62,15 @@ def interrupt() -> None:
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C means what it means at a terminal; a job in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("how", ["error", "interrupt"])
 def test_leaving_early_is_prompt_and_evaluates_nothing(tmp_path, monkeypatch, partial, how):
