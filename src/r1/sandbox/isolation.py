@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from r1.sandbox.cgroups import bounds_memory, group_limits, group_parents
+from r1.sandbox.cgroups import bounds_memory, counts_cpu, group_limits, group_parents
 from r1.sandbox.command import PROGRAM_FOLDER, WORK_FOLDER, Command, rlimits, with_rlimits
 from r1.sandbox.launch import Observation, execute
 from r1.sandbox.seccomp import filter_program
@@ -144,7 +144,7 @@ def _may_become(uid: int) -> bool:
 
 @cache
 def _filter() -> bytes:
-    return filter_program()
+    return filter_program(keeps_children=not counts_cpu(group_parents()))
 
 
 def _request(command: Command, argv: list[str]) -> dict[str, Any]:

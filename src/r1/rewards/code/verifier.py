@@ -5,10 +5,11 @@ a function; `r1.rewards.code.problem` says how a problem states them. The progra
 `r1.sandbox`; expected results stay on this side and are compared here, so that nothing the program
 reads, patches, prints or leaves undone can make a pass of a wrong result.
 
-A program that does not compile (within the compiler's processor time), crashes, exceeds a limit or
-sleeps is WRONG. A sandbox that fails is VERIFIER_FAILED. Where a busy machine kept a compiler or a
-program waiting until its wall clock ran out, and where that of all tests together does: TIMED_OUT,
-which is neither paid nor held against anyone.
+A program that does not compile (within the compiler's processor time), crashes, exceeds a limit,
+sleeps, fills the time of all tests or breaks a checker is WRONG. A sandbox that fails, and a
+checker or test program that does so by itself, is VERIFIER_FAILED. Where a busy machine kept a
+compiler or a program waiting until its wall clock ran out: TIMED_OUT, which is neither paid nor
+held against anyone.
 
 Not covered: a program that computes the right results for the tested inputs alone (a table) is
 paid like any other that passes; only unseen tests tell them apart. Tests of one function run in
@@ -31,6 +32,8 @@ from r1.rewards.code.run import (
     Attempt,
     Clock,
     OutOfTimeError,
+    SandboxError,
+    TotalTimeError,
     Verdict,
     compile_error,
     stdio_verdicts,
@@ -61,6 +64,8 @@ def score_code(problem: Problem, answer: str, settings: RewardSettings) -> Score
         verdicts = judge(task, code, settings.code, stop_early=not share)
     except OutOfTimeError as error:
         return Score(0.0, Outcome.TIMED_OUT, str(error))
+    except SandboxError as error:
+        return Score(0.0, Outcome.VERIFIER_FAILED, str(error))
     num_tests = min(task.num_tests, settings.code.max_tests or task.num_tests)
     return to_score(verdicts, num_tests, share)
 
@@ -79,11 +84,14 @@ def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool)
         return [Verdict(1, False, f"does not compile: {error}")]
     attempt = Attempt(task, answer, program, settings, Clock(settings.total_s))
     done: list[Verdict] = []
-    for verdict in _VERDICTS[task.kind](attempt):
-        done.append(verdict)
-        too_slow = sum(verdict.slow for verdict in done) >= MAX_SLOW
-        if too_slow or (stop_early and not verdict.passed):
-            break
+    try:
+        for verdict in _VERDICTS[task.kind](attempt):
+            done.append(verdict)
+            too_slow = sum(verdict.slow for verdict in done) >= MAX_SLOW
+            if too_slow or (stop_early and not verdict.passed):
+                break
+    except TotalTimeError as error:
+        done.append(Verdict(len(done) + 1, False, str(error), slow=True))
     return done
 
 

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .channel import FD_MARK, STATUS_MARK
@@ -26,7 +27,13 @@ _CHUNK = 65536
 class Run:
     """One program from its start to the last of its processes."""
 
-    def __init__(self, request: dict[str, Any], parts: list[bytes], caller: int) -> None:
+    def __init__(
+        self,
+        request: dict[str, Any],
+        parts: list[bytes],
+        caller: int,
+        group_cpu_s: Callable[[], float | None],
+    ) -> None:
         self.request = request
         self.caller = caller
         self.output = {"stdout": bytearray(), "stderr": bytearray()}
@@ -37,7 +44,7 @@ class Run:
         self.peak_kb = 0
         self.cpu_s = 0.0
         self.started = time.monotonic()
-        self.meter = Meter(self.started, request["cpu_s"])
+        self.meter = Meter(self.started, request["cpu_s"], group_cpu_s)
         self.init_pidfd = -1
         self.init_pid = 0
         self._pipes: dict[int, str] = {}
@@ -117,7 +124,9 @@ class Run:
                 self.ended_by = "cpu"
             if self.ended_by != "exit" or self.pidfd in ready:
                 break
+        self.meter.end(min(time.monotonic(), deadline))
         self._end()
+        self.meter.count(self.cpu_s)
 
     def _read(self, fd: int) -> bool:
         """Take what a pipe holds; False at its end."""
@@ -201,7 +210,7 @@ class Run:
             "exit_status": self.exit_status,
             "status_text": self.status_text.decode(),
             "wall_s": time.monotonic() - self.started,
-            "cpu_s": max(self.cpu_s, self.meter.cpu_s),  # some may not have ended in time
+            "cpu_s": self.meter.cpu_s,
             "asleep_s": self.meter.asleep_s,
             "peak_kb": self.peak_kb,
         }
