@@ -22,7 +22,7 @@ from r1.sandbox.languages import TABLE, Language, Where
 from r1.sandbox.probe import require_isolation
 from r1.sandbox.result import Limits, RunResult, Status
 from r1.sandbox.settings import SandboxSettings
-from r1.sandbox.toolchains import find_typescript, require_tool
+from r1.sandbox.toolchains import find_typescript, require_tool, visible
 from r1.sandbox.verdict import judge
 
 LANGUAGES = tuple(TABLE)
@@ -182,7 +182,7 @@ def find_tools(
     spec: Language, settings: SandboxSettings, purpose: str = ""
 ) -> dict[str, list[str]]:
     """Tool -> the words that start it; UserError with the remedy where one is missing."""
-    folders = settings.toolchain_folders
+    folders = visible(settings.toolchain_folders)
     found: dict[str, list[str]] = {}
     for name in (*spec.run_tools, *spec.compile_tools):
         path = require_tool(name, folders, purpose)

@@ -19,6 +19,7 @@ one process, so an earlier call may leave something behind for a later one.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -43,6 +44,7 @@ from r1.rewards.reading import after_thinking
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.sandbox import Program, SandboxSettings
+from r1.sandbox.probe import exposed_project
 from r1.types import Outcome, Problem, Score
 
 NUM_GOLD_RUN = 8
@@ -153,6 +155,7 @@ _gold_run: dict[str, int] = {}
 def check_machine(problem: Problem, settings: RewardSettings) -> str | None:
     """The languages must run here; the first gold programs of each language must pass."""
     task = read_task(problem)
+    _warn_of_sight(settings.code.sandbox)
     for language in {task.language, *([task.checker.language] if task.checker else [])}:
         if reason := _why_not(language, settings.code.sandbox):
             return reason
@@ -168,6 +171,12 @@ def check_gold(problem: Problem, settings: RewardSettings) -> str | None:
         return None
     score = score_code(problem, problem.reference, settings)
     return None if score.outcome is Outcome.CORRECT else f"the reference fails: {score.detail}"
+
+
+@cache
+def _warn_of_sight(sandbox: SandboxSettings) -> None:
+    if exposed := exposed_project(sandbox):
+        warnings.warn(exposed, stacklevel=2)
 
 
 _HELLO = {

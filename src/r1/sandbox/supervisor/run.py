@@ -17,6 +17,7 @@ from typing import Any
 from .channel import FD_MARK, STATUS_MARK
 from .groups import write
 from .processes import LOOK_S, Meter, descendants, proportional_kb, resident_kb
+from .uncover import Handshake
 
 _ALL_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # no more seals, no shrinking, no growing, no writing
 _SAMPLE_S = 0.02
@@ -45,6 +46,9 @@ class Run:
         self.cpu_s = 0.0
         self.started = time.monotonic()
         self.meter = Meter(self.started, request["cpu_s"], group_cpu_s)
+        self.uid = request["uid"]
+        if request["has_own_uid"]:
+            self.uid += os.getpid()
         self.init_pidfd = -1
         self.init_pid = 0
         self._pipes: dict[int, str] = {}
@@ -62,14 +66,23 @@ class Run:
         numbers = {FD_MARK + str(i): str(fd) for i, fd in enumerate(files)}
         numbers[STATUS_MARK] = str(writers["status"])
         arguments = [numbers.get(word, word) for word in self.request["argv"]]
+        handshake = Handshake() if self.request["uncovers"] else None
         pid = os.fork()
         if pid == 0:
-            self._become(arguments, files, writers)
+            self._become(arguments, files, writers, handshake)
+        if handshake is not None:
+            handshake.map_users(pid, self.uid)
         for fd in (*files, *writers.values()):
             os.close(fd)
         return pid
 
-    def _become(self, arguments: list[str], files: list[int], writers: dict[str, int]) -> None:
+    def _become(
+        self,
+        arguments: list[str],
+        files: list[int],
+        writers: dict[str, int],
+        handshake: Handshake | None,
+    ) -> None:
         """In the child: take on the limits and the user, then become the first program."""
         try:
             os.dup2(files[0], 0)
@@ -85,7 +98,9 @@ class Run:
             for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGHUP", "SIGTERM"):
                 signal.signal(getattr(signal, name), signal.SIG_DFL)
             os.umask(0o022)
-            if (uid := self.request["uid"]) is not None:
+            if (uid := self.uid) is not None:
+                if handshake is not None:
+                    handshake.uncover(self.request["uncovers"])
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
