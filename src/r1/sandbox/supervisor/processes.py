@@ -89,8 +89,8 @@ class Meter:
         self._limit_s = cpu_limit_s
         self._group_cpu_s = group_cpu_s
         self._counted_before = group_cpu_s()
-        self._looked = started
-        self._was_asleep = False
+        self._started = self._looked = started
+        self._was_asleep = self._has_begun = False
         self._due = started + min(_FIRST_LOOK_S, self._pause_s(0.0))
 
     def due_in(self, now: float) -> float:
@@ -100,6 +100,7 @@ class Meter:
     def look(self, pids: list[int], now: float) -> bool:
         """Take note; whether they are over the limit together. No pids: not started yet."""
         used = use_of(pids)
+        self._has_begun = self._has_begun or bool(pids)
         self._was_asleep = bool(pids) and not used.is_awake
         self._pass(now)
         self.count(used.cpu_s)
@@ -121,7 +122,8 @@ class Meter:
     def _pass(self, now: float) -> None:
         if self._was_asleep:
             self.asleep_s += now - self._looked
-        self._looked = now
+        if self._has_begun or now - self._started > LOOK_S:  # a usual start belongs to what follows
+            self._looked = now
 
     def _pause_s(self, used_s: float) -> float:
         usual_s = LOOK_S * (0.5 + os.urandom(1)[0] / 256)
