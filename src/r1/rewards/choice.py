@@ -13,7 +13,7 @@ import re
 import unicodedata
 
 from r1.rewards import exact
-from r1.rewards.reading import last_boxed
+from r1.rewards.boxes import last_boxed
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from r1.rewards.math.numbers import cut_quantity, read_number
 from r1.rewards.math.text import normalise, unwrap
 from r1.rewards.math.units import units_agree
-from r1.rewards.reading import last_boxed
+from r1.rewards.boxes import last_boxed
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score

@@ -21,11 +21,17 @@ from fractions import Fraction
 from functools import lru_cache
 
 from r1.rewards.math.numbers import Number, Quantity, cut_quantity, read_number
-from r1.rewards.math.symbolic import Verdict, compare_symbolic, is_too_hard, parse_latex
+from r1.rewards.math.symbolic import (
+    Verdict,
+    compare_symbolic,
+    is_hard_reference,
+    is_too_hard,
+    parse_latex,
+)
 from r1.rewards.math.text import normalise, unwrap
 from r1.rewards.math.units import units_agree
 from r1.rewards.math.value import Atom, Group, Value, parse_value
-from r1.rewards.reading import last_boxed
+from r1.rewards.boxes import last_boxed
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -342,7 +348,7 @@ def check_math(problem: Problem) -> str | None:
         return f"reference {problem.reference!r} holds no mathematics"
     if len(text) > 4 * MAX_CHARS:
         return f"the reference is longer than {4 * MAX_CHARS} characters"
-    if is_too_hard(text):
+    if is_hard_reference(text):
         return f"reference {text[:60]!r} is too large to be computed with"
     value = parse_value(text)
     unread = next((atom for atom in _atoms(value) if not _is_readable(atom)), None)
