@@ -8,8 +8,8 @@ from typing import NamedTuple
 _OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _NAME = r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?'?\s*=\s*)?"
 _WORD = r"(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b|[和或与及])"
-_BETWEEN = re.compile(rf"(?:[\s$,;、，；]|\\[,;:! ]|\\q?quad|\\[()\[\]])*{_WORD}?"
-                      rf"(?:[\s$,、，]|\\[,;:! ]|\\q?quad|\\[()\[\]])*(?P<name>{_NAME})\$?\s*")  # fmt: skip
+_GAP = r"(?:[\s$,;、，；]|\\[,;:! ]|\\q?quad|\\[()\[\]])*"
+_BETWEEN = re.compile(rf"{_GAP}{_WORD}?{_GAP}(?P<name>{_NAME})\$?\s*")
 _NAME_BEFORE = re.compile(rf"(?<![\w\\])(?P<name>{_NAME})\$?\s*\Z")
 MAX_BETWEEN = 60
 
@@ -28,11 +28,11 @@ def last_boxed(text: str) -> str | None:
     return box.content if box else None
 
 
-def boxed_answer(text: str) -> str | None:
+def boxed_answer(text: str, whole: bool = False) -> str | None:
     r"""Return the content of the last box, with those that directly precede it as one list.
 
     `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
-    stands in an earlier sentence is a step on the way.
+    stands in an earlier sentence is a step on the way. whole: None where there is one.
     """
     box = _last_box(text, len(text))
     if box is None or not box.content:
@@ -45,6 +45,8 @@ def boxed_answer(text: str) -> str | None:
         parts[0] = found["name"] + parts[0]
         parts.insert(0, earlier.content)
         box = earlier
+    if whole and _last_box(text, box.start) is not None:
+        return None
     if len(set(parts)) == 1:
         return parts[0]  # alone, or the same answer stated again
     if (found := _NAME_BEFORE.search(text[max(0, box.start - 20) : box.start])) and found["name"]:
@@ -68,3 +70,28 @@ def _last_box(text: str, limit: int) -> Box | None:
             if depth == 0:
                 return Box(start, position + 1, text[found.end() : position].strip())
     return None
+
+
+_TEXT = re.compile(
+    r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|math(?:rm|bf|it|sf)|boldsymbol|mbox|hbox)\s*"
+    r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_SPACE = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])")
+_DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
+
+
+def without_wrapping(text: str) -> str:
+    r"""Take off one box, delimiters of formulas and `\text{…}`: $\boxed{\text{Rome}}$ is Rome."""
+    text = text.strip()
+    if "\\" in text:
+        boxed = boxed_answer(text, whole=True)
+        text = boxed if boxed is not None else text
+        for _ in range(2):
+            text = _TEXT.sub(r" \1 ", text)
+        text = _SPACE.sub(" ", text)
+    for opening, closing in _DELIMITERS:
+        text = text.strip()
+        inner = text[len(opening) : len(text) - len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and opening not in inner:
+            text = inner if len(text) > len(opening) + len(closing) else text
+    return text.strip()

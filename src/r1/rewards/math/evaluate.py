@@ -54,7 +54,10 @@ class Mode(NamedTuple):
     depth: int = 0
 
 
-def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = Mode()) -> Evaluation | None:
+_PLAIN = Mode()
+
+
+def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Evaluation | None:
     """The value of a formula (mpf or mpc) where symbols have these values; None without one."""
     values: dict[Any, Any] = {}
     mp = context(mode.digits)
@@ -116,7 +119,7 @@ def _node_value(node: Any, values: Mapping[Any, Any], point: Mapping[str, Any], 
     if node.is_Mul:
         return mp.fprod(arguments)
     if node.is_Pow:
-        return _power(*arguments, mode)
+        return _power(arguments[0], arguments[1], mode)
     return _apply(name, arguments, mode)
 
 

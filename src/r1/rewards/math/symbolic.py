@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from r1.rewards.math.agreement import Agreement, agree
+from r1.rewards.math.evaluate import value_at
 from r1.rewards.math.relations import compare_relations
 
 
@@ -157,6 +158,67 @@ def _compare_formulas(left: Any, right: Any) -> Verdict:
         if found is Agreement.DIFFERENT or left.has(*_repeated()) or right.has(*_repeated()):
             return Verdict.DIFFERENT
     return ask_math_verify(left, right)
+
+
+def is_same_up_to_constant(gold: str, given: str) -> bool:
+    """Whether two formulas differ by a number, as two integrals of one function do."""
+    import sympy
+
+    left, right = _both(gold, given)
+    if left is None or right is None or not left.free_symbols & right.free_symbols:
+        return False
+    gap = sympy.Add(left, sympy.Mul(-1, right, evaluate=False), evaluate=False)
+    point = {name: sympy.Rational(7 + 2 * i, 5) for i, name in enumerate(gap.free_symbols)}
+    here = gap.xreplace(point)
+    return agree(gap, here) is Agreement.EQUAL
+
+
+def is_same_family(gold: str, given: str, name: str) -> bool:
+    """Whether a + bk and a' + b'k are the same numbers for all whole k: 2k and 2 - 2k."""
+    import sympy
+
+    left, right = _both(gold, given)
+    if left is None or right is None:
+        return False
+    terms = []
+    for side in (left, right):
+        k = next((each for each in side.free_symbols if str(each) == name), None)
+        if k is None:
+            return False
+        at = [side.xreplace({k: sympy.Integer(n)}) for n in range(3)]
+        steps = [sympy.Add(at[n + 1], sympy.Mul(-1, at[n]), evaluate=False) for n in range(2)]
+        if agree(*steps) is not Agreement.EQUAL or agree(steps[0], sympy.S.Zero) is Agreement.EQUAL:
+            return False
+        terms.append((at[0], steps[0]))
+    (start, step), (other, other_step) = terms
+    if all(agree(step, sign * other_step) is not Agreement.EQUAL for sign in (1, -1)):
+        return False
+    point = {each: sympy.Rational(7, 5) for each in start.free_symbols | step.free_symbols}
+    count = ((other - start) / step).xreplace(point)
+    number = count.evalf(15)
+    if not number.is_real or abs(number) > MAX_POWER:
+        return False
+    return agree(other, start + sympy.Integer(round(float(number))) * step) is Agreement.EQUAL
+
+
+def is_near(exact: str, rounded: str) -> bool:
+    """Whether a number is a formula's value to two figures."""
+    left, right = _both(exact, rounded)
+    found = [value_at(side, {}) if side is not None else None for side in (left, right)]
+    if found[0] is None or found[1] is None:
+        return False
+    return bool(abs(found[0].value - found[1].value) <= abs(found[0].value) / 50)
+
+
+def _both(gold: str, given: str) -> tuple[Any, Any]:
+    """Both formulas, None for what is too hard, cannot be read or is no formula."""
+    import sympy
+
+    if is_too_hard(given, gold) or is_too_hard(gold, given):
+        return None, None
+    found = [parse_latex(each) for each in (gold, given)]
+    left, right = (each if isinstance(each, sympy.Expr) else None for each in found)
+    return left, right
 
 
 def _repeated() -> tuple[Any, ...]:

@@ -1,0 +1,46 @@
+r"""Numerals of a base: 2516_8, 1F_{16}, 1011_{\text{two}}, "143 (base 5)", 101（二进制）."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from r1.rewards.math.numbers import read_number
+
+_DIGITS = r"[0-9A-Fa-f]*\d[0-9A-Fa-f]*|[A-F]+"
+_IN_BASE = re.compile(
+    rf"\(?\s*(?P<digits>{_DIGITS})\s*\)?\s*(?:_\s*(?:\{{\s*\(?(?P<base>\w+)\)?\s*\}}|(?P<one>\d))"
+    r"|,?\s*\(?\s*(?:in\s+)?base[\s-]*\{?(?P<said>\w+)\}?\s*\)?|\(?(?P<chinese>[二三四五六七八九十]+|\d+)进制\)?"
+    r"|\s*\(?\s*(?:in\s+)?(?P<word>binary|octal|hexadecimal|hex)\s*\)?)"
+)
+_WORDS = {"binary": 2, "octal": 8, "hex": 16, "hexadecimal": 16}
+_ASKED = re.compile(r"base|binary|octal|hexa|进制")
+
+
+def compare_bases(gold: str, given: str, question: str) -> bool | None:
+    """Whether two numerals of a base are the same; None where neither side is one.
+
+    A base that the answer leaves out is understood; one that only the answer names must have been
+    asked for.
+    """
+    golds, givens = _IN_BASE.fullmatch(gold.strip()), _IN_BASE.fullmatch(given.strip())
+    if not golds and not givens:
+        return None
+    digits = [
+        _plain(found["digits"] if found else text)
+        for found, text in ((golds, gold), (givens, given))
+    ]
+    bases = [_base(found) if found else None for found in (golds, givens)]
+    named = golds is not None or _ASKED.search(question) is not None
+    return digits[0] == digits[1] and (None in bases or bases[0] == bases[1]) and named
+
+
+def _plain(digits: str) -> str:
+    return digits.strip().upper().lstrip("0") or "0"
+
+
+def _base(found: re.Match[str]) -> Fraction | None:
+    if found["word"]:
+        return Fraction(_WORDS[found["word"]])
+    number = read_number(found["base"] or found["one"] or found["said"] or found["chinese"])
+    return number.value if number else None
