@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from r1.rewards.math.numbers import read_number
 
-_DIGITS = r"[0-9A-Fa-f]*\d[0-9A-Fa-f]*|[A-F]+"
+_DIGITS = r"[0-9A-Fa-f]*\d[0-9A-Fa-f]*|[A-F]+|[a-f]+(?=\s*_\s*\{?\s*16)"
 _IN_BASE = re.compile(
     rf"\(?\s*(?P<digits>{_DIGITS})\s*\)?\s*(?:_\s*(?:\{{\s*\(?(?P<base>\w+)\)?\s*\}}|(?P<one>\d))"
     r"|,?\s*\(?\s*(?:in\s+)?base[\s-]*\{?(?P<said>\w+)\}?\s*\)?|\(?(?P<chinese>[二三四五六七八九十]+|\d+)进制\)?"

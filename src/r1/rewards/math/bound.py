@@ -27,7 +27,7 @@ _C_PLUS = re.compile(rf"\s*(?P<name>{_CONSTANT})\s*\+\s*(?P<rest>.*)", re.DOTALL
 _SOLUTION = re.compile(
     r"(?<![A-Za-z\\])C(?P<index>_\{?[1-4]\}?)?\s*(?:x\s*)?(?:e\s*\^|\\(?:sin|cos|exp))"
 )
-_FREE = re.compile(r"(?<![A-Za-z\\])[ckK](?P<index>_\{?[1-4]\}?)?(?![A-Za-z])")
+_FREE = re.compile(r"(?<![A-Za-z\\])[ckK](?P<index>_\{?[1-4]\}?)?(?=e\s*\^|[^A-Za-z]|\Z)")
 
 
 class Bounded(NamedTuple):

@@ -192,6 +192,9 @@ def _chinese(name: str) -> Unit:
             return multiply(ONE, unit, power)
         if name.endswith(word) and (unit := named(name[: -len(word)])):
             return multiply(ONE, unit, power)
+    for cut in range(1, len(name)):
+        if (first := named(name[:cut])) and (second := named(name[cut:])):
+            return multiply(first, second)  # 千瓦时
     if not is_thing(name):
         raise _NoUnitError
     if name[0] in _CLASSIFIERS:

@@ -68,6 +68,8 @@ def parse_value(text: str, depth: int = 0) -> Value:
 
 def _parse_open(text: str, depth: int) -> Value:
     """A text without brackets around it: a bare list, an interval, a ratio, or one expression."""
+    if "\\ne" in text and (line := interval_of(text)) is not None:
+        return line  # x \ne 1, 2
     parts = [] if _THOUSANDS.fullmatch(text) else split(text, r"[,;]|" + _JOINERS.pattern)
     parts = [part for part in parts if part.strip()]
     if len(parts) > 1:

@@ -138,7 +138,7 @@ def check_math(problem: Problem) -> str | None:
         return f"the reference is longer than {4 * MAX_CHARS} characters"
     if is_hard_reference(text):
         return f"reference {text[:60]!r} is too large to be computed with"
-    value = parse_value(text)
+    value = parse_value(cut_domain(text).text)
     unread = next((atom for atom in _atoms(value) if not _is_readable(atom)), None)
     return None if unread is None else f"{unread[:60]!r} in the reference cannot be read"
 
