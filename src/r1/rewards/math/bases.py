@@ -1,4 +1,4 @@
-r"""Numerals of a base: 2516_8, 1F_{16}, 1011_{\text{two}}, "143 (base 5)", 101（二进制）."""
+r"""Numerals of a base (2516_8, 1F_{16}, "143 (base 5)", 101（二进制）) and times of the day."""
 
 from __future__ import annotations
 
@@ -44,3 +44,25 @@ def _base(found: re.Match[str]) -> Fraction | None:
         return Fraction(_WORDS[found["word"]])
     number = read_number(found["base"] or found["one"] or found["said"] or found["chinese"])
     return number.value if number else None
+
+
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([aApP])\.?\s?[mM]\.?)?")
+
+
+def compare_times(gold: str, given: str) -> bool | None:
+    """Whether two times are the same, 3:30 p.m. and 15:30; None where neither has a.m. or p.m."""
+    found = [_TIME.fullmatch(text.strip()) for text in (gold, given)]
+    first, second = found
+    if first is None or second is None or not (first[3] or second[3]):
+        return None
+    clocks = [_minutes(each, (second if each is first else first)[3]) for each in (first, second)]
+    return clocks[0] == clocks[1]
+
+
+def _minutes(time: re.Match[str], other_half: str) -> int:
+    """Minutes since midnight; a time that does not say its half means the other side's."""
+    hour, minute = int(time[1]), int(time[2])
+    half = time[3] or (other_half if hour <= 12 else "")
+    if half:
+        hour = hour % 12 + (12 if half in "pP" else 0)
+    return 60 * hour + minute

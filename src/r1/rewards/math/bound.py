@@ -23,11 +23,11 @@ _FOR_ANY = re.compile(
 _SYMBOL = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 _CONSTANT = r"(?:[CcKk](?:_\{?[01]?\}?)?|(?:const|constant)\.?|常数)"
 _PLUS_C = re.compile(rf"(?P<rest>.*\S)\s*\+\s*(?P<name>{_CONSTANT})\s*", re.DOTALL)
-_C_PLUS = re.compile(rf"\s*(?P<name>{_CONSTANT})\s*\+\s*(?P<rest>.*)", re.DOTALL)
+_C_PLUS = re.compile(rf"\s*(?P<name>{_CONSTANT})\s*(?:\+\s*|(?=-))(?P<rest>.*)", re.DOTALL)
 _SOLUTION = re.compile(
     r"(?<![A-Za-z\\])C(?P<index>_\{?[1-4]\}?)?\s*(?:x\s*)?(?:e\s*\^|\\(?:sin|cos|exp))"
 )
-_FREE = re.compile(r"(?<![A-Za-z\\])[ckK](?P<index>_\{?[1-4]\}?)?(?=e\s*\^|[^A-Za-z]|\Z)")
+_FREE = re.compile(r"(?<![A-Za-z\\])[AckK](?P<index>_\{?[1-4]\}?)?(?=e\s*\^|[^A-Za-z]|\Z)")
 
 
 class Bounded(NamedTuple):
@@ -40,13 +40,15 @@ class Bounded(NamedTuple):
 
 def cut_domain(text: str) -> Bounded:
     r"""Cut `k \in \mathbb{Z}` and "where k is an integer" off the end of an answer."""
-    found = _FOR_ANY.search(text)
+    closing = "\\}" if text.endswith("\\}") else ""
+    inside = text.removesuffix(closing)
+    found = _FOR_ANY.search(inside)
     domain = "Z"
-    if not found and (found := _DOMAIN.search(text)):
+    if not found and (found := _DOMAIN.search(inside)):
         domain = found["set"] or found["plain"] or "Z"
-    if not found or not _has(text[: found.start()], found["name"]):
+    if not found or not _has(inside[: found.start()], found["name"]):
         return Bounded(text, None, None)
-    return Bounded(text[: found.start()].strip(), found["name"], domain)
+    return Bounded(inside[: found.start()].strip() + closing, found["name"], domain)
 
 
 def with_common_name(gold: Bounded, given: Bounded) -> tuple[str, str, str | None]:

@@ -86,6 +86,8 @@ def _compare_quantities(
 ) -> Verdict:
     if not units_agree(gold_quantity.unit, quantity.unit):
         return Verdict.DIFFERENT
+    if (gold_quantity.percent and quantity.unit) or (quantity.percent and gold_quantity.unit):
+        return Verdict.DIFFERENT
     gold_number, number = read_number(gold_quantity.core), read_number(quantity.core)
     if gold_number is not None:
         return _compare_numbers(gold_number, gold_quantity, number, quantity)

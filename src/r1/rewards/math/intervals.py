@@ -61,7 +61,11 @@ def interval_of(text: str) -> Group | None:
     r"""The interval that an inequality stands for, or None."""
     unequal = split(text, r"\\ne(?![a-z])")
     if len(unequal) == 2 and _VARIABLE.fullmatch(unequal[0]) and unequal[1].strip():
-        points = re.split(r",|\\text\{and\}|\band\b", unequal[1])
+        points = [
+            point
+            for each in re.split(r",|\band\b|[和且]", unequal[1])
+            for point in ([each] if "\\pm" not in each else _both_signs(each))
+        ]
         return None if re.search(r"[<>=]", text) else punctured(points, key(unequal[0]))
     signs = [found[0] for found in _RELATION.finditer(text)]
     if not 1 <= len(signs) <= 2 or "=" in text:
@@ -77,6 +81,11 @@ def interval_of(text: str) -> Group | None:
     if len(signs) == 2:
         return _between(sides, signs)
     return _ray(sides[1], signs[0], key(variable))
+
+
+def _both_signs(point: str) -> list[str]:
+    """-1 and 1 of \\pm 1."""
+    return [point.replace("\\pm", sign).replace(" ", "") for sign in ("-", "")]
 
 
 def _between(sides: list[str], signs: list[str]) -> Group | None:

@@ -41,7 +41,7 @@ _POINTS = rf"[A-Z][A-Za-z]?{_INDEX}"
 _WORD = r"[A-Za-z\u4e00-\u9fff]"
 _NAME_FORMS = (
     rf"[A-Za-z][A-Za-z]?[A-Za-z]?{_INDEX}\d?'{{0,3}}",
-    rf"\\(?!sqrt|frac|binom|log|ln|sin|cos|tan|overline|vec|hat|bar)[a-z]+{_INDEX}",
+    rf"\\(?!pi|infty|sqrt|frac|binom|log|ln|sin|cos|tan|overline|vec|hat|bar)[a-z]+{_INDEX}",
     rf"{_LETTER}(?:\s*\^\s*\{{?\s*-1\s*\}}?)?\s*\(\s*[\w, ]{{1,9}}\s*\)",
     rf"{_LETTER}\s*\(\s*-?\w{{1,3}}\s*\)",
     r"P\s*[({]\s*[^(){}=]{1,16}\s*[)}]",
@@ -90,10 +90,18 @@ def atom(text: str) -> Atom:
     if not sides or any(not side.strip() for side in sides):
         return Atom(None, (text,), rounded)
     if NAME.fullmatch(sides[0]) and read_number(sides[0]) is None:
+        sides = _without_repeats(sides)
         return Atom(key(sides[0]), tuple(unwrap(side) for side in sides[1:]), rounded)
     if len(sides) == 2 and re.fullmatch(r"\s*[A-Za-z]\s*", sides[1]) and read_number(sides[0]):
         return Atom(key(sides[1]), (unwrap(sides[0]),), rounded)  # 3 = x
     return Atom(None, tuple(side.strip() for side in sides), rounded)
+
+
+def _without_repeats(sides: list[str]) -> list[str]:
+    """x = 2 of `x_1 = x_2 = 2`."""
+    found = [re.fullmatch(r"\s*(\\?[A-Za-z]+)_\{?\d\}?\s*", side) for side in sides[:-1]]
+    letters = {each[1] for each in found if each}
+    return [letters.pop(), sides[-1]] if len(found) > 1 and all(found) and len(letters) == 1 else sides
 
 
 def key(text: str) -> str:

@@ -91,7 +91,7 @@ def _exceeds(text: str, gold: str) -> bool:
             (_num_brackets, MAX_BRACKETS),
             (_depth, MAX_DEPTH),
             (lambda s: s.count("^"), 12),
-            (lambda s: s.count("!"), 2),
+            (lambda s: s.count("!"), 4),
             (lambda s: s.count("|"), 8),
         )
     )

@@ -103,6 +103,7 @@ _LEAD = re.compile(
     r"(?:\s+of\s+[A-Za-z]\b)?\s*(?:is|are|equals|=|:)?"
     rf"|the\s+(?:{_NOUN}\s+){{1,4}}(?:is|are|equals)\b"
     r"|(?:最终|最后|正确)?(?:答案|结果|解集|集合)(?:应该|应)?[是为]?"
+    r"|(?:(?![不非没无])[\u4e00-\u9fff]){2,10}[为是](?=\s*[-\d\\$(])"
     r"|(?:it|this|that|x)\s+(?:is|equals)\b|(?:等于|就是|得到|得|是|为|选项?|选择)(?!\s*$))?[\s:]*",
     re.IGNORECASE,
 )

@@ -111,7 +111,7 @@ dB | decibel | 分贝 | 1 | decibel
 kn | knot | 节 | 463/900 | m s-1
 mph | | | 1397/3125 | m s-1
 kph kmh kmph | | | 5/18 | m s-1
-mpg | | | 125000000000/473176473 | mile-per m-3
+mpg | | | 201168000000000/473176473 | m-2
 bps | | | 1 | bit s-1
 Mbps | | | 1000000 | bit s-1
 kbps | | | 1000 | bit s-1

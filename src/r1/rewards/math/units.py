@@ -75,7 +75,7 @@ def is_counted(unit: Unit) -> bool:
 def parse_unit(text: str) -> Unit | None:
     """The unit that a normalised text is, or None."""
     try:
-        reader = _Reader(text)
+        reader = _Reader(text.replace("light year", "light-year"))
         unit = reader.product(inside=False)
         return unit if reader.is_at_end() else None
     except _NoUnitError:

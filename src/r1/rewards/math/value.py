@@ -101,6 +101,8 @@ def _condition_of(body: str) -> str | None:
     if not found or not re.search(r"[<>=]|\\(?:le|ge|ne|in)(?![a-z])", found["rest"]):
         return None
     name, rest = found[1], found["rest"].strip()
+    if re.match(rf"{re.escape(name)}\s*=", rest):
+        return rest  # x = 2k\pi, k being any whole number
     letters = set(re.findall(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", rest))
     return rest if letters == {name} else None
 
