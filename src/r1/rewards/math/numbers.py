@@ -153,7 +153,7 @@ _NUMBER_ENDS = re.compile(
     rf"|(?:\b|-)(?:{'|'.join(sorted(english_numbers.WORDS))})\b"
 )
 _MAY_BE_SYMBOL = re.compile(r"[A-Za-z](?:\s*\^.*)?")
-_NO_UNIT_BEGINS = re.compile(r"\s*(?:[-+=<>,;|!\d.:]|\\(?!frac|cdot|mu|Omega|dollar|AA))")
+_NO_UNIT_BEGINS = re.compile(r"\s*(?:[-+=<>,;|!\d.:{]|\\(?!frac|cdot|mu|Omega|dollar|AA))")
 MAX_SPLITS = 12
 
 

@@ -101,7 +101,9 @@ def _without_repeats(sides: list[str]) -> list[str]:
     """x = 2 of `x_1 = x_2 = 2`."""
     found = [re.fullmatch(r"\s*(\\?[A-Za-z]+)_\{?\d\}?\s*", side) for side in sides[:-1]]
     letters = {each[1] for each in found if each}
-    return [letters.pop(), sides[-1]] if len(found) > 1 and all(found) and len(letters) == 1 else sides
+    return (
+        [letters.pop(), sides[-1]] if len(found) > 1 and all(found) and len(letters) == 1 else sides
+    )
 
 
 def key(text: str) -> str:
