@@ -162,10 +162,12 @@ def work_line(metrics: Mapping[str, float]) -> str:
 
 
 def _unusual(metrics: Mapping[str, float]) -> str:
-    """Restarts, staleness and groups that waited for an engine, where there are any."""
+    """Restarts, steps not taken, staleness, groups that waited for an engine; empty for none."""
     who = ("engine", "learner", "reward_server")
     restarts = sum(metrics.get(f"pool/{kind}_restarts", 0.0) for kind in who)
     parts = [f"  restarts {restarts:.0f}"] if restarts else []
+    if metrics.get("skipped_steps"):
+        parts.append(f"  skipped {metrics['skipped_steps']:.0f}")
     if metrics.get("staleness"):
         parts.append(f"  stale {metrics['staleness']:.1f}")
     if metrics.get("queue/engines"):
