@@ -270,6 +270,23 @@ def test_a_cache_of_somebody_else_is_read_as_damaged(tmp_path: Path, change: dic
     cache.close()
 
 
+def test_a_judge_that_stays_silent_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("r1.judge.asker.TOLD_AFTER_S", 0.0)
+    answers = ["500"] * 4 + ["ok"] + ["503"] * 2
+    with FakeEndpoint(answers) as endpoint, Judge(_settings(endpoint)) as judge:
+        for number in range(2):
+            judge.grade(f"{number}?", "4", "4")
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert endpoint.base_url in caplog.text
+        assert "status 500: told to say 500" in caplog.text
+        assert "tried 2 times, for at most 120 s each" in caplog.text
+        judge.grade("2+2?", "4", "4")
+        judge.grade("3+3?", "4", "4")
+    assert len(caplog.records) == 2  # a reply came between them
+
+
 def test_closing_does_not_wait_for_a_hostile_endpoint() -> None:
     drip = Raw(200, b"x" * 10_000, drip_s=0.05)
     with FakeEndpoint([drip] * 4) as endpoint:

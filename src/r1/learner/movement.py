@@ -44,7 +44,7 @@ def warn_of_stuck(parameters: Sequence[nn.Parameter], lr: float) -> None:
         logger.warning(
             "%.1f %% of the weights cannot move: they are bfloat16, and a step of %g is less than "
             'half of what tells two neighbours apart. Set learner.dtype = "float32" with '
-            "learner.autocast = true (the same speed, twice the memory for weights), or a larger "
+            "learner.autocast = true (twice the memory for weights), or a larger "
             "learning rate.",
             100.0 * share,
             lr,
