@@ -25,6 +25,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from r1.errors import UserError
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
@@ -277,21 +278,14 @@ def show(findings: list[Finding], console: Console) -> None:
     for finding in findings:
         if finding.area != area:
             area = finding.area
-            table.add_row(f"[bold cyan]{area}[/]", end_section=False)
-        state = f"[{_COLOURS[finding.state]}]{finding.state}[/]"
-        table.add_row("", finding.name, state, _plain(finding.detail))
+            table.add_row(Text(area, style="bold cyan"), end_section=False)
+        state = Text(str(finding.state), style=_COLOURS[finding.state])
+        table.add_row("", finding.name, state, Text(finding.detail))
     console.print(table)
     wanting = [finding for finding in findings if finding.remedy]
     for finding in wanting:
-        colour = _COLOURS[finding.state]
-        text = f"[{colour}]{finding.name}[/]: {_plain(finding.remedy)}"
-        console.print(text, soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        name = (finding.name, _COLOURS[finding.state])
+        console.print(Text.assemble(name, f": {finding.remedy}"), soft_wrap=True)
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:

@@ -231,6 +231,7 @@ register_verifier(
         check_code,
         equal_code,
         _warm,
+        boxes=False,
         check_machine=check_machine,
         time_limit_s=time_limit_s,
     ),
