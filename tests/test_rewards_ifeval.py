@@ -40,7 +40,7 @@ TABLE: list[tuple[str, dict, list[str], list[str]]] = [
     ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": MANY},
      ["## title"], ["# title"]),
     ("language:response_language", {"language": "en"},
-     [ENGLISH, ENGLISH * 5 + " 好"], [FRENCH, "我们来看看", ENGLISH + FRENCH, "123"]),
+     [ENGLISH, ENGLISH * 5 + " 好"], [FRENCH, "我们来看看", FRENCH * 2 + ENGLISH, "123"]),
     ("language:response_language", {"language": "fr"},
      [FRENCH], [ENGLISH, FRENCH + " " + ENGLISH, FRENCH + ENGLISH]),
     ("language:response_language", {"language": "hi"}, [HINDI], [ENGLISH, HINDI + ENGLISH]),
