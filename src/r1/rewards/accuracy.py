@@ -6,9 +6,11 @@ worker that runs it, which reports it as verifier-failed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from r1.errors import UserError
 from r1.rewards.protocol import RewardFunction
-from r1.rewards.reading import read_answer
+from r1.rewards.reading import find_answer, find_source_fault
 from r1.rewards.registry import PromptForm, Verifier, find_verifier, register_reward
 from r1.rewards.settings import AnswerSource, RewardSettings
 from r1.types import Completion, Outcome, Problem, Score
@@ -19,12 +21,26 @@ def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 
     def score(problem: Problem, completion: Completion) -> Score:
         verifier = find_verifier(problem.verifier)
-        answer = read_answer(completion, answer_source(problem, verifier, settings), form)
-        if answer is None:
-            return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
-        return verifier.score(problem, answer, settings)
+        return judge_answer(problem, completion, verifier, settings, form)
 
     return score
+
+
+def judge_answer(
+    problem: Problem,
+    completion: Completion,
+    verifier: Verifier,
+    settings: RewardSettings,
+    form: PromptForm,
+) -> Score:
+    """Read the answer where the problem puts it and judge it; says by which rule it was found."""
+    found = find_answer(completion, answer_source(problem, verifier, settings), form)
+    if found is None:
+        return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
+    score = verifier.score(problem, found.answer, settings)
+    if not found.rule:
+        return score
+    return replace(score, detail=f"{found.rule}: {found.answer[:60]!r}. {score.detail}".strip())
 
 
 def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings) -> AnswerSource:
@@ -40,6 +56,9 @@ def check_reference(problem: Problem, settings: RewardSettings | None = None) ->
     """
     try:
         verifier = find_verifier(problem.verifier)
+        source = problem.metadata.get("answer_from")
+        if source and (fault := find_source_fault(source)):
+            return f"metadata: {fault}"
         reason = verifier.check_reference(problem)
         if reason is None and verifier.check_machine is not None:
             reason = verifier.check_machine(problem, settings or RewardSettings())
