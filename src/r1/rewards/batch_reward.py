@@ -23,7 +23,7 @@ BatchReward = Callable[..., "list[float | None]"]
 REFERENCE_COLUMNS = ("answer", "solution", "reference", "ground_truth")
 
 
-def as_factory(name: str, function: RewardFactory | BatchReward) -> RewardFactory:
+def as_factory(name: str, function: Callable[..., Any]) -> RewardFactory:
     """Return the factory of a reward, made of a function of TRL's form where it is one.
 
     Raises UserError for a function that is neither.

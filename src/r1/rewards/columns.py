@@ -27,20 +27,20 @@ KNOWN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Metadata that each verifier reads; a plugin's is given every column."""
 COMMON = ("answer_from",)
-_TRAINERS = frozenset(
-    "prompts completions prompt completion prompt_ids completion_ids trainer_state log_extra "
-    "log_metric environments index split id question answer data_source ability tools_kwargs "
-    "interaction_kwargs need_tools_kwargs num_turns rollout_reward_scores reward_model extra_info "
-    "difficulty".split()
-)
+_CARRIED = """
+    prompts completions prompt completion prompt_ids completion_ids trainer_state log_extra
+    log_metric environments index split id question answer data_source ability tools_kwargs
+    interaction_kwargs need_tools_kwargs num_turns rollout_reward_scores reward_model extra_info "
+    difficulty
+"""
+_TRAINERS = frozenset(_CARRIED.split())
 """Columns that trainers and their data carry for other purposes."""
-_STRUCTURED = frozenset(
-    "aliases options instruction_id_list kwargs entry parameters tests checker".split()
-)
+_LISTS = "aliases options instruction_id_list kwargs entry parameters tests checker"
+_STRUCTURED = frozenset(_LISTS.split())
 
 
 def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
-    """Raise UserError for metadata that the verifier does not read; a plugin's may read anything."""
+    """Raise UserError for metadata that the verifier does not read (a plugin's reads any)."""
     known = KNOWN.get(kind)
     for key in metadata if known is not None else ():
         valid = [*(known or ()), *COMMON]

@@ -43,7 +43,8 @@ CHOSEN = re.compile(
 DOUBTED = re.compile(
     r"(?:\b(?:if|whether|unless|suppose|supposing|assume|assuming|doubt|why|how|"
     r"(?:do[ ]not|don't|not)[ ](?:think|believe|say|mean|claim)|cannot[ ]be|can't[ ]be|"
-    r"(?:wrong|incorrect|false|not[ ]true)[ ](?:that|to))\b[^.!?\n]{0,40}|(?:如果|若|假设|是否|不认为|不能说|假如)[^。！？\n]{0,20})\Z",
+    r"(?:wrong|incorrect|false|not[ ]true)[ ](?:that|to))\b[^.!?\n]{0,40}"
+    r"|(?:如果|若|假设|是否|不认为|不能说|假如)[^。！？\n]{0,20})\Z",
     re.IGNORECASE,
 )
 NEGATED = re.compile(r"(?:not|never|neither)\b|不|没有", re.IGNORECASE)
@@ -76,7 +77,7 @@ TAKEN_BACK = re.compile(
 )
 HESITATES = re.compile(
     r"\b(?:not|cannot|\w{2,6}n['’]t|unsure|unknown|unclear|unable|maybe|perhaps|possibly|probably|"
-    r"either|or|might|may|could|would|if|guess|doubt|between|wrong|"
+    r"either|neither|never|or|might|may|could|would|if|guess|doubt|between|wrong|"
     r"incorrect|roughly|idea|wait)\b"
     r"|不|可能|也许|或|无法|大概|未知|猜|如果|[?？][*_\"'”’)]*\Z",
     re.IGNORECASE,
