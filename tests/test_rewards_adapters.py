@@ -1,4 +1,4 @@
-"""TRL's and verl's data as they come: whose words are judged, what of a row reaches the verifier."""
+"""TRL's and verl's rows: whose words are judged, and what of a row reaches the verifier."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_what_is_not_one_value_is_the_rewards_failure(values: Any) -> None:
 
 def test_a_reward_of_neither_form_is_refused_with_its_name(monkeypatch) -> None:
     monkeypatch.setattr(registry, "_REWARDS", {})
-    with pytest.raises(UserError, match="reward 'mine'.*takes neither"):
+    with pytest.raises(UserError, match=r"reward 'mine'.*takes neither"):
         registry.register_reward("mine", lambda text: 1.0)  # type: ignore[arg-type, misc, return-value]
     with pytest.raises(UserError, match="no function"):
         registry.register_reward("mine", 3)  # type: ignore[arg-type]
