@@ -188,7 +188,7 @@ def test_languages_of_one_script_are_told_apart() -> None:
 
 def test_a_language_that_cannot_be_told_from_others_is_refused() -> None:
     with pytest.raises(UserError, match="cannot be told from others"):
-        consistency("Zvino ngatiwanze mativi ose nenhatu", "sn")
+        consistency("Jaanong re atisa matlhakore ka bobedi", "tn")
 
 
 @pytest.mark.parametrize(
