@@ -1,4 +1,4 @@
-"""Hypothesis without deadlines (a loaded machine is no defect), what is optional, a browser."""
+"""Hypothesis without deadlines (a loaded machine is no defect), other rounding, a browser."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ LONG = ("test_resume.py", "test_pipeline_whole.py", "test_cluster_kills.py", "te
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that no process is left alone with one in the end."""
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture(scope="session", autouse=os.environ.get("R1_TEST_ROUNDING") == "1")
+def other_rounding() -> Iterator[None]:
+    """R1_TEST_ROUNDING=1: every test with the rounding of another processor."""
+    from other_rounding import OtherRounding
+
+    with OtherRounding():
+        yield
 
 
 @pytest.fixture(scope="module")
