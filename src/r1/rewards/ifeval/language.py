@@ -15,6 +15,8 @@ from r1.text.scripts import language_code
 
 LANGUAGE_SHARE = 0.8
 """Share of the words that must be of a language that langdetect does not know."""
+ENGLISH_SHARE = 2 / 3
+"""Share of the words of what langdetect takes for English that must be no other language's."""
 SEED = 0
 
 
@@ -27,7 +29,11 @@ def is_in_language(text: str, language: str) -> bool:
     known = _codes()
     if code not in known.values():
         return consistency(text, code) >= LANGUAGE_SHARE
-    return known.get(_guess(text)) == code
+    if known.get(_guess(text)) != code:
+        return False
+    # In capitals French passes for English, too; English is told from others by its words.
+    plain = text.lower() if text.isupper() else text
+    return code != "en" or consistency(plain, "en") >= ENGLISH_SHARE
 
 
 @cache
