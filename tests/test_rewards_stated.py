@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from r1.rewards.accuracy import check_reference, make_accuracy
-from r1.rewards.reading import last_boxed
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.stated import Rule, find_stated
@@ -144,14 +144,14 @@ LISTED = [
 
 @pytest.mark.parametrize(("text", "answer"), STATED)
 def test_statements_are_read(text: str, answer: str) -> None:
-    found = find_stated(text, last_boxed(text))
+    found = find_stated(text, boxed_answer(text))
     assert found is not None
     assert found.answer == answer
 
 
 @pytest.mark.parametrize("text", NOT_STATED)
 def test_what_is_no_statement(text: str) -> None:
-    assert find_stated(text, last_boxed(text)) is None
+    assert find_stated(text, boxed_answer(text)) is None
     score = judge(text)
     assert (score.value, score.outcome) == (0.0, Outcome.UNPARSEABLE)
 
@@ -207,7 +207,7 @@ HOSTILE = ["the answer is ", "Answer: ", "#### 5\n", "<answer>", "\\boxed{", "чн
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_no_text_raises(unit: str) -> None:
     text = unit * (60_000 // len(unit))
-    find_stated(text, last_boxed(text))
+    find_stated(text, boxed_answer(text))
 
 
 @pytest.mark.slow

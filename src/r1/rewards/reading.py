@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import NamedTuple, get_args
 
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
 from r1.rewards.stated import find_stated
@@ -50,10 +51,10 @@ def find_answer(completion: Completion, source: AnswerSource, form: PromptForm) 
         stopped = completion.finish_reason == "stop"
         if stopped and "</answer>" in form.stop and "<answer>" in final:
             final += "</answer>"
-        stated = find_stated(final, last_boxed(final), ended=completion.finish_reason != "length")
+        stated = find_stated(final, boxed_answer(final), ended=completion.finish_reason != "length")
         return stated and Reading(stated.answer, stated.rule)
     rest = _without_answer_tags(final)
-    return _reading(last_boxed(rest) if source == "boxed" else rest.strip())
+    return _reading(boxed_answer(rest) if source == "boxed" else rest.strip())
 
 
 def _reading(answer: str | None) -> Reading | None:
@@ -90,21 +91,3 @@ def final_text(text: str, opened: bool) -> str | None:
 
 def _without_answer_tags(text: str) -> str:
     return text.replace("<answer>", " ").replace("</answer>", " ")
-
-
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
-    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    if start < 0:
-        return None
-    inside = text.index("{", start) + 1
-    depth = 1
-    for position in range(inside, len(text)):
-        symbol = text[position]
-        if symbol == "{" and text[position - 1] != "\\":
-            depth += 1
-        elif symbol == "}" and text[position - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return text[inside:position].strip()
-    return None
