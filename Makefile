@@ -50,7 +50,6 @@ $(VLLM_VENV)/.installed: pyproject.toml
 $(DEV): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	$(BIN)/python -m pip install --quiet --editable ".[languages]" || echo "pycld2 needs a C++ compiler; its tests are skipped"
 	touch $(CORE) $(DEV)
 
 clean:

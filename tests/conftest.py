@@ -1,16 +1,13 @@
-"""Hypothesis without deadlines (a loaded machine is no defect), what is optional, a browser."""
+"""Hypothesis without deadlines (a loaded machine is no defect), other rounding, a browser."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-
-from r1.errors import UserError
 
 if TYPE_CHECKING:
     from report_browser import playwright
@@ -26,17 +23,6 @@ LONG = ("test_resume.py", "test_pipeline_whole.py", "test_cluster_kills.py", "te
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that no process is left alone with one in the end."""
     items.sort(key=lambda item: item.path.name not in LONG)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
-    """A test that meets a language for pycld2 is skipped where there was no C++ compiler for it."""
-    try:
-        return (yield)
-    except UserError as error:
-        if "pip install pycld2" in str(error) and find_spec("pycld2") is None:
-            pytest.skip(str(error))
-        raise
 
 
 @pytest.fixture(scope="session", autouse=os.environ.get("R1_TEST_ROUNDING") == "1")

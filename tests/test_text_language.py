@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import random
 import time
 
@@ -10,7 +9,6 @@ import pytest
 
 from r1.data.tiny import arithmetic, cups
 from r1.errors import UserError
-from r1.text import detector
 from r1.text.language import consistency, language_share
 from r1.text.prose import code_blocks, prose
 from r1.text.scripts import language_code
@@ -188,22 +186,29 @@ def test_languages_of_one_script_are_told_apart() -> None:
     assert consistency(FRENCH, "es") == 0.0
 
 
-def test_without_pycld2_the_error_says_what_to_install(monkeypatch) -> None:
-    original = builtins.__import__
+def test_a_language_that_cannot_be_told_from_others_is_refused() -> None:
+    with pytest.raises(UserError, match="cannot be told from others"):
+        consistency("Jaanong re atisa matlhakore ka bobedi", "tn")
 
-    def refuse(name, *arguments, **named):
-        if name == "pycld2":
-            raise ImportError("No module named 'pycld2'")
-        return original(name, *arguments, **named)
 
-    detector._library.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(UserError, match="pip install pycld2"):
-        consistency("Сначала вычислим сумму", "ru")
-    for language in ("en", "zh", "ja", "ko"):  # need no library
-        consistency("Сначала вычислим сумму", language)
-    monkeypatch.undo()
-    detector._library.cache_clear()
+@pytest.mark.parametrize(
+    ("language", "text", "other"),
+    [
+        ("ru", "Теперь умножим обе части уравнения на три.", "uk"),
+        ("uk", "Тепер помножимо обидві частини рівняння на три.", "ru"),
+        ("bg", "Сега умножаваме двете страни на уравнението по три.", "ru"),
+        ("ar", "الآن نضرب طرفي المعادلة في ثلاثة.", "fa"),
+        ("fa", "اکنون دو طرف معادله را در سه ضرب می‌کنیم.", "ar"),
+        ("ur", "اب ہم مساوات کے دونوں اطراف کو تین سے ضرب دیتے ہیں۔", "fa"),
+        ("mr", "आता आपण समीकरणाच्या दोन्ही बाजूंना तीनने गुणू.", "hi"),
+        ("hi", "अब हम समीकरण के दोनों पक्षों को तीन से गुणा करते हैं।", "mr"),
+        ("ca", "Ara multipliquem els dos costats de l'equació per tres.", "fr"),
+        ("et", "Nüüd korrutame võrrandi mõlemad pooled kolmega.", "fi"),
+    ],
+)
+def test_neighbours_are_told_apart_without_a_compiler(language, text, other) -> None:
+    assert consistency(text, language) == 1.0
+    assert consistency(text, other) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,6 @@ PACKAGES = {
     "pyarrow": ("the rollouts of a run", ""),
     "peft": ("LoRA", "pip install 'r1[lora]'"),
     "datasets": ("data sets of the Hugging Face hub", "pip install 'r1[datasets]'"),
-    "pycld2": ("the language reward beyond English and Chinese", "pip install pycld2"),
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 

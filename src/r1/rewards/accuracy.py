@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from r1.errors import UserError
 from r1.rewards.protocol import RewardFunction
-from r1.rewards.reading import read_answer
+from r1.rewards.reading import find_answer, find_source_fault
 from r1.rewards.registry import PromptForm, Verifier, find_verifier, register_reward
 from r1.rewards.settings import AnswerSource, RewardSettings
 from r1.template import TemplateSettings
@@ -29,15 +29,28 @@ def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 
     def score(problem: Problem, completion: Completion) -> Score:
         verifier = find_verifier(problem.verifier)
-        source = answer_source(problem, verifier, settings)
-        answer = read_answer(completion, source, form)
-        if answer is None:
-            return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
-        found = verifier.score(problem, answer, settings)
-        if source == "text" and found.value == 0.0 and verifier.boxes and "\\boxed" in answer:
-            return replace(found, detail=f"{found.detail} {_BOX_IN_TEXT}".strip())
-        return found
+        return judge_answer(problem, completion, verifier, settings, form)
 
+    return score
+
+
+def judge_answer(
+    problem: Problem,
+    completion: Completion,
+    verifier: Verifier,
+    settings: RewardSettings,
+    form: PromptForm,
+) -> Score:
+    """Read the answer where the problem puts it and judge it; says by which rule it was found."""
+    source = answer_source(problem, verifier, settings)
+    found = find_answer(completion, source, form)
+    if found is None:
+        return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
+    score = verifier.score(problem, found.answer, settings)
+    if found.rule:
+        return replace(score, detail=f"{found.rule}: {found.answer[:60]!r}. {score.detail}".strip())
+    if source == "text" and score.value == 0.0 and verifier.boxes and "\\boxed" in found.answer:
+        return replace(score, detail=f"{score.detail} {_BOX_IN_TEXT}".strip())
     return score
 
 
@@ -46,7 +59,7 @@ def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings
     own: AnswerSource | None = problem.metadata.get("answer_from") or verifier.answer_from
     if own:
         return own
-    if settings.answer_from == "boxed" and not verifier.boxes:
+    if settings.answer_from in ("boxed", "stated") and not verifier.boxes:
         return "text"
     return settings.answer_from
 
@@ -101,6 +114,9 @@ def check_reference(problem: Problem, settings: RewardSettings | None = None) ->
     """
     try:
         verifier = find_verifier(problem.verifier)
+        source = problem.metadata.get("answer_from")
+        if source and (fault := find_source_fault(source)):
+            return f"metadata: {fault}"
         reason = verifier.check_reference(problem)
         if reason is None and verifier.check_machine is not None:
             reason = verifier.check_machine(problem, settings or RewardSettings())

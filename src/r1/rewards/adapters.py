@@ -4,40 +4,65 @@
     GRPOTrainer(reward_funcs=[trl_reward("math", reference="solution"), trl_reward("format")], …)
 
 verl: this file is its `custom_reward_function.path`, `compute_score` the name.
+
+Of a dialogue only the assistant's last message is judged, never a tool's or a user's; where the
+prompt ended in `<think>`, nothing before the `</think>`. A gold answer that cannot be verified is
+no verdict (None for TRL, 0 for verl), said once and counted by `r1.rewards.library.counts()`.
 """
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from r1.errors import UserError
-from r1.types import Problem, Score
+from r1.rewards.columns import check_named, plain_metadata, plain_text, unused_columns
+from r1.rewards.turns import final_turn, leaves_thinking_open, question_of
+from r1.types import Outcome, Problem, Score
 
-TRLReward = Callable[..., list[float | None]]
+TRLReward = Callable[..., "list[float | None]"]
+WITHOUT_REFERENCE = ("format", "language", "code", "ifeval")
+_said: set[str] = set()
 
 
-def trl_reward(kind: str = "math", reference: str = "answer", **metadata: Any) -> TRLReward:
+def trl_reward(
+    kind: str = "math", reference: str = "answer", *, opened: bool | None = None, **metadata: Any
+) -> TRLReward:
     """A function for TRL's `reward_funcs`; None where there is no verdict.
 
     kind: "format", "language" or the name of a verifier ("math", "choice", "exact", "code", …).
-    reference: the column with the gold answers. Columns named "language", "options", "aliases" and
-    "tests" are used where the data have them; metadata hold for every row.
+    reference: the column with the gold answers. opened: whether prompts end in `<think>`; None
+    reads it off each prompt, which shows it only where no chat template adds the tag. Columns that
+    the verifier knows ("options", "rel_tol", "tests", …) and "answer_from" are used where the data
+    have them; metadata hold for every row. Raises UserError for metadata of another verifier.
     """
+    check_named(kind, metadata)
+    name = f"{kind}_reward"
 
     def reward(
         prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
     ) -> list[float | None]:
-        texts = [_content(completion) for completion in completions]
-        if kind not in ("format", "language", "code") and reference not in columns:
+        if kind not in WITHOUT_REFERENCE and reference not in columns:
             raise UserError(
-                f"{reward.__name__}: the data have no column {reference!r} with gold answers; "
+                f"{name}: the data have no column {reference!r} with gold answers; "
                 f'name it: trl_reward("{kind}", reference="…").'
             )
-        scores = _judge_rows(kind, texts, list(prompts), columns, reference, metadata)
-        return [score.value if score.outcome.is_verdict else None for score in scores]
+        if unused := unused_columns(kind, columns, reference):
+            _say(f"{name}: columns that the verifier {kind!r} does not read: {', '.join(unused)}")
+        rows = [
+            _Row(
+                _response(completion, prompt, opened),
+                question_of(prompt),
+                columns[reference][i] if columns.get(reference) is not None else None,
+                {k: v[i] for k, v in columns.items() if k != reference and _has(v, i)} | metadata,
+            )
+            for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
+        ]
+        return [score.value if score.outcome.is_verdict else None for score in _judge(kind, rows)]
 
-    reward.__name__ = f"{kind}_reward"
+    reward.__name__ = name
     return reward
 
 
@@ -45,71 +70,82 @@ def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: Any,
-    extra_info: Mapping[str, Any] | None = None,
+    extra_info: Mapping[str, Any] | str | None = None,
     **_: Any,
 ) -> float:
     """verl's reward function: one response, one number; 0 where there is no verdict.
 
-    extra_info may hold "verifier" (math), "question", "answer_from" and what the verifier needs
-    ("options", "tests", …). `r1.rewards.library.counts()` tells failures from wrong answers.
+    extra_info may hold "verifier" (math), "question", "answer_from", "opened" (the prompt ended in
+    `<think>`) or "prompt" (from which that is read), and what the verifier needs ("options",
+    "rel_tol", "tests", …). `r1.rewards.library.counts()` tells failures from wrong answers.
     """
-    from r1.rewards.library import answer_reward
-
-    extra = dict(extra_info or {})
-    known = {key: extra.pop(key, default) for key, default in _KNOWN.items()}
-    score = answer_reward(
-        solution_str,
-        None if ground_truth is None else str(ground_truth),
-        str(known["verifier"]),
-        question=str(known["question"]),
-        answer_from=known["answer_from"],
-        metadata={key: extra[key] for key in _NEEDED if key in extra},
-    )
-    return score.value
+    given = json.loads(extra_info) if isinstance(extra_info, str) else extra_info
+    extra = dict(given or {})
+    verifier = str(extra.pop("verifier", "math"))
+    prompt = extra.pop("prompt", None)
+    question = str(extra.pop("question", None) or question_of(prompt))
+    opened = extra.pop("opened", None)
+    if unused := unused_columns(verifier, extra, ""):
+        _say(f"compute_score: extra_info that {verifier!r} does not read: {', '.join(unused)}")
+    row = _Row(_response(solution_str, prompt, opened), question, ground_truth, extra)
+    return _judge(verifier, [row])[0].value
 
 
-_KNOWN: dict[str, Any] = {"verifier": "math", "question": "", "answer_from": None}
-_NEEDED = ("options", "aliases", "case", "tests", "language", "task", "entry", "parameters")
+class _Row:
+    """One response with what it is judged by."""
+
+    def __init__(self, text: str, question: str, gold: Any, given: Mapping[str, Any]) -> None:
+        self.text = text
+        self.question = question
+        self.gold = gold
+        self.given = given
 
 
-def _judge_rows(
-    kind: str,
-    texts: list[str],
-    prompts: list[Any],
-    columns: Mapping[str, Any],
-    reference: str,
-    metadata: Mapping[str, Any],
-) -> list[Score]:
+def _judge(kind: str, rows: Sequence[_Row]) -> list[Score]:
     from r1.rewards import library
 
     if kind == "format":
-        return [library.format_reward(text, **metadata) for text in texts]
-    rows = [{**_row(columns, i), **metadata} for i in range(len(texts))]
+        return [library.format_reward(row.text) for row in rows]
     if kind == "language":
         return [
-            library.language_reward(text, row.get("language", "en"))
-            for text, row in zip(texts, rows, strict=True)
+            library.language_reward(row.text, str(row.given.get("language") or "en"))
+            for row in rows
         ]
-    golds = columns.get(reference) or [None] * len(texts)
     problems = [
         Problem(
-            f"trl-{i}",
-            _content(prompts[i]),
-            None if golds[i] is None else str(golds[i]),
+            f"row-{i}",
+            row.question,
+            plain_text(row.gold),
             kind,
-            metadata=rows[i],
+            metadata=plain_metadata(kind, row.given),
         )
-        for i in range(len(texts))
+        for i, row in enumerate(rows)
     ]
-    return library.answer_rewards(texts, problems)
+    scores = library.judge_all([row.text for row in rows], problems)
+    for row, score in zip(rows, scores, strict=True):
+        if score.outcome is Outcome.VERIFIER_FAILED:
+            _say(f"{kind}: no verdict on gold {str(row.gold)[:80]!r}: {score.detail}")
+    return scores
 
 
-def _row(columns: Mapping[str, Any], i: int) -> dict[str, Any]:
-    return {name: columns[name][i] for name in _NEEDED if columns.get(name) is not None}
+def _response(completion: Any, prompt: Any, opened: bool | None) -> str:
+    """Return the text to judge, with the `<think>` that its prompt already held."""
+    from r1.rewards.library import reopened
+
+    is_open = leaves_thinking_open(prompt) if opened is None else bool(opened)
+    # It opens the first message. The turns of a text are not told apart for certain: a policy may
+    # write their marks itself.
+    opens = isinstance(completion, str) or len(completion) == 1
+    return reopened(final_turn(completion), is_open and opens)
 
 
-def _content(message: Any) -> str:
-    """The text of a completion or prompt, which TRL gives as a string or as chat messages."""
-    if isinstance(message, str):
-        return message
-    return "\n".join(str(turn["content"]) for turn in message)
+def _has(column: Any, i: int) -> bool:
+    listed = not isinstance(column, str | bytes | Mapping) and hasattr(column, "__getitem__")
+    return listed and hasattr(column, "__len__") and i < len(column) and column[i] is not None
+
+
+def _say(message: str) -> None:
+    """Warn of something once."""
+    if message not in _said and len(_said) < 1000:
+        _said.add(message)
+        warnings.warn(message, stacklevel=3)

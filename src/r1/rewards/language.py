@@ -45,8 +45,7 @@ def language_reward(
     """Score one response's chain of thought, in [0, 1].
 
     opened: the prompt already ended in `<think>`. CORRECT is a share of 1; UNPARSEABLE, with value
-    0, a response without thinking or without words. Raises UserError for an unknown language, and
-    where the language needs pycld2 and it is not installed.
+    0, a response without thinking or without words. Raises UserError for an unknown language.
     """
     thinking = chain_of_thought(text, opened)
     if thinking is None:

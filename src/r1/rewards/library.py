@@ -9,7 +9,9 @@ processes that start with the first call that needs them, under `timeout_s`, and
 process. Plain numbers are compared at once. `configure` changes the workers' settings.
 
 The answer is read where the text puts it: in its one `<answer>` block, else in the last `\boxed{}`
-after the thinking, else it is all that follows the thinking.
+after the thinking, else on a last line `#### 18` or `Answer: 34`, else it is all that follows the
+thinking. `answer_from="stated"` reads the answer stated last, in whatever form. `opened=True` says
+that the prompt ended in `<think>`: then nothing is judged before the `</think>`.
 """
 
 from __future__ import annotations
@@ -21,16 +23,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1.errors import UserError
-from r1.rewards.accuracy import check_reference, make_accuracy
-from r1.rewards.choice import score_choice
+from r1.rewards.accuracy import check_reference, judge_answer, make_accuracy
 from r1.rewards.combine import PoolCounts
-from r1.rewards.exact import score_exact
-from r1.rewards.math.verifier import PLAIN_NUMBER, score_math
+from r1.rewards.math.verifier import PLAIN_NUMBER
 from r1.rewards.pool import GroupHandle, RewardPool
 from r1.rewards.protocol import RewardFunction
 from r1.rewards.reading import read_answer
-from r1.rewards.registry import PromptForm, make_reward, register_reward
+from r1.rewards.registry import (
+    PromptForm,
+    find_verifier,
+    import_plugins,
+    make_reward,
+    register_reward,
+)
 from r1.rewards.settings import AnswerSource, RewardSettings
+from r1.rewards.stated import doubts_its_box, is_final_form
 from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 
 CHECKED = "checked_accuracy"
@@ -41,14 +48,21 @@ _pool: RewardPool | None = None
 
 
 def math_reward(
-    text: str, reference: str, *, question: str = "", answer_from: AnswerSource | None = None
+    text: str,
+    reference: str,
+    *,
+    question: str = "",
+    answer_from: AnswerSource | None = None,
+    opened: bool = False,
 ) -> Score:
     """1 if the answer in a text is mathematically the reference (see r1.rewards.math).
 
     question: a formula copied from it is not paid. answer_from: where the answer must stand.
     Raises UserError for a reference that cannot be verified.
     """
-    return answer_reward(text, reference, "math", question=question, answer_from=answer_from)
+    return answer_reward(
+        text, reference, "math", question=question, answer_from=answer_from, opened=opened
+    )
 
 
 def choice_reward(
@@ -57,10 +71,12 @@ def choice_reward(
     options: Sequence[str] | None = None,
     *,
     answer_from: AnswerSource | None = None,
+    opened: bool = False,
 ) -> Score:
     """1 if the text chooses the reference, a letter or one of the options (r1.rewards.choice)."""
     metadata = {} if options is None else {"options": list(options)}
-    return _judge_here(score_choice, _problem("choice", reference, metadata), text, answer_from)
+    problem = _problem("choice", reference, metadata)
+    return _judge_here(problem, reopened(text, opened), answer_from)
 
 
 def exact_reward(
@@ -70,10 +86,11 @@ def exact_reward(
     *,
     case: bool = False,
     answer_from: AnswerSource | None = None,
+    opened: bool = False,
 ) -> Score:
     """1 if the answer is the reference or an alias, after normalisation (r1.rewards.exact)."""
     problem = _problem("exact", reference, {"aliases": list(aliases), "case": case})
-    return _judge_here(score_exact, problem, text, answer_from)
+    return _judge_here(problem, reopened(text, opened), answer_from)
 
 
 def format_reward(text: str, *, opened: bool = False) -> Score:
@@ -83,15 +100,20 @@ def format_reward(text: str, *, opened: bool = False) -> Score:
     return reward(_problem("exact", "", {}), _completion(text))
 
 
-def language_reward(text: str, language: str = "en") -> Score:
+def language_reward(text: str, language: str = "en", *, opened: bool = False) -> Score:
     """The share of the language's words in the thinking (see r1.rewards.language)."""
     from r1.rewards.language import language_reward as judge
 
-    return judge(text, language)
+    return judge(text, language, opened=opened)
 
 
 def code_reward(
-    text: str, tests: Sequence[Mapping[str, Any]], language: str = "python", **task: Any
+    text: str,
+    tests: Sequence[Mapping[str, Any]],
+    language: str = "python",
+    *,
+    opened: bool = False,
+    **task: Any,
 ) -> Score:
     """1 if the program in a text passes all tests, in the sandbox (see r1.rewards.code.problem).
 
@@ -101,6 +123,7 @@ def code_reward(
     """
     from r1.rewards.code.verifier import code_reward as judge
 
+    text = reopened(text, opened)
     return judge(text, {"language": language, "tests": [dict(t) for t in tests], **task})
 
 
@@ -112,13 +135,14 @@ def answer_reward(
     question: str = "",
     answer_from: AnswerSource | None = None,
     metadata: Mapping[str, Any] | None = None,
+    opened: bool = False,
 ) -> Score:
     """Judge the answer in a text by any verifier, in a worker.
 
     Raises UserError where the verifier is unknown or refuses the reference.
     """
     problem = _problem(verifier, reference, dict(metadata or {}), question)
-    [score] = answer_rewards([text], [problem], answer_from=answer_from)
+    [score] = answer_rewards([reopened(text, opened)], [problem], answer_from=answer_from)
     return score
 
 
@@ -126,13 +150,39 @@ def answer_rewards(
     texts: Sequence[str], problems: Sequence[Problem], *, answer_from: AnswerSource | None = None
 ) -> list[Score]:
     """Judge text i as an answer to problem i; many at once keep all workers busy."""
+    scores = judge_all(texts, problems, answer_from=answer_from)
+    for score in scores:
+        if reason := refusal(score):
+            raise UserError(reason)
+    return scores
+
+
+def judge_all(
+    texts: Sequence[str], problems: Sequence[Problem], *, answer_from: AnswerSource | None = None
+) -> list[Score]:
+    """As answer_rewards, but a reference that cannot be verified is a score without a verdict.
+
+    Raises UserError where a verifier is unknown.
+    """
     if len(texts) != len(problems):
         raise UserError(f"{len(texts)} texts for {len(problems)} problems; give one of each.")
+    import_plugins(_settings.plugins)
     found: list[Score | GroupHandle] = []
     for text, problem in zip(texts, problems, strict=True):
         problem = _with_source(problem, text, answer_from)
         found.append(_judge_number(problem, text) or _submit(problem, text))
     return [_settled(each) for each in found]
+
+
+def refusal(score: Score) -> str | None:
+    """Return why the problem of a score could not be judged at all, or None."""
+    failed = score.outcome is Outcome.VERIFIER_FAILED
+    return (score.detail.partition("UserError: ")[2] or None) if failed else None
+
+
+def reopened(text: str, opened: bool) -> str:
+    """Return a response with the `<think>` that its prompt already held."""
+    return "<think>" + text if opened and not text.lstrip().startswith("<think>") else text
 
 
 def configure(settings: RewardSettings | None = None) -> None:
@@ -175,7 +225,8 @@ def _completion(text: str) -> Completion:
 
 
 def _with_source(problem: Problem, text: str, answer_from: AnswerSource | None) -> Problem:
-    source = answer_from or problem.metadata.get("answer_from") or find_source(text)
+    source = answer_from or problem.metadata.get("answer_from")
+    source = source or find_verifier(problem.verifier).answer_from or find_source(text)
     metadata = {**problem.metadata, "answer_from": source}
     return Problem(
         problem.id,
@@ -193,18 +244,18 @@ def find_source(text: str) -> AnswerSource:
     if "<answer>" in text:
         return "tag"
     after = text.rpartition("</think>")[2]
-    return "boxed" if "\\boxed" in after else "text"
+    if "\\boxed" in after:
+        return "stated" if doubts_its_box(after) else "boxed"
+    return "stated" if is_final_form(after) else "text"
 
 
-def _judge_here(score: Any, problem: Problem, text: str, answer_from: AnswerSource | None) -> Score:
+def _judge_here(problem: Problem, text: str, answer_from: AnswerSource | None) -> Score:
     """Judge in this process: only for verifiers whose time is linear in the text."""
     if reason := check_reference(problem):
         raise UserError(reason)
-    source = answer_from or find_source(text)
-    answer = read_answer(_completion(text), source, PromptForm())
-    if answer is None:
-        return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
-    return score(problem, answer, _DEFAULTS)
+    problem = _with_source(problem, text, answer_from)
+    verifier = find_verifier(problem.verifier)
+    return judge_answer(problem, _completion(text), verifier, _DEFAULTS, PromptForm())
 
 
 def _judge_number(problem: Problem, text: str) -> Score | None:
@@ -215,7 +266,8 @@ def _judge_number(problem: Problem, text: str) -> Score | None:
     answer = read_answer(_completion(text), problem.metadata["answer_from"], PromptForm())
     if answer is None or not PLAIN_NUMBER.fullmatch(answer):
         return None
-    return score_math(problem, answer, _DEFAULTS)
+    verifier = find_verifier(problem.verifier)
+    return judge_answer(problem, _completion(text), verifier, _DEFAULTS, PromptForm())
 
 
 def _submit(problem: Problem, text: str) -> GroupHandle:
@@ -225,11 +277,7 @@ def _submit(problem: Problem, text: str) -> GroupHandle:
 def _settled(found: Score | GroupHandle) -> Score:
     if isinstance(found, Score):
         return found
-    score = found.result().rewards[0].parts[CHECKED]
-    refused = score.detail.partition("UserError: ")[2]
-    if score.outcome is Outcome.VERIFIER_FAILED and refused:
-        raise UserError(refused)
-    return score
+    return found.result().rewards[0].parts[CHECKED]
 
 
 def _open_pool() -> RewardPool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Problem, Score
 
 
@@ -12,3 +15,17 @@ class RewardFunction(Protocol):
 
     def __call__(self, problem: Problem, completion: Completion) -> Score:
         """Return the score; value is in [0, 1] unless the reward says otherwise."""
+
+
+@dataclass(frozen=True)
+class PromptForm:
+    """What the rewards must know of how responses were asked for.
+
+    opened: the prompt ended in `<think>`. stop: the stop strings left out of completions' text.
+    """
+
+    opened: bool = False
+    stop: tuple[str, ...] = ()
+
+
+RewardFactory = Callable[[RewardSettings, PromptForm], RewardFunction]

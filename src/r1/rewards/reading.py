@@ -1,10 +1,14 @@
-"""Where in a response the answer stands. Pure text, linear time, never raises."""
+"""Where in a response the answer stands. Pure text, linear time."""
 
 from __future__ import annotations
+
+import difflib
+from typing import NamedTuple, get_args
 
 from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
+from r1.rewards.stated import find_stated
 from r1.template import Defect, Parsed, parse
 from r1.types import Completion
 
@@ -19,17 +23,52 @@ def parse_completion(completion: Completion, form: PromptForm) -> Parsed:
     return parsed
 
 
+class Reading(NamedTuple):
+    """An answer to judge, stripped and not empty, and the rule of "stated" that found it ("" for
+    the other sources)."""
+
+    answer: str
+    rule: str = ""
+
+
 def read_answer(completion: Completion, source: AnswerSource, form: PromptForm) -> str | None:
     """Return the answer to judge, stripped, or None where there is none."""
+    reading = find_answer(completion, source, form)
+    return None if reading is None else reading.answer
+
+
+def find_answer(completion: Completion, source: AnswerSource, form: PromptForm) -> Reading | None:
+    """Return the answer to judge and how it was found, or None where there is none."""
     if source == "answer":
-        return parse_completion(completion, form).answer_strict or None
+        return _reading(parse_completion(completion, form).answer_strict)
     if source == "tag":
         only = completion.text.count("<answer>") == 1
-        return (parse_completion(completion, form).answer or None) if only else None
-    rest = after_thinking(completion.text, form.opened)
-    if rest is None:
+        return _reading(parse_completion(completion, form).answer) if only else None
+    final = final_text(completion.text, form.opened)
+    if final is None:
         return None
-    return (boxed_answer(rest) if source == "boxed" else rest.strip()) or None
+    if source == "stated":
+        stopped = completion.finish_reason == "stop"
+        if stopped and "</answer>" in form.stop and "<answer>" in final:
+            final += "</answer>"
+        stated = find_stated(final, boxed_answer(final), ended=completion.finish_reason != "length")
+        return stated and Reading(stated.answer, stated.rule)
+    rest = _without_answer_tags(final)
+    return _reading(boxed_answer(rest) if source == "boxed" else rest.strip())
+
+
+def _reading(answer: str | None) -> Reading | None:
+    return Reading(answer) if answer else None
+
+
+def find_source_fault(source: object) -> str | None:
+    """Return why something is no place of an answer, with the nearest one, or None."""
+    names = get_args(AnswerSource)
+    if source in names:
+        return None
+    near = difflib.get_close_matches(str(source), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(names)}."
+    return f"answer_from is {source!r}; {hint}"
 
 
 def after_thinking(text: str, opened: bool) -> str | None:
@@ -37,7 +76,18 @@ def after_thinking(text: str, opened: bool) -> str | None:
 
     A text without thinking tags is returned whole. Tags of an answer are dropped.
     """
+    final = final_text(text, opened)
+    return None if final is None else _without_answer_tags(final)
+
+
+def final_text(text: str, opened: bool) -> str | None:
+    """Return what follows the thinking, tags of an answer and all; None where thinking that began
+    did not end."""
     _, closing, rest = text.rpartition("</think>")
-    if not closing and (opened or "<think>" in text):
+    if "<think>" in rest or (opened and not closing):
         return None
-    return rest.replace("<answer>", " ").replace("</answer>", " ")
+    return rest
+
+
+def _without_answer_tags(text: str) -> str:
+    return text.replace("<answer>", " ").replace("</answer>", " ")

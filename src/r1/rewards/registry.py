@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from r1.errors import UserError
-from r1.rewards.protocol import RewardFunction
+from r1.rewards.batch_reward import BatchReward, as_factory
+from r1.rewards.protocol import PromptForm as PromptForm
+from r1.rewards.protocol import RewardFactory, RewardFunction
 from r1.rewards.settings import AnswerSource, RewardSettings
 from r1.types import Problem, Score
 
@@ -50,19 +52,7 @@ class Verifier:
     time_limit_s: Callable[[Problem, RewardSettings], float] | None = None
 
 
-@dataclass(frozen=True)
-class PromptForm:
-    """What the rewards must know of how responses were asked for.
-
-    opened: the prompt ended in `<think>`. stop: the stop strings left out of completions' text.
-    """
-
-    opened: bool = False
-    stop: tuple[str, ...] = ()
-
-
-RewardFactory = Callable[[RewardSettings, PromptForm], RewardFunction]
-
+PLAIN_FORM = PromptForm()
 _VERIFIERS: dict[str, Verifier] = {}
 _REWARDS: dict[str, RewardFactory] = {}
 
@@ -73,10 +63,14 @@ def register_verifier(name: str, verifier: Verifier) -> None:
     _VERIFIERS[name] = verifier
 
 
-def register_reward(name: str, factory: RewardFactory) -> None:
-    """Make a reward known under the name that recipes weigh."""
+def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
+    """Make a reward known under the name that recipes weigh.
+
+    factory: (settings, form) -> RewardFunction, or a reward function of TRL's
+    (`r1.rewards.batch_reward`). Raises UserError for what is neither.
+    """
     assert name not in _REWARDS, f"reward {name!r} is registered twice"
-    _REWARDS[name] = factory
+    _REWARDS[name] = as_factory(name, factory)
 
 
 def find_verifier(name: str) -> Verifier:
@@ -99,7 +93,7 @@ def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
 
 
 def make_reward(
-    name: str, settings: RewardSettings, form: PromptForm = PromptForm()
+    name: str, settings: RewardSettings, form: PromptForm = PLAIN_FORM
 ) -> RewardFunction:
     """Build a registered reward."""
     _import_built_in()

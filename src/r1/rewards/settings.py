@@ -11,7 +11,7 @@ from r1.config import Settings
 from r1.judge.settings import JudgeSettings
 from r1.rewards.code.settings import CodeSettings
 
-AnswerSource = Literal["answer", "tag", "boxed", "text"]
+AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
 
 
 class RewardSettings(Settings):
@@ -25,7 +25,9 @@ class RewardSettings(Settings):
         None at all leaves a family to the recipe's reward models.
     answer_from: where the answer to judge stands. "answer": the <answer> of a well-formed
         response; "tag": the only <answer> block even where the form around it is broken;
-        "boxed": the last \\boxed{} after the thinking; "text": everything after the thinking.
+        "boxed": the last \\boxed{} after the thinking; "stated": the answer stated last, in
+        whatever form (r1.rewards.stated), for evaluating models that were not taught a form;
+        "text": everything after the thinking.
         A problem's metadata["answer_from"] overrides it.
     """
 

@@ -1,9 +1,9 @@
-"""Sentences of languages that share a script, judged by pycld2 (Compact Language Detector 2).
+"""Sentences of languages that share a script: their small words, then py3langid's ranking.
 
-pycld2 is a small compiled library, loaded when first needed. On short sentences it guesses (three
-Spanish words come out as Aymara), so its unsure verdicts are weighed: first the sentence's small
-words, then pycld2 alone where it calls itself reliable and names a language that reasoning is
-likely to drift into, then pycld2 told which language to expect, and last what most of the text is.
+py3langid is Python with a table of some megabytes, loaded when first needed. On short sentences it
+guesses, so a sentence is judged by its small words first (`r1.text.function_words`), then by
+py3langid among the languages of its script alone, where it prefers one clearly; a sentence that
+stays unsure goes with most of the text.
 """
 
 from __future__ import annotations
@@ -14,62 +14,68 @@ from typing import Any
 from r1.errors import UserError
 from r1.text.function_words import FUNCTION_WORDS
 from r1.text.language import vote
+from r1.text.scripts import SCRIPT_OF
 
-MIN_BYTES = 24
-"""Sentences shorter than this are not shown to pycld2."""
-_NEIGHBOURS = "ru uk bg sr mk ar fa ur hi mr ne fi da no"
-_LIKELY = frozenset(FUNCTION_WORDS) | frozenset(_NEIGHBOURS.split())
-_SAME = {"zh-Hant": "zh", "iw": "he", "nb": "no", "nn": "no", "in": "id", "bs": "hr", "sr": "sr"}
+MIN_CHARS = 12
+"""Sentences shorter than this are not shown to py3langid."""
+LEAST = 0.2
+"""Share among the script's languages with which a language may be the sentence's."""
+_SAME = {"nb": "no", "nn": "no", "se": "no", "srl": "sr"}
+_TWINS = {"hr": ("bs", "sr"), "bs": ("hr", "sr"), "id": ("ms",), "ms": ("id",), "no": ("da",),
+          "da": ("no",)}  # fmt: skip
+"""Languages whose written sentences are often the same."""
 
 
 @cache
-def _library() -> Any:
-    try:
-        import pycld2
-    except ImportError as error:
-        raise UserError(
-            "measuring this language needs pycld2 (English, Chinese, Japanese and languages with "
-            f"a script of their own do not): pip install pycld2, with a C++ compiler. ({error})"
-        ) from None
-    return pycld2
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@cache
+def _rank(text: str, script: str) -> tuple[tuple[str, float], ...]:
+    """Languages of a script by their share of what py3langid gives to all of them, best first."""
+    shares: dict[str, float] = {}
+    for label, share in _identifier().rank(text):
+        code = _SAME.get(label, label)
+        if SCRIPT_OF.get(code) == script or (script == "latin" and code == "sr"):
+            shares[code] = shares.get(code, 0.0) + share
+    total = sum(shares.values()) or 1.0
+    return tuple(sorted(((c, s / total) for c, s in shares.items()), key=lambda pair: -pair[1]))
 
 
 def judge_sentences(sentences: list[list[str]], code: str) -> list[bool]:
     """Whether each sentence (its words of the language's script) is in the language `code`.
 
-    Raises UserError where pycld2 is not installed.
+    Raises UserError for a language that py3langid does not know.
     """
-    library = _library()
-    verdicts = [_judge(library, words, code) if words else None for words in sentences]
-    known = [(len(w), v) for w, v in zip(sentences, verdicts, strict=True) if v is not None]
-    if known:
-        rest = 2 * sum(number for number, verdict in known if verdict) > sum(n for n, _ in known)
+    known = {_SAME.get(label, label) for label in _identifier().labels}
+    if code not in known and code not in FUNCTION_WORDS:
+        raise UserError(
+            f"language {code!r} cannot be told from others of its script; "
+            f"languages that can: {', '.join(sorted(known))}."
+        )
+    verdicts = [_judge(words, code) if words else None for words in sentences]
+    judged = [(len(w), v) for w, v in zip(sentences, verdicts, strict=True) if v is not None]
+    if judged:
+        rest = 2 * sum(number for number, own in judged if own) > sum(n for n, _ in judged)
     else:
         whole = " ".join(word for words in sentences for word in words)
-        rest = _detect(library, whole, code)[0] == code
+        rest = bool(whole) and _rank(whole, SCRIPT_OF[code])[0][0] == code
     return [rest if verdict is None else verdict for verdict in verdicts]
 
 
-def _judge(library: Any, words: list[str], code: str) -> bool | None:
+def _judge(words: list[str], code: str) -> bool | None:
     if code in FUNCTION_WORDS and (voted := vote(words, code)) is not None:
         return voted
     if code not in FUNCTION_WORDS and words[0].isascii() and vote(words, "en"):
         return False
     text = " ".join(words)
-    if len(text.encode()) < MIN_BYTES:
+    if len(text) < MIN_CHARS:
         return None
-    found, reliable = _detect(library, text, None)
-    if found == code:
+    ranked = _rank(text, SCRIPT_OF[code])
+    best = ranked[0][0]
+    if best == code or best in _TWINS.get(code, ()):
         return True
-    if reliable and found in _LIKELY:
-        return False
-    found, _ = _detect(library, text, code)
-    return found == code
-
-
-def _detect(library: Any, text: str, hint: str | None) -> tuple[str, bool]:
-    """The most likely language of a text and whether pycld2 stands by it."""
-    more = {} if hint is None else {"hintLanguage": hint, "bestEffort": True}
-    reliable, _, details = library.detect(text, isPlainText=True, **more)
-    found = details[0][1]
-    return _SAME.get(found, found.split("-")[0]), bool(reliable)
+    return None if dict(ranked).get(code, 0.0) >= LEAST else False

@@ -11,7 +11,8 @@ foreign words that the problem itself uses (`prompt`), since names and quotation
 English and Chinese are counted by their letters and need no library; a Latin sentence that its
 small words give away as French, German, … is not English (`r1.text.function_words`). Japanese
 sentences are those with kana. Scripts of one language (Korean, Thai, Greek, …) decide by
-themselves. Among languages that share a script, pycld2 judges sentence by sentence.
+themselves. Among languages that share a script, small words and py3langid judge sentence by
+sentence (`r1.text.detector`).
 
 Left out on purpose: telling simplified from traditional Chinese, dialects, and whether a sentence
 makes sense.
@@ -70,8 +71,8 @@ def language_share(text: str, language: str, prompt: str = "") -> LanguageShare:
     """Count the words of a text by whether they belong to a language ("en", "zh", "French", …).
 
     prompt is the problem the text is about: words of other languages that it uses are not held
-    against the text. Raises UserError for a language that is not known, and where pycld2 is needed
-    and missing. Linear in the length of the text.
+    against the text. Raises UserError for a language that is not known or cannot be told from
+    others. Linear in the length of the text.
     """
     code = language_code(language)
     body = prose(text)

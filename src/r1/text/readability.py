@@ -92,7 +92,7 @@ def readability_defects(
     """Return what makes a chain of thought hard to read, each kind at most once; [] if nothing.
 
     language is the problem's; prompt its question, whose foreign words are excused. Raises
-    UserError for an unknown language, and where pycld2 is needed and missing.
+    UserError for an unknown language, and for one that cannot be told from others.
     """
     limits = settings or ReadabilitySettings()
     tokens = _TOKEN.findall(clean(text))

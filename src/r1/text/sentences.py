@@ -4,7 +4,8 @@ A full stop ends a sentence unless it belongs to a number ("3.14"), an abbreviat
 "e.g. this", "J. K. Rowling", "U.S. law"), an ellipsis that goes on in lower case, a name with dots
 ("www.example.com") or the number of a list item ("1. First"). Closing quotation marks and brackets
 stay with their sentence. 。！？ end Chinese ones. A blank line ends a sentence, and so does a line
-break before a list item; other line breaks are spaces, as in the benchmark's own splitter.
+break before a list item; other line breaks are spaces, as in the benchmark's own splitter. A text
+without capitals begins its sentences in lower case.
 
 Left out on purpose: languages whose sentences end in other signs (Thai, Tibetan).
 """
@@ -45,8 +46,9 @@ _WORDLIKE = re.compile(r"\w")
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of a text, stripped, each with its closing marks. Linear."""
     sentences: list[str] = []
+    lower = text.islower()
     for block in _BLOCK.split(text):
-        sentences += _split_block(block)
+        sentences += _split_block(block, lower)
     return sentences
 
 
@@ -59,19 +61,21 @@ def count_sentences(text: str) -> int:
     return sum(ended) + (not all(ended[-1:]))
 
 
-def _split_block(block: str) -> list[str]:
+def _split_block(block: str, lower: bool) -> list[str]:
     sentences: list[str] = []
     item = _ITEM.match(block)
     start, search_from = 0, item.end() if item else 0
     for end in _END.finditer(block, search_from):
-        if _ends_sentence(block, end, start):
+        if _ends_sentence(block, end, start, lower):
             sentences.append(block[start : end.end()])
             start = end.end()
     sentences.append(block[start:])
     return [s.strip() for s in sentences if _WORDLIKE.search(s)]
 
 
-def _ends_sentence(block: str, end: re.Match[str], start: int) -> bool:
+def _ends_sentence(block: str, end: re.Match[str], start: int, lower: bool) -> bool:
+    """Whether a sentence ends at a stop. lower: the text has no capitals, and so neither have the
+    beginnings of its sentences."""
     marks = end[0]
     if marks[0] in "。！？｡":
         return True
@@ -81,7 +85,7 @@ def _ends_sentence(block: str, end: re.Match[str], start: int) -> bool:
         return marks[0] != "…" and "\u4e00" <= after[0] <= "\u9fff"
     following = after.lstrip().lstrip("\"'“‘([{*_")[:1]
     if not marks.startswith(".") or marks[1:2] == "!" or "?" in marks:
-        return not (marks[0] == "…" or len(marks) > 1) or not following.islower()
+        return lower or not (marks[0] == "…" or len(marks) > 1) or not following.islower()
     if marks.startswith(".."):
         return not following.islower()
     if not following:
@@ -90,10 +94,10 @@ def _ends_sentence(block: str, end: re.Match[str], start: int) -> bool:
     if following.isupper() and lettered and lettered[1].casefold() in _LETTERED:
         return True
     last = _LAST_WORD.search(block, max(start, end.start() - 20), end.start())
-    return last is None or _stop_ends(last[0], following)
+    return last is None or _stop_ends(last[0], following, lower)
 
 
-def _stop_ends(word: str, following: str) -> bool:
+def _stop_ends(word: str, following: str, lower: bool) -> bool:
     """Whether a single full stop after `word` ends the sentence that `following` goes on from."""
     plain = word.lstrip("*_").casefold()
     if len(plain) == 1 and plain.isalpha():
@@ -103,4 +107,4 @@ def _stop_ends(word: str, following: str) -> bool:
         return plain in _MAY_END and following.isupper()
     if plain in _BEFORE_NUMBERS and following.isdigit():
         return False
-    return not following.islower()
+    return lower or not following.islower()

@@ -8,8 +8,8 @@ The verdicts are meant to be the public checker's, quirks included (a keyword co
 words, `---` is a bullet line), so that scores compare. They differ on purpose where that checker
 leans on libraries with downloaded data, or pays for tricks:
 * sentences are split by `r1.text.sentences` (there: NLTK's punkt);
-* languages are measured by `r1.text.language`: LANGUAGE_SHARE of the words (there: langdetect's
-  guess, which varies from run to run, and "followed" where it fails);
+* languages are langdetect's guess with a fixed seed (there: a random one, and "followed" where it
+  fails, as it does for a text without letters);
 * keywords are literal (there: regular expressions), and Chinese ones need no spaces around them;
 * the n-th paragraph is counted among those that are not empty, a bare `*` is no bullet, "cannot"
   is one word, and `#` or `!` may be the letter to count;
@@ -25,11 +25,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from r1.text.language import consistency
+from r1.rewards.ifeval.language import is_in_language
 from r1.text.sentences import count_sentences
 
 Arguments = Mapping[str, Any]
-LANGUAGE_SHARE = 0.8
 RELATIONS = ("less than", "at least")
 CONSTRAINED_RESPONSES = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 _WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]|(?:(?![\u3400-\u4dbf\u4e00-\u9fff])\w)+")
@@ -113,17 +112,17 @@ def _letter_frequency(response: str, arguments: Arguments) -> bool:
 
 @_instruction("language:response_language", language="language")
 def _response_language(response: str, arguments: Arguments) -> bool:
-    return consistency(response, arguments["language"]) >= LANGUAGE_SHARE
+    return is_in_language(response, arguments["language"])
 
 
 @_instruction("change_case:english_capital")
 def _english_capital(response: str, arguments: Arguments) -> bool:
-    return response.isupper() and consistency(response.lower(), "en") >= LANGUAGE_SHARE
+    return response.isupper() and is_in_language(response, "en")
 
 
 @_instruction("change_case:english_lowercase")
 def _english_lowercase(response: str, arguments: Arguments) -> bool:
-    return response.islower() and consistency(response, "en") >= LANGUAGE_SHARE
+    return response.islower() and is_in_language(response, "en")
 
 
 @_instruction(

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from r1.errors import UserError
 from r1.rewards.exact import equal_exact
 from r1.rewards.ifeval.checks import CHECKS, RELATIONS
+from r1.rewards.ifeval.language import load_profiles
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.text.scripts import language_code
@@ -186,4 +187,12 @@ def check_ifeval(problem: Problem) -> str | None:
     return None
 
 
-register_verifier("ifeval", Verifier(score_ifeval, check_ifeval, equal_exact, answer_from="text"))
+def warm_ifeval() -> None:
+    """Load what telling languages needs, outside any score's wall clock."""
+    load_profiles()
+
+
+register_verifier(
+    "ifeval",
+    Verifier(score_ifeval, check_ifeval, equal_exact, warm=warm_ifeval, answer_from="text"),
+)

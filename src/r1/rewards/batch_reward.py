@@ -1,0 +1,80 @@
+"""Reward functions of TRL's form as rewards of a recipe.
+
+    def brevity(prompts, completions, **columns) -> list[float | None]: ...
+    register_reward("brevity", brevity)
+
+It is called with one completion, as text, and the problem's columns, each a list of one: `answer`,
+`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None is
+no verdict. A value of 1 or more counts as correct, any other as wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from r1.errors import UserError
+from r1.rewards.protocol import PromptForm, RewardFactory, RewardFunction
+from r1.rewards.settings import RewardSettings
+from r1.types import Completion, Outcome, Problem, Score
+
+BatchReward = Callable[..., "list[float | None]"]
+REFERENCE_COLUMNS = ("answer", "solution", "reference", "ground_truth")
+
+
+def as_factory(name: str, function: Callable[..., Any]) -> RewardFactory:
+    """Return the factory of a reward, made of a function of TRL's form where it is one.
+
+    Raises UserError for a function that is neither.
+    """
+    if not callable(function):
+        raise UserError(f"reward {name!r}: {function!r} is no function; register a function.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # built in: nothing to see, and it may be called with anything
+        return function
+    named = signature.parameters
+    if "completions" in named:
+        if inspect.iscoroutinefunction(function):
+            raise UserError(f"reward {name!r} is an async function; make it a plain one.")
+        return _make_factory(name, function, named)
+    try:
+        signature.bind(RewardSettings(), PromptForm())
+    except TypeError as error:
+        raise UserError(
+            f"reward {name!r}: {function.__name__}{signature} takes neither (settings, form) nor "
+            f"TRL's (prompts, completions, **columns) ({error}); give it one of the two signatures."
+        ) from None
+    return function
+
+
+def _make_factory(
+    name: str, function: BatchReward, named: Any
+) -> Callable[[RewardSettings, PromptForm], RewardFunction]:
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in named.values())
+
+    def make(settings: RewardSettings, form: PromptForm) -> RewardFunction:
+        def score(problem: Problem, completion: Completion) -> Score:
+            columns = {key: [value] for key, value in problem.metadata.items()}
+            columns |= {key: [problem.reference] for key in REFERENCE_COLUMNS}
+            columns |= {"prompts": [problem.prompt], "completions": [completion.text]}
+            given = columns if takes_all else {k: v for k, v in columns.items() if k in named}
+            return _read_values(name, function(**given))
+
+        return score
+
+    return make
+
+
+def _read_values(name: str, values: Sequence[float | None] | Any) -> Score:
+    """Return the one value of a batch of one; what is not that is the reward's failure."""
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(listed, list | tuple) or len(listed) != 1:
+        return Score(
+            0.0, Outcome.VERIFIER_FAILED, f"{name} returned {values!r} for one completion"[:200]
+        )
+    if listed[0] is None:
+        return Score(0.0, Outcome.VERIFIER_FAILED, f"{name} has no verdict")
+    value = float(listed[0])
+    return Score(value, Outcome.CORRECT if value >= 1.0 else Outcome.WRONG)

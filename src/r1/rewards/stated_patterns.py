@@ -1,0 +1,100 @@
+"""Patterns of r1.rewards.stated: what states an answer, doubts it or gives a reason.
+
+In English and Chinese. Each takes time linear in the text it is shown.
+"""
+
+from __future__ import annotations
+
+import re
+
+NUMBER = (
+    r"(?<![A-Za-z0-9_.,/])[-−+]?[ ]?[$€£¥￥]?[ ]?[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?:/\d+)?(?:[ ]?[%°])?"
+)
+LAST_NUMBER = re.compile(NUMBER)
+HASHES = re.compile(
+    r"^[ \t]{0,3}####[ \t]{0,3}(?P<said>[-−+]?[ ]?[$€£¥￥]?[ ]?[-−]?[\d.][\d.,/]*(?<![.])[ ]?%?"
+    r"(?:[ ][^\W\d_]{1,20}){0,3}|\(?[A-J]\)?|\$[^$\n]{1,200}\$|\\[^\n]{1,200})[ \t]*[.。]?[ \t]*$",
+    re.MULTILINE,
+)
+LABEL = re.compile(
+    r"(?:(?<![^\W_])(?:final|correct|my)?[ ]?\b(?:answer|ans)(?:[ ]\d{1,2})?[ \t]{0,3}"
+    r"[*_`]{0,3}[ \t]{0,3}|(?:最终|正确|参考|标准)?答案?[ \t]{0,3}"
+    r"[*_`]{0,3})[:：＝=][ \t]{0,3}[*_`]{0,3}",
+    re.IGNORECASE,
+)
+LETTER_A = re.compile(r"^[ \t>*]{0,6}A[:：]", re.MULTILINE)
+SENTENCE = re.compile(
+    r"\b(?:answer|option|choice)(?:[ ](?:to|for|of)[ ][^.\n:=]{1,80}?)?[ ]"
+    r"(?:is|are|equals|was|would[ ]be|will[ ]be|must[ ]be|should[ ]be|has[ ]to[ ]be|"
+    r"comes[ ](?:out[ ])?to)\b"
+    r"|答案(?:应该|应当|应|就|便|只能|一定)?(?:是|为|选|等于)|(?:故|应|应该|所以|因此|我)选择?",
+    re.IGNORECASE,
+)
+LEAD = re.compile(
+    r"(?:(?:therefore|thus|then|simply|just|exactly|indeed|precisely|clearly|equal[ ]to|given[ ]by|"
+    r"about|approximately|roughly|around|now|option)\b|大约|约为?)[ ,]*",
+    re.IGNORECASE,
+)
+CHOSEN = re.compile(
+    r"\b(?i:option|answer|choice)[ ]\(?(?P<said>[A-J])\)?[ ]"
+    r"(?i:is[ ](?:the[ ])?(?:correct|right))\b"
+)
+DOUBTED = re.compile(
+    r"(?:\b(?:if|whether|unless|suppose|supposing|assume|assuming|doubt|why|how|"
+    r"(?:do[ ]not|don't|not)[ ](?:think|believe|say|mean|claim)|cannot[ ]be|can't[ ]be|"
+    r"(?:wrong|incorrect|false|not[ ]true)[ ](?:that|to))\b[^.!?\n]{0,40}"
+    r"|(?:如果|若|假设|是否|不认为|不能说|假如)[^。！？\n]{0,20})\Z",
+    re.IGNORECASE,
+)
+NEGATED = re.compile(r"(?:not|never|neither)\b|不|没有", re.IGNORECASE)
+COMMENT = re.compile(
+    r"(?:(?:definitely|certainly|surely|probably|still|therefore|indeed)[ ])*(?:not|never|neither|"
+    r"unknown|unclear|uncertain|impossible[ ]to|hard[ ]to|difficult[ ]to|as[ ]follows|given|below|"
+    r"above|shown|found|obtained|correct|right|wrong|incorrect|what|yet[ ]to|to[ ]be)\b"
+    r"|未知|无法|错|正确|对的|如下|什么|多少",
+    re.IGNORECASE,
+)
+"""What a sentence about the answer says in place of it; after a label it is the answer."""
+REASON = re.compile(
+    r"[\s,;，；(（]+(?:because|since|which|whereas|where|given[ ]that|as[ ](?:we|it|the|shown|"
+    r"required|expected|desired))\b.*|[,;][ ]?(?:so|not|therefore|thus|hence|as|"
+    r"rather|and[ ]"
+    r"(?:we|that|this|it|the|not))\b.*|[\s,;，；]*(?:因为|由于|所以|而不是|而非|不是).*",
+    re.IGNORECASE | re.DOTALL,
+)
+MORE = re.compile(
+    r"[\s.。,*]*(?:(?:or|alternatively|otherwise|maybe|perhaps|possibly|"
+    r"it[ ](?:could|may|might))\b|或者?|也可能|也许|或许)(?P<said>[^\n]{1,200})",
+    re.IGNORECASE,
+)
+TAKEN_BACK = re.compile(
+    r"(?:(?:but|however|no|hmm+|well|oh|actually|sorry)\b[ ,.!…]*)*(?:wait|(?:this|"
+    r"that|it)(?:[ ]answer)?(?:[ ](?:is|was|seems|looks)[ ](?:wrong|incorrect|not|false)|"
+    r"(?:[ ]is|[ ]ca)n['’]t[ ]|[ ]cannot[ ])|"
+    r"let[ ]me[ ](?:re)?check|(?:wrong|incorrect)\b)|(?:不对|等等|等一下|(?:这|那)是?(?:错|不对))",
+    re.IGNORECASE,
+)
+HESITATES = re.compile(
+    r"\b(?:not|cannot|\w{2,6}n['’]t|unsure|unknown|unclear|unable|maybe|perhaps|possibly|probably|"
+    r"either|neither|never|or|might|may|could|would|if|guess|doubt|between|wrong|"
+    r"incorrect|roughly|idea|wait)\b"
+    r"|不|可能|也许|或|无法|大概|未知|猜|如果|[?？][*_\"'”’)]*\Z",
+    re.IGNORECASE,
+)
+OPENING_WORDS = re.compile(
+    r"(?:(?:so|thus|therefore|hence|then|finally|we[ ](?:get|have|find|obtain)|this[ ]gives|"
+    r"that[ ]is)\b|所以|因此|故|于是|得到?|即|∴)[ ,，:：]*",
+    re.IGNORECASE,
+)
+FORMULA_BLOCK = re.compile(r"(?:\$\$|\\\[)\s*([^$]{1,300}?)\s*(?:\$\$|\\\])[\s.。]*\Z")
+FORMULA = re.compile(r"[\s\d+\-−*/×÷·^=<>(){}\[\]|.,;:%$€£¥√π≈≤≥±∞_\\a-zA-Z']+")
+LONG_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+JOINING = frozenset(("or", "and", "sin", "cos", "tan", "log", "ln", "pi", "sqrt", "exp"))
+ARITHMETIC = re.compile(r"[\s\d+\-−*/×÷·^=<>().,%$€£¥]+")
+BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__")
+IN_BRACKETS = re.compile(r"\(([A-J])\)")
+LISTED = re.compile(r"[ ]?(?:,[ ]?and|[,、;；&/|]|and|和|以及)?[ ]?")
+NAMES_ANSWER = re.compile(r"\banswer\b|答案|[:：=]\Z", re.IGNORECASE)
+LETTER = re.compile(r"\(([A-J])\)[.。]?\Z|(?:选项?|\bis|\bpick|\bchoose)[ ]?([A-J])[.。]?\Z")
+DOUBTS_AFTER = re.compile(r"(?:= )?(?:or|maybe|perhaps|alternatively)\b", re.IGNORECASE)
