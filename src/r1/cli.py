@@ -31,7 +31,7 @@ app = typer.Typer(
         "[bold]talk[/bold] to it with [cyan]r1 chat[/cyan]."
     ),
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
