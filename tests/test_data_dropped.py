@@ -222,7 +222,7 @@ def test_problems_that_cannot_be_used_are_dropped_where_asked(
     assert "1 row dropped" in caplog.text
     assert reason in caplog.text
     write_jsonl(tmp_path / "train.jsonl", [row])
-    with pytest.raises(UserError, match="every row was dropped|no column"):
+    with pytest.raises(UserError, match=r"every row was dropped|no column"):
         load("drop")
 
 

@@ -26,12 +26,11 @@ app = typer.Typer(
     name="r1",
     help=(
         "Train reasoning models by the recipe of DeepSeek-R1, from a base model to R1-Zero.\n\n"
-        "[bold]Make[/bold] a run with [cyan]r1 run[/cyan], [bold]measure[/bold] it with "
-        "[cyan]r1 eval[/cyan], [bold]see[/bold] it with [cyan]r1 report[/cyan], "
-        "[bold]talk[/bold] to it with [cyan]r1 chat[/cyan]."
+        "**Make** a run with `r1 run`, **measure** it with `r1 eval`, **see** it with `r1 report`, "
+        "**talk** to it with `r1 chat`."
     ),
     no_args_is_help=True,
-    rich_markup_mode="markdown",
+    rich_markup_mode="markdown",  # "rich" takes [grpo] and [default: 0.6] for tags and hides them
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -40,7 +39,13 @@ sandbox_app = typer.Typer(help="Run untrusted programs apart from everything els
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=MACHINE, no_args_is_help=True)
 
 Overrides = Annotated[
-    list[str], typer.Option("--set", help="Change a setting: --set grpo.clip_high=0.28")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change a setting of the recipe, such as clip_high in [grpo]: "
+        "--set grpo.clip_high=0.28; may be given again",
+    ),
 ]
 
 
@@ -86,9 +91,25 @@ def run(
     check_clusters(settings, recipe, folder, only)
     from r1.pipeline.run import run_recipe
 
-    with _progress(metrics_port) as progress:
+    with _told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+
+
+class _Stopped(SystemExit):
+    """Ctrl-C, of which the user has been told."""
+
+
+@contextmanager
+def _told_if_stopped(folder: Path) -> Iterator[None]:
+    """After Ctrl-C say what the folder keeps, and end with exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from r1.pipeline.stopped import saved_in
+
+        typer.echo(f"\nStopped. {saved_in(folder)}", err=True)
+        raise _Stopped(130) from None
 
 
 @contextmanager
@@ -105,9 +126,12 @@ def _progress(metrics_port: str | None) -> Iterator[TerminalProgress]:
 @app.command(rich_help_panel=LOOKING)
 def plan(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/cluster/r1_zero.toml")],
-    gpus: Annotated[int | None, typer.Option(min=1, help="How many there are")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="How many GPUs there are [default: by the recipe]")
+    ] = None,
     hardware: Annotated[
-        str | None, typer.Option(help="H800, H100, H200, A100 or CPU [default: by the model]")
+        str | None,
+        typer.Option(help="H800, H100, H200, A100 or CPU [default: by the recipe's devices]"),
     ] = None,
     lengths: Annotated[
         Path | None, typer.Option(help="A finished run: its lengths, and its speeds checked")
@@ -140,7 +164,7 @@ def lineage(
 @app.command(rich_help_panel=RECIPES)
 def pretrain(
     recipe: Annotated[Path, typer.Argument(help="Such as recipes/tiny/base.toml")],
-    out: Annotated[Path, typer.Option(help="Folder of the model")],
+    out: Annotated[Path, typer.Option(help="Folder of the model to write")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Make the tiny world's base model from scratch (half an hour on two cores)."""
@@ -155,7 +179,8 @@ def pretrain(
             minutes = seconds_left / 60
             typer.echo(f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {minutes:.0f} min")
 
-    make_base(settings, out, show)
+    with _told_if_stopped(out):
+        make_base(settings, out, show)
     typer.echo(f"Done: {out}")
 
 
@@ -169,12 +194,31 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results [default: runs/eval-MODEL]")
     ] = None,
-    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
-    samples: Annotated[int | None, typer.Option(help="Samples a problem, k")] = None,
-    temperature: Annotated[float | None, typer.Option(help="[default: 0.6]")] = None,
-    top_p: Annotated[float | None, typer.Option(help="[default: 0.95]")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Limit of a response")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides every sample")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, help="Step of a run's checkpoint [default: the newest]")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples a problem, k [default: the run's, else 16]")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Of sampling; 0 is greedy [default: the run's, else 0.6]"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of probability sampled from [default: the run's, else 0.95]",
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest response, in tokens [default: as the run was trained]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Decides every sample [default: the run's, else 0]")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')
     ] = None,
@@ -204,7 +248,8 @@ def evaluate(
     elif replicas is not None:
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
-    run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
+    with _told_if_stopped(folder):
+        run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -231,11 +276,13 @@ def report(
 @app.command(rich_help_panel=LOOKING)
 def chat(
     model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
-    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, help="Step of a run's checkpoint [default: the newest]")
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option(min=0.0, help="0 is greedy [default: the evaluation's, 0.6]")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides every answer")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every answer")] = 0,
 ) -> None:
     """Talk to a checkpoint; its thinking is shown apart from its answer."""
     from r1.chat import run_chat_command
@@ -260,10 +307,14 @@ def doctor(
 @sandbox_app.command("run")
 def run_in_sandbox(
     file: Annotated[Path, typer.Argument(help="The program's source")],
-    language: Annotated[str | None, typer.Option(help="[default: by the file's ending]")] = None,
-    stdin: Annotated[Path | None, typer.Option(help="What it reads; - for standard input")] = None,
-    time: Annotated[float, typer.Option(help="Seconds on the clock")] = 2.0,
-    memory: Annotated[int, typer.Option(help="Megabytes")] = 512,
+    language: Annotated[
+        str | None, typer.Option(help="Of the program [default: by the file's ending]")
+    ] = None,
+    stdin: Annotated[
+        Path | None, typer.Option(help="File that it reads; - for standard input [default: none]")
+    ] = None,
+    time: Annotated[float, typer.Option(min=0.001, help="Limit on the clock, in seconds")] = 2.0,
+    memory: Annotated[int, typer.Option(min=1, help="Limit of memory, in MB")] = 512,
 ) -> None:
     """Build and run one program, isolated; print its verdict as JSON."""
     from r1.sandbox.run_file import run_file
@@ -293,16 +344,17 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 
 def main() -> None:
-    """Run the command line; a UserError becomes a message and exit status 2."""
+    """Run the command line; a UserError becomes a message and exit status 2, Ctrl-C one and 130."""
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
         app()
     except UserError as error:
         Console(stderr=True).print(f"[bold red]r1:[/bold red] {_escape(error)}", soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped. The same command carries on.", err=True)
-        sys.exit(130)
+    except SystemExit as stopped:  # typer makes one of Ctrl-C, and says nothing
+        if stopped.code == 130 and not isinstance(stopped, _Stopped):
+            typer.echo("\nStopped; nothing was written.", err=True)
+        raise
 
 
 def _escape(error: UserError) -> str:

@@ -66,8 +66,9 @@ class FaultyRows:
         if self.drops:
             logger.warning("%s", "\n".join(lines))
             return
-        other = "" if self.drops is None else ' Or leave them out: unusable = "drop".'
-        lines.append(f"Mend or remove these rows, then start again.{other}")
+        if self.drops is not None:
+            lines.append('With unusable = "drop" in the recipe they are left out.')
+        lines.append("Mend or remove these rows, then start again.")
         raise UserError("\n".join(lines))
 
 
