@@ -93,6 +93,9 @@ def run(
 
     with _told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
+    from r1.evaluate.console import run_rows, show_samples
+
+    show_samples(Console(stderr=True), run_rows(folder))
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
 
 
