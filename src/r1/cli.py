@@ -159,6 +159,8 @@ def lineage(
     path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
 ) -> None:
     """Tell where a checkpoint or data set comes from, down to seeds and parents."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a run, one of its stages, or what one made.")
     from r1.pipeline.show import show_lineage
 
     show_lineage(path, Console())
@@ -234,8 +236,6 @@ def evaluate(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
-    from r1.evaluate.command import run_eval_command
-
     given = {
         "num_samples": samples,
         "temperature": temperature,
@@ -251,6 +251,8 @@ def evaluate(
     elif replicas is not None:
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
+    from r1.evaluate.command import run_eval_command
+
     with _told_if_stopped(folder):
         run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
 
