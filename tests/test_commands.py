@@ -95,3 +95,36 @@ def test_what_is_saved_of_a_pipeline_and_of_an_evaluation(tmp_path) -> None:
     (tmp_path / "blocks").mkdir()
     (tmp_path / "blocks" / "block-00000.parquet").write_text("")
     assert "1 blocks of judged samples" in saved_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "gpu", "on_cpu"),
+    [
+        ([], False, True),
+        ([], True, False),
+        (["--set", "learner.device=cpu"], True, True),
+        (["--set", "learner.device=cuda"], False, False),
+        (["--hardware", "H100"], False, False),
+        (["--gpus", "8"], False, False),
+        (["--cluster-recipe"], False, False),
+    ],
+)
+def test_a_plan_is_for_this_machine_where_the_recipe_runs_on_its_cpu(
+    monkeypatch, tmp_path, words, gpu, on_cpu
+) -> None:
+    text = 'model = "tiny"\nnum_steps = 1\n[[data.train]]\npath = "x.jsonl"\n'
+    if words == ["--cluster-recipe"]:
+        text, words = text + '[cluster]\naddress = "local"\n', []
+    (tmp_path / "recipe.toml").write_text(text)
+    planned = []
+    monkeypatch.setattr("r1.pipeline.plan.plan_command", lambda *args: planned.append(args[3]))
+    glob = Path.glob
+    monkeypatch.setattr(
+        Path,
+        "glob",
+        lambda path, what: iter(["gpu"] * gpu) if path == Path("/dev") else glob(path, what),
+    )
+    shown = CliRunner().invoke(cli.app, ["plan", str(tmp_path / "recipe.toml"), *words])
+    assert shown.exit_code == 0, shown.output
+    assert (planned[0].hardware == "CPU") is on_cpu
+    assert ("Planned for the CPU" in shown.output) is on_cpu

@@ -146,8 +146,13 @@ def plan(
     from r1.pipeline.plan import plan_command, plan_json
     from r1.pipeline.recipe import load_any_recipe
     from r1.plan.estimate import Given
+    from r1.plan.hardware import on_this_cpu
 
     settings, given = load_any_recipe(recipe, overrides), Given(hardware, gpus)
+    if hardware is None and gpus is None and on_this_cpu(settings):
+        given = Given("CPU")
+        text = "Planned for the CPU, where this recipe runs on this machine; --hardware H100 plans"
+        typer.echo(f"{text} for another.", err=True)
     if as_json:
         typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
     else:
