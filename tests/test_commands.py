@@ -65,7 +65,11 @@ def stop(*_: object, **__: object) -> None:
     [
         (["run", "RECIPE", "--out", "OUT"], "r1.pipeline.run.run_recipe", "after step 12"),
         (["eval", "tiny", "--out", "OUT"], "r1.evaluate.command.run_eval_command", "after step 12"),
-        (["plan", "RECIPE"], "r1.pipeline.plan.plan_command", "nothing was written"),
+        (
+            ["plan", "RECIPE", "--hardware", "CPU"],
+            "r1.pipeline.plan.plan_command",
+            "nothing was written",
+        ),
         (["report", "OUT"], "r1.report.build_report", "nothing was written"),
     ],
 )

@@ -173,7 +173,7 @@ def test_nothing_is_asked_for_without_a_cluster() -> None:
         ("tiny/r1_zero", ["--set", "model=/no/model"], "give a folder that holds its config.json"),
         ("cluster/helpful_rm", ["--set", "model=no/model"], "its dimensions are not known here"),
         ("tiny/r1_zero", ["--set", 'model="@dev1"'], 'only a recipe of kind "r1" has stages'),
-        ("tiny/r1_zero", ["--set", "kind=evaluation"], "is no kind of recipe; valid:"),
+        ("tiny/r1_zero", ["--set", "kind=evaluation"], "is no kind of recipe; "),
         ("tiny/base", [], 'It names no kind, and was read as one of "r1_zero"'),
         ("tiny/r1", ["--lengths", "/no/run"], "--lengths is for recipes that sample"),
         ("tiny/r1_zero", ["--lengths", "/no/run"], "name the folder of a finished run"),

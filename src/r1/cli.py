@@ -152,7 +152,8 @@ def plan(
     if hardware is None and gpus is None and on_this_cpu(settings):
         given = Given("CPU")
         text = "Planned for the CPU, where this recipe runs on this machine; --hardware H100 plans"
-        typer.echo(f"{text} for another.", err=True)
+        if not as_json:
+            typer.echo(f"{text} for another.", err=True)
     if as_json:
         typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
     else:

@@ -71,9 +71,10 @@ PRICE_PER_HOUR = 2.0
 def on_this_cpu(recipe: Any) -> bool:
     """Whether a recipe, as it stands, would compute on this machine's CPU: it has no [cluster], and
     its device is "cpu", or "auto" where there is no GPU."""
-    if getattr(recipe, "cluster", None) is not None:
-        return False
-    device = getattr(getattr(recipe, "learner", None), "device", "auto")
+    learner = getattr(recipe, "learner", None)
+    if learner is None or getattr(recipe, "cluster", None) is not None:
+        return False  # a recipe of stages says it stage by stage
+    device = learner.device
     gpus = any(Path("/dev").glob("nvidia[0-9]*"))
     return device == "cpu" or (device == "auto" and not gpus)
 
