@@ -197,5 +197,5 @@ def test_a_fine_tuned_recipe_says_whether_its_own_cluster_fits() -> None:
     assert "does not fit: sft: it asks for 64 GPUs of 8" in printed(path, *ranks)
     lora = ("--set", "cluster.learner_ranks=2", "--set", "learner.lora.rank=4")
     assert plan(str(TINY.parent / "sft.toml"), *lora)["place"]["reason"].startswith("learner.lora")
-    fused = plan(path)["place"]
+    fused = plan(path, "--hardware", "H800")["place"]
     assert (fused["fits"], fused["needs"]) == (True, ["fused attention"])
