@@ -146,7 +146,7 @@ def test_a_whole_recipes_run_means_its_final_stage(world, tmp_path):
 
 def test_a_model_without_problems_is_refused(world, tmp_path):
     console = Console(file=io.StringIO())
-    with pytest.raises(UserError, match="name a problem source"):
+    with pytest.raises(UserError, match="give --recipe RECIPE"):
         run_eval_command(str(world / "elsewhere"), tmp_path / "out", console)
 
 

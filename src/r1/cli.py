@@ -27,12 +27,11 @@ app = typer.Typer(
     name="r1",
     help=(
         "Train reasoning models by the recipe of DeepSeek-R1, from a base model to R1-Zero.\n\n"
-        "[bold]Make[/bold] a run with [cyan]r1 run[/cyan], [bold]measure[/bold] it with "
-        "[cyan]r1 eval[/cyan], [bold]see[/bold] it with [cyan]r1 report[/cyan], "
-        "[bold]talk[/bold] to it with [cyan]r1 chat[/cyan]."
+        "**Make** a run with `r1 run`, **measure** it with `r1 eval`, **see** it with `r1 report`, "
+        "**talk** to it with `r1 chat`."
     ),
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",  # "rich" takes [grpo] and [default: 0.6] for tags and hides them
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -41,7 +40,13 @@ sandbox_app = typer.Typer(help="Run untrusted programs apart from everything els
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=MACHINE, no_args_is_help=True)
 
 Overrides = Annotated[
-    list[str], typer.Option("--set", help="Change a setting: --set grpo.clip_high=0.28")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        help="Change a setting of the recipe, such as clip_high in [grpo]: "
+        "--set grpo.clip_high=0.28; may be given again",
+    ),
 ]
 
 
@@ -87,9 +92,28 @@ def run(
     check_clusters(settings, recipe, folder, only)
     from r1.pipeline.run import run_recipe
 
-    with _progress(metrics_port) as progress:
+    with _told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
+    from r1.evaluate.console import run_rows, show_samples
+
+    show_samples(terminal_console(stderr=True), run_rows(folder))
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
+
+
+class _Stopped(SystemExit):
+    """Ctrl-C, of which the user has been told."""
+
+
+@contextmanager
+def _told_if_stopped(folder: Path) -> Iterator[None]:
+    """After Ctrl-C say what the folder keeps, and end with exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from r1.pipeline.stopped import saved_in
+
+        typer.echo(f"\nStopped. {saved_in(folder)}", err=True)
+        raise _Stopped(130) from None
 
 
 @contextmanager
@@ -106,9 +130,12 @@ def _progress(metrics_port: str | None) -> Iterator[TerminalProgress]:
 @app.command(rich_help_panel=LOOKING)
 def plan(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/cluster/r1_zero.toml")],
-    gpus: Annotated[int | None, typer.Option(min=1, help="How many there are")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="How many GPUs there are [default: by the recipe]")
+    ] = None,
     hardware: Annotated[
-        str | None, typer.Option(help="H800, H100, H200, A100 or CPU [default: by the model]")
+        str | None,
+        typer.Option(help="H800, H100, H200, A100 or CPU [default: by the recipe's devices]"),
     ] = None,
     lengths: Annotated[
         Path | None, typer.Option(help="A finished run: its lengths, and its speeds checked")
@@ -120,8 +147,14 @@ def plan(
     from r1.pipeline.plan import plan_command, plan_json
     from r1.pipeline.recipe import load_any_recipe
     from r1.plan.estimate import Given
+    from r1.plan.hardware import on_this_cpu
 
     settings, given = load_any_recipe(recipe, overrides), Given(hardware, gpus)
+    if hardware is None and gpus is None and on_this_cpu(settings):
+        given = Given("CPU")
+        text = "Planned for the CPU, where this recipe runs on this machine; --hardware H100 plans"
+        if not as_json:
+            typer.echo(f"{text} for another.", err=True)
     if as_json:
         typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
     else:
@@ -133,6 +166,8 @@ def lineage(
     path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
 ) -> None:
     """Tell where a checkpoint or data set comes from, down to seeds and parents."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a run, one of its stages, or what one made.")
     from r1.pipeline.show import show_lineage
 
     show_lineage(path, terminal_console())
@@ -141,7 +176,7 @@ def lineage(
 @app.command(rich_help_panel=RECIPES)
 def pretrain(
     recipe: Annotated[Path, typer.Argument(help="Such as recipes/tiny/base.toml")],
-    out: Annotated[Path, typer.Option(help="Folder of the model")],
+    out: Annotated[Path, typer.Option(help="Folder of the model to write")],
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Make the tiny world's base model from scratch (half an hour on two cores)."""
@@ -156,7 +191,8 @@ def pretrain(
             minutes = seconds_left / 60
             typer.echo(f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {minutes:.0f} min")
 
-    make_base(settings, out, show)
+    with _told_if_stopped(out):
+        make_base(settings, out, show)
     typer.echo(f"Done: {out}")
 
 
@@ -170,12 +206,31 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results [default: runs/eval-MODEL]")
     ] = None,
-    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
-    samples: Annotated[int | None, typer.Option(help="Samples a problem, k")] = None,
-    temperature: Annotated[float | None, typer.Option(help="[default: 0.6]")] = None,
-    top_p: Annotated[float | None, typer.Option(help="[default: 0.95]")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Limit of a response")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides every sample")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, help="Step of a run's checkpoint [default: the newest]")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples a problem, k [default: the run's, else 16]")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Of sampling; 0 is greedy [default: the run's, else 0.6]"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of probability sampled from [default: the run's, else 0.95]",
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest response, in tokens [default: as the run was trained]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Decides every sample [default: the run's, else 0]")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')
     ] = None,
@@ -188,8 +243,6 @@ def evaluate(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
-    from r1.evaluate.command import run_eval_command
-
     given = {
         "num_samples": samples,
         "temperature": temperature,
@@ -205,7 +258,10 @@ def evaluate(
     elif replicas is not None:
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
-    run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
+    from r1.evaluate.command import run_eval_command
+
+    with _told_if_stopped(folder):
+        run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -232,11 +288,13 @@ def report(
 @app.command(rich_help_panel=LOOKING)
 def chat(
     model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
-    step: Annotated[int | None, typer.Option(help="A run's checkpoint [default: newest]")] = None,
+    step: Annotated[
+        int | None, typer.Option(min=0, help="Step of a run's checkpoint [default: the newest]")
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option(min=0.0, help="0 is greedy [default: the evaluation's, 0.6]")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides every answer")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides every answer")] = 0,
 ) -> None:
     """Talk to a checkpoint; its thinking is shown apart from its answer."""
     from r1.chat import run_chat_command
@@ -261,10 +319,14 @@ def doctor(
 @sandbox_app.command("run")
 def run_in_sandbox(
     file: Annotated[Path, typer.Argument(help="The program's source")],
-    language: Annotated[str | None, typer.Option(help="[default: by the file's ending]")] = None,
-    stdin: Annotated[Path | None, typer.Option(help="What it reads; - for standard input")] = None,
-    time: Annotated[float, typer.Option(help="Seconds on the clock")] = 2.0,
-    memory: Annotated[int, typer.Option(help="Megabytes")] = 512,
+    language: Annotated[
+        str | None, typer.Option(help="Of the program [default: by the file's ending]")
+    ] = None,
+    stdin: Annotated[
+        Path | None, typer.Option(help="File that it reads; - for standard input [default: none]")
+    ] = None,
+    time: Annotated[float, typer.Option(min=0.001, help="Limit on the clock, in seconds")] = 2.0,
+    memory: Annotated[int, typer.Option(min=1, help="Limit of memory, in MB")] = 512,
 ) -> None:
     """Build and run one program, isolated; print its verdict as JSON."""
     from r1.sandbox.run_file import run_file
@@ -294,7 +356,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 
 def main() -> None:
-    """Run the command line; a UserError becomes a message and exit status 2."""
+    """Run the command line; a UserError becomes a message and exit status 2, Ctrl-C one and 130."""
     guard_terminal()
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
@@ -303,9 +365,10 @@ def main() -> None:
         message = Text.assemble(("r1:", "bold red"), f" {error}")
         terminal_console(stderr=True).print(message, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped. The same command carries on.", err=True)
-        sys.exit(130)
+    except SystemExit as stopped:  # typer makes one of Ctrl-C, and says nothing
+        if stopped.code == 130 and not isinstance(stopped, _Stopped):
+            typer.echo("\nStopped; nothing was written.", err=True)
+        raise
 
 
 if __name__ == "__main__":

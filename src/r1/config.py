@@ -2,27 +2,64 @@
 
 Each setting has one home and one default, in the Settings class beside the code that owns it;
 a recipe says only what differs. Mistakes are refused before anything starts, with the file, the
-key and the nearest valid key.
+key and the nearest valid key. Types are taken as TOML gives them: "7" and 7.0 are no whole
+numbers, 1 is no truth value, and every number is finite.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import core_schema
 
 from r1.errors import UserError
+from r1.setting_hints import hint_for
+
+LARGEST = 2**63 - 1
+"""TOML's largest whole number; arrays and seeds hold none that is larger."""
+
+
+def _make_scalars_strict(node: Any) -> None:
+    if isinstance(node, list | tuple):
+        for item in node:
+            _make_scalars_strict(item)
+    elif isinstance(node, dict):
+        kind = node.get("type")
+        if kind in ("int", "float", "str", "bool"):
+            node["strict"] = True
+        skipped = ("default", "metadata") if isinstance(kind, str) else ()
+        for name, item in node.items():
+            if name not in skipped:
+                _make_scalars_strict(item)
 
 
 class Settings(BaseModel):
     """Base of every settings class: unknown keys are refused and values never change in a run."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Numbers, texts and truth values are strict; a list still makes a tuple, a text a path."""
+        schema = handler(source)
+        _make_scalars_strict(schema)
+        return schema
+
+    @classmethod
+    def hint_for_unknown(cls, key: str) -> str | None:
+        """What to write instead of a key that the class lacks, where only the class knows it."""
+        return None
 
 
 S = TypeVar("S", bound=Settings)
@@ -34,7 +71,14 @@ def load_recipe(path: Path, schema: type[S], overrides: Sequence[str] = ()) -> S
     Raises UserError for a missing or malformed file, an unknown key (with the nearest valid one),
     a wrong type or an impossible value.
     """
-    return validate(apply_overrides(read_toml(path), overrides), schema, str(path))
+    values = apply_overrides(read_toml(path), overrides)
+    return validate(values, schema, origin_of(path, overrides))
+
+
+def origin_of(path: Path, overrides: Sequence[str]) -> str:
+    """A recipe as messages name it, with what the command line changed in it."""
+    keys = ", ".join(override.partition("=")[0].strip() for override in overrides)
+    return f"{path} with --set {keys}" if keys else str(path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -52,21 +96,45 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not valid TOML: {error}") from None
 
 
-def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return values with each `a.b.c=value` set; value is read as TOML, else as a bare string."""
-    changed = json.loads(json.dumps(values, default=str)) if values else {}
+def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return values with each `a.b.c=value` set; value is read as TOML, else as a bare string.
+
+    A number names an item of a list: `data.train.0.limit=100` is of the first source.
+    """
+    changed = copy.deepcopy(dict(values))
     for override in overrides:
         key, separator, text = override.partition("=")
         parts = key.strip().split(".")
         if not separator or not all(parts):
             raise UserError(f"--set {override!r}: write it as section.key=value.")
-        node = changed
+        node: Any = changed
         for part in parts[:-1]:
-            node = node.setdefault(part, {})
-            if not isinstance(node, dict):
-                raise UserError(f"--set {override!r}: {part!r} is a value, not a section.")
-        node[parts[-1]] = _parse_value(text.strip())
+            node = _entered(node, part, override)
+        if isinstance(node, list):
+            node[_index(node, parts[-1], override)] = _parse_value(text.strip())
+        else:
+            node[parts[-1]] = _parse_value(text.strip())
     return changed
+
+
+def _entered(node: Any, part: str, override: str) -> Any:
+    """The section below a node, made where there is none."""
+    if isinstance(node, list):
+        below = node[_index(node, part, override)]
+    else:
+        below = node.setdefault(part, {})
+    if not isinstance(below, dict | list):
+        raise UserError(f"--set {override!r}: {part!r} is a value, not a section.")
+    return below
+
+
+def _index(items: list[Any], part: str, override: str) -> int:
+    if not part.isascii() or not part.isdigit() or int(part) >= len(items):
+        raise UserError(
+            f"--set {override!r}: {part!r} is no item of a list of {len(items)}; name one by its "
+            "number, the first by 0."
+        )
+    return int(part)
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,13 +146,40 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def validate(values: dict[str, Any], schema: type[S], origin: str) -> S:
+def validate(values: Mapping[str, Any], schema: type[S], origin: str) -> S:
     """Build `schema` from nested dictionaries; UserError lists every problem, one a line."""
+    faults = list(_impossible(values, ()))
+    if not faults:
+        try:
+            return schema.model_validate(values)
+        except ValidationError as error:
+            faults = [_explain(item, schema) for item in error.errors()]
+    raise UserError(f"{origin}:\n" + "\n".join(f"  {line}" for line in faults))
+
+
+def _impossible(value: Any, at: tuple[str, ...]) -> Iterator[str]:
+    """What no setting may be, wherever it stands: dates, huge numbers, text that is not UTF-8."""
+    name = ".".join(at)
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _impossible(item, (*at, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _impossible(item, (*at, str(index)))
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        yield f"{name}: a whole number has at most 63 bits; give a smaller one."
+    elif isinstance(value, str) and _unencodable(value):
+        yield f"{name}: the text is not UTF-8; write it in UTF-8."
+    elif isinstance(value, date | time):
+        yield f"{name}: {value} is a date or a time, which no setting is; write it in quotes."
+
+
+def _unencodable(text: str) -> bool:
     try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        lines = [_explain(item, schema) for item in error.errors()]
-        raise UserError(f"{origin}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def dump(settings: Settings) -> dict[str, Any]:
@@ -115,35 +210,49 @@ def _explain(item: Any, schema: type[BaseModel]) -> str:
     location = [str(part) for part in item["loc"]]
     name = ".".join(location)
     if item["type"] == "extra_forbidden":
-        valid = _keys_at(schema, location[:-1])
-        near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}."
-        return f"{name}: unknown setting; {hint}"
+        return f"{name}: unknown setting; {hint_for(location[-1], location[:-1], schema)}"
     if item["type"] == "missing":
         return f"{name}: this setting is required; add it."
     given = item.get("input")
-    shown = "" if isinstance(given, dict) else f" (given: {given!r})"
+    shown = "" if isinstance(given, dict) else f" (given: {_shown(given)})"
     message = item["msg"].removeprefix("Value error, ")
-    return f"{name or 'recipe'}: {message[:1].lower() + message[1:]}{shown}"
+    return f"{name or 'recipe'}: {message[:1].lower() + message[1:]}{shown}{_remedy(item, given)}"
 
 
-def _keys_at(schema: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """The field names of the settings class that sits at a dotted location."""
-    current: type[BaseModel] = schema
-    for part in location:
-        fields = current.model_fields
-        if part not in fields:
-            continue  # an index, or the tag of a union
-        for candidate in _settings_classes(fields[part].annotation):
-            current = candidate
-            break
-    return list(current.model_fields)
+def _remedy(item: Mapping[str, Any], given: Any) -> str:
+    """How to write a value that has the wrong type, or that is nearly one of those allowed."""
+    kind = item["type"]
+    if kind == "bool_type":
+        return "; write true or false, without quotes"
+    if kind in ("int_type", "float_type") and isinstance(given, str):
+        return "; write the number without quotes" if _is_number(given) else "; write a number"
+    if kind == "int_type" and isinstance(given, float) and given.is_integer():
+        return f"; write {int(given)}"
+    if kind == "finite_number":
+        return "; write a number that is neither infinite nor nan"
+    if kind == "string_type" and isinstance(given, int | float):
+        return "; write it in quotes"
+    if kind in ("tuple_type", "list_type") and isinstance(given, str | int | float):
+        return "; write a list, in brackets: [...]"
+    if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
+        return f"; write it as a list of tables, [[{'.'.join(map(str, item['loc']))}]]"
+    if kind == "literal_error" and isinstance(given, str):
+        allowed = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        near = difflib.get_close_matches(given.lower(), allowed, n=1)
+        return f"; did you mean {near[0]!r}?" if near else ""
+    return ""
 
 
-def _settings_classes(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    found: list[type[BaseModel]] = []
-    for argument in getattr(annotation, "__args__", ()):
-        found.extend(_settings_classes(argument))
-    return found
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(given: Any) -> str:
+    """A value as TOML writes it, cut where it is long."""
+    finite = not isinstance(given, float) or math.isfinite(given)
+    text = json.dumps(given, ensure_ascii=False, default=str) if finite else repr(given)
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from r1.curation.progress import DataProgress
+from r1.evaluate.pretty import outcomes_line
 from r1.pipeline.metrics_port import MetricsPort
 from r1.pipeline.progress import StageProgress
 from r1.terminal import terminal_console
@@ -117,6 +118,7 @@ class TerminalProgress:
             f"cons@{summary['k']} {_interval(voted)}, format {summary['format'] or 0.0:.0%}, "
             f"length {summary['mean_length']:.0f}, checks {summary['self_check_share']:.0%}"
         )
+        self._line(f"  {outcomes_line(summary.get('outcomes', {}))}")
 
     def _picture(self) -> Group:
         """The bar and the lines under it."""

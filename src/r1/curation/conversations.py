@@ -18,6 +18,7 @@ from r1.curation.card import CARD_JSON
 from r1.curation.store import DATA, MANIFEST, folder_of
 from r1.data import jsonl, parquet
 from r1.data.rows import FaultyRows, RowError, require_file, resolve
+from r1.data.thinking import response_of
 from r1.errors import UserError
 from r1.run_dir.read import read_json
 
@@ -139,5 +140,5 @@ def _turns(value: Any, name: str) -> list[tuple[str, str]]:
             raise RowError(f"{name}: a turn's role is {role!r}; the roles are {', '.join(ROLES)}")
         if not isinstance(content, str) or not content.strip():
             raise RowError(f"{name}: a turn by {role!r} has no text")
-        turns.append((role, content))
+        turns.append((role, response_of(turn)))
     return turns

@@ -13,6 +13,7 @@ from r1.data.rows import Table, needed_columns, problems_from_rows, resolve
 from r1.data.settings import SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
+from r1.models.hub import hub_is_reachable
 
 ROWS_AT_ONCE = 1000
 
@@ -53,14 +54,16 @@ def read_rows(split: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     """Every split by its name."""
+    assert source.path is not None
+    folder = resolve(source.path, base_folder)
+    if not folder.is_dir():
+        hub_is_reachable()  # before datasets, which reads once whether to look in its cache alone
     try:
         import datasets
     except ImportError:
         raise UserError(
             'kind = "huggingface" needs the datasets library: pip install "datasets>=5.2,<6"'
         ) from None
-    assert source.path is not None
-    folder = resolve(source.path, base_folder)
     if not folder.is_dir() and _looks_local(source.path):
         raise UserError(f"data set folder {folder} does not exist; check data.*.path.")
     try:

@@ -11,7 +11,7 @@ billion, and a list in memory is what makes the order of training a pure functio
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -57,13 +57,15 @@ def load_data(
     settings: DataSettings,
     base_folder: Path,
     check: Check | None = None,
+    fits: Check | None = None,
 ) -> LoadedData:
     """Load every source of a recipe and take overlaps with the held-out problems out of training.
 
-    Raises UserError for whatever load_problems refuses, and where nothing is left to train on.
+    fits: why a problem's prompt is too long, or None. Raises UserError for whatever load_problems
+    refuses, and where nothing is left to train on.
     """
-    pools = _load_all(settings.train, base_folder, check)
-    heldout_pools = _load_all(settings.heldout, base_folder, check)
+    pools = _load_all(settings.train, base_folder, check, fits)
+    heldout_pools = _load_all(settings.heldout, base_folder, check, fits)
     weights = [source.weight for source in settings.train if source.weight is not None]
     dropped: list[Overlap] = []
     if settings.decontaminate and heldout_pools:
@@ -95,6 +97,7 @@ def load_problems(
     settings: SourceSettings,
     base_folder: Path,
     check: Check | None = None,
+    fits: Check | None = None,
 ) -> list[Problem]:
     """Load and check one source.
 
@@ -105,9 +108,13 @@ def load_problems(
     table = LOADERS[settings.kind](settings, base_folder)
     if not table.problems:
         raise UserError(f"{table.origin} is empty; give at least one problem.")
-    _check_ids(table)
+    drops = settings.unusable == "drop"
+    table = _usable(table, _repeated_ids(table), drops)
     if check is not None:
-        _check_references(table, check)
+        table = _usable(table, _faulty_references(table, check), drops)
+    if fits is not None:
+        too_long = zip(table.rows, map(fits, table.problems), strict=True)
+        table = _usable(table, {row: reason for row, reason in too_long if reason}, drops)
     if settings.kind != "tiny":  # its dialogue repeats on purpose, and nothing else there does
         _warn_of_repeats(table)
     return table.problems
@@ -117,12 +124,13 @@ def _load_all(
     sources: Sequence[SourceSettings],
     base_folder: Path,
     check: Check | None,
+    fits: Check | None,
 ) -> list[list[Problem]]:
     """One list a source; where ids repeat an earlier one's, each gets "@" and its number."""
     pools: list[list[Problem]] = []
     taken: set[str] = set()
     for number, source in enumerate(sources, start=1):
-        pool = load_problems(source, base_folder, check)
+        pool = load_problems(source, base_folder, check, fits)
         if any(problem.id in taken for problem in pool):
             pool = [replace(problem, id=f"{problem.id}@{number}") for problem in pool]
         taken.update(problem.id for problem in pool)
@@ -130,18 +138,36 @@ def _load_all(
     return pools
 
 
-def _check_ids(table: Table) -> None:
+def _usable(table: Table, faults: Mapping[int, str], drops: bool) -> Table:
+    """The table without its faulty rows; UserError where those are not to be dropped."""
+    errors = FaultyRows(table.origin, drops)
+    for row, reason in faults.items():
+        errors.add(row, reason)
+    errors.raise_if_any()
+    kept = [
+        (row, problem)
+        for row, problem in zip(table.rows, table.problems, strict=True)
+        if row not in faults
+    ]
+    if not kept:
+        raise UserError(f'{table.origin}: every row was dropped (unusable = "drop"); mend some.')
+    return table._replace(rows=[row for row, _ in kept], problems=[p for _, p in kept])
+
+
+def _repeated_ids(table: Table) -> dict[int, str]:
+    """Row -> what is wrong with it."""
     first_row: dict[str, int] = {}
-    errors = FaultyRows(table.origin)
+    faults = {}
     for row, problem in zip(table.rows, table.problems, strict=True):
         earlier = first_row.setdefault(problem.id, row)
         if earlier != row:
-            errors.add(row, f"id {problem.id!r} is also the id of row {earlier}; ids must differ")
-    errors.raise_if_any()
+            faults[row] = f"id {problem.id!r} is also the id of row {earlier}; ids must differ"
+    return faults
 
 
-def _check_references(table: Table, check: Check) -> None:
-    errors = FaultyRows(table.origin)
+def _faulty_references(table: Table, check: Check) -> dict[int, str]:
+    """Row -> why its verifier does not accept its gold answer."""
+    faults = {}
     known: dict[tuple[str, str | None], str | None] = {}
     for row, problem in zip(table.rows, table.problems, strict=True):
         key = (problem.verifier, problem.reference)
@@ -152,8 +178,8 @@ def _check_references(table: Table, check: Check) -> None:
         else:
             reason = known[key] = check(problem)
         if reason is not None:
-            errors.add(row, reason)
-    errors.raise_if_any()
+            faults[row] = reason
+    return faults
 
 
 def _warn_of_repeats(table: Table) -> None:

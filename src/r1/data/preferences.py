@@ -67,7 +67,8 @@ Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 
 
 class Preferences(NamedTuple):
-    """What a source holds. rows: the row each came from; dropped: reason -> how many.
+    """What a source holds. rows: the row each came from; dropped: reason -> how many. drops: rows
+    that turn out useless later are dropped and counted too, not refused.
 
     contradictions: how often the same two responses (or the same one) are judged both ways.
     """
@@ -77,6 +78,7 @@ class Preferences(NamedTuple):
     items: list[Preference]
     dropped: dict[str, int]
     contradictions: int
+    drops: bool = False
 
     def fingerprint(self) -> str:
         """SHA-256 of the content in its order."""
@@ -117,7 +119,7 @@ def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) ->
 def check_rows(rows: Rows, source: PreferenceSource, form: Form, origin: str) -> Preferences:
     """Turn (row number, columns) pairs into preferences; raises UserError as load_preferences."""
     faults = FaultyRows(origin)
-    found = Preferences(origin, [], [], {}, 0)
+    found = Preferences(origin, [], [], {}, 0, source.unusable == "drop")
     dropped: Counter[str] = Counter()
     seen: dict[tuple[str, ...], int] = {}
     contradictions = 0

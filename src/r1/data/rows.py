@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -15,6 +16,8 @@ from r1.data.settings import Columns, SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
 from r1.types import Problem
+
+logger = logging.getLogger(__name__)
 
 MAX_SHOWN = 10
 NEEDS_NO_REFERENCE = frozenset({"reasoning_gym", "code", "ifeval", "none"})
@@ -34,10 +37,15 @@ class Table(NamedTuple):
 
 
 class FaultyRows:
-    """Collects faults so that one start shows the first ten, not one."""
+    """Collects faults so that one start shows the first ten, not one.
 
-    def __init__(self, origin: str) -> None:
+    drops: the rows are left out, which is said and counted, instead of refused; None where the
+    source has no setting for that.
+    """
+
+    def __init__(self, origin: str, drops: bool | None = None) -> None:
         self.origin = origin
+        self.drops = drops
         self.shown: list[str] = []
         self.num = 0
 
@@ -47,14 +55,21 @@ class FaultyRows:
             self.shown.append(f"  row {row}: {reason}")
 
     def raise_if_any(self) -> None:
-        """Raise UserError where anything was added."""
+        """Raise UserError where anything was added, or warn of what is dropped."""
         if not self.num:
             return
-        lines = [f"{self.origin}: {self.num} row{'s' * (self.num > 1)} cannot be used:"]
+        rows = f"{self.num} row{'s' * (self.num > 1)}"
+        lines = [f"{self.origin}: {rows} {'dropped' if self.drops else 'cannot be used'}:"]
         lines += self.shown
         if self.num > len(self.shown):
             lines.append(f"  and {self.num - len(self.shown)} more")
-        raise UserError("\n".join([*lines, "Mend or remove these rows, then start again."]))
+        if self.drops:
+            logger.warning("%s", "\n".join(lines))
+            return
+        if self.drops is not None:
+            lines.append('With unusable = "drop" in the recipe they are left out.')
+        lines.append("Mend or remove these rows, then start again.")
+        raise UserError("\n".join(lines))
 
 
 class RowError(Exception):
@@ -141,10 +156,10 @@ def problems_from_rows(
     """Turn (row number, columns) pairs into problems.
 
     A RowError in place of the columns is a row that could not be read at all. Raises UserError
-    with the first ten faulty rows.
+    with the first ten faulty rows, or drops them, as the settings say.
     """
     convert = _Converter(settings)
-    errors = FaultyRows(origin)
+    errors = FaultyRows(origin, settings.unusable == "drop")
     numbers: list[int] = []
     problems: list[Problem] = []
     for number, row in _first(rows, settings.limit):
@@ -158,6 +173,8 @@ def problems_from_rows(
         numbers.append(number)
         problems.append(problem)
     errors.raise_if_any()
+    if errors.num and not problems:
+        raise UserError(f'{origin}: every row was dropped (unusable = "drop"); mend some.')
     return Table(origin, numbers, problems)
 
 

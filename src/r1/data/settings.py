@@ -27,7 +27,9 @@ from r1.data.source_base import DataSource, required_keys
 Kind = Literal["tiny", "jsonl", "parquet", "huggingface", "reasoning_gym"]
 
 _ANY = frozenset({"kind", "weight"})
-_FILE = frozenset({"path", "columns", "limit", "verifier", "language", "family", "reference_after"})
+_FILE = frozenset(
+    {"path", "columns", "limit", "unusable", "verifier", "language", "family", "reference_after"}
+)
 _DRAWN = frozenset({"num", "seed"})
 KEYS: dict[str, frozenset[str]] = {
     "tiny": _ANY | _DRAWN | {"split", "families", "languages", "levels"},
@@ -87,6 +89,11 @@ class SourceSettings(DataSource):
     family: str | None = Field(None, description="for rows that do not name one; else the kind's")
     reference_after: str | None = Field(None, description='keep what follows it: "####" for GSM8K')
     limit: int | None = Field(None, ge=1, description="read the first rows only")
+    unusable: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description='"drop": leave out rows that cannot be used (no prompt, a gold answer that its '
+        "verifier cannot read, an id again, a prompt longer than the context) and say how many",
+    )
     split: str | None = None
     config: str | None = Field(None, description="configuration of a Hugging Face data set")
     task: str | None = None

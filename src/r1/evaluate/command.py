@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import dump, validate
@@ -17,6 +16,7 @@ from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
 from r1.evaluate.blocks import RESULT, Line, Plan, evaluate_in_blocks
+from r1.evaluate.console import block_rows, show_progress, show_samples
 from r1.evaluate.pretty import evaluation_table
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.source import (
@@ -26,7 +26,6 @@ from r1.evaluate.source import (
     open_engine,
     resolve_model,
 )
-from r1.evaluate.summary import JudgedProblem, problem_figures
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -77,9 +76,10 @@ def run_eval_command(
     plan = Plan(problems, settings, settings.sampling(training), source.step)
     identity = _identity(source, template, rewards, engine)
     open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
-    with _progress(console, len(problems)) as on_problem:
+    with show_progress(console, len(problems)) as on_problem:
         summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
     console.print(evaluation_table(summary, title=_title(model, source)))
+    show_samples(console, block_rows(out))
     console.print(f"figures: {out / RESULT}", highlight=False, soft_wrap=True)
     return summary
 
@@ -113,8 +113,8 @@ def _load(
         base_folder = Path(source.recipe.get("base_folder", base_folder))
     if not sources:
         raise UserError(
-            "nothing to evaluate on: name a problem source, or a run whose recipe has a "
-            "[[data.heldout]] section."
+            "nothing to evaluate on: give --recipe RECIPE, whose [[data.heldout]] names problems, "
+            "or name a run whose own recipe has such a section."
         )
     # As one data section: ids that several sources share are then told apart as in training.
     section = DataSettings(train=tuple(sources), decontaminate=False)
@@ -172,27 +172,3 @@ def _open_line(
         form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
         yield Line(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
-
-
-@contextmanager
-def _progress(console: Console, num_problems: int) -> Iterator[Callable[[JudgedProblem], None]]:
-    """Show problems done, their pass@1 so far and the time left; give what to call for each."""
-    judged: list[float] = []
-    columns = (
-        TextColumn("problems"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[figure]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("problems", total=num_problems, figure="")
-
-        def on_problem(problem: JudgedProblem) -> None:
-            (value,) = problem_figures([problem]).pass_at_1
-            if value == value:  # NaN: no sample of it has a verdict
-                judged.append(value)
-            figure = f"pass@1 {sum(judged) / len(judged):.1%}" if judged else ""
-            progress.update(task, advance=1, figure=figure)
-
-        yield on_problem

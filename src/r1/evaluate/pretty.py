@@ -31,7 +31,18 @@ def evaluation_table(summary: Mapping[str, Any], title: str = "") -> RenderableT
             format_interval(row["cons_at_k"]),
             end_section=name == "all",
         )
-    return Group(table, Text(_pass_at_k_line(summary)), Text(_sample_line(summary)))
+    lines = (_pass_at_k_line(summary), _sample_line(summary), outcomes_line(summary["outcomes"]))
+    return Group(table, *map(Text, lines))
+
+
+def outcomes_line(outcomes: Mapping[str, int]) -> str:
+    """How samples were judged: "40 of 40 unparseable", the most frequent first; "" without any."""
+    total = sum(outcomes.values())
+    counts = sorted(((n, name) for name, n in outcomes.items() if n), reverse=True)
+    line = ", ".join(f"{n:,} of {total:,} {name}" for n, name in counts)
+    if outcomes.get("unparseable", 0) * 2 > total:
+        line += "; no answer was found where rewards.answer_from says that it stands"
+    return line
 
 
 def format_interval(interval: Mapping[str, float | None]) -> str:

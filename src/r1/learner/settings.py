@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,13 +13,16 @@ MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep", "cl
 """Settings that move no number of any run, but for rounding: it may be carried on with others."""
 
 
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
 class OptimizerSettings(Settings):
     """AdamW everywhere, or Muon on the matrices with AdamW on the rest."""
 
     kind: Literal["adamw", "muon"] = "adamw"
     lr: float = Field(3e-6, gt=0.0, description="AdamW's learning rate")
     muon_lr: float = Field(0.02, gt=0.0, description="Muon's learning rate")
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Share, Share] = (0.9, 0.95)
     epsilon: float = Field(1e-8, gt=0.0)
     weight_decay: float = Field(0.0, ge=0.0)
     warmup_steps: int = Field(0, ge=0)

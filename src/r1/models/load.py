@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
+from r1.models.hub import require_hub
 
 transformers_logging.disable_progress_bar()
 
@@ -202,8 +202,7 @@ def check_model_folder(path: str | Path) -> None:
     if not folder.exists():
         if folder.is_absolute() or str(path).startswith(".") or str(path).count("/") != 1:
             raise UserError(f"model {path} does not exist; give a folder or a hub id (owner/name).")
-        if os.environ.get("HF_HUB_OFFLINE") == "1":
-            return  # a hub id may still be in the local cache
+        require_hub(str(path))
         return
     if not folder.is_dir():
         raise UserError(f"model {path} is a file; give the folder that holds config.json.")

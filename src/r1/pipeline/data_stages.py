@@ -34,6 +34,7 @@ from r1.curation.settings import (
 from r1.curation.store import Store, read_rows
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
+from r1.data.thinking import response_of
 from r1.errors import UserError
 from r1.evaluate.source import open_engine, resolve_model
 from r1.judge.endpoint import Endpoint
@@ -233,7 +234,7 @@ def run_examples(
         for entry in call:
             number, conversation = entry.item
             turns = [
-                {"role": turn["role"], "content": turn["content"]} for turn in conversation.turns
+                {"role": turn["role"], "content": response_of(turn)} for turn in conversation.turns
             ]
             row = {
                 "id": conversation.id or f"{folder.name}-{number}",

@@ -33,6 +33,7 @@ from r1.config import Settings, apply_overrides, merged, validate
 from r1.errors import UserError
 from r1.pipeline import references
 from r1.pipeline.graph import ArtifactType, Source
+from r1.setting_hints import kind_hint
 
 LIKE = "like"
 
@@ -104,11 +105,11 @@ def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()
 def _spec(
     name: str, table: dict[str, Any], seed: int, kinds: Mapping[str, KindOf], origin: str
 ) -> StageSpec:
-    kind = str(table.get("kind"))
+    if "kind" not in table:
+        raise UserError(f"{origin}: kind: this setting is required; {kind_hint('', kinds)}")
+    kind = str(table["kind"])
     if kind not in kinds:
-        valid = ", ".join(f'"{valid}"' for valid in kinds)
-        given = table.get("kind")
-        raise UserError(f"{origin}: kind = {given!r} is no kind of stage; valid: {valid}.")
+        raise UserError(f"{origin}: kind = {kind!r} is no kind of stage; {kind_hint(kind, kinds)}")
     known = kinds[kind].schema.model_fields
     ours = {"kind", "title"} - set(known)  # ours, where the kind's own settings have no such thing
     values = {key: value for key, value in table.items() if key not in ours}

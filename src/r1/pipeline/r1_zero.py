@@ -17,7 +17,6 @@ from r1.cluster.overlap import Evaluation, train_ahead
 from r1.config import as_now, dump
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
-from r1.errors import UserError
 from r1.evaluate.run import VotingScorer, evaluate
 from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
@@ -87,11 +86,10 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
         check_engine_model(model, recipe.engine)
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
-    data = load_data(recipe.data, base_folder, partial(check_reference, settings=recipe.rewards))
-    context = engine_context(model, recipe.engine)
+    check = partial(check_reference, settings=recipe.rewards)
+    fits = partial(_too_long, renderer=renderer, context=engine_context(model, recipe.engine))
+    data = load_data(recipe.data, base_folder, check, fits)
     problems = [*(p for pool in data.pools for p in pool), *data.heldout]
-    for problem in problems:
-        _check_length(problem, renderer, context)
     judged_by_models = {name: use.families for name, use in recipe.reward_models.items()}
     check_families(recipe.rewards, problems, judged_by_models)
     check_judge(recipe.rewards, problems)
@@ -205,10 +203,11 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
     )
 
 
-def _check_length(problem: Problem, renderer: PromptRenderer, context: int) -> None:
+def _too_long(problem: Problem, renderer: PromptRenderer, context: int) -> str | None:
     length = len(renderer.encode(problem.prompt))
-    if length >= context:
-        raise UserError(
-            f"problem {problem.id}: its prompt has {length} tokens, but the model's context is "
-            f"{context} and a response needs at least one; shorten the problem or leave it out."
-        )
+    if length < context:
+        return None
+    return (
+        f"problem {problem.id}: its prompt has {length} tokens, but the model's context is "
+        f"{context} and a response needs at least one; shorten the problem or leave it out"
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import Settings, apply_overrides, read_toml, validate
+from r1.config import Settings, apply_overrides, origin_of, read_toml, validate
 from r1.data.settings import DataSettings
 from r1.errors import UserError
 from r1.evaluate.settings import EvaluationSettings
@@ -20,6 +20,7 @@ from r1.reward_model.settings import RewardModelRecipe, RewardModelUse
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import CheckpointSettings
+from r1.setting_hints import kind_hint
 from r1.sft.settings import SFTRecipe
 from r1.template import TemplateSettings
 
@@ -99,13 +100,30 @@ def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises UserError as `load_recipe` does, and for an unknown kind.
     """
     values = apply_overrides(read_toml(path), overrides)
-    kind = values.get("kind", "r1_zero")
-    if kind not in SCHEMAS:
-        valid = ", ".join(f'"{name}"' for name in SCHEMAS)
-        raise UserError(f"{path}: kind = {kind!r} is no kind of recipe; valid: {valid}.")
+    kind, origin = values.get("kind", "r1_zero"), origin_of(path, overrides)
+    if not isinstance(kind, str) or kind not in SCHEMAS:
+        raise UserError(f"{origin}: kind = {kind!r} is no kind of recipe; {_recipe_hint(kind)}")
     try:
-        return validate(values, SCHEMAS[kind], str(path))
+        return validate(values, SCHEMAS[kind], origin)
     except UserError as error:
         if "kind" in values:
             raise
-        raise UserError(f'{error}\n  It names no kind, and was read as one of "r1_zero".') from None
+        raise UserError(f"{error}\n  {_without_kind(values)}") from None
+
+
+def _recipe_hint(kind: object) -> str:
+    from r1.pipeline.stage_kinds import STAGE_KINDS
+
+    if kind in [name for name in STAGE_KINDS if name not in SCHEMAS]:
+        return (
+            f'"{kind}" is a kind of stage: write [stages.NAME] with kind = "{kind}" in a recipe of '
+            'kind = "r1".'
+        )
+    return kind_hint(kind, SCHEMAS)
+
+
+def _without_kind(values: Mapping[str, Any]) -> str:
+    """The kind that most of a recipe's keys belong to, where it names none."""
+    likely = max(SCHEMAS, key=lambda name: len(values.keys() & SCHEMAS[name].model_fields.keys()))
+    said = 'It names no kind, and was read as one of "r1_zero"'
+    return f"{said}." if likely == "r1_zero" else f'{said}; did you mean kind = "{likely}"?'

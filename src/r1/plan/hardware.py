@@ -18,7 +18,8 @@ response keeps a synchronous step waiting.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from r1.errors import UserError
 
@@ -65,6 +66,17 @@ RATES = {"CPU": Rates(training_share=0.3, generation_share=0.12, response_speed=
 
 PRICE_PER_HOUR = 2.0
 """US dollars for an H800-hour, the paper's own assumption (v2, training cost)."""
+
+
+def on_this_cpu(recipe: Any) -> bool:
+    """Whether a recipe, as it stands, would compute on this machine's CPU: it has no [cluster], and
+    its device is "cpu", or "auto" where there is no GPU."""
+    learner = getattr(recipe, "learner", None)
+    if learner is None or getattr(recipe, "cluster", None) is not None:
+        return False  # a recipe of stages says it stage by stage
+    device = learner.device
+    gpus = any(Path("/dev").glob("nvidia[0-9]*"))
+    return device == "cpu" or (device == "auto" and not gpus)
 
 
 def hardware_named(name: str) -> Hardware:

@@ -27,7 +27,7 @@ class BaseModelSettings(Settings):
 class PretrainRecipe(Settings):
     """Everything the base is made from: one recipe, one seed."""
 
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     num_steps: int = Field(3000, ge=1)
     tokens_per_step: int = Field(8192, ge=32, description="documents are drawn until so many")
     tokens_per_microbatch: int = Field(4096, ge=32)

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from r1.report.evaluation import is_evaluation, read_request, read_result
 from r1.run_dir.checkpoint import step_name
 from r1.run_dir.read import (
     is_done,
@@ -20,6 +21,7 @@ from r1.run_dir.read import (
     rollout_steps,
 )
 
+EVALUATION = "evaluation"
 _MAX_LENGTH_STEPS = 400
 
 
@@ -58,8 +60,13 @@ class RunData:
 
 
 def load_run(folder: Path) -> RunData:
-    """Read a run folder, also one that is still being written. UserError where it is not a run."""
+    """Read a run folder, also one that is still being written, or that of an evaluation.
+
+    UserError where it is neither.
+    """
     folder = Path(folder)
+    if is_evaluation(folder):
+        return load_evaluation(folder)
     require_run(folder)
     return RunData(
         folder=folder,
@@ -72,6 +79,16 @@ def load_run(folder: Path) -> RunData:
         timings=read_timings(folder),
         evaluations=read_evaluations(folder),
         lengths=_length_quartiles(folder),
+    )
+
+
+def load_evaluation(folder: Path) -> RunData:
+    """What `r1 eval` left in a folder, as a run that has one evaluation and no step."""
+    result, request = read_result(folder), read_request(folder)
+    lineage = {"parent": request.get("model", {})}
+    evaluations = [] if result is None else [result]
+    return RunData(
+        folder, EVALUATION, result is not None, request, {}, lineage, [], [], evaluations, []
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from r1.report.assets import fill_page
 from r1.report.figures import health_charts, main_charts
-from r1.report.load import RunData, load_run
+from r1.report.load import EVALUATION, RunData, load_run
 from r1.report.sample import Sample, take_sample
 from r1.report.summary import summarise
 from r1.report.tables import families, headline, key_values, lineage_rows, status
@@ -21,9 +21,9 @@ PAGE_NAME = "report.html"
 
 
 def build_run_report(folder: Path) -> Path:
-    """Write report.html into a run folder and return its path.
+    """Write report.html into the folder of a run or an evaluation and return its path.
 
-    Works on a run that is still going, too. Raises UserError where `folder` is not a run.
+    Works on one that is still going, too. Raises UserError where `folder` is neither.
     """
     run = load_run(Path(folder))
     path = run.folder / PAGE_NAME
@@ -34,7 +34,8 @@ def build_run_report(folder: Path) -> Path:
 def render(run: RunData, sample: Sample) -> str:
     """The page as text."""
     figures = {
-        "main": [asdict(chart) for chart in main_charts(run)],
+        # an evaluation by itself is one point, which the headline already names
+        "main": [asdict(chart) for chart in main_charts(run) if run.kind != EVALUATION],
         "health": [asdict(chart) for chart in health_charts(run)],
         "time": [asdict(chart) for chart in time_charts(run)],
     }
@@ -55,6 +56,7 @@ def render(run: RunData, sample: Sample) -> str:
         settings=key_values(flatten(run.recipe)),
         versions=key_values(run.versions),
         lineage=lineage_rows(run.lineage),
+        nothing_to_read="" if sample.total else " hidden",
         shown=f"{sample.shown:,}",
         total=f"{sample.total:,}",
     )

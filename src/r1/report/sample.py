@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from r1.report.evaluation import block_files, is_evaluation, read_completions
 from r1.report.load import spread
 from r1.run_dir.checkpoint import numbered, step_name
 from r1.run_dir.read import read_evaluation_completions, read_rollouts, rollout_steps
@@ -133,6 +134,10 @@ def _span(text: str, part: str | None, last: bool) -> list[int] | None:
 def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
     """The chosen completions: evaluations from the last to the first, then training steps."""
     rows: list[dict[str, Any]] = []
+    if is_evaluation(folder):
+        judged = read_completions(folder)
+        step = judged[0]["step"] if judged else 0
+        return _of_problems(judged, share.evaluation_problems, step, is_evaluation=True)
     for step in reversed(spread(_evaluation_steps(folder), share.evaluations)):
         found = read_evaluation_completions(folder, step)
         rows += _of_problems(found, share.evaluation_problems, step, is_evaluation=True)
@@ -165,6 +170,8 @@ def _evaluation_steps(folder: Path) -> list[int]:
 
 def _count(folder: Path) -> int:
     """All stored completions, from the files' footers."""
+    if is_evaluation(folder):
+        return sum(pq.read_metadata(path).num_rows for path in block_files(folder))
     paths = [
         *(folder / "rollouts" / f"{step_name(s)}.parquet" for s in rollout_steps(folder)),
         *(folder / "evaluations" / f"{step_name(s)}.parquet" for s in _evaluation_steps(folder)),

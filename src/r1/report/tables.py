@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
-from r1.report.load import RunData
+from r1.report.load import EVALUATION, RunData
 from r1.report.summary import by_step
 
 
@@ -21,11 +21,21 @@ class Tile(NamedTuple):
 
 
 def status(run: RunData) -> str:
-    """A word on whether the run has ended."""
+    """A word on whether the run, or the evaluation, has ended."""
+    if run.kind == EVALUATION:
+        counts = _outcomes(run.evaluations[-1]) if run.evaluations else "not finished"
+        return f'<span class="chip{" good" * run.done}">{"finished" * run.done}</span> {counts}'
     steps = f"{run.num_steps} step{'' if run.num_steps == 1 else 's'}"
     if run.done:
         return f'<span class="chip good">finished</span> {steps}'
     return f'<span class="chip">not finished</span> {steps} so far'
+
+
+def _outcomes(evaluation: Mapping[str, Any]) -> str:
+    """How the samples were judged: "40 of 40 unparseable"."""
+    counts = {name: n for name, n in evaluation.get("outcomes", {}).items() if n}
+    total = sum(counts.values())
+    return escape(", ".join(f"{n:,} of {total:,} {name}" for name, n in counts.items()))
 
 
 def headline(run: RunData, summary: Mapping[str, Any]) -> str:
@@ -47,11 +57,14 @@ def families(run: RunData) -> str:
     if not run.evaluations or not run.evaluations[-1].get("by_family"):
         return ""
     first, last = run.evaluations[0].get("by_family", {}), run.evaluations[-1]["by_family"]
+    note = f"at step {run.evaluations[0]['step']} (hollow) and step {run.evaluations[-1]['step']} "
+    if len(run.evaluations) == 1:
+        first, note = {}, ""
     k = run.evaluations[-1].get("k", "k")
     rows = "\n".join(_family(name, first.get(name, {}), last[name]) for name in sorted(last))
     return (
-        '<section id="families"><h2>By family</h2><p class="note">Held-out pass@1 at step '
-        f"{run.evaluations[0]['step']} (hollow) and step {run.evaluations[-1]['step']} (filled); "
+        '<section id="families"><h2>By family</h2><p class="note">Held-out pass@1 '
+        f"{note}(filled); "
         'bars are 95% intervals.</p><div class="scroll"><table><thead><tr><th>family</th>'
         '<th class="number">problems</th><th class="wide">pass@1, 0 to 100%</th>'
         '<th class="number">before</th><th class="number">after</th>'
@@ -61,7 +74,9 @@ def families(run: RunData) -> str:
 
 
 def key_values(values: Mapping[str, Any]) -> str:
-    """A two-column table; nothing for no values."""
+    """A two-column table; a word for no values."""
+    if not values:
+        return '<p class="note">nothing recorded</p>'
     rows = "".join(
         f"<tr><td><code>{escape(key)}</code></td><td><code>{escape(_value(value))}</code></td></tr>"
         for key, value in values.items()
@@ -79,6 +94,8 @@ def lineage_rows(lineage: Mapping[str, Any]) -> str:
         _origin(f"after step {item['step']}", item.get("folder", ""), item.get("sha256"))
         for item in lineage.get("checkpoints", [])
     ]
+    if not rows:
+        return '<p class="note">nothing recorded</p>'
     return f'<div class="scroll"><table class="pairs"><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -106,7 +123,8 @@ def _interval_tile(label: str, pair: Mapping[str, Any]) -> Tile | None:
     bounds = ""
     if after.get("low") is not None and after.get("high") is not None:
         bounds = f"95% CI {100 * after['low']:.1f}–{percent(after['high'])}"
-    began = None if before["value"] is None else percent(before["value"])
+    same = before == after or before["value"] is None
+    began = None if same else percent(before["value"])
     return Tile(label, began, percent(after["value"]), bounds)
 
 
@@ -115,6 +133,8 @@ def _change_tile(label: str, values: list[dict[str, Any]], show: Any) -> Tile | 
         return None
     peak = max(values, key=lambda item: item["value"])
     note = f"peak {show(peak['value'])} at step {peak['step']}"
+    if len(values) == 1:
+        return Tile(label, None, show(values[0]["value"]), "")
     return Tile(label, show(values[0]["value"]), show(values[-1]["value"]), note)
 
 

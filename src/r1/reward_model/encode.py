@@ -14,6 +14,7 @@ model has a tokenizer of its own).
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -53,10 +54,28 @@ class Example(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """All examples of a run; counts: how many were "dropped" or "cut" as over-long."""
+    """All examples of a run; counts: how many were "dropped" or "cut" as over-long.
+
+    useless: what a source with unusable = "drop" lost besides, reason -> how many.
+    """
 
     items: list[Example]
     counts: dict[str, int]
+    useless: dict[str, int]
+
+    def notices(self, what: str = "") -> list[str]:
+        """What the user should know; what: "" or "held-out "."""
+        said = [f"{n} over-long {what}rows were {how}." for how, n in self.counts.items() if n]
+        useless = sorted(self.useless.items())
+        return said + [f"{n} {what}rows were dropped ({reason})." for reason, n in useless]
+
+
+class _UselessRowError(RowError):
+    """A row that teaches nothing. reason: as it is counted; overlong: the limit is the cause."""
+
+    def __init__(self, message: str, reason: str, overlong: bool = False) -> None:
+        super().__init__(message)
+        self.reason, self.overlong = reason, overlong
 
 
 class ResponseEncoder:
@@ -95,9 +114,11 @@ class ResponseEncoder:
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         room = self.max_tokens - len(prompt_ids) - 1
         if room < 1:
-            raise RowError(
+            raise _UselessRowError(
                 f"the prompt has {len(prompt_ids)} tokens, which leaves no room for a response "
-                f"below the limit of {self.max_tokens}"
+                f"below the limit of {self.max_tokens} (batch.max_tokens)",
+                "the prompt fills batch.max_tokens",
+                overlong=True,
             )
         cut = len(ids) > room
         if cut:
@@ -128,13 +149,19 @@ def encode_preferences(
     """
     items: list[Example] = []
     counts = {"dropped": 0, "cut": 0}
+    useless: Counter[str] = Counter()
     for source in sources:
         faults = FaultyRows(source.origin)
         for row, item in zip(source.rows, source.items, strict=True):
             try:
                 encoded = _encode_item(item, encoder)
-            except RowError as fault:
-                faults.add(row, str(fault))
+            except _UselessRowError as fault:
+                if fault.overlong and overlong == "drop":
+                    counts["dropped"] += 1
+                elif source.drops:
+                    useless[fault.reason] += 1
+                else:
+                    faults.add(row, f'{fault}; mend it, or set unusable = "drop"')
                 continue
             if any(found.cut for found in encoded):
                 if overlong == "refuse":
@@ -146,11 +173,14 @@ def encode_preferences(
             items.append(_example(item, encoded, loss))
         faults.raise_if_any()
     if not items:
-        raise UserError(
-            f"every row is longer than batch.max_tokens = {encoder.max_tokens}; raise it, or set "
-            'batch.overlong = "cut".'
-        )
-    return Examples(items, counts)
+        reasons = [f"{n} ({reason})" for reason, n in sorted(useless.items())]
+        if counts["dropped"] or not reasons:
+            reasons.append(
+                f"{counts['dropped']} longer than batch.max_tokens = {encoder.max_tokens}; raise "
+                'it, or set batch.overlong = "cut"'
+            )
+        raise UserError(f"every row was dropped: {', '.join(reasons)}.")
+    return Examples(items, counts, dict(useless))
 
 
 def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[Encoded]:
@@ -163,12 +193,21 @@ def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[Encoded]:
     for name, text in named:
         part = encoder.part_of(text)
         if part is None:
-            raise RowError(f'{name} has nothing after its thinking to score (part = "answer")')
+            raise _UselessRowError(
+                f'{name} has nothing after its thinking to score (part = "answer")',
+                "nothing after the thinking",
+            )
         encoded.append(encoder.encode(item.prompt, part))
     if len(encoded) == 2 and encoded[0].response_ids == encoded[1].response_ids:
         if not any(found.cut for found in encoded):
-            raise RowError("chosen and rejected do not differ in the part that is scored")
-        raise RowError("chosen and rejected do not differ in what the limit leaves of them")
+            raise _UselessRowError(
+                "chosen and rejected do not differ in the part that is scored", "equal scored parts"
+            )
+        raise _UselessRowError(
+            "chosen and rejected do not differ in what the limit leaves of them",
+            "equal once cut",
+            overlong=True,
+        )
     return encoded
 
 

@@ -99,11 +99,7 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     overlong = recipe.batch.overlong
     examples = encode_preferences(train, encoder, recipe.loss, overlong)
     measured = encode_preferences(heldout, encoder, recipe.loss, overlong) if heldout else None
-    notices += [
-        f"{number} over-long rows were {what}."
-        for what, number in examples.counts.items()
-        if number
-    ]
+    notices += examples.notices() + (measured.notices("held-out ") if measured else [])
     return Prepared(
         recipe=recipe,
         model=model,

@@ -60,6 +60,14 @@ class RewardSettings(Settings):
             raise ValueError("no reward is named; e.g. weights = {accuracy = 1.0, format = 1.0}")
         return weights
 
+    @classmethod
+    def hint_for_unknown(cls, key: str) -> str | None:
+        """A reward's name, written where `weights` belongs."""
+        from r1.rewards.registry import reward_names
+
+        near = difflib.get_close_matches(key, reward_names(), n=1, cutoff=0.6)
+        return f"did you mean rewards.weights.{near[0]}?" if near else None
+
     @property
     def names(self) -> list[str]:
         """Every reward that some family of problems is judged by."""

@@ -17,12 +17,13 @@ Left out on purpose: tools declared to the template, and turns of several messag
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
 
 from r1.data.rows import RowError
+from r1.data.thinking import APART, response_of, thinking_of
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSettings
 from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
@@ -111,7 +112,8 @@ class Encoder:
         return ({"role": "system", "content": system}, *turns)
 
     def _join(self, turns: tuple[dict[str, Any], ...]) -> _Joined:
-        response = turns[-1]["content"]
+        response = response_of(turns[-1], answer_tags=self.template.kind == "r1_zero")
+        _check_calls(turns[-1], response, len(turns))
         if self.template.kind == "chat":
             prompt = self._render(self._with_system(turns)[:-1], prompt=True)
             if self.template.force_think and not prompt.rstrip().endswith("<think>"):
@@ -152,7 +154,7 @@ class Encoder:
                     f"the chat template renders turn {k + 1} differently with what precedes or "
                     f'follows it; set examples.turns = "last", or {_VERBATIM}'
                 )
-            _check_kept(turn["content"], through[len(before) :], k + 1)
+            _check_kept(turn, through[len(before) :], k + 1)
             spans.append((before, through))
         return _Whole(text, spans)
 
@@ -184,7 +186,7 @@ class Encoder:
         for number, turn in enumerate(turns, start=1):
             last = number == len(turns)
             if turn["role"] == "assistant" and (last or self.settings.turns == "all"):
-                _check_kept(turn["content"], text, number)
+                _check_kept(turn, text, number)
         found = self.tokenizer.apply_chat_template(
             list(turns), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
         )
@@ -222,12 +224,29 @@ def _cut(ids: list[int], learnt: list[bool]) -> Encoded:
     return Encoded(ids[:end], learnt[:end])
 
 
-def _check_kept(content: str, rendered: str, number: int) -> None:
-    if content.strip() not in rendered:
+def _check_kept(turn: Mapping[str, Any], rendered: str, number: int) -> None:
+    """RowError where the chat template leaves out, or changes, something that is to be learnt."""
+    if turn["content"].strip() not in rendered:
         raise RowError(
             f"the chat template changes the response of turn {number} (many take the thinking out "
             f"of it); {_VERBATIM}"
         )
+    thinking = thinking_of(turn)
+    if thinking is not None and thinking not in rendered:
+        key = next(key for key in APART if turn.get(key))
+        raise RowError(
+            f"the chat template leaves out the {key} of turn {number}; {_VERBATIM}, that thinking "
+            "before it"
+        )
+    _check_calls(turn, rendered, number)
+
+
+def _check_calls(turn: Mapping[str, Any], rendered: str, number: int) -> None:
+    """RowError where a call of a tool would not be learnt."""
+    calls = turn.get("tool_calls") or []
+    names = [call.get("function", call).get("name") for call in calls if isinstance(call, Mapping)]
+    if calls and not all(isinstance(name, str) and name in rendered for name in names):
+        raise RowError(f"the tool_calls of turn {number} are left out; write them as its content")
 
 
 def _template_of(tokenizer: Any) -> str:

@@ -151,13 +151,19 @@ def encode_sources(
 
 
 def check_sources(sources: Iterable[ExampleSource], base_folder: Path) -> list[str]:
-    """Check the form of every source; return sentences about examples that occur twice."""
+    """Check the form of every source; return sentences about examples that occur twice
+    and columns that are not read."""
     notices = []
     for source in sources:
         found = check_source(source, base_folder)
         if found.repeats:
             notices.append(
                 f"{found.origin}: {found.repeats} of {found.num} examples repeat another one."
+            )
+        if found.left_out:
+            notices.append(
+                f"{found.origin}: not learnt from: {', '.join(found.left_out)} (columns that no "
+                "setting of `columns` names)."
             )
     return notices
 

@@ -24,11 +24,13 @@ Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 
 
 class SourceCheck(NamedTuple):
-    """A source whose form is right: how many examples, and how many repeat an earlier one."""
+    """A source whose form is right: how many examples, how many repeat an earlier one, and the
+    columns that hold something to learn from, most likely, and are not read."""
 
     origin: str
     num: int
     repeats: int
+    left_out: tuple[str, ...] = ()
 
 
 def check_source(source: ExampleSource, base_folder: Path) -> SourceCheck:
@@ -57,7 +59,8 @@ def check_source(source: ExampleSource, base_folder: Path) -> SourceCheck:
     faults.raise_if_any()
     if num == 0:
         raise UserError(f"{origin} has no rows; give at least one example.")
-    return SourceCheck(origin, num, num - len(contents))
+    left_out = () if source.kind == "tiny" else _open(source, base_folder)[0].left_out
+    return SourceCheck(origin, num, num - len(contents), left_out)
 
 
 def conversations(source: ExampleSource, base_folder: Path) -> Iterator[Conversation]:

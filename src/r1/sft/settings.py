@@ -43,6 +43,10 @@ KEYS = {
 """The settings that mean something for each kind of source; any other is refused."""
 
 
+PAIR = frozenset({"prompt", "response", "system", "input"})
+"""The columns of a row that is a prompt and its response."""
+
+
 class ExampleColumns(Settings):
     """Which column of a file holds what; a column named here must exist.
 
@@ -54,6 +58,9 @@ class ExampleColumns(Settings):
     prompt: str = Field("prompt", description="a text, or the turns before the response")
     response: str = Field("response", description="a text, or a list of one assistant turn")
     system: str = Field("system", description="a system prompt; only with prompt and response")
+    input: str | None = Field(
+        None, description='follows the prompt after a blank line, as in Alpaca files; "" for none'
+    )
     role: str = Field("role", description='key of a turn; "from" in ShareGPT files')
     content: str = Field("content", description='key of a turn; "value" in ShareGPT files')
 
@@ -65,7 +72,7 @@ class ExampleColumns(Settings):
 
     @model_validator(mode="after")
     def _one_format(self) -> ExampleColumns:
-        if "messages" in self.named and self.named & {"prompt", "response", "system"}:
+        if "messages" in self.named and self.named & PAIR:
             raise ValueError(
                 "name either messages or prompt and response, not both: a row is one or the other"
             )

@@ -12,6 +12,9 @@ from typing import Any
 from r1.report.pipeline.graph import Graph, Link, Node
 from r1.report.pipeline.layout import GAP_Y, NODE_HEIGHT, NODE_WIDTH, Route
 
+_MIN_WIDTH = 720.0
+"""Below it a large graph is scrolled, not shrunk until nobody can read it."""
+
 _MARGIN = 8
 _TITLE_CHARS, _LINE_CHARS = 20, 31
 
@@ -29,7 +32,8 @@ def graph_svg(graph: Graph) -> str:
     nodes = "".join(_node(node, *layout.centres[name]) for name, node in graph.nodes.items())
     return (
         f'<svg class="graph" viewBox="{-_MARGIN} {-_MARGIN} {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}" role="img" '
+        f'width="{width:.0f}" height="{height:.0f}" '
+        f'style="min-width: {min(width, _MIN_WIDTH):.0f}px" role="img" '
         f'aria-label="{len(graph.nodes)} stages and what travels between them">'
         f"{edges}{nodes}{labels}</svg>"
     )

@@ -1,0 +1,129 @@
+"""An evaluation in the terminal: how far it is, and some of the samples that it judged.
+
+Where output goes to a file the progress is a plain line now and then instead of a bar.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from r1.evaluate.blocks import BLOCKS
+from r1.evaluate.summary import ACCURACY, JudgedProblem, problem_figures
+from r1.run_dir import read
+
+NUM_SAMPLES, MAX_CHARS = 3, 240
+LINE_EVERY_S = 10.0
+
+OnProblem = Callable[[JudgedProblem], None]
+
+
+@contextmanager
+def show_progress(console: Console, num_problems: int) -> Iterator[OnProblem]:
+    """Show problems done, their pass@1 so far and the time left; give what to call for each."""
+    judged: list[float] = []
+
+    def figure(problem: JudgedProblem) -> str:
+        (value,) = problem_figures([problem]).pass_at_1
+        if value == value:  # NaN: no sample of it has a verdict
+            judged.append(value)
+        return f"pass@1 {sum(judged) / len(judged):.1%}" if judged else ""
+
+    shown = _bar if console.is_terminal else _lines
+    with shown(console, num_problems, figure) as on_problem:
+        yield on_problem
+
+
+@contextmanager
+def _bar(
+    console: Console, num_problems: int, figure: Callable[[JudgedProblem], str]
+) -> Iterator[OnProblem]:
+    columns = (
+        TextColumn("problems"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[figure]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("problems", total=num_problems, figure="")
+        yield lambda problem: progress.update(task, advance=1, figure=figure(problem))
+
+
+@contextmanager
+def _lines(
+    console: Console, num_problems: int, figure: Callable[[JudgedProblem], str]
+) -> Iterator[OnProblem]:
+    """The first and the last problem, and one every few seconds between."""
+    done, began, told = 0, time.monotonic(), -LINE_EVERY_S
+
+    def on_problem(problem: JudgedProblem) -> None:
+        nonlocal done, told
+        done += 1
+        shown, passed_s = figure(problem), time.monotonic() - began
+        if done < num_problems and passed_s - told < LINE_EVERY_S:
+            return
+        told = passed_s
+        left = f"{passed_s / done * (num_problems - done):.0f} s left"
+        console.print(f"problems {done}/{num_problems}  {shown}  {left}", highlight=False)
+
+    yield on_problem
+
+
+def show_samples(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a few completions, of different outcomes where there are: question, end, verdict."""
+    for row in _chosen(rows):
+        verdict = str(row.get(f"outcome/{ACCURACY}") or "not judged")
+        detail = row.get(f"detail/{ACCURACY}")
+        head = f"[{verdict}] problem {row['problem_id']}, {row['num_tokens']} tokens"
+        lines = [_plain(head), f"  asked: {_short(row['prompt'])}"]
+        lines.append(f"  wrote: {_short(row['text'], end=True) or '(nothing)'}")
+        wanted = row.get("reference")
+        if wanted is not None:
+            lines.append(f"  wanted: {_short(wanted)}" + (f" ({_short(detail)})" if detail else ""))
+        console.print(Text("\n".join(lines)), soft_wrap=True)
+
+
+def block_rows(folder: Path) -> list[dict[str, Any]]:
+    """The completions of an evaluation's first block; none where it has none."""
+    first = next(iter(sorted((folder / BLOCKS).glob("*.parquet"))), None)
+    return [] if first is None else read.read_table(first)
+
+
+def run_rows(run: Path) -> list[dict[str, Any]]:
+    """The completions of a run's last evaluation, else of its last training step."""
+    evaluated = read.read_evaluations(run)
+    rows = read.read_evaluation_completions(run, evaluated[-1]["step"]) if evaluated else []
+    steps = read.rollout_steps(run)
+    return rows or (read.read_rollouts(run, steps[-1]) if steps else [])
+
+
+def _chosen(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One sample of each outcome first, then from the beginning."""
+    firsts: dict[Any, Mapping[str, Any]] = {}
+    for row in rows:
+        firsts.setdefault(row.get(f"outcome/{ACCURACY}"), row)
+    chosen = list(firsts.values())[:NUM_SAMPLES]
+    others = [row for row in rows if all(row is not one for one in chosen)]
+    return chosen + others[: NUM_SAMPLES - len(chosen)]
+
+
+def _short(text: Any, end: bool = False) -> str:
+    """One line; of a long text its beginning, or its end."""
+    line = _plain(str(text))
+    if len(line) <= MAX_CHARS:
+        return line
+    return f"... {line[-MAX_CHARS:]}" if end else f"{line[:MAX_CHARS]} ..."
+
+
+def _plain(text: str) -> str:
+    """One line; what a model wrote must not drive the terminal."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

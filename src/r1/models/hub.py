@@ -1,0 +1,66 @@
+"""Whether the Hugging Face Hub can be reached, asked once and for a few seconds (torch-free).
+
+Its client tries each of many files several times and waits longer between each two tries: without
+a network that is a minute before a message.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cache
+
+from r1.errors import UserError
+
+PATIENCE_S = 5.0
+
+
+def require_hub(model: str) -> None:
+    """Raise UserError where a hub id is neither in the cache nor to be had from the Hub."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if hub_is_reachable():
+        return
+    if isinstance(try_to_load_from_cache(model, "config.json"), str):
+        return
+    raise UserError(
+        f'model "{model}" is no folder here, is not in the cache, and the Hugging Face Hub cannot '
+        "be reached. Connect, or download the model elsewhere and give its folder as model."
+    )
+
+
+def hub_is_reachable() -> bool:
+    """True where the Hub answers; else its client is told to look in the cache alone."""
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return False
+    if not _answers(constants.ENDPOINT):
+        constants.HF_HUB_OFFLINE = True
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for processes that this one starts
+        return False
+    return True
+
+
+@cache
+def _answers(endpoint: str) -> bool:
+    """Any answer counts. In a thread: looking up a name may wait longer than a request may."""
+    import urllib.error
+    import urllib.request
+
+    answered = threading.Event()
+
+    def ask() -> None:
+        request = urllib.request.Request(endpoint, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=PATIENCE_S).close()
+        except urllib.error.HTTPError:
+            pass
+        except OSError:
+            return
+        answered.set()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE_S)
+    return answered.is_set()
