@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from r1.errors import UserError
+from r1.rewards.code.packages import WELL_KNOWN, missing_packages
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
 from r1.sandbox.cgroups import bounds_memory, group_parents
 from r1.sandbox.languages import TABLE
@@ -125,10 +126,22 @@ def _language(name: str) -> Finding:
         return Finding(area, name, state, versions, str(error))
     seconds = f"built and run in {time.monotonic() - started:.2f} s"
     if result.status is Status.OK and result.stdout.strip() == "42":
-        return Finding(area, name, State.OK, f"{versions}; {seconds}")
+        return Finding(area, name, State.OK, f"{versions}; {seconds}", *_lacking(name))
     said = (result.stderr.strip() or result.stdout.strip())[-200:]
     remedy = f"It does not work in the sandbox ({result.status}): {said}"
     return Finding(area, name, State.BROKEN, versions, remedy)
+
+
+def _lacking(language: str) -> list[str]:
+    """The remedy for packages that the sandbox's Python lacks; answers that import them fail."""
+    missing = missing_packages(SandboxSettings()) if language == "python" else ()
+    if not missing:
+        return []
+    packages = " ".join(WELL_KNOWN[name] for name in missing)
+    return [
+        f"answers and tests that import {', '.join(missing)} have no verdict; for those that you "
+        f"want: apt-get install -y {packages}"
+    ]
 
 
 def _tools_of(language: str) -> tuple[str, ...]:
