@@ -11,6 +11,8 @@ null for exact; by default 1e-6 where some expected output has a decimal point);
 "any", "any at every level") for returned lists; `before` and `after`, source put around the answer
 (imports, an enclosing class). Problem.reference, where there is one, is a correct program.
 
+Other data sets' forms of tests are in `r1.rewards.code.forms`.
+
 A checker is a program that is given three files as arguments (the input, what was printed, the
 reference output) and accepts by exit status 0, as testlib's do.
 """

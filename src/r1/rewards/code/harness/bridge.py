@@ -90,15 +90,14 @@ class Encoder:
         self.strict, self.take = strict, take
         self.objects = list(objects)
         self.numbers = {id(value): number for number, value in enumerate(self.objects)}
-        self.reached = {}  # numbers in the order in which they were met
+        self.reached, self.queue = set(), []  # numbers, and in the order in which they were met
 
     def text(self, value):
         """Return the JSON of a value and of all that it refers to."""
         root = self.form(value)
         heap = {}
-        while len(heap) < len(self.reached):
-            for number in list(self.reached)[len(heap) :]:
-                heap[number] = self.content(self.objects[number])
+        for number in self.queue:  # grows meanwhile
+            heap[number] = self.content(self.objects[number])
         return json.dumps({"root": root, "heap": heap})
 
     def form(self, value):
@@ -131,7 +130,9 @@ class Encoder:
         number = self.numbers.setdefault(id(value), len(self.objects))
         if number == len(self.objects):
             self.objects.append(value)
-        self.reached[number] = None
+        if number not in self.reached:
+            self.reached.add(number)
+            self.queue.append(number)
         return {"ref": number}
 
     def content(self, value):

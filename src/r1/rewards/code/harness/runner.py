@@ -133,7 +133,9 @@ class Runner:
         checks = [n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == "check"]
         params = {arg.arg for check in checks for arg in check.args.args[:1]}
         session.in_place = looks_in_place(self.tree, {self.name, "candidate"} | params)
-        self.raises = any(isinstance(node, ast.Raise) for node in nodes) or "exit" in self.called
+        self.raises = any(isinstance(node, ast.Raise) for node in nodes) or bool(
+            {"exit", "_exit", "quit", "abort"} & (self.called | session.method_names)
+        )
         evaluators = {"eval", "exec", "__import__", "import_module"}
         self.evaluates = bool(evaluators & (self.called | session.method_names))
         stored = [n.id for n in nodes if isinstance(n, ast.Name) and not is_read(n)]

@@ -152,10 +152,12 @@ class Session:
             return self.noted(RuntimeError(told))
         args, state = Decoder(self.find_class).value(told["given"])
         kind = next(filter(None, map(self.error_class, told["names"])), RuntimeError)
-        error = kind.__new__(kind, *args)
-        error.args = args
-        if kind.__module__ == "__main__":
+        if kind.__module__ == "__main__":  # whose __init__ may want something else
+            error = kind.__new__(kind, *args)
+            error.args = args
             vars(error).update(state)
+        else:
+            error = kind(*args)
         return self.noted(error)
 
     def error_class(self, name):
@@ -166,8 +168,10 @@ class Session:
         found = getattr(builtins, name, None)
         if not isinstance(found, type) or not issubclass(found, BaseException):
             return None
-        if name in SILENT or (name == "IndexError" and "__getitem__" in self.named):
+        if name in SILENT:
             return found if name in self.named else None
+        if name == "IndexError" and "__getitem__" in self.named:  # it would end an iteration
+            return None
         return found if issubclass(found, Exception) else None
 
     def find_class(self, name):
