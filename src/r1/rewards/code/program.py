@@ -9,8 +9,8 @@ call's result takes one more.
 
 So the answer can neither read the tests, nor end them early, nor patch what they compare with:
 only values reach them. `harness/bridge.py` says how values of Python cross, and whose fault it is
-where one cannot. Left out on purpose: arguments changed in place in other languages than Python, and
-functions that answer differently when asked the same again.
+where one cannot. Left out on purpose: arguments changed in place in other languages than Python,
+and functions that answer differently when asked the same again.
 """
 
 from __future__ import annotations
