@@ -374,7 +374,9 @@ def check(candidate):
 
 def test_a_test_program_that_is_broken_is_never_paid() -> None:
     task = problem(entry="f", test_program="assert f(1) == 1\nassert no_such_name")
-    assert code_reward("def f(x): return x", task).value == 0
+    score = code_reward("def f(x): return x", task)
+    assert (score.value, score.outcome) == (0.0, Outcome.VERIFIER_FAILED)
+    assert "no_such_name" in score.detail
 
 
 def test_credit_for_a_share_of_the_tests() -> None:

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from r1.errors import UserError
+from r1.rewards.code.packages import WELL_KNOWN, missing_packages
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
 from r1.sandbox.bubblewrap import bundled, find_bubblewrap, version_of
 from r1.sandbox.cgroups import bounds_memory, counts_cpu, group_parents
@@ -78,9 +78,6 @@ PACKAGES = {
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 
-USUAL = ("numpy", "scipy", "sympy", "pandas", "networkx", "sortedcontainers")
-"""Packages that answers often import."""
-_INSTALL_USUAL = f"apt-get install -y {' '.join(f'python3-{name}' for name in USUAL)}"
 _TIMEOUT_S = 20.0
 
 
@@ -144,20 +141,22 @@ def _language(name: str) -> Finding:
         return Finding(area, name, state, versions, str(error))
     seconds = f"built and run in {time.monotonic() - started:.2f} s"
     if result.status is Status.OK and result.stdout.strip() == "42":
-        lacks = f"; lacks {_lacking()}" if name == "python" and _lacking() else ""
-        remedy = f"for answers that import them: {_INSTALL_USUAL}" if lacks else ""
-        return Finding(area, name, State.OK, f"{versions}; {seconds}{lacks}", remedy)
+        return Finding(area, name, State.OK, f"{versions}; {seconds}", _lacking(name))
     said = (result.stderr.strip() or result.stdout.strip())[-200:]
     remedy = f"It does not work in the sandbox ({result.status}): {said}"
     return Finding(area, name, State.BROKEN, versions, remedy)
 
 
-@cache
-def _lacking() -> str:
-    """Packages that answers often import and the sandbox's Python has not."""
-    source = f"import importlib.util as u\nprint(*[n for n in {USUAL!r} if not u.find_spec(n)])"
-    result = Program.build("python", source, limits=Limits(wall_s=_TIMEOUT_S)).run()
-    return ", ".join(result.stdout.split())
+def _lacking(language: str) -> str:
+    """Return how to install the well-known packages that the sandbox's Python lacks, or ""."""
+    missing = missing_packages(SandboxSettings()) if language == "python" else ()
+    if not missing:
+        return ""
+    packages = " ".join(WELL_KNOWN[name] for name in missing)
+    return (
+        f"it lacks {', '.join(missing)}: answers that import them are wrong, tests that do have no "
+        f"verdict; for those that you want: apt-get install -y {packages}"
+    )
 
 
 def _tools_of(language: str) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def language_reward(text: str, language: str = "en", *, opened: bool = False) ->
 
 def code_reward(
     text: str,
-    tests: Sequence[Mapping[str, Any]],
+    tests: Sequence[Mapping[str, Any] | str] | Mapping[str, Any],
     language: str = "python",
     *,
     opened: bool = False,
@@ -117,14 +117,17 @@ def code_reward(
 ) -> Score:
     """1 if the program in a text passes all tests, in the sandbox (see r1.rewards.code.problem).
 
-    tests: [{"input": "1 2", "output": "3"}] for programs that read and print; other kinds and
-    further keys of the task as r1.rewards.code.problem has them. Raises UserError for a task that
-    makes no sense and where this machine cannot run the language.
+    tests: [{"input": "1 2", "output": "3"}] for programs that read and print, or APPS's {"inputs":
+    [...], "outputs": [...]}; other kinds and further keys of the task as r1.rewards.code.problem
+    has them. Raises UserError for a task that makes no sense and where this machine cannot run the
+    language.
     """
     from r1.rewards.code.verifier import code_reward as judge
 
-    text = reopened(text, opened)
-    return judge(text, {"language": language, "tests": [dict(t) for t in tests], **task})
+    given: Any = tests
+    if not isinstance(tests, Mapping):
+        given = [dict(test) if isinstance(test, Mapping) else test for test in tests]
+    return judge(reopened(text, opened), {"language": language, "tests": given, **task})
 
 
 def answer_reward(

@@ -76,13 +76,20 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
         yield Verdict(1, False, f"the tests do not compile with its signature: {reason}")
         return
     known: dict[str, Record] = {}
+    classes = program.classes_of(attempt.answer) if task.language == "python" else []
     for _ in range(program.MAX_ROUNDS):
         nonce = secrets.token_hex(16)
-        stdin = program.tester_input(task, known, nonce)
+        stdin = program.input_of_tester(task, known, nonce, classes)
         result = attempt.clock.run(tester, TESTER_LIMITS, stdin=stdin)
         told = program.read_round(result.stdout, nonce)
+        if told.fault:
+            raise SandboxError(f"the test program cannot judge: {told.fault}")
         if not told.unknown:
             passed = told.finished and result.status is Status.OK
+            if passed and not known:
+                raise SandboxError(f"the test program never calls {task.entry}")
+            if not passed and result.status is Status.OK:
+                raise SandboxError("the test program ends before its own end")
             yield Verdict(1, passed, "" if passed else _why_tests_failed(known, result))
             return
         records = list(answer_calls(attempt, [f"{call}\n" for call in told.unknown]))
@@ -96,7 +103,8 @@ def _why_tests_failed(known: dict[str, Record], result: RunResult) -> str:
     """Failures of calls are only a guess at the reason: some are made with stand-in arguments."""
     for call, record in known.items():
         if not record.ok:
-            return f"call {shown(call)}: {record.failure or f'raised {shown(record.text)}'}"
+            told = record.failure or f"raised {shown(calls.raised(record))}"
+            return f"call {shown(call)}: {told}"
     return f"an assertion fails: {failure(result)}"
 
 

@@ -11,6 +11,8 @@ null for exact; by default 1e-6 where some expected output has a decimal point);
 "any", "any at every level") for returned lists; `before` and `after`, source put around the answer
 (imports, an enclosing class). Problem.reference, where there is one, is a correct program.
 
+Other data sets' forms of tests are in `r1.rewards.code.forms`.
+
 A checker is a program that is given three files as arguments (the input, what was printed, the
 reference output) and accepts by exit status 0, as testlib's do.
 """
@@ -23,14 +25,13 @@ from typing import Any, Literal, get_args
 
 from r1.rewards.code import compare
 from r1.rewards.code.compare import Mode, Order, has_decimals
+from r1.rewards.code.forms import TaskError as TaskError
+from r1.rewards.code.forms import normal_form
 from r1.rewards.code.reading import ALIASES
+from r1.rewards.code.testable import code_in_prompt, why_no_test
 from r1.types import Problem
 
 Kind = Literal["stdio", "calls", "program"]
-
-
-class TaskError(ValueError):
-    """The metadata make no usable task; the message says why and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,12 @@ class CodeTask:
     order: Order = "same"
     before: str = ""
     after: str = ""
+    prompt_code: str = ""
+
+    @property
+    def given(self) -> list[str]:
+        """What the tests may use beside the function: the code around the answer, the prompt's."""
+        return [text for text in (self.before, self.prompt_code) if text]
 
     @property
     def num_tests(self) -> int:
@@ -85,7 +92,7 @@ class CodeTask:
 
 def read_task(problem: Problem) -> CodeTask:
     """Read a problem's metadata; TaskError says what is wrong with them."""
-    data = problem.metadata
+    data = normal_form(problem.metadata)
     language = _text(data, "language")
     if language not in ALIASES:
         raise TaskError(f"metadata.language is {language!r}; valid: {', '.join(sorted(ALIASES))}")
@@ -102,8 +109,11 @@ def read_task(problem: Problem) -> CodeTask:
         "after": _text(data, "after", ""),
     }
     if "test_program" in data:
-        entry = _text(data, "entry")
-        return CodeTask("program", test_program=_text(data, "test_program"), entry=entry, **common)
+        entry, tests = _text(data, "entry"), _text(data, "test_program")
+        if reason := why_no_test(language, tests, entry):
+            raise TaskError(f"metadata.test_program {reason}")
+        prompt = code_in_prompt(problem.prompt) if language == "python" else ""
+        return CodeTask("program", test_program=tests, entry=entry, prompt_code=prompt, **common)
     tests = data["tests"]
     if not isinstance(tests, list) or not tests or not all(isinstance(t, dict) for t in tests):
         raise TaskError("metadata.tests must be a list of objects, at least one")

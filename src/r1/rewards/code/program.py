@@ -8,16 +8,17 @@ since after an unknown call no assertion can fail and the round goes on; one tha
 call's result takes one more.
 
 So the answer can neither read the tests, nor end them early, nor patch what they compare with:
-only values reach them. Left out on purpose: functions that change their arguments in place, results
-that are no data (functions, objects of the answer's own classes), and functions that answer
-differently when asked the same again.
+only values reach them. `harness/bridge.py` says how values of Python cross, and whose fault it is
+where one cannot. Left out on purpose: arguments changed in place in other languages than Python,
+and functions that answer differently when asked the same again.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -34,10 +35,15 @@ TYPED = ("cpp", "java", "csharp")
 
 
 class Round(NamedTuple):
-    """What one run of the test program told: calls it could not make, and whether it ended well."""
+    """What one run of the test program told.
+
+    unknown: calls it could not make. finished: whether it came to its end. fault: why it cannot
+    judge the answer.
+    """
 
     unknown: list[str]
     finished: bool
+    fault: str = ""
 
 
 class NoTesterError(ValueError):
@@ -50,12 +56,19 @@ def source_of_tester(task: CodeTask, answer: str) -> str:
     return _TESTERS[task.language](task, answer, owner, name)
 
 
-def tester_input(task: CodeTask, known: dict[str, Record], nonce: str) -> str:
-    """What the test program reads: the results so far."""
+def input_of_tester(
+    task: CodeTask, known: dict[str, Record], nonce: str, classes: Sequence[str] = ()
+) -> str:
+    """What the test program reads: the results so far; classes: those that the answer defines."""
     if task.language == "python":
-        source = f"{task.before}\n{task.test_program}"
-        results = {call: [record.ok, record.text] for call, record in known.items()}
-        setup = {"nonce": nonce, "entry": task.entry, "source": source, "known": results}
+        setup = {
+            "nonce": nonce,
+            "entry": task.entry,
+            "given": task.given,
+            "source": task.test_program,
+            "classes": classes,
+            "known": {call: [record.ok, record.text] for call, record in known.items()},
+        }
         return json.dumps(setup) + "\n"
     lines = [nonce]
     for call, record in known.items():
@@ -66,12 +79,23 @@ def tester_input(task: CodeTask, known: dict[str, Record], nonce: str) -> str:
 def read_round(stdout: str, nonce: str) -> Round:
     """Read what the test program told."""
     unknown: dict[str, None] = {}
-    finished = False
+    finished, fault = False, ""
     for line in stdout.split("\n"):
         if line.startswith(f"{nonce} call "):
             unknown[line.removeprefix(f"{nonce} call ")] = None
+        elif line.startswith(f"{nonce} fault "):
+            fault = fault or json.loads(line.removeprefix(f"{nonce} fault "))
         finished = finished or line == f"{nonce} done"
-    return Round(list(unknown), finished)
+    return Round(list(unknown), finished, fault)
+
+
+def classes_of(answer: str) -> list[str]:
+    """The classes that a Python answer defines."""
+    try:
+        tree = ast.parse(answer)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def _known_line(language: str, record: Record) -> str:
@@ -87,22 +111,47 @@ def _part(name: str) -> str:
 
 
 def _python(task: CodeTask, answer: str, owner: str, name: str) -> str:
-    return _part("tester.py")
+    return "\n\n".join(map(_part, ("bridge.py", "usual.py", "tester.py", "runner.py")))
 
 
 def _javascript(task: CodeTask, answer: str, owner: str, name: str) -> str:
     target = f"globalThis.{owner or name}"
     stub = f"class {{ {name}(...a) {{ return r1Stub(...a); }} }}" if owner else "r1Stub"
     also = f"\n{target}.{name} = r1Stub;" if owner else ""
-    head = _part("tester.js").replace("R1_GLOBAL", f"{target} = {stub};{also}")
+    given = f"{{...globalThis, {name}: r1Stub, {owner or name}: {target}, default: {target}}}"
     tests = re.sub(r"^\s*declare\s+var\s+require\s*:.*$", "", task.test_program, flags=re.M)
-    return (
-        f"{head}\n(function (require) {{\n{task.before}\n{tests}\n}})(r1Require);\nr1Say('done');\n"
+    tests = re.sub(_JS_IMPORT, _required, tests, flags=re.M)
+    head = _part("tester.js").replace("R1_GLOBAL", f"{target} = {stub};{also}")
+    head = head.replace("R1_EXPORTS", given).replace("R1_NAME", json.dumps(task.entry))
+    can_throw = re.search(r"\bthrow\b|\breject|process\.exit", tests)
+    head = head.replace("R1_CAN_THROW", json.dumps(can_throw is not None))
+    uncalled = ", ".join(
+        found
+        for found in re.findall(r"^(?:async )?function (test\w*|check\w*)\s*\(", tests, re.M)
+        if len(re.findall(rf"\b{found}\b", tests)) == 1
     )
+    body = f"{task.before}\n{tests}\nr1Run([{uncalled}].map((f) => () => f(r1Stub)));"
+    return f"{_part('bridge.js')}\n{head}\n(function (require) {{\n{body}\n}})(r1Require);\n"
+
+
+def _required(found: re.Match[str]) -> str:
+    """`import a, {b as c} from "m"` as a call of require."""
+    names, module = found[1].strip(), found[2]
+    default, _, rest = names.partition("{")
+    default = default.strip(" ,").removeprefix("* as ").strip()
+    lines = [f"const {default} = require({module});"] if default else []
+    if rest:
+        fields = re.sub(r"\s+as\s+", ": ", rest.rstrip("} "))
+        lines.append(f"const {{{fields}}} = require({module});")
+    return " ".join(lines)
+
+
+_JS_IMPORT = r"""^import\s+([^"'`;]+?)\s+from\s+(["'][^"'\n]+["'])[ \t]*;?"""
 
 
 def _typescript(task: CodeTask, answer: str, owner: str, name: str) -> str:
-    return f"// @ts-nocheck\ndeclare var require: any;\n{_javascript(task, answer, owner, name)}"
+    source = _javascript(task, answer, owner, name)
+    return f"// @ts-nocheck\ndeclare var require: any;\n{source}"
 
 
 def _php(task: CodeTask, answer: str, owner: str, name: str) -> str:

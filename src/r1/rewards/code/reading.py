@@ -6,6 +6,7 @@ names no other language. No fence: the whole answer. A fence that is never close
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ ALIASES = {
 }
 
 
+_ITEM = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?=```|~~~)")
+
+
 class Block(NamedTuple):
     """A fenced block: what it says its language is, in lower case, and its text."""
 
@@ -30,12 +34,18 @@ class Block(NamedTuple):
 
 
 class Fence(NamedTuple):
-    """A line of backticks or tildes: what follows them, where it starts and where it ends."""
+    """A line of backticks or tildes: what follows them, where it starts and where it ends.
+
+    indent: columns before it, which the block's lines share where it stands in a list.
+    opens_only: it follows the mark of a list's item.
+    """
 
     marks: str
     tag: str
     start: int
     inside: int
+    indent: int
+    opens_only: bool
 
 
 def extract_code(answer: str, language: str) -> str | None:
@@ -58,7 +68,7 @@ def fenced_blocks(text: str) -> list[Block]:
     for fence in _fences(text):
         if opening is None:
             opening = fence
-        elif not fence.tag and fence.marks.startswith(opening.marks):
+        elif not fence.tag and not fence.opens_only and fence.marks.startswith(opening.marks):
             blocks.append(_block(text, opening, fence.start))
             opening = None
     if opening is not None:
@@ -70,12 +80,16 @@ def _fences(text: str) -> Iterator[Fence]:
     """Lines that open or close a block."""
     start = 0
     for line in text.split("\n"):
-        bare = line.strip(" \t\r")
         end = start + len(line) + 1
+        before = _ITEM.match(line) if "```" in line or "~~~" in line else None
+        marked = before is not None and before.end() > len(_margin(line))
+        indent = len(line[: before.end()].expandtabs(4)) if before else 0
+        bare = line[before.end() if before else 0 :].strip(" \t\r")
         rest = bare.lstrip(bare[:1])
         marks = bare[: len(bare) - len(rest)]
         if marks[:3] in ("```", "~~~") and "`" not in rest:
-            yield Fence(marks, (rest.split() or [""])[0], start, min(end, len(text)))
+            tag = (rest.split() or [""])[0]
+            yield Fence(marks, tag, start, min(end, len(text)), indent, marked)
         start = end
 
 
@@ -85,7 +99,31 @@ def _block(text: str, opening: Fence, end: int) -> Block:
     stripped = inside.rstrip()
     if end == len(text) and stripped.endswith(opening.marks):
         inside = stripped[: -len(opening.marks)]
-    return Block(opening.tag.lower().strip("{}."), inside)
+    return Block(opening.tag.lower().strip("{}."), _without_indent(inside, opening.indent))
+
+
+def _without_indent(text: str, indent: int) -> str:
+    """Take from each line what its fence was indented by, as far as the first line is.
+
+    Lines that have less (of a string that spans lines) lose what they have.
+    """
+    lines = text.split("\n")
+    first = next((line for line in lines if line.strip()), "")
+    columns = min(indent, len(_margin(first).expandtabs(4)))
+    return "\n".join(_dedented(line, columns) for line in lines) if columns else text
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _dedented(line: str, columns: int) -> str:
+    """The line without its first columns of white space; a tab is four."""
+    taken = 0
+    while line and line[0] in " \t" and taken < columns:
+        taken += 4 if line[0] == "\t" else 1
+        line = line[1:]
+    return line
 
 
 def _without_ticks(answer: str) -> str:

@@ -26,6 +26,7 @@ from functools import cache
 from r1.errors import UserError
 from r1.rewards.code import calls
 from r1.rewards.code.functions import call_verdicts, program_verdicts
+from r1.rewards.code.packages import lacked_package
 from r1.rewards.code.problem import CodeTask, TaskError, read_task
 from r1.rewards.code.reading import MAX_CHARS, extract_code
 from r1.rewards.code.run import (
@@ -88,6 +89,9 @@ def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool)
     done: list[Verdict] = []
     try:
         for verdict in _VERDICTS[task.kind](attempt):
+            if not verdict.passed and task.language == "python":
+                lacked = lacked_package(answer, verdict.note, settings.sandbox)
+                verdict = verdict._replace(note=f"{verdict.note}{lacked}")
             done.append(verdict)
             too_slow = sum(verdict.slow for verdict in done) >= MAX_SLOW
             if too_slow or (stop_early and not verdict.passed):

@@ -25,6 +25,7 @@
     }
   };
   const encode = (value) => {
+    if (R1_TAGGED) return r1Encode(value);
     if (value === undefined || value === null) return "null";
     if (typeof value === "number") return Object.is(value, -0) ? "0" : String(value);
     if (typeof value === "bigint") return value.toString();
@@ -55,7 +56,7 @@
     if (line === null) break;
     let word = "ok", text = "null";
     try {
-      let value = find()(...JSON.parse(line));
+      let value = find()(...(R1_TAGGED ? r1Decode(JSON.parse(line)) : JSON.parse(line)));
       if (value && typeof value.then === "function") value = await value;
       text = encode(value);
     } catch (error) {

@@ -1,18 +1,32 @@
 """Calls a function of the answer for each line of standard input; `r1.rewards.code.calls` runs it.
 
-First line: JSON {"nonce", "source", "entry", "tagged"}. Every other line: a JSON list of arguments.
-For each one line is written: nonce, number, "ok" or "error", and the result as JSON, with tuples,
-sets and dictionaries told apart where "tagged". Everything here is within the answer's reach, which
-is why nothing here knows what is expected.
+Stands below usual.py. First line: JSON {"nonce", "source", "entry"}. Every other line: a JSON list
+of arguments. For each
+one line is written: nonce, number, "ok" or "error", and the result as JSON. Everything here is
+within the answer's reach, which is why nothing here knows what is expected.
 """
 
 import json
 import sys
-import typing
+import types
+
+
+def load(setup, given):
+    """Run the answer as the module `answer`, below source that is given; return its names."""
+    module = sys.modules["answer"] = types.ModuleType("answer")
+    scope = vars(module)
+    exec(given, scope)
+    scope.update(usual_names(setup["source"], setup["entry"]))
+    exec(compile(setup["source"], "answer.py", "exec"), scope)
+    return scope
 
 
 def find(scope, entry):
     owner, _, name = entry.replace("::", ".").rpartition(".")
+    if not owner and name not in scope and hasattr(scope.get("Solution"), name):
+        owner = "Solution"
+    if (owner or name) not in scope:
+        raise NameError(f"the answer defines no {owner or name}")
     if not owner:
         return scope[name]
     if isinstance(scope[owner].__dict__.get(name), staticmethod):
@@ -29,40 +43,23 @@ def plain(value):
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
-def tag(value):
-    if isinstance(value, (tuple, set, frozenset)):
-        return {"set" if isinstance(value, (set, frozenset)) else "tuple": [tag(v) for v in value]}
-    if isinstance(value, dict):
-        return {"dict": [[tag(k), tag(v)] for k, v in value.items()]}
-    return [tag(v) for v in value] if isinstance(value, list) else value
+def call(scope, entry, line):
+    """Make one call of plain arguments and return its result as JSON."""
+    return json.dumps(find(scope, entry)(*json.loads(line)), default=plain)
 
 
-def untag(value):
-    if isinstance(value, list):
-        return [untag(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    ((kind, items),) = value.items()
-    if kind == "dict":
-        return {untag(key): untag(item) for key, item in items}
-    return {"tuple": tuple, "set": set}[kind](untag(item) for item in items)
+def told_error(error):
+    return json.dumps(f"{type(error).__name__}: {error}"[:200])
 
 
-def main():
+def serve(call, told_error, given=""):
     setup = json.loads(sys.stdin.readline())
     lines = iter(sys.stdin.readline, "")
-    to_json, from_json = (tag, untag) if setup["tagged"] else (lambda v: v, lambda v: v)
-    scope = {name: getattr(typing, name) for name in typing.__all__}
-    scope["__name__"] = "answer"
-    exec(compile(setup["source"], "answer.py", "exec"), scope)
+    scope = load(setup, given)
     for number, line in enumerate(lines):
         try:
-            result = find(scope, setup["entry"])(*from_json(json.loads(line)))
-            word, text = "ok", json.dumps(to_json(result), default=plain)
+            word, text = "ok", call(scope, setup["entry"], line)
         except BaseException as error:
-            word, text = "error", json.dumps(f"{type(error).__name__}: {error}"[:200])
+            word, text = "error", told_error(error)
         sys.stdout.write(f"\n{setup['nonce']} {number} {word} {text}\n")
         sys.stdout.flush()
-
-
-main()

@@ -1,88 +1,196 @@
-"""Runs a test program whose function under test is a stub; `r1.rewards.code.program` runs it.
+"""Runs a test program whose function under test is a stub: stands above runner.py.
 
-Standard input: JSON {"nonce", "entry", "source", "known": {arguments: [ok, result]}}. A call whose
-result is not known is told on standard output; from then on no assertion can fail, so that one run
-tells as many calls as it can. The last line says that the program came to its end.
+Standard input: JSON {"nonce", "entry", "given", "source", "classes", "known"}, where known is
+{call: [ok, record]}. A call that is not known is told on standard output and returns a `Pending`
+value; from then on no assertion can fail, so that one run tells as many calls as it can. The last
+line says that the tests passed ("done"), or why they cannot judge the answer ("fault").
+
+What the answer raised is raised here, but never as an exception that ends an iteration or the
+program where nobody catches it, such as StopIteration, unless the tests name it.
 """
 
-import ast
 import builtins
-import json
-import random
-import sys
+
+FIRST_ITEMS = 16
+SILENT = ("StopIteration", "StopAsyncIteration", "GeneratorExit", "KeyboardInterrupt", "SystemExit")
+MAX_ASKED_AGAIN = 1000
 
 
-def tag(value):
-    if isinstance(value, (tuple, set, frozenset)):
-        return {"set" if isinstance(value, (set, frozenset)) else "tuple": [tag(v) for v in value]}
-    if isinstance(value, dict):
-        return {"dict": [[tag(k), tag(v)] for k, v in value.items()]}
-    return [tag(v) for v in value] if isinstance(value, list) else value
+class UnsettledError(Exception):
+    """The test program needs a result that is not known yet."""
 
 
-def untag(value):
-    if isinstance(value, list):
-        return [untag(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    ((kind, items),) = value.items()
-    if kind == "dict":
-        return {untag(key): untag(item) for key, item in items}
-    return {"tuple": tuple, "set": set}[kind](untag(item) for item in items)
+class FaultError(Exception):
+    """The test program wants what cannot be carried, or is broken: no verdict."""
 
 
-class Softened(ast.NodeTransformer):
-    """assert X, Y  ->  r1_check(lambda: X)"""
-
-    def visit_Assert(self, node):
-        none = ast.arguments([], [], None, [], [], None, [])
-        name = ast.Name("r1_check", ast.Load())
-        return ast.Expr(ast.Call(name, [ast.Lambda(none, node.test)], []))
+def unsettled(*_):
+    raise UnsettledError
 
 
-def main():
-    setup = json.loads(sys.stdin.readline())
-    unknown = set()
+class Pending:
+    """A result that is not known yet: most of what is done with it is not known either."""
 
-    def say(*words):
-        sys.stdout.write(" ".join(["\n" + setup["nonce"], *words]) + "\n")
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
 
-    def stub(*args):
-        call = json.dumps(tag(list(args)))
-        if call not in setup["known"]:
-            if call not in unknown:
-                unknown.add(call)
-                say("call", call)
-            return None
-        ok, text = setup["known"][call]
-        if not ok:
-            kind, _, message = json.loads(text).partition(": ")
-            raised = getattr(builtins, kind, None)
-            ordinary = isinstance(raised, type) and issubclass(raised, Exception)
-            raise (raised if ordinary else RuntimeError)(message)
-        return untag(json.loads(text))
+    def __call__(self, *_, **__):
+        return self
 
-    def check(claim):
+    __hash__ = object.__hash__
+
+
+SPREADING = (
+    "add sub mul matmul truediv floordiv mod pow and or xor lshift rshift radd rsub rmul rtruediv "
+    "rfloordiv rmod rpow rand ror rxor neg pos abs invert getitem eq ne lt le gt ge round divmod"
+)
+DECIDING = "bool iter len int float complex index contains str repr format enter"
+for _name in SPREADING.split():
+    setattr(Pending, f"__{_name}__", Pending.__call__)
+for _name in DECIDING.split():
+    setattr(Pending, f"__{_name}__", unsettled)
+
+
+class TestsDecoder(Decoder):
+    """Reads results; an iterator that was not carried to its end asks for more of it."""
+
+    def __init__(self, session, call, objects):
+        super().__init__(session.find_class, objects)
+        self.session, self.call = session, call
+
+    def stream(self, ended, items):
+        yield from items
+        if isinstance(ended, dict):
+            raise self.session.remade(ended)
+        if not ended:
+            if len(items) >= MAX_ITEMS:
+                raise self.session.noted(RuntimeError(f"more than {MAX_ITEMS} items"))
+            more = self.session.ask(self.call, min(8 * len(items), MAX_ITEMS))
+            yield from itertools.islice(more, len(items), None)
+
+
+class Session:
+    """One round: what is known, and what became of it. Its state is out of the tests' way."""
+
+    Error = Exception
+
+    def __init__(self, setup):
+        self.setup, self.scope = setup, {}
+        self.unknown, self.faults = {}, []
+        self.raised = []  # exceptions of the answer's making
+        self.calls = self.checks = 0
+        self.in_place = False
+        self.given_classes = set()
+        self.named = self.method_names = frozenset()
+
+    def say(self, *words):
+        sys.__stdout__.write(" ".join(["\n" + self.setup["nonce"], *words]) + "\n")
+        sys.__stdout__.flush()
+
+    def fault(self, text):
+        self.faults.append(text)
+        return FaultError(text)
+
+    def noted(self, error):
+        self.raised.append(error)
+        return error
+
+    def stub(self, *args, **kwargs):
+        """Stands for the function under test."""
+        self.calls += 1
+        encoder = Encoder(strict=True)
         try:
-            holds = claim()
-        except Exception:
-            if unknown:
-                return
-            raise
-        if not holds and not unknown:
-            raise AssertionError
+            text = encoder.text((args, tuple(kwargs.items())))
+        except UncarriedError as error:
+            if self.unknown:
+                raise UnsettledError from None
+            raise self.fault(f"an argument is {error}, which cannot be carried") from None
+        self.check_objects(encoder.objects)
+        return self.ask(text, FIRST_ITEMS, encoder.objects if self.in_place else ())
 
-    owner, _, name = setup["entry"].rpartition(".")
-    scope = {"__name__": "tests", "r1_check": check, "candidate": stub, "random": random}
-    scope[name] = stub
-    if owner:
-        scope[owner] = type(owner, (), {name: staticmethod(stub)})
-    random.seed(0)
-    tree = ast.fix_missing_locations(Softened().visit(ast.parse(setup["source"])))
-    exec(compile(tree, "tests.py", "exec"), scope)
-    if callable(scope.get("check")):
-        scope["check"](stub)
-    say("done")
+    def check_objects(self, objects):
+        """Refuse objects with methods that the answer does not have."""
+        for kind in {type(value) for value in objects}:
+            names = [name for name, value in vars(kind).items() if callable(value)]
+            methods = [name for name in names if not name.startswith("__")]
+            shared = kind.__name__ in self.setup["classes"] or kind in self.given_classes
+            if kind.__module__ == "__main__" and methods and not shared:
+                raise self.fault(f"an argument is a {kind.__name__}, whose methods stay here")
+            self.given_classes.add(kind)
 
+    def ask(self, text, take, objects=()):
+        call = f"{take} {text}"
+        if call not in self.setup["known"]:
+            if call not in self.unknown:
+                self.say("call", call)
+            self.unknown[call] = self.unknown.get(call, 0) + 1
+            if self.unknown[call] > MAX_ASKED_AGAIN:
+                raise UnsettledError
+            return Pending()
+        ok, record = self.setup["known"][call]
+        try:
+            record = json.loads(record)
+            if not ok:
+                error = self.remade(record)
+            else:
+                told = TestsDecoder(self, text, objects).value(record["told"])
+                result, _ = told
+        except Exception as garbled:  # a record that the answer forged
+            error = self.noted(RuntimeError(f"no result: {garbled!r}"[:200]))
+            ok = False
+        if not ok:
+            raise error
+        if sys.stdout is not sys.__stdout__:  # the tests look at what is printed
+            sys.stdout.write(str(record["printed"]))
+        return result
 
-main()
+    def remade(self, told):
+        """The answer's exception as one of this side."""
+        if isinstance(told, str):  # its process ended
+            return self.noted(RuntimeError(told))
+        args, state = Decoder(self.find_class).value(told["given"])
+        kind = next(filter(None, map(self.error_class, told["names"])), RuntimeError)
+        if kind.__module__ == "__main__":  # whose __init__ may want something else
+            error = kind.__new__(kind, *args)
+            error.args = args
+            vars(error).update(state)
+        else:
+            error = kind(*args)
+        return self.noted(error)
+
+    def error_class(self, name):
+        own = self.scope.get(name)
+        if isinstance(own, type) and own.__module__ == "__main__":
+            silent = issubclass(own, (StopIteration, StopAsyncIteration))
+            return own if issubclass(own, Exception) and not silent else None
+        found = getattr(builtins, name, None)
+        if not isinstance(found, type) or not issubclass(found, BaseException):
+            return None
+        if name in SILENT:
+            return found if name in self.named else None
+        if name == "IndexError" and "__getitem__" in self.named:  # it would end an iteration
+            return None
+        return found if issubclass(found, Exception) else None
+
+    def find_class(self, name):
+        """A class of the tests that a result may be of; none that decides what it is equal to."""
+        found = self.scope.get(name)
+        if not isinstance(found, type) or found.__module__ != "__main__":
+            return None
+        equal = getattr(found.__eq__, "__code__", None)
+        decides = equal is not None and equal.co_filename == "tests.py"
+        of_its_own = decides and {"isinstance", name} <= set(equal.co_names)
+        trusted = found in self.given_classes or (of_its_own and name in self.setup["classes"])
+        return found if trusted or not decides else None
+
+    def missing(self, name):
+        """An attribute that an object of the answer lacks here, its methods among them."""
+        plain = any(hasattr(kind, name) for kind in BASES)
+        if name in self.method_names and not plain and not name.startswith("__"):
+            raise self.fault(f"the tests call the method {name} of a result")
+        raise AttributeError(name)
+
+    def called(self):
+        raise self.fault("the tests call a result, which is a function")

@@ -1,0 +1,71 @@
+"""Well-known packages that the sandbox's Python lacks, named where an answer's import of one fails.
+
+The answer is wrong all the same: a policy must not be able to choose "no verdict" by an import.
+Tests that import one have no verdict. `r1 doctor` says which are missing and what installs them.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import lru_cache
+
+from r1.rewards.code.run import SandboxError
+from r1.sandbox import Limits, Program, SandboxSettings, Status
+
+WELL_KNOWN = {
+    "numpy": "python3-numpy",
+    "scipy": "python3-scipy",
+    "pandas": "python3-pandas",
+    "sympy": "python3-sympy",
+    "networkx": "python3-networkx",
+    "sortedcontainers": "python3-sortedcontainers",
+    "sklearn": "python3-sklearn",
+    "matplotlib": "python3-matplotlib",
+    "dateutil": "python3-dateutil",
+    "gmpy2": "python3-gmpy2",
+    "bitarray": "python3-bitarray",
+    "regex": "python3-regex",
+    "pytest": "python3-pytest",
+}
+"""Package -> what installs it on Debian and Ubuntu."""
+_MISSING = re.compile(r"No module named '?(\w+)")
+_PROBE = "import importlib.util\nprint(*[n for n in {} if importlib.util.find_spec(n) is None])"
+
+
+def lacked_package(answer: str, note: str, sandbox: SandboxSettings) -> str:
+    """Return what to add to a failure's note where the sandbox lacks a package, else "".
+
+    The note is the answer's to write, so its own imports and the sandbox are looked at as well.
+    """
+    found = _MISSING.search(note)
+    if found is None or found[1] not in WELL_KNOWN or found[1] not in _imports(answer):
+        return ""
+    if found[1] not in missing_packages(sandbox):
+        return ""
+    return f" (the sandbox's Python lacks it: apt-get install -y {WELL_KNOWN[found[1]]})"
+
+
+@lru_cache(maxsize=4)
+def missing_packages(sandbox: SandboxSettings) -> tuple[str, ...]:
+    """The well-known packages that programs in the sandbox cannot import."""
+    program = Program.build("python", _PROBE.format(list(WELL_KNOWN)), sandbox)
+    result = program.run(limits=Limits(wall_s=20.0))
+    if result.status is not Status.OK:
+        raise SandboxError(f"the sandbox's Python cannot be asked: {result.stderr[-200:]}")
+    return tuple(result.stdout.split())
+
+
+def _imports(source: str) -> set[str]:
+    """The packages that a program imports whatever happens."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names: list[str] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return {name.split(".")[0] for name in names}

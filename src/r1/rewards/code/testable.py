@@ -1,0 +1,99 @@
+"""What can be told of a test program without running it. Pure text; Python also by its syntax.
+
+A program that cannot fail, or never names the function under test, tests nothing and would pay
+every answer: such a problem is refused when it is loaded. What only a run shows (a test that is
+never reached) is found when it runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+from r1.rewards.code.reading import extract_code
+
+_FAILS = {
+    "python": r"\bassert|\braise\b|\bexit\b|\bfail\b|\bcheck|\bverify|\bexpect|\bshould",
+    "javascript": r"\bassert|\bthrow\b|\bexpect\b|\bexit\b|\bexitCode\b|\breject|\bshould|\bcheck",
+    "php": r"\bassert|\bthrow\b|\bexit\b|\bdie\b|\btrigger_error\b",
+    "cpp": r"\bassert|\bthrow\b|\bexit\b|\babort\b|\breturn\b|\bterminate\b|\bcheck|\bEXPECT",
+    "java": r"\bassert|\bthrow\b|\bexit\b|\bhalt\b",
+    "csharp": r"\bAssert\b|\bthrow\b|\bExit\b|\bFailFast\b|\breturn\b|\bFail\b",
+    "bash": r"\[|\btest\b|\bexit\b|\bset -\w*e|\breturn\b|\bdiff\b|\bcmp\b|\bgrep\b|\bfalse\b|\(\(",
+}
+"""Language -> words one of which a program needs that may fail."""
+_FAILS["typescript"] = _FAILS["javascript"]
+_FRAMEWORKS = {
+    "java": (r"\bimport\s+(?:static\s+)?(?:org\.junit|org\.testng|junit)\b", r"\bmain\s*\("),
+    "csharp": (
+        r"\busing\s+(?:static\s+)?(?:NUnit|Xunit|Microsoft\.VisualStudio)\b",
+        r"\bMain\s*\(",
+    ),
+    "cpp": (r"#\s*include\s*[<\"](?:gtest|catch|doctest|boost/test)", r"\bmain\s*\("),
+    "php": (r"\bextends\s+\\?(?:\w+\\)*TestCase\b", ""),
+}
+"""Language -> how a program says that it wants a framework, and what it must hold instead."""
+_NOISE = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.S)
+_HASH_NOISE = re.compile(r"(?m)^\s*#[^\n]*")
+
+
+def why_no_test(language: str, source: str, entry: str) -> str:
+    """Why a test program cannot judge any answer, or "": it begins with a verb."""
+    names = [*re.split(r"\W+", entry), "candidate"]
+    if language == "python":
+        return _why_no_python_test(source, names)
+    code = (_HASH_NOISE if language == "bash" else _NOISE).sub(" ", source)
+    framework, main = _FRAMEWORKS.get(language, ("", ""))
+    if framework and re.search(framework, code):
+        return "needs a test framework, which the sandbox lacks; write plain assertions"
+    if main and not re.search(main, code):
+        return "has no main, so that none of its tests would run"
+    if not re.search(rf"\b(?:{'|'.join(map(re.escape, filter(None, names)))})\b", code):
+        return f"never names {entry}: it would pay every answer"
+    if not re.search(_FAILS[language], code):
+        return "holds no assertion and nothing else that can fail: it would pay every answer"
+    return ""
+
+
+def _why_no_python_test(source: str, names: list[str]) -> str:
+    tree = _parsed(source)
+    if tree is None:
+        return "is not Python"
+    nodes = list(ast.walk(tree))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {
+        alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    checks = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    takes_stub = any(
+        node.args.args and (node.name == "check" or node.name.startswith("test")) for node in checks
+    )
+    if not takes_stub and not used & set(names):
+        return f"never calls {names[-2]}: it would pay every answer"
+    can_fail = any(isinstance(node, (ast.Assert, ast.Raise)) for node in nodes)
+    if not can_fail and not any(re.search(_FAILS["python"], name) for name in used):
+        return "holds no assertion and nothing else that can fail: it would pay every answer"
+    return ""
+
+
+def _parsed(source: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def code_in_prompt(prompt: str) -> str:
+    """The Python code that a prompt is, or that its last block holds, where it defines functions.
+
+    HumanEval's prompts define functions that its tests call.
+    """
+    for text in (prompt, extract_code(prompt, "python") or ""):
+        tree = _parsed(text) if "def " in text else None
+        if tree is not None and any(isinstance(node, ast.FunctionDef) for node in tree.body):
+            return text
+    return ""
