@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from r1.native import load
+from r1.native import build
 from r1.rollout import native
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.kv_cache import KVMemory
@@ -74,7 +74,7 @@ def test_nan_is_not_hidden():
 
 def clear() -> None:
     native.library.cache_clear()
-    load.cache_clear()
+    build.cache_clear()
 
 
 def test_without_a_compiler_the_engine_gives_the_same(monkeypatch, tmp_path):

@@ -68,9 +68,17 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what is done, stale and to do; run nothing")
     ] = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="Carry on although data, model or plugins changed; recorded in the lineage",
+        ),
+    ] = False,
 ) -> None:
     """Train by a recipe. The same command carries on where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
+    from r1.run_dir import lock
 
     if cluster is not None:
         overrides = [*overrides, f"cluster.address={json.dumps(cluster)}"]
@@ -81,13 +89,22 @@ def run(
 
         show(settings, recipe, folder, Console())
         return
+    lock.refuse_held(folder)
     from r1.pipeline.demands import check_clusters
 
     check_clusters(settings, recipe, folder, only)
     from r1.pipeline.run import run_recipe
 
     with _progress(metrics_port) as progress:
-        run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
+        run_recipe(
+            settings,
+            recipe.parent,
+            folder,
+            progress,
+            first=first,
+            only=only,
+            accept_changes=accept_changes,
+        )
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
 
 
@@ -188,6 +205,7 @@ def evaluate(
 ) -> None:
     """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
     from r1.evaluate.command import run_eval_command
+    from r1.run_dir import lock
 
     given = {
         "num_samples": samples,
@@ -204,6 +222,7 @@ def evaluate(
     elif replicas is not None:
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
+    lock.refuse_held(folder)
     run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
 
 
@@ -287,6 +306,8 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
         "base_folder": recipe.parent,
         "template": settings.template,
         "rewards": settings.rewards,
+        "sampling": settings.sampling,
+        "evaluation": settings.evaluation,
         "engine": settings.engine,
         "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
     }
