@@ -127,7 +127,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if write_bos(tokenizer):
+    if write_bos(tokenizer, path):
         logger.warning(
             "%s: the tokenizer does not write %s, with which this model's texts begin; it is "
             "added. To leave it out, set add_bos_token = false in tokenizer_config.json.",
