@@ -28,7 +28,7 @@ path = "data.jsonl"
 [[data.heldout]]
 kind = "tiny"
 split = "heldout"
-num = 64
+num = 48
 [template]
 kind = "plain"
 [sampling]
@@ -149,7 +149,7 @@ def test_an_evaluation_killed_at_random_moments_ends_in_the_same_bytes(tmp_path)
     recipe.write_text(EVALUATION)
     command = [sys.executable, "-m", "r1", "eval", str(tmp_path / "model"), "--recipe", str(recipe)]
     kill_often(command, environment(recipe), tmp_path, NUM_KILLS)
-    assert len(list((tmp_path / "whole" / "blocks").glob("*.parquet"))) == 4
+    assert len(list((tmp_path / "whole" / "blocks").glob("*.parquet"))) == 3
 
 
 @pytest.mark.slow
