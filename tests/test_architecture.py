@@ -14,6 +14,7 @@ SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
     **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
+    "terminal": 0,
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
