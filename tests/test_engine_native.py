@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from r1.native import load
+from r1.native import build, kernels
 from r1.rollout import native
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.kv_cache import KVMemory
@@ -74,7 +74,7 @@ def test_nan_is_not_hidden():
 
 def clear() -> None:
     native.library.cache_clear()
-    load.cache_clear()
+    build.cache_clear()
 
 
 def test_without_a_compiler_the_engine_gives_the_same(monkeypatch, tmp_path):
@@ -92,5 +92,42 @@ def test_without_a_compiler_the_engine_gives_the_same(monkeypatch, tmp_path):
     try:
         assert native.library() is None
         assert respond() == expected
+    finally:
+        clear()
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", ["gcc -O2", "  gcc  -pipe", "env gcc"])
+def test_a_compiler_with_options_is_a_command(monkeypatch, tmp_path, compiler):
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clear()
+    try:
+        assert native.library() is not None
+    finally:
+        clear()
+
+
+@needs_compiler
+def test_a_cache_that_cannot_be_written_changes_no_number(monkeypatch, tmp_path):
+    expected = kernels()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    clear()
+    try:
+        assert kernels() == expected
+    finally:
+        clear()
+
+
+@pytest.mark.parametrize(
+    ("compiler", "why"), [("no-such-compiler", "no C compiler"), ("false", "cannot compile")]
+)
+def test_what_is_computed_without_a_compiler_is_recorded(monkeypatch, tmp_path, compiler, why):
+    monkeypatch.setenv("CC", compiler)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clear()
+    try:
+        assert all(told.startswith("torch (") and why in told for told in kernels().values())
     finally:
         clear()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from r1.data.external import inputs_of
 from r1.errors import UserError
 from r1.pipeline.graph import (
     Artifact,
@@ -173,3 +176,51 @@ def test_a_whole_recipe_s_cluster_reaches_stages_that_train_and_makes_none_stale
                 stage.run(tmp_path, {})
     assert seen == [None, 3, 2, 3]
     assert settings[0] == settings[1]
+
+
+def reading(path: Path, log: list[str]) -> Stage:
+    """A stage that reads a file outside the pipeline."""
+    settings = {"data": {"train": [{"path": path.name}]}, "model": "@other"}
+    external = partial(inputs_of, settings, path.parent)
+    return Stage("one", settings, {"out": DATA}, writer("a", log, "one"), external=external)
+
+
+@pytest.mark.parametrize("keep_times", [False, True])
+def test_a_file_outside_that_changed_makes_a_stage_stale(tmp_path, keep_times) -> None:
+    log: list[str] = []
+    data, out = tmp_path / "train.jsonl", tmp_path / "out"
+    data.write_text("one")
+    stage = reading(data, log)
+    run_all([stage], out)
+    assert states([stage], out) == ["done"]
+    stamp = data.stat()
+    data.write_text("two")
+    if keep_times:
+        os.utime(data, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    (standing,) = stand([stage], out)
+    assert standing.state is State.STALE
+    assert "data.train.0.path" in standing.reason
+    assert "train.jsonl: 3 bytes" in standing.reason
+    told: list[str] = []
+    run_stage(stage, out, told.append)
+    assert "begins anew, because a file that it reads changed" in told[0]
+    assert (out / "one.old-1").is_dir()
+    assert states([stage], out) == ["done"]
+
+
+def test_a_stage_under_way_is_not_carried_on_with_another_file(tmp_path) -> None:
+    log: list[str] = []
+    data, out = tmp_path / "train.jsonl", tmp_path / "out"
+    data.write_text("one")
+
+    def killed(folder: Path, inputs):
+        (folder / "half").write_text("x")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(replace(reading(data, log), run=killed), out)
+    data.write_text("two")
+    told: list[str] = []
+    run_stage(reading(data, log), out, told.append)
+    assert "train.jsonl" in told[0]
+    assert not (out / "one" / "half").exists()

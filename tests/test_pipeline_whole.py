@@ -6,16 +6,36 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM
 
 from small_pipeline import write_pipeline
+
+NUM_KILLS = int(os.environ.get("R1_TEST_KILLS", "10"))
+EVALUATION = """
+model = "model"
+num_steps = 1
+[[data.train]]
+path = "data.jsonl"
+[[data.heldout]]
+kind = "tiny"
+split = "heldout"
+num = 48
+[template]
+kind = "plain"
+[sampling]
+max_new_tokens = 6
+[evaluation]
+num_samples = 64
+"""
 
 
 def command(recipe: Path, out: Path, *options: str) -> list[str]:
@@ -41,7 +61,7 @@ def run(recipe: Path, out: Path, *options: str) -> str:
 
 
 def made(out: Path) -> dict[str, str]:
-    """The hash of every stage's outputs, and of every weight and data file in it."""
+    """The hash of every stage's outputs, weights and data files; or of an evaluation's files."""
     found = {}
     for marker in sorted(out.glob("*/STAGE.json")):
         stage = marker.parent
@@ -54,6 +74,8 @@ def made(out: Path) -> dict[str, str]:
             if path.suffix in (".safetensors", ".parquet") and "old" not in path.name:
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 found[str(path.relative_to(out))] = digest
+    for path in sorted((*out.glob("blocks/*"), *out.glob("evaluation.json"))):
+        found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
@@ -78,28 +100,56 @@ def test_every_stage_runs_on_every_architecture(tmp_path, architecture) -> None:
     assert figures["general"]["num_problems"] == 4
 
 
-@pytest.mark.slow
-def test_killed_at_twenty_random_moments_it_ends_in_the_same_bytes(tmp_path) -> None:
-    recipe = write_pipeline(tmp_path, "qwen2")
+def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: int) -> None:
+    """Kill a command at random moments, `wanted` times in all, ending it whole again and again.
+
+    Each time that it comes to its end, what it made is compared with an undisturbed one's, and it
+    begins anew.
+    """
     began = time.monotonic()
-    run(recipe, tmp_path / "whole")
-    whole_s = time.monotonic() - began
-    rng, out, hits = random.Random(0), tmp_path / "killed", 0
-    while hits < 20:
+    finish([*command, "--out", str(out / "whole")], env)
+    whole_s, rng, hits, killed = time.monotonic() - began, random.Random(wanted), 0, out / "killed"
+    while hits < wanted:
         process = subprocess.Popen(
-            command(recipe, out), env=environment(recipe),
+            [*command, "--out", str(killed)], env=env,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        time.sleep(rng.uniform(0.5, whole_s / 3))
+        time.sleep(rng.uniform(0.5, 0.6 * whole_s))
         if process.poll() is None:
             hits += 1
-        elif process.returncode == 0:
-            break  # the run is whole: the rest of the kills would hit nothing
-        os.killpg(process.pid, signal.SIGKILL)
+        else:
+            assert process.returncode == 0
+            assert made(killed) == made(out / "whole")
+            shutil.rmtree(killed)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert hits >= 5
-    run(recipe, out)
-    assert made(out) == made(tmp_path / "whole")
+    finish([*command, "--out", str(killed)], env)
+    assert made(killed) == made(out / "whole")
+
+
+def finish(command: list[str], env: Mapping[str, str]) -> None:
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path) -> None:
+    """R1_TEST_KILLS=100 for the long version."""
+    recipe = write_pipeline(tmp_path, "qwen2")
+    command = [sys.executable, "-m", "r1", "run", str(recipe)]
+    kill_often(command, environment(recipe), tmp_path, NUM_KILLS)
+
+
+@pytest.mark.slow
+def test_an_evaluation_killed_at_random_moments_ends_in_the_same_bytes(tmp_path) -> None:
+    """Over several blocks. R1_TEST_KILLS=100 for the long version."""
+    write_pipeline(tmp_path, "qwen2")
+    recipe = tmp_path / "evaluation.toml"
+    recipe.write_text(EVALUATION)
+    command = [sys.executable, "-m", "r1", "eval", str(tmp_path / "model"), "--recipe", str(recipe)]
+    kill_often(command, environment(recipe), tmp_path, NUM_KILLS)
+    assert len(list((tmp_path / "whole" / "blocks").glob("*.parquet"))) == 3
 
 
 @pytest.mark.slow

@@ -74,9 +74,17 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what is done, stale and to do; run nothing")
     ] = False,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="Carry on although data, model or plugins changed; recorded in the lineage",
+        ),
+    ] = False,
 ) -> None:
     """Train by a recipe. The same command carries on where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
+    from r1.run_dir import lock
 
     if cluster is not None:
         overrides = [*overrides, f"cluster.address={json.dumps(cluster)}"]
@@ -87,13 +95,22 @@ def run(
 
         show(settings, recipe, folder, terminal_console())
         return
+    lock.refuse_held(folder)
     from r1.pipeline.demands import check_clusters
 
     check_clusters(settings, recipe, folder, only)
     from r1.pipeline.run import run_recipe
 
     with _told_if_stopped(folder), _progress(metrics_port) as progress:
-        run_recipe(settings, recipe.parent, folder, progress, first=first, only=only)
+        run_recipe(
+            settings,
+            recipe.parent,
+            folder,
+            progress,
+            first=first,
+            only=only,
+            accept_changes=accept_changes,
+        )
     from r1.evaluate.console import run_rows, show_samples
 
     show_samples(terminal_console(stderr=True), run_rows(folder))
@@ -259,7 +276,9 @@ def evaluate(
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
     from r1.evaluate.command import run_eval_command
+    from r1.run_dir import lock
 
+    lock.refuse_held(folder)
     with _told_if_stopped(folder):
         run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
 
@@ -350,6 +369,8 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
         "base_folder": recipe.parent,
         "template": settings.template,
         "rewards": settings.rewards,
+        "sampling": settings.sampling,
+        "evaluation": settings.evaluation,
         "engine": settings.engine,
         "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
     }

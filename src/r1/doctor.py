@@ -10,7 +10,7 @@ import importlib.util
 import os
 import platform
 import re
-import shutil
+import shlex
 import subprocess
 import sys
 import time
@@ -195,7 +195,9 @@ def _devices() -> list[Finding]:
         f"{cores} cores, {pages / 2**30:.0f} GiB, {platform.machine()}, Linux {platform.release()}"
     )
     python = f"{platform.python_version()} ({sys.executable})"
-    compiler = shutil.which("cc") or shutil.which("gcc")
+    from r1.native import find_compiler
+
+    compiler = shlex.join(find_compiler() or [])
     return [
         Finding(area, "processor", State.OK, detail),
         Finding(area, "Python", State.OK, python),

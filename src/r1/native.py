@@ -1,25 +1,31 @@
 """Compiles C that stands beside the Python it speeds up, once, with the machine's own compiler.
 
 A C compiler is a luxury: where none is found, or the compilation fails, `load` gives None and the
-caller computes the same with torch. The object file is kept in the user's cache folder under a name
-made of the source, the flags, the compiler and the processor.
+caller computes the same with torch, but for the last bits. `kernels` says which way each file went,
+so that a run can record it. The object file is kept in the user's cache folder under a name made of
+the source, the flags, the compiler and the processor; where that folder cannot be written, it is
+compiled for this process alone, which gives the same numbers.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-HEADER = Path(__file__).with_name("native_math.h")
+PACKAGE = Path(__file__).parent
+HEADER = PACKAGE / "native_math.h"
+SOURCES = (PACKAGE / "learner" / "tree_attention.c", PACKAGE / "rollout" / "decode.c")
 # Sums may be reordered (vectorised); NaN and infinity keep their meaning.
 _FLAGS = (
     "-O3", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros",
@@ -28,30 +34,75 @@ _FLAGS = (
 _VARIANTS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-fopenmp",), ())
 
 
-@cache
+class Built(NamedTuple):
+    """A compiled C file, or why there is none. told: for people and for a run's record."""
+
+    functions: ctypes.CDLL | None
+    told: str
+
+
 def load(source: Path) -> ctypes.CDLL | None:
     """The compiled functions of a C file, or None where they cannot be had."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
-    if not compiler or not source.exists():
-        return None
+    return build(source).functions
+
+
+def kernels() -> dict[str, str]:
+    """How each C file of this package is computed here: "compiled <hash>" or "torch (<why>)".
+
+    Two machines with the same hash compute the same bits.
+    """
+    return {f"kernel {source.name}": build(source).told for source in SOURCES}
+
+
+@cache
+def build(source: Path) -> Built:
+    """Compile a C file, or take what was compiled before."""
+    compiler = find_compiler()
+    if compiler is None:
+        return Built(None, "torch (no C compiler)")
     identity = [
         source.read_text(),
         HEADER.read_text(),
         *_FLAGS,
-        compiler,
+        *compiler,
         torch.__version__,
         _processor(),
     ]
-    name = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r1"
+    name = f"{source.stem}-{sha256(chr(0).join(identity).encode()).hexdigest()[:16]}.so"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{source.stem}-{name}.so"
-        if not target.exists() and not _compile(compiler, source, target):
-            return None
-        return ctypes.CDLL(str(target))
-    except OSError:  # no folder to write to, or an object that does not load here
-        return None
+        return _built_in(cache_folder(), name, compiler, source)
+    except OSError:  # no such folder can be made or written to
+        with tempfile.TemporaryDirectory(prefix="r1-native-") as folder:  # a loaded file may go
+            try:
+                return _built_in(Path(folder), name, compiler, source)
+            except OSError as error:
+                return Built(None, f"torch (the compiled file does not load: {error})")
+
+
+def find_compiler() -> list[str] | None:
+    """The C compiler's command: $CC with its options, else cc or gcc; None where there is none."""
+    given = shlex.split(os.environ.get("CC", ""))
+    if given:
+        return given if shutil.which(given[0]) else None
+    found = shutil.which("cc") or shutil.which("gcc")
+    return [found] if found else None
+
+
+def cache_folder() -> Path:
+    """Where compiled files are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r1"
+
+
+def _built_in(folder: Path, name: str, compiler: list[str], source: Path) -> Built:
+    """Compile into a folder and load from there; OSError where either is impossible."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    if not target.exists():
+        refused = _compile(compiler, source, target)
+        if refused:
+            return Built(None, f"torch ({refused})")
+    digest = sha256(target.read_bytes()).hexdigest()[:12]
+    return Built(ctypes.CDLL(str(target)), f"compiled {digest}")
 
 
 def _processor() -> str:
@@ -61,18 +112,21 @@ def _processor() -> str:
     return platform.machine() + next((line for line in lines if line.startswith("flags")), "")
 
 
-def _compile(compiler: str, source: Path, target: Path) -> bool:
-    """Try the flags from best to plainest; the finished file is put in place whole."""
+def _compile(compiler: list[str], source: Path, target: Path) -> str:
+    """Try the flags from best to plainest and put the finished file in place whole.
+
+    Returns why there is none, "" where there is.
+    """
     for variant in _VARIANTS:
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             made = Path(scratch) / "native.so"
             include = f"-I{HEADER.parent}"
-            command = [compiler, *_FLAGS, *variant, include, str(source), "-o", str(made), "-lm"]
+            command = [*compiler, *_FLAGS, *variant, include, str(source), "-o", str(made), "-lm"]
             try:
                 done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-            except (OSError, subprocess.TimeoutExpired):
-                return False
+            except subprocess.TimeoutExpired:
+                return f"{shlex.join(compiler)} takes over 120 s"
             if done.returncode == 0:
                 os.replace(made, target)
-                return True
-    return False
+                return ""
+    return f"{shlex.join(compiler)} cannot compile {source.name}"

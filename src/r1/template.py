@@ -11,6 +11,7 @@ for display; only a well-formed response has an `answer_strict`.
 
 from __future__ import annotations
 
+import logging
 import re
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -19,6 +20,8 @@ from pydantic import Field, model_validator
 
 from r1.config import Settings
 from r1.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 R1_ZERO_TEMPLATE = (
     "A conversation between User and Assistant. The user asks a question, and the Assistant "
@@ -95,6 +98,7 @@ class PromptRenderer:
             )
         self.opens_think: bool = self.render("?").rstrip().endswith("<think>")
         """True where prompts end in an open `<think>`: pass it on as `opened` to the parser."""
+        self._warn_of_lost_bos()
 
     def render(self, problem: str) -> str:
         """Return the prompt text of one problem."""
@@ -117,6 +121,18 @@ class PromptRenderer:
     def parse(self, text: str) -> Parsed:
         """Take a response to one of these prompts apart."""
         return parse(text, self.opens_think)
+
+    def _warn_of_lost_bos(self) -> None:
+        """Say where the model's texts begin with BOS and a chat template's prompts do not."""
+        bos = getattr(self.tokenizer, "bos_token_id", None)
+        if self.settings.kind != "chat" or bos is None or self.encode("?")[:1] == (bos,):
+            return
+        if list(self.tokenizer("?", add_special_tokens=True)["input_ids"])[:1] == [bos]:
+            logger.warning(
+                "the chat template writes no %s, with which the tokenizer begins every other text; "
+                "if the model was trained with it, write {{ bos_token }} first in the template.",
+                self.tokenizer.bos_token,
+            )
 
     def _frame(self, problem: str) -> str:
         if self.settings.kind == "r1_zero":

@@ -150,7 +150,8 @@ class Store:
     def _check_job(self, job: Mapping[str, Any]) -> None:
         path = self.folder / JOB
         known = read_json(path)
-        if known is None:
+        begun = (self.folder / MANIFEST).exists() or (self.folder / JOURNAL).exists()
+        if known is None or (known != job and not begun):  # another that wrote nothing may go
             atomic.write_json(path, job)
         elif known != job:
             changed = [k for k in sorted({*known, *job}) if known.get(k) != job.get(k)]

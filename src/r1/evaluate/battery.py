@@ -44,11 +44,12 @@ from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
+from r1.rollout.make import check_limit
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source, read_json
-from r1.run_dir.lineage import hash_of
+from r1.run_dir.atomic import hash_of
 from r1.template import PromptRenderer
 from r1.types import Problem
 
@@ -95,6 +96,7 @@ class _Line(NamedTuple):
 
 def load_questions(settings: EvaluationStageSettings, base_folder: Path) -> Questions:
     """Load and check all problems; ids differ throughout. Raises UserError."""
+    settings.rewards.validate_names()  # imports its plugins, whose verifiers problems may name
     section = DataSettings(train=(*settings.problems, *settings.general), decontaminate=False)
     check = partial(check_reference, settings=settings.rewards)
     pools = load_data(section, base_folder, check).pools
@@ -124,6 +126,8 @@ def run_battery(
     with nothing replaced.
     """
     begin = time.perf_counter()
+    sampling = _sampling(settings)
+    check_limit(sampling.max_new_tokens, model_folder, settings.engine, "max_new_tokens")
     questions = load_questions(settings, base_folder)
     check_reward_models(settings.reward_models, base_folder)
     told = _counter(progress, len(questions.reasoning) + len(questions.general))

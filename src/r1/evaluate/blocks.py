@@ -35,8 +35,8 @@ from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table, read_json
+from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import Parsed
-from r1.run_dir.lineage import hash_of
 from r1.run_dir.read import read_table
 from r1.types import Problem
 
@@ -172,7 +172,9 @@ def _claim(out: Path, request: dict[str, Any]) -> None:
         differ = [
             key for key in request.keys() | before.keys() if request.get(key) != before.get(key)
         ]
-        if differ:
+        if differ and not any((out / BLOCKS).glob("*.parquet")):
+            atomic.write_json(out / REQUEST, request)  # it measured nothing
+        elif differ:
             raise UserError(
                 f"{out} holds another evaluation (other {', '.join(sorted(differ))}). Nothing was "
                 "touched; give a new folder, or the same model, problems and settings as before."

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import dump, validate
+from r1.data.external import inputs_of
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
@@ -28,6 +29,7 @@ from r1.evaluate.source import (
 )
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
+from r1.rollout.make import check_limit
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
 from r1.template import PromptRenderer, TemplateSettings, parse
@@ -47,13 +49,15 @@ def run_eval_command(
     overrides: Mapping[str, Any] | None = None,
     template: TemplateSettings | None = None,
     rewards: RewardSettings | None = None,
+    sampling: SamplingSettings | None = None,
+    evaluation: EvaluationSettings | None = None,
     engine: EngineSettings | None = None,
     cluster: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model into the folder `out`, print the figures and return their summary.
 
     model: what `resolve_model` understands; a run brings its own recipe, whose held-out problems,
-        template, rewards and limits hold wherever nothing else is given.
+        template, rewards, sampling and evaluation hold wherever nothing else is given.
     step: the run's checkpoint to take instead of the newest.
     sources, base_folder: the problems, and the folder their relative paths start from.
     overrides: of EvaluationSettings (num_samples, temperature, top_p, max_new_tokens, seed);
@@ -67,13 +71,16 @@ def run_eval_command(
     engine = source.settings("engine", EngineSettings, engine)
     if (placed := _cluster(source, cluster)) is not None:
         check_replicas(source, engine, placed)
-    problems = _load(source, sources, base_folder)
-    settings = _settings(source, overrides or {})
+    sources, base_folder = _sources(source, sources, base_folder)
+    settings = _settings(source, evaluation, overrides or {})
     template = choose_template(source, template)
     rewards = _rewards(source, template, rewards)
-    training = source.settings("sampling", SamplingSettings)
+    rewards.validate_names()  # imports its plugins, whose verifiers the problems may name
+    problems = _load(sources, base_folder, rewards)
+    training = source.settings("sampling", SamplingSettings, sampling)
     check_rules(rewards, problems)
     plan = Plan(problems, settings, settings.sampling(training), source.step)
+    check_limit(plan.sampling.max_new_tokens, source.path, engine)
     identity = _identity(source, template, rewards, engine)
     open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
     with show_progress(console, len(problems)) as on_problem:
@@ -94,6 +101,9 @@ def _identity(
         "rewards": rewards.model_dump(mode="json", include=_DECISIVE),
         "dtype": engine.dtype,
     }
+    if rewards.plugins:
+        read = inputs_of({"rewards": {"plugins": rewards.plugins}}, Path())
+        identity["plugins"] = {plugin.role: plugin.summary() for plugin in read}
     if engine.kind != "embedded":
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
@@ -101,31 +111,40 @@ def _identity(
     return identity
 
 
-def _load(
-    source: ModelSource, sources: Sequence[SourceSettings], base_folder: Path
-) -> list[Problem]:
-    """The problems of every source, ids made to differ; the run's held-out ones without sources."""
-    from r1.rewards.accuracy import check_reference
-
+def _sources(
+    source: ModelSource, given: Sequence[SourceSettings], base_folder: Path
+) -> tuple[Sequence[SourceSettings], Path]:
+    """The sources given, else the run's held-out ones, and where their relative paths start."""
     # A recipe without rewards has examples in its data section, not problems.
-    if not sources and "rewards" in source.recipe:
-        sources = source.settings("data", DataSettings).heldout
+    if not given and "rewards" in source.recipe:
+        given = source.settings("data", DataSettings).heldout
         base_folder = Path(source.recipe.get("base_folder", base_folder))
-    if not sources:
+    if not given:
         raise UserError(
             "nothing to evaluate on: give --recipe RECIPE, whose [[data.heldout]] names problems, "
             "or name a run whose own recipe has such a section."
         )
+    return given, base_folder
+
+
+def _load(
+    sources: Sequence[SourceSettings], base_folder: Path, rewards: RewardSettings
+) -> list[Problem]:
+    """The problems of every source, ids made to differ."""
+    from r1.rewards.accuracy import check_reference
+
     # As one data section: ids that several sources share are then told apart as in training.
     section = DataSettings(train=tuple(sources), decontaminate=False)
-    check = partial(check_reference, settings=source.settings("rewards", RewardSettings))
+    check = partial(check_reference, settings=rewards)
     return [p for pool in load_data(section, base_folder, check).pools for p in pool]
 
 
-def _settings(source: ModelSource, overrides: Mapping[str, Any]) -> EvaluationSettings:
-    given = {name: value for name, value in overrides.items() if value is not None}
-    values = {**source.recipe.get("evaluation", {}), **given}
-    return validate(values, EvaluationSettings, "evaluation")
+def _settings(
+    source: ModelSource, given: EvaluationSettings | None, overrides: Mapping[str, Any]
+) -> EvaluationSettings:
+    settings = source.settings("evaluation", EvaluationSettings, given)
+    told = {name: value for name, value in overrides.items() if value is not None}
+    return validate({**dump(settings), **told}, EvaluationSettings, "evaluation")
 
 
 def _cluster(source: ModelSource, given: Mapping[str, Any] | None) -> ClusterSettings | None:

@@ -12,6 +12,9 @@ from r1.config import Settings
 MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep", "cluster")
 """Settings that move no number of any run, but for rounding: it may be carried on with others."""
 
+MAY_GROW = ("batch.epochs", "batch.max_steps")
+"""Settings whose number may be larger on resuming: the run is made longer."""
+
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -72,3 +75,14 @@ def check_evaluation(every: int, heldout: Sized, what: str) -> None:
             f"evaluation.every needs {what} to measure on; add a [[data.heldout]] source "
             "or set evaluation.every = 0"
         )
+
+
+def longer_notices(optimizer: OptimizerSettings) -> list[str]:
+    """What a user should know of a run made longer: none where its length moves no earlier step."""
+    if optimizer.schedule == "constant":
+        return []
+    return [
+        f'optimizer.schedule = "{optimizer.schedule}" spreads over all steps: the learning rate '
+        "goes on as that of the longer run, but the steps already taken followed the shorter one, "
+        "so that this is not the run that as many steps from the start would give."
+    ]

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from r1.config import as_now, dump
+from r1.data.external import inputs_of
 from r1.data.rows import name_of
-from r1.learner.settings import MAY_CHANGE_ON_RESUME
+from r1.learner.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, longer_notices
+from r1.models.load import resolve_device
+from r1.native import kernels
 from r1.run_dir import RunDir, describe_source
 
 OpenLearner = Callable[[RunDir], AbstractContextManager[Any]]
@@ -46,33 +49,55 @@ def in_this_process(learner: Callable[..., Any]) -> Place:
 
 
 def open_run(
-    recipe: Any, kind: str, model: str, encoded: Mapping[str, Any], base_folder: Path, out: Path
+    recipe: Any,
+    kind: str,
+    model: str,
+    encoded: Mapping[str, Any],
+    base_folder: Path,
+    out: Path,
+    accept_changes: bool = False,
 ) -> RunDir:
     """Open the run folder `out`, or the run that is under way there.
 
     recipe: settings with seed, model, data.train, data.heldout and checkpoints. model: the folder
     that recipe.model stands for. encoded: hashes of the encoded data, by what they are called in
-    the run's recipe. Raises UserError as RunDir.open does.
+    the run's recipe. accept_changes: carry on although files changed. Raises UserError as
+    RunDir.open does.
     """
     parent = describe_source(model)
+    settings = dump(recipe)
     identity = {
-        **dump(recipe),
+        **settings,
         "base_folder": str(base_folder.resolve()),
         "model_sha256": parent.get("sha256"),
         **encoded,
     }
     sources = (*recipe.data.train, *recipe.data.heldout)
-    return RunDir.open(
+    run = RunDir.open(
         out,
         identity,
         kind,
         checkpoints=recipe.checkpoints,
         ignore=MAY_CHANGE_ON_RESUME,
+        grows=MAY_GROW,
+        derived=("model_sha256", *encoded),
         as_now=partial(as_now, schema=type(recipe)),
+        inputs=inputs_of(settings, base_folder, model),
+        accept_changes=accept_changes,
         seeds={"run": recipe.seed},
         parent={"model": recipe.model, **parent},
         datasets=[
             {"kind": source.kind, **describe_source(name_of(source, base_folder))}
             for source in sources
         ],
+        kernels=kernels_of(recipe),
     )
+    if run.longer:
+        run.notices += longer_notices(recipe.optimizer)
+    return run
+
+
+def kernels_of(recipe: Any) -> dict[str, str]:
+    """How compiled code is computed in this process, where a recipe computes here on a CPU."""
+    on_cpu = recipe.cluster is None and resolve_device(recipe.learner.device).type == "cpu"
+    return kernels() if on_cpu else {}

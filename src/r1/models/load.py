@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import struct
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.models.hub import require_hub
+from r1.models.opening_token import write_bos
 
+logger = logging.getLogger(__name__)
 transformers_logging.disable_progress_bar()
 
 DTYPES = {
@@ -101,7 +104,7 @@ def meta_only(device: torch.device) -> dict[str, str]:
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
-    """Load a fast tokenizer; a missing pad token becomes the end token.
+    """Load a fast tokenizer; a missing pad token becomes the end token, a lost BOS is written.
 
     Raises UserError when there is no tokenizer, it is not a fast one, or it has no end token.
     """
@@ -124,6 +127,13 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if write_bos(tokenizer, path):
+        logger.warning(
+            "%s: the tokenizer does not write %s, with which this model's texts begin; it is "
+            "added. To leave it out, set add_bos_token = false in tokenizer_config.json.",
+            name,
+            tokenizer.bos_token,
+        )
     return tokenizer
 
 

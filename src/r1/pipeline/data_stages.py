@@ -15,7 +15,7 @@ from pathlib import Path
 from r1.cluster.settings import ClusterSettings
 from r1.config import dump
 from r1.curation import prompted, refined, rejection, review_export, review_import
-from r1.curation.card import CARD_JSON, write_card
+from r1.curation.card import CARD_JSON, CARD_MD, write_card
 from r1.curation.cold_start import General
 from r1.curation.generate import endpoint_generate, engine_generate
 from r1.curation.job import run_job
@@ -68,6 +68,20 @@ def counts_of(folder: Path) -> dict[str, float]:
     total = read_json(folder / CARD_JSON)["total"]
     counts = {"rows": total["samples"], "prompts": total["prompts"], "sampled": total["sampled"]}
     return {name: number for name, number in counts.items() if number or name == "rows"}
+
+
+def nothing_kept(folder: Path) -> str:
+    """What a user is told of a data set that came out empty: the counts by reason, the remedy."""
+    total = read_json(folder / CARD_JSON)["total"]
+    reasons = [(name, number) for name, number in total.get("dropped", {}).items() if number]
+    reasons += [("overlapping held-out", total.get("contaminated") or 0)]
+    told = ", ".join(f"{name} {number:,}" for name, number in reasons if number)
+    return (
+        f"not one row was kept: {total['prompts']:,} prompts, {total['sampled']:,} samples"
+        f"{f' ({told})' if told else ''}. There would be nothing to learn from; {folder / CARD_MD} "
+        "has the counts by domain. Change the stage's filters, sampling, problems or model, and "
+        "give the same command again."
+    )
 
 
 def load_problem_lists(

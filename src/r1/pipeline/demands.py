@@ -72,7 +72,7 @@ def _demands(
     recipe = with_cluster(spec.recipe, whole)
     if hasattr(recipe, "learner"):
         if recipe.cluster is not None:
-            model = _first_model(recipe.model, "model", spec, specs)
+            model = first_model(recipe.model, "model", spec, specs)
             yield demand_of(recipe, base_folder, part, model)
         return
     if whole is None:
@@ -83,11 +83,11 @@ def _demands(
     for at, holder in holders.items():
         name, engine = getattr(holder, "model", None), getattr(holder, "engine", None)
         if name is not None and engine is not None:
-            model = _first_model(name, at, spec, specs)
+            model = first_model(name, at, spec, specs)
             yield Demand(part, whole.replicas_alone(), engine_needs(engine, model, base_folder))
 
 
-def _first_model(name: str, at: str, spec: StageSpec, specs: dict[str, StageSpec]) -> str:
+def first_model(name: str, at: str, spec: StageSpec, specs: dict[str, StageSpec]) -> str:
     """The model that the chain of references at a stage's setting begins with."""
     while at in spec.inputs:
         spec, at = specs[spec.inputs[at].stage], "model"

@@ -11,6 +11,7 @@ from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
 from r1.pipeline.run_r1 import build
 from r1.pipeline.show import show_plan
+from r1.pipeline.standing import standing_of
 from r1.plan.estimate import estimate_pipeline, estimate_recipe, seconds_of
 from r1.plan.show import show, show_pipeline
 
@@ -22,6 +23,8 @@ def dry_run(recipe: Recipe, path: Path, out: Path, console: Console) -> None:
     """
     if not isinstance(recipe, R1Recipe):
         console.print(show(estimate_recipe(recipe, path.parent)))
+        for line in standing_of(recipe, path.parent, out):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         return
     pipeline = build(recipe, path.parent, str(path))
     for notice in pipeline.notices:

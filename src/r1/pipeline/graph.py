@@ -2,10 +2,11 @@
 
 A stage reads artifacts of other stages (checkpoints, data sets, reward models) and gives some of
 its own. It is done when its marker stands, written last, and says that it ran with these settings
-on inputs with these hashes. Hashes are of contents: a stage that is run again and gives the same
-bytes leaves the stages below it done.
+on inputs and files from outside with these hashes. Hashes are of contents: a stage that is run
+again and gives the same bytes leaves the stages below it done.
 
-    marker = {settings, inputs: {name: hash}, outputs: {name: artifact}, seconds}
+    marker = {settings, inputs: {name: hash}, external: [files outside], outputs: {name: artifact},
+              seconds}
 
 Left out on purpose: running stages side by side. One stage uses the whole machine.
 """
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
-from r1.run_dir import atomic
+from r1.run_dir import atomic, inputs
+from r1.run_dir.inputs import Input
 from r1.run_dir.lineage import describe_source
 from r1.run_dir.read import read_json
 from r1.run_dir.recipe_check import differences
@@ -59,7 +61,8 @@ class Stage:
 
     settings: JSON-serialisable, everything that the stage's numbers depend on beside its inputs.
     may_change: dotted keys of settings on which they do not depend. as_now: settings stored
-    earlier, completed by what is newer than they (`config.as_now`).
+    earlier, completed by what is newer than they (`config.as_now`). external: hashes the files
+    outside the pipeline that the stage reads, as they are now.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Stage:
     input_types: Mapping[str, ArtifactType] = field(default_factory=dict)
     may_change: Sequence[str] = ()
     as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    external: Callable[[], Sequence[Input]] = tuple
 
 
 class State(StrEnum):
@@ -147,22 +151,33 @@ def _stand(
             return State.STALE, f"{source.stage} above it gave something else"
     if set(marker["inputs"]) != set(stage.inputs):
         return State.STALE, "its inputs changed"
+    files = _changed_files(marker, stage.external())
+    if files:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        return State.STALE, f"a file that it read changed: {files[0]}{more}"
     return State.DONE, ""
 
 
-def run_stage(stage: Stage, folder: Path) -> dict[str, Any]:
+def run_stage(
+    stage: Stage, folder: Path, told: Callable[[str], None] = lambda message: None
+) -> dict[str, Any]:
     """Run one stage whose inputs are done, and write its marker; return the marker.
 
-    A folder that belongs to other settings or inputs is put aside as `<stage>.old-<n>`, never
-    removed; a folder of a killed run of the same stage is carried on.
+    A folder that belongs to other settings, inputs or files is put aside as `<stage>.old-<n>`,
+    never removed, and told says so; a folder of a killed run of the same stage is carried on.
     """
     place = folder / stage.name
+    external = stage.external()
     identity = {
         "settings": dict(stage.settings),
         "inputs": {name: output_hash(folder, source) for name, source in stage.inputs.items()},
+        "external": [given.as_json() for given in external],
     }
-    if place.exists() and not _may_carry_on(read_json(place / "BEGUN.json"), identity, stage):
-        put_aside(place)
+    if place.exists():
+        other = _other(read_json(place / "BEGUN.json"), identity, stage, external)
+        if other:
+            aside = put_aside(place)
+            told(f"Stage {stage.name} begins anew, because {other}. Before: {aside}.")
     place.mkdir(parents=True, exist_ok=True)
     atomic.write_json(place / "BEGUN.json", identity)
     begin = time.perf_counter()
@@ -186,12 +201,31 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, Any]:
     return marker
 
 
-def _may_carry_on(begun: dict[str, Any] | None, identity: dict[str, Any], stage: Stage) -> bool:
-    """Whether a stage under way has the same inputs and settings. A setting that is newer than it
-    counts as another one here, as it does for the data stages' own folders."""
-    if begun is None or begun["inputs"] != identity["inputs"]:
-        return False
-    return not _changed(stage, _settings(begun))
+def _other(
+    begun: dict[str, Any] | None,
+    identity: dict[str, Any],
+    stage: Stage,
+    external: Sequence[Input],
+) -> str:
+    """Why a stage under way is another than this one; "" where it may be carried on.
+
+    A setting that is newer than it counts as another one here, as it does for the data stages' own
+    folders.
+    """
+    if begun is None:
+        return "its folder does not say what it was begun with"
+    if begun["inputs"] != identity["inputs"]:
+        return "a stage above it gave something else"
+    changed = _changed(stage, _settings(begun))
+    if changed:
+        return f"its settings changed ({changed[0]})"
+    files = _changed_files(begun, external)
+    return f"a file that it reads changed ({files[0]})" if files else ""
+
+
+def _changed_files(marker: Mapping[str, Any], external: Sequence[Input]) -> list[str]:
+    """The files outside that changed; none known of a marker that did not record them."""
+    return inputs.differences(inputs.from_json(marker.get("external", ())), external)
 
 
 def _changed(stage: Stage, stored: Mapping[str, Any]) -> list[str]:

@@ -94,6 +94,8 @@ def _data(make: Callable[[Any, Path, Path, Any, ClusterSettings | None], None]) 
     ) -> Mapping[str, Artifact]:
         make(stage, base_folder, folder, progress.data, cluster)
         counts = data_stages.counts_of(folder)
+        if not counts["rows"]:
+            raise UserError(data_stages.nothing_kept(folder))
         return {"data": Artifact("data", ArtifactType.DATASET, counts)}
 
     return run

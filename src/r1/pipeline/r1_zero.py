@@ -6,21 +6,27 @@ first token is sampled.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from r1.cluster.overlap import Evaluation, train_ahead
 from r1.config import as_now, dump
+from r1.data.external import inputs_of
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
 from r1.evaluate.run import VotingScorer, evaluate
 from r1.grpo.train import Rollouts, TrainSettings, train
+from r1.learner.settings import longer_notices
+from r1.learner.supervised_run import kernels_of
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
-from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
+from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
 from r1.pipeline.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference, warn_of_source
@@ -28,12 +34,13 @@ from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.unjudged import check_families
-from r1.rollout.make import check_engine, check_engine_model, engine_context
+from r1.rollout.make import check_engine, check_engine_model, check_limit, engine_context
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
 from r1.run_dir import progress as run_progress
+from r1.run_dir.inputs import FileHash, Input
 from r1.template import PromptRenderer
 from r1.types import Problem
 
@@ -84,6 +91,10 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
         check_engine(model, recipe.engine)
     else:
         check_engine_model(model, recipe.engine)
+    check_limit(recipe.sampling.max_new_tokens, model, recipe.engine)
+    if recipe.evaluation.max_new_tokens is not None:
+        name = "evaluation.max_new_tokens"
+        check_limit(recipe.evaluation.max_new_tokens, model, recipe.engine, name)
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     check = partial(check_reference, settings=recipe.rewards)
@@ -97,11 +108,18 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     return Prepared(recipe, model, data, tokenizer, renderer)
 
 
-def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Progress) -> Path:
+def run_r1_zero(
+    recipe: R1ZeroRecipe,
+    base_folder: Path,
+    out: Path,
+    progress: Progress,
+    *,
+    accept_changes: bool = False,
+) -> Path:
     """Train into the folder `out`, or carry on there; return it.
 
-    base_folder: where the recipe's relative paths start. Raises UserError for a user's mistakes,
-    with nothing written.
+    base_folder: where the recipe's relative paths start. accept_changes: carry on although files
+    that the run read have changed. Raises UserError for a user's mistakes, with nothing written.
     """
     prepared = prepare(recipe, base_folder)
     model = prepared.model
@@ -110,7 +128,7 @@ def run_r1_zero(recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Pr
     spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
     with ExitStack() as stack:
         placement = stack.enter_context(place(recipe, model))
-        run = stack.enter_context(_open_run(prepared, base_folder, out))
+        run = stack.enter_context(_open_run(prepared, base_folder, out, accept_changes))
         workers = stack.enter_context(open_workers(recipe, model, placement, run))
         learner, engine, usage, events = workers
         if run.resume_from is not None:
@@ -189,18 +207,50 @@ def _watched(
     return step
 
 
-def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
+def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:
     recipe = prepared.recipe
-    return RunDir.open(
+    settings = dump(recipe)
+    files = inputs_of(settings, base_folder, prepared.model)
+    run = RunDir.open(
         out,
-        {**dump(recipe), "base_folder": str(base_folder.resolve())},
+        {**settings, "base_folder": str(base_folder.resolve())},
         KIND,
         checkpoints=recipe.checkpoints,
         ignore=MAY_CHANGE_ON_RESUME,
+        grows=MAY_GROW,
         as_now=partial(as_now, schema=R1ZeroRecipe),
+        inputs=[*files, *_drawn(prepared.data, recipe, files)],
+        accept_changes=accept_changes,
         seeds={"run": recipe.seed, "evaluation": recipe.evaluation.seed},
         parent={"model": recipe.model, **describe_source(prepared.model)},
+        datasets=[found.summary() for found in files if found.role.startswith("data.")],
+        kernels=kernels_of(recipe),
     )
+    if run.longer:
+        run.notices += longer_notices(recipe.optimizer)
+        if recipe.grpo.staleness:
+            run.notices.append(
+                "grpo.staleness samples ahead, but not beyond a run's end: the first batches after "
+                "it are sampled with newer weights than in a run of this length from the start."
+            )
+    return run
+
+
+def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[Input]:
+    """The problems of sources that are no files here (drawn, or from a hub), by their content."""
+    local = {found.role.removesuffix(".path") for found in files if found.files}
+    parts = {f"data.train.{i}": pool for i, pool in enumerate(data.pools)}
+    drawn = [f"data.heldout.{i}" for i in range(len(recipe.data.heldout))]
+    if any(role not in local for role in drawn):
+        parts["data.heldout"] = data.heldout
+    found = []
+    for role, problems in parts.items():
+        if role not in local:
+            text = json.dumps([asdict(problem) for problem in problems], default=str)
+            content = text.encode("utf-8", "surrogatepass")
+            digest = FileHash(len(content), hashlib.sha256(content).hexdigest())
+            found.append(Input(role, "as drawn", {"problems": digest}))
+    return found
 
 
 def _too_long(problem: Problem, renderer: PromptRenderer, context: int) -> str | None:

@@ -38,6 +38,8 @@ MAY_CHANGE_ON_RESUME = (
     "cluster",
 )
 """Settings that move no number of a run, but for rounding: it may be carried on with others."""
+MAY_GROW = ("num_steps",)
+"""Settings whose number may be larger on resuming: the run is made longer."""
 
 
 class R1ZeroRecipe(Settings):

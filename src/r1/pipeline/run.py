@@ -17,16 +17,16 @@ from r1.pipeline.supervised import place
 from r1.reward_model import train as reward_model
 from r1.sft import train as sft
 
-Runner = Callable[[Any, Path, Path, Any], Path]
+Runner = Callable[..., Path]
 
 
 def on_model(train: Callable[..., Path], alone: Place) -> Runner:
     """A trainer that takes a model's folder, as a run: recipe.model may be a run as well, whose
     newest checkpoint is taken. alone: where its learner is without a [cluster]."""
 
-    def run(recipe: Any, base_folder: Path, out: Path, progress: Any) -> Path:
+    def run(recipe: Any, base_folder: Path, out: Path, progress: Any, **options: bool) -> Path:
         model = resolve_model(find_model(recipe.model, base_folder)).path
-        return train(recipe, model, base_folder, out, progress, partial(place, alone))
+        return train(recipe, model, base_folder, out, progress, partial(place, alone), **options)
 
     return run
 
@@ -46,20 +46,27 @@ def run_recipe(
     *,
     first: str | None = None,
     only: str | None = None,
+    accept_changes: bool = False,
 ) -> Path:
     """Train into the folder `out`, or carry on there; return it. Raises UserError.
 
     base_folder: where the recipe's relative paths start. progress: what the recipe's kind asks
     for; `r1.progress.TerminalProgress` serves them all. first, only: of a pipeline's stages
-    (`run_pipeline`).
+    (`run_pipeline`). accept_changes: carry a single run on although files it read have changed.
     """
     if isinstance(recipe, R1Recipe):
         from r1.pipeline.run_r1 import run_pipeline  # its stages are run by this module
 
+        if accept_changes:
+            raise UserError(
+                "--accept-changes is for a single run: a stage of a whole recipe whose files "
+                "changed is run again. Leave it out."
+            )
         return run_pipeline(recipe, base_folder, out, progress, first=first, only=only)
     if first is not None or only is not None:
         raise UserError(
             f'--from and --only choose stages of a recipe of kind "r1"; this one is of kind '
             f'"{recipe.kind}" and has none.'
         )
-    return RUNNERS[recipe.kind](recipe, base_folder, out, progress)
+    runner = RUNNERS[recipe.kind]
+    return runner(recipe, base_folder, out, progress, accept_changes=accept_changes)

@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import as_now, dump, validate
+from r1.data.external import inputs_of
 from r1.errors import UserError
 from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
 from r1.pipeline.graph import Artifact, Stage, Standing, State
 from r1.pipeline.kinds import KINDS, Known
+from r1.pipeline.limits import check_limits
 from r1.pipeline.progress import Progress, StageProgress
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
@@ -76,15 +78,17 @@ def _stage(
         except UserError as error:
             raise UserError(f"stage {spec.name}: {error}") from None
 
+    settings = dump(spec.recipe)
     return Stage(
         name=spec.name,
-        settings={"kind": spec.kind, **dump(spec.recipe)},
+        settings={"kind": spec.kind, **settings},
         outputs=STAGE_KINDS[spec.kind].outputs,
         run=run,
         inputs=spec.inputs,
         input_types=spec.input_types,
         may_change=kind.may_change,
         as_now=partial(as_now, schema=type(spec.recipe)),
+        external=partial(inputs_of, settings, base_folder),
     )
 
 
@@ -153,7 +157,7 @@ def _run(
                 f"stage {stage.name} reads {source.stage}, which is {state}; "
                 f"run it first (--only {source.stage}, or leave --only out)."
             )
-    marker = graph.run_stage(stage, out)
+    marker = graph.run_stage(stage, out, progress.warn)
     counts = next(iter(marker["outputs"].values()))["counts"]
     progress.staged(stage.name, marker["seconds"], counts)
 
@@ -161,6 +165,7 @@ def _run(
 def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
     """Everything about the stages that can be checked before any of them runs."""
     compare(stage_demands(pipeline.specs, names, pipeline.recipe.cluster, base_folder))
+    check_limits(pipeline.specs, names, base_folder)
     known = Known(base_folder)
     for spec in pipeline.specs:
         if spec.name in names:

@@ -3,6 +3,7 @@ it made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from r1.errors import UserError
 from r1.pipeline import graph
 from r1.pipeline.graph import State
 from r1.pipeline.run_r1 import PIPELINE, Pipeline, is_pipeline, last_seconds, standings
+from r1.run_dir import inputs
 from r1.run_dir.checkpoint import find_checkpoint
 from r1.run_dir.read import is_run, read_json
 
@@ -103,28 +105,38 @@ def _tree(place: Path, name: str, seen: set[str]) -> Tree:
         tree.add("(as above)")
         return tree
     seen.add(name)
-    for text in _roots(place / name / "run"):
-        tree.add(text)
+    for text in (*_seeds(place / name / "run"), *_outside(marker.get("external", ()))):
+        tree.add(Text(text))
     for parent in dict.fromkeys(parent["stage"] for parent in marker["parents"].values()):
         tree.add(_tree(place, parent, seen))
     return tree
 
 
-def _roots(run: Path) -> list[str]:
-    """What a training run says of itself: seeds, and a model that no stage made."""
-    if not is_run(run):
-        return []
-    lineage: dict[str, Any] = read_json(run / "lineage.json", {})
+def _seeds(run: Path) -> list[str]:
     recorded: dict[str, int] = read_json(run / "seeds.json", {})
     seeds = ", ".join(f"{name} {seed}" for name, seed in recorded.items())
-    lines = [f"seeds: {seeds}"] if seeds else []
-    parent = lineage.get("parent", {})
-    model = str(parent.get("model", ""))
-    if parent and not Path(model).is_absolute():
-        lines.append(f"model: {model} {str(parent.get('sha256', ''))[:12]}")
-    for dataset in lineage.get("datasets", []):
-        if "sha256" not in dataset:
-            lines.append(f"data: {dataset.get('source')} ({dataset.get('kind')})")
+    return [f"seeds: {seeds}"] if seeds else []
+
+
+def _outside(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for everything that was read from outside: its role, its place, its hash."""
+    lines = []
+    for given in inputs.from_json(records):
+        digest = str(given.summary().get("sha256", "no local files"))[:12]
+        lines.append(f"{given.role}: {given.source} {digest}")
+    return lines
+
+
+def _story(run: Path) -> list[str]:
+    """What a run by itself tells: seeds, model, data, plugins, and what was changed on the way."""
+    story: dict[str, Any] = read_json(run / "lineage.json", {})
+    lines = _seeds(run)
+    if "inputs" in story:
+        lines += _outside(story["inputs"])
+    elif parent := story.get("parent"):
+        lines.append(f"model: {parent.get('model')} {str(parent.get('sha256', ''))[:12]}")
+    for note in story.get("changes", ()):
+        lines += [f"from step {note['step']} on: {change}" for change in note["changes"]]
     return lines
 
 
@@ -138,8 +150,8 @@ def _run_tree(path: Path) -> Tree:
     own = [e for e in entries if e["folder"].endswith(checkpoint.name)]
     digest = own[0]["sha256"][:12] if own else ""
     tree = Tree(Text.assemble((run.name, "bold"), f": {checkpoint.name} {digest}"))
-    for text in _roots(run) or ["nothing is recorded"]:
-        tree.add(text)
+    for text in _story(run) or ["nothing is recorded"]:
+        tree.add(Text(text))
     return tree
 
 

@@ -141,19 +141,22 @@ def train_reward_model(
     out: Path,
     progress: Progress,
     place: Place = ALONE,
+    *,
+    accept_changes: bool = False,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
     model: a folder in the Hugging Face layout or a hub id, whatever recipe.model calls it.
-    base_folder: where the recipe's relative paths start. Raises UserError for a user's mistakes,
-    with nothing written.
+    base_folder: where the recipe's relative paths start. accept_changes: carry on although files
+    changed. Raises UserError for a user's mistakes, with nothing written.
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
     encoded = {"data_sha256": prepared.fingerprints}
     with ExitStack() as stack:
         open_learner = stack.enter_context(place(prepared))
-        run = stack.enter_context(open_run(recipe, KIND, model, encoded, base_folder, out))
+        parts = (recipe, KIND, model, encoded, base_folder, out, accept_changes)
+        run = stack.enter_context(open_run(*parts))
         learner = stack.enter_context(open_learner(run))
         if run.resume_from is not None:
             learner.load(run.resume_from)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from r1.errors import UserError
 from r1.models.load import check_vocabulary, context_of, load_model, load_tokenizer
 from r1.rollout.embedded import EmbeddedEngine, pick_device
 from r1.rollout.protocol import LoadedEngine
@@ -46,3 +47,18 @@ def engine_context(model: str | Path, settings: EngineSettings) -> int:
     """How many tokens a prompt and its response may have together."""
     context = context_of(model)
     return context_limit(context, settings) if settings.kind == "vllm" else context
+
+
+def check_limit(
+    max_new_tokens: int,
+    model: str | Path,
+    settings: EngineSettings,
+    name: str = "sampling.max_new_tokens",
+) -> None:
+    """Refuse a limit of a response (the setting `name`) that the context cannot hold. UserError."""
+    context = engine_context(model, settings)
+    if max_new_tokens > context:
+        raise UserError(
+            f"{name} = {max_new_tokens} is more than the model's context of {context} tokens, "
+            f"which prompt and response share; set it below {context}."
+        )

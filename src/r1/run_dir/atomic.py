@@ -131,6 +131,12 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def hash_of(value: Any) -> str:
+    """SHA-256 of a JSON value in its canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove what an interrupted write left in `folder` (temporary names only)."""
     if not folder.is_dir():

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from r1.run_dir import atomic
+from r1.run_dir.atomic import hash_of, sha256
 from r1.run_dir.checkpoint import step_name
+from r1.run_dir.inputs import hash_file, hash_files
 
 _PACKAGES = (
     "r1",
@@ -25,6 +25,10 @@ _PACKAGES = (
     "reasoning-gym",
     "peft",
     "datasets",
+    "sympy",
+    "latex2sympy2_extended",
+    "pycld2",
+    "vllm",
 )
 
 
@@ -37,7 +41,15 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return {**found, "r1 source": source_hash()}
+
+
+@cache
+def source_hash() -> str:
+    """A hash of this package's own program, which changes more often than its version."""
+    package = Path(__file__).parents[1]
+    files = sorted(p for p in package.rglob("*") if p.suffix in (".py", ".c", ".h"))
+    return hash_of({str(p.relative_to(package)): sha256(p) for p in files})[:12]
 
 
 def version_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
@@ -46,8 +58,13 @@ def version_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
         f"{name} was {before.get(name, 'absent')} when this run began and is "
         f"{now.get(name, 'absent')} now; the last bits of the result may differ."
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        if before.get(name) != now.get(name) and not _unknown(name, before, now)
     ]
+
+
+def _unknown(name: str, before: dict[str, str], now: dict[str, str]) -> bool:
+    """Whether one of two runs did not record what every run has: an older one, or one elsewhere."""
+    return name.startswith(("kernel ", "r1 source")) and (name not in before or name not in now)
 
 
 def describe_source(source: str | Path) -> dict[str, Any]:
@@ -57,19 +74,14 @@ def describe_source(source: str | Path) -> dict[str, Any]:
     """
     path = Path(source)
     if path.is_file():
-        return {"source": str(source), "bytes": path.stat().st_size, "sha256": atomic.sha256(path)}
+        return {"source": str(source), **hash_file(path)._asdict()}
     if not path.is_dir():
         return {"source": str(source)}
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    hashes = {file.relative_to(path).as_posix(): atomic.sha256(file) for file in files}
-    size = sum(file.stat().st_size for file in files)
+    found = hash_files({file.relative_to(path).as_posix(): file for file in files})
+    hashes = {name: file.sha256 for name, file in found.items()}
+    size = sum(file.bytes for file in found.values())
     return {"source": str(source), "bytes": size, "sha256": hash_of(hashes)}
-
-
-def hash_of(value: Any) -> str:
-    """SHA-256 of a JSON value in its canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def checkpoint_entry(marker: dict[str, Any], stage: str, parent: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Whether a folder belongs to a recipe: same kind, same settings, but for those that may change."""
+"""Whether a folder belongs to a recipe: same kind, same settings, but for those that may change,
+and those that may grow (a run is made longer)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,8 @@ _SHOWN = 6
 _MISSING = object()
 
 
-def refuse_other(
-    folder: Path,
-    recipe: Mapping[str, Any],
-    kind: str,
-    ignore: Sequence[str],
-    as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-) -> None:
-    """Raise UserError where `folder` already holds a run of another kind or recipe.
-
-    as_now: a stored recipe with the defaults of settings that are newer than it.
-    """
+def refuse_other_kind(folder: Path, kind: str) -> None:
+    """Raise UserError where `folder` already holds a run of another kind."""
     identity = read_json(folder / "run.json", {"kind": kind})
     made_by = identity.get("kind") if isinstance(identity, dict) else None
     if made_by is None:
@@ -34,20 +26,39 @@ def refuse_other(
             f"{folder} is a run of kind {made_by!r}, not {kind!r}. Nothing was changed; "
             "give another folder."
         )
-    before = read_json(folder / "recipe.json")
+
+
+def stored_recipe(folder: Path) -> dict[str, Any] | None:
+    """The recipe of the run in `folder`, None before there is one. UserError where it was lost."""
+    before: dict[str, Any] | None = read_json(folder / "recipe.json")
     if before is None and (folder / "metrics.jsonl").exists():
         raise UserError(f"{folder} has lost its recipe.json; restore it or give another folder.")
-    if before is None:
+    return before
+
+
+def refuse_other_recipe(folder: Path, lines: Sequence[str]) -> None:
+    """Raise UserError where the recipe of the run in `folder` differs (lines: `differences`)."""
+    if not lines:
         return
-    lines = differences(as_now(before), json.loads(json.dumps(recipe)), ignore)
-    if lines:
-        shown = "\n".join(f"  {line}" for line in lines[:_SHOWN])
-        more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise UserError(
-            f"{folder} belongs to another recipe. It differs in:\n{shown}{more}\n"
-            "Nothing was changed. To carry that run on, use its own settings (check the recipe "
-            "and every --set); for a new run, give another folder."
-        )
+    shown = "\n".join(f"  {line}" for line in lines[:_SHOWN])
+    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    raise UserError(
+        f"{folder} belongs to another recipe. It differs in:\n{shown}{more}\n"
+        "Nothing was changed. To carry that run on, use its own settings (check the recipe "
+        "and every --set); for a new run, give another folder."
+    )
+
+
+def grown(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """One line for each of the dotted keys whose number is larger now, or without limit (null)."""
+    old, new = flatten(before), flatten(now)
+    return [
+        f"{key}: {_shown(old[key])} in the run, {_shown(new[key])} now"
+        for key in keys
+        if isinstance(old.get(key), int)
+        and key in new
+        and (new[key] is None or (isinstance(new[key], int) and new[key] > old[key]))
+    ]
 
 
 def differences(

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from r1.errors import UserError
-from r1.run_dir import atomic, lineage, lock, recipe_check
+from r1.run_dir import atomic, lineage, lock
 from r1.run_dir.checkpoint import (
     CheckpointSettings,
     checkpoint_steps,
@@ -35,11 +35,13 @@ from r1.run_dir.checkpoint import (
     verify_checkpoint,
     write_checkpoint,
 )
+from r1.run_dir.opening import Identity, judge
 from r1.run_dir.read import read_json
 
 TIMING_PREFIXES = ("seconds/", "speed/", "pool/", "busy/", "queue/")
 _EVALUATE = "seconds/evaluate"
 _FORMAT = 1
+_OF_STEPS = ("rollouts", "evaluations", "metrics.jsonl", "timings.jsonl", "DONE.json")
 
 
 class RunDir:
@@ -48,6 +50,7 @@ class RunDir:
     folder: the run folder.
     resume_from: the checkpoint to load before the first remaining step, None at the beginning.
     notices: sentences the user should see (versions that changed since the run began).
+    longer: what makes the run longer than it was begun ("num_steps: 20 in the run, 30 now").
     """
 
     def __init__(self, folder: Path, kind: str, checkpoints: CheckpointSettings) -> None:
@@ -56,6 +59,7 @@ class RunDir:
         self.checkpoints = checkpoints
         self.resume_from: Path | None = None
         self.notices: list[str] = []
+        self.longer: list[str] = []
         self._next_step = 0
         self._num_steps: int | None = None
 
@@ -67,31 +71,39 @@ class RunDir:
         kind: str,
         *,
         checkpoints: CheckpointSettings | None = None,
-        ignore: Sequence[str] = (),
-        as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
         seeds: Mapping[str, int] | None = None,
         parent: Mapping[str, Any] | None = None,
         datasets: Sequence[Mapping[str, Any]] = (),
+        kernels: Mapping[str, str] | None = None,
+        **identity: Any,
     ) -> RunDir:
-        """Create the run, or carry on with it where the recipe is the same.
+        """Create the run, or carry on with it where recipe and inputs are the same.
 
-        recipe: the resolved settings, JSON-serialisable.
-        kind: the stage ("pretrain", "grpo", ...); part of the run's identity.
-        ignore: dotted keys that may differ on resuming (a section's name covers what is in it).
-        as_now: a recipe stored earlier, completed by what is newer than it (`config.as_now`).
+        recipe, kind, identity: see `opening.Identity`.
         parent, datasets: where the weights and the data come from (`describe_source`).
+        kernels: how compiled code is computed here (`native.kernels`), kept with the versions.
         Raises UserError, with nothing changed, for a folder that is not a run, a run of another
-        recipe or kind, a run that another process writes, or a damaged checkpoint.
+        recipe, kind or inputs, a run that another process writes, or a damaged checkpoint.
         """
+        asked = Identity(recipe, kind, **identity)
         _refuse_foreign(folder)
         with atomic.writing(folder / "run.json"):
             folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(folder)
         run = cls(folder, kind, checkpoints or CheckpointSettings())
         try:
-            recipe_check.refuse_other(folder, recipe, kind, ignore, as_now)
-            run._begin(recipe, dict(seeds or {}), dict(parent or {}), [dict(d) for d in datasets])
+            verdict = judge(folder, asked)
+            story = {"stage": kind, "parent": dict(parent or {}), "datasets": [*datasets]}
+            versions = {**lineage.versions(), **(kernels or {})}
+            run.longer, run.notices = verdict.longer, verdict.notices
+            if verdict.begins:
+                run._begin(asked, versions, dict(seeds or {}), story)
+            else:
+                before = read_json(folder / "versions.json", versions)
+                run.notices += lineage.version_changes(before, versions)
             run._recover()
+            if not verdict.begins:
+                run._note_changes(asked, verdict.changes)
         except BaseException:
             lock.release(folder)
             raise
@@ -206,24 +218,37 @@ class RunDir:
 
     def _begin(
         self,
-        recipe: Mapping[str, Any],
+        asked: Identity,
+        versions: Mapping[str, str],
         seeds: dict[str, int],
-        parent: dict[str, Any],
-        datasets: list[dict[str, Any]],
+        story: dict[str, Any],
     ) -> None:
-        """Write what stands at the beginning of a run, each file once. recipe.json is the last."""
+        """Write what stands at the beginning of a run. recipe.json is the last."""
         atomic.remove_leftovers(self.folder)
-        now = lineage.versions()
-        if (self.folder / "recipe.json").exists():
-            before = read_json(self.folder / "versions.json", now)
-            self.notices = lineage.version_changes(before, now)
-            return
+        for name in (*_OF_STEPS, "recipe.json"):  # of a run that took no step
+            atomic.remove(self.folder / name)
         atomic.write_json(self.folder / "run.json", {"format": _FORMAT, "kind": self.kind})
-        atomic.write_json(self.folder / "versions.json", now)
+        atomic.write_json(self.folder / "versions.json", versions)
         atomic.write_json(self.folder / "seeds.json", seeds)
-        story = {"stage": self.kind, "parent": parent, "datasets": datasets, "checkpoints": []}
-        atomic.write_json(self.folder / "lineage.json", story)
-        atomic.write_json(self.folder / "recipe.json", dict(recipe))
+        if asked.inputs is not None:
+            story["inputs"] = [given.as_json() for given in asked.inputs]
+        atomic.write_json(self.folder / "lineage.json", {**story, "checkpoints": []})
+        atomic.write_json(self.folder / "recipe.json", dict(asked.recipe))
+
+    def _note_changes(self, asked: Identity, changes: list[str]) -> None:
+        """Record in lineage and recipe that the run goes on longer, or with other inputs."""
+        story = read_json(self.folder / "lineage.json", {})
+        now = dict(story)
+        if asked.inputs is not None and (changes or "inputs" not in story):
+            now["inputs"] = [given.as_json() for given in asked.inputs]
+        if changes:
+            note = {"step": self._next_step, "changes": changes}
+            earlier = [one for one in story.get("changes", []) if one != note]
+            now["changes"] = [*earlier, note]
+        if now != story:
+            atomic.write_json(self.folder / "lineage.json", now)
+        if changes:
+            atomic.write_json(self.folder / "recipe.json", dict(asked.recipe))
 
     def _recover(self) -> None:
         """Find the newest checkpoint, check it, and only then drop what came after it."""

@@ -91,18 +91,20 @@ def train_sft(
     out: Path,
     progress: Progress,
     place: Place = ALONE,
+    *,
+    accept_changes: bool = False,
 ) -> Path:
     """Train `model` into the run folder `out`, or carry on there; return it.
 
     model: a folder in the Hugging Face layout or a hub id, whatever recipe.model calls it.
-    base_folder: where the recipe's relative paths start. Raises UserError for a user's mistakes,
-    with nothing written.
+    base_folder: where the recipe's relative paths start. accept_changes: carry on although files
+    changed. Raises UserError for a user's mistakes, with nothing written.
     """
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
     with (
         place(prepared) as open_learner,
-        _open_run(prepared, base_folder, out) as run,
+        _open_run(prepared, base_folder, out, accept_changes) as run,
         open_learner(run) as learner,
     ):
         if run.resume_from is not None:
@@ -137,12 +139,13 @@ def measure_heldout(run: RunDir, prepared: Prepared, learner: Learner, progress:
     progress.evaluation(step, summary)
 
 
-def _open_run(prepared: Prepared, base_folder: Path, out: Path) -> RunDir:
+def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:
     examples = {"train": prepared.train.fingerprint()}
     if prepared.heldout is not None:
         examples["heldout"] = prepared.heldout.fingerprint()
     encoded = {"tokens_sha256": examples}
-    return open_run(prepared.recipe, KIND, prepared.model, encoded, base_folder, out)
+    recipe, model = prepared.recipe, prepared.model
+    return open_run(recipe, KIND, model, encoded, base_folder, out, accept_changes)
 
 
 def _notices(examples: Examples, tokenizer: PreTrainedTokenizerFast) -> list[str]:

@@ -1,0 +1,160 @@
+"""The files outside a run that its settings name: data, models, reward models, plugins.
+
+    model = "path"                   what a model is loaded from: config, weights, tokenizer
+    path, samples, examples = "..."  a data file, or every file of a data folder
+    reward_models.X.path = "..."     a reward model
+    rewards.plugins = ["module"]     its source, and that of the modules beside it that it imports
+
+Found by where they stand in the settings, as the pipeline's references are, so that a new section
+with such a key needs nothing here. Left out: what has no local file (a hub id that is not cached,
+an endpoint, a program that draws problems) and references to other stages ("@stage").
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from r1.data.tiny import MODELS
+from r1.errors import UserError
+from r1.run_dir.checkpoint import MARKER, find_checkpoint
+from r1.run_dir.inputs import Input, hash_files
+from r1.run_dir.read import is_run
+
+_STAGE = "@"
+_DATA_KEYS = ("path", "samples", "examples")
+_MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model")
+_MODEL_NAMES = ("vocab.txt", "merges.txt")
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def inputs_of(settings: Mapping[str, Any], base_folder: Path, model: str = "") -> list[Input]:
+    """Hash whatever a recipe's or a stage's dumped settings name outside the run.
+
+    base_folder: where relative paths start. model: the folder that settings["model"] stands for,
+    where the caller has resolved it.
+    """
+    found = []
+    for role, kind, value in _named(settings):
+        source, files = _files(kind, model if role == "model" and model else value, base_folder)
+        found.append(Input(role, source, hash_files(files)))
+    return found
+
+
+def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, str]]:
+    """Every (role, "model" | "data" | "plugin", value) that settings name, in their order."""
+    if isinstance(values, list | tuple):
+        for index, value in enumerate(values):
+            yield from _named(value, (*at, str(index)))
+    if not isinstance(values, Mapping):
+        return
+    for key, value in values.items():
+        role = ".".join((*at, key))
+        if key == "plugins" and isinstance(value, list | tuple):
+            yield from ((f"{role}.{module}", "plugin", str(module)) for module in value)
+        elif not isinstance(value, str) or value.startswith(_STAGE):
+            yield from _named(value, (*at, key))
+        elif key == "model" or (key == "path" and "reward_models" in at):
+            if "base_url" not in values:  # an endpoint's model is a name
+                yield role, "model", value
+        elif key in _DATA_KEYS:
+            yield role, "data", value
+
+
+def _files(kind: str, value: str, base_folder: Path) -> tuple[str, dict[str, Path]]:
+    """What a named thing is called in a record, and its files by their names."""
+    if kind == "plugin":
+        return value, dict(sorted(_plugin_files(value).items()))
+    if kind == "model" and value in MODELS:
+        return value, _model_files(MODELS[value])
+    places = [base_folder / Path(value).expanduser(), Path(value).expanduser()]
+    if kind == "model":
+        places.reverse()  # as `find_model` looks
+    place = next((p for p in places if p.exists()), None)
+    if place is None:
+        cached = _cached_on_hub(value) if kind == "model" else None
+        return value, {} if cached is None else _model_files(cached)
+    if place.is_file():
+        return str(place), {place.name: place}
+    if kind == "model":
+        return str(place), _model_files(_newest_checkpoint(place))
+    files = sorted(p for p in place.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return str(place), {p.relative_to(place).as_posix(): p for p in files}
+
+
+def _model_files(folder: Path) -> dict[str, Path]:
+    """What decides a model's numbers: config, weights, tokenizer, chat template, card."""
+    names = sorted(path for path in folder.iterdir() if path.is_file())
+    return {
+        path.name: path
+        for path in names
+        if (path.suffix in _MODEL_SUFFIXES or path.name in _MODEL_NAMES) and path.name != MARKER
+    }
+
+
+def _newest_checkpoint(folder: Path) -> Path:
+    """The folder itself, or of a run the checkpoint that it stands for."""
+    run = folder if is_run(folder) else folder / "run"
+    if not is_run(run):
+        return folder
+    try:
+        return find_checkpoint(run)
+    except UserError:  # none yet: whoever loads it says so, with the remedy
+        return folder
+
+
+def _cached_on_hub(name: str) -> Path | None:
+    """The folder of a hub id's cached revision, or None."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _plugin_files(module: str) -> dict[str, Path]:
+    """The source of a module, and of those beside it that it imports, however far."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.origin is None:
+        return {}  # `import_plugins` says how to make it known
+    origin = Path(spec.origin)
+    if spec.submodule_search_locations:
+        return {f"{origin.parent.name}/{p.relative_to(origin.parent)}": p
+                for p in origin.parent.rglob("*.py")}  # fmt: skip
+    found: dict[str, Path] = {}
+    _follow(origin, origin.parent, found)
+    return found
+
+
+def _follow(file: Path, folder: Path, found: dict[str, Path]) -> None:
+    """Add a source file and the modules of its folder that it imports."""
+    name = file.relative_to(folder).as_posix()
+    if name in found:
+        return
+    found[name] = file
+    if file.suffix != ".py" or any(part in _INSTALLED for part in folder.parts):
+        return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:
+        return  # importing it says where
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+        for imported in names:
+            stem = folder.joinpath(*imported.split("."))
+            top = folder / imported.split(".")[0]
+            inside = sorted(top.rglob("*.py")) if (top / "__init__.py").is_file() else []
+            for path in (stem.with_suffix(".py"), *inside):
+                if path.is_file():
+                    _follow(path, folder, found)

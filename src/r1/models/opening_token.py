@@ -1,0 +1,65 @@
+"""Tokenizers whose model was trained on texts that begin with BOS, and which do not write it.
+
+A conversion can lose the part of a tokenizer that writes BOS (its post-processor): prompts then
+begin as no training text did, and the model predicts them far worse, without an error anywhere.
+Whether BOS belongs there is known from `add_bos_token` in tokenizer_config.json, which transformers
+leaves unread beside a tokenizer.json, and for Gemma from the family: all of its models were trained
+with it. Other families are taken by their word, since models of one architecture differ (Llama's
+begin with BOS, SmolLM's, of the same one, do not).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+from tokenizers.processors import Sequence, TemplateProcessing
+
+_FAMILIES = ("gemma",)
+
+
+def begins_with_bos(tokenizer: Any) -> bool:
+    """Whether a plain text's tokens begin with BOS."""
+    bos = tokenizer.bos_token_id
+    return bos is not None and tokenizer("a", add_special_tokens=True)["input_ids"][:1] == [bos]
+
+
+def write_bos(tokenizer: Any, model: str | Path) -> bool:
+    """Have a tokenizer begin texts with BOS where it should and does not; True where that was so.
+
+    model: the folder or hub id that it was loaded from. The tokenizer that is saved with a trained
+    model then writes BOS as well.
+    """
+    if tokenizer.bos_token_id is None or begins_with_bos(tokenizer):
+        return False
+    if not _should(tokenizer, _config(model)):
+        return False
+    bos = str(tokenizer.bos_token)
+    opening = TemplateProcessing(
+        single=f"{bos}:0 $A:0",
+        pair=f"{bos}:0 $A:0 {bos}:1 $B:1",
+        special_tokens=[(bos, tokenizer.bos_token_id)],
+    )
+    backend = tokenizer.backend_tokenizer
+    before = backend.post_processor
+    backend.post_processor = opening if before is None else Sequence([before, opening])
+    return True
+
+
+def _config(model: str | Path) -> dict[str, Any]:
+    """tokenizer_config.json of a folder or a cached hub id, {} without one."""
+    path = Path(model) / "tokenizer_config.json"
+    if not Path(model).is_dir():
+        cached = try_to_load_from_cache(str(model), path.name)
+        path = Path(cached) if isinstance(cached, str) else path
+    values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return values if isinstance(values, dict) else {}
+
+
+def _should(tokenizer: Any, config: dict[str, Any]) -> bool:
+    if isinstance(said := config.get("add_bos_token"), bool):
+        return said
+    names = (type(tokenizer).__name__, str(config.get("tokenizer_class", "")))
+    return any(name.lower().startswith(_FAMILIES) for name in names)

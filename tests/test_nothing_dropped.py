@@ -1,0 +1,148 @@
+"""`r1 eval --recipe` obeys the recipe; an empty data set is no result; limits fit the context."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from r1 import cli
+from r1.errors import UserError
+from r1.pipeline.recipe import load_any_recipe
+from r1.pipeline.run import run_recipe
+from r1.progress import TerminalProgress
+from small_models import save_small_model
+from small_pipeline import PLUGIN, readable, write_problems
+
+RECIPE = """
+model = "model"
+num_steps = 1
+[[data.train]]
+path = "data.jsonl"
+[[data.heldout]]
+path = "data.jsonl"
+[template]
+kind = "plain"
+[rewards]
+weights = { accuracy = 1.0 }
+plugins = ["dropped_plugin"]
+[sampling]
+max_new_tokens = 5
+stop = ["zz"]
+[evaluation]
+num_samples = 3
+temperature = 0.9
+top_p = 0.8
+seed = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    save_small_model(folder / "model")
+    (folder / "dropped_plugin.py").write_text(PLUGIN)
+    write_problems(folder, 3)
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+def r1(world: Path, *words: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(world), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "r1", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_eval_obeys_every_section_of_its_recipe(world, tmp_path) -> None:
+    """The verifier of the problems is the plugin's own."""
+    out, recipe, model = tmp_path / "out", str(world / "recipe.toml"), str(world / "model")
+    done = r1(world, "eval", model, "--recipe", recipe, "--out", str(out),
+              "--set", "evaluation.top_p=0.7")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    drawn = json.loads((out / "evaluation.json").read_text())
+    assert drawn["k"] == 3
+    assert drawn["sampling"] == {
+        "temperature": 0.9, "top_p": 0.7, "top_k": 0, "max_new_tokens": 5, "stop": ["zz"],
+        "seed": 4,
+    }  # fmt: skip
+    asked = json.loads((out / "request.json").read_text())
+    assert "rewards.plugins.dropped_plugin" in asked["plugins"]
+    (world / "dropped_plugin.py").write_text(PLUGIN + "# another\n")
+    refused = r1(world, "eval", model, "--recipe", recipe, "--out", str(out),
+                 "--set", "evaluation.top_p=0.7")  # fmt: skip
+    assert refused.returncode == 2
+    assert "other plugins" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--max-new-tokens", "9999"], ["--set", "sampling.max_new_tokens=9999"],
+              ["--set", "evaluation.max_new_tokens=2049"]],
+)  # fmt: skip
+def test_eval_refuses_a_limit_beyond_the_context(
+    world, tmp_path, monkeypatch, capsys, words
+) -> None:
+    monkeypatch.syspath_prepend(str(world))
+    model, recipe = str(world / "model"), str(world / "recipe.toml")
+    out = tmp_path / "out"
+    monkeypatch.setattr(
+        sys, "argv", ["r1", "eval", model, "--recipe", recipe, "--out", str(out), *words]
+    )
+    with pytest.raises(SystemExit):
+        cli.main()
+    told = " ".join(capsys.readouterr().err.split())
+    assert "more than the model's context of 2048 tokens" in told
+    assert not out.exists()
+
+
+PIPELINE = """
+kind = "r1"
+[stages.zero]
+kind = "r1_zero"
+model = "model"
+num_steps = 1
+data = { train = [{ path = "data.jsonl" }] }
+template = { kind = "plain" }
+sampling = { max_new_tokens = 8 }
+rewards = { weights = { even_tokens = 1.0 }, plugins = ["dropped_plugin"] }
+grpo = { num_problems = 2, group_size = 2 }
+""" + readable("@zero", "dropped_plugin")
+
+
+def pipeline(world: Path, tmp_path: Path, *overrides: str) -> Path:
+    path = world / "r1.toml"
+    path.write_text(PIPELINE)
+    progress = TerminalProgress(Console(quiet=True))
+    run_recipe(load_any_recipe(path, overrides), world, tmp_path / "out", progress)
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "override", ["stages.zero.sampling.max_new_tokens=2049",
+                 "stages.zero.evaluation.max_new_tokens=5000",
+                 "stages.readable.sampling.max_new_tokens=2049"],
+)  # fmt: skip
+def test_a_limit_beyond_the_context_is_refused_before_any_stage(
+    world, tmp_path, monkeypatch, override
+) -> None:
+    monkeypatch.syspath_prepend(str(world))
+    with pytest.raises(UserError, match=f"stage {override.split('.')[1]}: .*context of 2048"):
+        pipeline(world, tmp_path, override)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rejection_that_keeps_nothing_fails_with_the_reasons(world, tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(world))
+    monkeypatch.setenv("PYTHONPATH", str(world))
+    none = "stages.readable.filters.min_tokens=1000"
+    for _ in range(2):  # the same command again is not taken for done either
+        with pytest.raises(UserError) as told:
+            pipeline(world, tmp_path, none)
+        message = str(told.value)
+        assert "stage readable: not one row was kept: 3 prompts, 24 samples (" in message
+        assert "card.md" in message
+        assert not (tmp_path / "out" / "readable" / "STAGE.json").exists()
