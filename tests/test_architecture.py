@@ -13,7 +13,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
-    **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
+    **dict.fromkeys(
+        ("types", "config", "errors", "intervals", "reflection", "thinking_stream", "files"), 0
+    ),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
@@ -77,7 +79,7 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_report_reads_run_folders_only() -> None:
     for path in (SOURCE / "report").rglob("*.py"):
-        allowed = {"report", "run_dir", "errors", "types", "config", "intervals"}
+        allowed = {"report", "run_dir", "errors", "types", "config", "intervals", "files"}
         assert imported_parts(path) <= allowed, path
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from r1.data.settings import Columns, SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
+from r1.files.regular import check_regular
 from r1.types import Problem
 
 MAX_SHOWN = 10
@@ -80,10 +81,13 @@ def name_of(source: DataSource, base_folder: Path) -> str:
 
 def require_file(path: Path) -> None:
     """UserError where path is no file, naming the likeliest one beside it."""
-    if path.is_file():
-        return
     if path.is_dir():
         raise UserError(f"{path} is a folder; give the data file inside it.")
+    try:
+        check_regular(path)
+        return
+    except FileNotFoundError:
+        pass
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, siblings, n=1)
     hint = f"did you mean {path.parent / near[0]}?" if near else "check data.*.path in the recipe."

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.run_dir import atomic
 from r1.run_dir.lineage import describe_source
-from r1.run_dir.read import read_json
 from r1.run_dir.recipe_check import differences
+from r1.run_dir.shapes import Begun, StageMark
 
 MARKER = "STAGE.json"
 
@@ -161,7 +162,9 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, Any]:
         "settings": dict(stage.settings),
         "inputs": {name: output_hash(folder, source) for name, source in stage.inputs.items()},
     }
-    if place.exists() and not _may_carry_on(read_json(place / "BEGUN.json"), identity, stage):
+    if place.exists() and not _may_carry_on(
+        read_json(place / "BEGUN.json", shape=Begun), identity, stage
+    ):
         put_aside(place)
     place.mkdir(parents=True, exist_ok=True)
     atomic.write_json(place / "BEGUN.json", identity)
@@ -214,7 +217,7 @@ def put_aside(place: Path) -> Path:
 
 def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:
     """The marker of a finished stage, or None."""
-    return read_json(folder / stage / MARKER)
+    return read_json(folder / stage / MARKER, shape=StageMark)
 
 
 def output_hash(folder: Path, source: Source) -> str:
@@ -230,4 +233,9 @@ def output_path(folder: Path, source: Source) -> Path:
 def _output(folder: Path, source: Source) -> dict[str, Any]:
     marker = read_marker(folder, source.stage)
     assert marker is not None, f"stage {source.stage} has not run"
+    if source.output not in marker["outputs"]:
+        raise UserError(
+            f"{folder / source.stage / MARKER} names no output {source.output!r}; remove the file "
+            "to run the stage again."
+        )
     return marker["outputs"][source.output]

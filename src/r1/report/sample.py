@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
+from r1.files.parquet import count_rows
 from r1.report.load import spread
-from r1.run_dir.checkpoint import numbered, step_name
-from r1.run_dir.read import read_evaluation_completions, read_rollouts, rollout_steps
+from r1.run_dir.checkpoint import numbered
+from r1.run_dir.read import evaluation_path, rollout_steps, rollouts_path
+from r1.run_dir.stored import iterate_completions, problem_ids
 
 MAX_PACKED_BYTES = 4_500_000  # base64 makes a third more of it
 MAX_TEXT_CHARS = 40_000
@@ -134,24 +134,21 @@ def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
     """The chosen completions: evaluations from the last to the first, then training steps."""
     rows: list[dict[str, Any]] = []
     for step in reversed(spread(_evaluation_steps(folder), share.evaluations)):
-        found = read_evaluation_completions(folder, step)
+        found = evaluation_path(folder, step)
         rows += _of_problems(found, share.evaluation_problems, step, is_evaluation=True)
     for step in spread(rollout_steps(folder), share.training_steps):
-        found = read_rollouts(folder, step)
+        found = rollouts_path(folder, step)
         rows += _of_problems(found, share.training_problems, step, is_evaluation=False)
     return rows
 
 
-def _of_problems(
-    rows: list[dict[str, Any]], limit: int, step: int, is_evaluation: bool
-) -> list[dict[str, Any]]:
+def _of_problems(path: Path, limit: int, step: int, is_evaluation: bool) -> list[dict[str, Any]]:
     """All samples of at most `limit` problems, evenly spaced; the first problem is among them."""
-    ids = list(dict.fromkeys(row["problem_id"] for row in rows))
+    ids = problem_ids(path)
     if len(ids) > limit:
         ids = [ids[index * len(ids) // limit] for index in range(limit)]
-    kept = set(ids)
     mark = {"step": step, "is_evaluation": is_evaluation}
-    return [{**row, **mark} for row in rows if row["problem_id"] in kept]
+    return [{**row, **mark} for row in iterate_completions(path, ids)]
 
 
 def spread_rows(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
@@ -166,10 +163,10 @@ def _evaluation_steps(folder: Path) -> list[int]:
 def _count(folder: Path) -> int:
     """All stored completions, from the files' footers."""
     paths = [
-        *(folder / "rollouts" / f"{step_name(s)}.parquet" for s in rollout_steps(folder)),
-        *(folder / "evaluations" / f"{step_name(s)}.parquet" for s in _evaluation_steps(folder)),
+        *(rollouts_path(folder, step) for step in rollout_steps(folder)),
+        *(evaluation_path(folder, step) for step in _evaluation_steps(folder)),
     ]
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(count_rows(path) for path in paths)
 
 
 def _json(value: Any) -> bytes:

@@ -25,6 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import open_file
+from r1.files.shapes import fitted, read_json
 from r1.run_dir import atomic, lineage, lock, recipe_check
 from r1.run_dir.checkpoint import (
     CheckpointSettings,
@@ -35,7 +38,7 @@ from r1.run_dir.checkpoint import (
     verify_checkpoint,
     write_checkpoint,
 )
-from r1.run_dir.read import read_json
+from r1.run_dir.shapes import Step, Story
 
 TIMING_PREFIXES = ("seconds/", "speed/", "pool/", "busy/", "queue/")
 _EVALUATE = "seconds/evaluate"
@@ -215,7 +218,7 @@ class RunDir:
         atomic.remove_leftovers(self.folder)
         now = lineage.versions()
         if (self.folder / "recipe.json").exists():
-            before = read_json(self.folder / "versions.json", now)
+            before = read_json(self.folder / "versions.json", now, dict[str, str])
             self.notices = lineage.version_changes(before, now)
             return
         atomic.write_json(self.folder / "run.json", {"format": _FORMAT, "kind": self.kind})
@@ -246,7 +249,7 @@ class RunDir:
 
     def _enter_lineage(self, marker: dict[str, Any] | None) -> None:
         path = self.folder / "lineage.json"
-        story = read_json(path, {})
+        story = read_json(path, {}, Story)
         known = [c for c in story.get("checkpoints", []) if c["step"] < self._next_step]
         if marker is not None:
             known.append(lineage.checkpoint_entry(marker, self.kind, story.get("parent", {})))
@@ -306,21 +309,25 @@ def _finite(value: Any) -> Any:
 
 def _keep_lines(path: Path, before_step: int) -> None:
     """Drop the lines of steps from `before_step` on, and a torn last line."""
-    if not path.is_file():
+    if not path.exists():
         return
+    with open_file(path) as file:
+        content = file.read()
     kept = b""
-    for line in path.read_bytes().splitlines(keepends=True):
+    for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
-            row = json.loads(line)
-            step = row["step"]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path} was changed: a line is not ours. Restore the file.") from None
+            row = fitted(parse_json(line), dict[str, Any])
+            step = fitted(row.get("step"), Step)
+        except FormatError as fault:
+            raise UserError(
+                f"{path} was changed: a line is not ours ({fault}). Restore the file."
+            ) from None
         # The time of an evaluation stays with the evaluation, which is kept at before_step too.
         if step < before_step or (step == before_step and _EVALUATE in row):
             kept += line
-    if kept != path.read_bytes():
+    if kept != content:
         atomic.write_text(path, kept.decode("utf-8"))
 
 
