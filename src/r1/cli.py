@@ -296,6 +296,7 @@ def main() -> None:
     """Run the command line; a UserError becomes a message and exit status 2."""
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
+        _require_working_folder()
         app()
     except UserError as error:
         Console(stderr=True).print(f"[bold red]r1:[/bold red] {_escape(error)}", soft_wrap=True)
@@ -303,6 +304,13 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("\nStopped. The same command carries on.", err=True)
         sys.exit(130)
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # libraries die of it without a word that helps
+        raise UserError("the working folder was deleted; cd to one that exists.") from None
 
 
 def _escape(error: UserError) -> str:

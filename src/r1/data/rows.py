@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from r1.data.settings import Columns, SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_json
 from r1.files.regular import check_regular
 from r1.types import Problem
 
@@ -248,6 +249,13 @@ class _Converter:
         options = self._take(row, "options")
         if metadata is _ABSENT or metadata is None:
             metadata = {}
+        if isinstance(metadata, str):  # columns that hold JSON: rows of differing fields
+            try:
+                metadata = parse_json(metadata)
+            except FormatError as fault:
+                raise RowError(f"metadata is a text, but {fault}") from None
+        elif self.settings.kind in ("parquet", "huggingface"):
+            metadata = _without_nulls(metadata)
         if not isinstance(metadata, dict):
             raise RowError(f"metadata is {shown(metadata)}; it must be an object")
         if options is not _ABSENT and options is not None:
@@ -267,6 +275,16 @@ def read_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise RowError(f"id is {shown(value)}; give a text or a whole number")
     return str(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A struct without the fields that only other rows have: a table gives every row all of them.
+
+    A field that is null on purpose needs metadata as JSON text.
+    """
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _nested(row: Mapping[str, Any], column: str) -> Any:

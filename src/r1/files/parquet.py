@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
-from r1.files.regular import check_regular, open_file
+from r1.files.regular import open_file
 
 ROWS_AT_ONCE = 1024
 MAX_BATCH_BYTES = 512 << 20
@@ -174,10 +174,10 @@ def _opened(path: Path, texts: Sequence[str] = ()) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     try:
-        check_regular(path)
+        stream = open_file(path)  # by its handle: the library takes no name that is not UTF-8
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    with _faults(path), pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+    with stream, _faults(path), pq.ParquetFile(stream, read_dictionary=list(texts)) as file:
         yield file
 
 

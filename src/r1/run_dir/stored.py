@@ -32,6 +32,7 @@ _KINDS = {
     "advantage": _NUMBER,
 }
 _NEVER_NULL = ("problem_id", "family", "prompt", "sample", "text", "num_tokens", "valid")
+MAX_COMPLETIONS = 1 << 20
 _OUTCOMES = frozenset(str(outcome) for outcome in Outcome)
 
 
@@ -41,6 +42,12 @@ def check_columns(path: Path) -> list[str]:
     Raises UserError where one is missing or of another type.
     """
     parquet.require_types(path, _KINDS)
+    num_rows = parquet.count_rows(path)
+    if num_rows > MAX_COMPLETIONS:
+        raise UserError(
+            f"{path} holds {num_rows:,} completions, more than the {MAX_COMPLETIONS:,} that a step "
+            "or an evaluation may have; restore the file."
+        )
     names = parquet.column_names(path)
     parts = [name.removeprefix("reward/") for name in names if name.startswith("reward/")]
     kinds = {"reward": _NUMBER, "outcome": _TEXT, "detail": _TEXT}
