@@ -137,7 +137,7 @@ def library_faults(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(line for line in str(error).splitlines() if line.strip())[:400]
-        if "trust_remote_code" in reason:
+        if "trust_remote_code" in str(error):
             reason = (
                 "its files name Python code of their own, which is not run. Take a model of a type "
                 f"that transformers knows, or, if you have read the code, set {TRUST_MODEL_CODE}=1"
