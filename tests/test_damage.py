@@ -40,7 +40,7 @@ HANG_S, MEMORY_BYTES = 60, 5 << 30
 
 def _make(folder: Path) -> None:
     write_run(folder / "run", 4, every=2, num_problems=2, num_eval_problems=2).close()
-    write_pipeline(folder / "pipeline", num_problems=2)
+    write_pipeline(folder / "pipeline")
     save_small_model(folder / "model")
     rows = [{"prompt": f"{i} + 1?", "reference": str(i + 1)} for i in range(8)]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
