@@ -39,6 +39,15 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         raise
 
 
+@pytest.fixture(scope="session", autouse=os.environ.get("R1_TEST_ROUNDING") == "1")
+def other_rounding() -> Iterator[None]:
+    """R1_TEST_ROUNDING=1: every test with the rounding of another processor."""
+    from other_rounding import OtherRounding
+
+    with OtherRounding():
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
     """One for all pages of a module; it must not outlive it, for playwright holds an event loop."""

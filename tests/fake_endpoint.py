@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 KEY = "test-key-of-nobody"
@@ -44,8 +45,19 @@ def honest(prompt: str) -> str:
     return reply_json(prompt, "correct" if right else "incorrect")
 
 
+@dataclass(frozen=True)
+class Raw:
+    """An answer byte for byte. drip_s: the pause before each byte of the body; 0 sends it whole."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    drip_s: float = 0.0
+
+
 class FakeEndpoint:
-    """A server in a thread. behaviours: what to do with chat requests 0, 1, 2, …:
+    """A server in a thread. behaviours: what to do with chat requests 0, 1, 2, …; a Raw is sent
+    as it stands, and a word means:
 
     ok · 429 (Retry-After: retry_after) · 500 · 503 · 400 · 401 · 403 · 404 · truncated (JSON cut
     short) · broken (the connection ends in mid-body) · schema (other JSON) · hang (silence until
@@ -54,7 +66,7 @@ class FakeEndpoint:
 
     def __init__(
         self,
-        behaviours: Sequence[str] = (),
+        behaviours: Sequence[str | Raw] = (),
         brain: Callable[[str], str] = honest,
         *,
         models: Sequence[str] | None = (MODEL,),
@@ -64,7 +76,7 @@ class FakeEndpoint:
         self.brain = brain
         self.models = models
         self.retry_after = retry_after
-        self.served: Counter[str] = Counter()
+        self.served: Counter[str | Raw] = Counter()
         self.times: list[float] = []
         self.bodies: list[dict] = []
         self.num_now = 0
@@ -88,7 +100,7 @@ class FakeEndpoint:
         self.server.shutdown()
         self.server.server_close()
 
-    def next_behaviour(self, body: dict) -> str:
+    def next_behaviour(self, body: dict) -> str | Raw:
         with self.lock:
             number = self.num_requests
             told = self.behaviours[number] if number < len(self.behaviours) else "ok"
@@ -139,7 +151,10 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
                 with endpoint.lock:
                     endpoint.num_now -= 1
 
-        def _act(self, told: str, body: dict) -> None:
+        def _act(self, told: str | Raw, body: dict) -> None:
+            if isinstance(told, Raw):
+                self._send_raw(told)
+                return
             if told == "hang":
                 endpoint.released.wait(60)
                 self.close_connection = True
@@ -163,6 +178,20 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
                 "usage": {"prompt_tokens": 100, "completion_tokens": 20},
             }
             self._send(200, completion, cut=told)
+
+        def _send_raw(self, told: Raw) -> None:
+            self.send_response(told.status)
+            for name, value in told.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(told.body)))
+            self.end_headers()
+            if not told.drip_s:
+                self.wfile.write(told.body)
+                return
+            for byte in told.body:
+                if endpoint.released.wait(told.drip_s):
+                    return
+                self.wfile.write(bytes([byte]))
 
         def _has_key(self) -> bool:
             if self.headers.get("Authorization") == f"Bearer {KEY}":

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+import other_rounding
+
 TESTS = Path(__file__).parent
 
 
@@ -53,6 +55,8 @@ def _rank(index: int, port: int, row: dict[str, Any]) -> None:
     dist.init_process_group(
         "gloo", store=store, rank=index, world_size=world, timeout=timedelta(seconds=60)
     )
+    if other_rounding.wanted():
+        other_rounding.OtherRounding().__enter__()
     module, name = row["function"].split(":")
     mesh = init_device_mesh("cpu", (world,))
     result = getattr(importlib.import_module(module), name)(mesh, **row["arguments"])

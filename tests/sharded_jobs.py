@@ -15,7 +15,10 @@ from r1.grpo.loss import GRPOObjective
 from r1.grpo.settings import GRPOSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import load_tokenizer
+from small_models import SMOOTH_EPSILON
 from train_batches import make_batch_of, make_groups
+
+SMOOTH = {"lr": 3e-3, "epsilon": SMOOTH_EPSILON}
 
 
 def batches(steps: int) -> list:
@@ -28,7 +31,7 @@ def settings(setup: dict[str, Any]) -> tuple:
     """learner, optimiser and objective of a setup, for either kind of learner."""
     return (
         LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
-        OptimizerSettings(**{"lr": 3e-3, **setup.get("optimizer", {})}),
+        OptimizerSettings(**{**SMOOTH, **setup.get("optimizer", {})}),
         GRPOObjective(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
     )
 

@@ -17,6 +17,13 @@ from transformers import (
 
 ARCHITECTURES = ("qwen2", "qwen3", "llama", "deepseek_v3")
 PAD, EOS = "<pad>", "<eos>"
+SMOOTH_EPSILON = 1e-2
+"""AdamW's epsilon where weights of two computations are compared after a step.
+
+With 1e-8 a step has the full size of the learning rate however small the gradient, so the rounding
+of a gradient near zero, which differs by processor, becomes a difference of full size. With this
+one it stays near lr / SMOOTH_EPSILON times the rounding.
+"""
 
 
 def tiny_config(arch: str, vocab_size: int = 258, **changes: object) -> PreTrainedConfig:

@@ -76,6 +76,7 @@ kl_weight = 0.01
 reference_every = 3
 [optimizer]
 lr = 5e-3
+epsilon = 1e-2  # two computations of one run are compared: see small_models.SMOOTH_EPSILON
 [evaluation]
 every = 4
 num_samples = 2

@@ -18,6 +18,7 @@ from r1.reward_model.settings import RewardLearnerSettings
 from r1.sft.examples import Examples
 from r1.sft.learner import SFTLearner
 from reward_model_data import random_labels, random_pairs
+from small_models import SMOOTH_EPSILON
 
 STEPS = 5
 SHAPES = [(5, 9, 30), (12, 3, 3), (1, 20, 1), (7, 2, 14), (3, 40, 5)]
@@ -54,7 +55,9 @@ def settings(kind: str, setup: dict[str, Any]) -> tuple:
     """learner and optimiser settings."""
     schema = LearnerSettings if kind == "sft" else RewardLearnerSettings
     learner = schema(device="cpu", **{"tokens_per_microbatch": 90, **setup})
-    return learner, OptimizerSettings(lr=3e-3, schedule="cosine", warmup_steps=1)
+    return learner, OptimizerSettings(
+        lr=3e-3, epsilon=SMOOTH_EPSILON, schedule="cosine", warmup_steps=1
+    )
 
 
 def alone(kind: str, model: str, setup: dict[str, Any]) -> SFTLearner | RewardLearner:

@@ -13,12 +13,10 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
-    **dict.fromkeys(
-        ("types", "config", "errors", "intervals", "reflection", "thinking_stream", "files"), 0
-    ),
-    **dict.fromkeys(
-        ("run_dir", "template", "text", "data", "models", "chat_template", "native", "sandbox"), 1
-    ),
+    **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
+    **dict.fromkeys(("terminal", "files"), 0),
+    **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
+    "chat_template": 1,
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan"), 4),

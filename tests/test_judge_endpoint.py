@@ -20,7 +20,7 @@ from fake_endpoint import KEY, MODEL, FakeEndpoint, data_of, honest, reply_json
 from r1.config import validate
 from r1.errors import UserError
 from r1.judge.asker import JudgeClosedError, NoVerdict
-from r1.judge.endpoint import retry_after_s
+from r1.judge.http_reply import retry_after_s
 from r1.judge.judge import Judge
 from r1.judge.settings import JudgeSettings
 from r1.types import Outcome

@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from r1.errors import UserError
+from r1.learner.metrics import skipped_steps
+from r1.learner.movement import stuck_share
 from r1.learner.muon import Muon
-from r1.learner.optimizer import PolicyOptimizer, lr_factor
+from r1.learner.optimizer import MAX_SKIPPED, PolicyOptimizer, lr_factor
 from r1.learner.settings import OptimizerSettings
 from small_models import make_model
 
@@ -54,6 +57,64 @@ def test_a_gradient_that_is_not_finite_changes_no_weight():
     layer.weight.grad = torch.full((3, 4), math.nan)
     assert math.isnan(optimizer.step(0).item())
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_steps_without_a_finite_gradient_are_told_and_end_in_the_end(value, caplog):
+    layer = nn.Linear(4, 3)
+    before = layer.weight.clone()
+    optimizer = PolicyOptimizer(layer.named_parameters(), OptimizerSettings(lr=0.1), 10)
+
+    def step(number, gradient):
+        layer.weight.grad = torch.full((3, 4), gradient)
+        return optimizer.step(number).item()
+
+    for number in range(MAX_SKIPPED - 1):
+        step(number, value)
+    assert torch.equal(layer.weight, before)
+    assert len(caplog.records) == MAX_SKIPPED - 1
+    assert "step 1: the gradients' norm is" in caplog.records[0].getMessage()
+    step(50, 1.0)  # one that is finite ends the row
+    assert not torch.equal(layer.weight, before)
+    norms = [step(number, value) for number in range(60, 60 + MAX_SKIPPED - 1)]
+    assert skipped_steps([1.0, *norms]) == {"skipped_steps": float(MAX_SKIPPED - 1)}
+    with pytest.raises(UserError, match=f"{MAX_SKIPPED} optimiser steps in a row"):
+        step(70, value)
+    assert skipped_steps([1.0, 0.0]) == {}
+
+
+def bfloat16_layer(scale):
+    torch.manual_seed(0)
+    layer = nn.Linear(64, 64, bias=False, dtype=torch.bfloat16)
+    nn.init.uniform_(layer.weight, 0.5 * scale, scale)
+    return layer
+
+
+@pytest.mark.parametrize("lr", [1e-6, 3e-6, 1e-5, 1e-4, 1e-3])
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 2e-2, 1.0])
+def test_what_is_said_of_bfloat16_is_what_happens(lr, scale, caplog):
+    """The share told before training against the share that AdamW's first step leaves alone."""
+    layer = bfloat16_layer(scale)
+    before = layer.weight.detach().clone()
+    expected = stuck_share([layer.weight], lr)
+    optimizer = PolicyOptimizer(layer.named_parameters(), OptimizerSettings(lr=lr), 10)
+    assert bool(caplog.records) == (expected > 0.1)
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert ("cannot move: they are bfloat16" in told) == (expected > 0.1)
+    layer.weight.grad = torch.ones_like(layer.weight)
+    optimizer.step(0)
+    stayed = (layer.weight == before).float().mean().item()
+    assert stayed == pytest.approx(expected, abs=0.02)
+    told = " ".join(record.getMessage() for record in caplog.records)
+    assert ("of the bfloat16 weights" in told) == (stayed > 0.5)
+
+
+def test_float32_weights_are_not_asked(caplog):
+    layer = nn.Linear(4, 3)
+    optimizer = PolicyOptimizer(layer.named_parameters(), OptimizerSettings(lr=1e-30), 10)
+    layer.weight.grad = torch.ones(3, 4)
+    optimizer.step(0)
+    assert not caplog.records
 
 
 def test_muon_takes_the_matrices_and_leaves_embeddings_and_head():

@@ -16,7 +16,7 @@ from r1.rewards.accuracy import check_reference
 from r1.rewards.code import run as code_run
 from r1.rewards.code import verifier as code
 from r1.rewards.code.problem import read_task
-from r1.rewards.code.run import OutOfTimeError, SandboxError
+from r1.rewards.code.run import OutOfTimeError
 from r1.rewards.code.verifier import check_gold, judge
 from r1.rewards.code.verifier import code_reward as code_reward_once
 from r1.rewards.pool import RewardPool
@@ -440,25 +440,17 @@ def test_a_checker_judges_in_a_sandbox_of_its_own() -> None:
     ):
         assert code_reward(wrong, task).outcome is Outcome.WRONG, wrong
     broken = {"language": "python", "source": "import sys\nsys.exit(3)"}
-    with pytest.raises(SandboxError, match="exit code 3"):
-        code_reward("print(1, 4)", problem(tests=tests, checker=broken))
+    score = code_reward("print(1, 4)", problem(tests=tests, checker=broken))
+    assert (score.value, score.outcome) == (0, Outcome.VERIFIER_FAILED)
+    assert "exit code 3" in score.detail
 
 
 def test_a_failing_sandbox_is_no_verdict(monkeypatch) -> None:
     failed = RunResult(Status.SANDBOX_FAILED, None, "", "bwrap: no", 0.0, 0.0)
     monkeypatch.setattr(Program, "run", lambda self, **given: failed)
-    with pytest.raises(SandboxError, match="bwrap: no"):
-        code_reward("print(1)", STDIO)
-
-
-def test_running_out_of_all_time_is_no_verdict() -> None:
-    settings = RewardSettings.model_validate({"code": {"total_s": 0.5}})
-    patient = replace(STDIO, metadata={**STDIO.metadata, "time_limit_s": 4.0})
-    score = code_reward("import time\ntime.sleep(100)", patient, settings)
-    assert (score.value, score.outcome) == (0, Outcome.TIMED_OUT)
-    clock = code_run.Clock(0.0)
-    with pytest.raises(OutOfTimeError):
-        clock.run(Program.build("python", "print(1)"), code_run.CHECKER_LIMITS)
+    score = code_reward("print(1)", STDIO)
+    assert (score.value, score.outcome) == (0, Outcome.VERIFIER_FAILED)
+    assert "bwrap: no" in score.detail
 
 
 def test_answers_that_are_no_program() -> None:
@@ -553,9 +545,9 @@ def test_no_process_is_left_behind() -> None:
 def test_a_busy_machine_is_no_verdict_and_sleeping_is_wrong(monkeypatch) -> None:
     """The same overrun of the wall clock; what was done with it decides."""
     program = Program.build("python", "while True: pass")
-    clock = code_run.Clock(1.0)
+    clock = code_run.Clock(60.0)
     with pytest.raises(OutOfTimeError, match="busy machine"):
-        clock.run(program, Limits(wall_s=20.0, cpu_s=60.0))
+        clock.run(program, Limits(wall_s=1.0, cpu_s=60.0))
     sleeps = code_reward("import time\ntime.sleep(100)", STDIO)
     assert (sleeps.value, sleeps.outcome) == (0, Outcome.WRONG)
     assert "time-limit" in sleeps.detail

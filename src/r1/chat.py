@@ -26,13 +26,11 @@ from r1.evaluate.source import choose_template, load_engine, resolve_model
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
+from r1.terminal import visible
 from r1.thinking_stream import Channel, Piece, ThinkingStream
 
 PROMPT = "you> "
 _THINKING_MARK = "│ "
-# What a model writes must not drive the terminal: control characters become visible signs.
-_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
-_VISIBLE = _CONTROLS | {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 
 class StreamingEngine(Protocol):
@@ -194,8 +192,9 @@ class ResponsePrinter:
 
     def _write(self, text: str, style: str) -> None:
         if text:
-            visible = text.translate(_VISIBLE)
-            self._console.print(Text(visible, style=style), end="", soft_wrap=True)
+            # Before rich takes out some control characters without a sign.
+            shown = visible(text).replace("\r", "\u240d")
+            self._console.print(Text(shown, style=style), end="", soft_wrap=True)
 
 
 def _messages(source: TextIO, console: Console) -> Iterator[str]:

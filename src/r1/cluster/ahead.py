@@ -169,10 +169,10 @@ class _Batch:
         """Whether `result` would not wait."""
         return all(handle is not None and handle.done() for handle in self.handles)
 
-    def result(self) -> list[ScoredGroup]:
+    def result(self, settings: TrainSettings) -> list[ScoredGroup]:
         """Wait for the round's rewards; the groups in the order of the problems."""
         found = [handle.result() for handle in self.handles if handle is not None]
-        return replace_empty(self.scored_P, found) if self.turn else found
+        return replace_empty(self.scored_P, found, settings) if self.turn else found
 
 
 class _Owed(NamedTuple):
@@ -232,7 +232,7 @@ class PartialRollouts:
         """Wait for a batch; its groups are in the order of the problems."""
         batch = self._batches.pop(step)
         self._wait(batch.whole)
-        return batch.result()
+        return batch.result(self.settings)
 
     def between(self, action: Callable[[], None]) -> None:
         """Do something under the newest weights once all that was begun is whole; wait for it."""
@@ -297,7 +297,7 @@ class PartialRollouts:
     def _end_round(self, batch: _Batch) -> None:
         """Begin the next round that a batch needs; without one it is whole."""
         while batch.turn < self._num_rounds:
-            batch.scored_P = batch.result()
+            batch.scored_P = batch.result(self.settings)
             batch.turn, batch.handles = batch.turn + 1, []
             fresh = spare_problems(
                 batch.step, batch.turn, batch.scored_P, self.spare, self.settings

@@ -8,6 +8,7 @@ from typing import Protocol
 from rich.console import Console
 
 from r1.curation.journal import Record
+from r1.terminal import terminal_console
 
 LINE_EVERY_S = 10.0
 
@@ -40,7 +41,7 @@ class DataProgress:
 
     def __init__(self, name: str, console: Console | None = None) -> None:
         self.name = name
-        self.console = console or Console(stderr=True)
+        self.console = console or terminal_console(stderr=True)
         self._total: int | None = None
         self._done = self._here = self._rows = self._sampled = 0
         self._started = self._shown = 0.0

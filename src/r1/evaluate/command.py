@@ -159,11 +159,13 @@ def _open_line(
     out: Path,
 ) -> Iterator[Line]:
     """Load the model and start the reward workers; stop them at the end."""
+    from r1.rewards.accuracy import warn_of_source
     from r1.rewards.judge import cached_in, check_judge
     from r1.rewards.pool import RewardPool
     from r1.rewards.registry import PromptForm
 
     check_judge(rewards, plan.problems)
+    warn_of_source(rewards, plan.problems, template)
     with ExitStack() as stack:
         loaded = stack.enter_context(open_engine(source, engine, cluster))
         renderer = PromptRenderer(loaded.tokenizer, template)

@@ -4,11 +4,13 @@
 * A response that ran into the token limit is kept, masked (no loss, yet counted, and its reward
   still moves its group's mean) or charged DAPO's soft penalty: with limit L and buffer b a length l
   above L - b adds (L - b - l) / b to the reward, -1 at the limit (2503.14476, section 3.4).
-* A group whose rewards are all equal has zero advantages. Without a KL term it contributes no
-  gradient, so it is not computed at all; it still counts in the denominators, so that leaving it
-  out changes nothing. With a KL term it is kept: the reference still pulls on it.
+* A group has no signal where no response that is trained has an advantage: its rewards, penalty
+  included, are all equal, or what differs is masked. Without a KL term it contributes no gradient,
+  so it is not computed at all; it still counts in the denominators, so that leaving it out changes
+  nothing. With a KL term it is kept: the reference still pulls on it.
 
-Left out on purpose: sampling again in place of such groups (dynamic sampling, in `train`).
+Left out on purpose: sampling again in place of such groups (dynamic sampling, in `train`, which
+asks `has_signal` here).
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import NamedTuple
 
 from r1.grpo.advantage import group_advantages
 from r1.grpo.settings import GRPOSettings
-from r1.types import Completion, ScoredGroup, TrainBatch, TrainGroup, TrainResponse
+from r1.types import ScoredGroup, TrainBatch, TrainGroup, TrainResponse
 
 
 class BatchStats(NamedTuple):
-    """Shares are of groups (zero_variance) or of samples (invalid, overlong), in [0, 1]."""
+    """Shares are of groups (zero_variance: without signal) or of samples (invalid, overlong), in
+    [0, 1]."""
 
     zero_variance: float
     invalid: float
@@ -48,26 +51,19 @@ def make_batch(
     for scored in scored_P:
         completions_G = scored.group.completions
         valid_G = [reward.valid for reward in scored.rewards]
-        rewards_G = shaped_rewards(scored, settings, max_new_tokens)
-        result = group_advantages(rewards_G, valid_G, settings.std, settings.std_epsilon)
+        advantages_G = advantages_of(scored, settings, max_new_tokens)
         advantages_PG.append(
-            [a if valid else None for a, valid in zip(result.advantages_G, valid_G, strict=True)]
+            [a if valid else None for a, valid in zip(advantages_G, valid_G, strict=True)]
         )
         num_samples += len(completions_G)
-        num_zero += not result.has_signal
         num_overlong += sum(c.finish_reason == "length" for c in completions_G)
         num_responses += sum(valid_G)
         num_tokens += sum(
             len(c.token_ids) for c, valid in zip(completions_G, valid_G, strict=True) if valid
         )
-        responses = [
-            _response(completion, advantage, settings)
-            for completion, advantage, valid in zip(
-                completions_G, result.advantages_G, valid_G, strict=True
-            )
-            if valid and completion.token_ids
-        ]
-        learnt = [r for r in responses if r.weight > 0 and (r.advantage or settings.kl_weight > 0)]
+        responses = _responses(scored, advantages_G, settings)
+        num_zero += not any(response.advantage for response in responses)
+        learnt = [r for r in responses if r.advantage or settings.kl_weight > 0]
         if learnt:
             groups.append(TrainGroup(tuple(scored.group.prompt_ids), learnt))
     num_valid = num_responses
@@ -80,6 +76,19 @@ def make_batch(
         responses_trained=len(trained),
     )
     return BatchWithStats(TrainBatch(groups, num_responses, num_tokens), stats, advantages_PG)
+
+
+def has_signal(scored: ScoredGroup, settings: GRPOSettings, max_new_tokens: int) -> bool:
+    """Return whether an update would learn from a group's rewards (its KL term aside)."""
+    advantages_G = advantages_of(scored, settings, max_new_tokens)
+    return any(response.advantage for response in _responses(scored, advantages_G, settings))
+
+
+def advantages_of(scored: ScoredGroup, settings: GRPOSettings, max_new_tokens: int) -> list[float]:
+    """Return a group's advantages, by its shaped rewards; 0.0 where there was no verdict."""
+    rewards_G = shaped_rewards(scored, settings, max_new_tokens)
+    valid_G = [reward.valid for reward in scored.rewards]
+    return group_advantages(rewards_G, valid_G, settings.std, settings.std_epsilon).advantages_G
 
 
 def shaped_rewards(scored: ScoredGroup, settings: GRPOSettings, max_new_tokens: int) -> list[float]:
@@ -100,11 +109,16 @@ def overlong_penalty(length: int, limit: int, buffer: int) -> float:
     return -min(1.0, max(0.0, excess / buffer))
 
 
-def _response(completion: Completion, advantage: float, settings: GRPOSettings) -> TrainResponse:
-    masked = settings.overlong == "mask" and completion.finish_reason == "length"
-    return TrainResponse(
-        token_ids=completion.token_ids,
-        engine_logprobs=completion.logprobs,
-        advantage=advantage,
-        weight=0.0 if masked else 1.0,
-    )
+def _responses(
+    scored: ScoredGroup, advantages_G: list[float], settings: GRPOSettings
+) -> list[TrainResponse]:
+    """What an update may learn from: neither without verdict, nor empty, nor masked."""
+    return [
+        TrainResponse(completion.token_ids, completion.logprobs, advantage, weight=1.0)
+        for completion, reward, advantage in zip(
+            scored.group.completions, scored.rewards, advantages_G, strict=True
+        )
+        if reward.valid
+        and completion.token_ids
+        and not (settings.overlong == "mask" and completion.finish_reason == "length")
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from r1.data.source import Batches
-from r1.grpo.batch import make_batch
+from r1.grpo.batch import has_signal, make_batch
 from r1.grpo.metrics import PhaseTimer, step_metrics
 from r1.grpo.settings import GRPOSettings
 from r1.learner.protocol import Learner
@@ -107,7 +107,7 @@ def add_signal(
     rollouts: Rollouts,
     settings: TrainSettings,
 ) -> list[ScoredGroup]:
-    """Dynamic sampling (DAPO, arXiv 2503.14476): replace groups whose rewards are all equal.
+    """Dynamic sampling (DAPO, arXiv 2503.14476): replace groups that an update learns nothing from.
 
     Each of grpo.dynamic_sampling rounds samples spare problems, as many as the groups that have no
     signal yet; what cannot be replaced stays. With 0 rounds the groups are left as they are.
@@ -115,7 +115,8 @@ def add_signal(
     for turn in range(1, settings.grpo.dynamic_sampling + 1):
         fresh = spare_problems(step, turn, scored_P, spare, settings)
         if fresh:
-            scored_P = replace_empty(scored_P, roll_out(step, fresh, rollouts, settings, turn))
+            found = roll_out(step, fresh, rollouts, settings, turn)
+            scored_P = replace_empty(scored_P, found, settings)
     return scored_P
 
 
@@ -123,7 +124,7 @@ def spare_problems(
     step: int, turn: int, scored_P: list[ScoredGroup], spare: Batches, settings: TrainSettings
 ) -> list[Problem]:
     """What a round of dynamic sampling asks: as many new problems as groups have no signal."""
-    num_empty = sum(not _has_signal(scored) for scored in scored_P)
+    num_empty = sum(not _teaches(scored, settings) for scored in scored_P)
     if not num_empty:
         return []
     present = {scored.group.problem.id for scored in scored_P}
@@ -131,12 +132,13 @@ def spare_problems(
     return [problem for problem in drawn if problem.id not in present][:num_empty]
 
 
-def replace_empty(scored_P: list[ScoredGroup], found: list[ScoredGroup]) -> list[ScoredGroup]:
+def replace_empty(
+    scored_P: list[ScoredGroup], found: list[ScoredGroup], settings: TrainSettings
+) -> list[ScoredGroup]:
     """The batch with those found that have a signal in place of its groups without, in order."""
-    useful = iter([scored for scored in found if _has_signal(scored)])
-    return [scored if _has_signal(scored) else next(useful, scored) for scored in scored_P]
+    useful = iter([scored for scored in found if _teaches(scored, settings)])
+    return [scored if _teaches(scored, settings) else next(useful, scored) for scored in scored_P]
 
 
-def _has_signal(scored: ScoredGroup) -> bool:
-    totals = {reward.total for reward in scored.rewards if reward.valid}
-    return len(totals) > 1
+def _teaches(scored: ScoredGroup, settings: TrainSettings) -> bool:
+    return has_signal(scored, settings.grpo, settings.sampling.max_new_tokens)

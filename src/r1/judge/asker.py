@@ -11,6 +11,8 @@ them again.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +25,11 @@ from r1.judge.prompt import PLACEHOLDER, Task, build_prompt, fresh_nonce
 from r1.judge.settings import JudgeSettings
 from r1.judge.verdict import Defect, Verdict, read_verdict
 from r1.types import Outcome
+
+TOLD_AFTER_S = 60.0
+"""So long without any reply, while requests fail, and it is told, once until one comes."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Asker:
         self._limiter = RateLimiter(limits.requests_per_minute, limits.tokens_per_minute)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._room = asyncio.Event()
+        self._failing_since: float | None = None
+        self._told = False
         self._asked: dict[str, asyncio.Task[Verdict | NoVerdict]] = {}
 
     async def verdict(self, task: Task, vote: int = 0) -> Verdict | NoVerdict:
@@ -111,6 +120,7 @@ class Asker:
                 return await self._send(key, nonce, prompt)
             except NoReplyError as error:
                 self.counts.failures[error.cause] += 1
+                self._tell(error)
                 only_silence &= error.cause == "timeout"
                 wait = error.retry_after_s or 0.0
                 last = attempt == limits.retries or wait > limits.retry_after_max_s
@@ -123,6 +133,24 @@ class Asker:
             jittered = backoff_s(attempt, limits.backoff_s, limits.backoff_max_s, self._random_01())
             await asyncio.sleep(wait + jittered)
         raise AssertionError("the loop returns")
+
+    def _tell(self, error: NoReplyError) -> None:
+        """Say that the judge is silent: a step that waits for it shows nothing else."""
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        if not self._told and now - self._failing_since >= TOLD_AFTER_S:
+            self._told = True
+            limits = self._settings.limits
+            logger.warning(
+                "the judge %s has given no reply for %.0f s (%s). Each request is tried %d times, "
+                "for at most %g s each (rewards.judge.limits); then its answer counts as "
+                "verifier-failed.",
+                self._settings.base_url,
+                now - self._failing_since,
+                error,
+                limits.retries + 1,
+                limits.timeout_s,
+            )
 
     async def _send(self, key: str, nonce: str, prompt: str) -> Reply:
         """One try: a place among those under way, the price set aside, a turn, and out."""
@@ -139,6 +167,7 @@ class Asker:
             finally:
                 self._budget.release(most)
                 self._room.set()
+        self._failing_since, self._told = None, False
         sent.tokens = reply.tokens_in + reply.tokens_out
         self.counts.usage.add(Usage(1, reply.tokens_in, reply.tokens_out))
         return reply

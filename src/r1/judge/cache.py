@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 from r1.errors import UserError
 from r1.judge.budget import Usage
+from r1.judge.http_reply import MAX_TOKENS
 from r1.judge.model import Reply
 
 SYNC_EVERY_S = 1.0
@@ -143,8 +144,8 @@ class ReplyCache:
     def _take_in(self, line: bytes, start: int) -> None:
         try:
             record = json.loads(line)
-            usage = Usage(1, int(record["tokens_in"]), int(record["tokens_out"]))
-            key = record["key"]
+            usage = Usage(1, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
+            key = _text(record["key"])
             if "unanswered" not in record:
                 _kept(record)
                 self._lines.setdefault(key, []).append((start, len(line)))
@@ -158,10 +159,22 @@ class ReplyCache:
 
 
 def _kept(record: dict[str, Any]) -> Kept:
-    reply = Reply(
-        str(record["reply"]), record["finish_reason"], record["tokens_in"], record["tokens_out"]
-    )
-    return Kept(record["nonce"], reply)
+    """Read a line; TypeError where a field is of another type: the file may be anybody's."""
+    text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
+    reply = Reply(text, finish_reason, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
+    return Kept(_text(record["nonce"]), reply)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _tokens(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
+        raise TypeError("no number of tokens")
+    return value
 
 
 def _open(path: Path) -> int:

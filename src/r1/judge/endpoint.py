@@ -2,6 +2,7 @@
 
     reply                                         a Reply with its tokens
     408 409 425 429 5xx, silence, broken JSON     try again, after Retry-After where it is given
+    3xx                                           no prompt can be answered: UserError
     400 413 422, ...                              this prompt cannot be answered: no further try
     401 402, quota used up                        no prompt can be answered: UserError
     403 404                                       likewise, unless prompts were answered before:
@@ -9,20 +10,23 @@
 
 Plain HTTP rather than the openai client: its own retries and parsing would hide what the counts
 must tell, and its import takes a second. Redirects are not followed: they would carry the key.
+Nothing an endpoint says is trusted: its texts pass the scrubber (r1.judge.scrub) before they are
+cut or kept, its numbers are bounded, and no compression is accepted, since a few compressed
+kilobytes can stand for gigabytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import difflib
-import email.utils
-import json
 import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from r1.errors import UserError
-from r1.judge.model import NoReplyError, Reply, estimate_tokens
+from r1.judge.http_reply import MAX_WORDS_CHARS, error_words, model_names, read_reply, retry_after_s
+from r1.judge.model import NoReplyError, Reply
+from r1.judge.scrub import MIN_PIECE, KeyScrubber
 from r1.judge.settings import JudgeSettings
 
 if TYPE_CHECKING:
@@ -37,11 +41,17 @@ _QUOTA = ("insufficient_quota", "billing", "credit balance")
 
 
 class Endpoint:
-    """A ChatModel over HTTP. Raises UserError on construction where the key is missing."""
+    """A ChatModel over HTTP.
+
+    Raises UserError on construction where the key is missing, or stands in the settings, which a
+    run keeps and shows.
+    """
 
     def __init__(self, settings: JudgeSettings) -> None:
         self._settings = settings
         self._key = _read_key(settings.api_key_env)
+        _check_not_written(self._key, settings)
+        self._scrub = KeyScrubber(self._key)
         self._client: httpx2.AsyncClient | None = None
         self._ever_answered = False
         self._body = settings.sampling()
@@ -53,7 +63,7 @@ class Endpoint:
         status, headers, text = await self._request("POST", "chat/completions", body)
         if status != 200:
             raise self._failure(status, headers, text)
-        reply = _read_reply(text, prompt)
+        reply = read_reply(text, prompt, self._scrub)
         self._ever_answered = True
         return reply
 
@@ -80,15 +90,19 @@ class Endpoint:
 
     async def _check(self) -> None:
         try:
-            status, _, text = await self._request("GET", "models", None)
+            status, headers, text = await self._request("GET", "models", None)
         except NoReplyError as error:
+            reached = error.cause not in ("unreachable", "timeout")
             raise UserError(
-                f"the judge's endpoint {self._settings.base_url} cannot be reached ({error}); see "
-                "that the server runs and rewards.judge.base_url is right."
+                f"the judge's endpoint {self._settings.base_url} cannot be "
+                f"{'used' if reached else 'reached'} ({error}); see that the server runs and "
+                "rewards.judge.base_url is right."
             ) from None
         if status in (401, 403):
             raise self._hopeless(status, text)
-        known = _model_names(text) if status == 200 else []
+        if 300 <= status < 400:
+            raise self._moved(status, headers)
+        known = model_names(text) if status == 200 else []
         if self._settings.model in known:
             return
         body = self._body | {
@@ -100,6 +114,7 @@ class Endpoint:
         except NoReplyError:
             return  # it was reached a moment ago; a stumble is what retries are for
         if status == 200:
+            self._check_completion(text)
             return
         failure = self._failure(status, headers, text, known)
         if isinstance(failure, NoReplyError) and not failure.again:
@@ -121,28 +136,38 @@ class Endpoint:
                 asyncio.timeout(self._settings.limits.timeout_s),
                 self._client.stream(method, address, json=body) as response,
             ):
+                coding = response.headers.get("content-encoding", "identity").strip().lower()
+                if coding not in ("", "identity"):
+                    what = f"the reply is compressed ({self._words(coding)}), which was not asked"
+                    raise NoReplyError("compressed", what, maybe_billed=True)
                 data = bytearray()
-                async for piece in response.aiter_bytes():
+                async for piece in response.aiter_raw():
                     data += piece
                     if len(data) > MAX_REPLY_BYTES:
-                        raise NoReplyError("oversized", "the reply is endless", maybe_billed=True)
+                        what = f"the reply is longer than {MAX_REPLY_BYTES >> 20} MiB"
+                        raise NoReplyError("oversized", what, maybe_billed=True)
                 return response.status_code, response.headers, data.decode("utf-8", "replace")
         except TimeoutError:
             limit = self._settings.limits.timeout_s
             detail = f"no reply within {limit:g} s"
             raise NoReplyError("timeout", detail, maybe_billed=True) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise NoReplyError("unreachable", str(error) or type(error).__name__) from None
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            detail = str(error) or type(error).__name__
-            raise NoReplyError("broken", detail, maybe_billed=True) from None
+            raise NoReplyError("unreachable", self._says(error)) from None
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
+            raise UserError(
+                f"the judge's endpoint {self._settings.base_url} is no address "
+                f"({self._says(error)}); see rewards.judge.base_url."
+            ) from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise NoReplyError("broken", self._says(error), maybe_billed=True) from None
 
     def _connect(self) -> httpx2.AsyncClient:
         import httpx2
 
         most = self._settings.limits.concurrency
         return httpx2.AsyncClient(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers={"Accept-Encoding": "identity"}
+            | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
             timeout=httpx2.Timeout(None, connect=min(10.0, self._settings.limits.timeout_s)),
             limits=httpx2.Limits(max_connections=most, max_keepalive_connections=most),
             follow_redirects=False,
@@ -155,6 +180,8 @@ class Endpoint:
         """What a status other than 200 means. known: the models that the endpoint serves."""
         exhausted = status == 429 and any(word in text for word in _QUOTA)
         at_first = status in _HOPELESS_AT_FIRST and not self._ever_answered
+        if 300 <= status < 400:
+            return self._moved(status, headers)
         if status in _HOPELESS or exhausted or at_first:
             return self._hopeless(status, text, known)
         detail = f"status {status}: {self._words(text)}"
@@ -175,7 +202,7 @@ class Endpoint:
             return UserError(f"the judge's endpoint {address} wants to be paid ({said}).")
         if status == 404:
             near = difflib.get_close_matches(model, known or [], n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = f" Did you mean {self._words(near[0])!r}?" if near else ""
             return UserError(
                 f"the judge's endpoint {address} does not serve model {model!r} ({said}).{hint} "
                 "See rewards.judge.model; base_url mostly ends in /v1."
@@ -185,26 +212,33 @@ class Endpoint:
             "temperature, token_limit_name and extra_body of rewards.judge."
         )
 
-    def _words(self, text: str) -> str:
-        words = _message(text)
-        return words.replace(self._key, "(key)") if self._key else words
+    def _moved(self, status: int, headers: Any) -> UserError:
+        """The endpoint sends us elsewhere; the key must not follow."""
+        there = self._words(headers.get("location") or "nowhere")
+        return UserError(
+            f"the judge's endpoint {self._settings.base_url} redirects to {there} (status "
+            f"{status}), and the key is not sent on; set rewards.judge.base_url to where the "
+            "endpoint is."
+        )
 
-
-def retry_after_s(value: str | None, now: float) -> float | None:
-    """Return the seconds a Retry-After header asks for (a number or a date), None for none.
-
-    now: seconds since 1970.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
+    def _check_completion(self, text: str) -> None:
+        """Raise UserError where what came with status 200 is something else (a web page)."""
         try:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
-        except ValueError:
-            return None
-    return max(0.0, seconds) if seconds < float("inf") else None
+            read_reply(text, "", self._scrub)
+        except NoReplyError as error:
+            raise UserError(
+                f"the judge's endpoint {self._settings.base_url} answers, but {error} "
+                f"({self._words(text)}); see rewards.judge.base_url, which mostly ends in /v1."
+            ) from None
+
+    def _words(self, text: str) -> str:
+        """The endpoint's own words for an error, scrubbed, then short."""
+        words = " ".join(self._scrub(error_words(text)).split())
+        return words[:MAX_WORDS_CHARS] or "no explanation"
+
+    def _says(self, error: Exception) -> str:
+        """An HTTP client's words, which may quote what the endpoint sent."""
+        return self._words(str(error) or type(error).__name__)
 
 
 def _read_key(name: str) -> str | None:
@@ -221,47 +255,10 @@ def _read_key(name: str) -> str | None:
     return key
 
 
-def _read_reply(text: str, prompt: str) -> Reply:
-    """Read a completion's JSON; NoReplyError where it was cut short or has another form."""
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        raise NoReplyError("truncated", "the reply is no whole JSON", maybe_billed=True) from None
-    try:
-        choice = body["choices"][0]
-        content = choice["message"].get("content") or ""
-        finish_reason = str(choice.get("finish_reason") or "stop")
-        if not isinstance(content, str):
-            raise TypeError
-    except (LookupError, TypeError, AttributeError):
-        raise NoReplyError("schema", "the reply is no completion", maybe_billed=True) from None
-    usage = body.get("usage")
-    return Reply(
-        content,
-        finish_reason,
-        _count(usage, "prompt_tokens") or estimate_tokens(prompt),
-        _count(usage, "completion_tokens") or estimate_tokens(content),
-    )
-
-
-def _count(usage: Any, name: str) -> int:
-    value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-def _model_names(text: str) -> list[str]:
-    try:
-        return [str(model["id"]) for model in json.loads(text)["data"]]
-    except (ValueError, LookupError, TypeError):
-        return []
-
-
-def _message(text: str) -> str:
-    """The endpoint's own words for an error, short."""
-    try:
-        body = json.loads(text)
-        error = body.get("error", body)
-        words = error.get("message", error) if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        words = text
-    return " ".join(str(words).split())[:200] or "no explanation"
+def _check_not_written(key: str | None, settings: JudgeSettings) -> None:
+    """Raise UserError where the key itself stands in the recipe."""
+    if key and len(key) >= MIN_PIECE and key in settings.model_dump_json():
+        raise UserError(
+            f"rewards.judge holds the key that {settings.api_key_env} names; take it out of the "
+            "recipe, which is kept in the run's folder: the variable is enough."
+        )

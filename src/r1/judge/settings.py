@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, model_validator
 
 from r1.config import Settings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"api[-_]?key|authori[sz]ation|password|secret|bearer", re.IGNORECASE)
 _OURS = frozenset({"model", "messages", "stream", "n", "temperature"})
 
 
@@ -99,7 +100,7 @@ class JudgeSettings(Settings):
                 "api_key_env must be the name of an environment variable such as OPENAI_API_KEY, "
                 "not the key itself"
             )
-        address = urlsplit(self.base_url)
+        address = _address(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError("base_url must begin with http:// or https:// and name a host")
         if address.username is not None or address.query or address.fragment:
@@ -109,6 +110,35 @@ class JudgeSettings(Settings):
             )
         if self.votes > 1 and self.temperature == 0.0:
             raise ValueError("several votes at temperature 0 are one vote; set temperature = 1.0")
+        if secret := _secret_name(self.extra_body):
+            raise ValueError(
+                f"extra_body must not set {secret}: the recipe is kept in the run's folder; put "
+                "the key into the variable that api_key_env names"
+            )
         if taken := sorted(self.extra_body.keys() & (_OURS | {self.token_limit_name})):
             raise ValueError(f"extra_body must not set {', '.join(taken)}")
         return self
+
+
+def _address(base_url: str) -> SplitResult:
+    """Split an address; ValueError where no client could go there."""
+    if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
+        raise ValueError("base_url must hold neither blanks nor characters beyond ASCII")
+    address = urlsplit(base_url)
+    try:
+        port = address.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("base_url must have a port from 1 to 65535, or none")
+    return address
+
+
+def _secret_name(value: Any) -> str | None:
+    """The name, at any depth, of a field that is made to hold a key."""
+    if isinstance(value, list):
+        return next(filter(None, map(_secret_name, value)), None)
+    if not isinstance(value, dict):
+        return None
+    own = next((name for name in value if _SECRET.search(str(name))), None)
+    return own or next(filter(None, map(_secret_name, value.values())), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ class UpdateMetrics:
 
     Result: loss (mean over optimiser steps), grad_norm (likewise, before clipping), the objective's
     sums per token learnt from, engine_gap and engine_gap_max (absolute difference between the
-    engine's and the learner's log-probabilities of the same tokens), optimizer_steps,
+    engine's and the learner's log-probabilities of the same tokens), optimizer_steps, skipped_steps
+    (of those, the ones whose gradients were not finite; left out where there is none),
     tokens_trained (response tokens, every pass counted) and tokens_processed (tokens the model
     saw, prompts included).
     """
@@ -61,17 +63,25 @@ class UpdateMetrics:
         sums = dict(zip(self._sums, values, strict=True))
         counted = max(1.0, sums.pop("tokens", 0.0))
         steps = max(1, len(self._norms))
+        norms = [norm.item() for norm in self._norms]
         loss, gap = sums.pop("loss", 0.0), sums.pop("engine_gap", 0.0)
         return {
             "loss": loss / steps,
-            "grad_norm": sum(norm.item() for norm in self._norms) / steps,
+            "grad_norm": sum(norms) / steps,
             **{name: value / counted for name, value in sums.items()},
             "engine_gap": gap / max(1.0, tokens),
             "engine_gap_max": gap_max,
-            "optimizer_steps": float(len(self._norms)),
+            "optimizer_steps": float(len(norms)),
+            **skipped_steps(norms),
             "tokens_trained": tokens,
             "tokens_processed": processed,
         }
+
+
+def skipped_steps(norms: Sequence[float]) -> dict[str, float]:
+    """The metric of optimiser steps that were not taken; empty where all were."""
+    skipped = sum(not math.isfinite(norm) for norm in norms)
+    return {"skipped_steps": float(skipped)} if skipped else {}
 
 
 def run_metrics(update: Mapping[str, float], epoch: float) -> dict[str, float]:

@@ -8,6 +8,7 @@ Left out on purpose: per-layer learning rates, weight decay schedules, fused or 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -15,9 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from r1.errors import UserError
+from r1.learner.movement import Movement, warn_of_stuck
 from r1.learner.muon import Muon
 from r1.learner.settings import OptimizerSettings
 from r1.learner.sharded import whole
+
+MAX_SKIPPED = 10
+"""Training ends after this many steps in a row whose gradients were not finite."""
+
+logger = logging.getLogger(__name__)
 
 
 def lr_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float:
@@ -57,9 +65,12 @@ class PolicyOptimizer:
         chosen = {id(p) for p in matrices}
         rest = [p for p in trainable if id(p) not in chosen]
         self.parameters = trainable
+        self._skipped_in_a_row = 0
+        self._moved = False
         self.optimizers: list[tuple[torch.optim.Optimizer, float]] = []
         if rest:
             self.optimizers.append((self._adamw(rest), settings.lr))
+            warn_of_stuck(rest, settings.lr)
         if matrices:
             self.optimizers.append((self._muon(matrices), settings.muon_lr))
 
@@ -83,20 +94,46 @@ class PolicyOptimizer:
     def step(self, step: int) -> Tensor:
         """Clip the accumulated gradients, step, clear them; return the norm before clipping.
 
-        A norm that is not finite leaves the weights as they are.
+        A norm that is not finite leaves the weights as they are and is told; after MAX_SKIPPED of
+        them in a row a UserError ends the training, which learns nothing any more.
         """
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(gradients))
         nn.utils.clip_grads_with_norm_(self.parameters, self.settings.max_grad_norm, norm)
-        if bool(torch.isfinite(norm)):
+        if self._finite(norm, step):
+            first = None if self._moved else Movement(self.parameters)
             factor = lr_factor(step, self.total_steps, self.settings)
             for optimizer, lr in self.optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = lr * factor
                 optimizer.step()
+            if first is not None:
+                self._moved = True
+                first.tell()
         for parameter in self.parameters:
             parameter.grad = None
         return norm
+
+    def _finite(self, norm: Tensor, step: int) -> bool:
+        """Whether a step may be taken; one that may not is counted and told."""
+        if bool(torch.isfinite(norm)):
+            self._skipped_in_a_row = 0
+            return True
+        self._skipped_in_a_row += 1
+        logger.warning(
+            "step %d: the gradients' norm is %s; the weights stay as they are (%d in a row).",
+            step + 1,
+            norm.item(),
+            self._skipped_in_a_row,
+        )
+        if self._skipped_in_a_row >= MAX_SKIPPED:
+            raise UserError(
+                f"the gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
+                f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
+                "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
+                "an earlier checkpoint with another seed."
+            )
+        return False
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer, _ in self.optimizers]

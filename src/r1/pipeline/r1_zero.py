@@ -24,7 +24,7 @@ from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, R1ZeroRecipe
 from r1.pipeline.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
-from r1.rewards.accuracy import check_reference
+from r1.rewards.accuracy import check_reference, warn_of_source
 from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
@@ -95,6 +95,7 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     judged_by_models = {name: use.families for name, use in recipe.reward_models.items()}
     check_families(recipe.rewards, problems, judged_by_models)
     check_judge(recipe.rewards, problems)
+    warn_of_source(recipe.rewards, problems, recipe.template)
     return Prepared(recipe, model, data, tokenizer, renderer)
 
 

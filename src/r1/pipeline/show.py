@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from r1.errors import UserError
@@ -47,7 +47,7 @@ def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str
             spec.kind,
             ", ".join(dict.fromkeys(source.stage for source in stage.inputs.values())),
             ", ".join(str(given) for given in stage.outputs.values()),
-            f"[{COLOURS[state]}]{state}[/]{escape(why)}",
+            Text.assemble((str(state), COLOURS[state]), why),
             "" if expected is None else _clock(expected),
         )
     console.print(table)
@@ -101,13 +101,13 @@ def _tree(place: Path, name: str, seen: set[str]) -> Tree:
         + "".join(f", {number:,} {what}" for what, number in artifact["counts"].items())
         for artifact in marker["outputs"].values()
     ]
-    tree = Tree(f"[bold]{name}[/]: {'; '.join(given)}")
+    tree = Tree(Text.assemble((name, "bold"), f": {'; '.join(given)}"))
     if name in seen:
         tree.add("(as above)")
         return tree
     seen.add(name)
     for text in _roots(place / name / "run"):
-        tree.add(escape(text))
+        tree.add(text)
     for parent in dict.fromkeys(parent["stage"] for parent in marker["parents"].values()):
         tree.add(_tree(place, parent, seen))
     return tree
@@ -140,9 +140,9 @@ def _run_tree(path: Path) -> Tree:
     entries = read_json(run / "lineage.json", {}, Story).get("checkpoints", [])
     own = [e for e in entries if e["folder"].endswith(checkpoint.name)]
     digest = own[0]["sha256"][:12] if own else ""
-    tree = Tree(f"[bold]{run.name}[/]: {checkpoint.name} {digest}")
+    tree = Tree(Text.assemble((run.name, "bold"), f": {checkpoint.name} {digest}"))
     for text in _roots(run) or ["nothing is recorded"]:
-        tree.add(escape(text))
+        tree.add(text)
     return tree
 
 

@@ -27,6 +27,7 @@ from transformers import PreTrainedTokenizerFast
 from r1.data.preferences import Pair
 from r1.errors import UserError
 from r1.learner import sharded_state
+from r1.learner.metrics import skipped_steps
 from r1.learner.microbatch import IDLE, IndexedResponse, MicroBatch, split_microbatches
 from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
@@ -133,6 +134,7 @@ class RewardLearner:
             "loss": total,
             **batch_figures(examples, scores),
             "grad_norm": norm.item(),
+            **skipped_steps([norm.item()]),
             "lr": self.optimizer.settings.lr * factor,
             "num_examples": len(examples),
             "num_rows": int(rows),

@@ -6,12 +6,22 @@ worker that runs it, which reports it as verifier-failed.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
 from r1.errors import UserError
 from r1.rewards.protocol import RewardFunction
 from r1.rewards.reading import read_answer
 from r1.rewards.registry import PromptForm, Verifier, find_verifier, register_reward
 from r1.rewards.settings import AnswerSource, RewardSettings
+from r1.template import TemplateSettings
 from r1.types import Completion, Outcome, Problem, Score
+
+logger = logging.getLogger(__name__)
+
+_BOX_IN_TEXT = '(it holds a box, which rewards.answer_from = "boxed" would judge alone)'
 
 
 def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
@@ -19,17 +29,68 @@ def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 
     def score(problem: Problem, completion: Completion) -> Score:
         verifier = find_verifier(problem.verifier)
-        answer = read_answer(completion, answer_source(problem, verifier, settings), form)
+        source = answer_source(problem, verifier, settings)
+        answer = read_answer(completion, source, form)
         if answer is None:
             return Score(0.0, Outcome.UNPARSEABLE, "no answer could be read")
-        return verifier.score(problem, answer, settings)
+        found = verifier.score(problem, answer, settings)
+        if source == "text" and found.value == 0.0 and verifier.boxes and "\\boxed" in answer:
+            return replace(found, detail=f"{found.detail} {_BOX_IN_TEXT}".strip())
+        return found
 
     return score
 
 
 def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings) -> AnswerSource:
     """Where this problem's answer is read: its own word, its verifier's, or the recipe's."""
-    return problem.metadata.get("answer_from") or verifier.answer_from or settings.answer_from
+    own: AnswerSource | None = problem.metadata.get("answer_from") or verifier.answer_from
+    if own:
+        return own
+    if settings.answer_from == "boxed" and not verifier.boxes:
+        return "text"
+    return settings.answer_from
+
+
+def source_notice(
+    problems: Iterable[Problem], settings: RewardSettings, asked: str = ""
+) -> str | None:
+    """Return what to tell a user whose prompts ask for an answer where it is not read, or None.
+
+    asked: what stands before every prompt (a system prompt). "text" judges a whole
+    summary where the prompts ask for a box; "boxed" finds nothing where they ask for tags.
+    """
+    if not {"accuracy", "checked_accuracy"} & set(settings.names):
+        return None
+    missed, total = Counter[tuple[str, str]](), 0
+    for problem in problems:
+        total += 1
+        verifier = find_verifier(problem.verifier)
+        if verifier.answer_from:
+            continue
+        source = answer_source(problem, verifier, settings)
+        words = f"{asked}\n{problem.prompt}"
+        if source == "text" and "\\boxed" in words and verifier.boxes:
+            missed[source, "boxed"] += 1
+        if source == "boxed" and "<answer>" in words and "\\boxed" not in words:
+            missed[source, "tag"] += 1
+    if not missed:
+        return None
+    (read, wanted), number = missed.most_common(1)[0]
+    form = "\\boxed{}" if wanted == "boxed" else "<answer> tags"
+    reads = "all that follows the thinking" if read == "text" else "the last \\boxed{} alone"
+    return (
+        f"{number:,} of {total:,} prompts ask for the answer in {form}, but rewards.answer_from = "
+        f'"{read}" judges {reads}: right answers will count as wrong. Set rewards.answer_from = '
+        f'"{wanted}".'
+    )
+
+
+def warn_of_source(
+    settings: RewardSettings, problems: Iterable[Problem], template: TemplateSettings
+) -> None:
+    """Tell, before anything is sampled, where answers will be read where none is asked for."""
+    if (notice := source_notice(problems, settings, template.system or "")) is not None:
+        logger.warning("%s", notice)
 
 
 def check_reference(problem: Problem, settings: RewardSettings | None = None) -> str | None:

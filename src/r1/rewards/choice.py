@@ -13,7 +13,7 @@ import re
 import unicodedata
 
 from r1.rewards import exact
-from r1.rewards.reading import last_boxed
+from r1.rewards.boxes import without_wrapping
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -24,15 +24,20 @@ _LEAD = re.compile(
     r"^(?:so|therefore|hence|thus|所以|因此|故)?[\s,:]*"
     r"(?:(?:the\s+|my\s+)?(?:(?:correct|final|right|best)\s+)*(?:answer|choice|option)(?:\s+is)?"
     r"|i\s+(?:would\s+)?(?:choose|pick|select)"
-    r"|(?:正确|最终)?(?:答案|选项)(?:应该|应)?(?:是|为|选)?|我?(?:应该|应)?选择?)[\s:]*"
+    r"|(?:正确|最终)?(?:答案|选项)(?:应该|应)?(?:是|为|选)?|我?(?:应该|应|故)?选择?)[\s:=]*"
     r"(?:option\s+)?",
     re.IGNORECASE,
 )
-_LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
 _LETTER_FIRST = re.compile(
     r"^[(\[]?\s*([A-Ja-j])\s*(?:[)\].:、,-]+|\s(?=because\b|since\b|因为|由于)|(?=因为|由于)|$)\s*"
     r"(.*)$",
     re.DOTALL | re.IGNORECASE,
+)
+_SAID_CORRECT = re.compile(
+    r"[(\[]?\s*(?P<letter>[A-Ja-j])\s*[)\].]?\s*(?:"
+    r"(?:is|must be|should be)\s+(?:the\s+)?(?:correct|right|best)"
+    r"(?:\s+(?:answer|choice|option|one))?"
+    r"|is\s+the\s+(?:answer|choice)|选?项|(?:选项|项)?\s*(?:是|为)?\s*(?:正确|对)的?(?:选项|答案)?)"
 )
 _BECAUSE = re.compile(r"(?:because|since|as)\b|因为|由于", re.IGNORECASE)
 _SINGLE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
@@ -44,6 +49,8 @@ def read_choice(answer: str, options: list[str] | None = None) -> str | None:
     if options and (letter := _letter_of_option(text, options)) is not None:
         return letter
     text = _LEAD.sub("", text).strip(" .。*")
+    if said := _SAID_CORRECT.fullmatch(text):
+        return said["letter"].upper()
     found = _LETTER_FIRST.match(text)
     if not found:
         if options and (letter := _letter_of_option(text, options)) is not None:
@@ -71,7 +78,7 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
     if place >= len(options):
         return False
     said = f" {_spaced(rest)} "
-    others = [_spaced(str(o)) for o in options[: len(LETTERS)]]
+    others = [_spaced(_words_of(i, o)) for i, o in enumerate(options[: len(LETTERS)])]
     own = others.pop(place)
     if any(other and other not in own and f" {other} " in said for other in others):
         return False
@@ -94,7 +101,7 @@ def score_choice(problem: Problem, answer: str, settings: RewardSettings) -> Sco
         return Score(0.0, Outcome.UNPARSEABLE, "no choice could be read")
     if chosen == "":
         return Score(0.0, Outcome.WRONG, "several choices, or a letter that is not its option")
-    if chosen == read_choice(problem.reference or "", options):
+    if chosen == _gold_letter(problem.reference or "", options):
         return Score(1.0, Outcome.CORRECT)
     return Score(0.0, Outcome.WRONG, f"chose {chosen}")
 
@@ -108,12 +115,36 @@ def check_choice(problem: Problem) -> str | None:
             return f"options must be a list of 2 to {len(LETTERS)} texts"
         if any(not exact.normalise(str(option)) for option in options):
             return "an option is empty"
-    letter = read_choice(problem.reference or "", options)
+    letter = _gold_letter(problem.reference or "", options)
+    if letter == _AMBIGUOUS:
+        return (
+            f"reference {problem.reference!r} is the words of one option and the index of another; "
+            "give its letter"
+        )
     if not letter:
         return f"reference {problem.reference!r} is no letter A–J and no option"
     if options is not None and LETTERS.index(letter) >= len(options):
         return f"reference {letter} is beyond the {len(options)} options"
     return None
+
+
+_AMBIGUOUS = "?"
+
+
+def _gold_letter(reference: str, options: list[str] | None) -> str | None:
+    """The letter of a reference: a letter, an option's words, or an index from 0 as MMLU has it."""
+    letter = read_choice(reference, options)
+    place = int(reference) if re.fullmatch(r"\s*\d\s*", reference) else None
+    if options is None or place is None or place >= len(options):
+        return letter
+    return LETTERS[place] if letter in (None, LETTERS[place]) else _AMBIGUOUS
+
+
+def _words_of(place: int, option: object) -> str:
+    """An option without the letter that it may carry itself: "B. green"."""
+    found = re.match(r"\s*\(?([A-Ja-j])\s*[).:、．]\s*(?=\S)", str(option))
+    own = found is not None and found[1].upper() == LETTERS[place]
+    return str(option)[found.end() :] if found is not None and own else str(option)
 
 
 def equal_choice(a: str, b: str) -> bool:
@@ -126,10 +157,7 @@ def equal_choice(a: str, b: str) -> bool:
 
 def _simplify(answer: str) -> str:
     text = unicodedata.normalize("NFKC", answer[:MAX_CHARS]).strip()
-    boxed = last_boxed(text)
-    if boxed is not None and text.count("\\boxed") == 1:
-        text = boxed
-    text = _LATEX.sub(r"\1", text).replace("$", " ").replace("**", " ")
+    text = without_wrapping(text).replace("$", " ").replace("**", " ")
     return " ".join(text.split())
 
 
@@ -139,8 +167,8 @@ def _letter_of_option(text: str, options: list[str]) -> str | None:
         return None
     matches = [
         letter
-        for letter, option in zip(LETTERS, options, strict=False)
-        if exact.normalise(str(option)) == wanted
+        for place, (letter, option) in enumerate(zip(LETTERS, options, strict=False))
+        if wanted in (exact.normalise(str(option)), exact.normalise(_words_of(place, option)))
     ]
     return matches[0] if len(matches) == 1 else None
 

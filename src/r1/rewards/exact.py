@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from r1.rewards.boxes import without_wrapping
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -35,9 +36,47 @@ def score_exact(problem: Problem, answer: str, settings: RewardSettings) -> Scor
     given = normalise(answer, case)
     if not given:
         return Score(0.0, Outcome.UNPARSEABLE, "nothing but quotation marks")
-    if any(given == normalise(gold, case) for gold in _golds(problem)):
+    golds = [(gold, normalise(gold, case)) for gold in _golds(problem)]
+    if any(given == plain or plain in _unwrapped(answer, gold, case) for gold, plain in golds):
         return Score(1.0, Outcome.CORRECT)
     return Score(0.0, Outcome.WRONG, f"{given[:60]!r} is not the reference")
+
+
+_NAME = re.compile(r"[A-Za-z]\w{0,2}\s*=\s*(?=[^\s=])")
+_LEAD = re.compile(
+    r"(?:so|therefore|thus|hence)?[\s,]*(?:the\s+)?(?:(?:final|correct)\s+)?answer\s*(?:is|:)\s*:?\s*"
+    r"|(?:最终|正确)?答案\s*[是为:：]\s*",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?")
+
+
+def _unwrapped(answer: str, gold: str, case: bool) -> list[str]:
+    """The answer without what other verifiers do not mind either: a lead-in, a box, `x =`, a unit.
+
+    What the reference itself has is left on.
+    """
+    plain, wanted = without_wrapping(answer), without_wrapping(gold)
+    if (found := _LEAD.match(plain)) and not _LEAD.match(wanted):
+        plain = without_wrapping(plain[found.end() :])
+    forms = [plain]
+    if "=" not in gold and (found := _NAME.match(plain)):
+        forms.append(without_wrapping(plain[found.end() :]))
+    if _NUMBER.fullmatch(wanted) and len(forms[-1]) < 200:
+        forms.append(_without_unit(forms[-1]))
+    found_forms = [normalise(form, case) for form in forms]
+    if wanted != gold.strip() and normalise(wanted, case) in found_forms:
+        found_forms.append(normalise(gold, case))
+    return [form for form in found_forms if form]
+
+
+def _without_unit(text: str) -> str:
+    """42 of "42 m/s"; the mathematics verifier's reader is loaded only here."""
+    from r1.rewards.math.numbers import cut_quantity
+    from r1.rewards.math.text import normalise as normalise_formula
+
+    quantity = cut_quantity(normalise_formula(text))
+    return text if quantity.percent or quantity.unit is None else quantity.core
 
 
 def _golds(problem: Problem) -> list[str]:

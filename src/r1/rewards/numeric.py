@@ -16,10 +16,12 @@ import math
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.math.numbers import cut_quantity, read_number
+from r1.rewards.math.parts import atom
 from r1.rewards.math.text import normalise, unwrap
-from r1.rewards.math.units import units_agree
-from r1.rewards.reading import last_boxed
+from r1.rewards.math.unit_table import Unit
+from r1.rewards.math.units import stated_unit, units_agree
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -39,7 +41,7 @@ class Reading(NamedTuple):
     """A number as it was written: its exact value, unit and whether per cent."""
 
     value: Fraction
-    unit: str | None
+    unit: Unit | None
     percent: bool
 
 
@@ -48,9 +50,12 @@ def read_numeric(text: str) -> Reading | None:
     if len(text) > MAX_CHARS:
         return None
     text = text.strip()
-    if text.count("\\boxed") == 1 and (boxed := last_boxed(text)) is not None:
+    if "\\boxed" in text and (boxed := boxed_answer(text, whole=True)) is not None:
         text = boxed
     plain = unwrap(normalise(text))
+    named = atom(plain)
+    if named.name is not None and len(named.chain) == 1:
+        plain = named.chain[0]
     for word in _APPROXIMATELY:
         plain = plain.removeprefix(word).lstrip()
     quantity = cut_quantity(plain)
@@ -77,9 +82,10 @@ def score_numeric(problem: Problem, answer: str, settings: RewardSettings) -> Sc
         return Score(0.0, Outcome.UNPARSEABLE, "not one plain number")
     gold = read_numeric(problem.reference or "")
     assert gold is not None, "check_reference refuses such problems"
-    unit = problem.metadata.get("unit") or gold.unit
-    if unit is not None and given.unit is not None and not _same_unit(unit, given.unit):
-        return Score(0.0, Outcome.WRONG, f"the unit is {given.unit}, not {unit}")
+    wanted = problem.metadata.get("unit")
+    unit = stated_unit(normalise(str(wanted))) if wanted else gold.unit
+    if not units_agree(unit, given.unit):
+        return Score(0.0, Outcome.WRONG, f"{answer.strip()[:60]!r} has another unit")
     if is_close(given.value, gold.value, *tolerances(problem)):
         return Score(1.0, Outcome.CORRECT)
     return Score(0.0, Outcome.WRONG, f"{answer.strip()[:60]!r} is not close to the reference")
@@ -116,11 +122,6 @@ def equal_numeric(a: str, b: str) -> bool:
         return a.strip() == b.strip()
     larger = max(abs(first.value), abs(second.value))
     return abs(first.value - second.value) <= Fraction(DEFAULT_REL_TOL) * larger
-
-
-def _same_unit(wanted: str, given: str) -> bool:
-    reading = cut_quantity(f"1 {wanted}").unit or wanted
-    return units_agree(reading, given)
 
 
 register_verifier("numeric", Verifier(score_numeric, check_numeric, equal_numeric))

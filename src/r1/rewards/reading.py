@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
 from r1.template import Defect, Parsed, parse
@@ -28,7 +29,7 @@ def read_answer(completion: Completion, source: AnswerSource, form: PromptForm) 
     rest = after_thinking(completion.text, form.opened)
     if rest is None:
         return None
-    return (last_boxed(rest) if source == "boxed" else rest.strip()) or None
+    return (boxed_answer(rest) if source == "boxed" else rest.strip()) or None
 
 
 def after_thinking(text: str, opened: bool) -> str | None:
@@ -40,21 +41,3 @@ def after_thinking(text: str, opened: bool) -> str | None:
     if not closing and (opened or "<think>" in text):
         return None
     return rest.replace("<answer>", " ").replace("</answer>", " ")
-
-
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
-    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    if start < 0:
-        return None
-    inside = text.index("{", start) + 1
-    depth = 1
-    for position in range(inside, len(text)):
-        symbol = text[position]
-        if symbol == "{" and text[position - 1] != "\\":
-            depth += 1
-        elif symbol == "}" and text[position - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return text[inside:position].strip()
-    return None

@@ -33,6 +33,8 @@ class Verifier:
     check_reference: why a problem's reference can't be verified, or None.
     equal: whether two answers are the same answer (for majority votes); symmetric, cheap.
     warm: loads what score needs, outside its wall clock.
+    boxes: whether its answers fit into \\boxed{}; those of a verifier without (programs) are read
+        from all that follows the thinking where the settings say "boxed".
     answer_from: where this verifier reads the answer whatever the settings say, or None.
     check_machine: why this machine cannot judge a problem under these settings, or None.
     time_limit_s: the wall clock of one score where it is not `rewards.timeout_s`.
@@ -42,6 +44,7 @@ class Verifier:
     check_reference: Callable[[Problem], str | None]
     equal: Callable[[str, str], bool]
     warm: Callable[[], None] = _nothing
+    boxes: bool = True
     answer_from: AnswerSource | None = None
     check_machine: Callable[[Problem, RewardSettings], str | None] | None = None
     time_limit_s: Callable[[Problem, RewardSettings], float] | None = None

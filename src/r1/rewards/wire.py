@@ -12,6 +12,9 @@ from r1.types import Completion, Problem
 
 PROGRESS = struct.Struct("=qd")
 """Shared memory: the item a worker is at, and when it began (time.monotonic, machine-wide)."""
+IDLE = -1
+PREPARING = -2
+"""In place of an item: waiting for a job; warming up the verifiers of one."""
 _LENGTH = struct.Struct("=Q")
 
 

@@ -25,14 +25,12 @@ from collections.abc import Callable
 from typing import Any
 
 from r1.rewards.registry import find_verifier, import_plugins, make_reward
-from r1.rewards.wire import PROGRESS, Job, Setup, receive, send
+from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Job, Setup, receive, send
 from r1.types import Outcome, Score
 
 FLUSH_S = 0.05
 NICENESS = 5
 MAX_DETAIL = 300
-PREPARING = -2
-IDLE = -1
 _PR_SET_PDEATHSIG = 1
 
 

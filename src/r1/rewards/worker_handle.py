@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import mmap
 import os
 import pickle
@@ -19,17 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import r1
+from r1.errors import UserError
 from r1.rewards.registry import time_limit_s
-from r1.rewards.wire import PROGRESS, Item, Job, Setup, receive, send
+from r1.rewards.wire import IDLE, PROGRESS, Item, Job, Setup, receive, send
 from r1.types import Outcome, Score
 
 START_TIMEOUT_S = 120.0
+"""How long a worker may take to start, to take up a job, and to warm up its verifiers."""
 MAX_START_FAILURES = 3
 NUM_CRASHES_BLAMED = 2
 """An item is given up when the worker died in it this often: the first may be chance."""
 NUM_EARLY_DEATHS = 4
 """A job is given up when workers died this often before its first item began."""
+NUM_EARLY_HANGS = 2
+"""Likewise where it hung before its first item, START_TIMEOUT_S each time."""
 POLL_S = 0.25
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerDiedError(Exception):
@@ -66,12 +73,16 @@ class WorkerHandle:
         self._num_scored = 0
         self._start_failures = 0
         self._aborted = False
+        self._asked_at = 0.0
         self._limit_s = setup.settings.timeout_s
+        self._never_ready: dict[tuple[str, ...], str] = {}
 
     def score(self, job: Job) -> dict[int, Score]:
         """Return a score for every item's index, whatever happens to the worker on the way."""
         scores: dict[int, Score] = {}
         crashes: dict[int, int] = {}
+        if (reason := self._never_ready.get(job.verifiers)) is not None:
+            return {item.number: _failed(reason) for item in job.items}
         self._limit_s = time_limit_s(job.problem, self._setup.settings)
         while left := [item for item in job.items if item.number not in scores]:
             if self._aborted:
@@ -84,6 +95,11 @@ class WorkerHandle:
                     scores[hung.number] = Score(
                         0.0, Outcome.TIMED_OUT, f"no result after {self._limit_s:g} s"
                     )
+                    continue
+                crashes[hung.number] = crashes.get(hung.number, 0) + 1
+                if crashes[hung.number] >= NUM_EARLY_HANGS:
+                    reason = self._give_up_on(job.verifiers)
+                    scores |= {item.number: _failed(reason) for item in left}
             except WorkerDiedError as died:
                 self._restart()
                 if died.number not in scores:
@@ -114,8 +130,23 @@ class WorkerHandle:
         self._progress.close()
         self._num_scored = 0
 
+    def _give_up_on(self, verifiers: tuple[str, ...]) -> str:
+        """Remember verifiers that hang before their first score; return what to say of them.
+
+        The next job would wait for them as long again, and so would every one after it.
+        """
+        names = ", ".join(map(repr, verifiers)) or "the rewards"
+        reason = (
+            f"{names} did not get ready within {START_TIMEOUT_S:g} s, {NUM_EARLY_HANGS} times: "
+            "the verifier's warm, or what it imports, hangs"
+        )
+        logger.warning("%s. What waits for it counts as verifier-failed.", reason)
+        if verifiers:
+            self._never_ready[verifiers] = reason
+        return reason
+
     def _blame(self, died: WorkerDiedError, left: list[Item], scores: dict[int, Score]) -> None:
-        failed = Score(0.0, Outcome.VERIFIER_FAILED, f"the verifier died: {died}")
+        failed = _failed(f"the verifier died: {died}")
         # Where no item had begun (a library that crashes on import) all of them are affected.
         for index in [died.number] if died.number >= 0 else [item.number for item in left]:
             scores[index] = failed
@@ -132,6 +163,7 @@ class WorkerHandle:
             send(self._channel, pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
         except OSError:
             raise self._death() from None
+        self._asked_at = time.monotonic()
         wanted = {item.number for item in job.items}
         while (results := self._next_message()) is not None:
             for index, value, outcome, detail in results:
@@ -144,7 +176,9 @@ class WorkerHandle:
         while True:
             index, began = PROGRESS.unpack(self._progress[: PROGRESS.size])
             limit = self._limit_s if index >= 0 else START_TIMEOUT_S
-            left = began + limit - time.monotonic()
+            # An idle worker's clock stands at the end of its last job, however long ago.
+            since = max(began, self._asked_at) if index == IDLE else began
+            left = since + limit - time.monotonic()
             if poller.poll(1000 * min(POLL_S, max(left, 0.001))):
                 break
             # Read again: the worker may have moved on while we waited.
@@ -179,15 +213,19 @@ class WorkerHandle:
                 self.stop()
                 self._start_failures += 1
                 if self._start_failures >= MAX_START_FAILURES:
-                    raise RuntimeError(
-                        f"reward workers cannot start ({error}). Raise rewards.worker_memory_mb, "
-                        f"or see why `{sys.executable} -m r1.rewards.worker` fails to import."
-                    ) from error
+                    hung = isinstance(error, WorkerHungError)
+                    why = f"nothing after {START_TIMEOUT_S:g} s" if hung else str(error)
+                    plugins = ", ".join(self._setup.settings.plugins) or "none"
+                    raise UserError(
+                        f"reward workers cannot start ({why}). Raise rewards.worker_memory_mb, see "
+                        f"that rewards.plugins ({plugins}) can be imported, and why "
+                        f"`{sys.executable} -m r1.rewards.worker` fails to."
+                    ) from None
         raise PoolClosedError("the reward pool was closed while a worker started")
 
     def _spawn(self) -> None:
         with tempfile.TemporaryFile() as shared:
-            shared.write(PROGRESS.pack(-1, time.monotonic()))
+            shared.write(PROGRESS.pack(IDLE, time.monotonic()))
             shared.flush()
             self._progress = mmap.mmap(shared.fileno(), PROGRESS.size)
             self._channel, theirs = socket.socketpair()
@@ -203,6 +241,10 @@ class WorkerHandle:
                     start_new_session=True,
                 )
         self._channel.settimeout(START_TIMEOUT_S)
+
+
+def _failed(reason: str) -> Score:
+    return Score(0.0, Outcome.VERIFIER_FAILED, reason)
 
 
 def _environment() -> dict[str, str]:

@@ -7,8 +7,9 @@ Each run is a process tree of its own inside bubblewrap, watched by a supervisor
 (`supervisor.py`) and judged by what that saw (`verdict.py`).
 
 What is covered:
-* Rights: an unprivileged user (as root, another user first), no capabilities, no_new_privs, no
-  setuid, no user namespaces of its own, a system-call filter (`seccomp.py`).
+* Rights: an unprivileged user (as root, another user first, one for each sandbox), no
+  capabilities, no_new_privs, no setuid, no user namespaces of its own, a system-call filter
+  (`seccomp.py`).
 * Sight: /usr read-only, the toolchains' own files in /etc, five devices, an empty environment;
   no home, no project, no passwords, no sysfs, no control groups, and of processes only its own.
 * Reach: no network of any family, no IPC with the outside, no signals to the outside, no terminal,
@@ -28,6 +29,8 @@ What is not covered:
   while they wait. Give limits room, or fewer runs at once.
 * The order of events: threads, times and random numbers are real, so a verdict can differ between
   runs of a program that depends on them (Python's hash seed is fixed).
+* Processor time of processes that live when the main one ends, in their last quarter of a second,
+  where no control group counts it.
 * Kernel memory of empty files and of pipes, where no control group bounds it, but by the wall
   clock.
 * Whether the program's answer is right, or honest: `r1.rewards` compares outside.

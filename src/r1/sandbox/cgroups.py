@@ -1,6 +1,7 @@
 """Control groups, where this process may make its own: what all of a program may use together.
 
-rlimits bound one process each; a group bounds their sum. Version 1 has one hierarchy a controller,
+rlimits bound one process each; a group bounds their sum, and counts their processor time, that of
+processes that nobody waited for too. Version 1 has one hierarchy a controller,
 version 2 one for all. Nothing is mounted, enabled or moved for this: where no group can be made
 below (or, in version 2, beside) this process's own, the supervisor samples memory instead and the
 number of processes rests on RLIMIT_NPROC alone.
@@ -12,7 +13,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-CONTROLLERS = ("memory", "pids")
+BOUNDING = ("memory", "pids")
+"""Controllers that a group of version 2 must have; it counts processor time without any."""
+CONTROLLERS = (*BOUNDING, "cpuacct")
 SUPERVISOR_MB = 24
 """What the supervisor itself may hold in its group, beside the program."""
 SUPERVISOR_PIDS = 6
@@ -32,6 +35,14 @@ def bounds_memory(parents: list[str]) -> bool:
     return any(
         Path(parent, "memory.limit_in_bytes").exists()
         or "memory" in _words(Path(parent, "cgroup.subtree_control"))
+        for parent in parents
+    )
+
+
+def counts_cpu(parents: list[str]) -> bool:
+    """Whether a group below these counts processor time."""
+    return any(
+        Path(parent, "cpuacct.usage").exists() or Path(parent, "cgroup.subtree_control").exists()
         for parent in parents
     )
 
@@ -71,7 +82,7 @@ def _mounted_controllers(mountinfo: str) -> dict[str, str]:
 def _can_make_groups(folder: Path, is_unified: bool) -> bool:
     if not os.access(folder, os.W_OK) or not os.access(folder / "cgroup.procs", os.W_OK):
         return False
-    return not is_unified or set(CONTROLLERS) <= set(_words(folder / "cgroup.subtree_control"))
+    return not is_unified or set(BOUNDING) <= set(_words(folder / "cgroup.subtree_control"))
 
 
 def _words(path: Path) -> list[str]:

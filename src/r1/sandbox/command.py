@@ -116,9 +116,27 @@ def _may_lift_limits() -> bool:
     return bool(int(effective, 16) & 1 << _CAP_SYS_RESOURCE)
 
 
-def with_rlimits(command: Command, prlimit: str) -> list[str]:
-    """The command's words, behind the tool that sets its limits and then becomes it."""
+_SET_LIMITS = """import os, resource, sys
+mark = sys.argv.index("--")
+for word in sys.argv[1:mark]:
+    name, _, values = word.strip("-").partition("=")
+    number = getattr(resource, "RLIMIT_" + name.upper())
+    resource.setrlimit(number, tuple(map(int, values.split(":"))))
+os.execv(sys.argv[mark + 1], sys.argv[mark + 1:])
+"""
+"""Does what prlimit does, where there is none."""
+
+
+def with_rlimits(command: Command, prlimit: str | None, python: str | None) -> list[str]:
+    """The command's words, behind the tool that sets its limits and then becomes it.
+
+    prlimit starts ten times faster than a Python that does the same.
+    """
     hard = rlimits(command)
     soft = {**hard, "RLIMIT_CPU": min(kernel_cpu_limit_s(command.limits), hard["RLIMIT_CPU"])}
     words = [f"--{name.removeprefix('RLIMIT_').lower()}={soft[name]}:{hard[name]}" for name in hard]
-    return [prlimit, *words, *command.argv]
+    if prlimit is not None:
+        return [prlimit, *words, *command.argv]
+    if python is None:
+        raise UserError("the sandbox needs prlimit or python3 to set limits, and finds neither.")
+    return [python, "-I", "-S", "-c", _SET_LIMITS, *words, "--", *command.argv]

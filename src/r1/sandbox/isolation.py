@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from r1.sandbox.cgroups import bounds_memory, group_limits, group_parents
+from r1.errors import UserError
+from r1.sandbox.bubblewrap import find_bubblewrap, needed_folders
+from r1.sandbox.cgroups import bounds_memory, counts_cpu, group_limits, group_parents
 from r1.sandbox.command import PROGRAM_FOLDER, WORK_FOLDER, Command, rlimits, with_rlimits
 from r1.sandbox.launch import Observation, execute
 from r1.sandbox.seccomp import filter_program
 from r1.sandbox.settings import SandboxSettings
-from r1.sandbox.supervisor import FD_MARK, STATUS_MARK
-from r1.sandbox.toolchains import require_tool
+from r1.sandbox.supervisor import FD_MARK, STATUS_MARK, first_closed
+from r1.sandbox.toolchains import INSTALL, find_tool, visible
 
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -42,6 +45,10 @@ LINKS = {
     WORK_FOLDER: "/dev/shm",  # so that one size bounds both
 }
 INSIDE_UID = "1000"
+NOBODY = 65534
+FIRST_UID, MAX_PID = 0x7000_0000, 2**22
+"""A sandbox's user is the first plus its supervisor's process id: above the users that systemd and
+containers give out, below those of 31 bits that systemd reserves."""
 
 _STDIN, _FILTER, _FIRST_FILE = 0, 1, 2
 """Places of the parts of a message to the supervisor."""
@@ -68,9 +75,11 @@ def _observe_in_bubblewrap(command: Command, settings: SandboxSettings) -> Obser
         for number, (path, _, mode) in enumerate(files, start=_FIRST_FILE)
         for word in ("--perms", mode, "--file", f"{FD_MARK}{number}", path)
     ]
-    bwrap = require_tool("bwrap")
-    prlimit = require_tool("prlimit")
-    head = [bwrap, *namespaces(), *shown_folders(command.etc, settings.toolchain_folders)]
+    bwrap = find_bubblewrap()
+    if bwrap is None:
+        raise UserError(f"running programs needs bubblewrap: {INSTALL['bwrap']}.")
+    folders = visible(settings.toolchain_folders)
+    head = [bwrap, *namespaces(), *shown_folders(command.etc, folders)]
     size = ["--perms", "1777", "--size", str(command.limits.file_mb * 2**20)]
     argv = [
         *head,
@@ -82,10 +91,12 @@ def _observe_in_bubblewrap(command: Command, settings: SandboxSettings) -> Obser
         *["--remount-ro", "/", "--chdir", WORK_FOLDER],
         *["--seccomp", f"{FD_MARK}{_FILTER}", "--json-status-fd", STATUS_MARK],
         "--",
-        *with_rlimits(command, prlimit),
+        *with_rlimits(command, *_limit_setters(folders)),
     ]
     request = _request(command, argv)
-    request["uid"] = settings.uid if _may_become(settings.uid) else None
+    request |= _other_user(settings.uid)
+    if request["uid"] is not None:
+        request["uncovers"] = closed_folders((*folders, *needed_folders(bwrap)))
     parts = [command.stdin, _filter(), *(content for _, content, _ in files)]
     return execute(request, parts)
 
@@ -125,10 +136,33 @@ def shown_folders(etc: tuple[str, ...], toolchain_folders: tuple[str, ...]) -> l
 def environment_flags(command: Command, settings: SandboxSettings) -> list[str]:
     """bubblewrap's flags for the environment; its own is empty."""
     words = ENVIRONMENT | dict(command.environment)
-    if settings.toolchain_folders:
-        first = ":".join(f"{folder}/bin" for folder in settings.toolchain_folders)
+    if folders := visible(settings.toolchain_folders):
+        first = ":".join(f"{folder}/bin" for folder in folders)
         words["PATH"] = f"{first}:{words['PATH']}"
     return [word for name, value in words.items() for word in ("--setenv", name, value)]
+
+
+def _other_user(uid: int | None) -> dict[str, Any]:
+    """Whom programs run as where this process is root: the user asked for, or one a supervisor.
+
+    Users of their own share none of what the kernel counts by user: processes (before Linux 5.14),
+    pending signals, pages of pipes, watches of files.
+    """
+    if uid is None and _may_become(FIRST_UID + MAX_PID):
+        return {"uid": FIRST_UID, "has_own_uid": True}
+    uid = uid or NOBODY
+    return {"uid": uid if _may_become(uid) else None}
+
+
+@cache
+def _limit_setters(folders: tuple[str, ...]) -> tuple[str | None, str | None]:
+    return find_tool("prlimit"), find_tool("python3", folders)
+
+
+@cache
+def closed_folders(folders: tuple[str, ...]) -> list[str]:
+    """Those of the folders that other users cannot reach."""
+    return [folder for folder in folders if os.path.isdir(folder) and first_closed(folder)]
 
 
 @cache
@@ -144,7 +178,7 @@ def _may_become(uid: int) -> bool:
 
 @cache
 def _filter() -> bytes:
-    return filter_program()
+    return filter_program(keeps_children=not counts_cpu(group_parents()))
 
 
 def _request(command: Command, argv: list[str]) -> dict[str, Any]:
@@ -157,6 +191,8 @@ def _request(command: Command, argv: list[str]) -> dict[str, Any]:
         "environment": {},
         "folder": "/",
         "uid": None,
+        "has_own_uid": False,
+        "uncovers": [],
         "hard_limits": rlimits(command),
         "wall_s": limits.wall_s,
         "cpu_s": limits.cpu_s,
@@ -172,7 +208,7 @@ def _request(command: Command, argv: list[str]) -> dict[str, Any]:
 def _observe_without(command: Command) -> Observation:
     with _files_on_disk(command) as folder:
         moved = [word.replace(PROGRAM_FOLDER, f"{folder}/program") for word in command.argv]
-        argv = with_rlimits(command, require_tool("prlimit"))
+        argv = with_rlimits(command, find_tool("prlimit"), sys.executable)
         argv = [*argv[: len(argv) - len(moved)], *moved]
         request = _request(command, argv)
         request["passes_fds"] = False

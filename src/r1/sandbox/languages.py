@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from r1.sandbox.java_names import java_file_name, main_class
+
 
 class Where(NamedTuple):
     """What a command is made from: tool -> command words, the program's folder, its memory."""
@@ -39,6 +41,8 @@ class Language:
         stack_mb: stack of the main thread.
         etc: files and folders that its tools read in /etc.
         environment: variables that it sees beside the common ones.
+        archive: name of the zip file that takes the compiler's output where that is many files;
+            None where it is one.
     """
 
     file_name: Callable[[str], str]
@@ -52,6 +56,7 @@ class Language:
     stack_mb: int = 64
     etc: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    archive: str | None = None
 
 
 def _run_python(where: Where, name: str, source: str) -> list[str]:
@@ -77,6 +82,7 @@ def _run_binary(where: Where, name: str, source: str) -> list[str]:
     return [f"{where.folder}/program"]
 
 
+_JAR = "program.jar"
 _JVM = ("-Xshare:auto", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
 
 
@@ -88,7 +94,8 @@ def _compile_java(where: Where, name: str, source: str) -> list[str]:
 
 def _run_java(where: Where, name: str, source: str) -> list[str]:
     jvm = [*_JVM[:3], f"-Xmx{where.memory_mb}m", "-Xss64m", "-Dfile.encoding=UTF-8", "-ea"]
-    return [*where.tools["java"], *jvm, "-cp", where.folder, main_class(source)]
+    words = [*where.tools["java"], *jvm, "-cp", f"{where.folder}:{where.folder}/{_JAR}"]
+    return [*words, main_class(source)]
 
 
 def _compile_csharp(where: Where, name: str, source: str) -> list[str]:
@@ -124,42 +131,6 @@ def _javascript_name(source: str) -> str:
     return "main.mjs" if is_module and "require(" not in source else "main.js"
 
 
-_JAVA_NOISE = re.compile(
-    r'//[^\n]*|/\*.*?(?:\*/|\Z)|"""[\s\S]*?(?:"""|\Z)|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'',
-    re.DOTALL,
-)
-_JAVA_TYPE = r"\b(?:class|record|enum|interface)\s+(\w+)"
-_JAVA_STEP = re.compile(_JAVA_TYPE + r"|([{}])|\bstatic\b[^;{}()]*\bvoid\s+main\s*\(")
-
-
-def java_file_name(source: str) -> str:
-    """The file name that javac wants: that of the public type, else Main.java."""
-    modifiers = r"\bpublic\s+(?:(?:final|abstract|sealed|strictfp)\s+)*"
-    found = re.search(modifiers + _JAVA_TYPE, _JAVA_NOISE.sub(" ", source))
-    return f"{found[1] if found else 'Main'}.java"
-
-
-def main_class(source: str) -> str:
-    """The class to start: the innermost type around the first `static void main(`, else Main."""
-    code = _JAVA_NOISE.sub(" ", source)
-    package = re.search(r"^[ \t]*package\s+([\w.]+)\s*;", code, re.MULTILINE)
-    prefix = f"{package[1]}." if package else ""
-    open_blocks: list[str] = []  # the type that each opens, "" for other blocks
-    declared = ""
-    for step in _JAVA_STEP.finditer(code):
-        name, brace = step.groups()
-        if name:
-            declared = name
-        elif brace == "{":
-            open_blocks.append(declared)
-            declared = ""
-        elif brace == "}":
-            del open_blocks[-1:]
-        else:
-            return prefix + ("$".join(filter(None, open_blocks)) or "Main")
-    return f"{prefix}Main"
-
-
 _JAVA_ETC = ("/etc/java-*-openjdk",)
 
 TABLE: dict[str, Language] = {
@@ -175,6 +146,7 @@ TABLE: dict[str, Language] = {
         threads=32,
         stack_mb=8,
         etc=_JAVA_ETC,
+        archive=_JAR,
     ),
     "cpp": Language(
         _always("main.cpp"), (), _run_binary, ("g++",), _compile_cpp, stack_mb=256, reserve_mb=16

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from functools import cache
+from pathlib import Path
 
 from r1.errors import UserError
+from r1.sandbox.bubblewrap import OLDEST, find_bubblewrap, version_of
 from r1.sandbox.command import Command
 from r1.sandbox.isolation import observe
 from r1.sandbox.result import Limits
 from r1.sandbox.settings import SandboxSettings
-from r1.sandbox.toolchains import INSTALL, find_tool
+from r1.sandbox.toolchains import INSTALL, find_tool, visible
 from r1.sandbox.verdict import inner_exit_code
 
-OLDEST_BUBBLEWRAP = (0, 8, 0)
 _CONTAINER = (
     "in Docker: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
     "--security-opt systempaths=unconfined; in Kubernetes: procMount: Unmasked and an unconfined "
@@ -46,18 +46,21 @@ def require_isolation(settings: SandboxSettings) -> None:
 
 def isolation_problem(settings: SandboxSettings) -> str | None:
     """What keeps bubblewrap from working here, with the remedy; None if nothing does."""
-    if (path := find_tool("bwrap")) is None:
+    if (path := find_bubblewrap()) is None:
         return f"running programs needs bubblewrap: {INSTALL['bwrap']}. {_OPT_OUT}"
-    version = bubblewrap_version(path)
-    if version < OLDEST_BUBBLEWRAP:
-        return f"bubblewrap {_dotted(version)} is too old; {_dotted(OLDEST_BUBBLEWRAP)} is needed."
+    version = version_of(path)
+    if version < OLDEST:
+        return f"bubblewrap {_dotted(version)} is too old; {_dotted(OLDEST)} is needed."
     return _try_it(settings)
 
 
 @cache
 def _try_it(settings: SandboxSettings) -> str | None:
-    """Run `true` in a sandbox. A failure is tried again by the next caller."""
-    command = Command(("/usr/bin/true",), Limits(wall_s=10.0))
+    """Run a program that does nothing in a sandbox."""
+    python = find_tool("python3", visible(settings.toolchain_folders))
+    if (nothing := find_tool("true") or python) is None:
+        return f"no program is visible in the sandbox: {INSTALL['python3']}."
+    command = Command((nothing,), Limits(wall_s=10.0))  # no input is an empty program
     seen = observe(command, settings)
     if inner_exit_code(seen) == 0:
         return None
@@ -66,12 +69,16 @@ def _try_it(settings: SandboxSettings) -> str | None:
     return f"bubblewrap cannot work here: {said}. {remedy} {_OPT_OUT}"
 
 
-@cache
-def bubblewrap_version(path: str) -> tuple[int, ...]:
-    """Its version, (0,) where it does not say."""
-    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
-    return tuple(int(number) for number in found.groups()) if found else (0,)
+def exposed_project(settings: SandboxSettings) -> str | None:
+    """What to tell somebody whose project lies where programs can read it; None elsewhere."""
+    here = Path.cwd().resolve()
+    shown = next((f for f in ("/usr", *settings.toolchain_folders) if here.is_relative_to(f)), None)
+    if shown is None:
+        return None
+    return (
+        f"programs in the sandbox can read {here}, since {shown} is shown to them: keep a project, "
+        "its data and its answers elsewhere, for instance below /home or /srv."
+    )
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import io
 import tarfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -21,11 +22,13 @@ from r1.sandbox.languages import TABLE, Language, Where
 from r1.sandbox.probe import require_isolation
 from r1.sandbox.result import Limits, RunResult, Status
 from r1.sandbox.settings import SandboxSettings
-from r1.sandbox.toolchains import find_typescript, require_tool
+from r1.sandbox.toolchains import find_typescript, require_tool, visible
 from r1.sandbox.verdict import judge
 
 LANGUAGES = tuple(TABLE)
 
+MAX_FILES = 200
+"""Files of one program: each takes a descriptor and some arguments of bubblewrap."""
 _MAX_BUILT_MB = 64
 _COMPILER_OUTPUT_KB = 64
 _BUILD = 'mkdir out && "$@" 1>&2 && exec tar -C out -cf - .'
@@ -72,6 +75,8 @@ class Program:
         require_isolation(settings)
         find_tools(spec, settings, language)
         contents = {check_file_name(name): _encode(text) for name, text in (files or {}).items()}
+        if len(contents) >= MAX_FILES:
+            raise UserError(f"a program of {len(contents)} files: give fewer than {MAX_FILES}.")
         contents[spec.file_name(source)] = _encode(source)
         program = cls(language, source, settings, limits or Limits(), contents)
         return program if spec.compile is None else program._compiled(spec)
@@ -148,7 +153,10 @@ class Program:
             result = replace(result, status=Status.COMPILE_ERROR)
         if result.status is not Status.OK:
             return replace(self, compile_result=result)
-        return replace(self, files={**self.files, **_unpacked(seen.stdout)}, compile_result=result)
+        built = _unpacked(seen.stdout)
+        if spec.archive is not None and len(built) + len(self.files) > MAX_FILES:
+            built = {spec.archive: _zipped(built)}
+        return replace(self, files={**self.files, **built}, compile_result=result)
 
     def _judged(self, command: Command) -> RunResult:
         seen = observe(command, self.settings)
@@ -174,7 +182,7 @@ def find_tools(
     spec: Language, settings: SandboxSettings, purpose: str = ""
 ) -> dict[str, list[str]]:
     """Tool -> the words that start it; UserError with the remedy where one is missing."""
-    folders = settings.toolchain_folders
+    folders = visible(settings.toolchain_folders)
     found: dict[str, list[str]] = {}
     for name in (*spec.run_tools, *spec.compile_tools):
         path = require_tool(name, folders, purpose)
@@ -195,9 +203,18 @@ def _encode(text: str) -> bytes:
 def _unpacked(archive: bytes) -> dict[str, bytes]:
     """The regular files of a tar that came out of a compiler's sandbox, and nothing else of it."""
     files: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive), encoding="utf-8") as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None
             if content is not None:
                 files[check_file_name(member.name.removeprefix("./"))] = content.read()
     return files
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    """The files as one archive that is not compressed."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return target.getvalue()

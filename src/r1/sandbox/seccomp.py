@@ -8,6 +8,7 @@ It takes away what no contest program needs and what namespaces and rlimits do n
   and their like are where kernels break;
 * memory that belongs to no process, and so to no rlimit: memfd_create, System V shared memory,
   message queues and semaphores;
+* ignoring SIGCHLD, where only processes can say what processor time a run has used;
 * pushing characters into a terminal, the 32-bit and x32 tables, calls younger than the table.
 
 It is a list of what is refused, not of what is allowed: eight toolchains, three of them virtual
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import errno
 import platform
+import signal
 import struct
 from typing import NamedTuple
 
@@ -113,6 +115,7 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190),
     "mq_open": (240, 180),
 }
+SIGACTION = (13, 134)
 SOCKET, SOCKETPAIR = (41, 198), (53, 199)
 CLONE, IOCTL, PERSONALITY = (56, 220), (16, 29), (135, 92)
 FIRST_UNKNOWN = 451
@@ -132,10 +135,13 @@ _X32_BIT = 0x40000000
 Instruction = tuple[int, int, int, int]
 
 
-def filter_program(machine: str | None = None) -> bytes:
+def filter_program(machine: str | None = None, keeps_children: bool = False) -> bytes:
     """Return the filter as an array of `struct sock_filter`, for bubblewrap's --seccomp.
 
-    machine: as `platform.machine()` says it. Raises UserError for one without a table.
+    machine: as `platform.machine()` says it. keeps_children: whether what is done with SIGCHLD
+    stays as it is, at its default. A process that ignores that signal has children whose processor
+    time nobody is told of when they end; so where no control group counts it, a call that would
+    change it succeeds and does nothing. Raises UserError for a machine without a table.
     """
     machine = machine or platform.machine()
     if machine not in ARCHITECTURES:
@@ -143,10 +149,12 @@ def filter_program(machine: str | None = None) -> bytes:
             f"the sandbox has no system-call filter for {machine}, only for "
             f"{' and '.join(ARCHITECTURES)}; run code rewards on such a machine."
         )
-    return b"".join(struct.pack("=HBBI", *step) for step in _program(ARCHITECTURES[machine]))
+    return b"".join(
+        struct.pack("=HBBI", *step) for step in _program(ARCHITECTURES[machine], keeps_children)
+    )
 
 
-def _program(machine: Architecture) -> list[Instruction]:
+def _program(machine: Architecture, keeps_children: bool) -> list[Instruction]:
     refuse, absent = _fail(errno.EPERM), _fail(errno.ENOSYS)
     column = machine.column
     program = [
@@ -164,6 +172,9 @@ def _program(machine: Architecture) -> list[Instruction]:
         for number in numbers:
             if number is not None:
                 program += [(_EQUAL, 0, 1, number), answer]
+    if keeps_children:
+        nothing = [(_EQUAL, 0, 1, signal.SIGCHLD), _fail(0), _allow()]
+        program += _with_argument(SIGACTION[column], 0, nothing)
     for call in (SOCKET, SOCKETPAIR):
         only_unix = [(_EQUAL, 0, 1, AF_UNIX), _allow(), _fail(errno.EAFNOSUPPORT)]
         program += _with_argument(call[column], 0, only_unix)

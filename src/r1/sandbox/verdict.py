@@ -60,10 +60,10 @@ def _status(command: Command, seen: Observation, code: int | None, stderr: str) 
     }
     if seen.ended_by in by_limit:
         return by_limit[seen.ended_by]
+    if seen.num_killed_for_memory:  # before the next: the victim may be bubblewrap itself
+        return Status.MEMORY_LIMIT
     if code is None:
         return Status.SANDBOX_FAILED
-    if seen.num_killed_for_memory:
-        return Status.MEMORY_LIMIT
     if _ran_out_of_cpu(command, seen, code):
         return Status.TIME_LIMIT
     if code == 0:

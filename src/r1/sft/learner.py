@@ -25,6 +25,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from r1.learner.local import LocalLearner
+from r1.learner.metrics import skipped_steps
 from r1.learner.microbatch import IDLE
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
 from r1.learner.optimizer import lr_factor
@@ -129,6 +130,7 @@ class SFTLearner:
             "loss": loss,
             "entropy": entropy,
             "grad_norm": norm.item(),
+            **skipped_steps([norm.item()]),
             "lr": local.optimizer.settings.lr * factor,
             "tokens_learnt": num_learnt,
             "tokens_processed": processed,

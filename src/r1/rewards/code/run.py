@@ -2,11 +2,13 @@
 
 Limits are of processor time; the wall clock is there for programs that sleep. A run that fails
 because the sandbox failed, or because a busy machine kept it waiting, is never a verdict on the
-answer.
+answer. What the answer itself causes is one: it is wrong where its own work and sleep fill the time
+of all tests, and where a checker that works on the reference output breaks on what it printed.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +23,10 @@ from r1.sandbox import Limits, Program, RunResult, SandboxSettings, Status
 MAX_SLOW = 3
 """After this many tests over the time limit the others are not tried: they count as failed."""
 CHECKER_LIMITS = Limits(wall_s=12.0, cpu_s=5.0, output_kb=64)
+OWN_SHARE = 0.8
+"""Of the time of all tests, work and sleep of programs; the rest is waiting for a processor. Above
+it the tests did not end because of the answer, below it because of the machine."""
+_NO_VERDICT = (Status.SANDBOX_FAILED, Status.STARVED)
 _SHOWN = 60
 
 
@@ -29,7 +35,11 @@ class SandboxError(RuntimeError):
 
 
 class OutOfTimeError(RuntimeError):
-    """The wall clock ran out in want of a processor, or with many tests: nobody knows."""
+    """The wall clock ran out in want of a processor: nobody knows."""
+
+
+class TotalTimeError(RuntimeError):
+    """The answer's own work and sleep filled the time of all tests: it is wrong."""
 
 
 class Verdict(NamedTuple):
@@ -45,20 +55,34 @@ class Clock:
     """Keeps all the tests of one response within `total_s` seconds of wall clock."""
 
     def __init__(self, total_s: float) -> None:
+        self._total_s = total_s
         self._ends = time.monotonic() + total_s
+        self._own_s = 0.0
 
     def run(self, program: Program, limits: Limits, **given: Any) -> RunResult:
-        """program.run within what is left; SandboxError and OutOfTimeError where no verdict."""
+        """program.run within what is left.
+
+        Raises SandboxError and OutOfTimeError where there is no verdict, TotalTimeError where all
+        time is gone and the programs have used it.
+        """
         left = self._ends - time.monotonic()
         if left <= 0:
-            raise OutOfTimeError("no time was left for the next test")
-        limits = replace(limits, wall_s=min(left, limits.wall_s))
-        result = program.run(limits=limits, **given)
+            raise self._out_of_time("no time was left for the next test")
+        is_cut = left < limits.wall_s
+        result = program.run(limits=replace(limits, wall_s=min(left, limits.wall_s)), **given)
         if result.status is Status.SANDBOX_FAILED:
             raise SandboxError(f"the sandbox failed: {result.stderr[-200:]}")
+        self._own_s += min(result.cpu_s + result.asleep_s, result.wall_s)
         if result.status is Status.STARVED:
-            raise OutOfTimeError(f"a busy machine: {shown_use(result)}")
+            said = f"a busy machine: {shown_use(result)}"
+            raise self._out_of_time(said) if is_cut else OutOfTimeError(said)
         return result
+
+    def _out_of_time(self, said: str) -> Exception:
+        if 0 < OWN_SHARE * self._total_s <= self._own_s:
+            used = f"{self._own_s:.1f} s of work and sleep"
+            return TotalTimeError(f"time-limit: all tests may take {self._total_s:g} s, not {used}")
+        return OutOfTimeError(said)
 
 
 @dataclass(frozen=True)
@@ -83,9 +107,16 @@ class Attempt:
         return self.clock.run(self.program, limits, stdin=stdin)
 
 
-@lru_cache(maxsize=16)
 def built(language: str, source: str, sandbox: SandboxSettings) -> Program:
     """A program of the problem's own (a checker, tests), which is the same for many answers."""
+    program = _built(language, source, sandbox)
+    if program.compile_result is not None and program.compile_result.status in _NO_VERDICT:
+        _built.cache_clear()  # or one busy moment would void every later answer
+    return program
+
+
+@lru_cache(maxsize=16)
+def _built(language: str, source: str, sandbox: SandboxSettings) -> Program:
     return Program.build(language, source, sandbox)
 
 
@@ -126,17 +157,43 @@ def _judge_output(attempt: Attempt, test: StdioTest, result: RunResult) -> str:
 
 
 def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> bool:
-    """Ask the problem's own checker, in a sandbox of its own."""
+    """Ask the problem's own checker.
+
+    One that breaks is asked about the reference output too: where it can judge that, what was
+    printed broke it and is refused. Otherwise the checker itself is at fault, and SandboxError says
+    so.
+    """
+    result = _run_checker(checker, test, printed, attempt)
+    if (accepts := _checkers_word(result)) is not None:
+        return accepts
+    if _checkers_word(_run_checker(checker, test, test.output, attempt)) is not None:
+        return False
+    raise SandboxError(f"the checker failed ({failure(result)})")
+
+
+def _run_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> RunResult:
+    """Run a checker on an output, in a sandbox of its own with room for its files."""
     program = built(checker.language, checker.source, attempt.settings.sandbox)
     if error := compile_error(program):
         raise SandboxError(f"the checker does not compile: {error}")
     files = {"input.txt": test.input, "output.txt": printed, "reference.txt": test.output}
-    result = attempt.clock.run(program, CHECKER_LIMITS, args=tuple(files), files=files)
+    size_mb = sum(len(text.encode("utf-8", "replace")) for text in files.values()) / 2**20
+    file_mb = CHECKER_LIMITS.file_mb + math.ceil(size_mb)
+    memory_mb = CHECKER_LIMITS.memory_mb + math.ceil(size_mb)
+    limits = replace(CHECKER_LIMITS, file_mb=file_mb, memory_mb=memory_mb)
+    return attempt.clock.run(program, limits, args=tuple(files), files=files)
+
+
+def _checkers_word(result: RunResult) -> bool | None:
+    """Whether a checker accepts; None where it broke.
+
+    Its exit code alone counts: what it says on standard error may quote the output, words about
+    memory too.
+    """
     if result.status is Status.OK:
         return True
-    if result.status is Status.RUNTIME_ERROR and result.exit_code in (1, 2):
-        return False
-    raise SandboxError(f"the checker failed ({failure(result)})")
+    refuses = result.status in (Status.RUNTIME_ERROR, Status.MEMORY_LIMIT)
+    return False if refuses and result.exit_code in (1, 2) else None
 
 
 def is_slow(result: RunResult) -> bool:

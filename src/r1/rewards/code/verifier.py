@@ -5,10 +5,11 @@ a function; `r1.rewards.code.problem` says how a problem states them. The progra
 `r1.sandbox`; expected results stay on this side and are compared here, so that nothing the program
 reads, patches, prints or leaves undone can make a pass of a wrong result.
 
-A program that does not compile (within the compiler's processor time), crashes, exceeds a limit or
-sleeps is WRONG. A sandbox that fails is VERIFIER_FAILED. Where a busy machine kept a compiler or a
-program waiting until its wall clock ran out, and where that of all tests together does: TIMED_OUT,
-which is neither paid nor held against anyone.
+A program that does not compile (within the compiler's processor time), crashes, exceeds a limit,
+sleeps, fills the time of all tests or breaks a checker is WRONG. A sandbox that fails, and a
+checker or test program that does so by itself, is VERIFIER_FAILED. Where a busy machine kept a
+compiler or a program waiting until its wall clock ran out: TIMED_OUT, which is neither paid nor
+held against anyone.
 
 Not covered: a program that computes the right results for the tested inputs alone (a table) is
 paid like any other that passes; only unseen tests tell them apart. Tests of one function run in
@@ -18,6 +19,7 @@ one process, so an earlier call may leave something behind for a later one.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -31,6 +33,8 @@ from r1.rewards.code.run import (
     Attempt,
     Clock,
     OutOfTimeError,
+    SandboxError,
+    TotalTimeError,
     Verdict,
     compile_error,
     stdio_verdicts,
@@ -40,6 +44,7 @@ from r1.rewards.reading import after_thinking
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.sandbox import Program, SandboxSettings
+from r1.sandbox.probe import exposed_project
 from r1.types import Outcome, Problem, Score
 
 NUM_GOLD_RUN = 8
@@ -61,6 +66,8 @@ def score_code(problem: Problem, answer: str, settings: RewardSettings) -> Score
         verdicts = judge(task, code, settings.code, stop_early=not share)
     except OutOfTimeError as error:
         return Score(0.0, Outcome.TIMED_OUT, str(error))
+    except SandboxError as error:
+        return Score(0.0, Outcome.VERIFIER_FAILED, str(error))
     num_tests = min(task.num_tests, settings.code.max_tests or task.num_tests)
     return to_score(verdicts, num_tests, share)
 
@@ -79,11 +86,14 @@ def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool)
         return [Verdict(1, False, f"does not compile: {error}")]
     attempt = Attempt(task, answer, program, settings, Clock(settings.total_s))
     done: list[Verdict] = []
-    for verdict in _VERDICTS[task.kind](attempt):
-        done.append(verdict)
-        too_slow = sum(verdict.slow for verdict in done) >= MAX_SLOW
-        if too_slow or (stop_early and not verdict.passed):
-            break
+    try:
+        for verdict in _VERDICTS[task.kind](attempt):
+            done.append(verdict)
+            too_slow = sum(verdict.slow for verdict in done) >= MAX_SLOW
+            if too_slow or (stop_early and not verdict.passed):
+                break
+    except TotalTimeError as error:
+        done.append(Verdict(len(done) + 1, False, str(error), slow=True))
     return done
 
 
@@ -145,6 +155,7 @@ _gold_run: dict[str, int] = {}
 def check_machine(problem: Problem, settings: RewardSettings) -> str | None:
     """The languages must run here; the first gold programs of each language must pass."""
     task = read_task(problem)
+    _warn_of_sight(settings.code.sandbox)
     for language in {task.language, *([task.checker.language] if task.checker else [])}:
         if reason := _why_not(language, settings.code.sandbox):
             return reason
@@ -160,6 +171,12 @@ def check_gold(problem: Problem, settings: RewardSettings) -> str | None:
         return None
     score = score_code(problem, problem.reference, settings)
     return None if score.outcome is Outcome.CORRECT else f"the reference fails: {score.detail}"
+
+
+@cache
+def _warn_of_sight(sandbox: SandboxSettings) -> None:
+    if exposed := exposed_project(sandbox):
+        warnings.warn(exposed, stacklevel=2)
 
 
 _HELLO = {
@@ -214,6 +231,7 @@ register_verifier(
         check_code,
         equal_code,
         _warm,
+        boxes=False,
         check_machine=check_machine,
         time_limit_s=time_limit_s,
     ),

@@ -1,21 +1,26 @@
-"""The value of a sympy formula at a point, to 30 digits, in time linear in the formula.
+"""The value of a sympy formula at a point, to any number of digits, in time linear in the formula.
 
 sympy's own `evalf` raises its precision until it is sure, which on nested fractions and towers
 never ends; simplification is worse. Here every node is computed once, in mpmath, and what is too
-large to matter is given up.
+large to matter is given up. Finite sums and products are added up term by term.
 
-Left out on purpose: integrals, sums, limits, derivatives, matrices. They have no value here.
+Left out on purpose: integrals, infinite sums, limits, derivatives, matrices. They have no value
+here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-DIGITS = 30
+DIGITS = 50
+MAX_DIGITS = 12_000
 MAX_EXPONENT = 10**6
 MAX_ANGLE = 10**12
+MAX_TERMS = (200, 40)
+"""Of a sum, and of a sum inside it; deeper ones have no value."""
 _FUNCTIONS = {
     "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot",
     "sec": "sec", "csc": "csc", "asin": "asin", "acos": "acos", "atan": "atan", "acot": "acot",
@@ -25,46 +30,78 @@ _FUNCTIONS = {
     "conjugate": "conj", "re": "re", "im": "im",
 }  # fmt: skip
 """sympy's names of functions and mpmath's."""
+_REPEATED = ("Sum", "Product")
 
 
 class NoValueError(ArithmeticError):
     """The formula has no value here, or one too large to compute."""
 
 
-def value_at(formula: Any, point: Mapping[str, float]) -> Any:
+class Evaluation(NamedTuple):
+    """A value, and the binary exponents of the largest and the smallest value on the way to it."""
+
+    value: Any
+    largest: int
+    smallest: int
+
+
+class Mode(NamedTuple):
+    """How a formula is computed: real takes the real odd root of a negative number and has no value
+    where any part of the formula is not real; else every function has its principal value."""
+
+    digits: int = DIGITS
+    real: bool = False
+    depth: int = 0
+
+
+_PLAIN = Mode()
+
+
+def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Evaluation | None:
     """The value of a formula (mpf or mpc) where symbols have these values; None without one."""
     values: dict[Any, Any] = {}
+    mp = context(mode.digits)
+    largest = smallest = 0
     try:
         for node in _postorder(formula):
-            if node not in values:
-                values[node] = _node_value(node, values, point)
-        found = values[formula]
-        return found if _context().isfinite(found) else None
+            if node in values:
+                continue
+            value = values[node] = _node_value(node, values, point, mode)
+            if not mp.isfinite(value):
+                return None
+            if mode.real and not mp.isint(value) and mp.im(value) != 0:
+                return None
+            if value != 0:
+                exponent = mp.mag(value)
+                largest, smallest = max(largest, exponent), min(smallest, exponent)
+        return Evaluation(values[formula], int(largest), int(smallest))
     except (ArithmeticError, ValueError, TypeError, KeyError):
         return None
 
 
 @cache
-def _context() -> Any:
+def context(digits: int) -> Any:
+    """mpmath at a number of digits; values of one context must not meet another's."""
     import mpmath
 
-    context = mpmath.mp.clone()
-    context.dps = DIGITS
-    return context
+    found = mpmath.mp.clone()
+    found.dps = digits
+    return found
 
 
 def _postorder(formula: Any) -> list[Any]:
-    """Every node after its arguments, without recursion."""
+    """Every node after its arguments, without recursion; a sum is one node."""
     order, waiting = [], [formula]
     while waiting:
         node = waiting.pop()
         order.append(node)
-        waiting.extend(node.args)
+        if type(node).__name__ not in _REPEATED:
+            waiting.extend(node.args)
     return order[::-1]
 
 
-def _node_value(node: Any, values: Mapping[Any, Any], point: Mapping[str, float]) -> Any:
-    mp = _context()
+def _node_value(node: Any, values: Mapping[Any, Any], point: Mapping[str, Any], mode: Mode) -> Any:
+    mp = context(mode.digits)
     if node.is_Symbol:
         return mp.mpf(point[str(node)])
     if node.is_Rational:
@@ -72,33 +109,70 @@ def _node_value(node: Any, values: Mapping[Any, Any], point: Mapping[str, float]
     if node.is_Float:
         return mp.mpf(str(node))
     if not node.args:
-        return _constants()[str(node)]
+        return _constant(str(node), mode.digits)
+    name = type(node).__name__
+    if name in _REPEATED:
+        return _repeated(node, name, point, mode)
     arguments = [values[argument] for argument in node.args]
     if node.is_Add:
         return mp.fsum(arguments)
     if node.is_Mul:
         return mp.fprod(arguments)
     if node.is_Pow:
-        return _power(*arguments)
-    return _apply(type(node).__name__, arguments)
+        return _power(arguments[0], arguments[1], mode)
+    return _apply(name, arguments, mode)
 
 
-@cache
-def _constants() -> dict[str, Any]:
-    mp = _context()
-    return {"pi": +mp.pi, "E": +mp.e, "I": mp.mpc(0, 1), "GoldenRatio": +mp.phi,
-            "EulerGamma": +mp.euler}  # fmt: skip
+def _constant(name: str, digits: int) -> Any:
+    mp = context(digits)
+    return {"pi": lambda: +mp.pi, "E": lambda: +mp.e, "I": lambda: mp.mpc(0, 1),
+            "GoldenRatio": lambda: +mp.phi, "EulerGamma": lambda: +mp.euler}[name]()  # fmt: skip
 
 
-def _power(base: Any, exponent: Any) -> Any:
-    mp = _context()
+def _repeated(node: Any, name: str, point: Mapping[str, Any], mode: Mode) -> Any:
+    """A sum or product over one index between whole numbers, term by term."""
+    mp = context(mode.digits)
+    body, (index, *ends) = node.args[0], node.args[1]
+    if len(node.args) != 2 or len(ends) != 2 or mode.depth >= len(MAX_TERMS):
+        raise NoValueError
+    found = [value_at(end, point, mode) for end in ends]
+    if any(end is None or not mp.isint(end.value) for end in found):
+        raise NoValueError
+    low, high = (int(mp.re(end.value)) for end in found if end is not None)
+    if high - low >= MAX_TERMS[mode.depth]:
+        raise NoValueError
+    inner = mode._replace(depth=mode.depth + 1)
+    terms = [value_at(body, {**point, str(index): k}, inner) for k in range(low, high + 1)]
+    if any(term is None for term in terms):
+        raise NoValueError
+    numbers = [term.value for term in terms if term is not None]
+    return mp.fsum(numbers) if name == "Sum" else mp.fprod(numbers)
+
+
+def _power(base: Any, exponent: Any, mode: Mode) -> Any:
+    mp = context(mode.digits)
     if abs(exponent) > MAX_EXPONENT or (base == 0 and mp.re(exponent) <= 0):
         raise NoValueError
+    if mode.real and mp.im(base) == 0 and mp.re(base) < 0 and not mp.isint(exponent):
+        return _real_root(base, exponent, mode)
     return mp.power(base, exponent)
 
 
-def _apply(name: str, arguments: list[Any]) -> Any:
-    mp = _context()
+def _real_root(base: Any, exponent: Any, mode: Mode) -> Any:
+    """A negative number to p/q with an odd q, as schools define it: (-8)^(1/3) is -2."""
+    mp = context(mode.digits)
+    ratio = Fraction(float(exponent)).limit_denominator(99)
+    near = mp.mpf(ratio.numerator) / ratio.denominator
+    if ratio.denominator % 2 == 0 or abs(near - exponent) > mp.mpf(10) ** (5 - mode.digits):
+        raise NoValueError
+    size = mp.power(-base, exponent)
+    return -size if ratio.numerator % 2 else size
+
+
+def _apply(name: str, arguments: list[Any], mode: Mode) -> Any:
+    mp = context(mode.digits)
+    if name in ("Max", "Min"):
+        return (max if name == "Max" else min)(arguments)
     if any(abs(argument) > MAX_ANGLE for argument in arguments) and name not in ("log", "Abs"):
         raise NoValueError
     if name == "exp" and abs(arguments[0]) > MAX_EXPONENT:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from r1.rewards.math import chinese_numbers, english_numbers
-from r1.rewards.math.units import MONEY, is_chinese, is_thing, measure
+from r1.rewards.math.unit_table import ONE, Unit, multiply, named
+from r1.rewards.math.units import MONEY, is_chinese, is_counted, parse_unit
 
 MAX_DIGITS = 400
 MAX_EXPONENT = 400
@@ -29,10 +30,10 @@ class Number(NamedTuple):
 
 
 class Quantity(NamedTuple):
-    """A text cut into its core, its unit (canonical where known) and its per cent sign."""
+    """A text cut into its core, its unit (None where there is none) and its per cent sign."""
 
     core: str
-    unit: str | None
+    unit: Unit | None
     percent: bool
 
 
@@ -146,55 +147,62 @@ def _read_scientific(text: str) -> Number | None:
 
 _PERCENT = re.compile(r"\s*(?:%|\bper ?cent(?:age)?\b|\bpct\b)\s*\Z", re.IGNORECASE)
 _MONEY = re.compile(r"(?P<sign>-?)\s*(?P<money>\\dollar|US\$|\$|¥|€|£)\s*")
-_DEGREES = re.compile(r"\s*\^\s*\\circ\s*([CF]?)\s*\Z")
 _OF_ANGLES = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-_CHINESE = "[零〇一二两三四五六七八九十百千万亿]"
-_SCALE = (
-    r"(?:\s*(?:[百千]?[万亿]|[百千](?![克米瓦卡焦伏赫升])"
-    r"|(?:hundred|thousand|million|billion|trillion)\b))?"
+_NUMBER_ENDS = re.compile(
+    r"[\d)}\]]|\\pi(?![a-z])|\\infty(?![a-z])|[零〇一二两三四五六七八九十百千万亿]"
+    rf"|(?:\b|-)(?:{'|'.join(sorted(english_numbers.WORDS))})\b"
 )
-_UNIT = re.compile(
-    rf"(?P<core>.*?[\d)}}\]iI]{_SCALE}|负?{_CHINESE}[零〇一二两三四五六七八九十百千万亿点又分之]*)"
-    rf"(?P<space>\s*)(?!{_CHINESE}(?<!千)|千(?![克米瓦卡焦伏赫升]))"
-    r"(?P<unit>[^\W\d_][^\d{}()\[\]=<>+*,;\\|^]*?)\s*(?:\^\s*\{?\s*(?P<power>[23])\s*\}?)?\Z",
-    re.DOTALL,
-)
+_MAY_BE_SYMBOL = re.compile(r"[A-Za-z](?:\s*\^.*)?")
+_NO_UNIT_BEGINS = re.compile(r"\s*(?:[-+=<>,;|!\d.:{]|\\(?!frac|cdot|mu|Omega|dollar|AA))")
+MAX_SPLITS = 12
 
 
 @lru_cache(maxsize=4096)
-def cut_quantity(text: str) -> Quantity:
-    """Cut a unit and a per cent sign off; a text with neither comes back whole."""
+def cut_quantity(text: str, glued: bool = False) -> Quantity:
+    """Cut a unit and a per cent sign off; a text with neither comes back whole.
+
+    "3m" may be three times m, "3 m" is a length; glued takes both for lengths.
+    """
     text = text.strip()
     if (found := _PERCENT.search(text)) and found.start() > 0:
         return Quantity(text[: found.start()].strip(), None, True)
     if text.startswith("百分之") and len(text) > 3:
         return Quantity(text[3:].strip(), None, True)
     if found := _MONEY.match(text):
-        core = found["sign"] + text[found.end() :]
-        core = re.sub(r"\s*(?:dollars?|yuan|euros?|元)\s*\Z", "", core)
-        return Quantity(core.strip(), MONEY[found["money"]], False)
-    if (found := _DEGREES.search(text)) and found.start() > 0 and not _OF_ANGLES.search(text):
-        name = {"": "degree", "C": "celsius", "F": "fahrenheit"}[found[1]]
-        return Quantity(text[: found.start()].strip(), name, False)
-    return _cut_word(text)
+        money = named(MONEY[found["money"]])
+        rest = _cut_unit(found["sign"] + text[found.end() :], glued)
+        if rest.unit is not None and money is not None and rest.unit != money:
+            below = all(power < 0 for _, power in rest.unit.dimensions)
+            money = multiply(money, rest.unit) if below else rest.unit
+        return Quantity(rest.core.strip(), money, False)
+    if _OF_ANGLES.search(text):
+        return Quantity(text, None, False)
+    return _cut_unit(text, glued)
 
 
-def _cut_word(text: str) -> Quantity:
-    found = _UNIT.match(text)
-    if not found or read_number(text) is not None:
+def _cut_unit(text: str, glued: bool) -> Quantity:
+    """Cut at the first place from which everything is a unit."""
+    if read_number(text) is not None:
         return Quantity(text, None, False)
-    word, power = " ".join(found["unit"].split()), found["power"]
-    core = found["core"].strip()
-    name = measure(word)
-    chinese = is_chinese(word)
-    if name is not None:
-        # "3m" without a space may be three times m; "3 m", "3cm" and "3米" are lengths.
-        if len(word) > 1 or chinese or found["space"]:
-            return Quantity(core, f"{name}^{power}" if power else name, False)
-        return Quantity(text, None, False)
-    # "5 apples", 5个, "18 units^2", "2 kg/m^3"; a letter may be a factor.
-    apart = found["space"] or chinese
-    countable = apart and (len(word) > 1 or chinese) and is_thing(word)
-    if countable and (not power or len(word) > 3) and read_number(core) is not None:
-        return Quantity(core, word.lower(), False)
+    for count, found in enumerate(_NUMBER_ENDS.finditer(text)):
+        if count >= MAX_SPLITS and not text[found.end() :].strip(" .").isalpha():
+            continue
+        core, rest = text[: found.end()].strip(), text[found.end() :]
+        if not rest.strip() or _NO_UNIT_BEGINS.match(rest):
+            continue
+        unit = parse_unit(rest)
+        if unit is None or not _goes_with(core, rest, unit, glued):
+            continue
+        return Quantity(core, None if unit == ONE else unit, False)
     return Quantity(text, None, False)
+
+
+def _goes_with(core: str, rest: str, unit: Unit, glued: bool) -> bool:
+    """Whether a text may be a number and its unit rather than a product of symbols."""
+    if core.count("{") != core.count("}") or core.count("(") != core.count(")"):
+        return False
+    chinese = is_chinese(rest.strip())
+    if is_counted(unit) or unit == ONE:
+        apart = chinese or rest[:1].isspace() or rest[:1] in "/\\每"
+        return apart and read_number(core) is not None
+    return glued or rest[:1].isspace() or not _MAY_BE_SYMBOL.fullmatch(rest.strip())

@@ -1,4 +1,8 @@
-"""Symbolic equality of two LaTeX expressions, by math-verify, and what sympy is never asked.
+"""Symbolic equality of two LaTeX expressions, by values, and what sympy is never asked.
+
+Formulas are compared by their values (agreement.py), matrices entry by entry; only where that does
+not decide (functions without a value, sets) is math-verify asked.
+
 
 math-verify's own timeouts are off (see math.py): whatever is called here may hang on an input that
 `is_too_hard` does not foresee, and belongs in a worker process.
@@ -11,7 +15,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from r1.rewards.math.agreement import Agreement, agree
 from r1.rewards.math.evaluate import value_at
+from r1.rewards.math.relations import compare_relations
 
 
 class Verdict(Enum):
@@ -27,25 +33,56 @@ class Verdict(Enum):
 _TOWER = re.compile(r"\^\s*\{[^{}]*\^|\^\s*\(?[^\s{}()+*/,-]{1,12}\s*\^|\}\s*\^\s*\{?[^{}]*\^")
 _LITERAL = re.compile(r"\d+")
 _EXPONENT = re.compile(r"\^\s*[\{(]?\s*[+-]?\s*(\d+)")
-_BIG = re.compile(r"(\d{3,}|\))\s*!|!\s*!|\\binom\s*\{\s*\d{4,}|\bfactorial\b|\bgamma\b")
-_HEAVY = re.compile(r"\\(?:int|sum|prod|lim|iint|oint|partial|frac\{d|lfloor|lceil|bmod|gcd|lcm"
-                    r"|max|min|det)(?![a-z])")  # fmt: skip
+_BIG = re.compile(r"!\s*!|\\binom\s*\{\s*\d{4,}|\bfactorial\b|\bgamma\b|\\Gamma(?![a-z])")
+_FACTORIAL = re.compile(r"(?P<operand>\d+|\([^()]*\)|\{[^{}]*\}|[)}\]])?\s*!")
+_TERM = r"(?:\d{0,2}\s*\\?[A-Za-z]+(?:_\{?\w\}?)?|\d{1,2})"
+_SMALL = re.compile(rf"[({{]?\s*[+-]?\s*{_TERM}(?:\s*[+-]\s*{_TERM}){{0,3}}\s*[)}}]?")
+"""What may stand before a "!": such sums cannot become a large number."""
+_HEAVY = re.compile(r"\\(int|lim|iint|oint|partial|frac\{d|bmod|gcd|lcm|det|sum|prod|lfloor|lceil"
+                    r"|max|min)(?![a-z])")  # fmt: skip
+_COMPUTABLE = frozenset({"sum", "prod", "lfloor", "lceil", "max", "min"})
+"""Operators that a reference may hold; an answer only those that its reference holds."""
 _MIXED = re.compile(r"(?<![\d.^_}])(\d+)\s*(\\frac\s*\{\s*\d+\s*\}\s*\{\s*\d+\s*\})")
 _FACTOR = re.compile(r"(?<![\w^{])(\d+(?:\.\d+)?)\s*\(")
+_SPACED = re.compile(r"(?<![_^\d])\d+\s+(?=\d)")
 MAX_LITERAL_DIGITS = 120
 MAX_POWER = 5000
+MAX_FACTORIAL = 2500
 MAX_BRACKETS = 40
 MAX_DEPTH = 8
 
 
 def is_too_hard(text: str, gold: str = "") -> bool:
     """True where evaluating the text could take for ever and the reference is nothing like it."""
-    if _TOWER.search(text) and not _TOWER.search(gold):
+    if set(_HEAVY.findall(text)) - (_COMPUTABLE & set(_HEAVY.findall(gold))):
         return True
-    if _HEAVY.search(text) and not _HEAVY.search(gold):
+    if any(hard.search(text) and not hard.search(gold) for hard in (_TOWER, _BIG)):
         return True
-    if _BIG.search(text) and not _BIG.search(gold):
+    allowed = {found["operand"] for found in _FACTORIAL.finditer(gold)}
+    operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
+    if any(not _SMALL.fullmatch(each) and each not in allowed for each in operands):
         return True
+    return _exceeds(text, gold)
+
+
+def is_hard_reference(text: str) -> bool:
+    """True for a reference that cannot be computed with; factorials and finite sums can."""
+    if set(_HEAVY.findall(text)) - _COMPUTABLE or _TOWER.search(text) or _BIG.search(text):
+        return True
+    operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
+    if any(_is_large(operand) for operand in operands):
+        return True
+    return _exceeds(text, "!" * len(operands))
+
+
+def _is_large(operand: str) -> bool:
+    """True for a factorial of more than a few thousand; symbols are taken to be small."""
+    if operand.isdigit():
+        return len(operand) > 4 or int(operand) > MAX_FACTORIAL
+    return "^" in operand or bool(re.search(r"\d{3}", operand))
+
+
+def _exceeds(text: str, gold: str) -> bool:
     return any(
         count(text) > max(limit, count(gold))
         for count, limit in (
@@ -54,7 +91,7 @@ def is_too_hard(text: str, gold: str = "") -> bool:
             (_num_brackets, MAX_BRACKETS),
             (_depth, MAX_DEPTH),
             (lambda s: s.count("^"), 12),
-            (lambda s: s.count("!"), 2),
+            (lambda s: s.count("!"), 4),
             (lambda s: s.count("|"), 8),
         )
     )
@@ -86,7 +123,7 @@ def _num_brackets(text: str) -> int:
 
 def compare_symbolic(gold: str, given: str, relational: bool = False) -> Verdict:
     """Compare two LaTeX expressions; relational: both are equations or inequalities. May hang."""
-    if is_too_hard(given, gold) or is_too_hard(gold, given):
+    if is_too_hard(given, gold) or is_hard_reference(gold):
         return Verdict.DIFFERENT
     left, right = parse_latex(gold), parse_latex(given)
     if right is None:
@@ -95,90 +132,107 @@ def compare_symbolic(gold: str, given: str, relational: bool = False) -> Verdict
         return Verdict.DIFFERENT
     if _names_functions(right) and not _names_functions(left):
         return Verdict.DIFFERENT  # \tan 15^\circ for 2-\sqrt{3}: the work is left undone
-    verdict = _compare_equations(left, right) if relational else _compare_numerically(left, right)
-    if verdict is not None:
-        return verdict
+    if relational:
+        same = compare_relations(left, right)
+        if same is not None:
+            return Verdict.EQUAL if same else Verdict.DIFFERENT
+        return ask_math_verify(left, right)
+    return _compare_formulas(left, right)
+
+
+def _compare_formulas(left: Any, right: Any) -> Verdict:
+    import sympy
+
+    if isinstance(left, sympy.MatrixBase) and isinstance(right, sympy.MatrixBase):
+        if left.shape != right.shape:
+            return Verdict.DIFFERENT
+        verdicts = [_compare_formulas(*pair) for pair in zip(left, right, strict=True)]
+        return next((each for each in verdicts if each is not Verdict.EQUAL), Verdict.EQUAL)
+    if isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr):
+        found = agree(left, right)
+        if found is Agreement.EQUAL:
+            return Verdict.EQUAL
+        if found is Agreement.ROUNDED:  # 1.414214 may stand for what never ends
+            rounded = left.has(sympy.Float) or right.has(sympy.Float)
+            return Verdict.EQUAL if rounded else Verdict.DIFFERENT
+        if found is Agreement.DIFFERENT or left.has(*_repeated()) or right.has(*_repeated()):
+            return Verdict.DIFFERENT
+    return ask_math_verify(left, right)
+
+
+def is_same_up_to_constant(gold: str, given: str) -> bool:
+    """Whether two formulas differ by a number, as two integrals of one function do."""
+    import sympy
+
+    left, right = _both(gold, given)
+    if left is None or right is None or not left.free_symbols & right.free_symbols:
+        return False
+    gap = sympy.Add(left, sympy.Mul(-1, right, evaluate=False), evaluate=False)
+    point = {name: sympy.Rational(7 + 2 * i, 5) for i, name in enumerate(gap.free_symbols)}
+    here = gap.xreplace(point)
+    return agree(gap, here) is Agreement.EQUAL
+
+
+def is_same_family(gold: str, given: str, name: str) -> bool:
+    """Whether a + bk and a' + b'k are the same numbers for all whole k: 2k and 2 - 2k."""
+    import sympy
+
+    left, right = _both(gold, given)
+    if left is None or right is None:
+        return False
+    terms = []
+    for side in (left, right):
+        k = next((each for each in side.free_symbols if str(each) == name), None)
+        if k is None:
+            return False
+        at = [side.xreplace({k: sympy.Integer(n)}) for n in range(3)]
+        steps = [sympy.Add(at[n + 1], sympy.Mul(-1, at[n]), evaluate=False) for n in range(2)]
+        if agree(*steps) is not Agreement.EQUAL or agree(steps[0], sympy.S.Zero) is Agreement.EQUAL:
+            return False
+        terms.append((at[0], steps[0]))
+    (start, step), (other, other_step) = terms
+    if all(agree(step, sign * other_step) is not Agreement.EQUAL for sign in (1, -1)):
+        return False
+    point = {each: sympy.Rational(7, 5) for each in start.free_symbols | step.free_symbols}
+    count = ((other - start) / step).xreplace(point)
+    number = count.evalf(15)
+    if not number.is_real or abs(number) > MAX_POWER:
+        return False
+    return agree(other, start + sympy.Integer(round(float(number))) * step) is Agreement.EQUAL
+
+
+def is_near(exact: str, rounded: str) -> bool:
+    """Whether a number is a formula's value to two figures."""
+    left, right = _both(exact, rounded)
+    found = [value_at(side, {}) if side is not None else None for side in (left, right)]
+    if found[0] is None or found[1] is None:
+        return False
+    return bool(abs(found[0].value - found[1].value) <= abs(found[0].value) / 50)
+
+
+def _both(gold: str, given: str) -> tuple[Any, Any]:
+    """Both formulas, None for what is too hard, cannot be read or is no formula."""
+    import sympy
+
+    if is_too_hard(given, gold) or is_hard_reference(gold):
+        return None, None
+    found = [parse_latex(each) for each in (gold, given)]
+    left, right = (each if isinstance(each, sympy.Expr) else None for each in found)
+    return left, right
+
+
+def _repeated() -> tuple[Any, ...]:
+    import sympy
+
+    return sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit
+
+
+def ask_math_verify(left: Any, right: Any) -> Verdict:
+    """What simplification says, for what has no values to compare."""
     from math_verify import verify
 
     equal = verify(left, right, float_rounding=6, timeout_seconds=None)
     return Verdict.EQUAL if equal else Verdict.DIFFERENT
-
-
-_PROBES = (0.7390851332, 1.3247179572, 2.6651441427, 0.2613972128, 3.3598856662, 1.7632228343)
-_TOLERANCE = 1e-5
-_EXACT = 1e-20
-_LARGE = 1e8
-"""Beyond this, agreeing to 20 digits may hide a difference: 2^{2024} and 2^{2024} - 1."""
-
-
-def _compare_numerically(left: Any, right: Any) -> Verdict | None:
-    """Judge two formulas by their values at a few points; None where that does not decide.
-
-    Simplification costs sympy 100 ms and more, and may not end; evaluating both sides takes 1 ms.
-    Equal to 20 digits at points of either sign counts as equal.
-    """
-    import sympy
-
-    if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):
-        return None
-    names = _names(left, right)
-    if len(names) > len(_PROBES):
-        return None
-    agreed = 0
-    for shift, sign in ((0, 1), (1, 1), (2, -1)):
-        first, second = (_evaluate(side, names, shift, sign) for side in (left, right))
-        if first is None or second is None:
-            continue
-        gap, size = abs(first - second), max(1, abs(first), abs(second))
-        if gap > _TOLERANCE * size and sign > 0:
-            return Verdict.DIFFERENT
-        agreed += bool(gap < _EXACT * size and size < _LARGE)
-        if not names:
-            break
-    return Verdict.EQUAL if agreed == (3 if names else 1) else None
-
-
-def _names(*expressions: Any) -> tuple[str, ...]:
-    return tuple(sorted({str(name) for each in expressions for name in each.free_symbols}))
-
-
-@lru_cache(maxsize=4096)
-def _evaluate(expression: Any, names: tuple[str, ...], shift: int, sign: int) -> Any:
-    """The value of a formula at one of the probe points, or None where it is no finite number."""
-    probes = {
-        name: sign * _PROBES[(place + shift) % len(_PROBES)] for place, name in enumerate(names)
-    }
-    return value_at(expression, probes)
-
-
-def _compare_equations(left: Any, right: Any) -> Verdict | None:
-    """Equations of the same symbols are equal where one is a multiple of the other.
-
-    None for inequalities, and for equations that are not polynomial.
-    """
-    import sympy
-
-    if left.free_symbols != right.free_symbols:
-        return Verdict.DIFFERENT
-    if not (isinstance(left, sympy.Eq) and isinstance(right, sympy.Eq)) or not left.free_symbols:
-        return None if left.free_symbols else Verdict.DIFFERENT
-    first, second = (
-        sympy.numer(sympy.together(sympy.sympify(side.lhs - side.rhs))) for side in (left, right)
-    )
-    names = sorted(left.free_symbols, key=str)
-    try:
-        polynomials = [sympy.Poly(side, *names) for side in (first, second)]
-    except sympy.PolynomialError:
-        return None
-    if any(each.is_zero for each in polynomials):
-        return Verdict.DIFFERENT
-    monic = [
-        each.monic() if each.domain.is_Field else each.to_field().monic() for each in polynomials
-    ]
-    if monic[0] == monic[1]:
-        return Verdict.EQUAL
-    exact = all(each.domain.is_ZZ or each.domain.is_QQ for each in polynomials)
-    return Verdict.DIFFERENT if exact else None
 
 
 _PARSED_AS = {"is_real": True, "convert_degrees": True, "normalization_config": None}
@@ -196,6 +250,8 @@ def parse_latex(latex: str) -> Any:
 
     # Whole numbers before a bracket would be read as mixed ones: 2(3) as 5.
     text = _MIXED.sub(r"(\1+\2)", latex)
+    if _SPACED.search(text):  # two numbers side by side are not one, nor their sum
+        return None
     text = _FACTOR.sub(r"\1 \\cdot (", text)
     config = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=False)
     try:

@@ -28,10 +28,15 @@ _SYMBOLS = str.maketrans(
         "α": "\\alpha ", "β": "\\beta ", "ℝ": "\\mathbb{R}", "℃": "^\\circ C", "、": ",",
         "；": ";", "。": ". ", "【": "[", "】": "]", "〔": "(", "〕": ")", "∠": "\\angle ",
         "∣": "|", "′": "'", "∶": ":", "∛": "\\sqrt[3]", "∜": "\\sqrt[4]", "⟨": "(", "⟩": ")",
-        "〈": "(", "〉": ")", "≈": "\\approx ", "∖": "\\setminus ",
+        "〈": "(", "〉": ")", "△": "\\triangle ", "≈": "\\approx ", "∖": "\\setminus ",
+        "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "γ": "\\gamma ", "δ": "\\delta ", "ε": "\\epsilon ",
+        "λ": "\\lambda ", "μ": "\\mu ", "ρ": "\\rho ", "σ": "\\sigma ", "τ": "\\tau ",
+        "φ": "\\phi ", "ω": "\\omega ", "Δ": "\\Delta ", "Ω": "\\Omega ", "η": "\\eta ",
+        "ν": "\\nu ", "ψ": "\\psi ", "ξ": "\\xi ", "ζ": "\\zeta ", "κ": "\\kappa ",
     }
 )  # fmt: skip
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
+_CIRCLED = re.compile(r"[①-⑳](?=\s*[①-⑳])")
 _SPACING = re.compile(
     r"\\(?:(?:left|right)(?:\.|(?![A-Za-z]))"
     r"|(?:bigl|bigr|Bigl|Bigr|biggl|biggr|bigg|Bigg|big|Big|displaystyle|textstyle|limits)"
@@ -41,11 +46,17 @@ _THIN = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|~")
 _COMMA_IN_NUMBER = re.compile(r"(?<=\d),\\!\s?(?=\d)")
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|boldsymbol|operatorname|mbox|hbox|rm|bf)\s*"
-    r"\{([^{}]*)\}"
+    r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 _WORD_RULES = [
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\var(epsilon|phi|theta|rho|sigma|kappa)(?![a-z])"), r"\\\1"),
     (re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\(?:rm|bf|it|sf)(?![a-z])\s*"), " "),
+    (re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in|mu)\s*\]"), r"\\\\ "),
+    (re.compile(r"(?<=\d)(?:\s*\^\s*\{?\s*(?:st|nd|rd|th)\s*\}?|(?:st|nd|rd|th))(?![A-Za-z])"), ""),
+    (re.compile(r"第\s*(?=[\d一二三四五六七八九十百])"), ""),
+    (re.compile(r"\\mathbb\s*Z(?![a-z])"), r"\\mathbb{Z}"),
     (re.compile(r"\\(?:l|r)?vert(?![a-z])"), "|"),
     (re.compile(r"\\langle(?![a-z])"), "("),
     (re.compile(r"\\rangle(?![a-z])"), ")"),
@@ -78,10 +89,13 @@ _TWO_ARGUMENTS = re.compile(r"\\(?:frac|binom)(?![A-Za-z])")
 _ARGUMENT = re.compile(r"\s*(?:(?P<group>\{)|(?P<root>\\sqrt\s*)|(?P<one>\\[A-Za-z]+|[A-Za-z\d]))")
 _LONG_EXPONENT = re.compile(r"\^\s*([+-]?\d{2,}|[+-]\d)")
 _EXPONENT_BRACKET = re.compile(r"\^\s*(?=\()")
-_NOUN = (
-    r"(?!(?:not|never|wrong|incorrect|false|except|without|sum|product|negative|opposite|reciprocal"
-    r"|inverse|square|cube|root|double|half|is|are)\b)[a-z]{1,14}"
+_CHANGES = (
+    r"not|never|wrong|incorrect|false|except|without|sum|product|negative|opposite|reciprocal"
+    r"|inverse|square|cube|root|double|half|twice|is|are|isn|if|or|and"
 )
+NOT_A_NAME = rf"(?:[A-Za-z]+ )*(?:{_CHANGES})\b(?! of)"
+"""What can't be the name of a value: words that change what is said of the number."""
+_NOUN = rf"(?!(?:{_CHANGES})\b)[a-z]{{1,14}}"
 """A word that may stand in "the … is": nothing that changes what is said of the number."""
 _LEAD = re.compile(
     r"^(?:(?:(?:so|therefore|hence|thus|then)\b|所以|因此|故|综上|解得|解|答(?!案)|[:,])[\s:,]*)*"
@@ -89,6 +103,7 @@ _LEAD = re.compile(
     r"(?:\s+of\s+[A-Za-z]\b)?\s*(?:is|are|equals|=|:)?"
     rf"|the\s+(?:{_NOUN}\s+){{1,4}}(?:is|are|equals)\b"
     r"|(?:最终|最后|正确)?(?:答案|结果|解集|集合)(?:应该|应)?[是为]?"
+    r"|(?:(?![不非没无])[\u4e00-\u9fff]){2,10}[为是](?=\s*[-\d\\$(])"
     r"|(?:it|this|that|x)\s+(?:is|equals)\b|(?:等于|就是|得到|得|是|为|选项?|选择)(?!\s*$))?[\s:]*",
     re.IGNORECASE,
 )
@@ -104,6 +119,7 @@ def normalise(text: str) -> str:
             text = text.replace(symbol, f"\\frac{{{above}}}{{{below}}}")
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
+    text = _CIRCLED.sub(r"\g<0>,", text)
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).translate(_SYMBOLS))
     text = text.translate(_SYMBOLS)  # NFKC turns some variants into symbols of the table
     text = text.replace("\\%", "%").replace("{,}", ",").replace("\\$", "\\dollar ")

@@ -1,85 +1,21 @@
-"""Names of measures, so that "5 cm" is not "5 kg" while "5 apples" may be "5".
+r"""Units of measure read as a scale times dimensions, so that "5 cm" is neither "5 kg" nor "5 m".
 
-Only whether two names are the same measure is known here; nothing is converted.
+Read: `m/s^2`, `m·s^{-2}`, `\frac{m}{s^2}`, "meters per second squared", 米每秒, 平方米, J/(kg·K).
+Whatever may be counted ("apples", 个) is a dimension of its own. Two units are the same where scale
+and dimensions are: N·m is J, L is dm^3; nothing is converted.
 """
 
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from functools import lru_cache
 
 from r1.rewards.math import english_numbers
+from r1.rewards.math.unit_table import ONE, Unit, multiply, named
 
-_MEASURES = {
-    "mm": "mm millimeter millimeters millimetre millimetres 毫米",
-    "cm": "cm centimeter centimeters centimetre centimetres 厘米",
-    "dm": "dm decimeter decimeters 分米",
-    "m": "m meter meters metre metres 米",
-    "km": "km kilometer kilometers kilometre kilometres 千米 公里",
-    "inch": "inch inches in in. 英寸",
-    "foot": "foot feet ft ft. 英尺",
-    "yard": "yard yards yd",
-    "mile": "mile miles mi 英里",
-    "mg": "mg milligram milligrams 毫克",
-    "g": "g gram grams 克",
-    "kg": "kg kilogram kilograms 千克 公斤",
-    "ton": "ton tons tonne tonnes 吨",
-    "pound": "pound pounds lb lbs 磅",
-    "ounce": "ounce ounces oz",
-    "mL": "ml milliliter milliliters millilitre millilitres 毫升",
-    "L": "L l liter liters litre litres 升",
-    "second": "s sec secs second seconds 秒 秒钟",
-    "minute": "min mins minute minutes 分钟",
-    "hour": "h hr hrs hour hours 小时 时",
-    "day": "day days 天 日",
-    "week": "week weeks 周 星期",
-    "month": "month months 个月 月",
-    "year": "year years 年 岁",
-    "dollar": "dollar dollars usd \\dollar 美元",
-    "cent": "cent cents ¢",
-    "yuan": "yuan rmb cny 元 人民币",
-    "euro": "euro euros eur € 欧元",
-    "british pound": "£ gbp 英镑",
-    "degree": "degree degrees deg ^\\circ 度",
-    "celsius": "^\\circC celsius 摄氏度",
-    "fahrenheit": "^\\circF fahrenheit 华氏度",
-    "radian": "rad rads radian radians 弧度",
-    "km/h": "km/h kmh kph km/hr 千米/时 千米/小时 公里/小时",
-    "m/s": "m/s 米/秒",
-    "mile/h": "mph miles/hour mi/h mi/hr",
-    "newton": "N newton newtons 牛顿 牛",
-    "joule": "J j joule joules 焦耳 焦",
-    "watt": "W w watt watts 瓦特 瓦",
-    "volt": "V v volt volts 伏特 伏",
-    "ampere": "A amp amps ampere amperes 安培 安",
-    "ohm": "ohm ohms \\Omega 欧姆",
-    "hertz": "hz hertz 赫兹",
-    "mole": "mol mole moles 摩尔",
-    "a.m.": "am AM a.m a.m. A.M A.M. 上午",
-    "p.m.": "pm PM p.m p.m. P.M P.M. 下午",
-}
-UNITS = {alias: name for name, aliases in _MEASURES.items() for alias in aliases.split()}
-_LENGTHS = ("mm", "cm", "dm", "m", "km", "inch", "foot", "yard", "mile")
-UNITS |= {
-    prefix + alias: f"{name}^{power}"
-    for name in _LENGTHS
-    for alias in _MEASURES[name].split()
-    for power, prefixes in ((2, ("square ", "sq ", "平方")), (3, ("cubic ", "cu ", "立方")))
-    for prefix in prefixes
-}
-UNITS |= {
-    f"{length} per {time}": name
-    for name, lengths, times in (
-        ("km/h", "kilometers kilometres kilometer km", "hour"),
-        ("m/s", "meters metres meter m", "second"),
-        ("mile/h", "miles mile", "hour"),
-    )
-    for length in lengths.split()
-    for time in times.split()
-}
-KNOWN = frozenset(UNITS.values()) | {f"{name}^{power}" for name in _LENGTHS for power in (2, 3)}
-"""Measures that exclude each other."""
 MONEY = {"\\dollar": "dollar", "US$": "dollar", "$": "dollar", "¥": "yuan", "€": "euro",
-         "£": "british pound"}  # fmt: skip
+         "£": "£"}  # fmt: skip
 
 _WORDS_ABOUT_NUMBERS = (
     "or and not to is was are if but than plus minus divided multiplied over point squared cubed "
@@ -87,18 +23,42 @@ _WORDS_ABOUT_NUMBERS = (
     "probably approximately about around roughly between through via versus vs nor except wrong "
     "incorrect false undefined infinite infinity unknown dozen score gross percentage bn mn tn mil "
     "power exponent log sin cos tan pi out less greater equals equal also then where "
-    "i e x y z n"
+    "i e x y z n abc xyz"
 )
 _NOT_THINGS = english_numbers.WORDS | frozenset(_WORDS_ABOUT_NUMBERS.split())
 _NOT_CHINESE_THINGS = re.compile(
     r"[零〇一二两三四五六七八九十百千万亿半多余几又分之成折比或和与至到除乘加减负以不非错]"
 )
+_BESIDE = "old long tall wide high deep away apart total later ago each altogether exactly only"
+_SAID_BESIDE = frozenset(_BESIDE.split())
+"""Words after a unit that say nothing about it: 5 years old."""
+_CLASSIFIERS = "个只件名位条张本支枝台辆匹头颗朵块枚把次种棵间份袋瓶盒道座架组对双"
+_TOKEN = re.compile(
+    r"\s*(?:(?P<frac>\\frac\s*\{(?P<above>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
+    r"\s*\{(?P<below>[^{}]*(?:\{[^{}]*\}[^{}]*)*)\})"
+    r"|(?P<over>/|\bper\b|每|÷)|(?P<times>\\cdot(?![a-z])|\\times(?![a-z])|\*)"
+    r"|(?P<open>[({])|(?P<close>[)}])"
+    r"|(?P<word>\^\s*\\circ\s*[CFcf]?(?![A-Za-z])|\\mu\s*[A-Za-z]+|(?:[kKmMG]\s*)?\\Omega(?![a-z])"
+    r"|\\dollar|\\AA|[aApP]\.\s?[mM]\.?|[€£¢Å]|[A-Za-z]+(?:-[A-Za-z]+)*\.?|(?:(?!每)[\u4e00-\u9fff])+)"
+    r"(?P<digit>[23](?![\d.]))?"
+    r"(?:\s*\^\s*(?:\{\s*(?P<long>[+-]?\s*\d)\s*\}|(?P<short>-?\d)))?)"
+)
+_POWER_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+_POWER_AFTER = {"squared": 2, "cubed": 3}
+_CHINESE_POWERS = (("平方", 2), ("立方", 3))
+_OF_LETTERS = {"N": "ms", "J": "s", "V": "sA", "W": "hs", "C": "m", "T": "m", "A": "hms"}
+"""Single letters that are one unit side by side: N m; "2 m g" is a product of symbols."""
 MAX_NAME = 30
+MAX_FACTORS = 8
 
 
-def measure(word: str) -> str | None:
-    """The canonical name of a known measure, or None. A single letter's case counts."""
-    return UNITS.get(word) or (UNITS.get(word.lower()) if len(word) > 1 else None)
+class _NoUnitError(ValueError):
+    """The text is no unit."""
+
+
+def units_agree(gold: Unit | None, given: Unit | None) -> bool:
+    """False where both state a unit and not the same one; a unit may be left out."""
+    return gold is None or given is None or gold == given
 
 
 def is_chinese(word: str) -> bool:
@@ -106,18 +66,159 @@ def is_chinese(word: str) -> bool:
     return all("\u4e00" <= letter <= "\u9fff" for letter in word)
 
 
+def is_counted(unit: Unit) -> bool:
+    """True where a thing that is no measure is part of the unit: apples, apples per day."""
+    return any(base.startswith("=") for base, _ in unit.dimensions)
+
+
+@lru_cache(maxsize=4096)
+def parse_unit(text: str) -> Unit | None:
+    """The unit that a normalised text is, or None."""
+    try:
+        reader = _Reader(text.replace("light year", "light-year"))
+        unit = reader.product(inside=False)
+        return unit if reader.is_at_end() else None
+    except _NoUnitError:
+        return None
+
+
+def stated_unit(text: str) -> Unit:
+    """The unit that a problem states in so many words, whatever it is."""
+    return parse_unit(text) or _thing(text.strip().lower())
+
+
+class _Run:
+    """The factors read so far, and how the next one is to be taken."""
+
+    def __init__(self) -> None:
+        self.unit, self.last = ONE, ONE
+        self.sign, self.power = 1, 1
+        self.joined, self.loose, self.negative = True, False, False
+        self.words: list[str] = []
+
+    def takes_word(self, word: str) -> bool:
+        """Take "square" before a unit, "squared" after it, and what says nothing of it."""
+        if word in _POWER_BEFORE:
+            self.power = _POWER_BEFORE[word]
+        elif word in _POWER_AFTER and self.words:
+            self.unit = multiply(self.unit, self.last, self.sign * (_POWER_AFTER[word] - 1))
+        else:
+            return word in _SAID_BESIDE and bool(self.words)
+        return True
+
+    def take(self, factor: Unit, exponent: int, word: str) -> None:
+        before = self.words[-1] if self.words else ""
+        if not self.joined and self.sign > 0 and len(word) == 1 and len(before) == 1:
+            self.loose |= word not in _OF_LETTERS.get(before, "")
+        self.negative |= exponent < 0
+        self.unit = multiply(self.unit, factor, self.sign * exponent * self.power)
+        self.last, self.joined, self.power = factor, False, 1
+        self.words.append(word)
+
+    def finished(self, inside: bool) -> Unit:
+        if not self.words or self.joined or (self.loose and not self.negative and not inside):
+            raise _NoUnitError
+        if len(self.words) == 1:
+            return self.unit
+        if self.unit.dimensions == ():
+            raise _NoUnitError  # what cancels is no unit
+        # A difference of one degree Celsius is one of a kelvin: J/(g·°C).
+        named_so = tuple(
+            ("K" if base == "celsius" else base, power) for base, power in self.unit.dimensions
+        )
+        return multiply(ONE, Unit(self.unit.scale, named_so))
+
+
+class _Reader:
+    """Reads a product of units from left to right; after a slash everything is below it."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.position, self.num_factors = text.strip(), 0, 0
+
+    def is_at_end(self) -> bool:
+        return self.position >= len(self.text)
+
+    def product(self, inside: bool) -> Unit:
+        run = _Run()
+        while not self.is_at_end() and (token := _TOKEN.match(self.text, self.position)):
+            if token["close"]:
+                break
+            self.position = token.end()
+            if token["times"] and not run.words:
+                raise _NoUnitError  # a factor, not a unit
+            if token["over"] or token["times"]:
+                run.sign, run.joined = (-1 if token["over"] else run.sign), True
+            elif not run.takes_word((token["word"] or "").lower().rstrip(".")):
+                run.take(*self._factor(token), token["word"] or "")
+        return run.finished(inside)
+
+    def _factor(self, token: re.Match[str]) -> tuple[Unit, int]:
+        self.num_factors += 1
+        if self.num_factors > MAX_FACTORS:
+            raise _NoUnitError
+        if token["frac"]:
+            above, below = parse_unit(token["above"]), parse_unit(token["below"])
+            if above is None or below is None:
+                raise _NoUnitError
+            return multiply(above, below, -1), 1
+        if token["open"]:
+            unit = self.product(inside=True)
+            closing = _TOKEN.match(self.text, self.position)
+            if closing is None or not closing["close"]:
+                raise _NoUnitError
+            self.position = closing.end()
+            return unit, 1
+        exponent = (token["long"] or token["short"] or token["digit"] or "1").replace(" ", "")
+        return _word(token["word"]), int(exponent)
+
+
+def _word(word: str) -> Unit:
+    """The unit of one word, known or counted."""
+    name = re.sub(r"\s+", "", word)
+    name = re.sub(r"\\mu(?=[A-Za-z])", r"\\mu ", name)
+    if unit := named(name) or named(name.rstrip(".")):
+        return unit
+    if is_chinese(name):
+        return _chinese(name)
+    letters = name.rstrip(".")
+    if len(letters) < 3 or not letters.isascii() or letters[0] in "\\^" or not is_thing(letters):
+        raise _NoUnitError
+    return _thing(_singular(letters.lower()))
+
+
+def _chinese(name: str) -> Unit:
+    for word, power in _CHINESE_POWERS:
+        if name.startswith(word) and (unit := named(name[len(word) :])):
+            return multiply(ONE, unit, power)
+        if name.endswith(word) and (unit := named(name[: -len(word)])):
+            return multiply(ONE, unit, power)
+    for cut in range(1, len(name)):
+        if (first := named(name[:cut])) and (second := named(name[cut:])):
+            return multiply(first, second)  # 千瓦时
+    if not is_thing(name):
+        raise _NoUnitError
+    if name[0] in _CLASSIFIERS:
+        name = name[1:]
+    return _thing(name) if name else ONE
+
+
+def _thing(name: str) -> Unit:
+    return Unit(Fraction(1), (("=" + name, 1),))
+
+
+def _singular(word: str) -> str:
+    for ending, short in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"),
+                          ("shes", "sh"), ("ss", "ss"), ("s", "")):  # fmt: skip
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            return word[: -len(ending)] + short
+    return word
+
+
 def is_thing(word: str) -> bool:
     """True for what may be counted ("apples", 个): words that say nothing about the number."""
     if len(word) > MAX_NAME:
         return False
     if is_chinese(word):
-        return len(word) <= 4 and not _NOT_CHINESE_THINGS.search(word)
+        return len(word) <= 6 and not _NOT_CHINESE_THINGS.search(word)
     words = re.split(r"[\s-]+", word.lower())
     return word.isascii() and not _NOT_THINGS.intersection(words)
-
-
-def units_agree(gold: str | None, given: str | None) -> bool:
-    """False only where both name known measures and not the same one."""
-    if gold in KNOWN and given in KNOWN:
-        return gold == given
-    return True

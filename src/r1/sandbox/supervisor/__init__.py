@@ -14,5 +14,14 @@ it answers. When the caller ends, it ends, and the kernel takes the sandbox with
 from .channel import FD_MARK, STATUS_MARK, receive, send
 from .groups import GROUP_PREFIX
 from .processes import descendants
+from .uncover import first_closed
 
-__all__ = ["FD_MARK", "GROUP_PREFIX", "STATUS_MARK", "descendants", "receive", "send"]
+__all__ = [
+    "FD_MARK",
+    "GROUP_PREFIX",
+    "STATUS_MARK",
+    "descendants",
+    "first_closed",
+    "receive",
+    "send",
+]

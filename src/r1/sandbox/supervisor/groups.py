@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 
 from .processes import read
 
@@ -43,6 +44,18 @@ class ControlGroups:
                         if line.startswith("oom_kill "):
                             return int(line.split()[1])
         return 0
+
+    def cpu_s(self) -> float | None:
+        """Processor seconds so far of all that ever ran in the group but this process; None where
+        no group counts them.
+        """
+        for _, group in self._homes:
+            if os.path.exists(f"{group}/cpuacct.usage"):
+                return int(read(f"{group}/cpuacct.usage")) / 1e9 - time.process_time()
+            if os.path.exists(f"{group}/cgroup.subtree_control"):
+                fields = dict(line.split() for line in read(f"{group}/cpu.stat").splitlines())
+                return int(fields["usage_usec"]) / 1e6 - time.process_time()
+        return None
 
     def remove(self) -> None:
         """Step out and remove them."""

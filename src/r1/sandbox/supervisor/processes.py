@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+from collections.abc import Callable
 from typing import NamedTuple
 
 _TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
 _SHORTEST_S = 0.01
+_FIRST_LOOK_S = 0.03
 LOOK_S = 0.25
 
 
@@ -71,17 +73,25 @@ def _stat(path: str) -> list[str]:
 
 
 class Meter:
-    """Looks at a run LOOK_S apart, and sooner where it might be over its processor time.
+    """Looks at a run up to LOOK_S apart, and sooner where it might be over its processor time.
+
+    The moments are random, or a program could be awake in just those.
 
     asleep_s: seconds in which none of its processes ran or waited for a processor.
     cpu_s: processor seconds at the last look.
     """
 
-    def __init__(self, started: float, cpu_limit_s: float | None) -> None:
+    def __init__(
+        self, started: float, cpu_limit_s: float | None, group_cpu_s: Callable[[], float | None]
+    ) -> None:
+        """group_cpu_s: what the control group has counted since it was made; None without one."""
         self.asleep_s = self.cpu_s = 0.0
         self._limit_s = cpu_limit_s
-        self._looked = started
-        self._due = started + self._pause_s(0.0)
+        self._group_cpu_s = group_cpu_s
+        self._counted_before = group_cpu_s()
+        self._started = self._looked = started
+        self._was_asleep = self._has_begun = False
+        self._due = started + min(_FIRST_LOOK_S, self._pause_s(0.0))
 
     def due_in(self, now: float) -> float:
         """Seconds to the next look."""
@@ -90,18 +100,37 @@ class Meter:
     def look(self, pids: list[int], now: float) -> bool:
         """Take note; whether they are over the limit together. No pids: not started yet."""
         used = use_of(pids)
-        if pids and not used.is_awake:
-            self.asleep_s += now - self._looked
-        self._looked = now
-        self.cpu_s = max(self.cpu_s, used.cpu_s)
+        self._has_begun = self._has_begun or bool(pids)
+        self._was_asleep = bool(pids) and not used.is_awake
+        self._pass(now)
+        self.count(used.cpu_s)
         self._due = now + self._pause_s(self.cpu_s)
         return self._limit_s is not None and self.cpu_s > self._limit_s
 
+    def end(self, now: float) -> None:
+        """Close the account: from the last look on it did what it did then."""
+        self._pass(now)
+        self.count(0.0)
+
+    def count(self, cpu_s: float) -> None:
+        """Take the larger of what was seen of processes and what the group has counted."""
+        counted = self._group_cpu_s()
+        if counted is not None and self._counted_before is not None:
+            cpu_s = max(cpu_s, counted - self._counted_before)
+        self.cpu_s = max(self.cpu_s, cpu_s)
+
+    def _pass(self, now: float) -> None:
+        if self._was_asleep:
+            self.asleep_s += now - self._looked
+        if self._has_begun or now - self._started > LOOK_S:  # a usual start belongs to what follows
+            self._looked = now
+
     def _pause_s(self, used_s: float) -> float:
+        usual_s = LOOK_S * (0.5 + os.urandom(1)[0] / 256)
         if self._limit_s is None:
-            return LOOK_S
+            return usual_s
         soonest = (self._limit_s - used_s) / (os.cpu_count() or 1)
-        return min(LOOK_S, max(_SHORTEST_S, soonest))
+        return min(usual_s, max(_SHORTEST_S, soonest))
 
 
 def read(path: str) -> str:

@@ -11,11 +11,13 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .channel import FD_MARK, STATUS_MARK
 from .groups import write
 from .processes import LOOK_S, Meter, descendants, proportional_kb, resident_kb
+from .uncover import Handshake
 
 _ALL_SEALS = 0x1 | 0x2 | 0x4 | 0x8  # no more seals, no shrinking, no growing, no writing
 _SAMPLE_S = 0.02
@@ -26,7 +28,13 @@ _CHUNK = 65536
 class Run:
     """One program from its start to the last of its processes."""
 
-    def __init__(self, request: dict[str, Any], parts: list[bytes], caller: int) -> None:
+    def __init__(
+        self,
+        request: dict[str, Any],
+        parts: list[bytes],
+        caller: int,
+        group_cpu_s: Callable[[], float | None],
+    ) -> None:
         self.request = request
         self.caller = caller
         self.output = {"stdout": bytearray(), "stderr": bytearray()}
@@ -37,7 +45,10 @@ class Run:
         self.peak_kb = 0
         self.cpu_s = 0.0
         self.started = time.monotonic()
-        self.meter = Meter(self.started, request["cpu_s"])
+        self.meter = Meter(self.started, request["cpu_s"], group_cpu_s)
+        self.uid = request["uid"]
+        if request["has_own_uid"]:
+            self.uid += os.getpid()
         self.init_pidfd = -1
         self.init_pid = 0
         self._pipes: dict[int, str] = {}
@@ -55,14 +66,23 @@ class Run:
         numbers = {FD_MARK + str(i): str(fd) for i, fd in enumerate(files)}
         numbers[STATUS_MARK] = str(writers["status"])
         arguments = [numbers.get(word, word) for word in self.request["argv"]]
+        handshake = Handshake() if self.request["uncovers"] else None
         pid = os.fork()
         if pid == 0:
-            self._become(arguments, files, writers)
+            self._become(arguments, files, writers, handshake)
+        if handshake is not None:
+            handshake.map_users(pid, self.uid)
         for fd in (*files, *writers.values()):
             os.close(fd)
         return pid
 
-    def _become(self, arguments: list[str], files: list[int], writers: dict[str, int]) -> None:
+    def _become(
+        self,
+        arguments: list[str],
+        files: list[int],
+        writers: dict[str, int],
+        handshake: Handshake | None,
+    ) -> None:
         """In the child: take on the limits and the user, then become the first program."""
         try:
             os.dup2(files[0], 0)
@@ -78,7 +98,9 @@ class Run:
             for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGHUP", "SIGTERM"):
                 signal.signal(getattr(signal, name), signal.SIG_DFL)
             os.umask(0o022)
-            if (uid := self.request["uid"]) is not None:
+            if (uid := self.uid) is not None:
+                if handshake is not None:
+                    handshake.uncover(self.request["uncovers"])
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
@@ -117,7 +139,9 @@ class Run:
                 self.ended_by = "cpu"
             if self.ended_by != "exit" or self.pidfd in ready:
                 break
+        self.meter.end(min(time.monotonic(), deadline))
         self._end()
+        self.meter.count(self.cpu_s)
 
     def _read(self, fd: int) -> bool:
         """Take what a pipe holds; False at its end."""
@@ -201,7 +225,7 @@ class Run:
             "exit_status": self.exit_status,
             "status_text": self.status_text.decode(),
             "wall_s": time.monotonic() - self.started,
-            "cpu_s": max(self.cpu_s, self.meter.cpu_s),  # some may not have ended in time
+            "cpu_s": self.meter.cpu_s,
             "asleep_s": self.meter.asleep_s,
             "peak_kb": self.peak_kb,
         }

@@ -23,6 +23,7 @@ def serve(fd: int, parent: int, group_parents: list[str]) -> None:
     channel.set_inheritable(False)  # it came through an exec; a program must not have it
     for number in (signal.SIGINT, signal.SIGHUP):  # the terminal's signals are the caller's
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller that ignores it would have it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     groups = ControlGroups(group_parents)
@@ -34,7 +35,7 @@ def serve(fd: int, parent: int, group_parents: list[str]) -> None:
             request, parts = receive(channel)
             groups.set_limits(request["group_limits"])
             num_killed = groups.num_killed()
-            run = Run(request, parts, parent)
+            run = Run(request, parts, parent, groups.cpu_s)
             run.watch(channel)
             header, output = run.answer()
             header["num_killed_for_memory"] = groups.num_killed() - num_killed

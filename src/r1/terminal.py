@@ -1,0 +1,108 @@
+"""Everything that reaches the terminal: text of others cannot drive it.
+
+Family names, model names, paths, judges' words and recipes' values come from strangers. A control
+sequence in one of them could clear the screen, change the window's title or fake a line of ours.
+
+    guard_terminal()                    once, when a command starts
+    console = terminal_console()        what every command prints through
+
+`TerminalConsole` knows its own colours and cursor moves from text, so it shows any control
+character of a text as a sign, and reads neither markup ("[red]") nor emoji codes (":smile:") in
+strings: styles are given as `rich.text.Text`. What is written past it (print, logging, warnings,
+tracebacks, libraries' progress bars) goes through a `CleanStream`, which lets colours pass and
+writes other control characters as JSON does ("\\u001b"), so that JSON stays the same JSON.
+
+Left out on purpose: look-alike letters, and text that only pretends.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+# C0 but tab, newline and carriage return; DEL; C1; line separators; text that runs backwards;
+# invisible tags; unpaired surrogates, which cannot be encoded.
+_UNSAFE = (
+    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
+)
+_CONTROL = re.compile(f"[{_UNSAFE}]")
+_COLOUR_OR_CONTROL = re.compile(rf"\x1b\[[0-9;]*m|[{_UNSAFE}]")
+_PICTURES = 0x2400
+_DELETE = 0x7F
+
+
+def visible(text: str) -> str:
+    """Return text with a sign in place of each control character: ␛ for escape, � beyond ASCII.
+
+    Tabs, newlines and carriage returns stay.
+    """
+    return _CONTROL.sub(_sign, text)
+
+
+class TerminalConsole(Console):
+    """A console that shows text as it is: no markup, no emoji codes, no control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False} | options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield segments; those of text are made visible, those that move the cursor are ours."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else visible(text), style, control)
+
+
+class CleanStream:
+    """A text stream that takes control characters, but colours, out of what is written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text; returns its length, as a stream does."""
+        self.stream.write(_COLOUR_OR_CONTROL.sub(_escaped, text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write one after the other."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def guard_terminal() -> None:
+    """Let all that this process prints go through a CleanStream, its tracebacks too."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or isinstance(stream, CleanStream):
+            continue
+        if hasattr(stream, "reconfigure"):  # an ASCII terminal has no sign for what we print
+            stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, CleanStream(stream))
+
+
+def terminal_console(stderr: bool = False) -> TerminalConsole:
+    """Return the console of a command, on standard output or standard error."""
+    stream = sys.stderr if stderr else sys.stdout
+    return TerminalConsole(file=stream.stream if isinstance(stream, CleanStream) else stream)
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    return "\u2421" if code == _DELETE else "\ufffd"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if len(found[0]) > 1 else json.dumps(found[0])[1:-1].replace("\x7f", "\\u007f")

@@ -1,0 +1,7 @@
+"""A plugin whose import never ends, for the tests of the worker pool."""
+
+import os
+import time
+
+if "HANG_ON_IMPORT" in os.environ:
+    time.sleep(1000)
