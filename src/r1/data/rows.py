@@ -250,10 +250,11 @@ class _Converter:
         if metadata is _ABSENT or metadata is None:
             metadata = {}
         if isinstance(metadata, str):  # columns that hold JSON: rows of differing fields
+            text = metadata
             try:
-                metadata = parse_json(metadata)
+                metadata = parse_json(text)
             except FormatError as fault:
-                raise RowError(f"metadata is a text, but {fault}") from None
+                raise RowError(f"metadata is {shown(text)}, but {fault}") from None
         elif self.settings.kind in ("parquet", "huggingface"):
             metadata = _without_nulls(metadata)
         if not isinstance(metadata, dict):

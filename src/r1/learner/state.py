@@ -28,7 +28,10 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
     file = folder / STATE_FILE
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
-    return read_tensors(file, device)
+    state = read_tensors(file, device)
+    if missing := {"optimizer", "step"} - state.keys():
+        raise UserError(f"{file} holds no {sorted(missing)[0]}; it is no learner's state.")
+    return state
 
 
 def read_tensors(file: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
