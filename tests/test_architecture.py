@@ -14,8 +14,9 @@ SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
     **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
-    **dict.fromkeys(("terminal", "setting_hints"), 0),
+    **dict.fromkeys(("terminal", "setting_hints", "files"), 0),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
+    "chat_template": 1,
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan"), 4),
@@ -78,7 +79,7 @@ def test_imports_point_down(path: Path) -> None:
 
 def test_report_reads_run_folders_only() -> None:
     for path in (SOURCE / "report").rglob("*.py"):
-        allowed = {"report", "run_dir", "errors", "types", "config", "intervals"}
+        allowed = {"report", "run_dir", "errors", "types", "config", "intervals", "files"}
         assert imported_parts(path) <= allowed, path
 
 

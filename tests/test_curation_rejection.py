@@ -26,7 +26,7 @@ from curation_world import (
 )
 from r1.curation.store import read_rows, verify
 from r1.errors import UserError
-from r1.run_dir.read import read_json
+from r1.files.shapes import read_json
 from r1.types import Problem
 
 

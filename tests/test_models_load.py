@@ -75,7 +75,7 @@ BROKEN = {
     "unknown architecture": (lambda f: edit(f / "config.json", model_type="zorg"), "zorg"),
     "layers of another number": (
         lambda f: edit(f / "config.json", num_hidden_layers=7),
-        "does not go together",
+        "must go together",
     ),
     "no language model": (lambda f: edit(f / "config.json", model_type="vit"), "vit"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "weights are missing"),

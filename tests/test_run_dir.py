@@ -308,7 +308,7 @@ def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
         RunDir.open(foreign / "chapter.tex" / "run", RECIPE, "grpo")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "run.json").write_text('{"scripts": {}}')
-    with pytest.raises(UserError, match=r"run\.json that is not ours"):
+    with pytest.raises(UserError, match=r"run\.json cannot be used"):
         RunDir.open(tmp_path / "other", RECIPE, "grpo")
 
 

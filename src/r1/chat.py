@@ -16,10 +16,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
-from jinja2.exceptions import TemplateError
 from rich.console import Console
 from rich.text import Text
 
+from r1.chat_template import ChatTemplateError, render_chat
 from r1.errors import UserError
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.source import choose_template, load_engine, resolve_model
@@ -72,13 +72,11 @@ class Conversation:
         messages.append({"role": "user", "content": message})
         tokenizer = self.renderer.tokenizer
         try:
-            text = tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as error:
+            text = render_chat(tokenizer, messages)
+        except ChatTemplateError as refusal:
             raise UserError(
-                f"the chat template refuses this conversation: {error}; /reset or /system without "
-                "a text may help."
+                f"the chat template refuses this conversation: {refusal}; /reset or /system "
+                "without a text may help."
             ) from None
         if self.renderer.settings.force_think and not text.rstrip().endswith("<think>"):
             text += THINK_OPENING

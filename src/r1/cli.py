@@ -381,6 +381,7 @@ def main() -> None:
     guard_terminal()
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
+        _require_working_folder()
         app()
     except UserError as error:
         message = Text.assemble(("r1:", "bold red"), f" {error}")
@@ -390,6 +391,13 @@ def main() -> None:
         if stopped.code == 130 and not isinstance(stopped, _Stopped):
             typer.echo("\nStopped; nothing was written.", err=True)
         raise
+
+
+def _require_working_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # libraries die of it without a word that helps
+        raise UserError("the working folder was deleted; cd to one that exists.") from None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import copy
 import difflib
 import json
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
@@ -22,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationErro
 from pydantic_core import core_schema
 
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_toml
+from r1.files.regular import read_bytes
 from r1.setting_hints import hint_for
 
 LARGEST = 2**63 - 1
@@ -86,14 +87,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise UserError(f"{path} is a folder; give the recipe's .toml file inside it.")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_bytes(path))
     except FileNotFoundError:
         siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, siblings, n=1)
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
         raise UserError(f"recipe {path} does not exist.{hint}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from None
+    except FormatError as fault:
+        raise UserError(f"{path} is not valid TOML: {fault}; mend the file.") from None
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -201,8 +202,8 @@ def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
 
 def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}".encode("utf-8", "surrogateescape"))["value"]
+    except FormatError:
         return text
 
 

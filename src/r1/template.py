@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from r1.chat_template import ChatTemplateError, check_chat_template, render_chat
 from r1.config import Settings
 from r1.errors import UserError
 
@@ -82,7 +83,8 @@ class PromptRenderer:
     """Renders problems for one tokenizer (any transformers tokenizer; none is needed to `render`
     the kinds "r1_zero" and "plain"). A chat template of the settings becomes the tokenizer's.
 
-    Raises UserError on construction where kind is "chat" and the tokenizer has no chat template.
+    Raises UserError on construction where kind is "chat" and the tokenizer has no chat template, or
+    one that is broken, refuses the system prompt or does not end.
     """
 
     def __init__(self, tokenizer: Any, settings: TemplateSettings) -> None:
@@ -96,6 +98,10 @@ class PromptRenderer:
                 'none): use template.kind = "r1_zero" or "plain", give template.chat_template, or '
                 "take a model with a chat template."
             )
+        if settings.kind == "chat":
+            own = settings.chat_template is not None
+            origin = "template.chat_template" if own else f"the chat template of {_name(tokenizer)}"
+            check_chat_template(tokenizer, origin, settings.system)
         self.opens_think: bool = self.render("?").rstrip().endswith("<think>")
         """True where prompts end in an open `<think>`: pass it on as `opened` to the parser."""
         self._warn_of_lost_bos()
@@ -142,9 +148,17 @@ class PromptRenderer:
         messages = [{"role": "user", "content": problem}]
         if self.settings.system is not None:
             messages.insert(0, {"role": "system", "content": self.settings.system})
-        return self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        try:
+            return render_chat(self.tokenizer, messages)
+        except ChatTemplateError as refusal:
+            raise UserError(
+                f"the chat template refuses the problem {problem[:80]!r}: {refusal}; leave the "
+                "problem out, or give template.chat_template."
+            ) from None
+
+
+def _name(tokenizer: Any) -> str:
+    return str(getattr(tokenizer, "name_or_path", "") or "the tokenizer")
 
 
 class Defect(StrEnum):

@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from r1.curation.filters import DROPPED
 from r1.curation.store import Totals
+from r1.files.shapes import open_shape
 from r1.run_dir import atomic
 
 CARD_JSON, CARD_MD = "card.json", "card.md"
@@ -104,6 +107,21 @@ class Card:
             why = ", ".join(f"{name} {n:,}" for name, n in source.dropped.items())
             lines.append(f"| {source.name} | {source.available:,} | {source.taken:,} | {why} |")
         return lines
+
+
+@open_shape
+class _TotalMark(TypedDict):
+    samples: int
+    prompts: int
+    sampled: int
+    dropped: dict[str, int]
+
+
+@open_shape
+class CardFile(TypedDict):
+    """What is read of card.json."""
+
+    total: _TotalMark
 
 
 def make_card(totals: Totals, domains: Mapping[str, str], title: str) -> Card:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1.curation.card import CARD_JSON
+from r1.curation.card import CARD_JSON, CardFile
 from r1.curation.store import DATA, MANIFEST, folder_of
 from r1.data import jsonl, parquet
 from r1.data.rows import FaultyRows, RowError, require_file, resolve
 from r1.data.thinking import response_of
 from r1.errors import UserError
-from r1.run_dir.read import read_json
+from r1.files.shapes import read_json
 
 ROLES = ("system", "user", "assistant")
 _COLUMNS = ("id", "messages", "prompt", "response", "family", "language", "num_tokens")
@@ -81,7 +81,7 @@ def count_conversations(path: str, base_folder: Path) -> int:
 def card_of(path: str, base_folder: Path) -> dict[str, Any] | None:
     """The data card of a source that is a data set of this package, or None."""
     folder = folder_of(resolve(path, base_folder))
-    return read_json(folder / CARD_JSON) if folder.is_dir() else None
+    return read_json(folder / CARD_JSON, shape=CardFile) if folder.is_dir() else None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:

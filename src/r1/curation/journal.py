@@ -14,6 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import open_file
+from r1.files.shapes import fitted
 from r1.run_dir.atomic import write_file, writing
 
 
@@ -33,6 +38,14 @@ class Record:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
+class _Stored(TypedDict):
+    index: int
+    key: str
+    family: str
+    counts: dict[str, int]
+    rows: list[dict[str, Any]]
+
+
 class Journal:
     """An append-only file of records."""
 
@@ -45,7 +58,7 @@ class Journal:
         if not self.path.exists():
             return
         good = 0
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             for line in file:
                 record = _parse(line)
                 if record is None:
@@ -91,7 +104,10 @@ def _parse(line: bytes) -> Record | None:
     checksum, _, data = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(data):
         return None
-    return Record(**json.loads(data))
+    try:
+        return Record(**fitted(parse_json(data), _Stored))
+    except FormatError:
+        return None
 
 
 def _write(path: Path, content: bytes) -> None:

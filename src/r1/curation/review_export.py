@@ -20,6 +20,7 @@ from typing import Any
 from r1.curation.review_format import to_jsonl, to_markdown, trace_of
 from r1.curation.store import read_rows
 from r1.errors import UserError
+from r1.files.shapes import read_json, read_json_lines
 from r1.run_dir import atomic
 
 REVIEW_MD, REVIEW_JSONL = "review.md", "review.jsonl"
@@ -61,7 +62,7 @@ def read_originals(folder: Path) -> list[dict[str, Any]]:
     path = folder / ORIGINAL
     if not path.is_file() or atomic.sha256(path) != hashes[ORIGINAL]:
         raise UserError(f"{path} was changed or is gone; bring back the exported file.")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return list(read_json_lines(path))
 
 
 def edited_file(folder: Path) -> Path:
@@ -83,6 +84,7 @@ def edited_file(folder: Path) -> Path:
 def exported_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of the files as they were exported; UserError where nothing was."""
     path = folder / EXPORT
-    if not path.is_file():
-        raise UserError(f"{folder} holds no export for review ({EXPORT} is missing).")
-    return json.loads(path.read_text(encoding="utf-8"))
+    hashes = read_json(path, shape=dict[str, str])
+    if hashes is None or not {ORIGINAL, REVIEW_MD, REVIEW_JSONL} <= hashes.keys():
+        raise UserError(f"{folder} holds no export for review ({EXPORT} is missing or not whole).")
+    return hashes

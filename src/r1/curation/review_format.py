@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 
 from r1.data import jsonl
 from r1.data.rows import RowError
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import read_bytes
 
 KEEP, DROP = "keep", "drop"
 _MARKER = re.compile(r"<!-- r1 (trace|decision|reasoning|summary|end)(?: (.*?)|: *(.*?))? *-->\s*")
@@ -96,7 +98,7 @@ def _section(trace: Trace) -> str:
 def read_edited(path: Path) -> Iterator[Found]:
     """Yield what an edited file holds, by its suffix .md or .jsonl."""
     if path.suffix == ".md":
-        yield from _read_markdown(path.read_text(encoding="utf-8-sig", errors="replace"))
+        yield from _read_markdown(read_bytes(path).decode("utf-8-sig", errors="replace"))
         return
     for number, row in jsonl.read_rows(path):
         if isinstance(row, RowError):
@@ -154,8 +156,8 @@ def _from_section(line: int, section: dict[str, str]) -> Found:
         if name not in section:
             return Found(line, None, f'the section has no "{name}" line')
     try:
-        id_ = json.loads(section["trace"])
-    except json.JSONDecodeError:
+        id_ = parse_json(section["trace"])
+    except FormatError:
         return Found(line, None, f"the trace's name {section['trace']} is no longer readable")
     decision = section.get("decision", KEEP).lower()
     trace = Trace(str(id_), "", "", None, section["reasoning"], section["summary"], decision)

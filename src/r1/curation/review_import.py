@@ -40,7 +40,7 @@ MAX_DIFF_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FormatError:
     """What is wrong with a trace; line is where it begins in the edited file, 0 if nowhere."""
 
     id: str
@@ -69,7 +69,7 @@ class Report:
     edited: int = 0
     dropped: int = 0
     missing: int = 0
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FormatError] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
     def as_markdown(self) -> str:
@@ -243,7 +243,7 @@ class _Review:
         )
 
     def _fault(self, id_: str, line: int, reason: str) -> None:
-        self.report.faults.append(Fault(id_, line, reason))
+        self.report.faults.append(FormatError(id_, line, reason))
         if id_ in self.originals:
             self.faulty.add(id_)
             self.accepted.pop(id_, None)

@@ -19,17 +19,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from typing_extensions import TypedDict
 
 from r1.curation.journal import Journal, Record
 from r1.curation.settings import ShardSettings
 from r1.errors import UserError
+from r1.files import parquet
+from r1.files.shapes import Inside, open_shape, read_json
 from r1.run_dir import atomic, lock
 from r1.run_dir.completions import storable
-from r1.run_dir.read import read_json
+from r1.run_dir.shapes import Step
 
 DATA = "data"
 JOB = "job.json"
@@ -48,6 +51,27 @@ class Shard(NamedTuple):
     rows: int
     bytes: int
     sha256: str
+
+
+class ShardMark(TypedDict):
+    """A shard in the manifest."""
+
+    path: Inside
+    rows: Step
+    bytes: Step
+    sha256: str
+
+
+@open_shape
+class Manifest(TypedDict):
+    """manifest.json"""
+
+    complete: bool
+    rows: Step
+    items: Step
+    stream: NotRequired[str]
+    totals: NotRequired[dict[str, dict[str, int]]]
+    shards: list[ShardMark]
 
 
 class Store:
@@ -161,7 +185,7 @@ class Store:
             )
 
     def _load_manifest(self) -> None:
-        manifest: dict[str, Any] = read_json(self.folder / MANIFEST, {})
+        manifest: dict[str, Any] = read_json(self.folder / MANIFEST, {}, Manifest)
         self.shards = [Shard(**shard) for shard in manifest.get("shards", [])]
         self.next_index = manifest.get("items", 0)
         self.complete = manifest.get("complete", False)
@@ -253,9 +277,7 @@ def read_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """
     folder = folder_of(folder)
     for shard in _finished(folder)["shards"]:
-        with pq.ParquetFile(folder / shard["path"]) as file:
-            for number in range(file.num_row_groups):
-                yield from file.read_row_group(number).to_pylist()
+        yield from parquet.read_rows(folder / shard["path"])
 
 
 class Size(NamedTuple):
@@ -276,14 +298,14 @@ def verify(folder: Path) -> None:
 
     Reads the whole data set.
     """
-    for shard in read_json(folder / MANIFEST, {}).get("shards", []):
+    for shard in read_json(folder / MANIFEST, {}, Manifest).get("shards", []):
         path = folder / shard["path"]
         if not path.is_file() or atomic.sha256(path) != shard["sha256"]:
             raise UserError(f"{path} is missing or was changed since it was written.")
 
 
 def _finished(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] | None = read_json(folder / MANIFEST)
+    manifest: dict[str, Any] | None = read_json(folder / MANIFEST, shape=Manifest)
     if manifest is None or not manifest["complete"]:
         raise UserError(f"{folder} holds no finished data set; run the stage that makes it first.")
     return manifest

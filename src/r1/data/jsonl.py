@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from r1.data.rows import (
 )
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import MAX_BYTES, open_file
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -36,8 +38,13 @@ def load(settings: SourceSettings, base_folder: Path) -> Table:
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """Yield (line number, object) of every line; a RowError where a line holds none."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with open_file(path) as file:
+        for number, line in enumerate(iter(partial(file.readline, MAX_BYTES), b""), start=1):
+            if len(line) == MAX_BYTES:
+                raise UserError(
+                    f"{path}: row {number} has more than {MAX_BYTES >> 20} MiB; write one object "
+                    "a line."
+                )
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
             if not line.isspace():
@@ -46,11 +53,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
 
 def _parse(line: bytes) -> dict[str, Any] | RowError:
     try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return RowError(f"not UTF-8 at byte {error.start + 1}; save the file as UTF-8")
-    except json.JSONDecodeError as error:
-        return RowError(f"not JSON at column {error.colno}: {error.msg}")
+        row = parse_json(line)
+    except FormatError as fault:
+        return RowError(str(fault))
     if not isinstance(row, dict):
         return RowError(f"a JSON {type(row).__name__}; each line must be an object {{...}}")
     return row
@@ -63,12 +68,17 @@ def _check_first_row(settings: SourceSettings, path: Path) -> None:
         raise UserError(f"{path} is empty; give at least one problem, one JSON object a line.")
     _, row = first
     if isinstance(row, RowError):
-        with path.open("rb") as file:
-            opening = file.read(64).removeprefix(BYTE_ORDER_MARK).lstrip()
-        if opening.startswith(b"["):
-            raise UserError(f"{path} holds one JSON array; write one object a line instead.")
+        refuse_array(path)
         return
     for field in required_fields(settings):
         column = getattr(settings.columns, field)
         if column not in row and column.partition(".")[0] not in row:
             raise UserError(f"{path}: row {first[0]}: {missing_column(field, column, row)}")
+
+
+def refuse_array(path: Path) -> None:
+    """UserError for a file that holds one JSON array in place of an object a line."""
+    with open_file(path) as file:
+        opening = file.read(64).removeprefix(BYTE_ORDER_MARK).lstrip()
+    if opening.startswith(b"["):
+        raise UserError(f"{path} holds one JSON array; write one object a line instead.")

@@ -9,8 +9,7 @@ from typing import Any
 from r1.data.rows import Table, needed_columns, problems_from_rows, require_file, resolve
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
-
-ROWS_AT_ONCE = 4096
+from r1.files import parquet
 
 
 def load(settings: SourceSettings, base_folder: Path) -> Table:
@@ -34,24 +33,12 @@ def read_rows(
 
     choose: given the names of a file's columns, those to read.
     """
-    import pyarrow
-    import pyarrow.parquet
-
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path} holds no .parquet file; check data.*.path in the recipe.")
     number = 0
     for path in files:
         require_file(path)
-        try:
-            with pyarrow.parquet.ParquetFile(path) as file:
-                columns = choose(file.schema_arrow.names)
-                for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield number, row
-        except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"{path} cannot be read as Parquet ({reason}); write or download it again."
-            ) from None
+        for row in parquet.read_rows(path, choose):
+            number += 1
+            yield number, row

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 from r1.data.settings import Columns, SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import check_regular
 from r1.types import Problem
 
 logger = logging.getLogger(__name__)
@@ -95,10 +97,13 @@ def name_of(source: DataSource, base_folder: Path) -> str:
 
 def require_file(path: Path) -> None:
     """UserError where path is no file, naming the likeliest one beside it."""
-    if path.is_file():
-        return
     if path.is_dir():
         raise UserError(f"{path} is a folder; give the data file inside it.")
+    try:
+        check_regular(path)
+        return
+    except FileNotFoundError:
+        pass
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, siblings, n=1)
     hint = f"did you mean {path.parent / near[0]}?" if near else "check data.*.path in the recipe."
@@ -261,6 +266,14 @@ class _Converter:
         options = self._take(row, "options")
         if metadata is _ABSENT or metadata is None:
             metadata = {}
+        if isinstance(metadata, str):  # columns that hold JSON: rows of differing fields
+            text = metadata
+            try:
+                metadata = parse_json(text)
+            except FormatError as fault:
+                raise RowError(f"metadata is {shown(text)}, but {fault}") from None
+        elif self.settings.kind in ("parquet", "huggingface"):
+            metadata = _without_nulls(metadata)
         if not isinstance(metadata, dict):
             raise RowError(f"metadata is {shown(metadata)}; it must be an object")
         if options is not _ABSENT and options is not None:
@@ -280,6 +293,16 @@ def read_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise RowError(f"id is {shown(value)}; give a text or a whole number")
     return str(value)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A struct without the fields that only other rows have: a table gives every row all of them.
+
+    A field that is null on purpose needs metadata as JSON text.
+    """
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _nested(row: Mapping[str, Any], column: str) -> Any:

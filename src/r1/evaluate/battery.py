@@ -36,6 +36,8 @@ from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.run import JudgedGroup, judge_groups, make_request
 from r1.evaluate.source import ModelSource, open_engine
 from r1.evaluate.summary import judged_from_rows
+from r1.files.parquet import column_names, read_columns
+from r1.files.shapes import read_json
 from r1.reward_model.mixture import check_reward_models, load_reward_models, with_reward_models
 from r1.rewards import manners
 from r1.rewards.accuracy import check_reference
@@ -48,7 +50,7 @@ from r1.rollout.make import check_limit
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
-from r1.run_dir import atomic, describe_source, read_json
+from r1.run_dir import atomic, describe_source
 from r1.run_dir.atomic import hash_of
 from r1.template import PromptRenderer
 from r1.types import Problem
@@ -202,7 +204,8 @@ def _ask(line: _Line, questions: Questions) -> _Answers:
                 line.told(problem)
         if missing:
             judge_part(line, questions, missing)
-    tables = [pq.read_table(path) for part in parts.values() for path in part]
+    paths = [path for part in parts.values() for path in part]
+    tables = [read_columns(path, column_names(path)) for path in paths]
     table = pa.concat_tables(tables, promote_options="default").combine_chunks()
     rows, each = table.to_pylist(), line.settings.evaluation.num_samples
     grouped = [rows[i : i + each] for i in range(0, len(rows), each)]

@@ -31,13 +31,14 @@ from r1.errors import UserError
 from r1.evaluate.run import JudgedGroup, Renderer, VotingScorer, describe, judge_groups
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.summary import JudgedProblem, judge, judged_from_rows, summarise
+from r1.files.shapes import read_json
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
-from r1.run_dir import atomic, completion_table, read_json
+from r1.run_dir import atomic, completion_table
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import Parsed
-from r1.run_dir.read import read_table
+from r1.run_dir.stored import iterate_completions
 from r1.types import Problem
 
 BLOCK_SAMPLES = 1024
@@ -207,4 +208,4 @@ def _end(block: _Block, step: Step, on_group: Callable[[JudgedGroup], None]) -> 
 
 
 def _read_block(path: Path) -> list[JudgedProblem]:
-    return judged_from_rows(read_table(path))
+    return judged_from_rows(iterate_completions(path))

@@ -18,6 +18,7 @@ from rich.text import Text
 from r1.evaluate.blocks import BLOCKS
 from r1.evaluate.summary import ACCURACY, JudgedProblem, problem_figures
 from r1.run_dir import read
+from r1.run_dir.stored import read_completions
 
 NUM_SAMPLES, MAX_CHARS = 3, 240
 LINE_EVERY_S = 10.0
@@ -94,7 +95,7 @@ def show_samples(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 def block_rows(folder: Path) -> list[dict[str, Any]]:
     """The completions of an evaluation's first block; none where it has none."""
     first = next(iter(sorted((folder / BLOCKS).glob("*.parquet"))), None)
-    return [] if first is None else read.read_table(first)
+    return [] if first is None else read_completions(first)
 
 
 def run_rows(run: Path) -> list[dict[str, Any]]:

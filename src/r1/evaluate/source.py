@@ -15,8 +15,10 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, validate
 from r1.data.tiny import MODELS
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.rollout.settings import EngineSettings
-from r1.run_dir import find_checkpoint, is_run, read_json
+from r1.run_dir import find_checkpoint, is_run
+from r1.run_dir.shapes import PipelineFile
 from r1.template import TemplateSettings
 
 if TYPE_CHECKING:
@@ -68,8 +70,8 @@ def resolve_model(name: str, step: int | None = None) -> ModelSource:
 def _stage_run(folder: Path) -> Path:
     """The run folder inside a stage, or inside the final stage of a whole recipe's run."""
     if (folder / "pipeline.json").is_file():
-        stages = read_json(folder / "pipeline.json", {}).get("stages", [])
-        trained = [stage["name"] for stage in stages if "checkpoint" in stage["outputs"].values()]
+        stages = read_json(folder / "pipeline.json", {"stages": []}, PipelineFile)["stages"]
+        trained = [s["name"] for s in stages if "checkpoint" in s.get("outputs", {}).values()]
         made = [name for name in trained if is_run(folder / name / "run")]
         if FINAL_STAGE not in made:
             choices = ", ".join(str(folder / name) for name in made)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +22,11 @@ import torch
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from r1.errors import UserError
 from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.reference import Reference
+from r1.learner.shard_reader import CheckedReader, read_metadata
 from r1.learner.sharded import like
 from r1.learner.state import read_state
 from r1.run_dir.atomic import is_disk_full
@@ -148,8 +147,8 @@ def _load_shards(learner: Trained, folder: Path) -> None:
     if set(state) != set(stored):
         raise _foreign(folder, sorted(set(state) ^ set(stored))[0])
     try:
-        dcp.load(state, checkpoint_id=target)
-    except CheckpointException as error:
+        dcp.load(state, storage_reader=CheckedReader(target))
+    except (CheckpointException, RuntimeError, ValueError, EOFError, AssertionError) as error:
         raise UserError(f"{target} is damaged or of another model: {error}") from error
     _into_optimizer(learner, state)
     learner.step = int(state["step"])
@@ -157,21 +156,8 @@ def _load_shards(learner: Trained, folder: Path) -> None:
 
 def _stored(target: Path) -> dict[str, torch.Size]:
     """Names and shapes of what a checkpoint holds."""
-    try:
-        metadata = dcp.FileSystemReader(target).read_metadata()
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        OSError,
-        AttributeError,
-        CheckpointException,
-    ) as error:
-        raise UserError(f"{target}/.metadata is damaged: {error}") from error
-    return {
-        name: entry.size
-        for name, entry in metadata.state_dict_metadata.items()
-        if isinstance(entry, TensorStorageMetadata)
-    }
+    entries = read_metadata(target).state_dict_metadata
+    return {name: entry.size for name, entry in entries.items()}  # type: ignore[union-attr]
 
 
 def _names(learner: Trained) -> dict[int, str]:

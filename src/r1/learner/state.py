@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from r1.errors import UserError
+from r1.files.regular import check_regular
 
 STATE_FILE = "learner.pt"
 
@@ -27,10 +28,28 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
     file = folder / STATE_FILE
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
+    state = read_tensors(file, device)
+    if missing := {"optimizer", "step"} - state.keys():
+        raise UserError(f"{file} holds no {sorted(missing)[0]}; it is no learner's state.")
+    return state
+
+
+def read_tensors(file: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """A dictionary that torch.save wrote; UserError where the file is damaged or holds more than
+    tensors and plain values, which would run code on being read."""
+    check_regular(file)
     try:
-        return torch.load(file, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{file} is damaged: {error}") from error
+        state = torch.load(file, map_location=device, weights_only=True)
+    # torch.load walks zip archives and old pickles: KeyError, TypeError, zlib and struct errors.
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise UserError(
+            f"{file} is damaged or not written by r1: {reason[:300]} Put the file back, or remove "
+            "the checkpoint's folder to go back to the one before it."
+        ) from error
+    if not isinstance(state, dict):
+        raise UserError(f"{file} holds a {type(state).__name__}, no learner's state; put it back.")
+    return state
 
 
 def canonical(state: Any) -> Any:

@@ -1,24 +1,25 @@
 """Load and save causal language models and tokenizers in the Hugging Face layout.
 
 Model definitions are transformers' own. What is added here are checks that turn a broken or foreign
-folder into a UserError before anything starts, since transformers answers them with a traceback, a
-network request or randomly initialised weights.
+folder into a UserError before anything starts (`r1.models.folder`), since transformers answers them
+with a traceback, a network request or randomly initialised weights.
 
-Left out on purpose: quantised checkpoints, pickle weights (`pytorch_model.bin`) and models whose
-code lives in the checkpoint (`trust_remote_code`).
+Left out on purpose: quantised checkpoints, pickle weights (`pytorch_model.bin`) and, unless
+R1_TRUST_MODEL_CODE=1 is set, models whose Python code lives in the checkpoint: that code would run
+with all rights of the user, and transformers would ask for leave on standard input.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 import logging
-import struct
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -29,11 +30,15 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
+from r1.files.shapes import read_json
+from r1.models.folder import check_files
 from r1.models.hub import require_hub
 from r1.models.opening_token import write_bos
 
 logger = logging.getLogger(__name__)
 transformers_logging.disable_progress_bar()
+
+_LOOKED_AT = 4096  # values of each weight
 
 DTYPES = {
     "float32": torch.float32,
@@ -41,6 +46,16 @@ DTYPES = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
+
+
+TRUST_MODEL_CODE = "R1_TRUST_MODEL_CODE"
+"""The environment variable that lets a model's own Python code run. It is no setting of a recipe,
+because recipes travel with the models that they name."""
+
+
+def trusts_model_code() -> bool:
+    """Whether the user lets code in model folders run."""
+    return os.environ.get(TRUST_MODEL_CODE) == "1"
 
 
 def resolve_device(name: str) -> torch.device:
@@ -78,16 +93,16 @@ def load_model(
     check_model_folder(path)
     wanted = dtype if isinstance(dtype, torch.dtype) or dtype == "auto" else DTYPES[dtype]
     place = resolve_device(device) if isinstance(device, str) else device
-    try:
+    with library_faults(f"cannot load a causal language model from {name}"):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
             dtype=wanted,
             attn_implementation=attn_implementation,
             output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=trusts_model_code(),
             **meta_only(place),
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"cannot load a causal language model from {name}: {error}") from error
     model, info = loaded
     missing = sorted(set(info["missing_keys"]) - _tied_names(model))
     if missing:
@@ -95,7 +110,49 @@ def load_model(
             f"{name}: the weights lack {len(missing)} tensors the architecture needs "
             f"(first: {missing[0]}); the checkpoint is incomplete or of another architecture."
         )
+    check_finite(model, name)
     return model.to(place).eval()
+
+
+def check_finite(model: PreTrainedModel, name: str) -> None:
+    """UserError where the first values of a weight are NaN or infinite; whole tensors would take
+    as long as reading them."""
+    for key, parameter in model.named_parameters():
+        if parameter.device.type == "meta":
+            return
+        if not torch.isfinite(parameter.detach().flatten()[:_LOOKED_AT]).all():
+            raise UserError(
+                f"{name}: the weight {key} holds NaN or infinity, so nothing can be computed with "
+                "it; copy the model again, or take an earlier checkpoint."
+            )
+
+
+@contextmanager
+def library_faults(what: str) -> Iterator[None]:
+    """Turn whatever a library raises over a model's files into a UserError.
+
+    Broad because a value of config.json or tokenizer.json can be wrong in as many ways as there
+    are lines in a model's constructor (ZeroDivisionError for no heads, a bare Exception from
+    tokenizers); the files are the user's, and the cause stays attached.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(line for line in str(error).splitlines() if line.strip())[:400]
+        if "trust_remote_code" in str(error):
+            reason = (
+                "its files name Python code of their own, which is not run. Take a model of a type "
+                f"that transformers knows, or, if you have read the code, set {TRUST_MODEL_CODE}=1"
+            )
+        raise UserError(f"{what}: {reason or type(error).__name__}") from error
+
+
+def read_config(path: str | Path) -> Any:
+    """A model's config as transformers reads it. Raises UserError."""
+    with library_faults(f"{path}: config.json cannot be used"):
+        return AutoConfig.from_pretrained(str(path), trust_remote_code=trusts_model_code())
 
 
 def meta_only(device: torch.device) -> dict[str, str]:
@@ -114,10 +171,13 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
         (folder / file).exists() for file in ("tokenizer.json", "tokenizer_config.json")
     ):
         raise UserError(f"{name} has no tokenizer.json; copy the base model's here.")
-    try:
-        tokenizer = _tokenizer_class(folder).from_pretrained(name)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"cannot load a tokenizer from {name}: {error}") from error
+    if folder.is_dir():
+        check_files(folder)
+    with library_faults(f"cannot load a tokenizer from {name}"):
+        tokenizer = _tokenizer_class(folder).from_pretrained(
+            name, trust_remote_code=trusts_model_code()
+        )
+        len(tokenizer(" ")["input_ids"])  # some faults show only when it is used
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"{name}: only fast tokenizers (tokenizer.json) are supported.")
     if tokenizer.eos_token_id is None:
@@ -154,7 +214,7 @@ def absolute_model(model: str | Path) -> str:
 
 def context_of(path: str | Path) -> int:
     """How many tokens a model's positions reach, from its config alone."""
-    return int(AutoConfig.from_pretrained(path).max_position_embeddings)
+    return int(read_config(path).max_position_embeddings)
 
 
 def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:
@@ -216,71 +276,19 @@ def check_model_folder(path: str | Path) -> None:
         return
     if not folder.is_dir():
         raise UserError(f"model {path} is a file; give the folder that holds config.json.")
-    config_file = folder / "config.json"
-    if not config_file.exists():
-        raise UserError(f"{path} has no config.json; it is not a model in the Hugging Face layout.")
-    _check_architecture(folder, config_file)
-    for shard in _weight_files(folder):
-        _check_safetensors(shard)
-
-
-def _check_architecture(folder: Path, config_file: Path) -> None:
+    kind = check_files(folder, weights=True)
     try:
-        values = json.loads(config_file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{config_file} is not valid JSON: {error}") from None
-    kind = values.get("model_type")
-    try:
-        config = AutoConfig.from_pretrained(folder)
-    except StrictDataclassError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{config_file}: what it says does not go together: {reason}") from error
-    except (ValueError, KeyError, OSError) as error:
+        config = read_config(folder)
+    except UserError as error:
         raise UserError(
-            f"{config_file}: transformers does not know the architecture {kind!r} "
-            f"({str(error).splitlines()[0]})"
+            f"{error}. Its model_type is {kind!r}; transformers must know it, and its values must "
+            "go together."
         ) from error
-    if type(config) not in AutoModelForCausalLM._model_mapping:
-        raise UserError(f"{config_file}: {kind!r} is not a causal language model.")
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        try:
-            names = sorted(
-                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            )
-        except (json.JSONDecodeError, KeyError, AttributeError) as error:
-            raise UserError(f"{index} is damaged: {error}") from None
-        absent = [name for name in names if not (folder / name).exists()]
-        if absent:
-            raise UserError(f"{folder} lacks the weight file {absent[0]}; copy it there.")
-        return [folder / name for name in names]
-    single = folder / "model.safetensors"
-    if not single.exists():
-        raise UserError(f"{folder} has no model.safetensors; the weights are missing.")
-    return [single]
-
-
-def _check_safetensors(file: Path) -> None:
-    """Compare the file's size with what its own header promises."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        prefix = stream.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
-        if 8 + length > size:
-            raise UserError(f"{file} is truncated or no safetensors file; copy it again.")
-        try:
-            header: dict[str, Any] = json.loads(stream.read(length))
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            raise UserError(f"{file} has a damaged header; copy it again.") from None
-    ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
-    if size != expected:
-        raise UserError(
-            f"{file} has {size} bytes where its header promises {expected}; copy it again."
-        )
+    own = trusts_model_code() and "AutoModelForCausalLM" in (
+        getattr(config, "auto_map", None) or {}
+    )
+    if type(config) not in AutoModelForCausalLM._model_mapping and not own:
+        raise UserError(f"{folder / 'config.json'}: {kind!r} is not a causal language model.")
 
 
 def _tokenizer_class(folder: Path) -> Any:
@@ -289,13 +297,9 @@ def _tokenizer_class(folder: Path) -> Any:
     Trap: for some model types (qwen2) AutoTokenizer overrides a generic tokenizer_class by the
     type's own, which replaces the file's pre-tokenizer and adds tokens the model has no row for.
     """
-    config = folder / "tokenizer_config.json"
-    if (folder / "tokenizer.json").exists() and config.exists():
-        try:
-            kind = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class")
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{config} is not valid JSON: {error}") from None
-        if kind in ("TokenizersBackend", "PreTrainedTokenizerFast"):
+    if (folder / "tokenizer.json").exists():
+        config = read_json(folder / "tokenizer_config.json", {}, finite=False)
+        if config.get("tokenizer_class") in ("TokenizersBackend", "PreTrainedTokenizerFast"):
             return PreTrainedTokenizerFast
     return AutoTokenizer
 

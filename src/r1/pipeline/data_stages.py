@@ -15,7 +15,7 @@ from pathlib import Path
 from r1.cluster.settings import ClusterSettings
 from r1.config import dump
 from r1.curation import prompted, refined, rejection, review_export, review_import
-from r1.curation.card import CARD_JSON, CARD_MD, write_card
+from r1.curation.card import CARD_JSON, CARD_MD, CardFile, write_card
 from r1.curation.cold_start import General
 from r1.curation.generate import endpoint_generate, engine_generate
 from r1.curation.job import run_job
@@ -37,6 +37,7 @@ from r1.data.settings import DataSettings, SourceSettings
 from r1.data.thinking import response_of
 from r1.errors import UserError
 from r1.evaluate.source import open_engine, resolve_model
+from r1.files.shapes import read_json
 from r1.judge.endpoint import Endpoint
 from r1.pipeline.r1_zero import find_model
 from r1.pipeline.stage_settings import (
@@ -55,7 +56,6 @@ from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rollout.engine_pool import capacity
 from r1.run_dir import describe_source
-from r1.run_dir.read import read_json
 from r1.sft.read import conversations
 from r1.template import PromptRenderer
 from r1.types import Problem
@@ -65,7 +65,7 @@ EXPORT = "export"
 
 def counts_of(folder: Path) -> dict[str, float]:
     """What a data set's card counts: rows, and where samples were drawn prompts and samples."""
-    total = read_json(folder / CARD_JSON)["total"]
+    total = read_json(folder / CARD_JSON, shape=CardFile)["total"]
     counts = {"rows": total["samples"], "prompts": total["prompts"], "sampled": total["sampled"]}
     return {name: number for name, number in counts.items() if number or name == "rows"}
 

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.run_dir import atomic, inputs
 from r1.run_dir.inputs import Input
 from r1.run_dir.lineage import describe_source
-from r1.run_dir.read import read_json
 from r1.run_dir.recipe_check import differences
+from r1.run_dir.shapes import Begun, StageMark
 
 MARKER = "STAGE.json"
 
@@ -174,7 +175,7 @@ def run_stage(
         "external": [given.as_json() for given in external],
     }
     if place.exists():
-        other = _other(read_json(place / "BEGUN.json"), identity, stage, external)
+        other = _other(read_json(place / "BEGUN.json", shape=Begun), identity, stage, external)
         if other:
             aside = put_aside(place)
             told(f"Stage {stage.name} begins anew, because {other}. Before: {aside}.")
@@ -248,7 +249,7 @@ def put_aside(place: Path) -> Path:
 
 def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:
     """The marker of a finished stage, or None."""
-    return read_json(folder / stage / MARKER)
+    return read_json(folder / stage / MARKER, shape=StageMark)
 
 
 def output_hash(folder: Path, source: Source) -> str:
@@ -264,4 +265,9 @@ def output_path(folder: Path, source: Source) -> Path:
 def _output(folder: Path, source: Source) -> dict[str, Any]:
     marker = read_marker(folder, source.stage)
     assert marker is not None, f"stage {source.stage} has not run"
+    if source.output not in marker["outputs"]:
+        raise UserError(
+            f"{folder / source.stage / MARKER} names no output {source.output!r}; remove the file "
+            "to run the stage again."
+        )
     return marker["outputs"][source.output]

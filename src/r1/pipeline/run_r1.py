@@ -22,6 +22,7 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import as_now, dump, validate
 from r1.data.external import inputs_of
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
 from r1.pipeline.graph import Artifact, Stage, Standing, State
@@ -32,7 +33,6 @@ from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
 from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.run_dir import atomic, lock
-from r1.run_dir.read import read_json
 
 PIPELINE, REDO = "pipeline.json", "redo.json"
 
@@ -226,5 +226,5 @@ def is_pipeline(folder: Path) -> bool:
 def last_seconds(out: Path, name: str) -> float | None:
     """How long a stage took when it last ran, here or in what was put aside."""
     folders = [out / name, *sorted(out.glob(f"{name}.old-*"), reverse=True)]
-    markers: list[Any] = [read_json(folder / graph.MARKER) for folder in folders]
+    markers: list[Any] = [graph.read_marker(folder.parent, folder.name) for folder in folders]
     return next((marker["seconds"] for marker in markers if marker), None)

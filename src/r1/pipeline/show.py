@@ -13,12 +13,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.pipeline import graph
 from r1.pipeline.graph import State
 from r1.pipeline.run_r1 import PIPELINE, Pipeline, is_pipeline, last_seconds, standings
 from r1.run_dir import inputs
 from r1.run_dir.checkpoint import find_checkpoint
-from r1.run_dir.read import is_run, read_json
+from r1.run_dir.read import is_run
+from r1.run_dir.shapes import PipelineFile, Story
 
 COLOURS = {State.DONE: "green", State.STALE: "yellow", State.TO_DO: "cyan"}
 
@@ -72,7 +74,8 @@ def show_lineage(path: Path, console: Console) -> None:
     if place is None:
         console.print(_run_tree(path))
         return
-    names = [stage["name"] for stage in read_json(place / PIPELINE)["stages"]]
+    told = read_json(place / PIPELINE, {"stages": []}, PipelineFile)
+    names = [stage["name"] for stage in told["stages"]]
     if path != place:
         name = path.relative_to(place).parts[0]
         if name not in names:
@@ -113,7 +116,7 @@ def _tree(place: Path, name: str, seen: set[str]) -> Tree:
 
 
 def _seeds(run: Path) -> list[str]:
-    recorded: dict[str, int] = read_json(run / "seeds.json", {})
+    recorded: dict[str, int] = read_json(run / "seeds.json", {}, dict[str, int])
     seeds = ", ".join(f"{name} {seed}" for name, seed in recorded.items())
     return [f"seeds: {seeds}"] if seeds else []
 
@@ -129,7 +132,7 @@ def _outside(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _story(run: Path) -> list[str]:
     """What a run by itself tells: seeds, model, data, plugins, and what was changed on the way."""
-    story: dict[str, Any] = read_json(run / "lineage.json", {})
+    story: dict[str, Any] = read_json(run / "lineage.json", {}, Story)
     lines = _seeds(run)
     if "inputs" in story:
         lines += _outside(story["inputs"])
@@ -146,7 +149,7 @@ def _run_tree(path: Path) -> Tree:
     if run is None:
         raise UserError(f"{path} is neither a pipeline, nor a run, nor inside one.")
     checkpoint = find_checkpoint(run)
-    entries = read_json(run / "lineage.json", {}).get("checkpoints", [])
+    entries = read_json(run / "lineage.json", {}, Story).get("checkpoints", [])
     own = [e for e in entries if e["folder"].endswith(checkpoint.name)]
     digest = own[0]["sha256"][:12] if own else ""
     tree = Tree(Text.assemble((run.name, "bold"), f": {checkpoint.name} {digest}"))

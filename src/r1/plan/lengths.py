@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from r1.errors import UserError
+from r1.run_dir.read import rollout_steps, rollouts_path
+from r1.run_dir.stored import read_columns
 
 SPREAD = 0.8
 
@@ -81,9 +82,10 @@ def measured(run: Path, limit: int | None = None) -> Lengths:
 def by_step(run: Path) -> dict[int, NDArray[np.int64]]:
     """Lengths of the responses of each step of a run. Raises UserError where there are none."""
     found = {}
-    for file in sorted((run / "rollouts").glob("step-*.parquet")):
-        column = pq.read_table(file, columns=["num_tokens"])["num_tokens"]
-        found[int(file.stem.removeprefix("step-"))] = column.to_numpy().astype(np.int64)
+    for step in rollout_steps(run):
+        file = rollouts_path(run, step)
+        column = read_columns(file, ["num_tokens"])["num_tokens"]
+        found[step] = column.to_numpy().astype(np.int64)
     if not any(len(lengths) for lengths in found.values()):
         raise UserError(f"{run} has no rollouts/step-*.parquet; name the folder of a finished run.")
     return found

@@ -11,14 +11,17 @@ trained here), and architectures of other kinds, which are refused by name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from r1.data.tiny import MODELS
 from r1.errors import UserError
+from r1.files.json_text import FormatError
+from r1.files.shapes import fitted, read_json
 
 DENSE = ("qwen2", "qwen3", "llama", "mistral")
 KINDS = (*DENSE, "deepseek_v3")
@@ -108,27 +111,35 @@ def published(name: str) -> dict[str, Any] | None:
     return next((c for n, c in PUBLISHED.items() if n.rsplit("/", 1)[-1].lower() == wanted), None)
 
 
+_SIZES = ("_size", "_heads", "_layers", "_dim", "_rank", "_experts", "_replace", "_per_tok")
+_Size = Annotated[int, Field(ge=0, le=1 << 40)]
+
+
 def read_shape(folder: Path, name: str) -> ModelShape:
     """The shape of the model in a folder of the Hugging Face layout. Raises UnknownModelError."""
     file = folder / "config.json"
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UnknownModelError(f"{folder} has no config.json; give a model's folder.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UnknownModelError(f"{file} is not valid JSON: {error}") from None
+        values = read_json(file, finite=False)
+    except UserError as error:
+        raise UnknownModelError(str(error)) from None
+    if values is None:
+        raise UnknownModelError(f"{folder} has no config.json; give a model's folder.")
     return shape_from_config(values, name)
 
 
 def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     """Count a model from the values of its config.json. Raises UnknownModelError."""
     kind = config.get("model_type")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UnknownModelError(
             f"model {name}: models of type {kind!r} are not counted; known: {', '.join(KINDS)}."
         )
     try:
-        return _count(config, name, str(kind))
+        numbers = {k: v for k, v in config.items() if k.endswith(_SIZES) and v is not None}
+        fitted(numbers, dict[str, _Size])
+        return _count(config, name, kind)
+    except FormatError as fault:
+        raise UnknownModelError(f"model {name}: its config.json: {fault}.") from None
     except KeyError as error:
         raise UnknownModelError(f"model {name}: its config.json has no {error}.") from None
 

@@ -12,7 +12,6 @@ evaluations and checkpoints.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from r1.errors import UserError
 from r1.plan.lengths import by_step
 from r1.plan.replica import EngineSpeed
 from r1.plan.simulate import SYNCHRONOUS, LearnerSpeed, Plant, Work, simulate
+from r1.run_dir.read import read_lines
 
 
 class Step(NamedTuple):
@@ -79,9 +79,7 @@ def read_steps(run: Path) -> list[Step]:
 
     Raises UserError where fewer than four have.
     """
-    file = run / "timings.jsonl"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    rows = [json.loads(line) for line in lines]
+    rows = read_lines(run / "timings.jsonl")
     timings = {row["step"]: row for row in rows if "seconds/rollout" in row}
     lengths = by_step(run) if timings else {}
     steps = [_step(timings[n], lengths[n]) for n in sorted(timings.keys() & lengths.keys())]

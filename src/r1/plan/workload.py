@@ -8,13 +8,13 @@ characters a token. Torch-free; nothing is downloaded.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import pyarrow.parquet as pq
-
+from r1.files.json_text import FormatError, parse_json
+from r1.files.parquet import count_rows, read_rows
+from r1.files.regular import open_file
 from r1.plan.model import ModelShape, is_tiny
 
 CHARACTERS_PER_TOKEN = 4
@@ -110,11 +110,12 @@ def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
     """Rows of a "parquet" file or folder, or of a "jsonl" file; their length from the first 200."""
     if kind == "parquet":
         files = sorted(file.glob("*.parquet")) if file.is_dir() else [file]
-        rows = sum(pq.read_metadata(part).num_rows for part in files)
-        first = pq.ParquetFile(files[0]).iter_batches(SAMPLE_ROWS) if files else iter(())
-        sample: list[Any] = next((batch.to_pylist() for batch in first), [])
+        rows = sum(map(count_rows, files))
+        sample: list[Any] = (
+            list(itertools.islice(read_rows(files[0]), SAMPLE_ROWS)) if files else []
+        )
     else:
-        with file.open("rb") as lines:
+        with open_file(file) as lines:
             head = [line for line in itertools.islice(lines, SAMPLE_ROWS) if line.strip()]
             rows = len(head) + sum(1 for line in lines if line.strip())
         sample = [_parsed(line) for line in head]
@@ -126,8 +127,8 @@ def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return parse_json(line)
+    except FormatError:
         return line.decode("utf-8", "replace")  # a faulty row is the loader's to refuse
 
 

@@ -19,6 +19,7 @@ from r1.learner.microbatch import index_responses, split_microbatches
 from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.packing import pack_groups
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
+from r1.learner.state import read_tensors
 from r1.learner.token_logprobs import token_logprobs
 from r1.pretrain.documents import draw_groups
 from r1.pretrain.settings import BaseModelSettings, PretrainRecipe
@@ -108,7 +109,7 @@ def _resume(folder: Path, model, optimizer) -> int:
     path = folder / STATE_FILE
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = read_tensors(path)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["step"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from r1.run_dir.read import is_run, read_json, read_table
+from r1.files.shapes import read_json
+from r1.run_dir import stored
+from r1.run_dir.read import is_run
 
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 
@@ -34,4 +36,4 @@ def block_files(folder: Path) -> list[Path]:
 
 def read_completions(folder: Path) -> list[dict[str, Any]]:
     """Every completion that was judged."""
-    return [row for path in block_files(folder) for row in read_table(path)]
+    return [row for path in block_files(folder) for row in stored.iterate_completions(path)]

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from r1.files.shapes import read_json
 from r1.report.evaluation import is_evaluation, read_request, read_result
-from r1.run_dir.checkpoint import step_name
 from r1.run_dir.read import (
     is_done,
     read_evaluations,
-    read_json,
     read_metrics,
     read_timings,
     require_run,
     rollout_steps,
+    rollouts_path,
 )
+from r1.run_dir.shapes import Identity, RecipeFile, Story
+from r1.run_dir.stored import read_columns
 
 EVALUATION = "evaluation"
 _MAX_LENGTH_STEPS = 400
@@ -70,11 +71,11 @@ def load_run(folder: Path) -> RunData:
     require_run(folder)
     return RunData(
         folder=folder,
-        kind=read_json(folder / "run.json")["kind"],
+        kind=read_json(folder / "run.json", shape=Identity)["kind"],
         done=is_done(folder),
-        recipe=read_json(folder / "recipe.json", {}),
-        versions=read_json(folder / "versions.json", {}),
-        lineage=read_json(folder / "lineage.json", {}),
+        recipe=read_json(folder / "recipe.json", {}, RecipeFile),
+        versions=read_json(folder / "versions.json", {}, dict[str, str]),
+        lineage=read_json(folder / "lineage.json", {}, Story),
         metrics=read_metrics(folder),
         timings=read_timings(folder),
         evaluations=read_evaluations(folder),
@@ -103,8 +104,7 @@ def spread(steps: list[int], limit: int) -> list[int]:
 def _length_quartiles(folder: Path) -> list[LengthQuartiles]:
     found = []
     for step in spread(rollout_steps(folder), _MAX_LENGTH_STEPS):
-        path = folder / "rollouts" / f"{step_name(step)}.parquet"
-        lengths = pq.ParquetFile(path).read(columns=["num_tokens"])["num_tokens"]
+        lengths = read_columns(rollouts_path(folder, step), ["num_tokens"])["num_tokens"]
         if len(lengths):
             low, high = pc.quantile(lengths, q=[0.25, 0.75]).to_pylist()
             found.append(LengthQuartiles(step, low, high))

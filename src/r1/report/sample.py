@@ -11,16 +11,17 @@ import base64
 import gzip
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
-from r1.report.evaluation import block_files, is_evaluation, read_completions
+from r1.files.parquet import count_rows
+from r1.report.evaluation import block_files, is_evaluation
 from r1.report.load import spread
-from r1.run_dir.checkpoint import numbered, step_name
-from r1.run_dir.read import read_evaluation_completions, read_rollouts, rollout_steps
+from r1.run_dir.checkpoint import numbered
+from r1.run_dir.read import evaluation_path, rollout_steps, rollouts_path
+from r1.run_dir.stored import iterate_completions, problem_ids
 
 MAX_PACKED_BYTES = 4_500_000  # base64 makes a third more of it
 MAX_TEXT_CHARS = 40_000
@@ -135,28 +136,28 @@ def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
     """The chosen completions: evaluations from the last to the first, then training steps."""
     rows: list[dict[str, Any]] = []
     if is_evaluation(folder):
-        judged = read_completions(folder)
-        step = judged[0]["step"] if judged else 0
-        return _of_problems(judged, share.evaluation_problems, step, is_evaluation=True)
+        return _of_problems(block_files(folder), share.evaluation_problems, is_evaluation=True)
     for step in reversed(spread(_evaluation_steps(folder), share.evaluations)):
-        found = read_evaluation_completions(folder, step)
-        rows += _of_problems(found, share.evaluation_problems, step, is_evaluation=True)
+        found = [evaluation_path(folder, step)]
+        rows += _of_problems(found, share.evaluation_problems, is_evaluation=True, step=step)
     for step in spread(rollout_steps(folder), share.training_steps):
-        found = read_rollouts(folder, step)
-        rows += _of_problems(found, share.training_problems, step, is_evaluation=False)
+        found = [rollouts_path(folder, step)]
+        rows += _of_problems(found, share.training_problems, is_evaluation=False, step=step)
     return rows
 
 
 def _of_problems(
-    rows: list[dict[str, Any]], limit: int, step: int, is_evaluation: bool
+    paths: Sequence[Path], limit: int, is_evaluation: bool, step: int | None = None
 ) -> list[dict[str, Any]]:
-    """All samples of at most `limit` problems, evenly spaced; the first problem is among them."""
-    ids = list(dict.fromkeys(row["problem_id"] for row in rows))
+    """All samples of at most `limit` problems, evenly spaced; the first problem is among them.
+
+    step: what to show in place of the step that the rows hold.
+    """
+    ids = [name for path in paths for name in problem_ids(path)]
     if len(ids) > limit:
         ids = [ids[index * len(ids) // limit] for index in range(limit)]
-    kept = set(ids)
-    mark = {"step": step, "is_evaluation": is_evaluation}
-    return [{**row, **mark} for row in rows if row["problem_id"] in kept]
+    mark = {"is_evaluation": is_evaluation} | ({} if step is None else {"step": step})
+    return [{**row, **mark} for path in paths for row in iterate_completions(path, ids)]
 
 
 def spread_rows(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
@@ -171,12 +172,12 @@ def _evaluation_steps(folder: Path) -> list[int]:
 def _count(folder: Path) -> int:
     """All stored completions, from the files' footers."""
     if is_evaluation(folder):
-        return sum(pq.read_metadata(path).num_rows for path in block_files(folder))
+        return sum(count_rows(path) for path in block_files(folder))
     paths = [
-        *(folder / "rollouts" / f"{step_name(s)}.parquet" for s in rollout_steps(folder)),
-        *(folder / "evaluations" / f"{step_name(s)}.parquet" for s in _evaluation_steps(folder)),
+        *(rollouts_path(folder, step) for step in rollout_steps(folder)),
+        *(evaluation_path(folder, step) for step in _evaluation_steps(folder)),
     ]
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(count_rows(path) for path in paths)
 
 
 def _json(value: Any) -> bytes:

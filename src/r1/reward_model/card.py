@@ -12,6 +12,7 @@ from typing import Literal
 
 from r1.config import Settings, validate
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.reward_model.settings import Part, RewardModelRecipe
 from r1.run_dir import find_checkpoint, is_run
 from r1.template import ChatTemplateSettings
@@ -58,15 +59,12 @@ def card_of(recipe: RewardModelRecipe, statistics: dict[str, float] | None) -> R
 def read_card(folder: Path) -> RewardModelCard:
     """Read a model's card; UserError where it has none."""
     file = folder / CARD_FILE
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    values = read_json(file)
+    if values is None:
         raise UserError(
             f"{folder} has no {CARD_FILE}, so nothing says how it scores; give a run of kind "
             '"reward_model" or one of its checkpoints.'
-        ) from None
-    except ValueError as error:
-        raise UserError(f"{file} is not valid JSON ({error}); restore it.") from None
+        )
     return validate(values, RewardModelCard, str(file))
 
 

@@ -27,7 +27,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -35,11 +34,21 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
+from r1.files.tensors import read_header
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.self_check import TOLERANCE, probe
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
-from r1.models.load import DTYPES, check_model_folder, load_model, meta_only, save_model
+from r1.models.load import (
+    DTYPES,
+    check_model_folder,
+    library_faults,
+    load_model,
+    meta_only,
+    read_config,
+    save_model,
+    trusts_model_code,
+)
 from r1.types import TrainGroup, TrainResponse
 
 HEAD_FILE = "score_head.safetensors"
@@ -99,7 +108,7 @@ def load_reward_model(
     # Read in host memory, or not at all.
     place = torch.device("meta" if torch.device(device).type == "meta" else "cpu")
     head_file = Path(path) / HEAD_FILE
-    config = AutoConfig.from_pretrained(path)
+    config = read_config(path)
     if type(config) in AutoModelForSequenceClassification._model_mapping and not head_file.exists():
         body, trained = _load_classifier(str(path), wanted, place)
         head = getattr(body, "score", None)
@@ -218,16 +227,17 @@ def _load_classifier(name: str, dtype: Any, place: torch.device) -> tuple[PreTra
     level = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # a fresh head and no output head are as meant
     try:
-        loaded: Any = AutoModelForSequenceClassification.from_pretrained(
-            name,
-            num_labels=1,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            **meta_only(place),
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"cannot load a model with a scalar head from {name}: {error}") from error
+        with library_faults(f"cannot load a model with a scalar head from {name}"):
+            loaded: Any = AutoModelForSequenceClassification.from_pretrained(
+                name,
+                num_labels=1,
+                dtype=dtype,
+                attn_implementation="sdpa",
+                output_loading_info=True,
+                use_safetensors=True,
+                trust_remote_code=trusts_model_code(),
+                **meta_only(place),
+            )
     finally:
         transformers_logging.set_verbosity(level)
     body, info = loaded
@@ -248,6 +258,7 @@ def _with_own_head(path: str | Path, dtype: Any, place: torch.device) -> RewardM
 
 
 def _read_head(head: nn.Linear, file: Path) -> None:
+    read_header(file)
     try:
         weight = load_file(file)["score.weight"]
     except (SafetensorError, KeyError) as error:

@@ -36,9 +36,9 @@ def check_vllm(model: str | Path, settings: EngineSettings) -> None:
 
 def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
     """Raise UserError for settings that the model cannot have, on whatever machine."""
-    from transformers import AutoConfig
+    from r1.models.load import read_config
 
-    config = AutoConfig.from_pretrained(str(model))
+    config = read_config(model)
     heads = int(config.num_attention_heads)
     shared = int(getattr(config, "num_key_value_heads", None) or heads)
     check_heads(heads, shared, settings.vllm.tensor_parallel_size)

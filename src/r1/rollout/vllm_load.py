@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from r1.errors import UserError
+from r1.files.tensors import read_header
+from r1.models.load import read_config
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_weights import Transfer, backend_of, make_transfer
 
@@ -33,7 +33,7 @@ _CPU_CACHE_GIB = 1.0
 def empty_model(path: str | Path) -> Any:
     """The model without memory (device "meta"): names, shapes, ties, end tokens."""
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(path)))
+        model = AutoModelForCausalLM.from_config(read_config(path))
     with contextlib.suppress(OSError):
         model.generation_config = GenerationConfig.from_pretrained(str(path))
     return model
@@ -41,7 +41,7 @@ def empty_model(path: str | Path) -> Any:
 
 def own_dtype(path: str | Path) -> Any:
     """The checkpoint's precision, as the embedded engine takes it: vLLM's "auto" halves fp32."""
-    return getattr(AutoConfig.from_pretrained(str(path)), "dtype", None) or "auto"
+    return getattr(read_config(path), "dtype", None) or "auto"
 
 
 def check_names(path: str | Path, names: Iterable[str]) -> None:
@@ -52,9 +52,7 @@ def check_names(path: str | Path, names: Iterable[str]) -> None:
     """
     stored: set[str] = set()
     for file in Path(path).glob("*.safetensors"):
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            stored |= json.loads(stream.read(length)).keys()
+        stored |= read_header(file).keys()
     strange = sorted(set(names) - stored) if stored else []
     if strange:
         raise UserError(

@@ -20,7 +20,7 @@ from r1.errors import UserError
 
 TEMPORARY = ".tmp-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR)
 _CHUNK_BYTES = 1 << 20
 _TORCH_SAVE = ("PytorchStreamWriter", "inline_container", "iostream error")
 

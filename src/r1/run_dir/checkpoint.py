@@ -7,7 +7,6 @@ before anything is computed from it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,9 @@ from pydantic import Field
 
 from r1.config import Settings
 from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.run_dir import atomic
+from r1.run_dir.shapes import CheckpointMark
 
 MARKER = "checkpoint.json"
 _NAME = re.compile(r"step-(\d{6,})")
@@ -118,12 +119,12 @@ def _seal(folder: Path, step: int) -> dict[str, Any]:
 def read_marker(folder: Path) -> dict[str, Any]:
     """The marker of a checkpoint; UserError where it is missing or unreadable."""
     try:
-        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return {"step": int(marker["step"]), "files": dict(marker["files"])}
-    except FileNotFoundError:
-        raise _damaged(folder, MARKER, "is missing") from None
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(folder, MARKER, "cannot be read") from None
+        marker = read_json(folder / MARKER, shape=CheckpointMark)
+    except UserError as error:
+        raise _damaged(folder, MARKER, f"cannot be used: {error}") from None
+    if marker is None:
+        raise _damaged(folder, MARKER, "is missing")
+    return marker
 
 
 def verify_checkpoint(folder: Path, hashes: bool = True) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.files.shapes import read_json
 from r1.run_dir import inputs, recipe_check
 from r1.run_dir.checkpoint import checkpoint_steps
 from r1.run_dir.inputs import Input
-from r1.run_dir.read import read_json, read_lines
+from r1.run_dir.read import read_lines
+from r1.run_dir.shapes import Story
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def judge(folder: Path, identity: Identity) -> Verdict:
 
 def recorded_inputs(folder: Path) -> list[Input] | None:
     """What the run in `folder` was made of; None where it recorded nothing."""
-    records = read_json(folder / "lineage.json", {}).get("inputs")
+    records = read_json(folder / "lineage.json", {}, Story).get("inputs")
     return None if records is None else inputs.from_json(records)
 
 

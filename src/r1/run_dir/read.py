@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from r1.errors import UserError
+from r1.files.json_text import FormatError
+from r1.files.shapes import fitted, read_json, read_json_lines
 from r1.run_dir.checkpoint import numbered, step_name
+from r1.run_dir.shapes import Step, Summary, Values
+from r1.run_dir.stored import read_completions
 
 
 def is_run(folder: Path) -> bool:
@@ -30,27 +31,14 @@ def require_run(folder: Path) -> None:
         raise UserError(f"{folder} is not a run: it has no run.json. Give the folder of a run.")
 
 
-def read_json(path: Path, default: Any = None) -> Any:
-    """Parse a JSON file; `default` where it does not exist. UserError where it is malformed."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return default
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore it or remove it.") from None
-
-
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Parse a file of JSON lines. A torn last line (a write in progress) is left out."""
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    rows = []
-    for number, line in enumerate(lines[:-1], start=1):
+    """The lines of metrics.jsonl or timings.jsonl: numbers, each line with its "step"."""
+    rows = list(read_json_lines(path, Values))
+    for number, row in enumerate(rows, start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            raise UserError(f"{path}, line {number}: not valid JSON; restore the file.") from None
+            fitted(row.get("step"), Step)
+        except FormatError as fault:
+            raise UserError(f'{path}, line {number}: "step" is no step ({fault}).') from None
     return rows
 
 
@@ -76,29 +64,29 @@ def rollout_steps(folder: Path) -> list[int]:
     return numbered(folder / "rollouts", ".parquet")
 
 
+def rollouts_path(folder: Path, step: int) -> Path:
+    """Where the completions of one training step are (columns: run_dir/completions.py)."""
+    return folder / "rollouts" / f"{step_name(step)}.parquet"
+
+
 def read_rollouts(folder: Path, step: int) -> list[dict[str, Any]]:
-    """The completions of one training step (columns: run_dir/completions.py)."""
-    return read_table(folder / "rollouts" / f"{step_name(step)}.parquet")
+    """The completions of one training step."""
+    return read_completions(rollouts_path(folder, step))
 
 
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
     """The summaries of all evaluations, by ascending step."""
     steps = numbered(folder / "evaluations", ".json")
-    return [read_json(folder / "evaluations" / f"{step_name(step)}.json") for step in steps]
+    files = [folder / "evaluations" / f"{step_name(step)}.json" for step in steps]
+    return [read_json(file, shape=Summary) for file in files]
+
+
+def evaluation_path(folder: Path, step: int) -> Path:
+    """Where the completions behind one evaluation are, if they were kept."""
+    return folder / "evaluations" / f"{step_name(step)}.parquet"
 
 
 def read_evaluation_completions(folder: Path, step: int) -> list[dict[str, Any]]:
     """The completions behind one evaluation; [] where they were not kept."""
-    path = folder / "evaluations" / f"{step_name(step)}.parquet"
-    return read_table(path) if path.is_file() else []
-
-
-def read_table(path: Path) -> list[dict[str, Any]]:
-    """Rows of a Parquet file; UserError where it is missing or damaged."""
-    try:
-        with path.open("rb") as file:
-            return pq.read_table(file).to_pylist()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except ValueError as error:  # pyarrow's ArrowInvalid is one
-        raise UserError(f"{path} cannot be read ({error}); the file is damaged.") from None
+    path = evaluation_path(folder, step)
+    return read_completions(path) if path.exists() else []

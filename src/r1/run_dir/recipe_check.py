@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
-from r1.run_dir.read import read_json
+from r1.files.shapes import read_json
+from r1.run_dir.shapes import Identity
 
 _SHOWN = 6
 _MISSING = object()
@@ -17,10 +18,7 @@ _MISSING = object()
 
 def refuse_other_kind(folder: Path, kind: str) -> None:
     """Raise UserError where `folder` already holds a run of another kind."""
-    identity = read_json(folder / "run.json", {"kind": kind})
-    made_by = identity.get("kind") if isinstance(identity, dict) else None
-    if made_by is None:
-        raise UserError(f"{folder} holds a run.json that is not ours; give another folder.")
+    made_by = read_json(folder / "run.json", {"kind": kind}, Identity)["kind"]
     if made_by != kind:
         raise UserError(
             f"{folder} is a run of kind {made_by!r}, not {kind!r}. Nothing was changed; "

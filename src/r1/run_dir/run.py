@@ -25,6 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from r1.errors import UserError
+from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import open_file
+from r1.files.shapes import fitted, read_json
 from r1.run_dir import atomic, lineage, lock
 from r1.run_dir.checkpoint import (
     CheckpointSettings,
@@ -36,7 +39,7 @@ from r1.run_dir.checkpoint import (
     write_checkpoint,
 )
 from r1.run_dir.opening import Identity, judge
-from r1.run_dir.read import read_json
+from r1.run_dir.shapes import Step, Story
 
 TIMING_PREFIXES = ("seconds/", "speed/", "pool/", "busy/", "queue/")
 _EVALUATE = "seconds/evaluate"
@@ -99,7 +102,7 @@ class RunDir:
             if verdict.begins:
                 run._begin(asked, versions, dict(seeds or {}), story)
             else:
-                before = read_json(folder / "versions.json", versions)
+                before = read_json(folder / "versions.json", versions, dict[str, str])
                 run.notices += lineage.version_changes(before, versions)
             run._recover()
             if not verdict.begins:
@@ -237,7 +240,7 @@ class RunDir:
 
     def _note_changes(self, asked: Identity, changes: list[str]) -> None:
         """Record in lineage and recipe that the run goes on longer, or with other inputs."""
-        story = read_json(self.folder / "lineage.json", {})
+        story = read_json(self.folder / "lineage.json", {}, Story)
         now = dict(story)
         if asked.inputs is not None and (changes or "inputs" not in story):
             now["inputs"] = [given.as_json() for given in asked.inputs]
@@ -271,7 +274,7 @@ class RunDir:
 
     def _enter_lineage(self, marker: dict[str, Any] | None) -> None:
         path = self.folder / "lineage.json"
-        story = read_json(path, {})
+        story = read_json(path, {}, Story)
         known = [c for c in story.get("checkpoints", []) if c["step"] < self._next_step]
         if marker is not None:
             known.append(lineage.checkpoint_entry(marker, self.kind, story.get("parent", {})))
@@ -331,21 +334,25 @@ def _finite(value: Any) -> Any:
 
 def _keep_lines(path: Path, before_step: int) -> None:
     """Drop the lines of steps from `before_step` on, and a torn last line."""
-    if not path.is_file():
+    if not path.exists():
         return
+    with open_file(path) as file:
+        content = file.read()
     kept = b""
-    for line in path.read_bytes().splitlines(keepends=True):
+    for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:
-            row = json.loads(line)
-            step = row["step"]
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path} was changed: a line is not ours. Restore the file.") from None
+            row = fitted(parse_json(line), dict[str, Any])
+            step = fitted(row.get("step"), Step)
+        except FormatError as fault:
+            raise UserError(
+                f"{path} was changed: a line is not ours ({fault}). Restore the file."
+            ) from None
         # The time of an evaluation stays with the evaluation, which is kept at before_step too.
         if step < before_step or (step == before_step and _EVALUATE in row):
             kept += line
-    if kept != path.read_bytes():
+    if kept != content:
         atomic.write_text(path, kept.decode("utf-8"))
 
 

@@ -20,8 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jinja2.exceptions import TemplateError
-
+from r1.chat_template import ChatTemplateError, render_chat
 from r1.data.rows import RowError
 from r1.data.thinking import APART, response_of, thinking_of
 from r1.sft.rows import Conversation
@@ -99,11 +98,9 @@ class Encoder:
 
     def _render(self, turns: Sequence[dict[str, Any]], prompt: bool = False) -> str:
         try:
-            return self.tokenizer.apply_chat_template(
-                list(turns), tokenize=False, add_generation_prompt=prompt
-            )
-        except TemplateError as error:
-            raise RowError(f"the chat template refuses it: {error}") from None
+            return render_chat(self.tokenizer, turns, prompt)
+        except ChatTemplateError as refusal:
+            raise RowError(f"the chat template refuses it: {refusal}") from None
 
     def _with_system(self, turns: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         system = self.template.system

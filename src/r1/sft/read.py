@@ -111,12 +111,7 @@ def _open(source: ExampleSource, base_folder: Path) -> tuple[Layout, Rows]:
 
 def _first_keys(path: Path) -> list[str]:
     """The keys of the first line that is an object; a file without one has a fault of its own."""
-    with path.open("rb") as file:
-        opening = file.read(64).removeprefix(jsonl.BYTE_ORDER_MARK).lstrip()
-    if not opening:
-        raise UserError(f"{path} is empty; give at least one example, one JSON object a line.")
-    if opening.startswith(b"["):
-        raise UserError(f"{path} holds one JSON array; write one object a line instead.")
+    jsonl.refuse_array(path)
     faults = FaultyRows(str(path))
     for number, row in jsonl.read_rows(path):
         if not isinstance(row, RowError):

@@ -12,12 +12,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from r1.report.pipeline.load import Evaluation, PipelineData
 from r1.report.pipeline.problems import completions_path
 from r1.report.sample import MAX_PACKED_BYTES, Sample, encode, spread_rows
+from r1.run_dir.stored import iterate_completions, read_columns
 
 _FEW_PROBLEMS = 3
 
@@ -63,7 +61,7 @@ def _problems(evaluations: Iterable[Evaluation]) -> tuple[list[tuple[str, str]],
     found: dict[tuple[str, str], None] = {}
     total = 0
     for evaluation in evaluations:
-        table = pq.read_table(completions_path(evaluation), columns=["family", "problem_id"])
+        table = read_columns(completions_path(evaluation), ["family", "problem_id"])
         total += table.num_rows
         pairs = zip(table["family"].to_pylist(), table["problem_id"].to_pylist(), strict=True)
         found |= dict.fromkeys(pairs)
@@ -87,8 +85,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for place, evaluation in enumerate(evaluations):
-        wanted = pc.field("problem_id").isin(list(chosen)) & (pc.field("sample") < num_samples)
-        found = pq.read_table(completions_path(evaluation), filters=wanted).to_pylist()
+        found = iterate_completions(completions_path(evaluation), chosen, num_samples)
         rows += [{**row, "step": place, "is_evaluation": True} for row in found]
     return rows
 

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
+from r1.files.json_text import FormatError
+from r1.files.shapes import RESTORE, fitted, read_json
 from r1.intervals import Interval
 from r1.report.load import RunData, load_run
-from r1.run_dir.read import is_run, read_json
+from r1.run_dir.read import is_run
+from r1.run_dir.shapes import Bounds, PipelineFile, StageEvaluation, StageMark
 
 PIPELINE, MARKER = "pipeline.json", "STAGE.json"
 BASE = "base"
@@ -121,11 +124,19 @@ def is_pipeline(folder: Path) -> bool:
 
 def load_pipeline(folder: Path) -> PipelineData:
     """Read a pipeline's folder. Raises UserError for a file that is not what it should be."""
-    told = read_json(folder / PIPELINE)
-    if not isinstance(told, dict) or not isinstance(told.get("stages"), list):
+    told = read_json(folder / PIPELINE, shape=PipelineFile)
+    if told is None:
         raise UserError(f"{folder / PIPELINE} names no stages; run the recipe again to restore it.")
     recipe = told.get("recipe") or {}
-    markers = {one["name"]: read_json(folder / one["name"] / MARKER) for one in told["stages"]}
+    names = [one["name"] for one in told["stages"]]
+    for place, one in enumerate(told["stages"]):
+        below = {source["stage"] for source in one.get("inputs", {}).values()} - {*names[:place]}
+        if below or one["name"] in names[:place]:
+            raise UserError(
+                f"{folder / PIPELINE}: stage {one['name']!r} stands twice, or reads one that does "
+                "not stand before it; run the recipe again to restore it."
+            )
+    markers = {name: read_json(folder / name / MARKER, shape=StageMark) for name in names}
     stages: dict[str, StageData] = {}
     for one in told["stages"]:
         state = _state(folder, one, markers, stages)
@@ -206,28 +217,38 @@ def _source(name: str, tables: Mapping[str, Any]) -> str | None:
 
 
 def _evaluation(place: Path) -> Evaluation | None:
-    told = read_json(place / "evaluation.json")
+    told = read_json(place / "evaluation.json", shape=StageEvaluation)
     if told is None:
         return None
     nested = ("overall", "families", "general", "stage", "title")
     families = told.get("families") or {}
+    measured = {"overall": told.get("overall") or {}, "general": told.get("general") or {}}
+    measured |= {f"families.{name}": values for name, values in families.items()}
+    try:
+        found = {part: _intervals(part, values) for part, values in measured.items()}
+        sizes = {name: fitted(v.get("num_problems") or 0, int) for name, v in families.items()}
+    except FormatError as fault:
+        raise UserError(
+            f"{place / 'evaluation.json'} cannot be used ({fault}); {RESTORE}."
+        ) from None
     return Evaluation(
         folder=place,
         of=str(told.get("stage") or BASE),
         title=str(told.get("title") or ""),
         about={key: value for key, value in told.items() if key not in nested},
-        overall=_intervals(told.get("overall") or {}),
-        families={name: _intervals(values) for name, values in families.items()},
-        family_sizes={name: int(v.get("num_problems") or 0) for name, v in families.items()},
-        general=_intervals(told.get("general") or {}),
+        overall=found["overall"],
+        families={name: found[f"families.{name}"] for name in families},
+        family_sizes=sizes,
+        general=found["general"],
     )
 
 
-def _intervals(values: Mapping[str, Any]) -> dict[str, Interval]:
+def _intervals(part: str, values: Mapping[str, Any]) -> dict[str, Interval]:
     """Metrics that were measured; a value without bounds is its own interval."""
     found = {}
     for name, item in values.items():
         if isinstance(item, Mapping) and item.get("value") is not None:
+            fitted({part: {name: item}}, dict[str, dict[str, Bounds]])
             value = float(item["value"])
             low, high = item.get("low"), item.get("high")
             found[name] = Interval(

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from r1.errors import UserError
 from r1.report.pipeline.load import Evaluation
+from r1.run_dir.stored import check_columns, read_columns
 from r1.types import Outcome
 
 _METRICS = {"manners_helpful": "rule_helpful", "manners_harmless": "rule_harmless"}
@@ -59,12 +58,8 @@ def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
     path = completions_path(evaluation)
     if not path.is_file():
         return None
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [n for n in file.schema_arrow.names if n.startswith(("reward/", "outcome/"))]
-            table = file.read(columns=["problem_id", "family", "num_tokens", "thinking", *names])
-    except ValueError as error:  # pyarrow's ArrowInvalid is one
-        raise UserError(f"{path} cannot be read ({error}); the file is damaged.") from None
+    parts = [f"{what}/{part}" for part in check_columns(path) for what in ("reward", "outcome")]
+    table = read_columns(path, ["problem_id", "family", "num_tokens", "thinking", *parts])
     return figures_of(table, set(evaluation.families))
 
 

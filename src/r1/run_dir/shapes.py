@@ -1,0 +1,219 @@
+"""What readers rely on in the files of a run folder and of a pipeline's; other fields pass.
+
+A run folder may come from somebody else: a text where a number belongs is told by file and field
+(`r1.files.shapes`), not by a traceback from the figure that would have drawn it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from r1.files.shapes import Inside, open_shape
+
+Step = Annotated[int, Field(ge=0, lt=1 << 53)]
+Number = float | bool | None
+Values = dict[str, Number]
+"""A line of metrics.jsonl or timings.jsonl; it also has "step"."""
+
+
+@open_shape
+class Identity(TypedDict):
+    """run.json"""
+
+    kind: str
+
+
+@open_shape
+class GrpoSection(TypedDict, total=False):
+    """What the report reads of a recipe's [grpo]."""
+
+    importance_cap: float | None
+
+
+@open_shape
+class RecipeFile(TypedDict, total=False):
+    """recipe.json; what else is read of it is validated as settings."""
+
+    grpo: GrpoSection | None
+
+
+@open_shape
+class FileMark(TypedDict):
+    """A file of a checkpoint, in checkpoint.json."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+class CheckpointMark(TypedDict):
+    """checkpoint.json"""
+
+    step: Step
+    files: dict[Inside, FileMark]
+
+
+@open_shape
+class Origin(TypedDict, total=False):
+    """A model or a data set of lineage.json."""
+
+    source: str
+    model: str
+    kind: str
+    sha256: str
+
+
+class FileHash(TypedDict):
+    """Content of a file that was read from outside a run."""
+
+    bytes: int
+    sha256: str
+
+
+@open_shape
+class InputEntry(TypedDict):
+    """What a run or a stage read from outside (r1.run_dir.inputs)."""
+
+    role: str
+    source: str
+    files: dict[str, FileHash]
+
+
+@open_shape
+class ChangeNote(TypedDict):
+    """From which step on a run goes on longer, or with other inputs."""
+
+    step: Step
+    changes: list[str]
+
+
+@open_shape
+class CheckpointEntry(TypedDict):
+    """A checkpoint of lineage.json."""
+
+    step: Step
+    folder: str
+    sha256: str
+
+
+@open_shape
+class Story(TypedDict, total=False):
+    """lineage.json"""
+
+    parent: Origin
+    datasets: list[Origin]
+    checkpoints: list[CheckpointEntry]
+    inputs: list[InputEntry]
+    changes: list[ChangeNote]
+
+
+@open_shape
+class Bounds(TypedDict, total=False):
+    """A figure with its interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@open_shape
+class FamilySummary(TypedDict, total=False):
+    """A family of problems in an evaluation."""
+
+    pass_at_1: Bounds
+    cons_at_k: Bounds | None
+    num_problems: int
+
+
+@open_shape
+class Summary(TypedDict):
+    """evaluations/step-N.json"""
+
+    step: Step
+    k: NotRequired[int]
+    num_problems: NotRequired[int]
+    pass_at_1: NotRequired[Bounds | None]
+    cons_at_k: NotRequired[Bounds | None]
+    by_family: NotRequired[dict[str, FamilySummary]]
+    format: NotRequired[float | None]
+    language: NotRequired[float | None]
+    mean_length: NotRequired[float | None]
+    self_check_share: NotRequired[float | None]
+    checking_words: NotRequired[float | None]
+    truncated: NotRequired[float | None]
+
+
+@open_shape
+class InputOf(TypedDict):
+    """The output of another stage that a stage reads."""
+
+    stage: Inside
+    output: str
+
+
+@open_shape
+class StageEntry(TypedDict):
+    """A stage of pipeline.json."""
+
+    name: Inside
+    kind: str
+    title: NotRequired[str | None]
+    inputs: NotRequired[dict[str, InputOf]]
+    outputs: NotRequired[dict[str, str]]
+
+
+@open_shape
+class PipelineFile(TypedDict):
+    """pipeline.json"""
+
+    kind: NotRequired[str]
+    recipe: NotRequired[dict[str, Any] | None]
+    stages: list[StageEntry]
+
+
+@open_shape
+class OutputMark(TypedDict):
+    """What a stage gave, in STAGE.json."""
+
+    path: Inside
+    type: str
+    counts: dict[str, Number]
+    sha256: str
+
+
+@open_shape
+class StageMark(TypedDict):
+    """STAGE.json"""
+
+    settings: NotRequired[Any]
+    inputs: dict[str, str]
+    external: NotRequired[list[InputEntry]]
+    parents: dict[str, InputOf]
+    outputs: dict[str, OutputMark]
+    seconds: float | None
+
+
+@open_shape
+class Begun(TypedDict):
+    """BEGUN.json"""
+
+    settings: Any
+    inputs: dict[str, str]
+    external: NotRequired[list[InputEntry]]
+
+
+@open_shape
+class StageEvaluation(TypedDict, total=False):
+    """evaluation.json of an evaluation stage."""
+
+    stage: str | None
+    title: str | None
+    overall: dict[str, Any] | None
+    families: dict[str, dict[str, Any]] | None
+    general: dict[str, Any] | None
+    num_samples: int | None
+    num_problems: int | None
+    num_parameters: float | None
+    seconds: float | None

@@ -1,0 +1,119 @@
+"""Read completions back (columns: r1.run_dir.completions), checked, and only the rows wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from r1.errors import UserError
+from r1.files import parquet
+from r1.types import Outcome
+
+_TEXT, _INTEGER, _NUMBER = ("text", "null"), ("integer",), ("number", "integer", "null")
+_KINDS = {
+    "step": _INTEGER,
+    "problem_id": _TEXT,
+    "family": _TEXT,
+    "language": _TEXT,
+    "prompt": _TEXT,
+    "reference": _TEXT,
+    "sample": _INTEGER,
+    "text": _TEXT,
+    "thinking": _TEXT,
+    "answer": _TEXT,
+    "finish_reason": _TEXT,
+    "num_tokens": _INTEGER,
+    "reward": _NUMBER,
+    "valid": ("boolean",),
+    "advantage": _NUMBER,
+}
+_NEVER_NULL = ("problem_id", "family", "prompt", "sample", "text", "num_tokens", "valid")
+MAX_COMPLETIONS = 1 << 20
+_OUTCOMES = frozenset(str(outcome) for outcome in Outcome)
+
+
+def check_columns(path: Path) -> list[str]:
+    """Check that a table has the columns of completions; return the parts of its reward.
+
+    Raises UserError where one is missing or of another type.
+    """
+    parquet.require_types(path, _KINDS)
+    num_rows = parquet.count_rows(path)
+    if num_rows > MAX_COMPLETIONS:
+        raise UserError(
+            f"{path} holds {num_rows:,} completions, more than the {MAX_COMPLETIONS:,} that a step "
+            "or an evaluation may have; restore the file."
+        )
+    names = parquet.column_names(path)
+    parts = [name.removeprefix("reward/") for name in names if name.startswith("reward/")]
+    kinds = {"reward": _NUMBER, "outcome": _TEXT, "detail": _TEXT}
+    parquet.require_types(
+        path, {f"{what}/{part}": kind for part in parts for what, kind in kinds.items()}
+    )
+    return parts
+
+
+def problem_ids(path: Path) -> list[str]:
+    """The problems of a table, each once, in their order. Raises UserError."""
+    check_columns(path)
+    found: dict[str, None] = {}
+    for batch in parquet.read_batches(path, lambda _: ["problem_id"]):
+        found |= dict.fromkeys(pc.unique(batch["problem_id"]).to_pylist())
+    if None in found:
+        raise _null(path, "problem_id")
+    return list(found)
+
+
+def iterate_completions(
+    path: Path, problems: Collection[str] | None = None, num_samples: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table of completions.
+
+    problems, num_samples: only those problems, and of each only samples 0 to num_samples - 1.
+    Raises UserError for a file that is missing or damaged, lacks a column or holds null where a
+    value belongs, and for more rows than fit into parquet.MAX_ROWS_BYTES.
+    """
+    outcomes = [f"outcome/{part}" for part in check_columns(path)]
+    wanted = None if problems is None else pa.array(list(problems), pa.string())
+
+    def keep(batch: pa.RecordBatch) -> pa.Array:
+        ids = batch["problem_id"].cast(pa.string())
+        mask = pc.is_in(ids, wanted) if wanted is not None else pc.is_valid(ids)
+        if num_samples is not None:
+            mask = pc.and_(mask, pc.less(batch["sample"], num_samples))
+        return mask
+
+    some = keep if problems is not None or num_samples is not None else None
+    for row in parquet.read_rows(path, keep=some, max_bytes=parquet.MAX_ROWS_BYTES):
+        for name in _NEVER_NULL:
+            if row[name] is None:
+                raise _null(path, name)
+        for name in outcomes:
+            if row[name] is not None and row[name] not in _OUTCOMES:
+                raise UserError(
+                    f'{path}: column "{name}" holds {row[name][:40]!r}; restore the file.'
+                )
+        yield row
+
+
+def read_completions(path: Path) -> list[dict[str, Any]]:
+    """All rows of a table of completions. Raises UserError as iterate_completions does."""
+    return list(iterate_completions(path))
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Columns of a table of completions. Raises UserError as iterate_completions does."""
+    check_columns(path)
+    table = parquet.read_columns(path, names)
+    for name in names:
+        if name in _NEVER_NULL and table[name].null_count:
+            raise _null(path, name)
+    return table
+
+
+def _null(path: Path, name: str) -> UserError:
+    return UserError(f'{path}: column "{name}" holds null; restore the file.')
