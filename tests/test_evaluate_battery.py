@@ -283,7 +283,7 @@ def test_settings_and_problems_that_do_not_fit(tmp_path: Path) -> None:
         load_questions(settings(problems=[{"path": "general.jsonl", "verifier": "none"}]), tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         run_battery(
-            settings(reward_models={"helpful": {"path": "nowhere"}}), str(tmp_path / "scripted"), tmp_path,
-            tmp_path / "out", Silent(),
+            settings(reward_models={"helpful": {"path": "nowhere"}}), str(tmp_path / "scripted"),
+            tmp_path, tmp_path / "out", Silent(),
         )  # fmt: skip
     assert not (tmp_path / "out").exists()

@@ -66,7 +66,7 @@ def register_verifier(name: str, verifier: Verifier) -> None:
 def _refuse_taken(name: str, known: Mapping[str, object], what: str) -> None:
     if name in known:
         raise UserError(
-            f"the {what} {name!r} is registered twice; give that of your rewards.plugins another name."
+            f"the {what} {name!r} is registered twice; give that of your plugin another name."
         )
 
 
