@@ -101,12 +101,9 @@ def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
     if not record.ok:
         return False
     if task.language == "bash":
-        try:
-            printed = json.loads(record.text, strict=False)
-        except ValueError:
-            return False
+        printed = printed_text(record)
         tolerance = task.tolerance if isinstance(expected, (float, list)) else None
-        return isinstance(printed, str) and compare.same_text(printed, as_word(expected), tolerance)
+        return printed is not None and compare.same_text(printed, as_word(expected), tolerance)
     try:
         value = compare.parse_value(record.text)
     except ValueError:
@@ -114,6 +111,15 @@ def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
     if task.language == "php":
         expected = _without_objects(expected)
     return compare.same_value(value, expected, task.tolerance, task.order)
+
+
+def printed_text(record: Record) -> str | None:
+    """What a function of Bash printed; None where there is nothing, or the answer forged it."""
+    try:
+        printed = json.loads(record.text, strict=False) if record.ok else None
+    except (ValueError, RecursionError):
+        return None
+    return printed if isinstance(printed, str) else None
 
 
 def split_entry(entry: str) -> tuple[str, str]:
@@ -135,7 +141,7 @@ def for_printf(word: str) -> str:
     """A text as Bash's `printf %b` reads it, in one line without blanks."""
     return "".join(
         chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\0{byte:03o}"
-        for byte in word.encode()
+        for byte in word.encode(errors="replace")  # half a surrogate pair, where it was forged
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 
-from r1.rewards.code import calls, program
+from r1.rewards.code import calls, program, testable
 from r1.rewards.code.calls import Record
 from r1.rewards.code.run import (
     MAX_SLOW,
@@ -77,6 +77,7 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
         return
     known: dict[str, Record] = {}
     classes = program.classes_of(attempt.answer) if task.language == "python" else []
+    hangs = testable.hangs_on_results(task.language, task.test_program)
     for _ in range(program.MAX_ROUNDS):
         nonce = secrets.token_hex(16)
         stdin = program.input_of_tester(task, known, nonce, classes)
@@ -84,18 +85,33 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
         told = program.read_round(result.stdout, nonce)
         if told.fault:
             raise SandboxError(f"the test program cannot judge: {told.fault}")
+        if (
+            not known
+            and result.status is Status.OUTPUT_LIMIT
+            and task.language not in program.TYPED
+        ):
+            raise SandboxError(f"the test program cannot judge: {failure(result)}")
+        hangs = hangs or told.hangs
         if not told.unknown:
             passed = told.finished and result.status is Status.OK
             if passed and not known:
                 raise SandboxError(f"the test program never calls {task.entry}")
             if not passed and result.status is Status.OK:
                 raise SandboxError("the test program ends before its own end")
+            if passed and told.idle:
+                if not hangs:
+                    raise SandboxError("the test program cannot judge: the tests assert nothing")
+                yield Verdict(1, False, "no assertion was reached with what it returns")
+                return
             yield Verdict(1, passed, "" if passed else _why_tests_failed(known, result))
             return
         records = list(answer_calls(attempt, [f"{call}\n" for call in told.unknown]))
         known.update(zip(told.unknown, records, strict=False))
         if len(records) < len(told.unknown) or len(known) > program.MAX_CALLS:
             break
+    else:
+        if not testable.may_go_on(task.test_program):
+            raise SandboxError(f"the tests chain more than {program.MAX_ROUNDS} calls")
     yield Verdict(1, False, _why_unsettled(known))
 
 

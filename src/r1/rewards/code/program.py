@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from r1.rewards.code import calls
+from r1.rewards.code import calls, testable
 from r1.rewards.code.calls import Record
 from r1.rewards.code.problem import CodeTask
 from r1.rewards.code.signature import find_method, find_signature, parameter_names
@@ -38,12 +38,15 @@ class Round(NamedTuple):
     """What one run of the test program told.
 
     unknown: calls it could not make. finished: whether it came to its end. fault: why it cannot
-    judge the answer.
+    judge the answer. idle: it reached no assertion and has no other way to fail. hangs: which way
+    it takes hangs on what the answer returns.
     """
 
     unknown: list[str]
     finished: bool
     fault: str = ""
+    idle: bool = False
+    hangs: bool = False
 
 
 class NoTesterError(ValueError):
@@ -79,14 +82,16 @@ def input_of_tester(
 def read_round(stdout: str, nonce: str) -> Round:
     """Read what the test program told."""
     unknown: dict[str, None] = {}
-    finished, fault = False, ""
+    told = set()
+    fault = ""
     for line in stdout.split("\n"):
         if line.startswith(f"{nonce} call "):
             unknown[line.removeprefix(f"{nonce} call ")] = None
         elif line.startswith(f"{nonce} fault "):
             fault = fault or json.loads(line.removeprefix(f"{nonce} fault "))
-        finished = finished or line == f"{nonce} done"
-    return Round(list(unknown), finished, fault)
+        elif line.startswith(f"{nonce} "):
+            told.add(line.removeprefix(f"{nonce} "))
+    return Round(list(unknown), "done" in told, fault, "idle" in told, "hangs" in told)
 
 
 def classes_of(answer: str) -> list[str]:
@@ -100,8 +105,7 @@ def classes_of(answer: str) -> list[str]:
 
 def _known_line(language: str, record: Record) -> str:
     if language == "bash":
-        printed = json.loads(record.text, strict=False) if record.ok else ""
-        return "." + calls.for_printf(printed)
+        return "." + calls.for_printf(calls.printed_text(record) or "")
     return f"{'ok' if record.ok else 'error'} {record.text}"
 
 
@@ -123,8 +127,7 @@ def _javascript(task: CodeTask, answer: str, owner: str, name: str) -> str:
     tests = re.sub(_JS_IMPORT, _required, tests, flags=re.M)
     head = _part("tester.js").replace("R1_GLOBAL", f"{target} = {stub};{also}")
     head = head.replace("R1_EXPORTS", given).replace("R1_NAME", json.dumps(task.entry))
-    can_throw = re.search(r"\bthrow\b|\breject|process\.exit", tests)
-    head = head.replace("R1_CAN_THROW", json.dumps(can_throw is not None))
+    head = _with_checks(head, task.language, tests)
     uncalled = ", ".join(
         found
         for found in re.findall(r"^(?:async )?function (test\w*|check\w*)\s*\(", tests, re.M)
@@ -160,7 +163,8 @@ def _php(task: CodeTask, answer: str, owner: str, name: str) -> str:
     tests = re.sub(r"^\s*<\?(?:php)?", "", task.test_program).rstrip().removesuffix("?>")
     tests = re.sub(r"\bthrow\s+(new\s+\w+\([^;]*\))\s*;", r"R1::fail(\1);", tests)
     tests = re.sub(r"\bassert\s*\(", "R1::check(", tests)
-    return f"<?php\n{_part('tester.php')}\n{stub}\n{task.before}\n{tests}\nR1::say('done');\n"
+    head = _with_checks(_part("tester.php"), task.language, task.test_program)
+    return f"<?php\n{head}\n{stub}\n{task.before}\n{tests}\nR1::done();\n"
 
 
 def _bash(task: CodeTask, answer: str, owner: str, name: str) -> str:
@@ -183,7 +187,8 @@ def _cpp(task: CodeTask, answer: str, owner: str, name: str) -> str:
     includes = "".join(re.findall(r"^[ \t]*#[ \t]*include.*\n", task.before + tests, re.M))
     everything = includes or "#include <bits/stdc++.h>\n"
     return (
-        f"{everything}{_part('harness.hpp')}\n{_part('tester.hpp')}\n"
+        f"{everything}{_part('harness.hpp')}\n"
+        f"{_with_checks(_part('tester.hpp'), task.language, tests)}\n"
         f"namespace r1_declared {{ {declared} }}\n{stub}\n{tests}\n"
     )
 
@@ -194,10 +199,10 @@ def _java(task: CodeTask, answer: str, owner: str, name: str) -> str:
     imports = "".join(f"{line}\n" for line in re.findall(_JAVA_IMPORT, tests, re.M))
     tests = _soft_asserts(re.sub(_JAVA_IMPORT, "", tests, flags=re.M))
     main = main_class(tests)
+    head = _with_checks(_part("Tester.java"), task.language, tests)
     # Static serves `new Solution().f(x)` as well as `Solution.f(x)`.
     tests = _with_stub(task, answer, owner or main, name, tests, "R1Tester.call({}.class", "static")
-    head = _part("Tester.java").replace("R1_NAME", json.dumps(name))
-    head = head.replace("R1_MAIN", json.dumps(main))
+    head = head.replace("R1_NAME", json.dumps(name)).replace("R1_MAIN", json.dumps(main))
     return f"{calls.JAVA_IMPORTS}{imports}{head}\n{calls.json_part('Harness.java')}\n{tests}\n"
 
 
@@ -208,6 +213,7 @@ def _csharp(task: CodeTask, answer: str, owner: str, name: str) -> str:
     tests = re.sub(
         r"\b(?:System\.Diagnostics\.)?(?:Debug|Trace)\.Assert\s*\(", "R1Tester.Check(", tests
     )
+    head = _with_checks(_part("Tester.cs"), task.language, tests)
     found = re.search(r"\bclass\s+(\w+)(?=[^{}]*\{(?:(?!\bclass\b).)*?\bMain\s*\()", tests, re.S)
     main = found[1] if found else ""
     is_static = not owner or owner == main or re.search(rf"\b{owner}\s*\.\s*{name}\s*\(", tests)
@@ -215,8 +221,13 @@ def _csharp(task: CodeTask, answer: str, owner: str, name: str) -> str:
     modifiers = "public static" if is_static else "public"
     call = "R1Tester.Call(typeof({})"
     tests = _with_stub(task, answer, owner or main, name, tests, call, modifiers)
-    head = _part("Tester.cs").replace("R1_NAME", json.dumps(name))
+    head = head.replace("R1_NAME", json.dumps(name))
     return f"{calls.CSHARP_IMPORTS}{usings}{head}\n{calls.json_part('Harness.cs')}\n{tests}\n"
+
+
+def _with_checks(head: str, language: str, tests: str) -> str:
+    """A tester that counts assertions, from 1 where the tests can fail in another way as well."""
+    return head.replace("R1_CHECKS", str(int(testable.can_fail_otherwise(language, tests))))
 
 
 def _with_stub(

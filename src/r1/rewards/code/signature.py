@@ -13,6 +13,7 @@ from typing import NamedTuple
 MAX_CHARS = 1_000
 _TYPE = re.compile(r"[\w:<>,&*\s]+\Z", re.ASCII)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*#[^\n]*", re.M)
 _WORDS_BEFORE = frozenset({"return", "else", "new", "throw", "using", "typedef", "operator"})
 _METHOD_TYPE = re.compile(r"[\w<>,?&\[\].\s]+\Z", re.ASCII)
 _MODIFIER = re.compile(
@@ -34,7 +35,7 @@ def find_signature(source: str, name: str) -> Signature | None:
     """Return the signature of the first definition or declaration of `name`, None where none is
     plain.
     """
-    code = _COMMENT.sub(" ", source)
+    code = _DIRECTIVE.sub(";", _COMMENT.sub(" ", source))
     definition = rf"\b{re.escape(name)}\s*\(([^(){{}};]*)\)\s*(?:const\s*)?[{{;]"
     for found in re.finditer(definition, code):
         text = code[max(0, found.start() - MAX_CHARS) : found.start()]

@@ -34,6 +34,16 @@ _FRAMEWORKS = {
     "php": (r"\bextends\s+\\?(?:\w+\\)*TestCase\b", ""),
 }
 """Language -> how a program says that it wants a framework, and what it must hold instead."""
+_FAILS_OTHERWISE = {
+    "javascript": r"\bthrow\b|\breject|\bprocess\.exit",
+    "php": r"\bthrow\b|\bexit\b|\bdie\b|\btrigger_error\b",
+    "cpp": r"\bthrow\b|exit\b|\babort\b|\bterminate\b|\bEXPECT|\breturn\s+(?!0\s*;)",
+    "java": r"\bthrow\b|\bexit\b|\bhalt\b|\bassert\b",
+    "csharp": r"\bthrow\b|\bExit\b|\bFail|\bAssert\b|\breturn\s+(?!0\s*;)",
+}
+"""Language -> what makes a program fail beside the assertions that its tester counts."""
+_FAILS_OTHERWISE["typescript"] = _FAILS_OTHERWISE["javascript"]
+_BRANCHES = r"\b(?:for|foreach|while|if|switch|match|catch|forEach|map|every|some)\b|(?<!<)\?(?!>)"
 _NOISE = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.S)
 _HASH_NOISE = re.compile(r"(?m)^\s*#[^\n]*")
 
@@ -54,6 +64,22 @@ def why_no_test(language: str, source: str, entry: str) -> str:
     if not re.search(_FAILS[language], code):
         return "holds no assertion and nothing else that can fail: it would pay every answer"
     return ""
+
+
+def can_fail_otherwise(language: str, tests: str) -> bool:
+    """Whether tests, as their tester runs them, can fail without an assertion that is counted."""
+    return re.search(_FAILS_OTHERWISE[language], tests) is not None
+
+
+def hangs_on_results(language: str, source: str) -> bool:
+    """Whether results may decide which assertions are reached; Python's tester tells it itself."""
+    code = (_HASH_NOISE if language == "bash" else _NOISE).sub(" ", source)
+    return language != "python" and re.search(_BRANCHES, code) is not None
+
+
+def may_go_on(source: str) -> bool:
+    """Whether results may decide how many calls a test program makes: it has an open loop."""
+    return re.search(r"\b(?:while|until|loop)\b|\bfor\s*\(\s*;", source) is not None
 
 
 def _why_no_python_test(source: str, names: list[str]) -> str:

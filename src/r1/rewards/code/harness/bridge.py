@@ -8,7 +8,8 @@ crosses as the name of its class and its attributes, and becomes an instance of 
 that name, or a bare bearer of the attributes.
 
 The rule for what no form exists for (functions, objects of a library, generators' state):
-  * in an argument of the tests it is the verifier's failure (`UncarriedError`);
+  * in an argument of the tests it is the verifier's failure (`UncarriedError`), unless it is a
+    result that they pass on;
   * in a result it is the answer's doing: it crosses as a `Foreign` value, equal to nothing but
     itself and without the abilities of a plain value, so that a test that wants a plain value
     fails; only a test that calls it, or a method of it, wants what cannot be carried.
@@ -61,6 +62,14 @@ class TreeNode:
         self.val, self.left, self.right = val, left, right
 """
 """The two classes that problems of linked lists and trees take for granted."""
+
+
+def carried_classes():
+    """The classes whose values arrive with all their methods."""
+    made = [getattr(importlib.import_module(home), name) for home, name in MADE]
+    named = collections.namedtuple("Named", ())  # its methods, such as _asdict
+    ran = (types.GeneratorType, types.CoroutineType, BaseException)
+    return {*BASES, *HEAPED, *VIEWS, *made, named, *ran}
 
 
 class UncarriedError(TypeError):
@@ -174,7 +183,9 @@ class Encoder:
             if isinstance(value, base):
                 return self.form(base(value) if base in HEAPED else base.__new__(base, value))
         if kind.__module__ == "numpy" and hasattr(value, "tolist"):
-            return {"numpy": [str(value.dtype), self.form(value.tolist())]}
+            items = value.tolist()
+            items = float(items) if type(items) is kind else items  # numpy.longdouble
+            return {"numpy": [str(value.dtype), self.form(items)]}
         if isinstance(value, NATIVE_KINDS):
             home = getattr(value, "__module__", None) or "builtins"
             if home not in OWN_MODULES:
@@ -183,7 +194,7 @@ class Encoder:
             return {"coroutine": [self.form(importlib.import_module("asyncio").run(value))]}
         if hasattr(kind, "__next__") and not hasattr(value, "fileno"):
             return self.iterator(value)
-        if self.strict:
+        if self.strict and not is_received(value):
             raise UncarriedError(f"a {kind.__name__}")
         return {"foreign": [kind.__name__, callable(value)]}
 
@@ -315,6 +326,12 @@ class Decoder:
         yield from items
         if ended is not True:
             raise RuntimeError(f"no more than {len(items)} items can be carried")
+
+
+def is_received(value):
+    """Whether a value that has no form came from the other side: it goes back as it came."""
+    ran = getattr(value, "cr_code", None)
+    return isinstance(value, Foreign) or ran is Decoder.read_coroutine.__code__
 
 
 def blank(kind):

@@ -12,9 +12,9 @@ FIXTURES = {"capsys", "capfd", "caplog", "monkeypatch", "tmp_path", "tmpdir", "r
 CONTEXTS = ("assertRaises", "assertWarns", "assertLogs", "assertNoLogs")
 SOFT_ASSERT = """
 try:
-    r1.checks += 1
-except r1.Error:
-    if not r1.unknown:
+    __r1__.checks += 1
+except __r1__.Error:
+    if not __r1__.unknown:
         raise
 """
 
@@ -133,9 +133,10 @@ class Runner:
         checks = [n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == "check"]
         params = {arg.arg for check in checks for arg in check.args.args[:1]}
         session.in_place = looks_in_place(self.tree, {self.name, "candidate"} | params)
-        self.raises = any(isinstance(node, ast.Raise) for node in nodes) or bool(
-            {"exit", "_exit", "quit", "abort"} & (self.called | session.method_names)
-        )
+        enders = {"exit", "_exit", "quit", "abort", "fail"} & (self.called | session.method_names)
+        self.guards = bool(enders) or any(map(is_guard, nodes))
+        handlers = [node for node in nodes if isinstance(node, ast.ExceptHandler)]
+        self.handles = any(isinstance(e, ast.Assert) for h in handlers for e in ast.walk(h))
         evaluators = {"eval", "exec", "__import__", "import_module"}
         self.evaluates = bool(evaluators & (self.called | session.method_names))
         stored = [n.id for n in nodes if isinstance(n, ast.Name) and not is_read(n)]
@@ -158,7 +159,7 @@ class Runner:
                 exec(compile(text, "given.py", "exec"), scope)
         session.given_classes = {kind for kind in scope.values() if isinstance(kind, type)}
         stub = session.stub
-        scope.update({"r1": session, "candidate": stub, "random": random, self.name: stub})
+        scope.update({"__r1__": session, "candidate": stub, "random": random, self.name: stub})
         if self.owner:
             scope[self.owner] = self.stub_class()
 
@@ -280,7 +281,20 @@ class Runner:
             return fault if broken and not named and not self.is_raised(first) else ""
         if not session.calls:
             return f"the tests never call {self.name}"
-        return "" if session.checks or self.raises else "the tests assert nothing"
+        return ""
+
+    def tell_of_nothing_asserted(self):
+        """Say that no assertion was reached, and whether the answer can be why."""
+        if not self.session.checks and not self.guards:
+            if self.handles or self.session.raised:
+                self.session.say("hangs")
+            self.session.say("idle")
+
+
+def is_guard(node):
+    """Whether a statement is there not to be reached: `raise`, `assert False`."""
+    never = isinstance(node, ast.Assert) and isinstance(node.test, ast.Constant)
+    return isinstance(node, ast.Raise) or (never and not node.test.value)
 
 
 def is_read(name):
@@ -304,6 +318,8 @@ def main():
         return
     runner.run()
     if session.unknown:
+        if UnsettledError.decided:
+            session.say("hangs")
         return
     if fault := runner.fault():
         session.say("fault", json.dumps(fault))
@@ -311,6 +327,7 @@ def main():
         traceback.print_exception(runner.failures[0])
         sys.exit(1)
     else:
+        runner.tell_of_nothing_asserted()
         session.say("done")
 
 

@@ -3,7 +3,8 @@
 Standard input: JSON {"nonce", "entry", "given", "source", "classes", "known"}, where known is
 {call: [ok, record]}. A call that is not known is told on standard output and returns a `Pending`
 value; from then on no assertion can fail, so that one run tells as many calls as it can. The last
-line says that the tests passed ("done"), or why they cannot judge the answer ("fault").
+line says that the tests passed ("done"), or why they cannot judge the answer ("fault"). "idle":
+they passed without an assertion. "hangs": which way the tests take hangs on a result.
 
 What the answer raised is raised here, but never as an exception that ends an iteration or the
 program where nobody catches it, such as StopIteration, unless the tests name it.
@@ -17,7 +18,12 @@ MAX_ASKED_AGAIN = 1000
 
 
 class UnsettledError(Exception):
-    """The test program needs a result that is not known yet."""
+    """The test program needs a result that is not known yet.
+
+    decided: whether it was needed to go one way or another: for its truth, its items, as a number.
+    """
+
+    decided = False
 
 
 class FaultError(Exception):
@@ -25,6 +31,11 @@ class FaultError(Exception):
 
 
 def unsettled(*_):
+    raise UnsettledError
+
+
+def undecided(*_):
+    UnsettledError.decided = True
     raise UnsettledError
 
 
@@ -46,10 +57,12 @@ SPREADING = (
     "add sub mul matmul truediv floordiv mod pow and or xor lshift rshift radd rsub rmul rtruediv "
     "rfloordiv rmod rpow rand ror rxor neg pos abs invert getitem eq ne lt le gt ge round divmod"
 )
-DECIDING = "bool iter len int float complex index contains str repr format enter"
+DECIDING = "bool iter len int float complex index contains enter"
 for _name in SPREADING.split():
     setattr(Pending, f"__{_name}__", Pending.__call__)
 for _name in DECIDING.split():
+    setattr(Pending, f"__{_name}__", undecided)
+for _name in ("str", "repr", "format"):
     setattr(Pending, f"__{_name}__", unsettled)
 
 
@@ -80,6 +93,7 @@ class Session:
         self.setup, self.scope = setup, {}
         self.unknown, self.faults = {}, []
         self.raised = []  # exceptions of the answer's making
+        self.received = {}  # objects of results, by id
         self.calls = self.checks = 0
         self.in_place = False
         self.given_classes = set()
@@ -111,8 +125,8 @@ class Session:
         return self.ask(text, FIRST_ITEMS, encoder.objects if self.in_place else ())
 
     def check_objects(self, objects):
-        """Refuse objects with methods that the answer does not have."""
-        for kind in {type(value) for value in objects}:
+        """Refuse objects with methods that the answer does not have, but for those it returned."""
+        for kind in {type(value) for value in objects if id(value) not in self.received}:
             names = [name for name, value in vars(kind).items() if callable(value)]
             methods = [name for name in names if not name.startswith("__")]
             shared = kind.__name__ in self.setup["classes"] or kind in self.given_classes
@@ -135,8 +149,9 @@ class Session:
             if not ok:
                 error = self.remade(record)
             else:
-                told = TestsDecoder(self, text, objects).value(record["told"])
-                result, _ = told
+                decoder = TestsDecoder(self, text, objects)
+                result, _ = decoder.value(record["told"])
+                self.received.update((id(each), each) for each in decoder.objects.values())
         except Exception as garbled:  # a record that the answer forged
             error = self.noted(RuntimeError(f"no result: {garbled!r}"[:200]))
             ok = False
@@ -186,9 +201,13 @@ class Session:
         return found if trusted or not decides else None
 
     def missing(self, name):
-        """An attribute that an object of the answer lacks here, its methods among them."""
-        plain = any(hasattr(kind, name) for kind in BASES)
-        if name in self.method_names and not plain and not name.startswith("__"):
+        """An attribute that an object of the answer lacks here, its methods among them.
+
+        A method that a value of another class would have is the answer's lack.
+        """
+        own = [kind for kind in self.scope.values() if isinstance(kind, type)]
+        known = any(hasattr(kind, name) for kind in (*carried_classes(), *own))
+        if name in self.method_names and not known and not name.startswith("__"):
             raise self.fault(f"the tests call the method {name} of a result")
         raise AttributeError(name)
 
