@@ -169,6 +169,9 @@ def main() -> None:
         for name, objective in itertools.product(given.verifier, given.objective):
             result = hunt(pool, name, GRAMMARS[name], objective, given.steps, given.seed)
             results.append(asdict(result))
+            if given.json:
+                text = json.dumps(results, indent=1, ensure_ascii=False)
+                given.json.write_text(text + "\n", encoding="utf-8")
             print(
                 f"{name:16} {objective:10} {result.samples:6} samples {result.distinct:6} distinct "
                 f"{result.found:5} found, share {result.curve[0]:.3f} -> {result.curve[-1]:.3f}",
@@ -176,8 +179,6 @@ def main() -> None:
             )
             for example in result.examples:
                 print("    " + json.dumps(example, ensure_ascii=False), flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     sys.exit(any(result["found"] for result in results))
 
 
