@@ -69,6 +69,24 @@ max(1,2)
 \zeta(2)
 \iint_{D} dA
 """
+_HUGE = r"""
+9^{2*999999999}
+9^{2\cdot 999999999}
+9^{(999999999)}
+9^{1+99999999}
+9^{\frac{999999999}{2}}
+9^{4999*4999*4999}
+9^{x 99999999}
+9^{|99999999|}
+9^{\binom{99}{50}}
+9^{99!}
+9^{999999}+0^0
+\exp(10^{4999})
+\exp(\exp(\exp(99)))
+f(9^{2*999999999})
+9^{{9}^{{9}^9}}
+\begin{pmatrix}9^{4999}&9^{4999}\\9^{4999}&9^{4999}\end{pmatrix}^{4999}
+"""
 _CODE = r"""
 __import__('os').system('sleep 20')
 exec("while True: pass")
@@ -249,6 +267,7 @@ HOSTILE = [
     ("tower", "387420489", "9^9^9^9"),
     *_many("factorial", "2", _FACTORIALS),
     *_many("heavy", "2", _HEAVY),
+    *_many("huge", r"\sqrt{2}+1", _HUGE),
     *_many("code", "2", _CODE),
     *_many("candidates", "2", _CANDIDATES),
     *_many("vacuous", "2", _VACUOUS),

@@ -64,6 +64,13 @@ def test_exact_answers_of_nothing_are_not_paid() -> None:
         assert (score.value, score.outcome) == (0.0, Outcome.UNPARSEABLE)
 
 
+@pytest.mark.parametrize("word", ["not", "no", "or", "non", "NOT", "if", "is", "nor"])
+def test_only_a_name_may_stand_before_an_equals_sign(word: str) -> None:
+    assert judge("exact", "Rome", f"{word} = Rome").value == 0.0
+    for name in ("x", "x_1", "X'", "AB", "ans"):
+        assert judge("exact", "Rome", f"{name} = Rome").value == 1.0
+
+
 def test_one_alias_may_be_a_text_or_a_number() -> None:
     assert judge("exact", "New York", "NYC", aliases="NYC").value == 1.0
     assert judge("exact", "New York", "N", aliases="NYC").value == 0.0

@@ -116,6 +116,16 @@ NOT_STATED = [
     "We sold apples in the morning.\nThen we went home.",
     "I cannot tell; my guess is 5",
     "The answer is unknown.",
+    "\\boxed{5} is wrong.",
+    "So it could be \\boxed{5} was incorrect",
+    "\\boxed{5} is not right.",
+    "\\boxed{5}是错的",
+    "The wrong answer is 5.",
+    "The incorrect answer is 5.",
+    "The wrong option is B.",
+    "错误答案是5。",
+    "错误的答案是5。",
+    "不正确的答案是5。",
 ]
 
 LISTED = [

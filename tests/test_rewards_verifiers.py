@@ -7,12 +7,14 @@ import sys
 import time
 
 import pytest
+from reasoning_gym.factory import create_dataset
 
 from r1.data.tiny.problems import make_problems
 from r1.rewards.accuracy import check_reference
 from r1.rewards.boxes import last_boxed
 from r1.rewards.combine import combine
 from r1.rewards.reading import after_thinking, read_answer
+from r1.rewards.reasoning_gym import says_more
 from r1.rewards.registry import PromptForm, make_reward, reward_names, verifier_names
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem, Score
@@ -181,6 +183,41 @@ def test_reasoning_gym_pays_only_full_scores_unless_told() -> None:
     partial = judge(problem, "12 or 13", partial_credit=True)
     assert 0.0 < partial.value < 1.0
     assert partial.outcome is Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    ("task", "gold", "answer"),
+    [
+        ("game_of_life_halting", "False", "not False"),
+        ("game_of_life_halting", "False", "False or True"),
+        ("gsm_symbolic", "574", "574 or 575"),
+        ("gsm_symbolic", "574", "the answer is not 574"),
+        ("fraction_simplification", "$\\dfrac{4}{9}$", "$\\dfrac{4}{9}$ or $\\dfrac{5}{9}$"),
+        ("fraction_simplification", "$\\dfrac{4}{9}$", "$\\dfrac{4}{9}$1"),
+        ("coin_flip", "1", "11"),
+        ("sokoban", "UULL", "not UULL"),
+        ("knights_knaves", "Ann is a knave.", "Ann is a knave. 7"),
+    ],
+)
+def test_reasoning_gym_answers_that_say_more_are_not_paid(task, gold: str, answer: str) -> None:
+    assert says_more(gold, answer), task
+    assert not says_more(gold, gold)
+    assert not says_more(gold, f" {gold} ")
+
+
+def test_what_only_frames_an_answer_says_no_more() -> None:
+    for gold, answer in (("574", "574 dollars"), ("12", "12.0"), ("0.99", "0.9900001"),
+                         ("False", "the answer is False"), ("UULL", "my moves: UULL")):  # fmt: skip
+        assert not says_more(gold, answer)
+
+
+def test_a_scorer_that_stumbles_over_an_answer_finds_it_wrong() -> None:
+    entry = create_dataset("prime_factorization", size=1, seed=3)[0]
+    metadata = {"task": "prime_factorization", "entry": entry}
+    problem = Problem("p", "", entry["answer"], "reasoning_gym", metadata=metadata)
+    assert judge(problem, entry["answer"]).value == 1.0
+    for answer in ("not a number", f"{entry['answer']} or 7", "x × y", "2 ×× 3", "√4"):
+        assert judge(problem, answer).outcome is Outcome.WRONG
 
 
 @pytest.mark.parametrize("task", ["countdown", "spiral_matrix", "simple_integration", "n_queens"])

@@ -80,7 +80,8 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
     said = f" {_spaced(rest)} "
     others = [_spaced(_words_of(i, o)) for i, o in enumerate(options[: len(LETTERS)])]
     own = others.pop(place)
-    if any(other and other not in own and f" {other} " in said for other in others):
+    beside = said.replace(f" {own} ", " , ")
+    if any(other and f" {other} " in beside for other in others):
         return False
     return said.startswith(f" {own} ") or _BECAUSE.match(rest) is not None
 

@@ -42,7 +42,9 @@ def score_exact(problem: Problem, answer: str, settings: RewardSettings) -> Scor
     return Score(0.0, Outcome.WRONG, f"{given[:60]!r} is not the reference")
 
 
-_NAME = re.compile(r"[A-Za-z]\w{0,2}\s*=\s*(?=[^\s=])")
+_NAME = re.compile(r"(?:[A-Za-z](?:_?\{?\w\}?)?'?|(?i:ans))\s*=\s*(?=[^\s=])")
+_NO_NAME = re.compile(r"(?:no|or|if|is)\b", re.IGNORECASE)
+"""Words that look like a name: "no = Rome"."""
 _LEAD = re.compile(
     r"(?:so|therefore|thus|hence)?[\s,]*(?:the\s+)?(?:(?:final|correct)\s+)?answer\s*(?:is|:)\s*:?\s*"
     r"|(?:最终|正确)?答案\s*[是为:：]\s*",
@@ -60,7 +62,7 @@ def _unwrapped(answer: str, gold: str, case: bool) -> list[str]:
     if (found := _LEAD.match(plain)) and not _LEAD.match(wanted):
         plain = without_wrapping(plain[found.end() :])
     forms = [plain]
-    if "=" not in gold and (found := _NAME.match(plain)):
+    if "=" not in gold and (found := _NAME.match(plain)) and not _NO_NAME.match(plain):
         forms.append(without_wrapping(plain[found.end() :]))
     if _NUMBER.fullmatch(wanted) and len(forms[-1]) < 200:
         forms.append(_without_unit(forms[-1]))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -64,6 +65,28 @@ def is_harmless(task: str, answer: str) -> bool:
     return True
 
 
+_CAUSED = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, SyntaxError,
+    TypeError, ValueError,
+)  # fmt: skip
+_MORE = re.compile(
+    r"[\d+*/]|n['’]t\b|\b(?:or|nor|not|no|and|either|maybe|but|wrong|false|true|yes)\b"
+)
+_DECIMAL = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?")
+_CLOSE = Fraction(1, 10**6)
+
+
+def says_more(gold: object, answer: str) -> bool:
+    """Whether an answer holds the gold one and hedges, denies or goes on: some scorers only look
+    for the gold answer, and pay "not False" for "False"."""
+    wanted, given = exact.normalise(str(gold)), exact.normalise(answer)
+    if wanted == given or not wanted or wanted not in given:
+        return False
+    if _DECIMAL.fullmatch(wanted) and _DECIMAL.fullmatch(given):
+        return abs(Fraction(wanted) - Fraction(given)) > _CLOSE * abs(Fraction(wanted))
+    return _MORE.search(given.replace(wanted, " ", 1)) is not None
+
+
 def score_reasoning_gym(problem: Problem, answer: str, settings: RewardSettings) -> Score:
     """The task's own score; CORRECT only at 1."""
     task = str(problem.metadata["task"])
@@ -71,7 +94,16 @@ def score_reasoning_gym(problem: Problem, answer: str, settings: RewardSettings)
         return Score(0.0, Outcome.WRONG, "the answer is too long")
     if not is_harmless(task, answer):
         return Score(0.0, Outcome.WRONG, "refused: the answer could run code in its scorer")
-    value = float(_scorer(problem)(answer, problem.metadata["entry"]))
+    entry = problem.metadata["entry"]
+    scorer = _scorer(problem)
+    try:
+        value = float(scorer(answer, entry))
+    except _CAUSED as error:
+        # It scores the entry's own answer: what it stumbles over is this one.
+        return Score(0.0, Outcome.WRONG, f"{task} cannot read it ({type(error).__name__})")
+    single = task not in PARSING | EVALUATING
+    if value >= FULL and single and says_more(entry.get("answer"), answer):
+        return Score(0.0, Outcome.WRONG, f"{task} finds the answer in it, but it says more")
     if value >= FULL:
         return Score(1.0, Outcome.CORRECT)
     kept = max(value, 0.0) if settings.partial_credit else 0.0

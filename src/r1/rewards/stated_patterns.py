@@ -44,7 +44,8 @@ DOUBTED = re.compile(
     r"(?:\b(?:if|whether|unless|suppose|supposing|assume|assuming|doubt|why|how|"
     r"(?:do[ ]not|don't|not)[ ](?:think|believe|say|mean|claim)|cannot[ ]be|can't[ ]be|"
     r"(?:wrong|incorrect|false|not[ ]true)[ ](?:that|to))\b[^.!?\n]{0,40}"
-    r"|(?:如果|若|假设|是否|不认为|不能说|假如)[^。！？\n]{0,20})\Z",
+    r"|\b(?:wrong|incorrect|false|mistaken|opposite)[ ](?:final[ ])?"
+    r"|(?:如果|若|假设|是否|不认为|不能说|假如)[^。！？\n]{0,20}|错误?的?|不正确的?)\Z",
     re.IGNORECASE,
 )
 NEGATED = re.compile(r"(?:not|never|neither)\b|不|没有", re.IGNORECASE)
@@ -72,14 +73,15 @@ TAKEN_BACK = re.compile(
     r"(?:(?:but|however|no|hmm+|well|oh|actually|sorry)\b[ ,.!…]*)*(?:wait|(?:this|"
     r"that|it)(?:[ ]answer)?(?:[ ](?:is|was|seems|looks)[ ](?:wrong|incorrect|not|false)|"
     r"(?:[ ]is|[ ]ca)n['’]t[ ]|[ ]cannot[ ])|"
-    r"let[ ]me[ ](?:re)?check|(?:wrong|incorrect)\b)|(?:不对|等等|等一下|(?:这|那)是?(?:错|不对))",
+    r"(?:is|was|seems|looks)[ ](?:wrong|incorrect|false|not[ ](?:the|right|correct|it|true)\b)|"
+    r"let[ ]me[ ](?:re)?check|(?:wrong|incorrect)\b)|(?:不对|等等|等一下|(?:这|那)?是?(?:错|不对))",
     re.IGNORECASE,
 )
 HESITATES = re.compile(
     r"\b(?:not|cannot|\w{2,6}n['’]t|unsure|unknown|unclear|unable|maybe|perhaps|possibly|probably|"
     r"either|neither|never|or|might|may|could|would|if|guess|doubt|between|wrong|"
     r"incorrect|roughly|idea|wait)\b"
-    r"|不|可能|也许|或|无法|大概|未知|猜|如果|[?？][*_\"'”’)]*\Z",
+    r"|[不错]|可能|也许|或|无法|大概|未知|猜|如果|[?？][*_\"'”’)]*\Z",
     re.IGNORECASE,
 )
 OPENING_WORDS = re.compile(

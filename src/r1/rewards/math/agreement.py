@@ -81,9 +81,12 @@ def _real_points(gold: Any, given: Any, names: tuple[str, ...]) -> list[Any]:
     import sympy
 
     points = [_point(names, shift, factor) for shift, factor in ((0, 1), (1, 1), (3, 0.25))]
-    signed = len(names) == 1 or _SIGNED.issuperset(names) or gold.has(sympy.Abs)
-    if signed or given.has(sympy.Abs):
+    bars = gold.has(sympy.Abs) or given.has(sympy.Abs)
+    if len(names) == 1 or _SIGNED.issuperset(names) or bars:
         points += [_point(names, 2, -1), _point(names, 0, -1)]
+    if bars and len(names) > 1:  # |ab| is ab where both are negative
+        first, *others = points[0]
+        points.append(((first[0], -first[1]), *others))
     return points
 
 

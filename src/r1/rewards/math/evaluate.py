@@ -19,6 +19,8 @@ DIGITS = 50
 MAX_DIGITS = 12_000
 MAX_EXPONENT = 10**6
 MAX_ANGLE = 10**12
+MAX_BITS = 40_000
+"""Of a number that sympy is given to simplify."""
 MAX_TERMS = (200, 40)
 """Of a sum, and of a sum inside it; deeper ones have no value."""
 _FUNCTIONS = {
@@ -35,6 +37,10 @@ _REPEATED = ("Sum", "Product")
 
 class NoValueError(ArithmeticError):
     """The formula has no value here, or one too large to compute."""
+
+
+class TooLargeError(NoValueError):
+    """A number on the way is too large to compute with."""
 
 
 class Evaluation(NamedTuple):
@@ -77,6 +83,29 @@ def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Eva
         return Evaluation(values[formula], int(largest), int(smallest))
     except (ArithmeticError, ValueError, TypeError, KeyError):
         return None
+
+
+def is_too_large(formula: Any) -> bool:
+    """Whether sympy could be busy for ever with a number in a formula; symbols count as 3."""
+    import sympy
+
+    if isinstance(formula, sympy.MatrixBase):
+        return any(is_too_large(entry) for entry in formula)
+    if not isinstance(formula, sympy.Basic):
+        return False
+    values: dict[Any, Any] = {}
+    point = {str(name): 3 for name in formula.free_symbols}
+    mp = context(DIGITS)
+    for node in _postorder(formula):
+        try:
+            values[node] = _node_value(node, values, point, _PLAIN)
+            if mp.mag(values[node]) > MAX_BITS:
+                return True
+        except TooLargeError:
+            return True
+        except (ArithmeticError, AttributeError, ValueError, TypeError, KeyError):
+            continue  # no value, but perhaps something large beside it
+    return False
 
 
 @cache
@@ -151,7 +180,9 @@ def _repeated(node: Any, name: str, point: Mapping[str, Any], mode: Mode) -> Any
 
 def _power(base: Any, exponent: Any, mode: Mode) -> Any:
     mp = context(mode.digits)
-    if abs(exponent) > MAX_EXPONENT or (base == 0 and mp.re(exponent) <= 0):
+    if abs(exponent) > MAX_EXPONENT:
+        raise TooLargeError
+    if base == 0 and mp.re(exponent) <= 0:
         raise NoValueError
     if mode.real and mp.im(base) == 0 and mp.re(base) < 0 and not mp.isint(exponent):
         return _real_root(base, exponent, mode)
@@ -174,8 +205,8 @@ def _apply(name: str, arguments: list[Any], mode: Mode) -> Any:
     if name in ("Max", "Min"):
         return (max if name == "Max" else min)(arguments)
     if any(abs(argument) > MAX_ANGLE for argument in arguments) and name not in ("log", "Abs"):
-        raise NoValueError
-    if name == "exp" and abs(arguments[0]) > MAX_EXPONENT:
-        raise NoValueError
+        raise TooLargeError
+    if name in ("exp", "factorial", "gamma") and abs(arguments[0]) > MAX_EXPONENT:
+        raise TooLargeError
     function: Callable[..., Any] = getattr(mp, _FUNCTIONS[name])
     return function(*arguments)

@@ -57,6 +57,8 @@ def compare_expressions(gold: str, given: str, asked: Asked) -> Verdict:
     verdict = _compare_quantities(gold_quantity, quantity, gold, given, asked)
     if verdict is Verdict.EQUAL or gold_quantity.core == gold.strip():
         return verdict
+    if gold_quantity.unit is not None and quantity.unit is not None:
+        return verdict  # 2 mN is not 2 N m
     if _is_product_of(gold) and _is_product_of(given) and set(gold) & set(given) >= _letters(gold):
         return compare_symbolic(gold, given)  # "2 h k" is a product of symbols, not hours
     return verdict
@@ -95,7 +97,7 @@ def _compare_quantities(
         return _compare_words(gold, given)
     if quantity.percent != gold_quantity.percent:
         return Verdict.DIFFERENT
-    if number is None and _repeats_question(given, asked.question):
+    if number is None and repeats_question(given, asked.question):
         return Verdict.DIFFERENT
     return _compare_formulas(gold_quantity.core, quantity.core, asked)
 
@@ -177,7 +179,7 @@ def _compare_words(gold: str, given: str) -> Verdict:
     return Verdict.DIFFERENT if is_words(gold) else Verdict.UNREADABLE
 
 
-def _repeats_question(given: str, question: str) -> bool:
+def repeats_question(given: str, question: str) -> bool:
     """True for a formula copied from the question: simplifying it was the task."""
     key = plain_key(given)
     if len(key) < 4 or not re.search(r"[+*/^\\(-]", key):

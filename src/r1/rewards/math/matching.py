@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from r1.rewards.math.expressions import Asked, compare_expressions
+from r1.rewards.math.expressions import Asked, compare_expressions, repeats_question
 from r1.rewards.math.numbers import cut_quantity
 from r1.rewards.math.parts import Atom, Group, Value
 from r1.rewards.math.symbolic import Verdict, compare_symbolic, is_near
@@ -132,7 +132,7 @@ def _compare_atoms(gold: Atom, given: Atom, asked: Asked) -> Verdict:
     if len(gold.chain) == 1 and len(given.chain) == 2 and _SUM.fullmatch(given.chain[0].strip()):
         given = Atom(None, given.chain[1:])  # m + n = 17 says what 17 is
     if gold_is_equation or (given.name is None and len(given.chain) > 1 and gold.name):
-        return compare_symbolic(_as_equation(gold), _as_equation(given), relational=True)
+        return _compare_equations(gold, given, asked)
     if gold.name and given.name and not _names_agree(gold.name, given.name):
         renamed = _with_argument(gold.name, given)
         if renamed is None:
@@ -144,6 +144,23 @@ def _compare_atoms(gold: Atom, given: Atom, asked: Asked) -> Verdict:
     if verdict is not Verdict.EQUAL and gold.rounded and not given.rounded:
         return compare_expressions(gold.rounded, given.chain[-1], asked)
     return verdict
+
+
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_SOLVED = re.compile(r"\s*\\?[A-Za-z]+(?:_\{?\w\}?)?\s*[-+]\s*[^A-Za-z=]+=\s*0\s*")
+
+
+def _compare_equations(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+    """Compare two equations; one that has x = 5 for its solution, 2x + 3 = 13, is not solved, but
+    x - 5 = 0 says the same. One copied from the question is no answer either."""
+    equation = _as_equation(given)
+    value = _COMMAND.sub("", gold.chain[-1])
+    is_solution = gold.name is not None and not re.search("[A-Za-z]", value)
+    if is_solution and not _SOLVED.fullmatch(equation):
+        return Verdict.DIFFERENT
+    if repeats_question(equation, asked.question):
+        return Verdict.DIFFERENT
+    return compare_symbolic(_as_equation(gold), equation, relational=True)
 
 
 def _is_rounded_well(given: Atom) -> bool:

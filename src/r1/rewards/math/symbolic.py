@@ -11,13 +11,15 @@ math-verify's own timeouts are off (see math.py): whatever is called here may ha
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 from r1.rewards.math.agreement import Agreement, agree
-from r1.rewards.math.evaluate import value_at
+from r1.rewards.math.evaluate import is_too_large, value_at
 from r1.rewards.math.relations import compare_relations
+from r1.rewards.math.text import group_end
 
 
 class Verdict(Enum):
@@ -30,7 +32,12 @@ class Verdict(Enum):
 
 # What may be asked of sympy ----------------------------------------------------------------------
 
-_TOWER = re.compile(r"\^\s*\{[^{}]*\^|\^\s*\(?[^\s{}()+*/,-]{1,12}\s*\^|\}\s*\^\s*\{?[^{}]*\^")
+_EXPONENT_TOKEN = re.compile(r"\^\s*[+-]?\s*(?P<token>\\[A-Za-z]+\s*|\d+|\w|(?=[{(]))")
+_SMALL_POWER = re.compile(
+    r"(?:(?:\\[a-z]+|[A-Za-z])\s*\^\s*(?P<open>\{)?\s*-?\w|(?<![\d.])\d\s*\^\s*\{?\s*(?:[1-3]|[A-Za-z]))"
+    r"(?![\w^])(?(open)\s*\})"
+)
+"""A power that may stand in an exponent: x^2 or 2^n, as in e^{x^2}."""
 _LITERAL = re.compile(r"\d+")
 _EXPONENT = re.compile(r"\^\s*[\{(]?\s*[+-]?\s*(\d+)")
 _BIG = re.compile(r"!\s*!|\\binom\s*\{\s*\d{4,}|\bfactorial\b|\bgamma\b|\\Gamma(?![a-z])")
@@ -45,6 +52,8 @@ _COMPUTABLE = frozenset({"sum", "prod", "lfloor", "lceil", "max", "min"})
 _MIXED = re.compile(r"(?<![\d.^_}])(\d+)\s*(\\frac\s*\{\s*\d+\s*\}\s*\{\s*\d+\s*\})")
 _FACTOR = re.compile(r"(?<![\w^{])(\d+(?:\.\d+)?)\s*\(")
 _SPACED = re.compile(r"(?<![_^\d])\d+\s+(?=\d)")
+_MATRIX_POWER = re.compile(r"matrix\s*\}[\s)\]}]*\^")
+"""sympy multiplies matrices out while it reads them."""
 MAX_LITERAL_DIGITS = 120
 MAX_POWER = 5000
 MAX_FACTORIAL = 2500
@@ -56,7 +65,7 @@ def is_too_hard(text: str, gold: str = "") -> bool:
     """True where evaluating the text could take for ever and the reference is nothing like it."""
     if set(_HEAVY.findall(text)) - (_COMPUTABLE & set(_HEAVY.findall(gold))):
         return True
-    if any(hard.search(text) and not hard.search(gold) for hard in (_TOWER, _BIG)):
+    if any(is_hard(text) and not is_hard(gold) for is_hard in _HARD):
         return True
     allowed = {found["operand"] for found in _FACTORIAL.finditer(gold)}
     operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
@@ -67,12 +76,34 @@ def is_too_hard(text: str, gold: str = "") -> bool:
 
 def is_hard_reference(text: str) -> bool:
     """True for a reference that cannot be computed with; factorials and finite sums can."""
-    if set(_HEAVY.findall(text)) - _COMPUTABLE or _TOWER.search(text) or _BIG.search(text):
+    if set(_HEAVY.findall(text)) - _COMPUTABLE or _is_tower(text) or _BIG.search(text):
         return True
     operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
     if any(_is_large(operand) for operand in operands):
         return True
     return _exceeds(text, "!" * len(operands))
+
+
+def _exponents(text: str) -> Iterator[tuple[str, bool]]:
+    """Every exponent, and whether another one follows it at once, as in 9^9^9."""
+    for found in _EXPONENT_TOKEN.finditer(text):
+        end = found.end()
+        is_token = bool(found["token"]) and not found["token"].startswith("\\")
+        while not is_token and text[end : end + 1] in ("{", "("):
+            closing = group_end(text, end)
+            end = closing + 1 if closing >= 0 else len(text)
+        yield text[found.start() + 1 : end], text[end:].lstrip().startswith("^")
+
+
+def _is_tower(text: str) -> bool:
+    """True for powers in exponents, 9^{9^9} and 9^9^9, but for the small ones of e^{x^2}."""
+    return any(
+        is_followed or exponent.count("^") > len(_SMALL_POWER.findall(exponent))
+        for exponent, is_followed in _exponents(text)
+    )
+
+
+_HARD: tuple[Callable[[str], object], ...] = (_is_tower, _BIG.search, _MATRIX_POWER.search)
 
 
 def _is_large(operand: str) -> bool:
@@ -228,9 +259,11 @@ def _repeated() -> tuple[Any, ...]:
 
 
 def ask_math_verify(left: Any, right: Any) -> Verdict:
-    """What simplification says, for what has no values to compare."""
+    """What simplification says, for what has no values to compare; never of huge numbers."""
     from math_verify import verify
 
+    if is_too_large(right):
+        return Verdict.DIFFERENT
     equal = verify(left, right, float_rounding=6, timeout_seconds=None)
     return Verdict.EQUAL if equal else Verdict.DIFFERENT
 

@@ -91,9 +91,16 @@ _LONG_EXPONENT = re.compile(r"\^\s*([+-]?\d{2,}|[+-]\d)")
 _EXPONENT_BRACKET = re.compile(r"\^\s*(?=\()")
 _CHANGES = (
     r"not|never|wrong|incorrect|false|except|without|sum|product|negative|opposite|reciprocal"
-    r"|inverse|square|cube|root|double|half|twice|is|are|isn|if|or|and"
+    r"|inverse|square|cube|root|double|half|twice|is|are|isn|if|or|and|minus|plus|about|around"
+    r"|roughly|approximately|nearly|almost|log|ln|sin|cos|tan"
 )
-NOT_A_NAME = rf"(?:[A-Za-z]+ )*(?:{_CHANGES})\b(?! of)"
+_CHINESE_CHANGES = (
+    r"(?:[不非没无错]|(?<!公)约|小于|大于|至少|至多|最多为|倒数|相反|平方(?!米|厘米|千米|公里)|立方(?!米|厘米)"
+    r"|可能|也许|左右|除了|之外)"
+)
+NOT_A_NAME = (
+    rf"(?:(?:[A-Za-z]+ )*(?:{_CHANGES})\b(?! of)|[\u4e00-\u9fff]{{0,12}}?{_CHINESE_CHANGES})"
+)
 """What can't be the name of a value: words that change what is said of the number."""
 _NOUN = rf"(?!(?:{_CHANGES})\b)[a-z]{{1,14}}"
 """A word that may stand in "the … is": nothing that changes what is said of the number."""
@@ -103,7 +110,7 @@ _LEAD = re.compile(
     r"(?:\s+of\s+[A-Za-z]\b)?\s*(?:is|are|equals|=|:)?"
     rf"|the\s+(?:{_NOUN}\s+){{1,4}}(?:is|are|equals)\b"
     r"|(?:最终|最后|正确)?(?:答案|结果|解集|集合)(?:应该|应)?[是为]?"
-    r"|(?:(?![不非没无])[\u4e00-\u9fff]){2,10}[为是](?=\s*[-\d\\$(])"
+    rf"|(?:(?!{_CHINESE_CHANGES})[\u4e00-\u9fff]){{2,10}}[为是](?=\s*[-\d\\$(])"
     r"|(?:it|this|that|x)\s+(?:is|equals)\b|(?:等于|就是|得到|得|是|为|选项?|选择)(?!\s*$))?[\s:]*",
     re.IGNORECASE,
 )
