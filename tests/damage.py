@@ -161,6 +161,16 @@ def _table_of() -> bytes:
     return out.getvalue()
 
 
+_CSV: dict[str, Callable[[bytes], bytes]] = {
+    **_TEXTS,
+    "an open quote": lambda content: content + b'"9 + 1?,10\n',
+    "a row that is too long": lambda content: content + b"a,b,c,d\n",
+    "other columns": lambda _: b"a,b\n1,2\n",
+    "a column twice": lambda content: content.replace(b"reference", b"prompt", 1),
+    "only a head": lambda content: content.splitlines()[0],
+    "a text of 200 kB": lambda content: content + b'"' + b"a" * 200_000 + b'",1\n',
+}
+
 _BY_SUFFIX = {
     ".json": _JSON,
     ".jsonl": _JSON,
@@ -168,6 +178,9 @@ _BY_SUFFIX = {
     ".safetensors": _SAFETENSORS,
     ".parquet": _PARQUET,
     ".pt": _TEXTS,
+    ".distcp": _TEXTS,
+    "": _TEXTS,  # .metadata
+    ".csv": _CSV,
 }
 
 
@@ -181,10 +194,11 @@ def damages(path: Path) -> Iterator[tuple[str, Damage]]:
 
 
 def _fields(values: Any) -> Iterator[tuple[str, Damage]]:
-    """Each field of an object left out, and of another type."""
+    """Each field of an object left out, and of another type; one of those that are all texts."""
     if not isinstance(values, dict):
         return
-    for key in values:
+    alike = len(values) > 1 and all(isinstance(value, str) for value in values.values())
+    for key in list(values)[: 1 if alike else None]:
         rest = {k: v for k, v in values.items() if k != key}
         yield f"without {key}", _written(rest)
         for wrong in ("x", [1], {"a": {"b": [1]}}, -1.5, None):

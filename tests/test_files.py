@@ -202,3 +202,25 @@ def test_a_folder_in_the_place_of_a_report_is_told(tmp_path):
     with pytest.raises(UserError, match=r"report\.html cannot be written"):
         atomic.write_text(tmp_path / "report.html", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_texts_that_are_not_utf8_are_told_wherever_they_stand(tmp_path):
+    path = tmp_path / "t.parquet"
+    broken = pa.array([b"\xff\xfe"]).view(pa.string())
+    inside = pa.StructArray.from_arrays([broken], ["text"])
+    for column in (broken, broken.dictionary_encode(), inside, pa.array([["x"]])):
+        pq.write_table(pa.table({"x": column}), path)
+        if pa.types.is_list(column.type):
+            assert len(list(parquet.read_batches(path))) == 1
+            continue
+        with pytest.raises(UserError, match=r"t\.parquet cannot be read as Parquet.*UTF8"):
+            list(parquet.read_batches(path))
+
+
+@pytest.mark.parametrize("row", ['"9 + 1?,10', "a,b,c,d"])
+def test_a_broken_csv_file_is_told_with_its_reason(tmp_path, row):
+    pytest.importorskip("datasets")
+    (tmp_path / "train.csv").write_text(f"prompt,reference\n1 + 1?,2\n{row}\n")
+    settings = SourceSettings(kind="huggingface", path=str(tmp_path), verifier="exact")
+    with pytest.raises(UserError, match=r"a data file cannot be read .*(EOF|fields)"):
+        load_problems(settings, Path())

@@ -252,3 +252,67 @@ def test_suspended_weights_leave_gradients_on(folders):
     next(iterator)
     assert torch.is_grad_enabled()
     learner.update(make_batch_of(make_groups()))
+
+
+def _first(state):
+    """The state of a parameter that AdamW moved."""
+    return next(iter(state["optimizer"][0]["state"].values()))
+
+
+OTHERS = {
+    "a list": lambda state: [state],
+    "no step": lambda state: {k: v for k, v in state.items() if k != "step"},
+    "step is a text": lambda state: state | {"step": "7"},
+    "step below 0": lambda state: state | {"step": -1},
+    "step is true": lambda state: state | {"step": True},
+    "optimizer is none": lambda state: state | {"optimizer": None},
+    "no optimiser": lambda state: state | {"optimizer": []},
+    "another optimiser": lambda state: state | {"optimizer": state["optimizer"] * 2},
+}
+SPOILT = {
+    "no groups": lambda state: state["optimizer"][0].pop("param_groups"),
+    "fewer parameters": lambda state: state["optimizer"][0]["param_groups"][0]["params"].pop(),
+    "an unknown parameter": lambda state: state["optimizer"][0]["state"].update({10**6: {}}),
+    "half of a state": lambda state: _first(state).pop("exp_avg"),
+    "an unknown value": lambda state: _first(state).update(x=torch.zeros(1)),
+    "another shape": lambda state: _first(state).update(exp_avg=torch.zeros(3)),
+    "integers": lambda state: _first(state).update(step=torch.tensor(1)),
+    "sparse": lambda state: _first(state).update(exp_avg=_first(state)["exp_avg"].to_sparse()),
+    "no storage": lambda state: _first(state).update(
+        exp_avg=torch.zeros(1).expand(_first(state)["exp_avg"].shape)
+    ),
+    "no reference": lambda state: state.pop("reference"),
+    "a reference of nothing": lambda state: state["reference"].clear(),
+    "a reference of another shape": lambda state: state["reference"].update(
+        dict.fromkeys(state["reference"], torch.zeros(1))
+    ),
+}
+
+
+def _spoilt(state, spoil):
+    SPOILT[spoil](state)
+    return state
+
+
+@pytest.mark.parametrize("spoil", [*OTHERS, *SPOILT])
+def test_a_state_that_does_not_fit_is_refused_before_anything_is_taken(folders, tmp_path, spoil):
+    learner = make_learner(folders["qwen2"], {"kl_weight": 0.1})
+    learner.update(make_batch_of(make_groups(258)))
+    learner.save(tmp_path)
+    state = torch.load(tmp_path / "learner.pt")
+    changed = OTHERS[spoil](state) if spoil in OTHERS else _spoilt(state, spoil)
+    torch.save(changed, tmp_path / "learner.pt")
+    fresh = make_learner(folders["qwen2"], {"kl_weight": 0.1})
+    before = tensors(fresh)
+    with pytest.raises(UserError, match=r"learner\.pt .*Put the file back"):
+        fresh.load(tmp_path)
+    assert_equal(tensors(fresh), before)
+    assert fresh.step == 0
+
+
+def test_hyperparameters_of_a_checkpoint_are_not_taken(folders, tmp_path):
+    make_learner(folders["qwen2"], optimizer={"betas": (0.1, 0.2)}).save(tmp_path)
+    fresh = make_learner(folders["qwen2"])
+    fresh.load(tmp_path)
+    groups = [g for optimizer, _ in fresh.optimizer.optimizers for g in optimizer.param_groups]
+    assert {group["betas"] for group in groups} == {(0.9, 0.95)}

@@ -74,6 +74,11 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
             found = datasets.load_dataset(place, source.config)
     except ConnectionError as error:
         raise UserError(_unreachable(source.path, folder, error)) from None
+    except datasets.exceptions.DatasetGenerationError as error:  # says nothing; its cause does
+        reason = _first_sentence(error.__cause__ or error)
+        raise UserError(
+            f"{source.path}: a data file cannot be read ({reason[:300]}) Mend it, or leave it out."
+        ) from None
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
         raise UserError(f"{source.path}: {_first_sentence(error)} Check path and config.") from None
     if isinstance(found, datasets.Dataset):
@@ -110,6 +115,6 @@ def _unreachable(path: str, folder: Path, error: ConnectionError) -> str:
     )
 
 
-def _first_sentence(error: Exception) -> str:
+def _first_sentence(error: BaseException) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0].rstrip(". ") + "."

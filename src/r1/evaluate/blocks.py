@@ -38,7 +38,7 @@ from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import Parsed
-from r1.run_dir.stored import iterate_completions
+from r1.run_dir.stored import iterate_judged
 from r1.types import Problem
 
 BLOCK_SAMPLES = 1024
@@ -208,4 +208,4 @@ def _end(block: _Block, step: Step, on_group: Callable[[JudgedGroup], None]) -> 
 
 
 def _read_block(path: Path) -> list[JudgedProblem]:
-    return judged_from_rows(iterate_completions(path))
+    return judged_from_rows(iterate_judged(path))

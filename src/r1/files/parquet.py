@@ -56,6 +56,7 @@ def read_batches(path: Path, choose: Choose | None = None) -> Iterator[Any]:
         rows_at_once = _safe_rows(path, file.metadata, set(columns or schema.names) - set(texts))
     with _opened(path, texts) as file:
         for batch in file.iter_batches(rows_at_once, columns=columns):
+            batch.validate(full=True)  # texts that are not UTF-8, offsets that lead out of it
             size = unfolded_bytes(batch)
             longest = _longest_text(batch)
             if longest > MAX_TEXT_BYTES:

@@ -46,7 +46,7 @@ from r1.learner.reference import Reference
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.shared_prefix import packed_hidden_states
-from r1.learner.state import read_state, write_state
+from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
 from r1.models.load import DTYPES, load_model, resolve_device, save_model
 from r1.types import TrainBatch
@@ -181,21 +181,22 @@ class LocalLearner:
             sharded_state.load(self, folder)
             return
         state = read_state(folder, self.device)
+        file = folder / STATE_FILE
         own = dict(self.model.named_parameters())
         if self.settings.lora is not None:
-            values = state["adapters"]
+            own, values = lora.adapter_parameters(self.model), state.get("adapters", {})
         else:
-            values = dict(load_model(folder, self.model.dtype, self.device).named_parameters())
-        if set(values) - set(own) or (state["reference"] is None) != (self.reference is None):
-            raise UserError(
-                f"{folder} was written by a learner with other settings or another model."
-            )
+            loaded = load_model(folder, self.model.dtype, self.device)
+            values = {name: value.detach() for name, value in loaded.named_parameters()}
+        check_fits(file, values, own)
+        reference = {} if self.reference is None else self.reference.state_dict()
+        check_fits(file, state.get("reference") or {}, reference)
+        self.optimizer.load_state_dict(state["optimizer"], file)
         with torch.no_grad():
             for name, tensor in values.items():
                 own[name].copy_(tensor)
-        self.optimizer.load_state_dict(state["optimizer"])
         if self.reference is not None:
-            self.reference.load_state_dict(state["reference"])
+            self.reference.load_state_dict(state.get("reference") or {})
         self.step = state["step"]
 
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:

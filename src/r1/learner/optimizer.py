@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from r1.learner.movement import Movement, warn_of_stuck
 from r1.learner.muon import Muon
 from r1.learner.settings import OptimizerSettings
 from r1.learner.sharded import whole
+from r1.learner.state import OptimizerState, damaged_state, is_plain
 
 MAX_SKIPPED = 10
 """Training ends after this many steps in a row whose gradients were not finite."""
@@ -138,6 +140,34 @@ class PolicyOptimizer:
     def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer, _ in self.optimizers]
 
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        for (optimizer, _), state in zip(self.optimizers, states, strict=True):
-            optimizer.load_state_dict(state)
+    def load_state_dict(self, states: Sequence[OptimizerState], file: Path) -> None:
+        """Take up a stored state; hyperparameters stay those of the settings.
+
+        Raises UserError, which names the file, for the state of other parameters or optimisers.
+        """
+        self.check_state(states, file)
+        for (optimizer, _), stored in zip(self.optimizers, states, strict=True):
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": stored["state"], "param_groups": groups})
+
+    def check_state(self, states: Sequence[OptimizerState], file: Path) -> None:
+        """UserError, which names the file, unless a state belongs to these parameters."""
+        if len(states) != len(self.optimizers):
+            raise damaged_state(file, "was written with another kind of optimiser")
+        for (optimizer, _), stored in zip(self.optimizers, states, strict=True):
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            numbers = [n for group in stored["param_groups"] for n in group["params"]]
+            if numbers != list(range(len(parameters))) or not stored["state"].keys() <= {*numbers}:
+                raise damaged_state(file, "was written for another model's parameters")
+            for number, values in stored["state"].items():
+                wanted = state_shapes(optimizer, parameters[number])
+                fits = {key: value.shape for key, value in values.items()} in ({}, wanted)
+                if not fits or not all(map(is_plain, values.values())):
+                    raise damaged_state(file, f"does not fit parameter {number} of the optimiser")
+
+
+def state_shapes(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, torch.Size]:
+    """What an optimiser keeps for a parameter that it has moved: name -> shape."""
+    if isinstance(optimizer, Muon):
+        return {"momentum_buffer": parameter.shape}
+    return {"exp_avg": parameter.shape, "exp_avg_sq": parameter.shape, "step": torch.Size()}

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 from r1.errors import UserError
-from r1.learner.optimizer import PolicyOptimizer
+from r1.learner.optimizer import PolicyOptimizer, state_shapes
 from r1.learner.reference import Reference
 from r1.learner.shard_reader import CheckedReader, read_metadata
 from r1.learner.sharded import like
-from r1.learner.state import read_state
+from r1.learner.state import STATE_FILE, check_fits, damaged_state, read_state
 from r1.run_dir.atomic import is_disk_full
 
 RANKS_FOLDER = "state"
@@ -109,23 +109,20 @@ def _load_whole(learner: Trained, folder: Path) -> None:
     """The state that one process wrote: learner.pt, whose tensors are whole and numbered."""
     state = read_state(folder, torch.device("cpu"))
     held = {} if learner.reference is None else learner.reference.state_dict()
-    if state.get("adapters") or (state.get("reference") or {}).keys() != held.keys():
-        raise _foreign(folder, "adapters or reference")
-    stored = state["optimizer"]
-    if len(stored) != len(learner.optimizer.optimizers):
-        raise _foreign(folder, "another kind of optimiser")
-    for (optimizer, _), one in zip(learner.optimizer.optimizers, stored, strict=True):
+    reference = state.get("reference") or {}
+    if state.get("adapters"):
+        raise _foreign(folder, "adapters")
+    check_fits(folder / STATE_FILE, reference, held)
+    learner.optimizer.check_state(state["optimizer"], folder / STATE_FILE)
+    for (optimizer, _), one in zip(learner.optimizer.optimizers, state["optimizer"], strict=True):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        numbers = [number for group in one["param_groups"] for number in group["params"]]
-        if len(parameters) != len(numbers):
-            raise _foreign(folder, "a number of parameters")
         optimizer.state.clear()
-        for parameter, number in zip(parameters, numbers, strict=True):
+        for number, parameter in enumerate(parameters):
             for key, value in one["state"].get(number, {}).items():
                 fits = value.shape == parameter.shape
                 optimizer.state[parameter][key] = like(parameter, value) if fits else value
     for name, tensor in held.items():
-        tensor.copy_(like(tensor, state["reference"][name]))
+        tensor.copy_(like(tensor, reference[name]))
     learner.step = state["step"]
 
 
@@ -150,8 +147,10 @@ def _load_shards(learner: Trained, folder: Path) -> None:
         dcp.load(state, storage_reader=CheckedReader(target))
     except (CheckpointException, RuntimeError, ValueError, EOFError, AssertionError) as error:
         raise UserError(f"{target} is damaged or of another model: {error}") from error
+    if (step := int(state["step"])) < 0:
+        raise damaged_state(target, f"says that {step} updates were done")
     _into_optimizer(learner, state)
-    learner.step = int(state["step"])
+    learner.step = step
 
 
 def _stored(target: Path) -> dict[str, torch.Size]:
@@ -181,16 +180,28 @@ def _reference_tensors(learner: Trained) -> dict[str, Tensor]:
 
 
 def _room_for_optimizer(learner: Trained, stored: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """Tensors to read the stored optimiser state into, sharded as this learner's parameters."""
+    """Tensors to read the stored optimiser state into, sharded as this learner's parameters.
+
+    An entry that no optimiser of this learner keeps gets no room, and so is told as foreign.
+    """
     own = dict(learner.model.named_parameters())
     room: dict[str, Tensor] = {}
     for entry, size in stored.items():
-        section, *rest = entry.split("/", 3)
-        if section == "optimizer" and rest[-1] in own:
-            parameter = own[rest[-1]]
-            whole = size == parameter.shape
-            room[entry] = torch.zeros_like(parameter.detach()) if whole else torch.zeros(size)
+        section, _, rest = entry.partition("/")
+        kind, _, place = rest.partition("/")
+        key, _, name = place.partition("/")
+        if section != "optimizer" or name not in own or kind not in _kinds(learner):
+            continue
+        optimizer = learner.optimizer.optimizers[int(kind)][0]
+        wanted = state_shapes(optimizer, own[name])
+        whole = all(f"optimizer/{kind}/{other}/{name}" in stored for other in wanted)
+        if whole and wanted.get(key) == size:
+            room[entry] = torch.zeros_like(own[name].detach()) if size else torch.zeros(size)
     return room
+
+
+def _kinds(learner: Trained) -> list[str]:
+    return [str(kind) for kind in range(len(learner.optimizer.optimizers))]
 
 
 def _into_optimizer(learner: Trained, state: dict[str, Tensor]) -> None:

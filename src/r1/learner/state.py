@@ -7,15 +7,47 @@ Pickle writes a repeated object once and refers to it afterwards, so that a stat
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import torch
+from pydantic import Field, InstanceOf
+from torch import Tensor
+from typing_extensions import TypedDict
 
 from r1.errors import UserError
+from r1.files.json_text import FormatError
 from r1.files.regular import check_regular
+from r1.files.shapes import fitted, open_shape
 
 STATE_FILE = "learner.pt"
+Tensors = dict[str, InstanceOf[Tensor]]
+Updates = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
+@open_shape
+class ParameterGroup(TypedDict):
+    """One of an optimiser's groups, in its state_dict(); hyperparameters are the settings'."""
+
+    params: list[int]
+
+
+class OptimizerState(TypedDict):
+    """state_dict() of one optimiser."""
+
+    state: dict[int, Tensors]
+    param_groups: list[ParameterGroup]
+
+
+@open_shape
+class LearnerState(TypedDict):
+    """learner.pt"""
+
+    step: Updates
+    optimizer: list[OptimizerState]
+    reference: NotRequired[Tensors | None]
+    adapters: NotRequired[Tensors]
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -23,33 +55,56 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     torch.save(canonical(state), folder / STATE_FILE)
 
 
-def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
-    """Read it again; UserError where the file is missing or damaged."""
+def read_state(folder: Path, device: torch.device) -> LearnerState:
+    """Read it again; UserError where the file is missing, damaged or of another shape."""
     file = folder / STATE_FILE
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
-    state = read_tensors(file, device)
-    if missing := {"optimizer", "step"} - state.keys():
-        raise UserError(f"{file} holds no {sorted(missing)[0]}; it is no learner's state.")
-    return state
+    return read_tensors(file, LearnerState, device)
 
 
-def read_tensors(file: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """A dictionary that torch.save wrote; UserError where the file is damaged or holds more than
-    tensors and plain values, which would run code on being read."""
+def read_tensors(file: Path, shape: Any, device: torch.device | str = "cpu") -> Any:
+    """A dictionary that torch.save wrote, of the given shape; UserError where the file is damaged,
+    of another shape, or holds more than tensors and plain values: reading that would run code."""
     check_regular(file)
     try:
         state = torch.load(file, map_location=device, weights_only=True)
-    # torch.load walks zip archives and old pickles: KeyError, TypeError, zlib and struct errors.
+    # Broad: torch.load walks zip archives and old pickles, whose opcodes call what they like with
+    # anything: besides its own errors KeyError, TypeError, AssertionError, zlib and struct errors.
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise UserError(
-            f"{file} is damaged or not written by r1: {reason[:300]} Put the file back, or remove "
-            "the checkpoint's folder to go back to the one before it."
-        ) from error
-    if not isinstance(state, dict):
-        raise UserError(f"{file} holds a {type(state).__name__}, no learner's state; put it back.")
-    return state
+        raise damaged_state(file, f"is damaged or not written by r1: {reason[:300]}") from error
+    try:
+        return fitted(state, shape)
+    except FormatError as fault:
+        raise damaged_state(file, f"is no learner's state ({fault})") from None
+
+
+def check_fits(file: Path, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """UserError unless both have the same names, and what is stored can be copied into one's own.
+
+    file: what the message names.
+    """
+    if odd := sorted(set(stored) ^ set(own)):
+        raise damaged_state(file, f"is of another model or other settings ({odd[0][:200]!r})")
+    for name, tensor in stored.items():
+        if not is_plain(tensor) or tensor.shape != own[name].shape:
+            raise damaged_state(file, f"holds {name[:200]!r} with another shape or kind of values")
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor that was read is dense, of floats, with a place for each of its values."""
+    if tensor.layout != torch.strided or tensor.is_meta or not tensor.is_floating_point():
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
+
+
+def damaged_state(file: Path, what: str) -> UserError:
+    """The error about a state that cannot be used, with its remedy."""
+    return UserError(
+        f"{file} {what}. Put the file back, or remove the checkpoint's folder to go back to the "
+        "one before it."
+    )
 
 
 def canonical(state: Any) -> Any:

@@ -7,6 +7,7 @@ layer before its weights are missed.
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +16,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from r1.errors import UserError
-from r1.files.regular import check_regular
+from r1.files.regular import check_regular, read_bytes
 from r1.files.shapes import Inside, open_shape, read_json
 from r1.files.tensors import read_header
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 MAX_TOKENIZER_BYTES = 256 << 20
+_HUGE = re.compile(rb'"\s*:\s*(\d{8,})')
+"""A value of ten millions and more in tokenizer.json; the largest vocabularies have 0.3 million."""
 _Size = Annotated[int, Field(ge=1, lt=1 << 31)]
 
 
@@ -72,10 +75,7 @@ def check_files(folder: Path, weights: bool = False) -> str:
     read_json(folder / "generation_config.json", shape=_Generation, finite=False)
     for name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
         read_json(folder / name, finite=False)
-    tokenizer = folder / "tokenizer.json"
-    if tokenizer.exists() and check_regular(tokenizer) > MAX_TOKENIZER_BYTES:
-        limit = MAX_TOKENIZER_BYTES >> 20
-        raise UserError(f"{tokenizer} has more than {limit} MiB; copy the base model's here.")
+    _check_tokenizer(folder / "tokenizer.json")
     if weights:
         _check_weights(folder, config)
     return str((config or {}).get("model_type"))
@@ -93,6 +93,19 @@ def weight_files(folder: Path) -> list[Path]:
     if absent:
         raise UserError(f"{folder} lacks the weight file {absent[0]}; copy it there.")
     return [folder / name for name in names]
+
+
+def _check_tokenizer(file: Path) -> None:
+    """Refuse what tokenizers would not come back from: it counts up to the largest token's id."""
+    try:
+        content = read_bytes(file, MAX_TOKENIZER_BYTES)
+    except FileNotFoundError:
+        return
+    if found := _HUGE.search(content):
+        raise UserError(
+            f"{file}: {found[1][:40].decode()} is no token's id and no length; copy the base "
+            "model's here."
+        )
 
 
 def _check_weights(folder: Path, config: _Config) -> None:

@@ -24,6 +24,8 @@ from r1.plan.replica import EngineSpeed
 from r1.plan.simulate import SYNCHRONOUS, LearnerSpeed, Plant, Work, simulate
 from r1.run_dir.read import read_lines
 
+_PHASES = ("rollout", "update", "sync", "total")
+
 
 class Step(NamedTuple):
     """One step of a run: lengths of its responses, seconds of its phases."""
@@ -75,22 +77,26 @@ class Comparison(NamedTuple):
 
 
 def read_steps(run: Path) -> list[Step]:
-    """The steps of a run that have both timings and rollouts.
+    """The steps of a run that have both whole timings and rollouts.
 
     Raises UserError where fewer than four have.
     """
     rows = read_lines(run / "timings.jsonl")
-    timings = {row["step"]: row for row in rows if "seconds/rollout" in row}
+    timings = {row["step"]: phases for row in rows if (phases := _phases(row)) is not None}
     lengths = by_step(run) if timings else {}
-    steps = [_step(timings[n], lengths[n]) for n in sorted(timings.keys() & lengths.keys())]
+    both = [n for n in sorted(timings.keys() & lengths.keys()) if len(lengths[n])]
+    steps = [Step(n, lengths[n], *timings[n]) for n in both]
     if len(steps) < 4:
         raise UserError(f"{run} has timings of {len(steps)} steps; at least 4 are needed.")
     return steps
 
 
-def _step(row: dict[str, Any], lengths: NDArray[np.int64]) -> Step:
-    phases = (float(row[f"seconds/{name}"]) for name in ("rollout", "update", "sync", "total"))
-    return Step(row["step"], lengths, *phases)
+def _phases(row: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """Seconds of rollout, update, sync and the whole step; None where a line lacks one."""
+    rollout, update, sync, total = (row.get(f"seconds/{name}") for name in _PHASES)
+    if rollout is None or update is None or sync is None or not total:
+        return None
+    return float(rollout), float(update), float(sync), float(total)
 
 
 def fit_speeds(steps: list[Step]) -> Fit:

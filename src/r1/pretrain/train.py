@@ -13,19 +13,28 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen2Config
+from typing_extensions import TypedDict
 
 from r1.data.tiny.tokenizer import train_tokenizer
 from r1.learner.microbatch import index_responses, split_microbatches
 from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.packing import pack_groups
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
-from r1.learner.state import read_tensors
+from r1.learner.state import OptimizerState, Tensors, Updates, check_fits, read_tensors
 from r1.learner.token_logprobs import token_logprobs
 from r1.pretrain.documents import draw_groups
 from r1.pretrain.settings import BaseModelSettings, PretrainRecipe
 from r1.types import TrainBatch
 
 STATE_FILE = "pretrain_state.pt"
+
+
+class _State(TypedDict):
+    """pretrain_state.pt"""
+
+    step: Updates
+    model: Tensors
+    optimizer: list[OptimizerState]
 
 
 def pretrain(
@@ -109,7 +118,8 @@ def _resume(folder: Path, model, optimizer) -> int:
     path = folder / STATE_FILE
     if not path.exists():
         return 0
-    state = read_tensors(path)
+    state = read_tensors(path, _State)
+    check_fits(path, state["model"], model.state_dict())
+    optimizer.load_state_dict(state["optimizer"], path)
     model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
     return state["step"]

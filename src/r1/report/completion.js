@@ -1,7 +1,8 @@
   // ---------------------------------------------------------------- completions, one and many
   const ROW_HEIGHT = 54;
   const MARKS = { correct: ["✓", "correct"], wrong: ["✗", "wrong"] };
-  const mark = (outcome) => MARKS[outcome] || ["?", "unsure"];
+  // An outcome is a text of somebody's file: "constructor" is no mark, though every object has one.
+  const mark = (outcome) => (Object.hasOwn(MARKS, outcome) ? MARKS[outcome] : ["?", "unsure"]);
   let partNames = [];
 
   /** Rows as sample.py packs them. */

@@ -33,7 +33,7 @@ from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.settings import OptimizerSettings
-from r1.learner.state import read_state, write_state
+from r1.learner.state import STATE_FILE, read_state, write_state
 from r1.models.load import DTYPES, check_vocabulary, resolve_device
 from r1.reward_model.encode import Encoded, Example
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
@@ -171,7 +171,7 @@ class RewardLearner:
         with torch.no_grad():
             for name, tensor in values.items():
                 own[name].copy_(tensor)
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"], folder / STATE_FILE)
         self.step = state["step"]
 
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:

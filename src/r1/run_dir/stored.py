@@ -77,7 +77,7 @@ def iterate_completions(
     Raises UserError for a file that is missing or damaged, lacks a column or holds null where a
     value belongs, and for more rows than fit into parquet.MAX_ROWS_BYTES.
     """
-    outcomes = [f"outcome/{part}" for part in check_columns(path)]
+    check_columns(path)
     wanted = None if problems is None else pa.array(list(problems), pa.string())
 
     def keep(batch: pa.RecordBatch) -> pa.Array:
@@ -92,6 +92,16 @@ def iterate_completions(
         for name in _NEVER_NULL:
             if row[name] is None:
                 raise _null(path, name)
+        yield row
+
+
+def iterate_judged(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield all rows for a reader that counts verdicts; a report shows any text as it is.
+
+    Raises UserError as iterate_completions does, and for an outcome that is none.
+    """
+    outcomes = [f"outcome/{part}" for part in check_columns(path)]
+    for row in iterate_completions(path):
         for name in outcomes:
             if row[name] is not None and row[name] not in _OUTCOMES:
                 raise UserError(
