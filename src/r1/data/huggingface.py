@@ -75,7 +75,7 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     except ConnectionError as error:
         raise UserError(_unreachable(source.path, folder, error)) from None
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(f"{source.path}: {_first_sentence(error)} Check path and config.") from None
+        raise UserError(f"{source.path}: {_reason(error)} Check path and config.") from None
     if isinstance(found, datasets.Dataset):
         return {str(found.split or "train"): found}
     return dict(found)
@@ -110,6 +110,14 @@ def _unreachable(path: str, folder: Path, error: ConnectionError) -> str:
     )
 
 
-def _first_sentence(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """The library's words, and those of what it fell over: a row of a CSV file, say."""
+    words, cause = _first_sentence(error), error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return words if cause is None else f"{words} ({_first_sentence(cause)})"
+
+
+def _first_sentence(error: BaseException) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0].rstrip(". ") + "."

@@ -127,7 +127,7 @@ class RewardLearner:
             num_rows += 1
             _place(scores, micro, score_R)
         (total, tokens, rows), scores = self._summed([total, num_tokens, num_rows], scores)
-        norm = self.optimizer.step(self.step)
+        norm = self.optimizer.step(self.step, total)
         factor = lr_factor(self.step, self.optimizer.total_steps, self.optimizer.settings)
         self.step += 1
         return {
