@@ -40,7 +40,7 @@ from test_curation_rejection import StopError
 PACKAGE = Path(__file__).parents[1] / "src" / "r1" / "curation"
 ALLOWED = {
     "curation", "judge", "rewards", "rollout", "data", "template", "run_dir", "text", "config",
-    "errors", "types",
+    "errors", "types", "files", "terminal",
 }  # fmt: skip
 
 

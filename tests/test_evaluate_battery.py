@@ -23,7 +23,7 @@ from r1.rollout.engine_pool import EnginePool
 from r1.rollout.protocol import FinishedGroup
 from r1.template import ChatTemplateSettings
 from r1.types import Completion
-from small_models import make_tokenizer, save_small_model
+from small_models import make_tokenizer, save_small_model, tiny_config
 
 ROWS = [
     {"id": "a", "prompt": "3 + 4 = ?", "reference": "7", "verifier": "exact", "family": "sums"},
@@ -85,6 +85,7 @@ def write_rows(folder: Path) -> None:
     for name, rows in (("problems", ROWS), ("general", GENERAL)):
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text("".join(lines))
+    tiny_config("qwen2").save_pretrained(folder / "scripted")
 
 
 def settings(**changes: Any) -> EvaluationStageSettings:
@@ -124,7 +125,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     progress = Silent()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("r1.evaluate.source.load_engine", lambda *_: ScriptedEngine())
-        counts = run_battery(settings(reward_models=uses), "x", base, base / "eval_dev1", progress)
+        counts = run_battery(
+            settings(reward_models=uses), str(base / "scripted"), base, base / "eval_dev1", progress
+        )
     return SimpleNamespace(
         base=base,
         uses=uses,
@@ -198,7 +201,9 @@ def evaluate_into(out: Path, monkeypatch: Any, engine: Any, **changes: Any) -> l
     """Run the battery beside the problems; what it told of its progress."""
     monkeypatch.setattr("r1.evaluate.source.load_engine", lambda *_: engine)
     progress = Silent()
-    run_battery(settings(**changes), "x", out.parent, out, progress, stage="dev2")
+    run_battery(
+        settings(**changes), str(out.parent / "scripted"), out.parent, out, progress, stage="dev2"
+    )
     return progress.told
 
 
@@ -278,7 +283,7 @@ def test_settings_and_problems_that_do_not_fit(tmp_path: Path) -> None:
         load_questions(settings(problems=[{"path": "general.jsonl", "verifier": "none"}]), tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         run_battery(
-            settings(reward_models={"helpful": {"path": "nowhere"}}), "x", tmp_path,
-            tmp_path / "out", Silent(),
+            settings(reward_models={"helpful": {"path": "nowhere"}}), str(tmp_path / "scripted"),
+            tmp_path, tmp_path / "out", Silent(),
         )  # fmt: skip
     assert not (tmp_path / "out").exists()

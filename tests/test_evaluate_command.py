@@ -128,7 +128,7 @@ def test_a_wrong_model_or_step_is_named(world, tmp_path, model, step, words):
 
 def test_a_whole_recipes_run_means_its_final_stage(world, tmp_path):
     stages = [
-        {"name": name, "outputs": {"out": kind}}
+        {"name": name, "kind": "sft", "outputs": {"out": kind}}
         for name, kind in (("data", "dataset"), ("dev1", "checkpoint"), ("r1", "checkpoint"))
     ]
     (tmp_path / "pipeline.json").write_text(json.dumps({"stages": stages}))

@@ -20,6 +20,7 @@ from r1.progress import TerminalProgress
 from small_models import save_small_model
 from small_pipeline import PLUGIN, readable, write_problems
 
+OWN_PLUGIN = PLUGIN.replace("even_tokens", "dropped_tokens")  # a name is registered once a process
 RECIPE = """
 model = "model"
 num_steps = 1
@@ -47,7 +48,7 @@ seed = 4
 def world(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     save_small_model(folder / "model")
-    (folder / "dropped_plugin.py").write_text(PLUGIN)
+    (folder / "dropped_plugin.py").write_text(OWN_PLUGIN)
     write_problems(folder, 3)
     (folder / "recipe.toml").write_text(RECIPE)
     return folder
@@ -73,7 +74,7 @@ def test_eval_obeys_every_section_of_its_recipe(world, tmp_path) -> None:
     }  # fmt: skip
     asked = json.loads((out / "request.json").read_text())
     assert "rewards.plugins.dropped_plugin" in asked["plugins"]
-    (world / "dropped_plugin.py").write_text(PLUGIN + "# another\n")
+    (world / "dropped_plugin.py").write_text(OWN_PLUGIN + "# another\n")
     refused = r1(world, "eval", model, "--recipe", recipe, "--out", str(out),
                  "--set", "evaluation.top_p=0.7")  # fmt: skip
     assert refused.returncode == 2
@@ -112,6 +113,7 @@ sampling = { max_new_tokens = 8 }
 rewards = { weights = { even_tokens = 1.0 }, plugins = ["dropped_plugin"] }
 grpo = { num_problems = 2, group_size = 2 }
 """ + readable("@zero", "dropped_plugin")
+PIPELINE = PIPELINE.replace("even_tokens", "dropped_tokens")
 
 
 def pipeline(world: Path, tmp_path: Path, *overrides: str) -> Path:

@@ -74,7 +74,7 @@ def test_the_recipe_s_seed_is_every_stage_s_unless_it_names_one() -> None:
     ("stages", "says"),
     [
         ({"a": {**ZERO, "kind": "r2"}}, r"stages\.a: kind = 'r2' is no kind of stage.*\"sft\""),
-        ({"a": {"model": "tiny"}}, r"stages\.a: kind = None"),
+        ({"a": {"model": "tiny"}}, r"stages\.a: kind: this setting is required"),
         ({"a": {**ZERO, "num_stepz": 2}}, r"stages\.a:\s+num_stepz.*did you mean 'num_steps'"),
         ({"a": {**ZERO, "model": "@b"}}, r"stages\.a\.model: no stage 'b'"),
         ({"zero": ZERO, "b": {**ZERO, "model": "@zer"}}, r"did you mean @zero"),

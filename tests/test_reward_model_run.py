@@ -163,7 +163,7 @@ def test_other_data_are_another_recipe(recipe, tmp_path) -> None:
     train(folder / "recipe.toml", tmp_path / "run", ["batch.max_steps=2"])
     rows = [json.loads(line) for line in (folder / "train.jsonl").open()]
     write_jsonl(folder / "train.jsonl", [{**rows[0], "rejected": "other?"}, *rows[1:]])
-    with pytest.raises(UserError, match="another recipe"):
+    with pytest.raises(UserError, match="begun with other files"):
         train(folder / "recipe.toml", tmp_path / "run", ["batch.max_steps=2"])
 
 

@@ -18,6 +18,7 @@ import typer
 from rich.text import Text
 
 from r1.errors import UserError
+from r1.pipeline.stopped import Stopped, told_if_stopped
 from r1.terminal import guard_terminal, terminal_console
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def run(
     check_clusters(settings, recipe, folder, only)
     from r1.pipeline.run import run_recipe
 
-    with _told_if_stopped(folder), _progress(metrics_port) as progress:
+    with told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(
             settings,
             recipe.parent,
@@ -115,22 +116,6 @@ def run(
 
     show_end(terminal_console(stderr=True), folder)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
-
-
-class _Stopped(SystemExit):
-    """Ctrl-C, of which the user has been told."""
-
-
-@contextmanager
-def _told_if_stopped(folder: Path) -> Iterator[None]:
-    """After Ctrl-C say what the folder keeps, and end with exit status 130."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        from r1.pipeline.stopped import saved_in
-
-        typer.echo(f"\nStopped. {saved_in(folder)}", err=True)
-        raise _Stopped(130) from None
 
 
 @contextmanager
@@ -206,7 +191,7 @@ def pretrain(
             minutes = seconds_left / 60
             typer.echo(f"step {step}/{settings.num_steps}  loss {loss:.3f}  left {minutes:.0f} min")
 
-    with _told_if_stopped(out):
+    with told_if_stopped(out):
         make_base(settings, out, show)
     typer.echo(f"Done: {out}")
 
@@ -277,7 +262,7 @@ def evaluate(
     from r1.run_dir import lock
 
     lock.refuse_held(folder)
-    with _told_if_stopped(folder):
+    with told_if_stopped(folder):
         run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
 
 
@@ -386,7 +371,7 @@ def main() -> None:
         terminal_console(stderr=True).print(message, soft_wrap=True)
         sys.exit(2)
     except SystemExit as stopped:  # typer makes one of Ctrl-C, and says nothing
-        if stopped.code == 130 and not isinstance(stopped, _Stopped):
+        if stopped.code == 130 and not isinstance(stopped, Stopped):
             typer.echo("\nStopped; nothing was written.", err=True)
         raise
 

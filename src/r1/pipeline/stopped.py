@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from r1.run_dir.checkpoint import checkpoint_steps
+import typer
 
 STAGE_MARKER, RUN, BLOCKS = "STAGE.json", "run", "blocks"
 
 
+class Stopped(SystemExit):
+    """Ctrl-C, of which the user has been told."""
+
+
+@contextmanager
+def told_if_stopped(folder: Path) -> Iterator[None]:
+    """After Ctrl-C say what the folder keeps, and end with exit status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped. {saved_in(folder)}", err=True)
+        raise Stopped(130) from None
+
+
 def saved_in(folder: Path) -> str:
     """One sentence: what of a run, a pipeline or an evaluation is kept, and how to go on."""
+    from r1.run_dir.checkpoint import checkpoint_steps
+
     stages = sorted(path.parent.name for path in folder.glob(f"*/{STAGE_MARKER}"))
     under_way = [
         f"{run.parent.name} after step {steps[-1]}"

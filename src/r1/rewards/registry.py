@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -59,8 +59,15 @@ _REWARDS: dict[str, RewardFactory] = {}
 
 def register_verifier(name: str, verifier: Verifier) -> None:
     """Make a verifier known under the name that problems carry."""
-    assert name not in _VERIFIERS, f"verifier {name!r} is registered twice"
+    _refuse_taken(name, _VERIFIERS, "verifier")
     _VERIFIERS[name] = verifier
+
+
+def _refuse_taken(name: str, known: Mapping[str, object], what: str) -> None:
+    if name in known:
+        raise UserError(
+            f"the {what} {name!r} is registered twice; give that of your plugin another name."
+        )
 
 
 def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
@@ -69,7 +76,7 @@ def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
     factory: (settings, form) -> RewardFunction, or a reward function of TRL's
     (`r1.rewards.batch_reward`). Raises UserError for what is neither.
     """
-    assert name not in _REWARDS, f"reward {name!r} is registered twice"
+    _refuse_taken(name, _REWARDS, "reward")
     _REWARDS[name] = as_factory(name, factory)
 
 

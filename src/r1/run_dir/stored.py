@@ -31,6 +31,7 @@ _KINDS = {
     "valid": ("boolean",),
     "advantage": _NUMBER,
 }
+_KINDS_OF_PARTS = {"reward": _NUMBER, "outcome": _TEXT, "detail": _TEXT}
 _NEVER_NULL = ("problem_id", "family", "prompt", "sample", "text", "num_tokens", "valid")
 MAX_COMPLETIONS = 1 << 20
 _OUTCOMES = frozenset(str(outcome) for outcome in Outcome)
@@ -50,9 +51,8 @@ def check_columns(path: Path) -> list[str]:
         )
     names = parquet.column_names(path)
     parts = [name.removeprefix("reward/") for name in names if name.startswith("reward/")]
-    kinds = {"reward": _NUMBER, "outcome": _TEXT, "detail": _TEXT}
     parquet.require_types(
-        path, {f"{what}/{part}": kind for part in parts for what, kind in kinds.items()}
+        path, {f"{what}/{part}": kind for part in parts for what, kind in _KINDS_OF_PARTS.items()}
     )
     return parts
 
@@ -106,13 +106,19 @@ def read_completions(path: Path) -> list[dict[str, Any]]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
-    """Columns of a table of completions. Raises UserError as iterate_completions does."""
-    check_columns(path)
+    """Columns of a table of completions; others may be missing. Raises UserError."""
+    parquet.require_types(path, {name: kind for name in names if (kind := _kind_of(name))})
     table = parquet.read_columns(path, names)
     for name in names:
         if name in _NEVER_NULL and table[name].null_count:
             raise _null(path, name)
     return table
+
+
+def _kind_of(name: str) -> tuple[str, ...] | None:
+    """The kinds that a column may be of; None for one that is not of a completion."""
+    part = name.partition("/")[0]
+    return _KINDS.get(name) or _KINDS_OF_PARTS.get(part)
 
 
 def _null(path: Path, name: str) -> UserError:
