@@ -184,7 +184,7 @@ class LocalLearner:
         if sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
-        state = read_state(folder, self.device)
+        state = read_state(folder)
         own = dict(self.model.named_parameters())
         if self.settings.lora is not None:
             values = state["adapters"]

@@ -23,12 +23,16 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     torch.save(canonical(state), folder / STATE_FILE)
 
 
-def read_state(folder: Path, device: torch.device) -> dict[str, Any]:
-    """Read it again; UserError where the file is missing or damaged."""
+def read_state(folder: Path) -> dict[str, Any]:
+    """Read it again, onto the CPU; UserError where the file is missing or damaged.
+
+    Whoever takes the tensors up moves them to their device: AdamW leaves its counts of steps on the
+    CPU, where reading one waits for no GPU.
+    """
     file = folder / STATE_FILE
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
-    state = read_tensors(file, device)
+    state = read_tensors(file)
     if missing := {"optimizer", "step"} - state.keys():
         raise UserError(f"{file} holds no {sorted(missing)[0]}; it is no learner's state.")
     return state

@@ -163,7 +163,7 @@ class RewardLearner:
         if sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
-        state = read_state(folder, self.device)
+        state = read_state(folder)
         values = dict(self.stored_weights(folder))
         own = dict(self.model.named_parameters())
         if set(values) != set(own):
