@@ -89,5 +89,5 @@ def test_a_pipelines_end_shows_the_last_stage_that_has_samples(tmp_path) -> None
     shown.show_end(console, tmp_path)
     text = console.file.getvalue()
     assert "of stage eval_zero" in text
-    assert "1 of 2 correct, 1 of 2 unparseable" in text
+    assert "1 of 2 unparseable, 1 of 2 correct" in text
     assert [text.count(f"[{name}]") for name in ("correct", "unparseable")] == [1, 1]

@@ -76,8 +76,8 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
     what collectives raise on the other ranks when one dies, and an engine whose own process did;
-    but not a GPU whose memory is full. So is a TimeoutError: somebody below it waited in vain; and a RayError: what the process was given
-    went with a lost node.
+    but not a GPU whose memory is full. So is a TimeoutError, as somebody below it waited in vain,
+    and a RayError: what the process was given went with a lost node.
     """
     try:
         return ray.get(call.reference, timeout=timeout_s)
