@@ -522,7 +522,7 @@ def test_an_unset_reference_after_is_named_where_every_reference_holds_hashes(tm
     assert [p.reference for p in told] == ["1", "2", "3"]
     write_lines(tmp_path / "b.jsonl", [*HASHED, GOOD])
     load(tmp_path, path="b.jsonl", verifier="exact")
-    assert "reference_after" not in caplog.text
+    assert "set reference_after" not in caplog.text
 
 
 def test_a_broken_csv_of_a_data_set_is_named_with_its_line(tmp_path, hub):
