@@ -26,6 +26,18 @@ def commands() -> dict[tuple[str, ...], object]:
 
 
 COMMANDS = commands()
+RECIPES = Path(__file__).parents[1] / "recipes"
+STAGES = """
+kind = "r1"
+[stages.a]
+kind = "rejection"
+model = "tiny"
+problems = [{ path = "x.jsonl" }]
+[stages.b]
+kind = "sft"
+model = "tiny"
+data.train = [{ kind = "parquet", path = "@a" }]
+"""
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -111,6 +123,10 @@ def test_what_is_saved_of_a_pipeline_and_of_an_evaluation(tmp_path) -> None:
         (["--hardware", "H100"], False, False),
         (["--gpus", "8"], False, False),
         (["--cluster-recipe"], False, False),
+        (["--stages"], False, True),
+        (["--stages", "--set", "stages.b.learner.device=cuda"], False, False),
+        (["--stages", "--set", "cluster.learner_ranks=2"], False, False),
+        (["--stages"], True, False),
     ],
 )
 def test_a_plan_is_for_this_machine_where_the_recipe_runs_on_its_cpu(
@@ -119,6 +135,8 @@ def test_a_plan_is_for_this_machine_where_the_recipe_runs_on_its_cpu(
     text = 'model = "tiny"\nnum_steps = 1\n[[data.train]]\npath = "x.jsonl"\n'
     if words == ["--cluster-recipe"]:
         text, words = text + '[cluster]\naddress = "local"\n', []
+    if words[:1] == ["--stages"]:
+        text, words = STAGES, words[1:]
     (tmp_path / "recipe.toml").write_text(text)
     planned = []
     monkeypatch.setattr("r1.pipeline.plan.plan_command", lambda *args: planned.append(args[3]))
@@ -132,3 +150,23 @@ def test_a_plan_is_for_this_machine_where_the_recipe_runs_on_its_cpu(
     assert shown.exit_code == 0, shown.output
     assert (planned[0].hardware == "CPU") is on_cpu
     assert ("Planned for the CPU" in shown.output) is on_cpu
+
+
+@pytest.mark.parametrize("recipe", sorted(p.stem for p in (RECIPES / "cluster").glob("*.toml")))
+def test_a_clusters_recipe_is_planned_for_its_gpus_wherever_it_is_asked(recipe) -> None:
+    from r1.pipeline.plan import given_here
+    from r1.pipeline.recipe import load_any_recipe
+    from r1.plan.estimate import Given
+
+    path = RECIPES / "cluster" / f"{recipe}.toml"
+    assert given_here(load_any_recipe(path), path, Given()) == Given()
+
+
+def test_a_dry_run_is_planned_for_this_machine_too(tmp_path) -> None:
+    (tmp_path / "recipe.toml").write_text(STAGES.replace("x.jsonl", "none.jsonl"))
+    words = ["--dry-run", "--set", "stages.b.learner.device=cpu"]
+    words += ["--set", "stages.a.engine.device=cpu", "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(cli.app, ["run", str(tmp_path / "recipe.toml"), *words])
+    assert shown.exit_code == 0, shown.output
+    assert "CPU" in shown.output
+    assert "H800" not in shown.output

@@ -501,3 +501,35 @@ def test_importing_the_sources_loads_neither_torch_nor_the_libraries_of_one_kind
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+HASHED = [{"prompt": f"{n} + 1?", "reference": f"It is {n + 1}.\n#### {n + 1}"} for n in range(3)]
+
+
+def hashes_refused(problem: Problem) -> str | None:
+    return "not one number" if "####" in (problem.reference or "") else None
+
+
+def test_an_unset_reference_after_is_named_where_every_reference_holds_hashes(tmp_path, caplog):
+    write_lines(tmp_path / "a.jsonl", HASHED)
+    with pytest.raises(UserError, match='set reference_after = "####" in this source'):
+        load(tmp_path, hashes_refused, path="a.jsonl")
+    assert not caplog.records  # said once
+    load(tmp_path, path="a.jsonl", verifier="exact")  # which takes any text
+    assert caplog.text.count('set reference_after = "####"') == 1
+    caplog.clear()
+    told = load(tmp_path, path="a.jsonl", reference_after="####")
+    assert [p.reference for p in told] == ["1", "2", "3"]
+    write_lines(tmp_path / "b.jsonl", [*HASHED, GOOD])
+    load(tmp_path, path="b.jsonl", verifier="exact")
+    assert "set reference_after" not in caplog.text
+
+
+def test_a_broken_csv_of_a_data_set_is_named_with_its_line(tmp_path, hub):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.csv").write_text('prompt,reference\n"a\nb",1\nc,2,3\n')
+    with pytest.raises(UserError, match=r"set: .*Expected 2 fields in line 3, saw 3"):
+        load(tmp_path, path="set")
+    (tmp_path / "set" / "train.csv").write_text('prompt,reference\n"a\nb",1\nc,\n')
+    with pytest.raises(UserError, match=r"row 2: reference is null"):  # a row is no line
+        load(tmp_path, path="set")

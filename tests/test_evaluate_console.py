@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from r1.evaluate import console as shown
 from r1.evaluate.pretty import outcomes_line
 from r1.evaluate.summary import JudgedProblem, JudgedSample
-from r1.types import Outcome
+from r1.run_dir import completion_table
+from r1.template import parse
+from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 
 def plain_console() -> Console:
@@ -62,3 +66,28 @@ def test_samples_of_different_outcomes_are_shown_and_do_not_drive_the_terminal()
 def test_rows_of_folders_without_any(tmp_path) -> None:
     assert shown.block_rows(tmp_path) == []
     assert shown.run_rows(tmp_path) == []
+
+
+def test_a_pipelines_end_shows_the_last_stage_that_has_samples(tmp_path) -> None:
+    names = ("zero", "eval_zero", "mixture")
+    stages = [{"name": name, "kind": "x", "title": name, "inputs": {}, "outputs": {}}
+              for name in names]  # fmt: skip
+    (tmp_path / "pipeline.json").write_text(json.dumps({"stages": stages}))
+    console = plain_console()
+    shown.show_end(console, tmp_path)
+    assert console.file.getvalue() == ""
+    (tmp_path / "eval_zero").mkdir()
+    rewards = [
+        Reward(value, {"accuracy": Score(value, outcome)}, True)
+        for value, outcome in ((1.0, Outcome.CORRECT), (0.0, Outcome.UNPARSEABLE))
+    ]
+    completions = [Completion([1], [0.0], text, "stop") for text in ("<answer>7</answer>", "no")]
+    rollout = RolloutGroup(Problem("p", "3+4?", "7", "math"), (1,), completions)
+    group = ScoredGroup(rollout, rewards)
+    table = completion_table(0, [group], parse)
+    pq.write_table(table, tmp_path / "eval_zero" / "completions.parquet")
+    shown.show_end(console, tmp_path)
+    text = console.file.getvalue()
+    assert "of stage eval_zero" in text
+    assert "1 of 2 unparseable, 1 of 2 correct" in text
+    assert [text.count(f"[{name}]") for name in ("correct", "unparseable")] == [1, 1]

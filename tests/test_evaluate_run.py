@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from concurrent.futures import Future
 from contextlib import nullcontext
 
@@ -235,3 +237,28 @@ def test_the_table_shows_every_family_and_what_was_left_out():
     assert "cons@3" in shown
     assert format_interval({"value": None, "low": None, "high": None}) == "-"
     assert not math.isnan(evaluation.summary()["pass_at_1"]["value"])
+
+
+def test_two_evaluations_do_not_write_into_one_folder(tmp_path, monkeypatch):
+    """Both passed the look at the lock that a command begins with."""
+    first = Blocks(tmp_path / "out", monkeypatch)
+    other = (
+        "import sys\nfrom pathlib import Path\nfrom r1.run_dir import lock\n"
+        "out = Path(sys.argv[1])\nout.mkdir()\nlock.acquire(out)\n"
+        "print('held', flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", other, str(tmp_path / "out")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as holder:  # fmt: skip
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match=f"by another process .pid {holder.pid}"):
+            first.run()
+        assert not (first.out / "request.json").exists()
+        holder.stdin.close()
+    first.run()
+    assert (first.out / "evaluation.json").exists()
+    with subprocess.Popen([sys.executable, "-c", other.replace("out.mkdir()", ""), first.out],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as after:  # fmt: skip
+        assert after.stdout.readline() == b"held\n", "the lock was not given back"
+        after.stdin.close()

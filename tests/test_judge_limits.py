@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,6 +19,7 @@ from r1.judge.engine import GeneratingModel, engine_generate
 from r1.judge.grade import summarise_votes
 from r1.judge.judge import Judge
 from r1.judge.limits import WINDOW_S, RateLimiter, backoff_s
+from r1.judge.lookup import LookupLoop
 from r1.judge.pairwise import summarise_pair
 from r1.judge.settings import BudgetSettings, JudgeSettings
 from r1.judge.verdict import Verdict
@@ -241,3 +245,49 @@ def test_an_engine_of_the_project_judges() -> None:
         asked = [judge.submit_grade(f"{i}?", "4", "4") for i in range(3)]
         assert [future.result().label for future in asked] == ["correct"] * 3
     assert len(set(itertools.chain(*seen))) == 4
+
+
+def test_a_name_server_that_does_not_answer_holds_no_program_up() -> None:
+    """The message comes within the check's limit; the program's end waits for no lookup."""
+    program = """
+import socket, threading
+never = threading.Event()
+socket.getaddrinfo = lambda *a, **k: never.wait()
+from r1.judge import endpoint
+from r1.judge.judge import Judge
+from r1.judge.settings import JudgeSettings
+endpoint.CHECK_TIMEOUT_S = 0.5
+judge = Judge(JudgeSettings(base_url="http://judge.invalid/v1", model="m", api_key_env=""))
+try:
+    judge.check()
+except Exception as error:
+    print(error)
+judge.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "judge.invalid/v1 did not answer within 0.5 s" in done.stdout
+    assert done.stderr == ""
+
+
+def test_lookups_of_one_name_are_one_and_their_faults_reach_all(monkeypatch) -> None:
+    asked = []
+
+    def fail(*key: object) -> None:
+        asked.append(key)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+
+    async def both() -> list[object]:
+        loop = asyncio.get_running_loop()
+        looks = (loop.getaddrinfo("judge.invalid", 80) for _ in range(2))
+        return await asyncio.gather(*looks, return_exceptions=True)
+
+    with asyncio.Runner(loop_factory=LookupLoop) as runner:
+        assert [type(found) for found in runner.run(both())] == [socket.gaierror] * 2
+        assert len(asked) == 1
+        monkeypatch.undo()
+        found = runner.run(LookupLoop.getaddrinfo(runner.get_loop(), "127.0.0.1", 80))
+    assert found[0][4] == ("127.0.0.1", 80)

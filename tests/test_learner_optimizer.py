@@ -150,3 +150,17 @@ def test_muon_equals_pytorchs(shape):
         other.step()
     assert (ours - start).abs().max() > 0.05
     torch.testing.assert_close(ours, theirs, atol=4e-3, rtol=0)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), torch.tensor(float("-inf"))])
+def test_a_loss_that_is_not_finite_moves_nothing_though_its_gradients_are(caplog, loss) -> None:
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    optimizer = PolicyOptimizer([("w", weight)], OptimizerSettings(), 10)
+    weight.grad = torch.full((2, 2), 0.5)
+    norm = optimizer.step(0, loss)
+    assert torch.equal(weight, torch.ones(2, 2))
+    assert skipped_steps([norm.item()]) == {"skipped_steps": 1.0}
+    assert "the loss is" in caplog.text
+    weight.grad = torch.full((2, 2), 0.5)
+    assert optimizer.step(1, 3.0).isfinite()
+    assert not torch.equal(weight, torch.ones(2, 2))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from r1 import cli
 from r1.errors import UserError
+from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.progress import TerminalProgress
@@ -148,3 +149,31 @@ def test_rejection_that_keeps_nothing_fails_with_the_reasons(world, tmp_path, mo
         assert "stage readable: not one row was kept: 3 prompts, 24 samples (" in message
         assert "card.md" in message
         assert not (tmp_path / "out" / "readable" / "STAGE.json").exists()
+
+
+SHORT = "3 of 3 {} leave a response less than max_new_tokens = {} of the model's context of 64"
+
+
+def test_prompts_that_leave_less_than_the_limit_are_counted(world, tmp_path, caplog) -> None:
+    """The limit fits the context, the prompt beside it does not."""
+    save_small_model(tmp_path / "model", max_position_embeddings=64)
+    (tmp_path / "dropped_plugin.py").write_text(PLUGIN)
+    write_problems(tmp_path, 3)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    out, recipe, model = tmp_path / "out", str(tmp_path / "recipe.toml"), str(tmp_path / "model")
+    words = ["eval", model, "--recipe", recipe, "--out", str(out), "--max-new-tokens"]
+    done = r1(tmp_path, *words, "63")
+    assert done.returncode == 0, done.stderr
+    assert SHORT.format("prompts", 63) in " ".join(done.stderr.split())
+    done = r1(tmp_path, *words[:-2], str(tmp_path / "other"), words[-1], "5")
+    assert done.returncode == 0, done.stderr
+    assert "leave a response less" not in done.stderr
+    changes = ["sampling.max_new_tokens=62", "evaluation.max_new_tokens=60", "grpo.num_problems=1"]
+    changes += ["data.decontaminate=false"]
+    sys.path.insert(0, str(tmp_path))
+    try:
+        prepare(load_any_recipe(Path(recipe), changes), tmp_path)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert SHORT.format("training prompts", 62) in caplog.text
+    assert SHORT.format("held-out prompts", 60) in caplog.text

@@ -20,6 +20,7 @@ from r1.plan.memory import (
     Kernels,
     Memory,
     Row,
+    full_row,
     gathered_layer,
     learner_items,
     lora_parameters,
@@ -146,3 +147,24 @@ def test_experts_dealt_out_are_not_gathered() -> None:
     whole, dealt = (gathered_layer(shape, Layout(512, expert_parallel=e)) for e in (1, 64))
     assert whole - dealt == pytest.approx(256 * one * (1 - 1 / 64))
     assert gathered_layer(replace(shape, experts=None), Layout(512)) == whole
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "tokens"),
+    [
+        ("tiny/r1_zero", ["grpo.num_problems=4", "grpo.group_size=4"], 16 * (200 + 512)),
+        ("tiny/r1_zero", [], None),
+        ("tiny/r1_zero", ["grpo.num_minibatches=64"], 8 * (200 + 512)),
+        ("tiny/sft", ["batch.size=3", "batch.max_tokens=256"], 3 * 256),
+        ("tiny/helpful_rm", ["batch.size=5", "batch.max_tokens=64"], 2 * 5 * 64),
+        ("tiny/harmless_rm", ["batch.size=5", "batch.max_tokens=64"], 5 * 64),
+    ],
+)
+def test_a_row_holds_no_more_than_a_step(recipe: str, changes: list[str], tokens: int) -> None:
+    """tokens: of all sequences of an optimiser step at their longest; None: above the budget."""
+    budget = 16_384
+    changes = [*changes, f"learner.tokens_per_microbatch={budget}"]
+    found = load_any_recipe(RECIPES / f"{recipe}.toml", changes)
+    row = full_row(found)
+    assert row.tokens == min(budget, tokens or budget)
+    assert row.several is (tokens is None)

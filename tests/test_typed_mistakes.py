@@ -10,9 +10,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from r1.config import validate
+from r1.errors import UserError
+from r1.pipeline.recipe import R1ZeroRecipe
 
 RECIPE = """kind = "r1_zero"
 model = "tiny"
@@ -192,3 +197,12 @@ def test_a_typed_mistake_is_told_in_one_message(answers, number) -> None:
         assert said in flat, flat
     assert "Traceback" not in flat
     assert not torch, "torch was imported before the mistake was told"
+
+
+def test_a_list_is_not_called_empty_because_its_only_item_is_at_fault(answers) -> None:
+    """The second line of the message about a CSV file spoke of a list without items."""
+    number = next(i for i, (name, _) in enumerate(WANTED) if name == "CSV")
+    assert "at least 1 item" not in answers[number][1]
+    none = RECIPE.replace("[[data.train]]", "[data]\ntrain = []\n[[data.heldout]]", 1)
+    with pytest.raises(UserError, match="at least 1 item"):
+        validate(tomllib.loads(none), R1ZeroRecipe, "r.toml")

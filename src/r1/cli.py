@@ -112,9 +112,9 @@ def run(
             only=only,
             accept_changes=accept_changes,
         )
-    from r1.evaluate.console import run_rows, show_samples
+    from r1.evaluate.console import show_end
 
-    show_samples(terminal_console(stderr=True), run_rows(folder))
+    show_end(terminal_console(stderr=True), folder)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
 
 
@@ -146,17 +146,15 @@ def plan(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Tell before a run what it costs: FLOPs, hours, memory by part, layouts, where time goes."""
-    from r1.pipeline.plan import plan_command, plan_json
+    from r1.pipeline.plan import given_here, plan_command, plan_json
     from r1.pipeline.recipe import load_any_recipe
     from r1.plan.estimate import Given
-    from r1.plan.hardware import on_this_cpu
 
-    settings, given = load_any_recipe(recipe, overrides), Given(hardware, gpus)
-    if hardware is None and gpus is None and on_this_cpu(settings):
-        given = Given("CPU")
+    settings = load_any_recipe(recipe, overrides)
+    given = given_here(settings, recipe, Given(hardware, gpus))
+    if given.hardware != hardware and not as_json:
         text = "Planned for the CPU, where this recipe runs on this machine; --hardware H100 plans"
-        if not as_json:
-            typer.echo(f"{text} for another.", err=True)
+        typer.echo(f"{text} for another.", err=True)
     if as_json:
         typer.echo(json.dumps(plan_json(settings, recipe, given, lengths), indent=2))
     else:

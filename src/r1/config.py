@@ -154,8 +154,19 @@ def validate(values: Mapping[str, Any], schema: type[S], origin: str) -> S:
         try:
             return schema.model_validate(values)
         except ValidationError as error:
-            faults = [_explain(item, schema) for item in error.errors()]
+            faults = [_explain(item, schema) for item in _causes(error.errors())]
     raise UserError(f"{origin}:\n" + "\n".join(f"  {line}" for line in faults))
+
+
+def _causes(items: Sequence[Any]) -> list[Any]:
+    """The faults without those that follow from others: a list counts as too short where its items
+    are at fault."""
+    places = [tuple(item["loc"]) for item in items]
+    return [
+        item
+        for item, at in zip(items, places, strict=True)
+        if item["type"] != "too_short" or not any(o[: len(at)] == at != o for o in places)
+    ]
 
 
 def _impossible(value: Any, at: tuple[str, ...]) -> Iterator[str]:

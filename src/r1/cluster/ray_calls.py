@@ -75,9 +75,9 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
     """The answer of a call that has ended, or comes within timeout_s.
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
-    what collectives raise on the other ranks when one dies, and an engine whose own process did. So
-    is a TimeoutError: somebody below it waited in vain; and a RayError: what the process was given
-    went with a lost node.
+    what collectives raise on the other ranks when one dies, and an engine whose own process did;
+    but not a GPU whose memory is full. So is a TimeoutError, as somebody below it waited in vain,
+    and a RayError: what the process was given went with a lost node.
     """
     try:
         return ray.get(call.reference, timeout=timeout_s)
@@ -86,7 +86,10 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
             raise LostProcess(
                 f"{call.name} could not {what}: {_first_line(error.cause)}"
             ) from error
-        if isinstance(error.cause, RuntimeError | TimeoutError):
+        import torch  # late: placement is checked without it
+
+        full = isinstance(error.cause, torch.OutOfMemoryError)  # again would be full again
+        if isinstance(error.cause, RuntimeError | TimeoutError) and not full:
             raise LostProcess(f"{call.name} could not {what}: {error.cause}") from error
         raise error.cause from error
     except GetTimeoutError:

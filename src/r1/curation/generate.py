@@ -22,6 +22,7 @@ from typing import TypeVar
 from r1.curation.rejection import Renderer
 from r1.errors import UserError
 from r1.judge.limits import RateLimiter, Sent, backoff_s, jitter
+from r1.judge.lookup import LookupLoop
 from r1.judge.model import ChatModel, NoReplyError, estimate_tokens
 from r1.judge.settings import LimitSettings
 from r1.rollout.protocol import Engine
@@ -151,6 +152,7 @@ def endpoint_generate(
         return [one if isinstance(one, Reply) else Reply("", cut=True) for one in found]
 
     def generate(asks: Sequence[Ask]) -> list[Reply]:
-        return asyncio.run(ask_all(asks))
+        with asyncio.Runner(loop_factory=LookupLoop) as runner:
+            return runner.run(ask_all(asks))
 
     return generate

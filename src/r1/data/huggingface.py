@@ -80,7 +80,7 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
             f"{source.path}: a data file cannot be read ({reason[:300]}) Mend it, or leave it out."
         ) from None
     except (ValueError, OSError, datasets.exceptions.DatasetsError) as error:
-        raise UserError(f"{source.path}: {_first_sentence(error)} Check path and config.") from None
+        raise UserError(f"{source.path}: {_reason(error)} Check path and config.") from None
     if isinstance(found, datasets.Dataset):
         return {str(found.split or "train"): found}
     return dict(found)
@@ -113,6 +113,14 @@ def _unreachable(path: str, folder: Path, error: ConnectionError) -> str:
         f"({_first_sentence(error)}) Either connect, or download it elsewhere and give its "
         f"folder as path. (No folder {folder} exists.)"
     )
+
+
+def _reason(error: Exception) -> str:
+    """The library's words, and those of what it fell over: a row of a CSV file, say."""
+    words, cause = _first_sentence(error), error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return words if cause is None else f"{words} ({_first_sentence(cause)})"
 
 
 def _first_sentence(error: BaseException) -> str:

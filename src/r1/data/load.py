@@ -37,6 +37,7 @@ LOADERS: dict[str, Callable[[SourceSettings, Path], Table]] = {
     "huggingface": huggingface.load,
     "reasoning_gym": reasoning_gym.load,
 }
+MARKER = "####"
 GENERATORS = frozenset({"tiny", "reasoning_gym"})
 
 
@@ -110,8 +111,13 @@ def load_problems(
         raise UserError(f"{table.origin} is empty; give at least one problem.")
     drops = settings.unusable == "drop"
     table = _usable(table, _repeated_ids(table), drops)
+    hint = _marker_hint(table, settings)
     if check is not None:
-        table = _usable(table, _faulty_references(table, check), drops)
+        faults = _faulty_references(table, check)
+        table = _usable(table, faults, drops, hint)
+        hint = "" if faults else hint
+    if hint:
+        logger.warning("%s: %s", table.origin, hint)
     if fits is not None:
         too_long = zip(table.rows, map(fits, table.problems), strict=True)
         table = _usable(table, {row: reason for row, reason in too_long if reason}, drops)
@@ -138,9 +144,9 @@ def _load_all(
     return pools
 
 
-def _usable(table: Table, faults: Mapping[int, str], drops: bool) -> Table:
+def _usable(table: Table, faults: Mapping[int, str], drops: bool, hint: str = "") -> Table:
     """The table without its faulty rows; UserError where those are not to be dropped."""
-    errors = FaultyRows(table.origin, drops)
+    errors = FaultyRows(table.origin, drops, hint)
     for row, reason in faults.items():
         errors.add(row, reason)
     errors.raise_if_any()
@@ -180,6 +186,17 @@ def _faulty_references(table: Table, check: Check) -> dict[int, str]:
         if reason is not None:
             faults[row] = reason
     return faults
+
+
+def _marker_hint(table: Table, settings: SourceSettings) -> str:
+    """What to say where every reference is a solution with its answer after GSM8K's "####"."""
+    references = [problem.reference or "" for problem in table.problems]
+    if settings.reference_after or not all(MARKER in text for text in references):
+        return ""
+    return (
+        f'Every reference holds "{MARKER}", as GSM8K\'s solutions do before the answer: set '
+        f'reference_after = "{MARKER}" in this source to keep the answer alone.'
+    )
 
 
 def _warn_of_repeats(table: Table) -> None:

@@ -42,12 +42,13 @@ class FaultyRows:
     """Collects faults so that one start shows the first ten, not one.
 
     drops: the rows are left out, which is said and counted, instead of refused; None where the
-    source has no setting for that.
+    source has no setting for that. hint: a likely cause of all faults.
     """
 
-    def __init__(self, origin: str, drops: bool | None = None) -> None:
+    def __init__(self, origin: str, drops: bool | None = None, hint: str = "") -> None:
         self.origin = origin
         self.drops = drops
+        self.hint = hint
         self.shown: list[str] = []
         self.num = 0
 
@@ -65,6 +66,8 @@ class FaultyRows:
         lines += self.shown
         if self.num > len(self.shown):
             lines.append(f"  and {self.num - len(self.shown)} more")
+        if self.hint:
+            lines.append(self.hint)
         if self.drops:
             logger.warning("%s", "\n".join(lines))
             return

@@ -32,6 +32,7 @@ from r1.data.settings import DataSettings
 from r1.evaluate.battery_figures import figures, sample_of, vote_figures
 from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.evaluate.blocks import BLOCKS, REQUEST, Step, block_samples, cut, write_blocks
+from r1.evaluate.console import COMPLETIONS
 from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.run import JudgedGroup, judge_groups, make_request
 from r1.evaluate.source import ModelSource, open_engine
@@ -46,7 +47,7 @@ from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
-from r1.rollout.make import check_limit
+from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
@@ -55,7 +56,7 @@ from r1.run_dir.atomic import hash_of
 from r1.template import PromptRenderer
 from r1.types import Problem
 
-RESULT, COMPLETIONS = "evaluation.json", "completions.parquet"
+RESULT = "evaluation.json"
 LOOKED_AT = ("format", "language")
 """Rewards that every response is judged by."""
 
@@ -135,6 +136,8 @@ def run_battery(
     told = _counter(progress, len(questions.reasoning) + len(questions.general))
     with open_engine(ModelSource(model_folder), settings.engine, cluster) as engine:
         renderer = PromptRenderer(engine.tokenizer, settings.template)
+        asked, limit = (*questions.reasoning, *questions.general), sampling.max_new_tokens
+        tell_of_room(asked, renderer.encode, limit, model_folder, settings.engine)
         blocks = folder / BLOCKS
         _claim(blocks, _request(settings, questions, model_folder, base_folder))
         answers = _ask(_Line(settings, engine, renderer, base_folder, blocks, told), questions)

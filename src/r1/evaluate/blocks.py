@@ -35,7 +35,7 @@ from r1.files.shapes import read_json
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
-from r1.run_dir import atomic, completion_table
+from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import Parsed
 from r1.run_dir.stored import iterate_judged
@@ -96,9 +96,28 @@ def evaluate_in_blocks(
     open_line: makes the model ready; not called where nothing is left to sample.
     identity: JSON values of what else decides the figures (the model's hash, template, rewards).
     on_problem: called for every problem, those of finished blocks too.
-    Raises UserError for a folder that holds another evaluation, or something else.
+    Raises UserError for a folder that holds another evaluation, or something else, or that
+    another process evaluates into.
     """
-    _claim(out, _request(plan, identity))
+    request = _request(plan, identity)
+    _is_new(out, request)  # a folder of something else is refused untouched
+    with atomic.writing(out):
+        (out / BLOCKS).mkdir(parents=True, exist_ok=True)
+        lock.acquire(out)
+    try:
+        if _is_new(out, request):
+            atomic.write_json(out / REQUEST, request)
+        return _evaluate(plan, open_line, out, on_problem)
+    finally:
+        lock.release(out)
+
+
+def _evaluate(
+    plan: Plan,
+    open_line: Callable[[], AbstractContextManager[Line]],
+    out: Path,
+    on_problem: OnProblem,
+) -> dict[str, Any]:
     blocks = cut(plan.problems, plan.settings.num_samples, out / BLOCKS, "block")
     missing = {path: block for path, block in blocks.items() if not path.is_file()}
     for path in blocks.keys() - missing.keys():
@@ -164,8 +183,8 @@ def _request(plan: Plan, identity: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _claim(out: Path, request: dict[str, Any]) -> None:
-    """Make `out` the folder of this request; UserError, with nothing touched, where it is not."""
+def _is_new(out: Path, request: dict[str, Any]) -> bool:
+    """Whether the request has yet to be written into `out`; UserError where that is another's."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder for the evaluation.")
     before = read_json(out / REQUEST)
@@ -173,20 +192,17 @@ def _claim(out: Path, request: dict[str, Any]) -> None:
         differ = [
             key for key in request.keys() | before.keys() if request.get(key) != before.get(key)
         ]
-        if differ and not any((out / BLOCKS).glob("*.parquet")):
-            atomic.write_json(out / REQUEST, request)  # it measured nothing
-        elif differ:
+        if differ and any((out / BLOCKS).glob("*.parquet")):
             raise UserError(
                 f"{out} holds another evaluation (other {', '.join(sorted(differ))}). Nothing was "
                 "touched; give a new folder, or the same model, problems and settings as before."
             )
-        return
-    foreign = [p.name for p in out.iterdir() if p.name != BLOCKS] if out.exists() else []
+        return bool(differ)  # that one measured nothing
+    ours = {BLOCKS, lock.LOCK_NAME}
+    foreign = [p.name for p in out.iterdir() if p.name not in ours] if out.exists() else []
     if any(not name.startswith(atomic.TEMPORARY) for name in foreign):
         raise UserError(f"{out} is not empty and not an evaluation; give a new folder.")
-    with atomic.writing(out):
-        (out / BLOCKS).mkdir(parents=True, exist_ok=True)
-    atomic.write_json(out / REQUEST, request)
+    return True
 
 
 def _begin(line: Line, plan: Plan, block: Sequence[Problem]) -> Iterator[JudgedGroup]:

@@ -29,7 +29,7 @@ from r1.evaluate.source import (
 )
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
-from r1.rollout.make import check_limit
+from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
 from r1.template import PromptRenderer, TemplateSettings, parse
@@ -188,6 +188,8 @@ def _open_line(
     with ExitStack() as stack:
         loaded = stack.enter_context(open_engine(source, engine, cluster))
         renderer = PromptRenderer(loaded.tokenizer, template)
+        limit = plan.sampling.max_new_tokens
+        tell_of_room(plan.problems, renderer.encode, limit, source.path, engine)
         form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
         yield Line(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))

@@ -6,6 +6,7 @@ Where output goes to a file the progress is a plain line now and then instead of
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from r1.evaluate.blocks import BLOCKS
+from r1.evaluate.pretty import outcomes_line
 from r1.evaluate.summary import ACCURACY, JudgedProblem, problem_figures
+from r1.files.shapes import read_json
 from r1.run_dir import read
+from r1.run_dir.shapes import PipelineFile
 from r1.run_dir.stored import read_completions
 
+COMPLETIONS = "completions.parquet"
 NUM_SAMPLES, MAX_CHARS = 3, 240
 LINE_EVERY_S = 10.0
 
@@ -98,11 +103,32 @@ def block_rows(folder: Path) -> list[dict[str, Any]]:
     return [] if first is None else read_completions(first)
 
 
+def show_end(console: Console, run: Path) -> None:
+    """Print what a run that has ended wrote last: verdicts counted, and a few samples.
+
+    Of a pipeline those of the last stage that has any.
+    """
+    told = read_json(run / "pipeline.json", {"stages": []}, PipelineFile)
+    for folder in [run, *(run / stage["name"] for stage in reversed(told["stages"]))]:
+        rows = run_rows(folder)
+        if not rows:
+            continue
+        if folder != run:
+            console.print(Text(f"Last samples, of stage {folder.name}:"), soft_wrap=True)
+            counts = Counter(str(row.get(f"outcome/{ACCURACY}") or "not judged") for row in rows)
+            console.print(Text(f"  {outcomes_line(counts)}"), soft_wrap=True)
+        show_samples(console, rows)
+        return
+
+
 def run_rows(run: Path) -> list[dict[str, Any]]:
-    """The completions of a run's last evaluation, else of its last training step."""
+    """The completions of a run's last evaluation, else of its last training step, or those of an
+    evaluation stage; none of a folder that has none."""
     evaluated = read.read_evaluations(run)
     rows = read.read_evaluation_completions(run, evaluated[-1]["step"]) if evaluated else []
     steps = read.rollout_steps(run)
+    if not rows and (run / COMPLETIONS).is_file():
+        return read_completions(run / COMPLETIONS)
     return rows or (read.read_rollouts(run, steps[-1]) if steps else [])
 
 

@@ -23,6 +23,7 @@ from r1.judge.cache import ReplyCache
 from r1.judge.counts import JudgeCounts
 from r1.judge.endpoint import Endpoint
 from r1.judge.grade import Judgement, grading_task, summarise_votes
+from r1.judge.lookup import LookupLoop
 from r1.judge.model import ChatModel
 from r1.judge.pairwise import Comparison, comparison_tasks, summarise_pair
 from r1.judge.prompt import Task
@@ -47,7 +48,7 @@ class Judge:
         self._model = model or Endpoint(settings)
         self._cache = ReplyCache(settings.cache and settings.cache.expanduser())
         self._asker = Asker(self._model, settings, self._cache)
-        self._loop = asyncio.new_event_loop()
+        self._loop = LookupLoop()
         self._thread = threading.Thread(target=self._serve, name="judge", daemon=True)
         self._lock = threading.Lock()
         self._closed = False

@@ -120,8 +120,8 @@ class LocalLearner:
             if self.settings.lora is not None and self.settings.lora.dropout > 0:
                 torch.manual_seed(pass_seed)
             for minibatch in split_minibatches(batch, self.objective.num_minibatches, pass_seed):
-                self.accumulate(minibatch, old, metrics)
-                metrics.add_step(self.optimizer.step(self.step))
+                loss = self.accumulate(minibatch, old, metrics)
+                metrics.add_step(self.optimizer.step(self.step, loss))
         schedule = self.optimizer.settings
         factor = lr_factor(self.step, self.optimizer.total_steps, schedule)
         self.step += 1
@@ -136,11 +136,13 @@ class LocalLearner:
 
     def accumulate(
         self, minibatch: MiniBatch, old: list[Tensor] | None, metrics: UpdateMetrics
-    ) -> None:
+    ) -> Tensor:
         """Run forward and backward over one minibatch, adding to the parameters' gradients.
 
         old: per response of the batch its old log-probabilities; None takes the current ones.
+        Returns the minibatch's loss, over all ranks.
         """
+        loss = torch.zeros((), dtype=torch.float64, device=self.device)
         for micro in self.ranks.share(minibatch.responses, self.settings.tokens_per_microbatch):
             row = pack_groups(micro.groups, self.device)
             reference_M = self._reference_logprobs(row)
@@ -153,11 +155,13 @@ class LocalLearner:
             output = self.objective.loss(tokens, minibatch.totals)
             if micro.indices:
                 output.loss.backward()
+                loss += output.loss.detach()
                 metrics.add(output, tokens, row.input_ids_1N.shape[1])
             else:
                 (output.loss * 0.0).backward()
                 metrics.add_nothing(output)
             self.learning_mode(False)
+        return self.ranks.sum(loss)
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
@@ -180,9 +184,9 @@ class LocalLearner:
         if sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
-        state = read_state(folder, self.device)
+        state = read_state(folder)
         file = folder / STATE_FILE
-        own = dict(self.model.named_parameters())
+        own: dict[str, torch.Tensor] = dict(self.model.named_parameters())
         if self.settings.lora is not None:
             own, values = lora.adapter_parameters(self.model), state.get("adapters", {})
         else:

@@ -18,7 +18,7 @@ class UpdateMetrics:
     Result: loss (mean over optimiser steps), grad_norm (likewise, before clipping), the objective's
     sums per token learnt from, engine_gap and engine_gap_max (absolute difference between the
     engine's and the learner's log-probabilities of the same tokens), optimizer_steps, skipped_steps
-    (of those, the ones whose gradients were not finite; left out where there is none),
+    (of those, the ones whose loss or gradients were not finite; left out where there is none),
     tokens_trained (response tokens, every pass counted) and tokens_processed (tokens the model
     saw, prompts included).
     """

@@ -25,7 +25,7 @@ from r1.learner.sharded import whole
 from r1.learner.state import OptimizerState, damaged_state, is_plain
 
 MAX_SKIPPED = 10
-"""Training ends after this many steps in a row whose gradients were not finite."""
+"""Training ends after this many steps in a row whose loss or gradients were not finite."""
 
 logger = logging.getLogger(__name__)
 
@@ -93,16 +93,19 @@ class PolicyOptimizer:
     def _muon(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         return Muon(parameters, lr=self.settings.muon_lr, weight_decay=self.settings.weight_decay)
 
-    def step(self, step: int) -> Tensor:
+    def step(self, step: int, loss: Tensor | float = 0.0) -> Tensor:
         """Clip the accumulated gradients, step, clear them; return the norm before clipping.
 
-        A norm that is not finite leaves the weights as they are and is told; after MAX_SKIPPED of
-        them in a row a UserError ends the training, which learns nothing any more.
+        loss: what the gradients are of, over all ranks. Where it, or the norm, is not finite the
+        weights stay as they are, which is told, and the norm is NaN or infinite; after MAX_SKIPPED
+        of them in a row a UserError ends the training, which learns nothing any more.
         """
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = whole(nn.utils.get_total_norm(gradients))
         nn.utils.clip_grads_with_norm_(self.parameters, self.settings.max_grad_norm, norm)
-        if self._finite(norm, step):
+        if not math.isfinite(loss):
+            norm = torch.full_like(norm, math.nan)
+        if self._finite(norm, float(loss), step):
             first = None if self._moved else Movement(self.parameters)
             factor = lr_factor(step, self.total_steps, self.settings)
             for optimizer, lr in self.optimizers:
@@ -116,21 +119,22 @@ class PolicyOptimizer:
             parameter.grad = None
         return norm
 
-    def _finite(self, norm: Tensor, step: int) -> bool:
+    def _finite(self, norm: Tensor, loss: float, step: int) -> bool:
         """Whether a step may be taken; one that may not is counted and told."""
         if bool(torch.isfinite(norm)):
             self._skipped_in_a_row = 0
             return True
         self._skipped_in_a_row += 1
+        whose, value = ("the gradients' norm", norm.item())
+        if not math.isfinite(loss):
+            whose, value = ("the loss", loss)
         logger.warning(
-            "step %d: the gradients' norm is %s; the weights stay as they are (%d in a row).",
-            step + 1,
-            norm.item(),
-            self._skipped_in_a_row,
+            "step %d: %s is %s; the weights stay as they are (%d in a row).",
+            *(step + 1, whose, value, self._skipped_in_a_row),
         )
         if self._skipped_in_a_row >= MAX_SKIPPED:
             raise UserError(
-                f"the gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
+                f"loss or gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
                 f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
                 "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
                 "an earlier checkpoint with another seed."

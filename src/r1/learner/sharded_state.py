@@ -107,7 +107,7 @@ def load(learner: Trained, folder: Path) -> None:
 
 def _load_whole(learner: Trained, folder: Path) -> None:
     """The state that one process wrote: learner.pt, whose tensors are whole and numbered."""
-    state = read_state(folder, torch.device("cpu"))
+    state = read_state(folder)
     held = {} if learner.reference is None else learner.reference.state_dict()
     reference = state.get("reference") or {}
     if state.get("adapters"):

@@ -55,12 +55,16 @@ def write_state(folder: Path, state: dict[str, Any]) -> None:
     torch.save(canonical(state), folder / STATE_FILE)
 
 
-def read_state(folder: Path, device: torch.device) -> LearnerState:
-    """Read it again; UserError where the file is missing, damaged or of another shape."""
+def read_state(folder: Path) -> LearnerState:
+    """Read it again, onto the CPU; UserError where it is missing, damaged or of another shape.
+
+    Whoever takes the tensors up moves them to their device: AdamW leaves its counts of steps on the
+    CPU, where reading one waits for no GPU.
+    """
     file = folder / STATE_FILE
     if not file.exists():
         raise UserError(f"{folder} has no {STATE_FILE}: it is a model, not a learner's checkpoint.")
-    return read_tensors(file, LearnerState, device)
+    return read_tensors(file, LearnerState)
 
 
 def read_tensors(file: Path, shape: Any, device: torch.device | str = "cpu") -> Any:

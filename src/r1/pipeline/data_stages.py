@@ -55,6 +55,7 @@ from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rollout.engine_pool import capacity
+from r1.rollout.make import tell_of_room
 from r1.run_dir import describe_source
 from r1.sft.read import conversations
 from r1.template import PromptRenderer
@@ -111,6 +112,8 @@ def run_rejection(
     with ExitStack() as stack:
         engine = stack.enter_context(open_engine(model, stage.engine, cluster))
         renderer = PromptRenderer(engine.tokenizer, stage.template)
+        limit = stage.sampling.max_new_tokens
+        tell_of_room(problems, renderer.encode, limit, model.path, stage.engine)
         form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
         pool = stack.enter_context(RewardPool(stage.rewards, form))
         rejection.rejection_sample(

@@ -18,9 +18,11 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import read_toml
 from r1.errors import UserError
 from r1.pipeline.demands import with_cluster
-from r1.pipeline.r1 import R1Recipe, StageSpec
+from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.recipe import R1ZeroRecipe, Recipe
+from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
+from r1.plan.hardware import on_this_cpu
 from r1.plan.layout import Layout, gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
 from r1.plan.lengths import Lengths, log_normal, measured
@@ -87,6 +89,18 @@ class Plan(NamedTuple):
     simulated: tuple[Simulated, ...] = ()
     run: str = ""
     comparison: Comparison | None = None
+
+
+def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
+    """What the user says; who says nothing of hardware, of a recipe that would run on this
+    machine's CPU, means the CPU. path: the recipe's file."""
+    if given.hardware is not None or given.num_gpus is not None:
+        return given
+    parts: list[Any] = [recipe]
+    if isinstance(recipe, R1Recipe):
+        specs = specs_of(recipe, STAGE_KINDS, str(path))
+        parts += [spec.recipe for spec in specs]
+    return given._replace(hardware="CPU") if on_this_cpu(parts) else given
 
 
 def plan_command(

@@ -34,6 +34,7 @@ from r1.rewards.judge import cached_in, check_judge
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.unjudged import check_families
+from r1.rollout.limits import tell_of_short_room
 from r1.rollout.make import check_engine, check_engine_model, check_limit, engine_context
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
@@ -92,14 +93,24 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     else:
         check_engine_model(model, recipe.engine)
     check_limit(recipe.sampling.max_new_tokens, model, recipe.engine)
-    if recipe.evaluation.max_new_tokens is not None:
-        name = "evaluation.max_new_tokens"
-        check_limit(recipe.evaluation.max_new_tokens, model, recipe.engine, name)
+    measured = recipe.evaluation.max_new_tokens or recipe.sampling.max_new_tokens
+    if measured != recipe.sampling.max_new_tokens:
+        check_limit(measured, model, recipe.engine, "evaluation.max_new_tokens")
     tokenizer = load_tokenizer(model)
     renderer = PromptRenderer(tokenizer, recipe.template)
     check = partial(check_reference, settings=recipe.rewards)
-    fits = partial(_too_long, renderer=renderer, context=engine_context(model, recipe.engine))
+    context, lengths = engine_context(model, recipe.engine), dict[str, int]()
+    fits = partial(_too_long, renderer=renderer, context=context, lengths=lengths)
     data = load_data(recipe.data, base_folder, check, fits)
+    for whose, limit, found in (
+        (
+            "training prompts",
+            recipe.sampling.max_new_tokens,
+            [p for pool in data.pools for p in pool],
+        ),
+        ("held-out prompts", measured, data.heldout),
+    ):
+        tell_of_short_room(whose, [lengths[p.prompt] for p in found], limit, context)
     problems = [*(p for pool in data.pools for p in pool), *data.heldout]
     judged_by_models = {name: use.families for name, use in recipe.reward_models.items()}
     check_families(recipe.rewards, problems, judged_by_models)
@@ -253,8 +264,11 @@ def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[I
     return found
 
 
-def _too_long(problem: Problem, renderer: PromptRenderer, context: int) -> str | None:
-    length = len(renderer.encode(problem.prompt))
+def _too_long(
+    problem: Problem, renderer: PromptRenderer, context: int, lengths: dict[str, int]
+) -> str | None:
+    """Why a prompt leaves no room for a response, or None; notes the prompt's length."""
+    length = lengths[problem.prompt] = len(renderer.encode(problem.prompt))
     if length < context:
         return None
     return (

@@ -18,6 +18,7 @@ response keeps a synchronous step waiting.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,15 +69,15 @@ PRICE_PER_HOUR = 2.0
 """US dollars for an H800-hour, the paper's own assumption (v2, training cost)."""
 
 
-def on_this_cpu(recipe: Any) -> bool:
-    """Whether a recipe, as it stands, would compute on this machine's CPU: it has no [cluster], and
-    its device is "cpu", or "auto" where there is no GPU."""
-    learner = getattr(recipe, "learner", None)
-    if learner is None or getattr(recipe, "cluster", None) is not None:
-        return False  # a recipe of stages says it stage by stage
-    device = learner.device
-    gpus = any(Path("/dev").glob("nvidia[0-9]*"))
-    return device == "cpu" or (device == "auto" and not gpus)
+def on_this_cpu(recipes: Sequence[Any]) -> bool:
+    """Whether a recipe, or all stages of one, would compute on this machine's CPU as they stand:
+    none has a [cluster], and each device is "cpu", or "auto" where there is no GPU."""
+    if any(getattr(recipe, "cluster", None) is not None for recipe in recipes):
+        return False
+    parts = [getattr(r, "learner", None) or getattr(r, "engine", None) for r in recipes]
+    devices = {part.device for part in parts if part is not None}
+    no_gpu = not any(Path("/dev").glob("nvidia[0-9]*"))
+    return bool(devices) and devices <= ({"cpu", "auto"} if no_gpu else {"cpu"})
 
 
 def hardware_named(name: str) -> Hardware:

@@ -101,8 +101,8 @@ def memory_of(
     """The memory of a recipe of kind r1_zero, sft or reward_model, of one GPU that learns.
 
     layout: None is the one-process learner with the embedded engine beside it. kernels: None is
-    CUDA, PyTorch's own choice. row: None is a full row of learner.tokens_per_microbatch, one of
-    several. Where recipe.engine is missing nothing is sampled.
+    CUDA, PyTorch's own choice. row: None is the largest one of a step (full_row). Where
+    recipe.engine is missing nothing is sampled.
     """
     place = layout or Layout()
     grpo = getattr(recipe, "grpo", None)
@@ -114,11 +114,26 @@ def memory_of(
 
 
 def full_row(recipe: Any) -> Row:
-    """A row filled to its budget, every token predicted, the longest sequence in it."""
-    tokens = recipe.learner.tokens_per_microbatch
+    """The largest row of an optimiser step, every token predicted, the longest sequence in it.
+
+    That is a row filled to its budget, or all that one step holds where this is less.
+    """
+    budget = recipe.learner.tokens_per_microbatch
     sampling = getattr(recipe, "sampling", None)
-    keys = sampling.max_new_tokens + LONGEST_PROMPT if sampling else recipe.batch.max_tokens
-    return Row(tokens, tokens, min(keys or tokens, tokens))
+    longest = sampling.max_new_tokens + LONGEST_PROMPT if sampling else recipe.batch.max_tokens
+    held = _step_tokens(recipe, longest or budget)
+    tokens = min(budget, held)
+    return Row(tokens, tokens, min(longest or tokens, tokens), several=held > budget)
+
+
+def _step_tokens(recipe: Any, longest: int) -> int:
+    """Tokens that one optimiser step learns from at the most. longest: of a sequence."""
+    grpo = getattr(recipe, "grpo", None)
+    if grpo is not None:
+        responses = math.ceil(grpo.num_problems * grpo.group_size / grpo.num_minibatches)
+        return responses * longest
+    pairs = getattr(recipe, "objective", "") == "pairwise"
+    return int(recipe.batch.size * longest * (2 if pairs else 1))
 
 
 def learner_items(

@@ -132,7 +132,9 @@ def shape_from_config(config: Mapping[str, Any], name: str) -> ModelShape:
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in KINDS:
         raise UnknownModelError(
-            f"model {name}: models of type {kind!r} are not counted; known: {', '.join(KINDS)}."
+            f"model {name}: models of type {kind!r} are not counted (only {', '.join(KINDS)}). "
+            "It can train all the same; to plan, name a model of its size that is counted, such as "
+            "--set model=Qwen/Qwen2.5-1.5B."
         )
     try:
         numbers = {k: v for k, v in config.items() if k.endswith(_SIZES) and v is not None}

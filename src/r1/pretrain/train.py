@@ -103,7 +103,7 @@ def _train_step(recipe, step, tokenizer, model, optimizer) -> float:
         loss = -logprobs_M.sum() / num_tokens
         loss.backward()
         total += loss.item()
-    optimizer.step(step)
+    optimizer.step(step, total)
     return total
 
 

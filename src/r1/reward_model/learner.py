@@ -127,7 +127,7 @@ class RewardLearner:
             num_rows += 1
             _place(scores, micro, score_R)
         (total, tokens, rows), scores = self._summed([total, num_tokens, num_rows], scores)
-        norm = self.optimizer.step(self.step)
+        norm = self.optimizer.step(self.step, total)
         factor = lr_factor(self.step, self.optimizer.total_steps, self.optimizer.settings)
         self.step += 1
         return {
@@ -163,7 +163,7 @@ class RewardLearner:
         if sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
-        state = read_state(folder, self.device)
+        state = read_state(folder)
         values = dict(self.stored_weights(folder))
         own = dict(self.model.named_parameters())
         if set(values) != set(own):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from r1.errors import UserError
 from r1.rollout.settings import SamplingSettings
 from r1.types import GroupRequest
+
+logger = logging.getLogger(__name__)
 
 
 def response_limit(request: GroupRequest, sampling: SamplingSettings, context: int) -> int:
@@ -23,3 +28,18 @@ def response_limit(request: GroupRequest, sampling: SamplingSettings, context: i
             f"is {context} and a response needs at least one: shorten or drop the problem"
         )
     return min(sampling.max_new_tokens, context - length)
+
+
+def tell_of_short_room(
+    whose: str, prompt_lengths: Sequence[int], max_new_tokens: int, context: int
+) -> None:
+    """Warn of prompts that leave a response less than max_new_tokens, and say how many they are."""
+    rooms = [context - length for length in prompt_lengths]
+    num_short = sum(room < max_new_tokens for room in rooms)
+    if num_short:
+        logger.warning(
+            "%s of %s %s leave a response less than max_new_tokens = %s of the model's context of "
+            "%s tokens (the longest prompt leaves %s): responses to them are cut there. Lower "
+            "max_new_tokens, or shorten these prompts or leave them out.",
+            *(num_short, len(rooms), whose, max_new_tokens, context, min(rooms)),
+        )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from r1.errors import UserError
 from r1.models.load import check_vocabulary, context_of, load_model, load_tokenizer
 from r1.rollout.embedded import EmbeddedEngine, pick_device
+from r1.rollout.limits import tell_of_short_room
 from r1.rollout.protocol import LoadedEngine
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_checks import check_vllm, check_vllm_model, context_limit
+from r1.types import Problem
 
 
 def check_engine(model: str | Path, settings: EngineSettings) -> None:
@@ -62,3 +65,15 @@ def check_limit(
             f"{name} = {max_new_tokens} is more than the model's context of {context} tokens, "
             f"which prompt and response share; set it below {context}."
         )
+
+
+def tell_of_room(
+    problems: Iterable[Problem],
+    encode: Callable[[str], Sequence[int]],
+    max_new_tokens: int,
+    model: str | Path,
+    settings: EngineSettings,
+) -> None:
+    """Warn of problems whose prompts leave a response less than max_new_tokens."""
+    lengths = [len(encode(problem.prompt)) for problem in problems]
+    tell_of_short_room("prompts", lengths, max_new_tokens, engine_context(model, settings))

@@ -77,7 +77,9 @@ class NativeTransfer:
 
     def send(self, weights: dict[str, torch.Tensor]) -> None:
         """Push the weights; the first time, meet the workers before."""
-        self.source.weights = {name: tensor.detach().cuda() for name, tensor in weights.items()}
+        # A tensor on a GPU stays there: cuda() would move it to this thread's own, which is 0.
+        on_gpu = ((name, t if t.is_cuda else t.cuda()) for name, t in weights.items())
+        self.source.weights = {name: tensor.detach() for name, tensor in on_gpu}
         device = next(iter(self.source.weights.values())).device
         with torch.cuda.device(device):
             if self._trainer is None:

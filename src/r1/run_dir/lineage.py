@@ -27,7 +27,7 @@ _PACKAGES = (
     "datasets",
     "sympy",
     "latex2sympy2_extended",
-    "pycld2",
+    "langdetect",
     "vllm",
 )
 

@@ -123,7 +123,7 @@ class SFTLearner:
         room = sum(max(budget, size) for size in sizes)
         counts = torch.tensor([len(sizes), sum(sizes), room], device=local.device)
         num_rows, processed, room = local.ranks.sum(counts).tolist()
-        norm = local.optimizer.step(local.step)
+        norm = local.optimizer.step(local.step, loss)
         factor = lr_factor(local.step, local.optimizer.total_steps, local.optimizer.settings)
         local.step += 1
         return {

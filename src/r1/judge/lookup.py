@@ -1,0 +1,59 @@
+"""An event loop whose looking up of names nobody has to wait for.
+
+asyncio looks names up in the threads of its default executor, and a program waits at its end until
+these are done: where a name server does not answer, that is a minute after the message. Here they
+are daemon threads, one for each name that is being looked up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+from typing import Any
+
+Key = tuple[Any, Any, int, int, int, int]
+
+
+class LookupLoop(asyncio.SelectorEventLoop):
+    """Closed while a name is looked up, it forgets the lookup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lookups: dict[Key, asyncio.Future[Any]] = {}
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        """As asyncio's; several that ask for the same at a time share one lookup."""
+        key = (host, port, family, type, proto, flags)
+        found = self._lookups.get(key)
+        if found is None:
+            found = self._lookups[key] = self.create_future()
+            Thread(target=self._look, args=(key, found), name="lookup", daemon=True).start()
+        return await asyncio.shield(found)
+
+    def _look(self, key: Key, found: asyncio.Future[Any]) -> None:
+        try:
+            tell: Callable[[Any], None] = found.set_result
+            value: Any = socket.getaddrinfo(*key)
+        except (OSError, UnicodeError) as error:
+            tell, value = found.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed
+            self.call_soon_threadsafe(self._tell, key, found, tell, value)
+
+    def _tell(
+        self, key: Key, found: asyncio.Future[Any], tell: Callable[[Any], None], value: Any
+    ) -> None:
+        del self._lookups[key]
+        tell(value)
+        found.exception()  # told, or asyncio complains where all who waited have given up
