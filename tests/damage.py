@@ -125,19 +125,25 @@ def _as_lists(table: pa.Table) -> pa.Table:
 
 
 def _many(table: pa.Table) -> pa.Table:
-    return table.slice(0, 1).take(pa.array([0] * 1_200_000, pa.int32()))
+    """More rows than completions may be; of a data set, whose size has no limit, fewer."""
+    rows = 1_200_000 if "num_tokens" in table.schema.names else 60_000
+    return table.slice(0, 1).take(pa.array([0] * rows, pa.int32()))
 
 
 def _long(table: pa.Table) -> pa.Table:
-    place = next(i for i, f in enumerate(table.schema) if pa.types.is_string(f.type))
-    text = pa.array(["a" * 30_000_000] * len(table))
-    return table.set_column(place, table.schema.names[place], text)
+    return _with_texts(table, pa.array(["a" * 30_000_000] * len(table)))
 
 
 def _bytes(table: pa.Table) -> pa.Table:
-    broken = pa.array([b"\xff\xfe"] * len(table)).view(pa.string())
-    place = next(i for i, f in enumerate(table.schema) if pa.types.is_string(f.type))
-    return table.set_column(place, table.schema.names[place], broken)
+    return _with_texts(table, pa.array([b"\xff\xfe"] * len(table)).view(pa.string()))
+
+
+def _with_texts(table: pa.Table, texts: pa.Array) -> pa.Table:
+    """The table with these in its first column of texts, or in one more where it has none."""
+    names = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    if not names:
+        return table.append_column("text", texts)
+    return table.set_column(table.schema.names.index(names[0]), names[0], texts)
 
 
 _PARQUET: dict[str, Callable[[bytes], bytes]] = {
@@ -150,7 +156,7 @@ _PARQUET: dict[str, Callable[[bytes], bytes]] = {
     "texts for numbers": lambda content: _table(content, _as_texts),
     "lists for values": lambda content: _table(content, _as_lists),
     "texts that are not UTF-8": lambda content: _table(content, _bytes),
-    "a million equal rows": lambda content: _table(content, _many),
+    "many equal rows": lambda content: _table(content, _many),
     "texts of 30 MB": lambda content: _table(content, _long),
 }
 

@@ -21,7 +21,7 @@ from r1.files import parquet
 from r1.files.json_text import FormatError, parse_json, parse_toml
 from r1.files.shapes import read_json
 from r1.learner.shard_reader import read_metadata
-from r1.learner.state import read_tensors
+from r1.learner.state import LearnerState, read_tensors
 from r1.models.load import check_model_folder, load_tokenizer, read_config
 from r1.run_dir import atomic
 from small_models import save_small_model
@@ -135,7 +135,7 @@ def test_states_that_are_none(tmp_path, content):
     path = tmp_path / "learner.pt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"learner\.pt"):
-        read_tensors(path)
+        read_tensors(path, LearnerState)
 
 
 def test_a_model_never_asks_whether_to_run_its_code(tmp_path, monkeypatch):

@@ -14,10 +14,10 @@ def test_adamws_counts_of_steps_stay_on_the_cpu_after_a_resume(tmp_path) -> None
     optimizer = torch.optim.AdamW([weight])
     weight.grad = torch.ones(3)
     optimizer.step()
-    write_state(tmp_path, {"step": 1, "optimizer": optimizer.state_dict()})
+    write_state(tmp_path, {"step": 1, "optimizer": [optimizer.state_dict()]})
     there = torch.nn.Parameter(torch.zeros(3, device="meta"))
     resumed = torch.optim.AdamW([there])
-    resumed.load_state_dict(read_state(tmp_path)["optimizer"])
+    resumed.load_state_dict(read_state(tmp_path)["optimizer"][0])
     assert resumed.state[there]["step"].device.type == "cpu"
     assert resumed.state[there]["exp_avg"].device.type == "meta"
 
