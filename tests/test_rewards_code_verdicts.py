@@ -154,7 +154,10 @@ SUM = {"language": "java", "tests": [{"input": "", "output": "7"}]}
 def test_javas_names_and_classes_buy_nothing(answer: str) -> None:
     if find_tool("javac") is None:
         pytest.skip("javac is not installed")
-    score = code_reward(answer, Problem("p", "", None, "code", metadata=SUM))
+    for _ in range(3):  # a busy machine may keep the compiler waiting
+        score = code_reward(answer, Problem("p", "", None, "code", metadata=SUM))
+        if score.outcome is not Outcome.TIMED_OUT:
+            break
     assert (score.value, score.outcome) == (0, Outcome.WRONG), score
 
 
