@@ -131,7 +131,8 @@ def _many(table: pa.Table) -> pa.Table:
 
 
 def _long(table: pa.Table) -> pa.Table:
-    return _with_texts(table, pa.array(["a" * 30_000_000] * len(table)))
+    few = table.slice(0, 4)
+    return _with_texts(few, pa.array(["a" * 30_000_000] * len(few)))
 
 
 def _bytes(table: pa.Table) -> pa.Table:
