@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from r1.errors import UserError
 from r1.run_dir import atomic
+from r1.run_dir.recipe_check import first_lines
 
 _THREADS = 8
 _KEPT_FROM_BYTES = 64 << 20
@@ -118,10 +119,8 @@ def refuse_changed(folder: Path, lines: Sequence[str]) -> None:
     """Raise UserError where a run's inputs are others than it began with (lines)."""
     if not lines:
         return
-    shown = "\n".join(f"  {line}" for line in lines[:_SHOWN])
-    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     raise UserError(
-        f"{folder} was begun with other files. Changed since:\n{shown}{more}\n"
+        f"{folder} was begun with other files. Changed since:\n{first_lines(lines, _SHOWN)}\n"
         "Nothing was changed in the run. Put them back as they were to carry it on; or give "
         "another folder (--out) for a new run; or add --accept-changes to carry on with them as "
         "they are now, which is recorded in its lineage."

@@ -38,13 +38,17 @@ def refuse_other_recipe(folder: Path, lines: Sequence[str]) -> None:
     """Raise UserError where the recipe of the run in `folder` differs (lines: `differences`)."""
     if not lines:
         return
-    shown = "\n".join(f"  {line}" for line in lines[:_SHOWN])
-    more = f"\n  and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     raise UserError(
-        f"{folder} belongs to another recipe. It differs in:\n{shown}{more}\n"
+        f"{folder} belongs to another recipe. It differs in:\n{first_lines(lines, _SHOWN)}\n"
         "Nothing was changed. To carry that run on, use its own settings (check the recipe "
         "and every --set); for a new run, give another folder."
     )
+
+
+def first_lines(lines: Sequence[str], most: int) -> str:
+    """Indent the first lines, one below the other, and say how many more there are."""
+    shown = "\n".join(f"  {line}" for line in lines[:most])
+    return shown + (f"\n  and {len(lines) - most} more" if len(lines) > most else "")
 
 
 def grown(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
