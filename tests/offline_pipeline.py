@@ -1,7 +1,9 @@
-"""A pipeline of stages that only sample: rejection, prompting, a mixture with thoughts, evaluation.
+"""A pipeline of stages that only sample: rejection, a mixture with thoughts, evaluation.
 
 The verifier takes any answer and a response's reasoning ends at the first "a", as in
-small_pipeline.py, so that a random model's samples are kept.
+small_pipeline.py, so that a random model's samples are kept. No stage prompts a general model for
+traces: none of a random model's would be kept, and a stage that keeps nothing ends the run. The
+mixture's thoughts come through the same engine of a general model.
 """
 
 from __future__ import annotations
@@ -13,18 +15,6 @@ from small_pipeline import VERIFIER, readable, write_problems
 
 RECIPE = 'kind = "r1"\n' + readable("model", "offline_plugin")
 RECIPE += """
-[stages.direct]
-kind = "prompted"
-how = "direct"
-problems = [{ path = "data.jsonl" }]
-rewards = { weights = { accuracy = 1.0 }, plugins = ["offline_plugin"], answer_from = "text" }
-direct = { num_samples = 2 }
-call = { prompts = 4 }
-[stages.direct.general]
-model = "model"
-template = { kind = "plain" }
-sampling = { max_new_tokens = 8 }
-
 [stages.supplied]
 kind = "examples"
 sources = [{ kind = "tiny", split = "train", families = ["dialogue"], num = 12 }]

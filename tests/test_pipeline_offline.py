@@ -19,7 +19,7 @@ from r1.rollout.engine_pool import EnginePool
 from r1.rollout.make import make_engine
 
 CLUSTER = ('cluster.address="local"', "cluster.engine_replicas=3", "cluster.cpus_per_process=0.5")
-DATA = ("readable", "direct", "supplied", "mixture")
+DATA = ("readable", "supplied", "mixture")
 
 
 def made(out: Path) -> dict[str, bytes]:
@@ -70,10 +70,10 @@ def test_replicas_write_what_one_engine_writes(recipe, tmp_path, monkeypatch):
     stub = SimpleNamespace(open_replicas=open_replicas)
     monkeypatch.setitem(sys.modules, "r1.cluster.offline", stub)
     spread = run(recipe, tmp_path / "spread", *CLUSTER)
-    assert opened == [3, 3, 3, 3], "rejection, prompted, mixture, evaluation"
+    assert opened == [3, 3, 3], "rejection, mixture, evaluation"
     assert made(spread) == made(alone)
     assert figures(spread) == figures(alone)
     shards = sorted((alone / "readable" / "data").glob("*.parquet"))
     assert sum(pq.read_table(shard).num_rows for shard in shards) > 10
     run(recipe, tmp_path / "alone", *CLUSTER)
-    assert len(opened) == 4, "where a run computes makes no stage stale"
+    assert len(opened) == 3, "where a run computes makes no stage stale"
