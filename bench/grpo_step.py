@@ -72,31 +72,32 @@ def make_problems(num: int) -> list[Any]:
 def time_ours(arguments: argparse.Namespace) -> list[dict[str, float]]:
     import torch
 
-    from r1.grpo.batch import make_batch
-    from r1.grpo.loss import GRPOObjective
-    from r1.grpo.settings import GRPOSettings
-    from r1.grpo.train import Rollouts, TrainSettings, roll_out
+    from r1.algorithms.batch import make_batch
+    from r1.algorithms.grpo import GRPO, GRPOSettings
     from r1.learner.local import LocalLearner
     from r1.learner.settings import LearnerSettings, OptimizerSettings
     from r1.rewards.pool import RewardPool
     from r1.rewards.settings import RewardSettings
     from r1.rollout.embedded import EmbeddedEngine
     from r1.rollout.settings import EngineSettings, SamplingSettings
+    from r1.sampling.roll_out import BatchSource, Rollouts, roll_out
     from r1.template import PromptRenderer, TemplateSettings
 
     torch.set_num_threads(arguments.threads)
-    grpo = GRPOSettings(
-        num_problems=arguments.problems,
-        group_size=arguments.group,
-        kl_weight=0.0,
-        aggregate="token",
+    grpo = GRPO(
+        GRPOSettings(
+            num_problems=arguments.problems,
+            group_size=arguments.group,
+            kl_weight=0.0,
+            aggregate="token",
+        )
     )
     sampling = SamplingSettings(max_new_tokens=arguments.cap)
     learner = LocalLearner(
         arguments.model,
         LearnerSettings(device=arguments.device, dtype=arguments.dtype),
         OptimizerSettings(lr=LEARNING_RATE),
-        GRPOObjective(grpo),
+        grpo,
     )
     engine = EmbeddedEngine.from_pretrained(
         arguments.model, EngineSettings(device=arguments.device, dtype=arguments.dtype)
@@ -106,9 +107,9 @@ def time_ours(arguments: argparse.Namespace) -> list[dict[str, float]]:
     figures = []
     with RewardPool(RewardSettings()) as pool:
         for step in range(arguments.steps + 1):
-            settings = TrainSettings(1, step, sampling, grpo)
+            source = BatchSource(None, None, step, arguments.group, sampling, bool)
             begin = time.perf_counter()
-            scored = roll_out(0, problems, Rollouts(engine, pool, renderer), settings)
+            scored = roll_out(0, problems, source, Rollouts(engine, pool, renderer))
             rolled_out = time.perf_counter()
             batch = make_batch(scored, grpo, arguments.cap)
             learner.update(batch.batch)

@@ -32,7 +32,7 @@ from pathlib import Path
 from hunt_answers import ANSWERS, Grammar, Picks, Task, Written
 from hunt_lists import LISTS
 from hunt_programs import PROGRAMS
-from r1.grpo.advantage import group_advantages
+from r1.algorithms.group import group_advantages
 from r1.rewards.pool import RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, RolloutGroup, Score
@@ -114,7 +114,7 @@ def hunt(
         for task, judged in zip(tasks, judge(pool, grammar, tasks, picks), strict=True):
             rewards = [float(OBJECTIVES[objective](*each)) for each in judged]
             found = group_advantages(rewards, [True] * len(rewards), "population", EPSILON)
-            advantages += found.advantages_G
+            advantages += found
             num_rewarded += int(sum(rewards))
             for (written, score), reward in zip(judged, rewards, strict=True):
                 key = (task.problem.reference or task.problem.id, written.text)

@@ -129,8 +129,7 @@ def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
     """One update of LocalLearner."""
     import random
 
-    from r1.grpo.loss import GRPOObjective
-    from r1.grpo.settings import GRPOSettings
+    from r1.algorithms.grpo import GRPO, GRPOSettings
     from r1.learner.local import LocalLearner
     from r1.learner.settings import LearnerSettings, OptimizerSettings
     from r1.types import TrainBatch, TrainGroup, TrainResponse
@@ -143,7 +142,7 @@ def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
             logits_budget_mb=arguments.logits_mb,
         ),
         OptimizerSettings(),
-        GRPOObjective(GRPOSettings(kl_weight=0.0)),
+        GRPO(GRPOSettings(kl_weight=0.0)),
     )
     draw = random.Random(0)
     sizes = arguments.responses, arguments.tokens
@@ -153,7 +152,7 @@ def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
             TrainResponse(
                 [draw.randrange(2, VOCAB) for _ in range(sizes[1])],
                 [-11.9] * sizes[1],
-                1.0 if i % 2 else -1.0,
+                [1.0 if i % 2 else -1.0] * sizes[1],
             )
             for i in range(sizes[0])
         ],

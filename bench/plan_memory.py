@@ -158,7 +158,7 @@ def save_model(case: Case, folder: Path) -> None:
 
 def settings_of(case: Case, device: str) -> Any:
     """What of a recipe the learner and the plan look at."""
-    from r1.grpo.settings import GRPOSettings
+    from r1.algorithms.grpo import GRPOSettings
     from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
 
     return SimpleNamespace(
@@ -204,7 +204,7 @@ def response_tokens(case: Case) -> int:
 def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from r1.grpo.loss import GRPOObjective
+    from r1.algorithms.grpo import GRPO
     from r1.learner.local import LocalLearner
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
@@ -212,9 +212,7 @@ def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     warm_up(on_gpu)
     before = 0 if on_gpu else resident("VmRSS")
     recipe = settings_of(case, arguments.device)
-    learner = LocalLearner(
-        arguments.model, recipe.learner, recipe.optimizer, GRPOObjective(recipe.loss)
-    )
+    learner = LocalLearner(arguments.model, recipe.learner, recipe.optimizer, GRPO(recipe.loss))
     learner.update(batch_of(case, groups=1, length=8))
     rest = 0 if on_gpu else resident("VmRSS") - before - held_bytes(learner)
     begin = time.perf_counter()
@@ -258,7 +256,7 @@ def batch_of(case: Case, groups: int, length: int) -> Any:
         TrainGroup(
             tuple(ids(PROMPT)),
             [
-                TrainResponse(ids(length), [-10.0] * length, 1.0 if i % 2 else -1.0)
+                TrainResponse(ids(length), [-10.0] * length, [1.0 if i % 2 else -1.0] * length)
                 for i in range(RESPONSES)
             ],
         )

@@ -19,6 +19,7 @@ import torch
 
 from fake_pipeline import write_pipeline
 from fake_run import RECIPE, write_run
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.curation.review_format import read_edited
 from r1.data import huggingface
 from r1.data.load import load_problems
@@ -27,8 +28,6 @@ from r1.data.preferences import load_preferences
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.source import resolve_model
-from r1.grpo.loss import GRPOObjective
-from r1.grpo.settings import GRPOSettings
 from r1.judge.cache import ReplyCache
 from r1.judge.model import Reply
 from r1.learner import sharded_state
@@ -112,7 +111,7 @@ def _learner(folder: Path) -> LocalLearner:
         folder,
         LearnerSettings(device="cpu"),
         OptimizerSettings(kind="muon"),
-        GRPOObjective(GRPOSettings(kl_weight=0.1)),
+        GRPO(GRPOSettings(kl_weight=0.1)),
     )
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.cluster.fsdp import ShardedLearner
-from r1.grpo.loss import GRPOObjective
-from r1.grpo.settings import GRPOSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import load_tokenizer
 from small_models import SMOOTH_EPSILON
@@ -32,7 +31,7 @@ def settings(setup: dict[str, Any]) -> tuple:
     return (
         LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
         OptimizerSettings(**{**SMOOTH, **setup.get("optimizer", {})}),
-        GRPOObjective(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
+        GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
     )
 
 

@@ -14,23 +14,24 @@ SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
     **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
-    **dict.fromkeys(("terminal", "setting_hints", "files"), 0),
+    **dict.fromkeys(("terminal", "setting_hints", "files", "plugins"), 0),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     "chat_template": 1,
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
-    **dict.fromkeys(("grpo", "pretrain", "reward_model", "sft", "curation"), 3),
-    **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan"), 4),
+    **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
+    **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
     **dict.fromkeys(("pipeline", "progress"), 5),
     **dict.fromkeys(("cli", "__main__"), 6),
 }
-TRAINERS = {"grpo", "pretrain", "reward_model", "sft"}
+TRAINERS = {"algorithms", "sampling", "pretrain", "reward_model", "sft"}
 TORCH_FREE = (
     "r1.types", "r1.config", "r1.errors", "r1.reflection", "r1.run_dir", "r1.template", "r1.report",
     "r1.rewards.pool", "r1.rewards.accuracy", "r1.rewards.math.verifier", "r1.rewards.library",
     "r1.rewards.code.verifier", "r1.rewards.ifeval.verifier", "r1.rewards.language", "r1.data.load",
     "r1.data.source", "r1.data.tiny.problems", "r1.data.tiny.corpus", "r1.pipeline.recipe",
     "r1.pretrain.settings", "r1.rollout.protocol", "r1.rollout.scored", "r1.learner.protocol",
-    "r1.grpo.batch", "r1.evaluate.estimators", "r1.sandbox", "r1.doctor", "r1.cli",
+    "r1.algorithms.batch", "r1.algorithms.registry", "r1.sampling.choose",
+    "r1.evaluate.estimators", "r1.sandbox", "r1.doctor", "r1.cli",
     "r1.judge.judge", "r1.judge.engine", "r1.text.language", "r1.text.readability",
     "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.timings",
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",

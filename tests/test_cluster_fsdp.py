@@ -141,7 +141,7 @@ def test_bf16_stays_close_and_lora_is_refused(tmp_path) -> None:
 
 def responses(lengths: list[int], siblings: int = 3) -> list[IndexedResponse]:
     return [
-        IndexedResponse(i, i // siblings, (5, 6, 7), TrainResponse([8] * n, [0.0] * n, 1.0))
+        IndexedResponse(i, i // siblings, (5, 6, 7), TrainResponse([8] * n, [0.0] * n, [1.0] * n))
         for i, n in enumerate(lengths)
     ]
 

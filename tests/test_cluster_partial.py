@@ -24,9 +24,9 @@ from r1.types import Completion
 from run_processes import finish, kill_after
 from small_models import make_model, save_small_model
 from small_recipe import TWO_BY_TWO, write_recipe
-from test_cluster_overlap import SECTIONS, rows_of
 from test_cluster_ray import requests, tokens
 from test_engine_numerics import plain_logprobs
+from test_loop_ahead import SECTIONS, rows_of
 
 pytestmark = pytest.mark.slow
 

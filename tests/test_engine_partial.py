@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
-from r1.grpo.loss import grpo_loss
-from r1.grpo.settings import GRPOSettings
 from r1.learner.objective import PolicyTokens, Totals
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.refill import parts
@@ -110,11 +109,11 @@ def test_importance_weights_correct_the_tokens_of_older_weights_alone():
                 reference_logprobs_M=None,
                 entropy_M=torch.zeros(T),
                 response_M=torch.zeros(T, dtype=torch.int64),
-                advantages_R=torch.tensor([2.0], dtype=torch.float64),
+                advantages_M=torch.full((T,), 2.0, dtype=torch.float64),
                 weights_R=torch.ones(1, dtype=torch.float64),
                 lengths_R=torch.tensor([T]),
             )
-            loss = grpo_loss(tokens, Totals(1, T), settings).loss
+            loss = GRPO(settings).loss(tokens, Totals(1, T)).loss
             (gradient,) = torch.autograd.grad(loss, tokens.logprobs_M)
             weights = -gradient * T / 2.0
             ratio = (policy - plain_logprobs(old, request.prompt_ids, ids)).exp()

@@ -9,9 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
-from r1.grpo.loss import GRPOObjective
-from r1.grpo.settings import GRPOSettings
 from r1.learner.local import LocalLearner
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import split_minibatches
@@ -26,7 +25,7 @@ def make_learner(folder, grpo=None, lora=None, seed=0, **changes):
         folder,
         LearnerSettings(device="cpu", lora=lora, **changes),
         OptimizerSettings(**optimizer),
-        GRPOObjective(GRPOSettings(**(grpo or {"kl_weight": 0.0}))),
+        GRPO(GRPOSettings(**(grpo or {"kl_weight": 0.0}))),
         total_steps=8,
         seed=seed,
     )
@@ -74,7 +73,7 @@ def test_any_micro_batching_gives_the_gradient_of_one_big_batch(folders, aggrega
 def test_skipped_groups_change_no_gradient(folders):
     """A group of zero advantages, computed or left out, with the same denominators."""
     groups = make_groups()
-    idle = [replace(r, advantage=0.0) for r in groups[2].responses]
+    idle = [replace(r, advantages=[0.0] * len(r.token_ids)) for r in groups[2].responses]
     whole = make_batch_of([*groups[:2], replace(groups[2], responses=idle)])
     short = make_batch_of(groups[:2], len(idle), sum(len(r.token_ids) for r in idle))
     left, right = (gradient_of(make_learner(folders["qwen2"]), batch) for batch in (whole, short))
@@ -121,7 +120,7 @@ def test_each_architecture_learns_saves_and_loads_in_plain_transformers(
     groups = make_groups()
     for group in groups:
         for response in group.responses:
-            response.advantage = 1.0
+            response.advantages = [1.0] * len(response.token_ids)
     learner = make_learner(
         folders[arch], lora=lora, optimizer={"lr": 1e-3 if lora is None else 1e-2}
     )
@@ -168,7 +167,7 @@ def test_metrics_by_value(folders):
     metrics = learner.update(batch)
     assert metrics["kl"] == 0.0, "the reference is the policy at first"
     assert metrics["tokens_trained"] == batch.num_tokens
-    expected = [-r.advantage / batch.num_responses for g in groups for r in g.responses]
+    expected = [-r.advantages[0] / batch.num_responses for g in groups for r in g.responses]
     assert metrics["loss"] == pytest.approx(sum(expected), abs=1e-6)
     model = AutoModelForCausalLM.from_pretrained(folders["qwen2"])
     gaps, entropies = [], []

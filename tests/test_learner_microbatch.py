@@ -28,7 +28,7 @@ sizes = st.lists(
 @given(sizes=sizes, budget=st.integers(1, 120), parts=st.integers(1, 5), seed=st.integers(0, 9))
 def test_every_response_is_in_exactly_one_place(sizes, budget, parts, seed):
     groups = [
-        TrainGroup((7,) * width, [TrainResponse([1] * n, [0.0] * n, 0.0) for n in lengths])
+        TrainGroup((7,) * width, [TrainResponse([1] * n, [0.0] * n, []) for n in lengths])
         for width, lengths in sizes
     ]
     batch = make_batch_of(groups, skipped=3, skipped_tokens=11)

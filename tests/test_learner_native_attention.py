@@ -20,7 +20,7 @@ def make_layout(seed: int):
     """Prompts and responses around the widths of a vector, a response of one token, none at all."""
     rng = random.Random(seed)
     groups = [
-        TrainGroup((1,) * prompt, [TrainResponse([1] * n, [], 0.0) for n in lengths])
+        TrainGroup((1,) * prompt, [TrainResponse([1] * n, [], []) for n in lengths])
         for prompt, lengths in (
             (1, [2, 17, 5]),
             (16, [1, 16, 33]),

@@ -141,7 +141,7 @@ def test_long_groups_stay_exact_on_rows_of_many_buckets():
         TrainGroup(
             (5, 6, 7),
             [
-                TrainResponse([2 + (i * j) % 250 for i in range(1, n)], [], 0.0)
+                TrainResponse([2 + (i * j) % 250 for i in range(1, n)], [], [])
                 for j, n in enumerate((2, 3, 5, 9, 17, 33, 65, 129, 257), 1)
             ],
         )

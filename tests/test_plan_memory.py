@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from r1.grpo.loss import GRPOObjective
-from r1.grpo.settings import GRPOSettings
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.learner.local import LocalLearner
 from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
@@ -79,7 +78,7 @@ def test_activations_are_what_autograd_saves(tmp_path: Path, arch: str, settings
     layer, below which nothing is trained, saves less."""
     folder = save_small_model(tmp_path / "m", arch, hidden_size=128, intermediate_size=320)
     recipe = recipe_of(**settings)
-    learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPOObjective(recipe.grpo))
+    learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPO(recipe.grpo))
     groups = make_groups(prompts=(19, 40), lengths=((90, 71, 83), (60, 120)))
     row = pack_groups(groups)
     size = Row(row.input_ids_1N.shape[1], len(row.targets_M), 160)

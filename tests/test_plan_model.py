@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from r1.grpo.loss import GRPOObjective
+from r1.algorithms.grpo import GRPO
 from r1.learner.local import LocalLearner
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.flops import forward_flops, generation_flops, training_flops
@@ -127,7 +127,7 @@ def test_memory_of_weights_moments_and_gradients_is_exact(tmp_path: Path) -> Non
     overrides = ["learner.device=cpu", "grpo.kl_weight=0.1", "engine.device=cpu"]
     recipe = load_any_recipe(ROOT / "recipes" / "tiny" / "r1_zero.toml", overrides)
     folder = save_small_model(tmp_path / "m", "qwen2")
-    learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPOObjective(recipe.grpo))
+    learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPO(recipe.grpo))
     weights = sum(p.numel() * p.element_size() for p in learner.model.parameters())
     planned = {item.part: item.bytes for item in memory_of(recipe, shape_of(str(folder))).items}
     assert planned["weights"] == planned["gradients"] == planned["reference"] == weights

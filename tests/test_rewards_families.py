@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from r1.algorithms.batch import BatchStats
 from r1.config import load_recipe
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.run import count_votes
 from r1.evaluate.summary import judge, judged_from_rows, summarise
-from r1.grpo.batch import BatchStats
-from r1.grpo.metrics import PhaseTimer, step_metrics
 from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import R1ZeroRecipe
 from r1.reward_model.mixture import MixedRewards, Scores
@@ -25,6 +24,7 @@ from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_families, check_rules
 from r1.run_dir import completion_table
+from r1.step_metrics import PhaseTimer, step_metrics
 from r1.template import parse
 from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 from small_recipe import write_recipe

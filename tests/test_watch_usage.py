@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from r1.grpo.batch import BatchStats
-from r1.grpo.metrics import PhaseTimer, step_metrics
+from r1.algorithms.batch import BatchStats
 from r1.progress import TerminalProgress, work_line
 from r1.rewards.pool import RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.usage import Usage, WatchedEngine, watched
+from r1.step_metrics import PhaseTimer, step_metrics
 from r1.types import Completion, GroupRequest, Problem, RolloutGroup, ScoredGroup
 from run_processes import finish
 from small_recipe import write_recipe

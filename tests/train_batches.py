@@ -23,7 +23,9 @@ def make_groups(
     groups = []
     for width, sizes in zip(prompts, lengths, strict=True):
         responses = [
-            TrainResponse(tokens(n), [-5.0 + draw.random() for _ in range(n)], draw.uniform(-1, 1))
+            TrainResponse(
+                tokens(n), [-5.0 + draw.random() for _ in range(n)], [draw.uniform(-1, 1)] * n
+            )
             for n in sizes
         ]
         groups.append(TrainGroup(tuple(tokens(width)), responses))

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import core_schema
@@ -56,6 +56,12 @@ class Settings(BaseModel):
         schema = handler(source)
         _make_scalars_strict(schema)
         return schema
+
+    @classmethod
+    def for_values(cls, values: Mapping[str, Any]) -> type[Self]:
+        """The class that a table is checked against, where its content decides; ValueError where
+        it cannot."""
+        return cls
 
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
@@ -152,9 +158,12 @@ def validate(values: Mapping[str, Any], schema: type[S], origin: str) -> S:
     faults = list(_impossible(values, ()))
     if not faults:
         try:
+            schema = schema.for_values(values)
             return schema.model_validate(values)
         except ValidationError as error:
             faults = [_explain(item, schema) for item in _causes(error.errors())]
+        except ValueError as error:
+            faults = [str(error)]
     raise UserError(f"{origin}:\n" + "\n".join(f"  {line}" for line in faults))
 
 
@@ -204,10 +213,11 @@ def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
 
     Keys that are no settings are kept; what today's schema refuses comes back as it is.
     """
-    known = {key: value for key, value in stored.items() if key in schema.model_fields}
     try:
+        schema = schema.for_values(stored)
+        known = {key: value for key, value in stored.items() if key in schema.model_fields}
         return {**stored, **dump(schema.model_validate(known))}
-    except ValidationError:
+    except ValueError:  # pydantic's ValidationError is one
         return dict(stored)
 
 

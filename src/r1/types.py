@@ -115,15 +115,15 @@ class ScoredGroup:
 
 @dataclass(slots=True)
 class TrainResponse:
-    """One response to learn from: its tokens, the engine's log-probabilities, its advantage.
+    """One response to learn from; engine_logprobs and advantages have a number for every token.
 
-    advantage is one number for every token of the response (GRPO's outcome supervision).
-    weight 0 leaves the response out of the loss but keeps it in counts (overlong masking).
+    Both are empty where nothing is learnt from them (supervised examples). weight 0 leaves the
+    response out of the loss but keeps it in counts (overlong masking).
     """
 
     token_ids: list[int]
     engine_logprobs: list[float]
-    advantage: float
+    advantages: list[float]
     weight: float = 1.0
 
 

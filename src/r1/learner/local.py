@@ -38,7 +38,7 @@ from r1.learner.microbatch import (
     split_minibatches,
 )
 from r1.learner.modes import autocast, learning_mode
-from r1.learner.objective import Objective, PolicyTokens
+from r1.learner.objective import FinishingObjective, Objective, PolicyTokens
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
@@ -114,13 +114,16 @@ class LocalLearner:
         begin = time.perf_counter()
         metrics = UpdateMetrics(self.device, self.ranks)
         several = self.objective.num_minibatches * self.objective.num_epochs > 1
-        old = self._old_logprobs(batch) if several else None
+        finishing = isinstance(self.objective, FinishingObjective)
+        old = self._batch_logprobs(batch, self.model) if several or finishing else None
+        if isinstance(self.objective, FinishingObjective):
+            batch = self.objective.finish(batch, old or [], self._batch_reference(batch))
         for epoch in range(self.objective.num_epochs):
             pass_seed = (self.seed * 1_000_003 + self.step) * 1009 + epoch
             if self.settings.lora is not None and self.settings.lora.dropout > 0:
                 torch.manual_seed(pass_seed)
             for minibatch in split_minibatches(batch, self.objective.num_minibatches, pass_seed):
-                loss = self.accumulate(minibatch, old, metrics)
+                loss = self.accumulate(minibatch, old if several else None, metrics)
                 metrics.add_step(self.optimizer.step(self.step, loss))
         schedule = self.optimizer.settings
         factor = lr_factor(self.step, self.optimizer.total_steps, schedule)
@@ -223,26 +226,30 @@ class LocalLearner:
             )
 
     @torch.no_grad()
-    def _old_logprobs(self, batch: TrainBatch) -> list[Tensor]:
-        """Log-probabilities under the weights before this update, one tensor per response."""
+    def _batch_logprobs(self, batch: TrainBatch, model: PreTrainedModel) -> list[Tensor]:
+        """Log-probabilities of a whole batch, one tensor per response; of all ranks' share."""
         flat = index_responses(batch)
         lengths = [len(item.response.token_ids) for item in flat]
         dtype = torch.promote_types(self.model.dtype, torch.float32)
-        old_N = torch.zeros(sum(lengths), dtype=dtype, device=self.device)
-        old = list(old_N.split(lengths))
+        all_N = torch.zeros(sum(lengths), dtype=dtype, device=self.device)
+        found = list(all_N.split(lengths))
         for micro in self.ranks.share(flat, self.settings.tokens_per_microbatch):
-            logprobs_M = self.logprobs(
-                self.model, pack_groups(micro.groups, self.device)
-            ).logprobs_N
+            logprobs_M = self.logprobs(model, pack_groups(micro.groups, self.device)).logprobs_N
             if micro.indices:
                 parts = logprobs_M.split([lengths[index] for index in micro.indices])
                 for index, part in zip(micro.indices, parts, strict=True):
-                    old[index].copy_(part)
-        return list(self.ranks.sum(old_N).split(lengths))
+                    found[index].copy_(part)
+        return list(self.ranks.sum(all_N).split(lengths))
+
+    def _batch_reference(self, batch: TrainBatch) -> list[Tensor] | None:
+        if self.reference is None:
+            return None
+        with self.reference.model() as model:
+            return self._batch_logprobs(batch, model)
 
     @torch.no_grad()
     def _reference_logprobs(self, row: PackedRow) -> Tensor | None:
-        if self.reference is None:
+        if self.reference is None or isinstance(self.objective, FinishingObjective):
             return None
         with self.reference.model() as model:
             return self.logprobs(model, row).logprobs_N
@@ -272,7 +279,7 @@ def _policy_tokens(
         reference_logprobs_M=reference_M,
         entropy_M=policy.entropy_N,
         response_M=row.response_M,
-        advantages_R=tensor([response.advantage for response in responses]),
+        advantages_M=tensor([a for r in responses for a in r.advantages]),
         weights_R=tensor([response.weight for response in responses]),
         lengths_R=torch.tensor([len(r.token_ids) for r in responses], device=device),
     )

@@ -46,7 +46,7 @@ class MicroBatch:
         )
 
 
-IDLE = TrainGroup((0,), [TrainResponse([0], [0.0], 0.0, 0.0)])
+IDLE = TrainGroup((0,), [TrainResponse([0], [0.0], [0.0], 0.0)])
 """The smallest row there can be, of a token that every model knows: what a rank without work
 computes to keep step with others. It teaches nothing."""
 

@@ -45,7 +45,7 @@ def check_packed_path(model: PreTrainedModel) -> None:
         logprobs = torch.log_softmax(logits, dim=-1)
         plain.append(logprobs.gather(1, ids[0, len(prompt) :, None])[:, 0])
     use_shared_prefix(model)
-    group = TrainGroup(prompt, [TrainResponse(a, [0.0] * len(a), 0.0) for a in answers])
+    group = TrainGroup(prompt, [TrainResponse(a, [], []) for a in answers])
     row = pack_groups([group], device)
     name = type(model).__name__
     head = model.get_output_embeddings()

@@ -232,7 +232,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         return Plan(estimate, tuned_place(recipe, shape, machine), memories=tuple(memories))
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
-        comparison = compare(run, recipe.grpo.group_size)
+        comparison = compare(run, recipe.algorithm.group_size)
     task = _task(recipe, context, shape, found, comparison if device == "cpu" else None)
     choices, own = plan_layouts(task), plan_own(task)
     if recipe.cluster is not None or recipe.engine.kind == "vllm":

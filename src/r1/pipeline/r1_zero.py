@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from r1.cluster.overlap import Evaluation, train_ahead
+from r1.algorithms.batch import has_signal
+from r1.algorithms.protocol import Algorithm
 from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.data.load import LoadedData, load_data
 from r1.data.tiny import MODELS
 from r1.evaluate.run import VotingScorer, evaluate
-from r1.grpo.train import Rollouts, TrainSettings, train
 from r1.learner.settings import longer_notices
 from r1.learner.supervised_run import kernels_of
+from r1.loop import Evaluation, TrainSettings, train
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
 from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
 from r1.pipeline.workers import open_reward_models, open_workers, place
@@ -42,8 +43,10 @@ from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
 from r1.run_dir import progress as run_progress
 from r1.run_dir.inputs import FileHash, Input
+from r1.sampling.choose import open_sampler
+from r1.sampling.roll_out import BatchSource, Rollouts
 from r1.template import PromptRenderer
-from r1.types import Problem
+from r1.types import Problem, ScoredGroup
 
 KIND = "r1_zero"
 
@@ -134,9 +137,8 @@ def run_r1_zero(
     """
     prepared = prepare(recipe, base_folder)
     model = prepared.model
-    source = prepared.data.batches(recipe.grpo.num_problems, recipe.seed)
-    spare_seed = sample_seed(recipe.seed, "spare") % 2**32
-    spare = prepared.data.batches(recipe.grpo.num_problems, spare_seed)
+    algorithm, limit = recipe.make_algorithm(), recipe.sampling.max_new_tokens
+    source = batch_source(recipe, prepared.data, partial(_teaches, algorithm, limit))
     with ExitStack() as stack:
         placement = stack.enter_context(place(recipe, model))
         run = stack.enter_context(_open_run(prepared, base_folder, out, accept_changes))
@@ -150,16 +152,35 @@ def run_r1_zero(
         scorer = with_reward_models(pool, stack.enter_context(judging))
         rollouts = Rollouts(engine, scorer, prepared.renderer, usage)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
-        settings = TrainSettings(recipe.num_steps, recipe.seed, recipe.sampling, recipe.grpo)
+        sampler = open_sampler(source, rollouts, recipe.algorithm)
+        settings = TrainSettings(recipe.num_steps, algorithm, limit)
         measure = evaluator(run, prepared, engine, scorer, progress)
+        evaluation = Evaluation(partial(_due, prepared), measure)
         report = _watched(recipe.rewards.alarm_share, progress)
-        parts = (run, source, spare, rollouts, learner, settings)
-        if recipe.grpo.staleness:
-            train_ahead(*parts, Evaluation(partial(_due, prepared), measure), report)
-        else:
-            train(*parts, measure, report)
+        train(run, sampler, rollouts, learner, settings, evaluation, report)
         run.finish()
     return out
+
+
+def batch_source(
+    recipe: R1ZeroRecipe, data: LoadedData, teaches: Callable[[ScoredGroup], bool]
+) -> BatchSource:
+    """Where a recipe's batches come from."""
+    said = recipe.algorithm
+    spare_seed = sample_seed(recipe.seed, "spare") % 2**32
+    return BatchSource(
+        problems=data.batches(said.num_problems, recipe.seed),
+        spare=data.batches(said.num_problems, spare_seed),
+        seed=recipe.seed,
+        group_size=said.group_size,
+        sampling=recipe.sampling,
+        teaches=teaches,
+        rounds=said.dynamic_sampling,
+    )
+
+
+def _teaches(algorithm: Algorithm, max_new_tokens: int, scored: ScoredGroup) -> bool:
+    return has_signal(scored, algorithm, max_new_tokens)
 
 
 def evaluator(
@@ -239,10 +260,11 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: 
     )
     if run.longer:
         run.notices += longer_notices(recipe.optimizer)
-        if recipe.grpo.staleness:
+        if recipe.algorithm.staleness:
             run.notices.append(
-                "grpo.staleness samples ahead, but not beyond a run's end: the first batches after "
-                "it are sampled with newer weights than in a run of this length from the start."
+                f"{recipe.algorithm_name}.staleness samples ahead, but not beyond a run's end: "
+                "the first batches after it are sampled with newer weights than in a run of this "
+                "length from the start."
             )
     return run
 

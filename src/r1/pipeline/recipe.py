@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
+from r1.algorithms import registry
+from r1.algorithms.protocol import Algorithm
+from r1.algorithms.settings import AlgorithmSettings
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, apply_overrides, origin_of, read_toml, validate
 from r1.data.settings import DataSettings
 from r1.errors import UserError
 from r1.evaluate.settings import EvaluationSettings
-from r1.grpo.settings import GRPOSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings, check_evaluation
 from r1.pipeline.r1 import R1Recipe
+from r1.plugins import import_plugins
 from r1.reward_model.settings import RewardModelRecipe, RewardModelUse
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -43,9 +47,18 @@ MAY_GROW = ("num_steps",)
 
 
 class R1ZeroRecipe(Settings):
-    """R1-Zero: reinforcement learning from a base model, nothing else (paper, section 2.2)."""
+    """R1-Zero: reinforcement learning from a base model, nothing else (paper, section 2.2).
+
+    A recipe names its algorithm by its section, [grpo] where there is none. The class of a recipe
+    is made for its algorithm, with a field of that name; `for_values` gives it.
+    """
+
+    algorithm_name: ClassVar[str] = registry.DEFAULT
 
     kind: Literal["r1_zero"] = "r1_zero"
+    plugins: tuple[str, ...] = Field(
+        (), description="modules of your own that register an algorithm when imported"
+    )
     seed: int = Field(0, ge=0)
     num_steps: int = Field(ge=1, description="policy updates")
     model: str = Field(description='"tiny" (the shipped base) or a Hugging Face model folder')
@@ -54,7 +67,6 @@ class R1ZeroRecipe(Settings):
     sampling: SamplingSettings = SamplingSettings()
     rewards: RewardSettings = RewardSettings()
     reward_models: dict[str, RewardModelUse] = Field(default_factory=dict)
-    grpo: GRPOSettings = GRPOSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     learner: LearnerSettings = LearnerSettings()
     engine: EngineSettings = EngineSettings()
@@ -68,15 +80,16 @@ class R1ZeroRecipe(Settings):
             raise ValueError(
                 "sampling.temperature = 0 gives G equal samples and nothing to learn from; use 1.0"
             )
-        if self.grpo.overlong_buffer >= self.sampling.max_new_tokens:
+        name = self.algorithm_name
+        if self.algorithm.overlong_buffer >= self.sampling.max_new_tokens:
             raise ValueError(
-                f"grpo.overlong_buffer = {self.grpo.overlong_buffer} must be below "
+                f"{name}.overlong_buffer = {self.algorithm.overlong_buffer} must be below "
                 f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
             )
-        if self.engine.vllm.sleep and self.grpo.partial_rollouts:
+        if self.engine.vllm.sleep and self.algorithm.partial_rollouts:
             raise ValueError(
                 "engine.vllm.sleep gives the GPU back between two batches, and with "
-                "grpo.partial_rollouts there is nothing between them; leave one of them false"
+                f"{name}.partial_rollouts there is nothing between them; leave one of them false"
             )
         check_evaluation(self.evaluation.every, self.data.heldout, "problems")
         if self.data.heldout and "accuracy" not in self.rewards.weights:
@@ -85,6 +98,56 @@ class R1ZeroRecipe(Settings):
                 "rewards.weights (with weight 0 it is computed and pays nothing)"
             )
         return self
+
+    @classmethod
+    def for_values(cls, values: Mapping[str, Any]) -> type[Self]:
+        """The recipe's class with the field of the algorithm whose section the table has."""
+        plugins = values.get("plugins", ())
+        if isinstance(plugins, list | tuple) and all(isinstance(name, str) for name in plugins):
+            import_plugins(plugins, "plugins")
+        named = [name for name in registry.algorithms() if name in values]
+        if len(named) > 1:
+            sections = " and ".join(f"[{name}]" for name in named)
+            raise ValueError(f"a recipe has one algorithm, and {sections} are two; leave one out.")
+        return _with_algorithm(cls, named[0] if named else registry.DEFAULT)
+
+    @classmethod
+    def hint_for_unknown(cls, key: str) -> str | None:
+        """The sections of algorithms, for another one's name."""
+        if key not in OTHER_ALGORITHMS:
+            return None
+        names = ", ".join(f"[{name}]" for name in registry.algorithms())
+        return f"an algorithm is named by its section, one of {names}."
+
+    @property
+    def algorithm(self) -> AlgorithmSettings:
+        """The settings in the algorithm's section."""
+        settings = getattr(self, self.algorithm_name)
+        assert isinstance(settings, AlgorithmSettings)
+        return settings
+
+    def make_algorithm(self) -> Algorithm:
+        """The algorithm with its settings."""
+        return registry.make_algorithm(self.algorithm_name, self.algorithm)
+
+
+R = TypeVar("R", bound=R1ZeroRecipe)
+OTHER_ALGORITHMS = ("algorithm", "algo", "ppo", "dpo", "reinforce", "dapo", "gspo", "dr_grpo")
+
+
+@cache
+def _with_algorithm(cls: type[R], name: str) -> type[R]:
+    """The recipe's class for one algorithm; cls may be that for another."""
+    if name in cls.model_fields:
+        return cls
+    general = cls.__bases__[0] if cls.algorithm_name in cls.model_fields else cls
+    settings = registry.algorithms()[name].settings
+    field = Field(default_factory=settings, description=f"settings of {name}")
+    section: Any = {name: (settings, field)}
+    made = cast(type[R], create_model(cls.__name__, __base__=general, **section))
+    made.algorithm_name = name
+    made.__doc__ = cls.__doc__
+    return made
 
 
 Recipe = R1ZeroRecipe | SFTRecipe | RewardModelRecipe | R1Recipe

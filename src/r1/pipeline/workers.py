@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from r1.grpo.loss import GRPOObjective
 from r1.learner.local import LocalLearner
 from r1.learner.protocol import Learner
 from r1.models.load import absolute_model, load_tokenizer
@@ -65,7 +64,7 @@ def open_workers(
             model,
             recipe.learner,
             recipe.optimizer,
-            GRPOObjective(recipe.grpo),
+            recipe.make_algorithm(),
             temperature=recipe.sampling.temperature,
             total_steps=recipe.num_steps,
             seed=recipe.seed,
@@ -86,13 +85,13 @@ def open_workers(
         folder,
         recipe.learner,
         recipe.optimizer,
-        GRPOObjective(recipe.grpo),
+        recipe.make_algorithm(),
         recipe.sampling.temperature,
         recipe.num_steps,
         recipe.seed,
     )
     events = Events()
-    kind = PartialRemoteEngine if recipe.grpo.partial_rollouts else RemoteEngine
+    kind = PartialRemoteEngine if recipe.algorithm.partial_rollouts else RemoteEngine
     engine = kind(folder, recipe.engine, recipe.cluster, placement, events)
     learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
     try:

@@ -23,7 +23,7 @@ def draw_groups(
     held = 0
     while held < num_tokens:
         token_ids = [*tokenizer(draw_document(rng).text).input_ids, tokenizer.eos_token_id]
-        response = TrainResponse(token_ids[1:], engine_logprobs=[], advantage=0.0)
+        response = TrainResponse(token_ids[1:], engine_logprobs=[], advantages=[])
         groups.append(TrainGroup((token_ids[0],), [response]))
         held += len(token_ids)
     return groups

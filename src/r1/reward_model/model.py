@@ -157,7 +157,7 @@ def score_row(groups: Sequence[TrainGroup], device: torch.device | str) -> Packe
 
 def scored(token_ids: Sequence[int]) -> TrainResponse:
     """A text to be scored at its last token, for a TrainGroup."""
-    return TrainResponse([*token_ids, token_ids[-1]], [], 0.0)
+    return TrainResponse([*token_ids, token_ids[-1]], [], [])
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1.errors import UserError
+from r1.plugins import import_plugins
 from r1.rewards.accuracy import check_reference, judge_answer, make_accuracy
 from r1.rewards.combine import PoolCounts
 from r1.rewards.math.verifier import PLAIN_NUMBER
@@ -32,7 +33,6 @@ from r1.rewards.reading import read_answer
 from r1.rewards.registry import (
     PromptForm,
     find_verifier,
-    import_plugins,
     make_reward,
     register_reward,
 )

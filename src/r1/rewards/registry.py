@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -117,18 +117,6 @@ def reward_names() -> list[str]:
     """Names `rewards.weights` may have."""
     _import_built_in()
     return sorted(_REWARDS)
-
-
-def import_plugins(modules: Iterable[str]) -> None:
-    """Import modules of the user's own that register rewards or verifiers; UserError if absent."""
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"rewards.plugins: cannot import {module!r} ({error}); install it or put its "
-                "folder on PYTHONPATH."
-            ) from None
 
 
 @cache

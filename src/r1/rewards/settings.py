@@ -81,7 +81,8 @@ class RewardSettings(Settings):
     def validate_names(self) -> None:
         """Raise UserError for a reward that no module registers, with the nearest one that does."""
         from r1.errors import UserError
-        from r1.rewards.registry import import_plugins, reward_names
+        from r1.plugins import import_plugins
+        from r1.rewards.registry import reward_names
 
         import_plugins(self.plugins)
         valid = reward_names()

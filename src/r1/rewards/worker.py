@@ -24,7 +24,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from r1.rewards.registry import find_verifier, import_plugins, make_reward
+from r1.plugins import import_plugins
+from r1.rewards.registry import find_verifier, make_reward
 from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Job, Setup, receive, send
 from r1.types import Outcome, Score
 

@@ -14,17 +14,19 @@ from typing import Any, ClassVar
 import pyarrow.parquet as pq
 import pytest
 
-from r1.cluster.ahead import PartialRollouts, WholeBatches
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.protocol import AbortedError
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.usage import watched
+from r1.sampling.partial import PartialRollouts
+from r1.sampling.roll_out import Rollouts
+from r1.sampling.whole import WholeBatches
 from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 from run_processes import finish, kill_after
 from small_models import make_model
 from small_recipe import write_recipe
-from test_cluster_overlap import SECTIONS, FakeEngine, FakeRun, Scorer, rows_of
 from test_engine_numerics import ragged_requests
+from test_loop_ahead import SECTIONS, FakeEngine, FakeRun, Scorer, rows_of
 
 
 class Stuck(FakeEngine):
@@ -78,15 +80,15 @@ def test_leaving_early_is_prompt_and_evaluates_nothing(tmp_path, monkeypatch, pa
     measured: list[int] = []
     monkeypatch.setattr(FakeRun, "_measure", lambda self, step: measured.append(step))
     sampler = PartialRollouts if partial else WholeBatches
-    between, left = sampler.between, []
+    run_when_idle, left = sampler.run_when_idle, []
 
     def interrupted(self: Any, action: Callable[[], None]) -> None:
         if measured:
             left.append(time.monotonic() + 0.2)
             threading.Timer(0.2, interrupt).start()
-        between(self, action)
+        run_when_idle(self, action)
 
-    monkeypatch.setattr(sampler, "between", interrupted)
+    monkeypatch.setattr(sampler, "run_when_idle", interrupted)
 
     def failing(step: int) -> None:
         if how == "error":
@@ -123,18 +125,20 @@ def test_an_engine_that_cannot_be_stopped_is_not_waited_for(tmp_path):
     engines[0].stopped.set()
 
 
-def test_a_batch_of_the_embedded_engine_ends_at_its_next_token():
+def test_a_batch_of_the_embedded_engine_ends_at_its_next_token(monkeypatch):
     sampling = SamplingSettings(max_new_tokens=1900)
     engine = watched(EmbeddedEngine(make_model("qwen2"), None, EngineSettings(device="cpu")))
     requests = ragged_requests()
 
-    def sample(step: int) -> list[Any]:
-        return list(engine.generate(requests, sampling))
+    def sample(step: int, source: Any, rollouts: Rollouts) -> list[Any]:
+        return list(rollouts.engine.generate(requests, sampling))
 
-    batches = {}
+    monkeypatch.setattr("r1.sampling.whole.sample_batch", sample)
+    batches: dict[int, Any] = {}
+    nothing: Any = None
 
     def learn() -> None:
-        with WholeBatches(engine, sample) as ahead:
+        with WholeBatches(nothing, Rollouts(engine, nothing, nothing)) as ahead:
             ahead.renew(make_model("qwen2").named_parameters(), 0)
             ahead.begin([0, 1])
             batches.update(ahead._batches)

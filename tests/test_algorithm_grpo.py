@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from r1.grpo.advantage import group_advantages
-from r1.grpo.loss import grpo_loss
-from r1.grpo.settings import GRPOSettings
+from r1.algorithms.group import group_advantages
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.learner.objective import PolicyTokens, Totals
 
 LENGTHS = [5, 1, 12, 7, 3, 9]
@@ -80,7 +79,9 @@ def as_tokens(rows, advantages, dtype):
         reference_logprobs_M=ref,
         entropy_M=torch.ones_like(new),
         response_M=torch.repeat_interleave(torch.arange(len(LENGTHS)), torch.tensor(LENGTHS)),
-        advantages_R=torch.tensor(advantages, dtype=dtype),
+        advantages_M=torch.repeat_interleave(
+            torch.tensor(advantages, dtype=dtype), torch.tensor(LENGTHS)
+        ),
         weights_R=torch.tensor(WEIGHTS, dtype=dtype),
         lengths_R=torch.tensor(LENGTHS),
     )
@@ -105,14 +106,14 @@ def settings_of(ratio, aggregate, kl, std, **changes):
 @pytest.mark.parametrize(("ratio", "aggregate", "kl", "std"), CASES)
 def test_loss_and_gradient_equal_the_reference(ratio, aggregate, kl, std):
     settings = settings_of(ratio, aggregate, kl, std)
-    advantages = group_advantages(REWARDS, [True] * 6, std, 1e-6).advantages_G
+    advantages = group_advantages(REWARDS, [True] * 6, std, 1e-6)
     rows = make_rows(spread=1.0 if ratio == "sequence_mean" else 0.3)
     news = [row[0].requires_grad_(True) for row in rows]
     expected = reference_loss(rows, settings, advantages, TOTALS)
     expected_grad = torch.cat(torch.autograd.grad(expected, news))
     for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-6)):
         tokens = as_tokens([tuple(x.detach() for x in row) for row in rows], advantages, dtype)
-        output = grpo_loss(tokens, TOTALS, settings)
+        output = GRPO(settings).loss(tokens, TOTALS)
         (gradient,) = torch.autograd.grad(output.loss, tokens.logprobs_M)
         assert abs(output.loss.item() - expected.item()) < tolerance
         torch.testing.assert_close(gradient.double(), expected_grad, atol=tolerance, rtol=tolerance)
@@ -130,12 +131,12 @@ def test_a_clipped_token_has_no_gradient_and_is_counted():
         *(torch.cat(parts) for parts in zip(*rows, strict=True)),
         entropy_M=torch.zeros(6),
         response_M=torch.arange(6),
-        advantages_R=torch.tensor(advantages),
+        advantages_M=torch.tensor(advantages),
         weights_R=torch.ones(6),
         lengths_R=torch.ones(6),
     )
     tokens.logprobs_M.requires_grad_(True)
-    output = grpo_loss(tokens, Totals(6, 6), GRPOSettings(kl_weight=0.0))
+    output = GRPO(GRPOSettings(kl_weight=0.0)).loss(tokens, Totals(6, 6))
     output.loss.backward()
     assert (tokens.logprobs_M.grad == 0).tolist() == [True, False, False, True, False, False]
     assert output.sums["clip_high"] == 1
@@ -146,7 +147,7 @@ def test_masked_responses_leave_no_trace_but_in_the_denominators():
     settings = settings_of("token", "token", "k3", "population")
     rows = make_rows(0.3)
     tokens = as_tokens(rows, [1.0] * 6, torch.float64)
-    output = grpo_loss(tokens, TOTALS, settings)
+    output = GRPO(settings).loss(tokens, TOTALS)
     output.loss.backward()
     masked = tokens.response_M == WEIGHTS.index(0.0)
     assert tokens.logprobs_M.grad[masked].abs().max() == 0
@@ -158,7 +159,7 @@ def test_a_huge_sequence_ratio_stays_finite():
     rows = [(row[0], row[0] - 40.0, row[2], row[3]) for row in make_rows(0.1)]
     for advantage in (1.0, 0.0, -1.0):
         tokens = as_tokens(rows, [advantage] * 6, torch.float32)
-        output = grpo_loss(tokens, TOTALS, settings_of("sequence", "sequence", "k3", "none"))
+        output = GRPO(settings_of("sequence", "sequence", "k3", "none")).loss(tokens, TOTALS)
         output.loss.backward()
         assert torch.isfinite(output.loss)
         assert torch.isfinite(tokens.logprobs_M.grad).all()
@@ -172,7 +173,7 @@ def test_on_policy_all_three_ratios_have_the_policy_gradient():
         advantages = [1.0, -2.0, 0.5, 3.0, 1.0, -1.0]
         tokens = as_tokens(rows, advantages, torch.float64)
         settings = GRPOSettings(kl_weight=0.0, ratio=ratio)
-        grpo_loss(tokens, Totals(6, 37), settings).loss.backward()
+        GRPO(settings).loss(tokens, Totals(6, 37)).loss.backward()
         lengths = np.array(LENGTHS)
         expected = -np.array(advantages) * np.array(WEIGHTS) / (lengths * 6)
         if ratio == "sequence":
@@ -192,7 +193,8 @@ GOLDEN = {
 @pytest.mark.parametrize("case", GOLDEN)
 def test_golden_losses(case):
     ratio, aggregate, kl = case
-    advantages = group_advantages(REWARDS, [True] * 6, "population", 1e-6).advantages_G
+    advantages = group_advantages(REWARDS, [True] * 6, "population", 1e-6)
     tokens = as_tokens(make_rows(0.3), advantages, torch.float64)
-    loss = grpo_loss(tokens, TOTALS, settings_of(ratio, aggregate, kl, "population")).loss.item()
+    settings = settings_of(ratio, aggregate, kl, "population")
+    loss = GRPO(settings).loss(tokens, TOTALS).loss.item()
     assert loss == pytest.approx(GOLDEN[case], abs=1e-10)

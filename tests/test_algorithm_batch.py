@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from r1.grpo.batch import has_signal, make_batch, overlong_penalty
-from r1.grpo.settings import GRPOSettings
-from r1.grpo.train import TrainSettings, replace_empty
+from r1.algorithms.batch import has_signal, make_batch, overlong_penalty
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.rollout.settings import SamplingSettings
+from r1.sampling.roll_out import BatchSource, replace_empty
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 LIMIT = 10
@@ -28,25 +30,27 @@ def scored(rewards, lengths=None, invalid=(), name="p"):
 
 def test_groups_without_signal_are_skipped_but_counted():
     result = make_batch(
-        [scored([1, 1]), scored([1, 0], [3, 5])], GRPOSettings(kl_weight=0.0), LIMIT
+        [scored([1, 1]), scored([1, 0], [3, 5])], GRPO(GRPOSettings(kl_weight=0.0)), LIMIT
     )
     assert len(result.batch.groups) == 1
     assert (result.batch.num_responses, result.batch.num_tokens) == (4, 16)
     assert result.stats.zero_variance == 0.5
     assert result.stats.responses_trained == 2
-    assert [r.advantage for r in result.batch.groups[0].responses] == pytest.approx(
+    assert [r.advantages[0] for r in result.batch.groups[0].responses] == pytest.approx(
         [1, -1], abs=1e-5
     )
 
 
 def test_with_kl_they_are_kept_since_the_reference_pulls_on_them():
-    result = make_batch([scored([1, 1]), scored([1, 0])], GRPOSettings(kl_weight=0.001), LIMIT)
+    result = make_batch(
+        [scored([1, 1]), scored([1, 0])], GRPO(GRPOSettings(kl_weight=0.001)), LIMIT
+    )
     assert len(result.batch.groups) == 2
-    assert [r.advantage for r in result.batch.groups[0].responses] == [0.0, 0.0]
+    assert [r.advantages[0] for r in result.batch.groups[0].responses] == [0.0, 0.0]
 
 
 def test_invalid_samples_are_in_no_count():
-    result = make_batch([scored([1, 0, 0], [3, 4, 5], invalid={1})], GRPOSettings(), LIMIT)
+    result = make_batch([scored([1, 0, 0], [3, 4, 5], invalid={1})], GRPO(GRPOSettings()), LIMIT)
     assert [len(r.token_ids) for r in result.batch.groups[0].responses] == [3, 5]
     assert (result.batch.num_responses, result.batch.num_tokens) == (2, 8)
     assert result.stats.invalid == pytest.approx(1 / 3)
@@ -54,8 +58,8 @@ def test_invalid_samples_are_in_no_count():
 
 def test_masked_overlong_responses_are_counted_and_move_the_mean():
     settings = GRPOSettings(kl_weight=0.0, overlong="mask", std="none")
-    result = make_batch([scored([1, 0, 0, 0], [4, 4, 10, 10])], settings, LIMIT)
-    assert [r.advantage for r in result.batch.groups[0].responses] == [0.75, -0.25]
+    result = make_batch([scored([1, 0, 0, 0], [4, 4, 10, 10])], GRPO(settings), LIMIT)
+    assert [r.advantages[0] for r in result.batch.groups[0].responses] == [0.75, -0.25]
     assert (result.batch.num_responses, result.batch.num_tokens) == (4, 28)
     assert result.stats.overlong == 0.5
 
@@ -63,12 +67,12 @@ def test_masked_overlong_responses_are_counted_and_move_the_mean():
 def test_soft_penalty_follows_dapo():
     assert [overlong_penalty(n, 100, 20) for n in (10, 80, 85, 90, 100)] == [0, 0, -0.25, -0.5, -1]
     settings = GRPOSettings(overlong="penalty", overlong_buffer=4, std="none")
-    result = make_batch([scored([1, 1], [6, 8])], settings, LIMIT)
-    assert [r.advantage for r in result.batch.groups[0].responses] == [0.25, -0.25]
+    result = make_batch([scored([1, 1], [6, 8])], GRPO(settings), LIMIT)
+    assert [r.advantages[0] for r in result.batch.groups[0].responses] == [0.25, -0.25]
 
 
 def test_nothing_to_learn_gives_an_empty_batch():
-    result = make_batch([scored([0, 0])], GRPOSettings(kl_weight=0.0), LIMIT)
+    result = make_batch([scored([0, 0])], GRPO(GRPOSettings(kl_weight=0.0)), LIMIT)
     assert result.batch.groups == []
     assert result.stats.advantage_max == 0.0
 
@@ -95,12 +99,16 @@ def test_dynamic_sampling_replaces_what_the_batch_learns_nothing_from(number):
     """What counts as a signal is what the advantages are made of, not the raw rewards."""
     group, changes = SIGNAL_CASES[number]
     settings = GRPOSettings.model_validate({"kl_weight": 0.0, "dynamic_sampling": 1} | changes)
-    batch = make_batch([group], settings, LIMIT)
-    loop = TrainSettings(1, 0, SamplingSettings(max_new_tokens=LIMIT), settings)
+    batch = make_batch([group], GRPO(settings), LIMIT)
+    sampling = SamplingSettings(max_new_tokens=LIMIT)
+    nothing: Any = None
+    loop = BatchSource(
+        nothing, nothing, 0, 2, sampling, lambda each: has_signal(each, GRPO(settings), LIMIT)
+    )
     found = scored([1, 0], name="found")
     [kept] = replace_empty([group], [found], loop)
     learnt = bool(batch.batch.groups)
-    assert has_signal(group, settings, LIMIT) == learnt
+    assert has_signal(group, GRPO(settings), LIMIT) == learnt
     assert batch.stats.zero_variance == (not learnt)
     assert (kept is group) == learnt
     # and what is found is judged in the same way
@@ -111,7 +119,7 @@ def test_dynamic_sampling_replaces_what_the_batch_learns_nothing_from(number):
 def test_signal_by_hand():
     expected = [True, True, True, False, False, False, False, False, False, True, False, True]
     found = [
-        has_signal(group, GRPOSettings.model_validate({"kl_weight": 0.0} | changes), LIMIT)
+        has_signal(group, GRPO(GRPOSettings.model_validate({"kl_weight": 0.0} | changes)), LIMIT)
         for group, changes in SIGNAL_CASES[: len(expected)]
     ]
     assert found == expected

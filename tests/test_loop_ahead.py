@@ -12,14 +12,18 @@ from typing import Any
 import pytest
 import torch
 
-from r1.cluster.overlap import Evaluation, held, staleness, train_ahead
+from r1.algorithms.batch import has_signal
+from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
-from r1.grpo.settings import GRPOSettings
-from r1.grpo.train import Rollouts, TrainSettings, train
+from r1.loop import Evaluation, TrainSettings, train
 from r1.pipeline.recipe import load_any_recipe
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import CheckpointSettings, RunDir
+from r1.sampling.beside import snapshot
+from r1.sampling.choose import open_sampler
+from r1.sampling.roll_out import BatchSource, Rollouts
+from r1.step_metrics import staleness_metrics
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 from run_processes import finish, kill_after
 from run_story import story
@@ -159,22 +163,29 @@ class FakeRun:
         )
         with RunDir.open(folder, {}, "r1_zero", checkpoints=CheckpointSettings(every=5)) as run:
             self.learner.version += run.resume_step()
-            parts: Any = (
-                run,
+            algorithm: Any = GRPO(settings)
+            batches = BatchSource(
                 source(),
                 spare(),
-                Rollouts(self.engine, scorer(), renderer),
-                self.learner,
-                TrainSettings(num_steps, 0, SamplingSettings(max_new_tokens=8), settings),
+                seed=0,
+                group_size=GROUP_SIZE,
+                sampling=SamplingSettings(max_new_tokens=8),
+                teaches=lambda scored: has_signal(scored, algorithm, 8),
+                rounds=settings.dynamic_sampling,
             )
+            rollouts: Any = Rollouts(self.engine, scorer(), renderer)
+            learner: Any = self.learner
 
             def report(step: int, metrics: Any, counts: Any) -> None:
                 self.happened.append(("committed", step))
 
-            if settings.staleness:
-                train_ahead(*parts, Evaluation(due, self._measure), report)
-            else:
-                train(*parts, lambda step: self._measure(step) if due(step) else None, report)
+            def measure(step: int) -> None:
+                if due(step):
+                    self._measure(step)
+
+            sampler = open_sampler(batches, rollouts, settings)
+            loop = TrainSettings(num_steps, algorithm, 8)
+            train(run, sampler, rollouts, learner, loop, Evaluation(due, measure), report)
         self.metrics = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
     def _measure(self, step: int) -> None:
@@ -285,22 +296,22 @@ def test_staleness_is_the_mean_and_the_maximum_over_samples() -> None:
     problem = Problem("p", "1 + 1 = ?", "2", "exact")
     completions = [Completion([5], [-1.0], "a", "stop", version) for version in (6, 7, 7, 4)]
     scored = ScoredGroup(RolloutGroup(problem, (3,), completions), [])
-    assert staleness(7, [scored]) == {"staleness": 1.0, "staleness_max": 3.0}
+    assert staleness_metrics(7, [scored]) == {"staleness": 1.0, "staleness_max": 3.0}
 
 
 def test_weights_on_their_way_do_not_change_with_the_learner() -> None:
     weight = torch.ones(2)
-    kept = held((name, weight) for name in ("w",))
+    kept = snapshot((name, weight) for name in ("w",))
     weight += 1
     assert dict(kept)["w"].tolist() == [1.0, 1.0]
-    assert held(kept) is kept
+    assert snapshot(kept) is kept
 
 
 @pytest.mark.parametrize(
     ("sections", "field"),
     [
-        (SECTIONS.replace("importance_cap = 2.0\n", ""), r"grpo\.importance_cap"),
-        ("[grpo]\npartial_rollouts = true\nimportance_cap = 2.0\n", r"grpo\.staleness to 1"),
+        (SECTIONS.replace("importance_cap = 2.0\n", ""), r"grpo: .* importance_cap"),
+        ("[grpo]\npartial_rollouts = true\nimportance_cap = 2.0\n", r"grpo: .* staleness to 1"),
         (
             "[grpo]\nstaleness = 1\npartial_rollouts = true\nimportance_cap = 2.0\n"
             "[engine.vllm]\nsleep = true\n",

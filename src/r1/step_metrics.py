@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from r1.grpo.batch import BatchStats
+from r1.algorithms.batch import BatchStats
 from r1.reflection import count_checking_words, self_checks
 from r1.rollout.usage import Usage, Used
 from r1.types import Completion, Outcome, Reward, ScoredGroup
@@ -98,6 +98,15 @@ def step_metrics(
         "responses_trained": float(stats.responses_trained),
         **update,
         **timer.metrics(num_tokens, processed, seconds_update),
+    }
+
+
+def staleness_metrics(step: int, scored_P: list[ScoredGroup]) -> dict[str, float]:
+    """Updates between the weights that began a sample and those that learn: mean and maximum."""
+    ages = [step - c.version for scored in scored_P for c in scored.group.completions]
+    return {
+        "staleness": sum(ages) / max(1, len(ages)),
+        "staleness_max": float(max(ages, default=0)),
     }
 
 

@@ -1,0 +1,61 @@
+"""Algorithms by the name of their section in a recipe.
+
+    register_algorithm("grpo", GRPOSettings, GRPO)        at the end of the algorithm's file
+
+The files of this package are found by themselves. One of a user's own is a module named in the
+recipe's `plugins`; it registers itself in the same way when it is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import r1.algorithms
+from r1.algorithms.protocol import Algorithm
+from r1.algorithms.settings import AlgorithmSettings
+from r1.errors import UserError
+
+DEFAULT = "grpo"
+"""The algorithm of a recipe that names none: the paper's."""
+
+
+class Registered(NamedTuple):
+    """settings: the schema of its section. make: the algorithm with its settings."""
+
+    settings: type[AlgorithmSettings]
+    make: Callable[[Any], Algorithm]
+
+
+_ALGORITHMS: dict[str, Registered] = {}
+
+
+def register_algorithm(
+    name: str, settings: type[AlgorithmSettings], make: Callable[[Any], Algorithm]
+) -> None:
+    """Let recipes have a section `[name]`. Raises UserError for a name that is taken."""
+    if name in _ALGORITHMS:
+        raise UserError(f"the algorithm {name!r} is registered twice; give yours another name.")
+    if not issubclass(settings, AlgorithmSettings):
+        raise UserError(f"the settings of the algorithm {name!r} must derive AlgorithmSettings.")
+    _ALGORITHMS[name] = Registered(settings, make)
+
+
+def algorithms() -> Mapping[str, Registered]:
+    """All algorithms by name, in alphabetical order."""
+    _import_own()
+    return dict(sorted(_ALGORITHMS.items()))
+
+
+def make_algorithm(name: str, settings: AlgorithmSettings) -> Algorithm:
+    """The algorithm of a recipe's section."""
+    return algorithms()[name].make(settings)
+
+
+@cache
+def _import_own() -> None:
+    for found in pkgutil.iter_modules(r1.algorithms.__path__):
+        importlib.import_module(f"{r1.algorithms.__name__}.{found.name}")
