@@ -32,7 +32,7 @@ TORCH_FREE = (
     "r1.pretrain.settings", "r1.rollout.protocol", "r1.rollout.scored", "r1.learner.protocol",
     "r1.grpo.batch", "r1.evaluate.estimators", "r1.sandbox", "r1.doctor", "r1.cli",
     "r1.judge.judge", "r1.judge.engine", "r1.text.language", "r1.text.readability",
-    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.timings",
+    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.lengths",
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",

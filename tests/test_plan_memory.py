@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +20,6 @@ from r1.plan.memory import (
     Memory,
     Row,
     full_row,
-    gathered_layer,
     learner_items,
     lora_parameters,
     memory_of,
@@ -104,7 +102,7 @@ def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
         {"weights": share, "optimiser": 2 * share, "reference": share}
     )
     layer = 2 * 5120 * 5120 + 2 * 5120 * 1024 + 5120 + 2 * 1024 + 2 * 5120 + 3 * 5120 * 27_648
-    assert gathered_layer(shape, Layout(64)) == shape.largest_layer == layer
+    assert shape.largest_layer == layer
     backward = phase_of(memory, "backward")
     # The layer at work, the next one, both tables of 152,064 x 5,120, in bf16; gradients of one
     # layer in bf16 and, to be summed, in fp32.
@@ -139,14 +137,6 @@ def test_adapters_leave_no_gradients_of_the_model() -> None:
     assert phase_of(lora, "resident")["optimiser"] == 2 * trained
     assert phase_of(lora, "sync")["merged copy"] < 4 * shape.parameters
     assert lora.peak < whole.peak - 15e9
-
-
-def test_experts_dealt_out_are_not_gathered() -> None:
-    shape = shape_of("deepseek-ai/DeepSeek-V3-Base")
-    one = 3 * 7168 * 2048
-    whole, dealt = (gathered_layer(shape, Layout(512, expert_parallel=e)) for e in (1, 64))
-    assert whole - dealt == pytest.approx(256 * one * (1 - 1 / 64))
-    assert gathered_layer(replace(shape, experts=None), Layout(512)) == whole
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class Memory(NamedTuple):
         """Bytes by part at the worst moment, largest first; they add up to the peak."""
         parts: dict[str, float] = {}
         for item in self.items:
-            if item.phase in ("resident", self.worst):
+            if item.bytes and item.phase in ("resident", self.worst):
                 parts[item.part] = parts.get(item.part, 0.0) + item.bytes
         return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
@@ -196,7 +196,7 @@ def _learning(
     items.append(Item("layer's temporaries", "backward", temporary))
     items += _logits(learner, shape, row, half, trained_head=lora is None)
     if sharded:
-        items += _gathered(shape, layout, half, trained=lora is None)
+        items += _gathered(shape, half, trained=lora is None)
     elif learner.autocast:
         copies = 2 * layer_parameters(shape)
         items += [Item("bf16 copies of the weights", "forward", copies)]
@@ -226,23 +226,15 @@ def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: 
     return items
 
 
-def _gathered(shape: ModelShape, layout: Layout, half: int, trained: bool) -> list[Item]:
+def _gathered(shape: ModelShape, half: int, trained: bool) -> list[Item]:
     """Parameters that FSDP2 has whole for a while, and a layer's gradients before the scatter."""
     table = shape.vocab * shape.width * (1 if shape.tied else 2)
-    layer = gathered_layer(shape, layout)
+    layer = shape.largest_layer
     items = _during("gathered parameters", half * (table + 2 * layer))
     if trained:
         both = half + 4 if half < 4 else half
         items.append(Item("gathered gradients", "backward", both * layer))
     return items
-
-
-def gathered_layer(shape: ModelShape, layout: Layout) -> float:
-    """Parameters of the largest layer that one rank has whole while it computes it."""
-    if shape.experts is None:
-        return shape.largest_layer
-    routed = 3 * shape.width * shape.experts.ffn * shape.experts.routed
-    return shape.largest_layer - routed + routed / layout.expert_parallel
 
 
 def layer_parameters(shape: ModelShape) -> float:

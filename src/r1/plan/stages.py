@@ -1,6 +1,6 @@
-"""Where each stage of a pipeline runs, whether its memory does, and what all of them take together.
+"""Where each stage of a pipeline runs, and whether its memory does.
 
-    a stage that learns by sampling     its own layout, with its simulated step (own.py), where it
+    a stage that learns by sampling     its own layout, with its estimated step (own.py), where it
                                         has a [cluster]; else the fastest one, as nothing is said
     one that fine-tunes                 a rank of its layout; else a rank of all GPUs, or with LoRA
                                         one process
@@ -8,13 +8,12 @@
                                         limit, on the replicas of the whole recipe's [cluster];
                                         else in the fewest parts that fit
 
-Stages run one after another, so that their hours add up. Left out on purpose: the share of a GPU
-that vLLM is given where a stage only samples.
+Left out on purpose: the share of a GPU that vLLM is given where a stage only samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +22,10 @@ from r1.plan.estimate import Estimate, Machine
 from r1.plan.layout import Layout, own_layout, sampler_of, tensor_parallel
 from r1.plan.layouts import (
     FUSED,
-    GB,
     TENSOR_PARALLEL,
     Task,
     engine_needs,
+    no_room,
     plan_layouts,
     refused,
     too_large,
@@ -73,12 +72,9 @@ def place_of(
 
 
 def _reinforced(task: Task) -> Place:
-    if task.recipe.cluster is None and task.recipe.engine.kind == "embedded":
-        choice = plan_layouts(task)[0]
-        step_s = None if choice.reason else choice.step_s
-    else:
-        own = plan_own(task)
-        choice, step_s = own.choice, own.outcome.step_s if own.outcome else None
+    silent = task.recipe.cluster is None and task.recipe.engine.kind == "embedded"
+    choice = plan_layouts(task)[0] if silent else plan_own(task).choice
+    step_s = None if choice.reason else choice.step_s
     where, asked = choice.layout.describe(), task.recipe.cluster is not None
     return Place(where, asked, choice.memory.peak, choice.reason, choice.needs, step_s)
 
@@ -130,17 +126,14 @@ def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> 
 
 def _engines(task: Task, replicas: int, tensor: int, longest: int, asked: bool) -> Place:
     machine, layout = task.machine, Layout(0, replicas, tensor, shared=False)
-    fixed, token = engine_needs(task, layout)
-    used = (fixed + token * longest) * (replicas if task.device == "cpu" else 1)
+    together = replicas if task.device == "cpu" else 1
+    fixed, token = (together * size for size in engine_needs(task, layout))
+    used = fixed + token * longest
     reason = refused(task, layout)
     if layout.num_gpus > machine.num_gpus and task.device != "cpu":
         reason = f"it asks for {layout.num_gpus} GPUs of {machine.num_gpus}, all to sample"
-    elif used > machine.budget:
-        reason = (
-            f"an engine's GPU needs {used / GB:,.1f} GB of {machine.budget / GB:,.1f}: weights and "
-            f"buffers {fixed / GB:,.1f}, one response of {longest:,} tokens "
-            f"{token * longest / GB:,.1f}"
-        )
+    else:
+        reason = no_room(fixed, token, longest, machine.budget) or reason
     return Place(f"{replicas} x TP {tensor}", asked, used, reason)
 
 
@@ -149,27 +142,3 @@ def _limit(recipe: Any, holder: Any) -> int:
     if hasattr(recipe, "evaluation"):
         return int(recipe.evaluation.max_new_tokens or recipe.max_new_tokens)
     return int(holder.sampling.max_new_tokens)
-
-
-class Together(NamedTuple):
-    """All stages, one after another. longest: the one that takes the most time, None where nothing
-    does; dollars: of GPUs, of stages on them."""
-
-    hours: float
-    gpu_hours: float
-    held_gpu_hours: float
-    dollars: float
-    longest: Estimate | None
-
-
-def together(estimates: Sequence[Estimate], price_per_hour: float) -> Together:
-    """Sums over stages. price_per_hour: of a GPU."""
-    on_gpus = [e for e in estimates if e.machine is not None and e.machine.device != "cpu"]
-    longest = max(estimates, key=lambda e: e.hours, default=None)
-    return Together(
-        sum(e.hours for e in estimates),
-        sum(e.gpu_hours for e in estimates),
-        sum(e.held_gpu_hours for e in estimates),
-        price_per_hour * sum(e.held_gpu_hours for e in on_gpus),
-        longest if longest is not None and longest.hours else None,
-    )
