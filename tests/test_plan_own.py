@@ -12,7 +12,7 @@ from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
-from r1.plan.memory import engine_items, memory_of
+from r1.plan.memory import engine_items, learner_memory
 from r1.plan.own import own_mode, plan_own
 from r1.plan.recommend import applied, overrides, recommend, settings_of
 from test_plan_layouts import RECIPES, task_of
@@ -59,14 +59,15 @@ def test_partial_rollouts_have_all_batches_in_the_cache() -> None:
     caches = []
     for how in (ahead, (*ahead, "grpo.partial_rollouts=true")):
         task = task_of(GSM8K, "H200", 8, *SHARED, *room, *how)
-        items = engine_items(task.recipe, task.shape, own_layout(task.recipe), "resident")
+        items = engine_items(task.recipe, task.shape, 8)
         caches += [item.bytes for item in items if item.part == "key/value cache"]
     assert caches[1] == 4 * caches[0]
 
 
 def test_one_process_is_planned_as_its_memory_says() -> None:
     own, task = own_of(gpus=1), task_of(GSM8K, "H100", 1)
-    assert own.choice.memory.peak == memory_of(task.recipe, task.shape).peak
+    learner, engine = learner_memory(task.recipe, task.shape), engine_items(task.recipe, task.shape)
+    assert own.choice.memory.items == (*learner.items, *engine)
     assert own.choice.reason == ""
     assert own.choice.step_s > 0
 

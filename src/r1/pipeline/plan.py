@@ -22,10 +22,10 @@ from r1.pipeline.recipe import R1ZeroRecipe, Recipe
 from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
 from r1.plan.hardware import on_this_cpu
-from r1.plan.layout import Layout, gpus_asked_for
+from r1.plan.layout import gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts
 from r1.plan.lengths import Lengths, log_normal, measured
-from r1.plan.memory import Kernels, Memory, memory_of
+from r1.plan.memory import Kernels, Memory, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError
 from r1.plan.own import Own, plan_own
 from r1.plan.recommend import Recommended, recommend
@@ -194,11 +194,10 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         return _sampled(recipe, context, estimate, found)
     machine = context.machine(shape)
     kernels = Kernels(machine.device)
-    memories = {"one process": memory_of(recipe, shape, kernels=kernels)}
+    memories = {"one process": learner_memory(recipe, shape, kernels=kernels)}
     ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
     if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
-        sharded = Layout(ranks, replicas=0, shared=False)
-        memories[f"a rank of {ranks}"] = memory_of(recipe, shape, sharded, kernels)
+        memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, kernels)
     return Plan(estimate, memories, place=tuned_place(recipe, shape, machine))
 
 

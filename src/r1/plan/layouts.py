@@ -34,8 +34,7 @@ from r1.plan.memory import (
     Memory,
     cached_numbers,
     engine_bytes,
-    full_row,
-    learner_items,
+    learner_memory,
 )
 from r1.plan.model import ModelShape
 from r1.plan.speeds import engine_speed, learner_speed, sync_s
@@ -109,10 +108,12 @@ def plan_layouts(task: Task) -> list[Choice]:
 
 
 def candidates(num_gpus: int) -> Iterator[Layout]:
-    """Layouts of all GPUs: shared ones, and those in which 1, 2, 4 or 6 of 8 learn."""
+    """Layouts of all GPUs: all shared, and those in which 1, 2, 4 or 6 of 8 learn.
+
+    An engine over several GPUs has GPUs of its own: [cluster] cannot place it on shared ones.
+    """
+    yield Layout(num_gpus, num_gpus, 1, True)
     for tensor in TENSOR_PARALLEL:
-        if tensor <= num_gpus and num_gpus % tensor == 0:
-            yield Layout(num_gpus, num_gpus // tensor, tensor, True)
         for eighths in (1, 2, 4, 6):
             ranks, left = divmod(num_gpus * eighths, 8)
             if not left and num_gpus - ranks >= tensor:
@@ -122,7 +123,7 @@ def candidates(num_gpus: int) -> Iterator[Layout]:
 def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     recipe, each = task.recipe, task.prompt + task.lengths.mean
     kernels = Kernels(task.device, True if FUSED in needs else None)
-    memory = Memory(tuple(learner_items(recipe, task.shape, layout, kernels, full_row(recipe))))
+    memory = learner_memory(recipe, task.shape, layout.ranks, kernels)
     choice = Choice(layout, memory, needs=needs, ahead=not layout.shared)
     if reason := refused(task, layout):
         return choice._replace(reason=reason)

@@ -30,8 +30,7 @@ from r1.plan.memory import (
     Phase,
     cache_tokens,
     engine_items,
-    full_row,
-    learner_items,
+    learner_memory,
     samples_together,
 )
 
@@ -58,13 +57,13 @@ def own_mode(grpo: Any) -> str:
 def plan_own(task: Task) -> Own:
     """Whether the recipe's own layout fits, its memory and its estimated step."""
     recipe, layout = task.recipe, own_layout(task.recipe)
-    learner = learner_items(recipe, task.shape, layout, Kernels(task.device), full_row(recipe))
+    learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
     cache = _cache(task, layout)
     engine = _engine_items(task, layout, cache)
-    memory = Memory((*learner, *(engine if layout.shared else ())))
+    memory = Memory((*learner.items, *(engine if layout.shared else ())))
     apart = not layout.shared and task.device != "cpu"
     choice = Choice(layout, memory, Memory(engine).peak, ahead=apart and recipe.grpo.staleness > 0)
-    own = Own(choice, Memory(tuple(learner)), Memory(engine))
+    own = Own(choice, learner, Memory(engine))
     reason = refused(task, layout) or _unplaceable(task, layout)
     reason = reason or _no_room(task, own) or _too_long(task, cache.tokens)
     if reason:
@@ -91,7 +90,7 @@ def _cache(task: Task, layout: Layout) -> _Cache:
         samples = samples_together(grpo, layout.replicas)
         limit = task.recipe.sampling.max_new_tokens
         tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-        items = engine_items(task.recipe, task.shape, layout, "resident")
+        items = engine_items(task.recipe, task.shape, layout.replicas)
         return _Cache(sum(i.bytes for i in items if i.part == "key/value cache"), tokens)
     fixed, token = engine_needs(task, layout)
     given = engine.vllm.kv_cache_gib
@@ -107,7 +106,7 @@ def _engine_items(task: Task, layout: Layout, cache: _Cache) -> tuple[Item, ...]
     """Parts of an engine's memory; a sleeping one has them while it draws and at no other time."""
     engine = task.recipe.engine
     if engine.kind == "embedded":
-        return tuple(engine_items(task.recipe, task.shape, layout, "resident"))
+        return tuple(engine_items(task.recipe, task.shape, layout.replicas))
     phase: Phase = "rollout" if engine.vllm.sleep and task.device == "cuda" else "resident"
     weights, _ = engine_needs(task, layout, buffers=False)
     fixed, _ = engine_needs(task, layout)

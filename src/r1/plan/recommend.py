@@ -1,9 +1,8 @@
 """The settings that ask for the fastest layout that fits.
 
-Only what [cluster] can ask for: an engine over several GPUs has GPUs of its own, and the learner
-has no fused attention that it lacks. Engines are vLLM's, whose speed the plan assumes. vLLM's share
-of a GPU is what the learner leaves where they share one. On separate GPUs one batch is sampled
-ahead.
+Engines are vLLM's, whose speed the plan assumes. vLLM's share of a GPU is what the learner leaves
+where they share one. On separate GPUs one batch is sampled ahead. A layout that needs what the
+learner lacks is not recommended.
 
 Left out on purpose: staleness above 1, and partial rollouts.
 """
@@ -41,8 +40,6 @@ def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | 
         return None
     for choice in choices:
         if choice.reason or choice.needs:
-            continue
-        if choice.layout.shared and choice.layout.tensor_parallel > 1:
             continue
         settings = settings_of(task, choice)
         recipe = applied(task.recipe, settings)

@@ -31,7 +31,7 @@ from r1.plan.layouts import (
     too_large,
 )
 from r1.plan.lengths import Lengths
-from r1.plan.memory import LONGEST_PROMPT, Kernels, memory_of
+from r1.plan.memory import LONGEST_PROMPT, Kernels, learner_memory
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
 
@@ -87,10 +87,10 @@ def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
     else:
         alone = on_cpu or getattr(recipe.learner, "lora", None) is not None
         layout = Layout(1 if alone else machine.num_gpus, 0, shared=False)
-    memory = memory_of(recipe, shape, layout, Kernels(machine.device))
+    memory = learner_memory(recipe, shape, layout.ranks, Kernels(machine.device))
     used = memory.peak * (layout.ranks if on_cpu else 1)
     if used > machine.budget and not (asked or on_cpu) and shape.heads != shape.kv_heads:
-        fused = memory_of(recipe, shape, layout, Kernels(machine.device, True)).peak
+        fused = learner_memory(recipe, shape, layout.ranks, Kernels(machine.device, True)).peak
         if fused <= machine.budget:
             return Place(_ranks(layout), asked, fused, needs=(FUSED,))
     reason = refused(Task(recipe, shape, machine, 0.0, _NO_LENGTHS), layout)
