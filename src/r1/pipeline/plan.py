@@ -88,19 +88,18 @@ def plan_command(
 
     Raises UserError for unknown hardware and for a run without rollouts.
     """
+    _check_run(recipe, lengths)
     if isinstance(recipe, R1Recipe):
-        _check_run(recipe, lengths)
-        _print_stages(*plan_stages(recipe, path, given), console)
-        return
-    plan = plan_recipe(recipe, path.parent, given, lengths)
-    for block in _blocks(plan):
-        for part in block:
+        blocks = _stage_blocks(*plan_stages(recipe, path, given))
+    else:
+        blocks = _blocks(plan_recipe(recipe, path.parent, given, lengths))
+    for i, block in enumerate(blocks):
+        for part in ([""] if i else []) + block:
             console.print(part)
-        console.print()
 
 
 def _blocks(plan: Plan) -> Iterator[list[Any]]:
-    """What is printed, with an empty line after each block."""
+    """What is printed, with an empty line between two blocks."""
     estimate, memory = plan.estimate, memory_table(plan.memories)
     yield [show(estimate)]
     if plan.place is not None:
@@ -118,23 +117,19 @@ def _blocks(plan: Plan) -> Iterator[list[Any]]:
     yield ending
 
 
-def _print_stages(estimates: list[Estimate], places: Mapping[str, Place], console: Console) -> None:
+def _stage_blocks(estimates: list[Estimate], places: Mapping[str, Place]) -> Iterator[list[Any]]:
     """A pipeline: its stages, where they run, and their sums last, where a terminal shows them."""
-    console.print(show_pipeline(estimates))
-    console.print()
-    console.print(place_table(places, estimates))
-    for note in place_notes(places):
-        console.print(note)
-    console.print()
-    console.print(summary(estimates, places))
+    yield [show_pipeline(estimates)]
+    yield [place_table(places, estimates), *place_notes(places)]
+    yield [summary(estimates, places)]
 
 
 def plan_json(
     recipe: Recipe, path: Path, given: Given, lengths: Path | None = None
 ) -> dict[str, Any]:
     """The same for programs. Raises UserError as plan_command does."""
+    _check_run(recipe, lengths)
     if isinstance(recipe, R1Recipe):
-        _check_run(recipe, lengths)
         estimates, places = plan_stages(recipe, path, given)
         return {**as_json(estimates), **stages_json(estimates, places)}
     plan = plan_recipe(recipe, path.parent, given, lengths)
@@ -183,7 +178,6 @@ def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> li
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
     """The plan of a recipe of kind r1_zero, sft or reward_model. run: a finished one's folder."""
-    _check_run(recipe, run)
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)

@@ -130,7 +130,8 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     if memory.peak > task.budget:
         return choice._replace(reason=too_large("a learner's GPU", memory, task.budget))
     free = task.budget - (memory.of("resident") if layout.shared else 0.0)
-    fixed, token = engine_needs(task, layout)
+    weights, buffers, token = engine_needs(task, layout)
+    fixed = weights + buffers
     if reason := no_room(fixed, token, recipe.sampling.max_new_tokens + LONGEST_PROMPT, free):
         return choice._replace(reason=reason)
     slots = max(1, min(int((free - fixed) / (token * each)), recipe.engine.max_batch))
@@ -164,14 +165,22 @@ def no_room(fixed: float, token: float, longest: int, free: float) -> str:
     )
 
 
-def engine_needs(task: Task, layout: Layout, buffers: bool = True) -> tuple[float, float]:
-    """Bytes on one GPU of an engine: weights and buffers (or weights alone), one cached token."""
+class EngineNeeds(NamedTuple):
+    """Bytes on one GPU of an engine. token: of one cached token."""
+
+    weights: float
+    buffers: float
+    token: float
+
+
+def engine_needs(task: Task, layout: Layout) -> EngineNeeds:
+    """What an engine (vLLM's) takes on each of its GPUs."""
     shape, engine, tensor = task.shape, task.recipe.engine, layout.tensor_parallel
     size = engine_bytes(engine, shape)
     logits = 16 * min(engine.max_batch, 512) * shape.vocab / tensor
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / tensor
-    fixed = size * shape.parameters / tensor + (logits + prompts if buffers else 0.0)
-    return fixed, size * cached_numbers(shape, tensor)
+    token = size * cached_numbers(shape, tensor)
+    return EngineNeeds(size * shape.parameters / tensor, logits + prompts, token)
 
 
 def timed(task: Task, choice: Choice) -> Choice:

@@ -58,18 +58,19 @@ def plan_own(task: Task) -> Own:
     """Whether the recipe's own layout fits, its memory and its estimated step."""
     recipe, layout = task.recipe, own_layout(task.recipe)
     learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
-    cache = _cache(task, layout)
-    engine = _engine_items(task, layout, cache)
-    memory = Memory((*learner.items, *(engine if layout.shared else ())))
+    engine = _engine(task, layout)
+    memory = Memory((*learner.items, *(engine.items if layout.shared else ())))
     apart = not layout.shared and task.device != "cpu"
-    choice = Choice(layout, memory, Memory(engine).peak, ahead=apart and recipe.grpo.staleness > 0)
-    own = Own(choice, learner, Memory(engine))
+    choice = Choice(
+        layout, memory, Memory(engine.items).peak, ahead=apart and recipe.grpo.staleness > 0
+    )
+    own = Own(choice, learner, Memory(engine.items))
     reason = refused(task, layout) or _unplaceable(task, layout)
-    reason = reason or _no_room(task, own) or _too_long(task, cache.tokens)
+    reason = reason or _no_room(task, own) or _too_long(task, engine.cached)
     if reason:
         return own._replace(choice=choice._replace(reason=reason))
     each = task.prompt + task.lengths.mean
-    slots = max(1, min(int(cache.tokens / each), recipe.engine.max_batch))
+    slots = max(1, min(int(engine.cached / each), recipe.engine.max_batch))
     place, rows = layout, slots
     if task.device == "cpu":  # the same cores for all: more processes are not faster
         place, rows = Layout(), slots * layout.replicas
@@ -77,44 +78,34 @@ def plan_own(task: Task) -> Own:
     return own._replace(choice=choice._replace(layout=layout, slots=slots))
 
 
-class _Cache(NamedTuple):
-    """Keys and values on one GPU of an engine."""
+class _Engine(NamedTuple):
+    """Parts of the memory of one GPU of an engine, and tokens that its cache has room for."""
 
-    bytes: float
-    tokens: float
+    items: tuple[Item, ...]
+    cached: float
 
 
-def _cache(task: Task, layout: Layout) -> _Cache:
-    engine, grpo = task.recipe.engine, task.recipe.grpo
+def _engine(task: Task, layout: Layout) -> _Engine:
+    """A sleeping engine has its memory while it draws and at no other time."""
+    recipe, engine, grpo = task.recipe, task.recipe.engine, task.recipe.grpo
     if engine.kind == "embedded":
         samples = samples_together(grpo, layout.replicas)
-        limit = task.recipe.sampling.max_new_tokens
-        tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-        items = engine_items(task.recipe, task.shape, layout.replicas)
-        return _Cache(sum(i.bytes for i in items if i.part == "key/value cache"), tokens)
-    fixed, token = engine_needs(task, layout)
+        tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
+        return _Engine(tuple(engine_items(recipe, task.shape, layout.replicas)), tokens)
+    weights, buffers, token = engine_needs(task, layout)
     given = engine.vllm.kv_cache_gib
     if given is None and task.device == "cuda":
         share = engine.vllm.gpu_memory_utilization * task.machine.hardware.memory_bytes
-        size = max(0.0, share - fixed)
+        cache = max(0.0, share - (weights + buffers))
     else:
-        size = (given or CPU_CACHE_GIB) * 2**30
-    return _Cache(size, size / token)
-
-
-def _engine_items(task: Task, layout: Layout, cache: _Cache) -> tuple[Item, ...]:
-    """Parts of an engine's memory; a sleeping one has them while it draws and at no other time."""
-    engine = task.recipe.engine
-    if engine.kind == "embedded":
-        return tuple(engine_items(task.recipe, task.shape, layout.replicas))
+        cache = (given or CPU_CACHE_GIB) * 2**30
     phase: Phase = "rollout" if engine.vllm.sleep and task.device == "cuda" else "resident"
-    weights, _ = engine_needs(task, layout, buffers=False)
-    fixed, _ = engine_needs(task, layout)
-    return (
+    items = (
         Item("engine's weights", phase, weights),
-        Item("engine's buffers", phase, fixed - weights),
-        Item("key/value cache", phase, cache.bytes),
+        Item("engine's buffers", phase, buffers),
+        Item("key/value cache", phase, cache),
     )
+    return _Engine(items, cache / token)
 
 
 def _unplaceable(task: Task, layout: Layout) -> str:

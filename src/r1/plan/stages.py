@@ -127,13 +127,13 @@ def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> 
 def _engines(task: Task, replicas: int, tensor: int, longest: int, asked: bool) -> Place:
     machine, layout = task.machine, Layout(0, replicas, tensor, shared=False)
     together = replicas if task.device == "cpu" else 1
-    fixed, token = (together * size for size in engine_needs(task, layout))
-    used = fixed + token * longest
+    weights, buffers, token = (together * size for size in engine_needs(task, layout))
+    used = weights + buffers + token * longest
     reason = refused(task, layout)
     if layout.num_gpus > machine.num_gpus and task.device != "cpu":
         reason = f"it asks for {layout.num_gpus} GPUs of {machine.num_gpus}, all to sample"
     else:
-        reason = no_room(fixed, token, longest, machine.budget) or reason
+        reason = no_room(weights + buffers, token, longest, machine.budget) or reason
     return Place(f"{replicas} x TP {tensor}", asked, used, reason)
 
 
