@@ -38,6 +38,7 @@ from r1.plan.memory import (
 )
 from r1.plan.model import ModelShape
 from r1.plan.speeds import engine_speed, learner_speed, sync_s
+from r1.rollout.settings import EngineSettings
 
 FUSED = "fused attention"
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32)
@@ -125,12 +126,12 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     kernels = Kernels(task.device, True if FUSED in needs else None)
     memory = learner_memory(recipe, task.shape, layout.ranks, kernels)
     choice = Choice(layout, memory, needs=needs, ahead=not layout.shared)
-    if reason := refused(task, layout):
+    if reason := refused(recipe, task.shape, layout):
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
         return choice._replace(reason=too_large("a learner's GPU", memory, task.budget))
     free = task.budget - (memory.of("resident") if layout.shared else 0.0)
-    weights, buffers, token = engine_needs(task, layout)
+    weights, buffers, token = engine_needs(recipe.engine, task.shape, layout.tensor_parallel)
     fixed = weights + buffers
     if reason := no_room(fixed, token, recipe.sampling.max_new_tokens + LONGEST_PROMPT, free):
         return choice._replace(reason=reason)
@@ -138,13 +139,12 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
     return timed(task, choice._replace(engine_bytes=fixed + token * slots * each, slots=slots))
 
 
-def refused(task: Task, layout: Layout) -> str:
+def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:
     """Why learner or engine do not run in so many parts, "" where they do."""
-    if layout.ranks > 1 and getattr(task.recipe.learner, "lora", None) is not None:
+    if layout.ranks > 1 and getattr(recipe.learner, "lora", None) is not None:
         return "learner.lora runs in one process only"
-    if task.shape.heads % layout.tensor_parallel:
-        heads, ranks = task.shape.heads, layout.tensor_parallel
-        return f"{heads} attention heads cannot be dealt out to {ranks}"
+    if shape.heads % layout.tensor_parallel:
+        return f"{shape.heads} attention heads cannot be dealt out to {layout.tensor_parallel}"
     return ""
 
 
@@ -173,14 +173,13 @@ class EngineNeeds(NamedTuple):
     token: float
 
 
-def engine_needs(task: Task, layout: Layout) -> EngineNeeds:
+def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> EngineNeeds:
     """What an engine (vLLM's) takes on each of its GPUs."""
-    shape, engine, tensor = task.shape, task.recipe.engine, layout.tensor_parallel
     size = engine_bytes(engine, shape)
-    logits = 16 * min(engine.max_batch, 512) * shape.vocab / tensor
-    prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / tensor
-    token = size * cached_numbers(shape, tensor)
-    return EngineNeeds(size * shape.parameters / tensor, logits + prompts, token)
+    logits = 16 * min(engine.max_batch, 512) * shape.vocab / gpus
+    prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / gpus
+    token = size * cached_numbers(shape, gpus)
+    return EngineNeeds(size * shape.parameters / gpus, logits + prompts, token)
 
 
 def timed(task: Task, choice: Choice) -> Choice:

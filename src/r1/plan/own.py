@@ -65,8 +65,8 @@ def plan_own(task: Task) -> Own:
         layout, memory, Memory(engine.items).peak, ahead=apart and recipe.grpo.staleness > 0
     )
     own = Own(choice, learner, Memory(engine.items))
-    reason = refused(task, layout) or _unplaceable(task, layout)
-    reason = reason or _no_room(task, own) or _too_long(task, engine.cached)
+    reason = refused(recipe, task.shape, layout) or _unplaceable(task, layout)
+    reason = reason or _lacks_memory(task, own) or _too_long(task, engine.cached)
     if reason:
         return own._replace(choice=choice._replace(reason=reason))
     each = task.prompt + task.lengths.mean
@@ -92,7 +92,7 @@ def _engine(task: Task, layout: Layout) -> _Engine:
         samples = samples_together(grpo, layout.replicas)
         tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
         return _Engine(tuple(engine_items(recipe, task.shape, layout.replicas)), tokens)
-    weights, buffers, token = engine_needs(task, layout)
+    weights, buffers, token = engine_needs(engine, task.shape, layout.tensor_parallel)
     given = engine.vllm.kv_cache_gib
     if given is None and task.device == "cuda":
         share = engine.vllm.gpu_memory_utilization * task.machine.hardware.memory_bytes
@@ -134,7 +134,7 @@ def _unplaceable(task: Task, layout: Layout) -> str:
     return ""
 
 
-def _no_room(task: Task, own: Own) -> str:
+def _lacks_memory(task: Task, own: Own) -> str:
     """Why memory does not do, in numbers; "" where it does."""
     layout, budget = own.choice.layout, task.budget
     if task.device == "cpu":

@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from r1.plan.estimate import Estimate, Machine
 from r1.plan.layout import Layout, own_layout, sampler_of, tensor_parallel
 from r1.plan.layouts import (
@@ -30,12 +28,9 @@ from r1.plan.layouts import (
     refused,
     too_large,
 )
-from r1.plan.lengths import Lengths
 from r1.plan.memory import LONGEST_PROMPT, Kernels, learner_memory
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
-
-_NO_LENGTHS = Lengths(np.zeros(1, np.int64), "")
 
 
 class Place(NamedTuple):
@@ -93,7 +88,7 @@ def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
         fused = learner_memory(recipe, shape, layout.ranks, Kernels(machine.device, True)).peak
         if fused <= machine.budget:
             return Place(_ranks(layout), asked, fused, needs=(FUSED,))
-    reason = refused(Task(recipe, shape, machine, 0.0, _NO_LENGTHS), layout)
+    reason = refused(recipe, shape, layout)
     if layout.ranks > machine.num_gpus and not on_cpu:
         reason = f"it asks for {layout.ranks} GPUs of {machine.num_gpus}, all to learn"
     elif used > machine.budget:
@@ -110,31 +105,32 @@ def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> 
     holder = sampler_of(recipe)
     if holder is None:
         return None
-    task = Task(holder, shape, machine, 0.0, _NO_LENGTHS)
     longest = _limit(recipe, holder) + LONGEST_PROMPT
     if cluster is not None:
-        tensor = tensor_parallel(holder.engine)
-        return _engines(task, cluster.engine_replicas, tensor, longest, asked=True)
+        layout = Layout(0, cluster.engine_replicas, tensor_parallel(holder.engine), shared=False)
+        return _engines(holder, shape, machine, layout, longest)._replace(asked=True)
     total, widest = machine.num_gpus, 1 if machine.device == "cpu" else machine.num_gpus
+    layouts = [Layout(0, total // n, n, shared=False) for n in TENSOR_PARALLEL if n <= widest]
     tried = [
-        _engines(task, total // tensor, tensor, longest, asked=False)
-        for tensor in TENSOR_PARALLEL
-        if tensor <= widest and not refused(task, Layout(0, 1, tensor))
+        _engines(holder, shape, machine, layout, longest)
+        for layout in layouts
+        if not refused(holder, shape, layout)
     ]
     return next((place for place in tried if not place.reason), tried[-1])
 
 
-def _engines(task: Task, replicas: int, tensor: int, longest: int, asked: bool) -> Place:
-    machine, layout = task.machine, Layout(0, replicas, tensor, shared=False)
-    together = replicas if task.device == "cpu" else 1
-    weights, buffers, token = (together * size for size in engine_needs(task, layout))
-    used = weights + buffers + token * longest
-    reason = refused(task, layout)
-    if layout.num_gpus > machine.num_gpus and task.device != "cpu":
+def _engines(
+    holder: Any, shape: ModelShape, machine: Machine, layout: Layout, longest: int
+) -> Place:
+    replicas, tensor = layout.replicas, layout.tensor_parallel
+    together = replicas if machine.device == "cpu" else 1
+    needs = engine_needs(holder.engine, shape, tensor)
+    fixed, token = together * (needs.weights + needs.buffers), together * needs.token
+    if layout.num_gpus > machine.num_gpus and machine.device != "cpu":
         reason = f"it asks for {layout.num_gpus} GPUs of {machine.num_gpus}, all to sample"
     else:
-        reason = no_room(weights + buffers, token, longest, machine.budget) or reason
-    return Place(f"{replicas} x TP {tensor}", asked, used, reason)
+        reason = no_room(fixed, token, longest, machine.budget) or refused(holder, shape, layout)
+    return Place(f"{replicas} x TP {tensor}", False, fixed + token * longest, reason)
 
 
 def _limit(recipe: Any, holder: Any) -> int:
