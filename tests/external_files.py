@@ -39,7 +39,6 @@ from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.show import show_lineage
 from r1.plan.lengths import by_step
 from r1.plan.model import read_shape
-from r1.plan.timings import read_steps
 from r1.plan.workload import counted
 from r1.report import build_report, report_json
 from r1.run_dir import RunDir, find_checkpoint
@@ -191,7 +190,6 @@ run = partial(
         build_report,
         report_json,
         by_step,
-        read_steps,
         lambda folder: resolve_model(str(folder)),
     ],
 )

@@ -33,7 +33,7 @@ TORCH_FREE = (
     "r1.algorithms.batch", "r1.algorithms.registry", "r1.sampling.choose",
     "r1.evaluate.estimators", "r1.sandbox", "r1.doctor", "r1.cli",
     "r1.judge.judge", "r1.judge.engine", "r1.text.language", "r1.text.readability",
-    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.timings",
+    "r1.plan.kinds", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.lengths",
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",

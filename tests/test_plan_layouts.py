@@ -12,7 +12,7 @@ from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.estimate import Context, Given
 from r1.plan.layout import Layout
-from r1.plan.layouts import EXPERTS, FUSED, Choice, Task, candidates, plan_layouts, plant_of
+from r1.plan.layouts import FUSED, Choice, Task, candidates, plan_layouts
 from r1.plan.lengths import log_normal
 from r1.plan.model import shape_of
 from r1.plan.speeds import engine_speed, learner_speed, routed_parameters
@@ -51,11 +51,10 @@ def test_a_shared_layout_leaves_room_for_the_sleeping_part() -> None:
 
 
 def test_candidates_use_the_gpus_and_no_more() -> None:
-    found = list(candidates(task_of("cluster/r1_zero_qwen_32b", "H800", 64)))
-    assert Layout(64, 8, 8, True) in found
+    found = list(candidates(64))
+    assert [layout for layout in found if layout.shared] == [Layout(64, 64, 1, True)]
     assert Layout(16, 12, 4, False) in found
     assert all(layout.num_gpus <= 64 for layout in found)
-    assert {layout.num_gpus for layout in found if layout.shared} == {64}
 
 
 def test_what_does_not_fit_says_why_in_numbers() -> None:
@@ -82,14 +81,12 @@ def test_shorter_responses_fit_without_any_need() -> None:
     assert (best.reason, best.needs) == ("", ())
 
 
-def test_671b_needs_experts_dealt_out_and_more_than_80_gb() -> None:
+def test_671b_is_beyond_a_learner_that_gathers_whole_layers() -> None:
     """One layer of 11.5B parameters, gathered, is 23 GB in bf16 and its gradients 69 GB."""
-    small = plan_of("cluster/r1_zero", "H800", 512, mean=7000)
-    assert all(choice.reason for choice in small)
-    assert "gathered gradients 69.0" in small[0].reason
-    large = plan_of("cluster/r1_zero", "H200", 512, mean=7000)
-    assert large[0].needs == (EXPERTS,)
-    assert large[0].memory.peak < 0.95 * 141e9 - 2e9
+    for hardware, gpus in (("H800", 512), ("H200", 2048)):
+        choices = plan_of("cluster/r1_zero", hardware, gpus, mean=7000)
+        assert all(choice.reason for choice in choices)
+        assert "gathered gradients 69.0" in choices[0].reason
 
 
 def test_an_engine_reads_its_weights_once_an_iteration() -> None:
@@ -114,7 +111,7 @@ def test_an_update_is_its_arithmetic_or_its_transfers() -> None:
     few = learner_speed(task.recipe, task.shape, task.machine, Layout(64, 8, 8), 1e6)
     transfers = 16 * 8 * task.shape.parameters / 50e9  # 16 minibatches, a row of each rank in each
     assert few.token_s * 1e6 == pytest.approx(transfers)
-    assert plant_of(task, plan_layouts(task)[0]).sync_s > 0
+    assert plan_layouts(task)[0].sync_s > 0
 
 
 def run_cli(*arguments: str) -> str:
@@ -131,26 +128,23 @@ def test_the_command_speaks_to_people_and_programs() -> None:
         "gathered parameters",
         "8 ranks",
         "one step off",
-        "staleness",
+        "a step on separate GPUs samples one batch ahead (grpo.staleness = 1)",
     ):
         assert words in " ".join(text.split()), words
     values = json.loads(run_cli(recipe, "--gpus", "8", "--hardware", "H100", "--json"))
     best = values["layouts"][0]
     assert best["fits"]
     assert best["num_gpus"] == 8
-    parts = values["memory"]["a rank of 8"]["at_peak"]
-    assert parts["weights"] == 4 * shape_of("Qwen/Qwen2.5-1.5B").parameters / 8
-    assert sum(parts.values()) == pytest.approx(values["memory"]["a rank of 8"]["peak_bytes"])
-    # What layouts are ranked by stands near what their simulation in full gives.
-    shared = next(c for c in values["layouts"] if c["shared"])
-    played = next(s for s in values["simulated"] if s["layout"]["shared"])
-    assert played["step_s"] == pytest.approx(shared["step_s"], rel=0.15)
+    memory = values["memory"]["the fastest layout's"]
+    parts = memory["at_peak"]
+    assert parts["weights"] == 4 * shape_of("Qwen/Qwen2.5-1.5B").parameters / best["ranks"]
+    assert sum(parts.values()) == pytest.approx(memory["peak_bytes"])
 
 
 def test_the_command_takes_every_recipe() -> None:
     text = run_cli(str(CLUSTER / "distill_qwen_7b.toml"))
     assert "gathered gradients" in text
-    assert "simulated" not in text
+    assert "drawing" not in text
     values = json.loads(run_cli(str(CLUSTER / "r1.toml"), "--json"))
     assert set(values["layouts"]) == {s["name"] for s in values["stages"] if s["model"]}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,16 +13,13 @@ from r1.learner.local import LocalLearner
 from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
 from r1.pipeline.recipe import load_any_recipe
-from r1.plan.layout import Layout
 from r1.plan.memory import (
     Kernels,
     Memory,
     Row,
     full_row,
-    gathered_layer,
-    learner_items,
+    learner_memory,
     lora_parameters,
-    memory_of,
 )
 from r1.plan.model import shape_of
 from small_models import save_small_model
@@ -82,8 +78,8 @@ def test_activations_are_what_autograd_saves(tmp_path: Path, arch: str, settings
     groups = make_groups(prompts=(19, 40), lengths=((90, 71, 83), (60, 120)))
     row = pack_groups(groups)
     size = Row(row.input_ids_1N.shape[1], len(row.targets_M), 160)
-    items = learner_items(recipe, shape_of(str(folder)), Layout(), CPU, size)
-    planned = next(i.bytes for i in items if i.part == "activations")
+    memory = learner_memory(recipe, shape_of(str(folder)), 1, CPU, size)
+    planned = next(i.bytes for i in memory.items if i.part == "activations")
     close = 0.05 if recipe.learner.lora else 0.025
     assert planned == pytest.approx(saved_bytes(learner, row), rel=close)
 
@@ -97,13 +93,13 @@ def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
     path = RECIPES / "cluster" / "r1_zero_qwen_32b.toml"
     recipe = load_any_recipe(path)
     shape = shape_of(recipe.model)
-    memory = memory_of(recipe, shape, Layout(64, 0, 1, False))
+    memory = learner_memory(recipe, shape, 64)
     share = 4 * shape.parameters / 64
     assert phase_of(memory, "resident") == pytest.approx(
         {"weights": share, "optimiser": 2 * share, "reference": share}
     )
     layer = 2 * 5120 * 5120 + 2 * 5120 * 1024 + 5120 + 2 * 1024 + 2 * 5120 + 3 * 5120 * 27_648
-    assert gathered_layer(shape, Layout(64)) == shape.largest_layer == layer
+    assert shape.largest_layer == layer
     backward = phase_of(memory, "backward")
     # The layer at work, the next one, both tables of 152,064 x 5,120, in bf16; gradients of one
     # layer in bf16 and, to be summed, in fp32.
@@ -118,34 +114,26 @@ def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
 def test_more_ranks_need_less_and_recomputation_trades_activations() -> None:
     recipe = load_any_recipe(RECIPES / "cluster" / "r1_zero_qwen_32b.toml")
     shape = shape_of(recipe.model)
-    peaks = [memory_of(recipe, shape, Layout(n, 0, 1, False)).peak for n in (8, 16, 64, 256)]
+    peaks = [learner_memory(recipe, shape, n).peak for n in (8, 16, 64, 256)]
     assert peaks == sorted(peaks, reverse=True)
     path = RECIPES / "cluster" / "r1_zero_qwen_32b.toml"
     without = load_any_recipe(path, ["learner.gradient_checkpointing=false"])
-    fused, place = Kernels(fused_attention=True), Layout(64, 0, 1, False)
-    kept = phase_of(memory_of(without, shape, place, fused), "backward")["activations"]
-    assert kept > 8 * phase_of(memory_of(recipe, shape, place, fused), "backward")["activations"]
+    fused = Kernels(fused_attention=True)
+    kept = phase_of(learner_memory(without, shape, 64, fused), "backward")["activations"]
+    assert kept > 8 * phase_of(learner_memory(recipe, shape, 64, fused), "backward")["activations"]
 
 
 def test_adapters_leave_no_gradients_of_the_model() -> None:
     path = RECIPES / "single-gpu" / "r1_zero_gsm8k.toml"
     shape = shape_of("Qwen/Qwen2.5-1.5B")
-    whole = memory_of(load_any_recipe(path), shape)
+    whole = learner_memory(load_any_recipe(path), shape)
     recipe = load_any_recipe(path, ["learner.lora.rank=64"])
-    lora = memory_of(recipe, shape)
+    lora = learner_memory(recipe, shape)
     trained = 4 * lora_parameters(shape, recipe.learner.lora)
     assert phase_of(lora, "step")["gradients"] == trained
     assert phase_of(lora, "resident")["optimiser"] == 2 * trained
     assert phase_of(lora, "sync")["merged copy"] < 4 * shape.parameters
     assert lora.peak < whole.peak - 15e9
-
-
-def test_experts_dealt_out_are_not_gathered() -> None:
-    shape = shape_of("deepseek-ai/DeepSeek-V3-Base")
-    one = 3 * 7168 * 2048
-    whole, dealt = (gathered_layer(shape, Layout(512, expert_parallel=e)) for e in (1, 64))
-    assert whole - dealt == pytest.approx(256 * one * (1 - 1 / 64))
-    assert gathered_layer(replace(shape, experts=None), Layout(512)) == whole
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from r1.learner.local import LocalLearner
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.flops import forward_flops, generation_flops, training_flops
 from r1.plan.hardware import HARDWARE, Rates
-from r1.plan.memory import cache_tokens, memory_of
+from r1.plan.memory import cache_tokens, learner_memory
 from r1.plan.model import UnknownModelError, shape_from_config, shape_of
 from r1.rollout.kv_cache import KVMemory
 from r1.rollout.scheduler import Room
@@ -129,7 +129,8 @@ def test_memory_of_weights_moments_and_gradients_is_exact(tmp_path: Path) -> Non
     folder = save_small_model(tmp_path / "m", "qwen2")
     learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPO(recipe.grpo))
     weights = sum(p.numel() * p.element_size() for p in learner.model.parameters())
-    planned = {item.part: item.bytes for item in memory_of(recipe, shape_of(str(folder))).items}
+    memory = learner_memory(recipe, shape_of(str(folder)))
+    planned = {item.part: item.bytes for item in memory.items}
     assert planned["weights"] == planned["gradients"] == planned["reference"] == weights
     learner.update(make_batch_of(make_groups()))
     moments = sum(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,9 @@ from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
-from r1.plan.memory import engine_items, memory_of
+from r1.plan.memory import engine_items, learner_memory
 from r1.plan.own import own_mode, plan_own
-from r1.plan.recommend import applied, recommend, sections_of, toml_lines
-from r1.plan.simulate import ONE_STEP_OFF, SYNCHRONOUS, partial_rollouts, whole_batches
+from r1.plan.recommend import applied, overrides, recommend, settings_of
 from test_plan_layouts import RECIPES, task_of
 
 GSM8K = "single-gpu/r1_zero_gsm8k"
@@ -36,18 +34,21 @@ def own_of(*overrides: str, gpus: int = 8):
     return plan_own(task_of(GSM8K, "H100", gpus, *overrides, mean=500))
 
 
+def mode_of(*overrides: str) -> str:
+    return own_mode(task_of(GSM8K, "H100", 8, *overrides).recipe.grpo)
+
+
 def test_the_recipe_s_own_words_become_a_layout() -> None:
     assert own_layout(task_of(GSM8K, "H100", 8).recipe) == Layout()
     assert own_layout(task_of(GSM8K, "H100", 8, *SHARED).recipe) == Layout(8, 8, 1, True)
     task = task_of(GSM8K, "H100", 8, *SEPARATE)
     assert own_layout(task.recipe) == Layout(4, 2, 2, False)
-    assert own_mode(task.recipe) == SYNCHRONOUS
+    assert own_mode(task.recipe.grpo) == "synchronous"
     ahead = ("grpo.staleness=1", "grpo.importance_cap=2.0")
-    assert own_mode(task_of(GSM8K, "H100", 8, *SEPARATE, *ahead).recipe) == ONE_STEP_OFF
+    assert mode_of(*SEPARATE, *ahead) == "one step off"
     further = (*ahead, "grpo.staleness=3")
-    assert own_mode(task_of(GSM8K, "H100", 8, *further).recipe) == whole_batches(3)
-    partial = task_of(GSM8K, "H100", 8, *further, "grpo.partial_rollouts=true")
-    assert own_mode(partial.recipe) == partial_rollouts(3)
+    assert mode_of(*further) == "whole batches, 3 ahead"
+    assert mode_of(*further, "grpo.partial_rollouts=true") == "partial rollouts, 3 ahead"
     tuned = load_any_recipe(RECIPES / "cluster" / "distill_qwen_7b.toml")
     assert own_layout(tuned) == Layout(1, 0, 1)
 
@@ -58,16 +59,25 @@ def test_partial_rollouts_have_all_batches_in_the_cache() -> None:
     caches = []
     for how in (ahead, (*ahead, "grpo.partial_rollouts=true")):
         task = task_of(GSM8K, "H200", 8, *SHARED, *room, *how)
-        items = engine_items(task.recipe, task.shape, own_layout(task.recipe), "resident")
+        items = engine_items(task.recipe, task.shape, 8)
         caches += [item.bytes for item in items if item.part == "key/value cache"]
     assert caches[1] == 4 * caches[0]
 
 
 def test_one_process_is_planned_as_its_memory_says() -> None:
     own, task = own_of(gpus=1), task_of(GSM8K, "H100", 1)
-    assert own.choice.memory.peak == memory_of(task.recipe, task.shape).peak
+    learner, engine = learner_memory(task.recipe, task.shape), engine_items(task.recipe, task.shape)
+    assert own.choice.memory.items == (*learner.items, *engine)
     assert own.choice.reason == ""
-    assert own.outcome is not None
+    assert own.choice.step_s > 0
+
+
+def test_only_separate_gpus_draw_and_learn_at_once() -> None:
+    ahead = ("grpo.staleness=1", "grpo.importance_cap=2.0")
+    for words, both in ((SEPARATE, sum), ((*SEPARATE, *ahead), max), ((*SHARED, *ahead), sum)):
+        choice = own_of(*words).choice
+        assert choice.reason == ""
+        assert choice.step_s == both((choice.draw_s, choice.update_s)) + choice.sync_s
 
 
 def test_an_engine_of_vllm_takes_its_share_of_a_gpu() -> None:
@@ -92,11 +102,11 @@ def test_a_shared_gpu_holds_both_unless_the_engine_sleeps() -> None:
     assert awake.choice.reason.startswith(
         f"the GPU that learner and engine share needs {total / 1e9:.1f} GB of 74.0: key/value"
     )
-    assert awake.outcome is None
+    assert awake.choice.step_s == 0
     asleep = own_of(*vllm, "engine.vllm.gpu_memory_utilization=0.8", "engine.vllm.sleep=true")
     kept = asleep.learner.of("resident")
     assert asleep.choice.memory.peak == pytest.approx(kept + 0.8 * 80e9)
-    assert asleep.outcome is not None
+    assert asleep.choice.reason == ""
     embedded = own_of(*SHARED)
     assert embedded.choice.memory.peak < embedded.learner.peak + embedded.engine.peak
     assert embedded.choice.memory.peak > embedded.learner.peak
@@ -135,7 +145,7 @@ def test_a_shared_gpu_holds_both_unless_the_engine_sleeps() -> None:
 def test_what_cannot_be_is_said_with_numbers(overrides: tuple[str, ...], reason: str) -> None:
     own = own_of(*SEPARATE, *overrides)
     assert own.choice.reason.startswith(reason)
-    assert own.outcome is None
+    assert own.choice.step_s == 0
 
 
 def test_heads_that_cannot_be_dealt_out() -> None:
@@ -162,73 +172,44 @@ def test_the_cache_must_hold_a_sequence_of_max_model_len() -> None:
     assert reason.endswith("engine.vllm.max_model_len, the model's context, needs 131,072")
 
 
-def test_the_recommended_lines_do_what_is_promised(tmp_path: Path) -> None:
-    """Pasted into a copy of the recipe they give that layout, that step, and nothing faster."""
+def test_the_recommended_settings_do_what_is_promised() -> None:
+    """Given to the command they lead to that layout, that step, and nothing faster."""
     task = task_of(GSM8K, "H100", 8, mean=500)
-    own, choices = plan_own(task), plan_layouts(task)
-    found = recommend(task, choices, own)
+    own = plan_own(task)
+    found = recommend(task, plan_layouts(task), own)
     assert found is not None
-    assert found.own.outcome is not None
-    assert own.outcome is not None
-    assert found.own.outcome.step_s < 0.5 * own.outcome.step_s
-    text = (RECIPES / f"{GSM8K}.toml").read_text()
-    for name, settings in found.sections.items():
-        lines = toml_lines({name: settings}, {})
-        if f"\n[{name}]\n" in text:
-            text = text.replace(f"\n[{name}]\n", "\n" + "\n".join(lines) + "\n")
-            for key in settings:  # what the recipe had said of it
-                kept, _, rest = text.partition("\n".join(lines))
-                old = [x for x in rest.split("\n[")[0].splitlines() if x.startswith(f"{key} =")]
-                for line in old:
-                    rest = rest.replace(line, "", 1)
-                text = kept + "\n".join(lines) + rest
-        else:
-            text += "\n" + "\n".join(lines) + "\n"
-    path = tmp_path / "recipe.toml"
-    path.write_text(text)
-    pasted = task._replace(recipe=load_any_recipe(path))
-    again = plan_own(pasted)
+    assert found.own.choice.step_s < 0.5 * own.choice.step_s
+    changed = task_of(GSM8K, "H100", 8, *overrides(found.settings), mean=500)
+    again = plan_own(changed)
     assert again == found.own
     assert again.choice.layout == Layout(4, 4, 1, False)
-    assert again.mode == ONE_STEP_OFF
-    assert recommend(pasted, plan_layouts(pasted), again) is None
+    assert own_mode(changed.recipe.grpo) == "one step off"
+    assert recommend(changed, plan_layouts(changed), again) is None
 
 
 def test_a_recipe_of_partial_rollouts_can_be_told_to_do_without() -> None:
     partial = ("grpo.staleness=2", "grpo.importance_cap=3.0", "grpo.partial_rollouts=true")
     task = task_of(GSM8K, "H100", 8, *SEPARATE, *partial, mean=500)
-    for mode, said in (
-        (SYNCHRONOUS, {"staleness": 0, "partial_rollouts": False}),
-        (ONE_STEP_OFF, {"staleness": 1, "importance_cap": 3.0, "partial_rollouts": False}),
-    ):
-        sections = sections_of(task, plan_own(task).choice, mode)
-        assert sections["grpo"] == said
-        assert own_mode(applied(task.recipe, sections)) == mode
+    choice = plan_own(task).choice
+    for ahead, mode in ((False, "synchronous"), (True, "one step off")):
+        settings = settings_of(task, choice._replace(ahead=ahead))
+        assert settings["grpo.staleness"] == int(ahead)
+        assert settings.get("grpo.importance_cap") == (3.0 if ahead else None)
+        assert own_mode(applied(task.recipe, settings).grpo) == mode
 
 
-def test_lines_are_toml_and_say_where_they_belong() -> None:
-    settings = {
-        "cluster": {"learner_ranks": 4, "placement": "separate"},
-        "engine.vllm": {"sleep": True, "gpu_memory_utilization": 0.62},
-    }
-    assert tomllib.loads("\n".join(toml_lines(settings, {}))) == {
-        "cluster": settings["cluster"],
-        "engine": {"vllm": settings["engine.vllm"]},
-    }
-    file = {"cluster": {"learner_ranks": 2, "placement": "separate"}, "engine": {"kind": "vllm"}}
-    assert toml_lines(settings, file) == [
-        "[cluster]      # the recipe has this section: put it there",
-        "learner_ranks = 4  # in its place",
-        "[engine.vllm]",
-        "sleep = true",
-        "gpu_memory_utilization = 0.62",
+def test_settings_are_words_for_the_command() -> None:
+    settings = {"cluster.placement": "separate", "engine.vllm.sleep": True, "grpo.staleness": 1}
+    assert overrides(settings) == [
+        "cluster.placement=separate",
+        "engine.vllm.sleep=true",
+        "grpo.staleness=1",
     ]
-    assert toml_lines({"cluster": {"placement": "separate"}}, file) == []
 
 
 def test_applied_leaves_the_rest_alone() -> None:
     recipe = task_of(GSM8K, "H100", 8).recipe
-    changed = applied(recipe, {"cluster": {"learner_ranks": 2}, "engine": {"kind": "vllm"}})
+    changed = applied(recipe, {"cluster.learner_ranks": 2, "engine.kind": "vllm"})
     assert changed.cluster.learner_ranks == 2
     assert changed.engine == recipe.engine.model_copy(update={"kind": "vllm"})
     assert (changed.grpo, changed.learner) == (recipe.grpo, recipe.learner)
@@ -239,9 +220,7 @@ def test_processes_on_cpus_share_memory_and_cores() -> None:
     many = ("cluster.learner_ranks=2", "cluster.engine_replicas=2")
     own = plan_own(task_of("tiny/r1_zero", "CPU", 1, *many, mean=60))
     assert own.choice.reason == ""
-    assert alone.outcome is not None
-    assert own.outcome is not None
-    assert own.outcome.step_s == pytest.approx(alone.outcome.step_s)
+    assert own.choice.step_s == pytest.approx(alone.choice.step_s)
     crowd = ("cluster.learner_ranks=60", "cluster.engine_replicas=60")
     reason = plan_own(task_of("tiny/r1_zero", "CPU", 1, *crowd, mean=60)).choice.reason
     assert reason.startswith("this machine has 8.0 GB of the ")
@@ -262,11 +241,11 @@ def test_the_command_shows_the_recipe_s_own_first(tmp_path: Path) -> None:
     assert "on 8 x NVIDIA H100" in text  # as many as the recipe asks for
     assert text.index("the recipe asks for") < text.index("GB learner")
     assert "fits yes: learner 25.3 GB (backward) and engine 72.0 GB of 74.0" in text
-    assert "[cluster] learner_ranks = 4 engine_replicas = 4 placement" in text
+    assert r"with --set cluster.learner_ranks=4 \ --set cluster.engine_replicas=4 \ --set" in text
     values = json.loads(run_cli(recipe, "--hardware", "H100", "--gpus", "4", "--json", *more))
     assert values["own"]["reason"].startswith("it asks for 8 GPUs of 4")
     assert (values["own"]["fits"], values["own"]["step_s"]) == (False, None)
-    assert values["recommended"]["settings"]["cluster"]["learner_ranks"] <= 3
+    assert values["recommended"]["settings"]["cluster.learner_ranks"] <= 3
     text = run_cli(str(RECIPES / "cluster" / "r1_zero_qwen_32b.toml"))
     assert "fits no: an engine's GPU needs" in text
     assert "no layout that [cluster] can ask for fits" in text

@@ -12,8 +12,8 @@ from r1.pipeline.r1 import StageSpec, specs_of
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import Estimate, estimate_pipeline
-from r1.plan.memory import memory_of
-from r1.plan.model import shape_of
+from r1.plan.own import plan_own
+from test_plan_layouts import task_of
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 CLUSTER = RECIPES / "cluster"
@@ -120,11 +120,10 @@ def test_hours_are_of_the_paper_s_order() -> None:
 
 
 def test_the_single_gpu_recipe_fits_on_80_gb() -> None:
-    recipe: Any = load_any_recipe(RECIPES / "single-gpu" / "r1_zero_gsm8k.toml")
-    memory = memory_of(recipe, shape_of(recipe.model))
-    assert 40e9 < memory.peak < 72e9  # room for fragmentation and the CUDA context
-    smaller = recipe.model_copy(
-        update={"learner": recipe.learner.model_copy(update={"tokens_per_microbatch": 8192})}
-    )
-    less = memory.peak - memory_of(smaller, shape_of(recipe.model)).peak
-    assert less == pytest.approx(14.5e9, rel=0.1)
+    peaks = []
+    for tokens in (32_768, 8192):
+        few = f"learner.tokens_per_microbatch={tokens}"
+        task = task_of("single-gpu/r1_zero_gsm8k", "H800", 1, few)
+        peaks.append(plan_own(task).choice.memory.peak)
+    assert 40e9 < peaks[0] < 72e9  # room for fragmentation and the CUDA context
+    assert peaks[0] - peaks[1] == pytest.approx(14.5e9, rel=0.1)

@@ -14,7 +14,7 @@ from r1.cli import app
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.layout import gpus_asked_for
-from r1.plan.memory import memory_of
+from r1.plan.memory import learner_memory
 from r1.plan.model import shape_of
 
 TINY = Path(__file__).parents[1] / "recipes" / "tiny" / "r1.toml"
@@ -101,7 +101,6 @@ def test_every_stage_has_the_gpus_of_its_own_cluster(recipe: Path) -> None:
 
 
 def test_memory_is_that_of_a_rank_and_of_an_engine(recipe: Path) -> None:
-    from r1.plan.layout import Layout
     from r1.sft.settings import SFTRecipe
 
     layouts = plan(str(recipe), "--hardware", "H100")["layouts"]
@@ -109,7 +108,7 @@ def test_memory_is_that_of_a_rank_and_of_an_engine(recipe: Path) -> None:
     tables = load_any_recipe(recipe).stages  # type: ignore[union-attr]
     tuned = SFTRecipe(**{k: v for k, v in tables["tuned"].items() if k != "kind"})
     for name, ranks in (("tuned", 4), ("tuned_wide", 8)):
-        alone = memory_of(tuned, shape, Layout(ranks, 0, shared=False))
+        alone = learner_memory(tuned, shape, ranks)
         assert layouts[name]["gpu_bytes"] == pytest.approx(alone.peak)
     half = 2 * shape.parameters / 2
     assert half < layouts["measured"]["gpu_bytes"] < 1.5 * half + 2e9

@@ -140,7 +140,7 @@ def plan(
         typer.Option(help="H800, H100, H200, A100 or CPU [default: by the recipe's devices]"),
     ] = None,
     lengths: Annotated[
-        Path | None, typer.Option(help="A finished run: its lengths, and its speeds checked")
+        Path | None, typer.Option(help="A finished run, whose lengths of responses to take")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON")] = False,
     overrides: Overrides = [],  # noqa: B006

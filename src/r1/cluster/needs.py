@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 
 from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
-from r1.plan.layout import Layout
-from r1.plan.memory import Kernels, engine_bytes, full_row, learner_items
+from r1.plan.memory import engine_bytes, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_checks import check_heads, check_vllm_version
@@ -93,8 +92,8 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
     shape = _shape_of(model, base_folder)
     if shape is None:
         return needs
-    layout = Layout(ranks=recipe.cluster.learner_ranks if recipe.cluster else 1)
-    items = learner_items(recipe, shape, layout, Kernels(), full_row(recipe))
+    ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
+    items = learner_memory(recipe, shape, ranks).items
     kept = [i for i in items if i.phase == "resident" or (i.part, i.phase) == ("gradients", "step")]
     return needs._replace(learner_bytes=sum(item.bytes for item in kept))
 

@@ -6,7 +6,7 @@ folder where one is named. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.text import Text
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import read_toml
 from r1.errors import UserError
 from r1.pipeline.demands import with_cluster
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
@@ -23,72 +22,47 @@ from r1.pipeline.recipe import R1ZeroRecipe, Recipe
 from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
 from r1.plan.hardware import on_this_cpu
-from r1.plan.layout import Layout, gpus_asked_for
-from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
+from r1.plan.layout import gpus_asked_for
+from r1.plan.layouts import Choice, Task, plan_layouts
 from r1.plan.lengths import Lengths, log_normal, measured
-from r1.plan.memory import Kernels, Memory, memory_of
+from r1.plan.memory import Kernels, Memory, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError
 from r1.plan.own import Own, plan_own
 from r1.plan.recommend import Recommended, recommend
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
-    Simulated,
     choice_json,
-    comparison_json,
-    comparison_text,
-    gain,
     layout_notes,
     layout_table,
     memory_json,
     memory_table,
-    simulated_json,
-    simulation_table,
-)
-from r1.plan.show_own import (
     own_json,
     own_memories,
     own_table,
     recommendation,
-    recommended_json,
 )
-from r1.plan.show_stages import (
-    place_json,
-    place_notes,
-    place_table,
-    stages_json,
-    summary,
-)
-from r1.plan.simulate import (
-    ONE_STEP_OFF,
-    SYNCHRONOUS,
-    first_finished,
-    partial_rollouts,
-    simulate,
-    whole_batches,
-)
+from r1.plan.show_stages import place_json, place_notes, place_table, stages_json, summary
 from r1.plan.stages import Place, place_of, tuned_place
-from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
 
-MODES = (SYNCHRONOUS, ONE_STEP_OFF, whole_batches(4), partial_rollouts(4), first_finished(4))
-STEPS, WARM_UP = 4, 2
+
+class Sampled(NamedTuple):
+    """What is known of a recipe that learns by sampling. own: the layout that it asks for."""
+
+    task: Task
+    own: Own
+    choices: list[Choice]
+    recommended: Recommended | None
 
 
 class Plan(NamedTuple):
-    """What is known of one recipe. place: where one runs that samples nothing. own: the layout that
-    it asks for itself. memories: (whose, parts). run: of which `comparison` speaks."""
+    """What is known of one recipe. memories: by whose they are. place: where one runs that samples
+    nothing."""
 
     estimate: Estimate
+    memories: dict[str, Memory]
     place: Place | None = None
-    task: Task | None = None
-    own: Own | None = None
-    recommended: Recommended | None = None
-    memories: tuple[tuple[str, Memory], ...] = ()
-    lengths: Lengths | None = None
-    choices: tuple[Choice, ...] = ()
-    simulated: tuple[Simulated, ...] = ()
-    run: str = ""
-    comparison: Comparison | None = None
+    sampled: Sampled | None = None
 
 
 def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
@@ -114,74 +88,65 @@ def plan_command(
 
     Raises UserError for unknown hardware and for a run without rollouts.
     """
+    _check_run(recipe, lengths)
     if isinstance(recipe, R1Recipe):
-        _check_run(recipe, lengths)
-        _print_stages(*plan_stages(recipe, path, given), console)
-        return
-    plan = plan_recipe(recipe, path.parent, given, lengths)
-    console.print(show(plan.estimate))
-    if plan.task is not None and plan.own is not None:
-        console.print()
-        console.print(own_table(plan.task, plan.own))
+        blocks = _stage_blocks(*plan_stages(recipe, path, given))
+    else:
+        blocks = _blocks(plan_recipe(recipe, path.parent, given, lengths))
+    for i, block in enumerate(blocks):
+        for part in ([""] if i else []) + block:
+            console.print(part)
+
+
+def _blocks(plan: Plan) -> Iterator[list[Any]]:
+    """What is printed, with an empty line between two blocks."""
+    estimate, memory = plan.estimate, memory_table(plan.memories)
+    yield [show(estimate)]
     if plan.place is not None:
-        places = {plan.estimate.name: plan.place}
-        console.print()
-        console.print(place_table(places, [plan.estimate]))
-        for note in place_notes(places):
-            console.print(note)
-    if plan.memories:
-        console.print()
-        console.print(memory_table(plan.memories))
-    if plan.choices:
-        console.print()
-        if not plan.choices[0].reason:
-            console.print(layout_table(plan.choices))
-        for note in layout_notes(plan.choices):
-            console.print(note)
-    if plan.simulated:
-        console.print()
-        console.print(simulation_table(plan.simulated))
-        console.print(gain(plan.simulated))
-    if plan.task is not None and plan.own is not None and plan.task.device == "cuda":
-        console.print()
-        for text in recommendation(plan.task, plan.own, plan.recommended, read_toml(path)):
-            console.print(text)
-    if plan.lengths:
-        console.print(Text(f"assumed: {plan.lengths.note}", style="dim"))
-    if plan.comparison:
-        console.print(comparison_text(plan.run, plan.comparison))
+        places = {estimate.name: plan.place}
+        yield [place_table(places, [estimate]), *place_notes(places)]
+    if plan.sampled is None:
+        yield [memory]
+        return
+    task, own, choices, recommended = plan.sampled
+    yield [own_table(task, own)]
+    yield [memory]
+    yield [*([] if choices[0].reason else [layout_table(choices)]), *layout_notes(choices)]
+    ending = recommendation(own, recommended) if task.device == "cuda" else []
+    ending.append(Text(f"assumed: {task.lengths.note}", style="dim"))
+    yield ending
 
 
-def _print_stages(estimates: list[Estimate], places: Mapping[str, Place], console: Console) -> None:
+def _stage_blocks(estimates: list[Estimate], places: Mapping[str, Place]) -> Iterator[list[Any]]:
     """A pipeline: its stages, where they run, and their sums last, where a terminal shows them."""
-    console.print(show_pipeline(estimates))
-    console.print()
-    console.print(place_table(places, estimates))
-    for note in place_notes(places):
-        console.print(note)
-    console.print()
-    console.print(summary(estimates, places))
+    yield [show_pipeline(estimates)]
+    yield [place_table(places, estimates), *place_notes(places)]
+    yield [summary(estimates, places)]
 
 
 def plan_json(
     recipe: Recipe, path: Path, given: Given, lengths: Path | None = None
 ) -> dict[str, Any]:
     """The same for programs. Raises UserError as plan_command does."""
+    _check_run(recipe, lengths)
     if isinstance(recipe, R1Recipe):
-        _check_run(recipe, lengths)
         estimates, places = plan_stages(recipe, path, given)
         return {**as_json(estimates), **stages_json(estimates, places)}
     plan = plan_recipe(recipe, path.parent, given, lengths)
-    return {
+    values = {
         **as_json(plan.estimate),
+        "memory": {name: memory_json(memory) for name, memory in plan.memories.items()},
         "place": place_json(plan.place) if plan.place else None,
-        "own": own_json(plan.own) if plan.own else None,
-        "recommended": recommended_json(plan.recommended),
-        "memory": {name: memory_json(memory) for name, memory in plan.memories},
-        "lengths": plan.lengths.note if plan.lengths else None,
-        "layouts": [choice_json(choice) for choice in plan.choices],
-        "simulated": simulated_json(plan.simulated),
-        "run": comparison_json(plan.comparison) if plan.comparison else None,
+    }
+    if plan.sampled is None:
+        return values
+    task, own, choices, found = plan.sampled
+    recommended = {"settings": found.settings, **own_json(found.own)} if found else None
+    return values | {
+        "own": own_json(own),
+        "layouts": [choice_json(choice) for choice in choices],
+        "recommended": recommended,
+        "lengths": task.lengths.note,
     }
 
 
@@ -212,46 +177,38 @@ def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> li
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
-    """The plan of a recipe of kind r1_zero, sft or reward_model."""
-    _check_run(recipe, run)
+    """The plan of a recipe of kind r1_zero, sft or reward_model. run: a finished one's folder."""
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)
     shape = _shape(recipe.model, Context(base_folder, given))
     context = Context(base_folder, given, asked=gpus_asked_for(recipe))
     estimate = estimate_recipe(recipe, base_folder, given)
+    if isinstance(recipe, R1ZeroRecipe):
+        return _sampled(recipe, context, estimate, found)
     machine = context.machine(shape)
-    device = machine.device
-    memories = [("one process", memory_of(recipe, shape, kernels=Kernels(device)))]
+    kernels = Kernels(machine.device)
+    memories = {"one process": learner_memory(recipe, shape, kernels=kernels)}
     ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
     if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
-        sharded = Layout(ranks, replicas=0, shared=False)
-        memory = memory_of(recipe, shape, sharded, Kernels(device))
-        memories.append((f"a rank of {ranks}", memory))
-    if not isinstance(recipe, R1ZeroRecipe):
-        return Plan(estimate, tuned_place(recipe, shape, machine), memories=tuple(memories))
-    comparison = None
-    if run is not None and (run / "timings.jsonl").exists():
-        comparison = compare(run, recipe.algorithm.group_size)
-    task = _task(recipe, context, shape, found, comparison if device == "cpu" else None)
+        memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, kernels)
+    return Plan(estimate, memories, place=tuned_place(recipe, shape, machine))
+
+
+def _sampled(
+    recipe: R1ZeroRecipe, context: Context, estimate: Estimate, lengths: Lengths | None
+) -> Plan:
+    """Of a recipe that learns by sampling. lengths: of a finished run."""
+    task = _task(recipe, context, context.shape(recipe.model), lengths)
     choices, own = plan_layouts(task), plan_own(task)
-    if recipe.cluster is not None or recipe.engine.kind == "vllm":
-        memories = [*own_memories(own), *memories]
-    if not choices[0].reason and choices[0].layout.ranks > 1:
-        memories.append(("the fastest layout's", choices[0].memory))
-    return Plan(
-        estimate,
-        None,
-        task,
-        own,
-        recommend(task, choices, own),
-        tuple(memories),
-        task.lengths,
-        tuple(choices),
-        tuple(_simulated(task, choices)),
-        str(run or ""),
-        comparison,
-    )
+    alone = recipe.cluster is None and recipe.engine.kind == "embedded"
+    memories = {"one process": own.choice.memory} if alone else own_memories(own)
+    best = choices[0]
+    if best.layout.ranks > 1:
+        whose = f"a rank of {best.layout.ranks}" if best.reason else "the fastest layout's"
+        memories[whose] = best.memory
+    recommended = recommend(task, choices, own)
+    return Plan(estimate, memories, sampled=Sampled(task, own, choices, recommended))
 
 
 def _shape(model: str, context: Context) -> ModelShape:
@@ -264,40 +221,17 @@ def _shape(model: str, context: Context) -> ModelShape:
         raise UserError(f"model = {model!r}: {error}; {remedy}.") from None
 
 
-def _task(
-    recipe: Any,
-    context: Context,
-    shape: ModelShape,
-    lengths: Lengths | None = None,
-    comparison: Comparison | None = None,
-) -> Task:
-    """What is planned. lengths: None assumes a log-normal. comparison: whose speeds to take."""
+def _task(recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | None = None) -> Task:
+    """What is planned. lengths: None assumes a log-normal."""
     given, limit = context.given, recipe.sampling.max_new_tokens
     if lengths is None:
         from_base = not recipe.model.startswith("@")
         mean = response_length(shape, limit, from_base, given.mean_response).tokens
         lengths = log_normal(mean, limit)
     prompt = prompt_length(shape, given.mean_prompt).tokens
-    fit = comparison.whole if comparison else None
-    return Task(recipe, shape, context.machine(shape), prompt, lengths, fit)
+    return Task(recipe, shape, context.machine(shape), prompt, lengths)
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:
     if run is not None and not isinstance(recipe, R1ZeroRecipe):
         raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
-
-
-def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:
-    """The fastest shared layout, synchronous, and the fastest separate one in every mode."""
-    fitting = [choice for choice in choices if not choice.reason]
-    played = []
-    for shared, modes in (
-        (True, (SYNCHRONOUS,)),
-        (False, MODES),
-    ):
-        best = next((c for c in fitting if c.layout.shared is shared), None)
-        if best is not None:
-            plant = plant_of(task, best)
-            outcomes = (simulate(task.work, plant, m, STEPS, WARM_UP + m.ahead) for m in modes)
-            played.append(Simulated(best, tuple(outcomes)))
-    return played

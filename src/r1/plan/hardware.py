@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 
 from r1.errors import UserError
 
+GB = 1e9
+
 
 class Hardware(NamedTuple):
     """One accelerator: dense bf16 peak in FLOP/s, memory in bytes, bytes/s of its own memory, to

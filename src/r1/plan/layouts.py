@@ -4,23 +4,28 @@
     fits an engine's GPU    weights / TP + one response at its limit <= the same (less what the
                             learner keeps there, where GPUs are shared)
     rows of an engine       what else fits, at the mean length, up to engine.max_batch
+    a step                  drawing one engine's share of a batch + the update + sending weights;
+                            on separate GPUs the longer of the first two: one batch is sampled ahead
 
-Layouts are tried as the learner is; where none fits, also with what it lacks: experts dealt out
-over ranks, a fused attention kernel. Such a layout names its needs. A step's time is estimated
-from one engine's share of a batch (simulate.py plays the best ones in full).
+Layouts are tried as the learner is; where none fits, also with a fused attention kernel that
+PyTorch may not have. Such a layout names that need. Drawing is the mean of two batches of lengths.
 
-GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline parallel, tensor parallel for
-the learner, nodes that differ, host memory.
+GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline, tensor and expert parallel for
+the learner, which has none; nodes that differ; host memory; rewards; an engine that gets more than
+its share of long responses.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from r1.plan.activations import Device, Precision, layer_bytes
 from r1.plan.estimate import Machine
+from r1.plan.hardware import GB
 from r1.plan.layout import Layout
 from r1.plan.lengths import Lengths
 from r1.plan.memory import (
@@ -29,24 +34,21 @@ from r1.plan.memory import (
     Memory,
     cached_numbers,
     engine_bytes,
-    full_row,
-    learner_items,
+    learner_memory,
 )
 from r1.plan.model import ModelShape
-from r1.plan.simulate import SYNCHRONOUS, LearnerSpeed, Plant, Work, simulate
 from r1.plan.speeds import engine_speed, learner_speed, sync_s
-from r1.plan.timings import Fit
+from r1.rollout.settings import EngineSettings
 
-GB = 1e9
-EXPERTS, FUSED = "expert parallelism", "fused attention"
+FUSED = "fused attention"
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32)
-EXPERT_PARALLEL = (8, 64)
+DRAWN_BATCHES = 2
 
 
 class Choice(NamedTuple):
     """A layout that was tried. reason: why it does not fit, "" where it does. needs: what the
-    learner would have to have. slots: rows of one engine. step_s: synchronous where GPUs are
-    shared, one step off where they are separate; parts of it in draw_s, update_s, sync_s."""
+    learner would have to have. slots: rows of one engine. ahead: drawing and update overlap.
+    draw_s, update_s, sync_s: parts of a step."""
 
     layout: Layout
     memory: Memory
@@ -54,6 +56,7 @@ class Choice(NamedTuple):
     slots: int = 0
     needs: tuple[str, ...] = ()
     reason: str = ""
+    ahead: bool = False
     draw_s: float = 0.0
     update_s: float = 0.0
     sync_s: float = 0.0
@@ -61,21 +64,18 @@ class Choice(NamedTuple):
     @property
     def step_s(self) -> float:
         """Estimated seconds of a step."""
-        if self.layout.shared:
-            return self.draw_s + self.update_s + self.sync_s
-        return max(self.draw_s, self.update_s) + self.sync_s
+        busy = max(self.draw_s, self.update_s) if self.ahead else self.draw_s + self.update_s
+        return busy + self.sync_s
 
 
 class Task(NamedTuple):
-    """What is to be planned: a recipe of kind r1_zero on a machine. fit: speeds measured on this
-    CPU, in place of the assumed ones."""
+    """A recipe that learns by sampling, on a machine. prompt: mean tokens of one."""
 
     recipe: Any
     shape: ModelShape
     machine: Machine
     prompt: float
     lengths: Lengths
-    fit: Fit | None = None
 
     @property
     def device(self) -> Device:
@@ -88,12 +88,6 @@ class Task(NamedTuple):
         return self.machine.budget
 
     @property
-    def work(self) -> Work:
-        """One step, as the simulation takes it."""
-        grpo = self.recipe.grpo
-        return Work(grpo.num_problems, grpo.group_size, round(self.prompt), self.lengths.draw)
-
-    @property
     def tokens(self) -> float:
         """Tokens of one step, prompts once a group."""
         grpo = self.recipe.grpo
@@ -101,75 +95,56 @@ class Task(NamedTuple):
 
 
 def plan_layouts(task: Task) -> list[Choice]:
-    """All layouts tried: those that fit, the fastest first and those without needs before the
-    others; then those that do not fit. Needs are tried only where nothing fits without."""
+    """All layouts tried: those that fit, the fastest first; then those that do not. Needs are
+    tried only where nothing fits without."""
+    grouped = task.shape.heads != task.shape.kv_heads
     tried: list[Choice] = []
-    fitting: list[Choice] = []
-    for needs in _needs(task.shape):
-        found = [_tried(task, layout, needs) for layout in candidates(task, needs)]
-        tried += [c for c in found if c.reason]
-        fitting += sorted((c for c in found if not c.reason), key=lambda c: c.step_s)
+    for needs in ((), (FUSED,)) if grouped else ((),):
+        found = [_tried(task, layout, needs) for layout in candidates(task.machine.num_gpus)]
+        tried += [choice for choice in found if choice.reason]
+        fitting = [choice for choice in found if not choice.reason]
         if fitting:
-            break
-    return fitting + tried
+            return sorted(fitting, key=lambda choice: choice.step_s) + tried
+    return tried
 
 
-def _needs(shape: ModelShape) -> Iterator[tuple[str, ...]]:
-    yield ()
-    if shape.heads != shape.kv_heads:
-        yield (FUSED,)
-    if shape.experts is not None:
-        yield (EXPERTS,)
-        yield (FUSED, EXPERTS)
+def candidates(num_gpus: int) -> Iterator[Layout]:
+    """Layouts of all GPUs: all shared, and those in which 1, 2, 4 or 6 of 8 learn.
 
-
-def candidates(task: Task, needs: Sequence[str] = ()) -> Iterator[Layout]:
-    """Layouts of all GPUs: shared ones, and those in which 1, 2, 4 or 6 of 8 learn."""
-    total = task.machine.num_gpus
-    experts = EXPERT_PARALLEL if EXPERTS in needs else (1,)
-    for parallel in experts:
-        for tensor in TENSOR_PARALLEL:
-            if tensor <= total and total % tensor == 0 and parallel <= total:
-                yield Layout(total, total // tensor, tensor, True, parallel)
-            for eighths in (1, 2, 4, 6):
-                ranks = total * eighths // 8
-                rest = total - ranks
-                if total * eighths % 8 == 0 and rest >= tensor and parallel <= ranks:
-                    yield Layout(ranks, rest // tensor, tensor, False, parallel)
+    An engine over several GPUs has GPUs of its own: [cluster] cannot place it on shared ones.
+    """
+    yield Layout(num_gpus, num_gpus, 1, True)
+    for tensor in TENSOR_PARALLEL:
+        for eighths in (1, 2, 4, 6):
+            ranks, left = divmod(num_gpus * eighths, 8)
+            if not left and num_gpus - ranks >= tensor:
+                yield Layout(ranks, (num_gpus - ranks) // tensor, tensor, False)
 
 
 def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
-    recipe, shape = task.recipe, task.shape
+    recipe, each = task.recipe, task.prompt + task.lengths.mean
     kernels = Kernels(task.device, True if FUSED in needs else None)
-    memory = Memory(tuple(learner_items(recipe, shape, layout, kernels, full_row(recipe))))
-    choice = Choice(layout, memory, needs=needs)
-    if reason := refused(task, layout):
+    memory = learner_memory(recipe, task.shape, layout.ranks, kernels)
+    choice = Choice(layout, memory, needs=needs, ahead=not layout.shared)
+    if reason := refused(recipe, task.shape, layout):
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
         return choice._replace(reason=too_large("a learner's GPU", memory, task.budget))
     free = task.budget - (memory.of("resident") if layout.shared else 0.0)
-    fixed, token = engine_needs(task, layout)
-    longest = recipe.sampling.max_new_tokens + LONGEST_PROMPT
-    if fixed + token * longest > free:
-        weights, cache = fixed / GB, token * longest / GB
-        reason = (
-            f"an engine's GPU needs {weights + cache:,.1f} GB of {free / GB:,.1f}: weights and "
-            f"buffers {weights:,.1f}, one response of {longest:,} tokens {cache:,.1f}"
-        )
+    weights, buffers, token = engine_needs(recipe.engine, task.shape, layout.tensor_parallel)
+    fixed = weights + buffers
+    if reason := no_room(fixed, token, recipe.sampling.max_new_tokens + LONGEST_PROMPT, free):
         return choice._replace(reason=reason)
-    slots = int((free - fixed) / (token * (task.prompt + task.lengths.mean)))
-    slots = max(1, min(slots, recipe.engine.max_batch))
-    used = fixed + token * slots * (task.prompt + task.lengths.mean)
-    return timed(task, choice._replace(engine_bytes=used, slots=slots))
+    slots = max(1, min(int((free - fixed) / (token * each)), recipe.engine.max_batch))
+    return timed(task, choice._replace(engine_bytes=fixed + token * slots * each, slots=slots))
 
 
-def refused(task: Task, layout: Layout) -> str:
+def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:
     """Why learner or engine do not run in so many parts, "" where they do."""
-    if layout.ranks > 1 and getattr(task.recipe.learner, "lora", None) is not None:
+    if layout.ranks > 1 and getattr(recipe.learner, "lora", None) is not None:
         return "learner.lora runs in one process only"
-    if task.shape.heads % layout.tensor_parallel:
-        heads, ranks = task.shape.heads, layout.tensor_parallel
-        return f"{heads} attention heads cannot be dealt out to {ranks}"
+    if shape.heads % layout.tensor_parallel:
+        return f"{shape.heads} attention heads cannot be dealt out to {layout.tensor_parallel}"
     return ""
 
 
@@ -179,35 +154,50 @@ def too_large(what: str, memory: Memory, budget: float) -> str:
     return f"{what} needs {memory.peak / GB:,.1f} GB of {budget / GB:,.1f}: {', '.join(parts)}"
 
 
-def engine_needs(task: Task, layout: Layout, buffers: bool = True) -> tuple[float, float]:
-    """Bytes on one GPU of an engine: weights and buffers (or weights alone), one cached token."""
-    shape, engine, tensor = task.shape, task.recipe.engine, layout.tensor_parallel
+def no_room(fixed: float, token: float, longest: int, free: float) -> str:
+    """Why an engine cannot sample one response of so many tokens, "" where it can."""
+    weights, cache = fixed / GB, token * longest / GB
+    if fixed + token * longest <= free:
+        return ""
+    return (
+        f"an engine's GPU needs {weights + cache:,.1f} GB of {free / GB:,.1f}: weights and "
+        f"buffers {weights:,.1f}, one response of {longest:,} tokens {cache:,.1f}"
+    )
+
+
+class EngineNeeds(NamedTuple):
+    """Bytes on one GPU of an engine. token: of one cached token."""
+
+    weights: float
+    buffers: float
+    token: float
+
+
+def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> EngineNeeds:
+    """What an engine (vLLM's) takes on each of its GPUs."""
     size = engine_bytes(engine, shape)
-    logits = 16 * min(engine.max_batch, 512) * shape.vocab / tensor
-    prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / tensor
-    fixed = size * shape.parameters / tensor + (logits + prompts if buffers else 0.0)
-    return fixed, size * cached_numbers(shape, tensor)
-
-
-def plant_of(task: Task, choice: Choice) -> Plant:
-    """The engines and the learner of a layout, for the simulation."""
-    layout, shape, fit = choice.layout, task.shape, task.fit
-    if fit is not None:
-        return Plant(1, choice.slots, fit.engine, fit.learner, fit.sync_s + fit.other_s)
-    engine = engine_speed(shape, task.machine, layout.tensor_parallel, task.recipe.engine)
-    learner = learner_speed(task.recipe, shape, task.machine, layout, task.tokens)
-    sync = sync_s(task.recipe, shape, task.machine, layout)
-    return Plant(layout.replicas, choice.slots, engine, learner, sync)
+    logits = 16 * min(engine.max_batch, 512) * shape.vocab / gpus
+    prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / gpus
+    token = size * cached_numbers(shape, gpus)
+    return EngineNeeds(size * shape.parameters / gpus, logits + prompts, token)
 
 
 def timed(task: Task, choice: Choice) -> Choice:
     """A batch's share of one engine, drawn; the update; the transfer."""
-    work, plant = task.work, plant_of(task, choice)
-    one = Plant(1, plant.slots, plant.engine, LearnerSpeed())
-    share = work._replace(groups=math.ceil(work.groups / plant.replicas))
-    draw = simulate(share, one, SYNCHRONOUS, num_steps=2, warm_up=0).step_s
-    number = work.groups * work.group_size
+    layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
+    prompt, grpo = round(task.prompt), recipe.grpo
+    engine = engine_speed(shape, machine, layout.tensor_parallel, recipe.engine)
+    learner = learner_speed(recipe, shape, machine, layout, task.tokens)
+    share = (math.ceil(grpo.num_problems / layout.replicas), grpo.group_size)
+    generator = np.random.default_rng(0)
+    batches = [task.lengths.draw(generator, share) for _ in range(DRAWN_BATCHES)]
+    drawing = [engine.drawing_s(choice.slots, prompt, batch) for batch in batches]
+    number = grpo.num_problems * grpo.group_size
     quantiles = task.lengths.quantiles
     spread = quantiles[[i * len(quantiles) // number for i in range(number)]]
-    update = plant.learner.seconds(work.prompt, spread, work.groups)
-    return choice._replace(draw_s=draw, update_s=update, sync_s=plant.sync_s)
+    update = learner.seconds(prompt, spread, grpo.num_problems)
+    return choice._replace(
+        draw_s=sum(drawing) / DRAWN_BATCHES,
+        update_s=update,
+        sync_s=sync_s(recipe, shape, machine, layout),
+    )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +40,9 @@ class Lengths(NamedTuple):
         """Mean length."""
         return float(np.mean(self.quantiles))
 
-    def draw(self, generator: np.random.Generator, step: int, number: int) -> NDArray[np.int64]:
-        """Lengths of `number` responses (a simulate.Draw)."""
-        return generator.choice(self.quantiles, number)
+    def draw(self, generator: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int64]:
+        """Lengths of (groups, responses in each), with replacement."""
+        return generator.choice(self.quantiles, size)
 
 
 def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 4096) -> Lengths:
@@ -49,10 +50,7 @@ def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 40
 
     Its median is found by bisection; a mean at the limit gives the limit alone.
     """
-    from statistics import NormalDist
-
-    normal = NormalDist()
-    z = np.array([normal.inv_cdf((i + 0.5) / number) for i in range(number)])
+    z = np.array([NormalDist().inv_cdf((i + 0.5) / number) for i in range(number)])
 
     def cut(middle: float) -> NDArray[np.float64]:
         return np.clip(np.exp(np.minimum(middle + spread * z, 50.0)), 1.0, limit)
@@ -66,16 +64,15 @@ def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 40
     return Lengths(quantiles, note)
 
 
-def measured(run: Path, limit: int | None = None) -> Lengths:
+def measured(run: Path, limit: int) -> Lengths:
     """Lengths of all responses in a run's rollouts, cut at `limit`.
 
     Raises UserError where the folder holds none.
     """
-    steps = by_step(run)
-    every = np.sort(np.concatenate(list(steps.values())))
-    cut = every if limit is None else np.minimum(every, limit)
+    every = np.sort(np.concatenate(list(by_step(run).values())))
+    cut = np.minimum(every, limit)
     note = f"lengths: {len(every):,} responses of {run}, mean {cut.mean():,.1f}"
-    over = int((every > limit).sum()) if limit is not None else 0
+    over = int((every > limit).sum())
     return Lengths(cut, note + (f"; {over:,} of them cut at {limit:,}" if over else ""))
 
 
@@ -83,8 +80,7 @@ def by_step(run: Path) -> dict[int, NDArray[np.int64]]:
     """Lengths of the responses of each step of a run. Raises UserError where there are none."""
     found = {}
     for step in rollout_steps(run):
-        file = rollouts_path(run, step)
-        column = read_columns(file, ["num_tokens"])["num_tokens"]
+        column = read_columns(rollouts_path(run, step), ["num_tokens"])["num_tokens"]
         found[step] = column.to_numpy().astype(np.int64)
     if not any(len(lengths) for lengths in found.values()):
         raise UserError(f"{run} has no rollouts/step-*.parquet; name the folder of a finished run.")

@@ -26,7 +26,6 @@ from typing import Any, Literal, NamedTuple
 
 from r1.learner.settings import LoraSettings
 from r1.plan.activations import Device, Precision, backward_bytes, layer_bytes
-from r1.plan.layout import Layout
 from r1.plan.model import ModelShape
 from r1.rollout.settings import EngineSettings
 
@@ -67,7 +66,7 @@ class Memory(NamedTuple):
         """Bytes by part at the worst moment, largest first; they add up to the peak."""
         parts: dict[str, float] = {}
         for item in self.items:
-            if item.phase in ("resident", self.worst):
+            if item.bytes and item.phase in ("resident", self.worst):
                 parts[item.part] = parts.get(item.part, 0.0) + item.bytes
         return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
@@ -89,28 +88,6 @@ class Kernels(NamedTuple):
 
     device: Device = "cuda"
     fused_attention: bool | None = None
-
-
-def memory_of(
-    recipe: Any,
-    shape: ModelShape,
-    layout: Layout | None = None,
-    kernels: Kernels | None = None,
-    row: Row | None = None,
-) -> Memory:
-    """The memory of a recipe of kind r1_zero, sft or reward_model, of one GPU that learns.
-
-    layout: None is the one-process learner with the embedded engine beside it. kernels: None is
-    CUDA, PyTorch's own choice. row: None is the largest one of a step (full_row). Where
-    recipe.engine is missing nothing is sampled.
-    """
-    place = layout or Layout()
-    grpo = getattr(recipe, "grpo", None)
-    items = learner_items(recipe, shape, place, kernels or Kernels(), row or full_row(recipe))
-    if grpo is not None and place.shared:
-        awake: Phase = "resident" if layout is None else "rollout"
-        items += engine_items(recipe, shape, place, awake)
-    return Memory(tuple(item for item in items if item.bytes))
 
 
 def full_row(recipe: Any) -> Row:
@@ -136,11 +113,19 @@ def _step_tokens(recipe: Any, longest: int) -> int:
     return int(recipe.batch.size * longest * (2 if pairs else 1))
 
 
-def learner_items(
-    recipe: Any, shape: ModelShape, layout: Layout, kernels: Kernels, row: Row
-) -> list[Item]:
-    """What the learner holds on one rank."""
-    learner, ranks = recipe.learner, layout.ranks
+def learner_memory(
+    recipe: Any,
+    shape: ModelShape,
+    ranks: int = 1,
+    kernels: Kernels | None = None,
+    row: Row | None = None,
+) -> Memory:
+    """What one of `ranks` ranks of a recipe's learner holds.
+
+    kernels: None is CUDA, PyTorch's own choice. row: None is the largest one of a step (full_row).
+    """
+    kernels, row = kernels or Kernels(), row or full_row(recipe)
+    learner = recipe.learner
     size = BYTES[learner.dtype]
     lora = getattr(learner, "lora", None)
     trained = lora_parameters(shape, lora) if lora else shape.parameters
@@ -163,7 +148,7 @@ def learner_items(
         items.append(Item("reference", "resident", size * trained / ranks))
     if row.several:
         items += _during("gradients", size * trained / ranks)
-    return [*items, *_learning(learner, shape, layout, kernels, row)]
+    return Memory((*items, *_learning(learner, shape, ranks > 1, kernels, row)))
 
 
 def _during(part: str, amount: float) -> list[Item]:
@@ -172,11 +157,10 @@ def _during(part: str, amount: float) -> list[Item]:
 
 
 def _learning(
-    learner: Any, shape: ModelShape, layout: Layout, kernels: Kernels, row: Row
+    learner: Any, shape: ModelShape, sharded: bool, kernels: Kernels, row: Row
 ) -> list[Item]:
     """Activations, logits and temporaries of one micro-batch."""
     lora = getattr(learner, "lora", None)
-    sharded = layout.ranks > 1
     precision = Precision(BYTES[learner.dtype], learner.autocast)
     if sharded and learner.autocast:
         precision = Precision(2)  # FSDP2 gathers bf16 parameters; the stream is bf16 then
@@ -196,7 +180,7 @@ def _learning(
     items.append(Item("layer's temporaries", "backward", temporary))
     items += _logits(learner, shape, row, half, trained_head=lora is None)
     if sharded:
-        items += _gathered(shape, layout, half, trained=lora is None)
+        items += _gathered(shape, half, trained=lora is None)
     elif learner.autocast:
         copies = 2 * layer_parameters(shape)
         items += [Item("bf16 copies of the weights", "forward", copies)]
@@ -226,23 +210,15 @@ def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: 
     return items
 
 
-def _gathered(shape: ModelShape, layout: Layout, half: int, trained: bool) -> list[Item]:
+def _gathered(shape: ModelShape, half: int, trained: bool) -> list[Item]:
     """Parameters that FSDP2 has whole for a while, and a layer's gradients before the scatter."""
     table = shape.vocab * shape.width * (1 if shape.tied else 2)
-    layer = gathered_layer(shape, layout)
+    layer = shape.largest_layer
     items = _during("gathered parameters", half * (table + 2 * layer))
     if trained:
         both = half + 4 if half < 4 else half
         items.append(Item("gathered gradients", "backward", both * layer))
     return items
-
-
-def gathered_layer(shape: ModelShape, layout: Layout) -> float:
-    """Parameters of the largest layer that one rank has whole while it computes it."""
-    if shape.experts is None:
-        return shape.largest_layer
-    routed = 3 * shape.width * shape.experts.ffn * shape.experts.routed
-    return shape.largest_layer - routed + routed / layout.expert_parallel
 
 
 def layer_parameters(shape: ModelShape) -> float:
@@ -274,26 +250,23 @@ def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
     return lora.rank * shape.layers * ends
 
 
-def engine_items(recipe: Any, shape: ModelShape, layout: Layout, awake: Phase) -> list[Item]:
-    """The engine's copy, its cache and logits on one GPU. awake: when it holds them.
+def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item]:
+    """What one of `replicas` embedded engines holds: its copy of the weights, cache and logits.
 
-    The embedded engine caches transformers' keys and values, never the latent ones.
+    It caches transformers' keys and values, never the latent ones.
     """
     engine, grpo = recipe.engine, recipe.grpo
     size = engine_bytes(engine, shape)
-    samples = samples_together(grpo, layout.replicas)
-    limit = recipe.sampling.max_new_tokens
-    tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-    per_token: float = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
-    if layout.tensor_parallel > 1:
-        per_token = cached_numbers(shape, layout.tensor_parallel)
+    samples = samples_together(grpo, replicas)
+    tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
+    token = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
     rows = min(engine.max_batch, samples)
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens
     return [
-        Item("engine's weights", awake, size * shape.parameters / layout.tensor_parallel),
-        Item("key/value cache", awake, size * per_token * tokens),
+        Item("engine's weights", "resident", size * shape.parameters),
+        Item("key/value cache", "resident", size * token * tokens),
         Item("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
-        Item("prompts of the engine", "rollout", prompts / layout.tensor_parallel),
+        Item("prompts of the engine", "rollout", prompts),
     ]
 
 

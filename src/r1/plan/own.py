@@ -7,18 +7,21 @@
     has to fit          the learner's peak, with the engine beside it where they share a GPU: all
                         the time, or (vLLM with sleep) only while the learner is at rest
                         one sequence of max_model_len (embedded: of the limit) in the cache
+    a step              as of the layouts that are tried; drawing and update overlap where
+                        grpo.staleness > 0 and they have GPUs of their own
     on CPUs             all processes in one machine's memory, on the same cores
 
 Left out on purpose: what only a cluster can tell (`r1 run` compares its nodes), prompts longer than
-LONGEST_PROMPT.
+LONGEST_PROMPT, what partial rollouts save (they are timed as whole batches are).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from r1.plan.hardware import GB
 from r1.plan.layout import Layout, own_layout
-from r1.plan.layouts import GB, Choice, Task, engine_needs, plant_of, refused, timed, too_large
+from r1.plan.layouts import Choice, Task, engine_needs, refused, timed, too_large
 from r1.plan.memory import (
     LONGEST_PROMPT,
     Item,
@@ -27,97 +30,82 @@ from r1.plan.memory import (
     Phase,
     cache_tokens,
     engine_items,
-    full_row,
-    learner_items,
+    learner_memory,
     samples_together,
 )
-from r1.plan.simulate import Mode, Outcome, partial_rollouts, simulate, whole_batches
 
-STEPS, WARM_UP = 4, 2
 CPU_CACHE_GIB = 1.0  # what vLLM takes on a CPU where nothing is said
 
 
 class Own(NamedTuple):
     """What a recipe asks for. choice.memory: of a learner's GPU, with the engine on it where they
-    share it. learner, engine: of a rank, and of one GPU of an engine, by themselves. outcome: None
-    where it does not fit."""
+    share it. learner, engine: of a rank, and of one GPU of an engine, by themselves."""
 
     choice: Choice
     learner: Memory
     engine: Memory
-    mode: Mode
-    outcome: Outcome | None = None
 
 
-def own_mode(recipe: Any) -> Mode:
-    """Of grpo.staleness and grpo.partial_rollouts."""
-    grpo = recipe.grpo
-    return (partial_rollouts if grpo.partial_rollouts else whole_batches)(grpo.staleness)
+def own_mode(grpo: Any) -> str:
+    """grpo.staleness and grpo.partial_rollouts in words."""
+    if grpo.partial_rollouts:
+        return f"partial rollouts, {grpo.staleness} ahead"
+    names = {0: "synchronous", 1: "one step off"}
+    return names.get(grpo.staleness, f"whole batches, {grpo.staleness} ahead")
 
 
 def plan_own(task: Task) -> Own:
-    """Whether the recipe's own layout fits, its memory and its simulated step."""
-    layout, mode = own_layout(task.recipe), own_mode(task.recipe)
-    learner = learner_items(
-        task.recipe, task.shape, layout, Kernels(task.device), full_row(task.recipe)
+    """Whether the recipe's own layout fits, its memory and its estimated step."""
+    recipe, layout = task.recipe, own_layout(task.recipe)
+    learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
+    engine = _engine(task, layout)
+    memory = Memory((*learner.items, *(engine.items if layout.shared else ())))
+    apart = not layout.shared and task.device != "cpu"
+    choice = Choice(
+        layout, memory, Memory(engine.items).peak, ahead=apart and recipe.grpo.staleness > 0
     )
-    cache = _cache(task, layout)
-    engine = _engine_items(task, layout, cache)
-    memory = Memory((*learner, *(engine if layout.shared else ())))
-    choice = Choice(layout, memory, Memory(engine).peak)
-    own = Own(choice, Memory(tuple(learner)), Memory(engine), mode)
-    reason = refused(task, layout) or _unplaceable(task, layout)
-    reason = reason or _no_room(task, own) or _too_long(task, cache.tokens)
+    own = Own(choice, learner, Memory(engine.items))
+    reason = refused(recipe, task.shape, layout) or _unplaceable(task, layout)
+    reason = reason or _lacks_memory(task, own) or _too_long(task, engine.cached)
     if reason:
-        return own._replace(choice=own.choice._replace(reason=reason))
+        return own._replace(choice=choice._replace(reason=reason))
     each = task.prompt + task.lengths.mean
-    slots = max(1, min(int(cache.tokens / each), task.recipe.engine.max_batch))
+    slots = max(1, min(int(engine.cached / each), recipe.engine.max_batch))
     place, rows = layout, slots
     if task.device == "cpu":  # the same cores for all: more processes are not faster
         place, rows = Layout(), slots * layout.replicas
-    choice = timed(task, own.choice._replace(layout=place, slots=rows))
-    outcome = simulate(task.work, plant_of(task, choice), mode, STEPS, WARM_UP + mode.ahead)
-    return own._replace(choice=choice._replace(layout=layout, slots=slots), outcome=outcome)
+    choice = timed(task, choice._replace(layout=place, slots=rows))
+    return own._replace(choice=choice._replace(layout=layout, slots=slots))
 
 
-class _Cache(NamedTuple):
-    """Keys and values on one GPU of an engine."""
+class _Engine(NamedTuple):
+    """Parts of the memory of one GPU of an engine, and tokens that its cache has room for."""
 
-    bytes: float
-    tokens: float
+    items: tuple[Item, ...]
+    cached: float
 
 
-def _cache(task: Task, layout: Layout) -> _Cache:
-    engine, grpo = task.recipe.engine, task.recipe.grpo
+def _engine(task: Task, layout: Layout) -> _Engine:
+    """A sleeping engine has its memory while it draws and at no other time."""
+    recipe, engine, grpo = task.recipe, task.recipe.engine, task.recipe.grpo
     if engine.kind == "embedded":
         samples = samples_together(grpo, layout.replicas)
-        limit = task.recipe.sampling.max_new_tokens
-        tokens = cache_tokens(engine, samples, grpo.group_size, limit)
-        items = engine_items(task.recipe, task.shape, layout, "resident")
-        return _Cache(sum(i.bytes for i in items if i.part == "key/value cache"), tokens)
-    fixed, token = engine_needs(task, layout)
+        tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
+        return _Engine(tuple(engine_items(recipe, task.shape, layout.replicas)), tokens)
+    weights, buffers, token = engine_needs(engine, task.shape, layout.tensor_parallel)
     given = engine.vllm.kv_cache_gib
     if given is None and task.device == "cuda":
         share = engine.vllm.gpu_memory_utilization * task.machine.hardware.memory_bytes
-        size = max(0.0, share - fixed)
+        cache = max(0.0, share - (weights + buffers))
     else:
-        size = (given or CPU_CACHE_GIB) * 2**30
-    return _Cache(size, size / token)
-
-
-def _engine_items(task: Task, layout: Layout, cache: _Cache) -> tuple[Item, ...]:
-    """Parts of an engine's memory; a sleeping one has them while it draws and at no other time."""
-    engine = task.recipe.engine
-    if engine.kind == "embedded":
-        return tuple(engine_items(task.recipe, task.shape, layout, "resident"))
+        cache = (given or CPU_CACHE_GIB) * 2**30
     phase: Phase = "rollout" if engine.vllm.sleep and task.device == "cuda" else "resident"
-    weights, _ = engine_needs(task, layout, buffers=False)
-    fixed, _ = engine_needs(task, layout)
-    return (
+    items = (
         Item("engine's weights", phase, weights),
-        Item("engine's buffers", phase, fixed - weights),
-        Item("key/value cache", phase, cache.bytes),
+        Item("engine's buffers", phase, buffers),
+        Item("key/value cache", phase, cache),
     )
+    return _Engine(items, cache / token)
 
 
 def _unplaceable(task: Task, layout: Layout) -> str:
@@ -146,7 +134,7 @@ def _unplaceable(task: Task, layout: Layout) -> str:
     return ""
 
 
-def _no_room(task: Task, own: Own) -> str:
+def _lacks_memory(task: Task, own: Own) -> str:
     """Why memory does not do, in numbers; "" where it does."""
     layout, budget = own.choice.layout, task.budget
     if task.device == "cpu":

@@ -1,55 +1,47 @@
-"""Memory, layouts and simulated steps for people (rich) and for programs (JSON)."""
+"""Layouts, their memory and their steps, for people (rich) and for programs (JSON)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from r1.plan.layouts import GB, Choice
+from r1.plan.hardware import GB
+from r1.plan.layouts import Choice, Task
 from r1.plan.memory import Memory
-from r1.plan.simulate import Outcome
-from r1.plan.timings import Comparison
+from r1.plan.own import Own, all_processes, own_mode, processes_text
+from r1.plan.recommend import Recommended, overrides
+from r1.plan.tables import facts, gigabytes, seconds, table
 
 SHOWN = 5
-WORTH = 0.99
 
 
-class Simulated(NamedTuple):
-    """A layout, played in full in the modes that it allows; synchronous first."""
-
-    choice: Choice
-    outcomes: tuple[Outcome, ...]
-
-
-def memory_table(memories: Sequence[tuple[str, Memory]]) -> Table:
+def memory_table(memories: Mapping[str, Memory]) -> Table:
     """Parts at the worst moment, one column for each learner."""
-    table = _table("memory of one GPU, GB", *(name for name, _ in memories))
-    columns = [memory.at_peak() for _, memory in memories]
+    columns = [memory.at_peak() for memory in memories.values()]
     parts = dict.fromkeys(part for column in columns for part in column)
-    for part in parts:
-        table.add_row(part, *(_gb(column.get(part, 0.0)) for column in columns))
-    table.add_section()
-    peaks = (f"{_gb(m.peak)} ({m.worst})" for _, m in memories)
-    table.add_row("peak (and when)", *peaks)
-    return table
+    rows = [(part, *(gigabytes(c.get(part, 0.0)) for c in columns)) for part in parts]
+    peaks = (f"{gigabytes(m.peak)} ({m.worst})" for m in memories.values())
+    rows.append(("peak (and when)", *peaks))
+    return table(("memory of one GPU, GB", *memories), rows)
 
 
 def layout_table(choices: Sequence[Choice]) -> Table:
     """The fastest layouts that fit."""
-    table = _table("layout", "GB learner", "GB engine", "rows", "drawing", "update", "send", "step")
-    for choice in [c for c in choices if not c.reason][:SHOWN]:
-        parts = (choice.draw_s, choice.update_s, choice.sync_s, choice.step_s)
-        table.add_row(
+    rows = [
+        (
             choice.layout.describe(),
-            _gb(choice.memory.peak),
-            _gb(choice.engine_bytes),
+            gigabytes(choice.memory.peak),
+            gigabytes(choice.engine_bytes),
             str(choice.slots),
-            *(seconds(value) for value in parts),
+            *map(seconds, (choice.draw_s, choice.update_s, choice.sync_s, choice.step_s)),
         )
-    return table
+        for choice in [c for c in choices if not c.reason][:SHOWN]
+    ]
+    names = ("layout", "GB learner", "GB engine", "rows", "drawing", "update", "send", "step")
+    return table(names, rows)
 
 
 def layout_notes(choices: Sequence[Choice]) -> list[Text]:
@@ -57,6 +49,9 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
     layout that comes nearest."""
     notes = []
     fitting = [c for c in choices if not c.reason]
+    if any(choice.ahead for choice in fitting):
+        text = "a step on separate GPUs samples one batch ahead (grpo.staleness = 1)"
+        notes.append(Text(text, style="dim"))
     if fitting and fitting[0].needs:
         needs = " and ".join(fitting[0].needs)
         notes.append(Text(f"the learner lacks what these layouts need: {needs}", style="yellow"))
@@ -66,8 +61,8 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
     for choice in choices:
         if choice.reason:
             key = (choice.needs, choice.reason.split(" needs ")[0].split(" cannot ")[0])
-            held = nearest.get(key)
-            if held is None or choice.memory.peak < held.memory.peak:
+            near = nearest.setdefault(key, choice)
+            if choice.memory.peak < near.memory.peak:
                 nearest[key] = choice
     for choice in nearest.values():
         also = f" with {' and '.join(choice.needs)}" if choice.needs else ""
@@ -76,56 +71,57 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
     return notes
 
 
-def simulation_table(simulated: Sequence[Simulated]) -> Table:
-    """Modes of the layouts that were played; shares of time of engines, rows and learner."""
-    headings = ("step", "engines", "rows", "learner", "tokens/s", "stale")
-    table = _table("simulated", "layout", *headings, left=2)
-    for choice, outcomes in simulated:
-        for o in outcomes:
-            table.add_row(
-                o.mode.name,
-                choice.layout.describe(),
-                seconds(o.step_s),
-                f"{o.generator_busy:.0%}",
-                f"{o.rows_share:.0%}",
-                f"{o.learner_busy:.0%}",
-                f"{o.tokens_per_s:,.0f}",
-                f"{o.staleness:.1f} <= {o.staleness_max}",
-            )
-    return table
+def own_memories(own: Own) -> dict[str, Memory]:
+    """Columns for `memory_table`."""
+    if own.choice.layout.shared:
+        return {"the recipe's GPU": own.choice.memory}
+    return {"the recipe's learner": own.choice.memory, "its engine": own.engine}
 
 
-def gain(simulated: Sequence[Simulated]) -> Text:
-    """What asynchrony would give: the fastest mode that r1 has against the fastest synchronous one,
-    and what batches of the groups that end first would give besides."""
-    every = [(o, c) for c, outcomes in simulated for o in outcomes]
-    plain = min(o.step_s for o, _ in every if o.mode.ahead == 0)
-    best, choice = min((e for e in every if e[0].mode.batch == "own"), key=lambda e: e[0].step_s)
-    fastest, _ = min(every, key=lambda e: e[0].step_s)
-    if best.step_s >= WORTH * plain:
-        text = "asynchrony would give nothing here: the fastest is synchronous"
+def own_table(task: Task, own: Own) -> Table:
+    """What the recipe asks for, whether that fits, and what a step would take."""
+    choice, machine, recipe = own.choice, task.machine, task.recipe
+    asked = "one process (no [cluster])" if recipe.cluster is None else choice.layout.describe()
+    found: list[tuple[str, str | Text]] = [
+        ("the recipe asks for", f"{asked}, {own_mode(recipe.grpo)}"),
+        ("on", f"{machine.num_gpus} x {machine.hardware.title}"),
+    ]
+    if choice.reason:
+        return facts([*found, ("fits", Text(f"no: {choice.reason}", style="red"))])
+    if task.device == "cpu":
+        used = f"{all_processes(own) / GB:,.1f} GB ({processes_text(own)})"
+    elif choice.layout.shared:
+        used = f"{choice.memory.peak / GB:,.1f} GB ({choice.memory.worst}), engine included,"
     else:
-        where = f"{best.mode.name} on {choice.layout.describe()}"
-        text = f"asynchrony would save {1 - best.step_s / plain:.0%} of a step: {where}"
-    if fastest.step_s < WORTH * best.step_s:
-        share = 1 - fastest.step_s / plain
-        text += f" ({fastest.mode.name}, which r1 does not have: {share:.0%})"
-    return Text(text)
+        used = f"learner {choice.memory.peak / GB:,.1f} GB ({choice.memory.worst})"
+        used += f" and engine {own.engine.peak / GB:,.1f} GB"
+    parts = f"drawing {seconds(choice.draw_s)}, update {seconds(choice.update_s)}"
+    parts += f", send {seconds(choice.sync_s)}"
+    found += [
+        ("fits", f"yes: {used} of {task.budget / GB:,.1f}"),
+        ("rows of an engine", f"{choice.slots}"),
+        ("a step", f"{seconds(choice.step_s)}: {parts}"),
+    ]
+    return facts(found)
 
 
-def comparison_text(run: str, found: Comparison) -> Text:
-    """How well speeds fitted to half of a run predict the other half."""
-    mean = sum(p.real_s for p in found.predictions) / len(found.predictions)
-    guess = sum(p.predicted_s for p in found.predictions) / len(found.predictions)
-    return Text(
-        f"{run}: speeds fitted to its first {len(found.fit.steps)} steps predict "
-        f"{guess:.2f} s a step for the {len(found.predictions)} after them, which took "
-        f"{mean:.2f} s ({found.mean_error:+.0%}; a step typically {found.typical_error:.0%} off)"
-    )
+def recommendation(own: Own, found: Recommended | None) -> list[Text]:
+    """What to add to the command for the fastest layout, or that there is nothing."""
+    if found is None and own.choice.reason:
+        return [Text("no layout that [cluster] can ask for fits: see what forbids them above")]
+    if found is None:
+        return [Text("nothing that [cluster] can ask for is faster than the recipe's own layout")]
+    choice, saved = found.own.choice, ""
+    if not own.choice.reason:
+        saved = f", {1 - choice.step_s / own.choice.step_s:.0%} less than the recipe's own"
+    layout = f"{choice.layout.describe()}, {own_mode(found.recipe.grpo)}"
+    lines = [f"fastest: {layout}: {seconds(choice.step_s)} a step{saved}, with"]
+    lines += [f"    --set {setting} \\" for setting in overrides(found.settings)]
+    return [Text(line) for line in (*lines[:-1], lines[-1].removesuffix(" \\"))]
 
 
 def choice_json(choice: Choice) -> dict[str, Any]:
-    """One layout, JSON-serialisable."""
+    """One layout, JSON-serialisable; it takes no time where it does not fit."""
     return {
         **choice.layout._asdict(),
         "num_gpus": choice.layout.num_gpus,
@@ -143,47 +139,14 @@ def choice_json(choice: Choice) -> dict[str, Any]:
 
 
 def memory_json(memory: Memory) -> dict[str, Any]:
-    """Parts at the peak, and all of them by phase."""
-    return {
-        "peak_bytes": memory.peak,
-        "moment": memory.worst,
-        "at_peak": memory.at_peak(),
-        "items": [item._asdict() for item in memory.items],
+    """Parts at the peak."""
+    return {"peak_bytes": memory.peak, "moment": memory.worst, "at_peak": memory.at_peak()}
+
+
+def own_json(own: Own) -> dict[str, Any]:
+    """The recipe's layout, and the memory of its GPUs; step_s is None where it does not fit."""
+    return choice_json(own.choice) | {
+        "step_s": own.choice.step_s or None,
+        "learner_memory": memory_json(own.choice.memory),
+        "engine_memory": memory_json(own.engine),
     }
-
-
-def simulated_json(simulated: Sequence[Simulated]) -> list[dict[str, Any]]:
-    """Every mode of every layout that was played."""
-    return [
-        {"layout": choice.layout._asdict(), **outcome._asdict(), "mode": outcome.mode.name}
-        for choice, outcomes in simulated
-        for outcome in outcomes
-    ]
-
-
-def comparison_json(found: Comparison) -> dict[str, Any]:
-    """Fitted speeds, predictions and their errors."""
-    return {
-        "engine": found.fit.engine._asdict(),
-        "learner": found.fit.learner._asdict(),
-        "fitted_steps": list(found.fit.steps),
-        "predictions": [p._asdict() for p in found.predictions],
-        "mean_error": found.mean_error,
-        "typical_error": found.typical_error,
-    }
-
-
-def _table(*headings: str, left: int = 1) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for i, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if i < left else "right")
-    return table
-
-
-def _gb(size: float) -> str:
-    return "" if not size else f"{size / GB:,.1f}" if size >= 0.1 * GB else f"{size / GB:.3f}"
-
-
-def seconds(number: float) -> str:
-    """Seconds of a step."""
-    return f"{number:,.0f} s" if number >= 100 else f"{number:.3g} s"

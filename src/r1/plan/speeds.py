@@ -1,34 +1,105 @@
 """How fast engines and learner ranks of a layout are taken to be: a roofline of named hardware.
 
     iteration of an engine   overhead + max(weights read, arithmetic of the rows) + cache read
+    drawing                  rows of continuous batching: one that ends makes room for the next
     update                   max(arithmetic, parameters gathered and gradients scattered)
     new weights              gathered whole on every rank, then sent to every engine
 
 Bandwidths of memory count for 60 %, arithmetic for the training share of hardware.py. An
 iteration's overhead is 10 us a layer, and with tensor parallel two reductions a layer of 15 us each
-inside a node and 40 us across nodes. These four are assumptions of ours. For DeepSeek-V3
-in bfloat16 on 16 H800 they give 21 tokens a second to a response of a large batch with little in
-the cache, where users of DeepSeek's own service see 20 to 22 (in FP8, half the bytes, at larger
-batches).
+inside a node and 40 us across nodes. These four are assumptions of ours, and no GPU has confirmed
+them. For DeepSeek-V3 in bfloat16 on 16 H800 they give 21 tokens a second to a response of a large
+batch with little in the cache, where users of DeepSeek's own service see 20 to 22 (in FP8, half the
+bytes, at larger batches).
 
 FSDP2 moves, for each micro-batch, all parameters twice in the products' format and all gradients
 once in fp32; it overlaps with arithmetic here. Left out on purpose: latency of these transfers,
-unequal ranks, FP8, speculation, overlap of weight transfer with anything.
+unequal ranks, FP8, speculation, overlap of weight transfer with anything, eviction from the cache,
+chunked prefill.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import heapq
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from r1.plan.estimate import Machine
 from r1.plan.layout import Layout
 from r1.plan.memory import BYTES, cached_numbers, engine_bytes
 from r1.plan.model import ModelShape
-from r1.plan.replica import EngineSpeed
-from r1.plan.simulate import LearnerSpeed
 
 BANDWIDTH_SHARE = 0.6
 LAYER_S, REDUCE_S, REDUCE_FAR_S = 10e-6, 15e-6, 40e-6
+
+
+class EngineSpeed(NamedTuple):
+    """Seconds. overhead_s: of an iteration. weights_s: read what every token passes. experts_s:
+    read all routed experts; chosen_share of them are passed by one token, so that b tokens read
+    1 - (1 - chosen_share)^b of them. row_s: arithmetic of one token. context_s: read one cached
+    token. prefill_s: compute one token of a prompt."""
+
+    overhead_s: float
+    weights_s: float = 0.0
+    row_s: float = 0.0
+    context_s: float = 0.0
+    prefill_s: float = 0.0
+    experts_s: float = 0.0
+    chosen_share: float = 1.0
+
+    def base(self, rows: int) -> float:
+        """Seconds of one iteration with that many rows and nothing cached."""
+        touched = 1.0 - (1.0 - self.chosen_share) ** rows
+        read = self.weights_s + self.experts_s * touched
+        return self.overhead_s + max(read, self.row_s * rows)
+
+    def seconds(self, rows: int, context: float, iterations: float) -> float:
+        """Seconds of some iterations in a row: the cache grows by one token a row in each."""
+        grown = context * iterations + rows * iterations * (iterations + 1) / 2
+        return self.base(rows) * iterations + self.context_s * grown
+
+    def drawing_s(self, slots: int, prompt: int, lengths_PG: NDArray[np.int64]) -> float:
+        """Seconds in which an engine of `slots` rows draws responses of these lengths.
+
+        A prompt is computed when its group's first response enters, and keeps the others waiting.
+        Between two responses that end, iterations have a closed form.
+        """
+        waiting = [(group, max(1, int(n))) for group, row in enumerate(lengths_PG) for n in row]
+        waiting.reverse()
+        rows: list[tuple[int, int]] = []  # (iteration after which it ends, its length)
+        clock, context, done, computed = 0.0, 0, 0, -1
+        while waiting or rows:
+            while waiting and len(rows) < slots:
+                group, length = waiting.pop()
+                clock += self.prefill_s * prompt * (group != computed)
+                computed = group
+                context += prompt
+                heapq.heappush(rows, (done + length, length))
+            number = rows[0][0] - done
+            clock += self.seconds(len(rows), context, number)
+            done += number
+            context += len(rows) * number
+            while rows and rows[0][0] == done:
+                context -= prompt + heapq.heappop(rows)[1]
+        return clock
+
+
+class LearnerSpeed(NamedTuple):
+    """Seconds: of an update whatever is in it, of one response token, of one prompt token (once a
+    group), of the square of a sequence's length."""
+
+    update_s: float = 0.0
+    token_s: float = 0.0
+    prompt_s: float = 0.0
+    square_s: float = 0.0
+
+    def seconds(self, prompt: int, lengths: NDArray[np.int64], groups: int) -> float:
+        """One update on responses of these lengths."""
+        squares = float(np.sum((lengths + prompt) ** 2.0)) if self.square_s else 0.0
+        tokens = self.token_s * float(lengths.sum()) + self.prompt_s * prompt * groups
+        return self.update_s + tokens + self.square_s * squares
 
 
 def engine_speed(
@@ -84,10 +155,8 @@ def transfer_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout)
     """Seconds to gather parameters and scatter gradients for one micro-batch of every rank."""
     if layout.ranks == 1:
         return 0.0
-    routed = routed_parameters(shape)
-    parameters = shape.parameters - routed + routed / layout.expert_parallel
     half = 2 if recipe.learner.autocast else BYTES[recipe.learner.dtype]
-    return (2 * half + 4) * parameters / machine.hardware.between(layout.ranks)
+    return (2 * half + 4) * shape.parameters / machine.hardware.between(layout.ranks)
 
 
 def sync_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from r1.files.json_text import FormatError, parse_json
 from r1.files.parquet import count_rows, read_rows
@@ -34,22 +34,6 @@ PUBLIC_SETS = {
     ("Idavidrein/gpqa", "train"): 198,
 }
 """Rows of a few public data sets, by their id and split (GPQA: its Diamond configuration)."""
-
-
-class Source(Protocol):
-    """What the settings of problems, examples and preferences have in common."""
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def path(self) -> str | None: ...
-
-    @property
-    def limit(self) -> int | None: ...
-
-    @property
-    def num(self) -> int: ...
 
 
 class Amount(NamedTuple):
