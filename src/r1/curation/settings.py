@@ -52,10 +52,10 @@ class FilterSettings(Settings):
         None,
         ge=0.0,
         le=1.0,
-        description="least share of a summary's words in the question's language; null: any",
+        description="least share of a summary's words in the question's language; left out: any",
     )
     summary_holds: str | None = Field(
-        None, description='text that every summary must hold, such as "\\boxed{"; null: none'
+        None, description='text that every summary must hold, such as "\\boxed{"; left out: none'
     )
     num_workers: int = Field(
         0, ge=0, description="processes that check readability; 0: the run's own process does"
@@ -65,7 +65,9 @@ class FilterSettings(Settings):
 class KeepSettings(Settings):
     """Which of a prompt's good samples are kept: duplicates go first, then the cap applies."""
 
-    cap: int | None = Field(4, ge=1, description="samples kept of one prompt; null: all")
+    cap: int | None = Field(
+        4, ge=1, description="samples kept of one prompt; with a large number, all"
+    )
     order: Literal["random", "shortest", "longest", "first"] = Field(
         "random",
         description="which samples are taken first: drawn with the seed, by number of tokens, or "
@@ -76,7 +78,7 @@ class KeepSettings(Settings):
         gt=0.0,
         le=1.0,
         description="similarity (Jaccard, of runs of 5 words) from which two samples of a prompt "
-        "are duplicates; null: only equal ones are",
+        "are duplicates; 1: only if all their runs are equal",
     )
 
 
@@ -87,7 +89,7 @@ class DecontaminationSettings(Settings):
         10,
         ge=2,
         description="so many words in a row (in Chinese, characters) in common are an overlap; "
-        "null: only copies of whole prompts are",
+        "a number above any prompt's length finds copies of whole prompts only",
     )
     common_share: float = Field(
         0.05,
@@ -286,7 +288,7 @@ class ReviewSettings(Settings):
         "words",
     )
     readability: ReadabilitySettings | None = Field(
-        None, description="limits that edited traces must keep; null: not checked"
+        None, description="limits that edited traces must keep; left out: none"
     )
     verify_unchanged: bool = Field(
         False, description="check traces that nobody edited once more, too"

@@ -72,7 +72,7 @@ class Columns(Settings):
 
 
 class SourceSettings(DataSource):
-    """One source of problems. Its kind decides which of the other settings apply.
+    """A file, folder, data set or generator of problems; its kind decides which settings apply.
 
     tiny           the laptop world: split, families, languages, levels, num, seed
     jsonl          path: one JSON object a line

@@ -48,7 +48,7 @@ class R1ZeroRecipe(Settings):
     kind: Literal["r1_zero"] = Field("r1_zero", description="reinforcement learning")
     seed: int = Field(0, ge=0, description="decides the order of the problems and every sample")
     num_steps: int = Field(
-        ge=1, description="batches of rollouts that are sampled and learned from"
+        ge=1, description="steps of training: in each, a batch is sampled and learned from"
     )
     model: str = Field(
         description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'

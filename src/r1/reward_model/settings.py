@@ -148,9 +148,7 @@ class RewardModelUse(Settings):
         description='"standard": (score - mean) / standard deviation of the held-out scores; '
         '"sigmoid": probability of the positive label; "none": the score itself',
     )
-    clip: float | None = Field(
-        5.0, gt=0.0, description="largest absolute value after normalising; null: no limit"
-    )
+    clip: float | None = Field(5.0, gt=0.0, description="largest absolute value after normalising")
     missing: float | None = Field(
         None,
         description="value of a response without the part to score (no answer after the thinking); "

@@ -65,7 +65,7 @@ class Defect(NamedTuple):
 
 
 class ReadabilitySettings(Settings):
-    """Limits beyond which a text counts as hard to read; null switches a check off."""
+    """Limits beyond which a text counts as hard to read; one that no text reaches is off."""
 
     min_language_share: float | None = Field(
         0.95, ge=0.0, le=1.0, description="least share of words in the language of the question"
