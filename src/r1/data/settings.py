@@ -49,7 +49,7 @@ class Columns(Settings):
     """
 
     id: str = Field(
-        "id", description="column with the problem's name; without it, rows are numbered"
+        "id", description="column with the problem's id; without it, a hash of its text is the id"
     )
     prompt: str = Field("prompt", description="column with the question, as text")
     reference: str = Field("reference", description="column with the gold answer")

@@ -37,7 +37,7 @@ class OptimizerSettings(Settings):
         0.0, ge=0.0, description="decoupled decay: a weight loses lr times this share a step"
     )
     warmup_steps: int = Field(
-        0, ge=0, description="optimiser steps over which the learning rate rises from 0"
+        0, ge=0, description="optimiser steps over which the learning rate rises to its peak"
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="how the learning rate falls after the warmup"
@@ -83,7 +83,7 @@ class ComputeSettings(Settings):
         16_384,
         ge=1,
         description="most tokens, prompts included, of one forward and backward pass; changes "
-        "memory and speed, no result",
+        "memory and speed, and results by rounding only",
     )
 
 

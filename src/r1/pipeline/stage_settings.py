@@ -121,7 +121,7 @@ class ReviewStage(ReviewSettings):
 
 
 class ExamplesStage(Settings):
-    """Examples as a data set: the supplied, non-reasoning part of a mixture."""
+    """Your own examples as a data set, such as the non-reasoning part of a mixture."""
 
     seed: int = Field(0, ge=0, description="without effect: each source has its own seed")
     sources: tuple[ExampleSource, ...] = Field(min_length=1, description="sources of the examples")
@@ -130,7 +130,7 @@ class ExamplesStage(Settings):
 
 
 class MixtureStage(MixtureSettings):
-    """Several data sets as one; general writes chains of thought where a source asks for them."""
+    """Several data sets mixed into one, with chains of thought where a source asks for them."""
 
     general: GeneralSettings | None = Field(
         None, description="who writes chains of thought; needed where a source asks for them"

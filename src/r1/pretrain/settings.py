@@ -29,7 +29,7 @@ class BaseModelSettings(Settings):
 
 
 class PretrainRecipe(Settings):
-    """Everything a tiny base is made from: one recipe, one seed."""
+    """A small base model made from scratch: its shape, its data and its training."""
 
     seed: int = Field(0, ge=0, description="decides documents and first weights")
     num_steps: int = Field(3000, ge=1, description="optimiser steps")

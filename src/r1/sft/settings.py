@@ -53,9 +53,7 @@ class ExampleColumns(Settings):
     Where it names none, a `messages` column is taken if there is one, else prompt and response.
     """
 
-    id: str = Field(
-        "id", description="column with the example's name; without it, rows are numbered"
-    )
+    id: str = Field("id", description="column with the example's id; without it, rows are numbered")
     messages: str = Field(
         "messages", description="column with a list of turns, the last by the assistant"
     )
