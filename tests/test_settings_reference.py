@@ -25,6 +25,7 @@ UNITS = {
     "_s": "second", "_mb": "MB", "_gib": "GiB", "_tokens": "token", "_steps": "step",
     "_words": "word", "_chars": "character", "timeout_s": "in seconds",
 }  # fmt: skip
+UNFINISHED = pytest.mark.xfail(strict=True, reason="eight settings have no description yet")
 OWN_WORDS = frozenset({"of", "the", "a", "in", "is"})
 
 
@@ -42,7 +43,7 @@ def described(schema: type[BaseModel]) -> list[tuple[str, str]]:
     [
         pytest.param(
             schema,
-            marks=[pytest.mark.xfail(strict=True)] if schema.__name__ == "GRPOSettings" else [],
+            marks=[UNFINISHED] if schema.__name__ == "GRPOSettings" else [],
         )
         for schema in CLASSES
     ],
