@@ -35,6 +35,16 @@ def other_rounding() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def small_buckets() -> Iterator[None]:
+    """Weights of a small model travel to remote engines in several buckets, not in one."""
+    from r1.cluster import ray_weights
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_weights, "BUCKET_BYTES", 2**20)
+        yield
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[playwright.Browser]:
     """One for all pages of a module; it must not outlive it, for playwright holds an event loop."""
     from report_browser import run_browser

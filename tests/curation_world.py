@@ -127,7 +127,7 @@ def settings_of(**more):
         "num_samples": 6,
         "sampled": {"answer_tags": True},
         "call": {"prompts": 16},
-        "shards": {"rows": 40, "row_group": 16},
+        "shards": {"rows": 40},
         "keep": {"cap": 3},
     }
     return RejectionSettings.model_validate(base | more)

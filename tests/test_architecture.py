@@ -20,7 +20,7 @@ LAYERS = {
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
-    **dict.fromkeys(("pipeline", "progress"), 5),
+    **dict.fromkeys(("pipeline", "progress", "settings_reference", "settings_page"), 5),
     **dict.fromkeys(("cli", "__main__"), 6),
 }
 TRAINERS = {"algorithms", "sampling", "pretrain", "reward_model", "sft"}
@@ -37,6 +37,7 @@ TORCH_FREE = (
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",
+    "r1.settings_page",
 )  # fmt: skip
 MAX_LINES = 400
 

@@ -24,7 +24,7 @@ from run_processes import finish, start
 from small_models import save_small_model
 from small_recipe import TWO_BY_TWO, VARIED, write_recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_buckets")]
 
 
 @pytest.fixture(scope="module")

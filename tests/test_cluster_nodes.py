@@ -17,7 +17,7 @@ from r1.learner.local import LocalLearner
 from r1.rollout.embedded import EmbeddedEngine
 from small_models import save_small_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_buckets")]
 
 
 @pytest.fixture

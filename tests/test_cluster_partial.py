@@ -28,14 +28,13 @@ from test_cluster_ray import requests, tokens
 from test_engine_numerics import plain_logprobs
 from test_loop_ahead import SECTIONS, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_buckets")]
 
 CLUSTER = ClusterSettings(
     address="local",
     engine_replicas=2,
     cpus_per_process=0.5,
-    bucket_mb=1,
-    timeouts=TimeoutSettings(start_s=120, generate_s=60, update_s=60, sync_s=60, save_s=60),
+    timeouts=TimeoutSettings(start_s=120, generate_s=60, update_s=60, sync_s=60),
 )
 ENGINE = EngineSettings(device="cpu", max_batch=16)
 SAMPLING = SamplingSettings(max_new_tokens=200)

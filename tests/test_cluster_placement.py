@@ -124,10 +124,10 @@ def test_reward_models_have_servers_in_bundles_of_their_own() -> None:
     remedy = r".* lower cluster.learner_ranks or .* or cluster.reward_servers"
     with pytest.raises(UserError, match=told + remedy):
         ray_placement.check_resources(settings, bundles, [{"CPU": 64.0, "GPU": 4.0}])
-    none = settings.model_copy(update={"gpus_per_reward_server": 0})
-    with pytest.raises(UserError, match=r'gpus_per_reward_server = 0 .* device is "cuda": set the'):
+    none = settings.model_copy(update={"gpus_per_engine": 0})
+    with pytest.raises(UserError, match=r'gpus_per_engine = 0 .* engine.device is "cuda": set'):
         gpus_of(none, needs, there_are=True)
-    assert gpus_of(none, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
+    assert gpus_of(none, needs._replace(engine_device="cpu"), there_are=True).engine == 0
     assert gpus_of(settings, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
 
 
@@ -164,15 +164,17 @@ def test_a_port_that_is_not_rays_is_told_within_ten_seconds() -> None:
 
 
 def refused(address: str, message: str) -> None:
-    settings = ClusterSettings(address=address, timeouts=TimeoutSettings(connect_s=2))
+    settings = ClusterSettings(address=address)
     begin = time.monotonic()
-    with (
-        pytest.raises(UserError, match=message),
-        ray_placement.placed(settings, Needs("cpu", "cpu")),
-    ):
-        raise AssertionError("there is no such cluster")
-    with pytest.raises(UserError, match=message):
-        ray_placement.check_early([Demand("", settings, Needs("cpu", "cpu"))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("r1.cluster.ray_connect.CONNECT_S", 2.0)
+        with (
+            pytest.raises(UserError, match=message),
+            ray_placement.placed(settings, Needs("cpu", "cpu")),
+        ):
+            raise AssertionError("there is no such cluster")
+        with pytest.raises(UserError, match=message):
+            ray_placement.check_early([Demand("", settings, Needs("cpu", "cpu"))])
     assert time.monotonic() - begin < 10
 
 

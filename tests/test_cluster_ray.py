@@ -31,7 +31,10 @@ from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.types import Completion, GroupRequest
 from small_models import save_small_model
 
-pytestmark = pytest.mark.slow  # Ray alone takes ten seconds to start
+pytestmark = [
+    pytest.mark.slow,  # Ray alone takes ten seconds to start
+    pytest.mark.usefixtures("small_buckets"),
+]
 
 CLUSTER = ClusterSettings(
     address="local",
@@ -39,8 +42,7 @@ CLUSTER = ClusterSettings(
     engine_replicas=2,
     cpus_per_process=0.5,
     groups_per_call=3,
-    bucket_mb=1,
-    timeouts=TimeoutSettings(start_s=120, generate_s=60, update_s=60, sync_s=60, save_s=60),
+    timeouts=TimeoutSettings(start_s=120, generate_s=60, update_s=60, sync_s=60),
 )
 SAMPLING = SamplingSettings(max_new_tokens=48)
 ENGINE = EngineSettings(device="cpu")

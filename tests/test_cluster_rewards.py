@@ -36,7 +36,7 @@ CLUSTER = ClusterSettings(
     address="local",
     reward_servers=2,
     cpus_per_process=0.25,
-    timeouts=TimeoutSettings(start_s=120, score_s=60),
+    timeouts=TimeoutSettings(start_s=120, generate_s=60),
 )
 
 
@@ -100,7 +100,7 @@ def test_scores_are_those_of_one_process_whoever_dies(world) -> None:
 
 
 def test_a_server_that_hangs_is_replaced_and_then_given_up(world) -> None:
-    limits = CLUSTER.timeouts.model_copy(update={"score_s": 3.0})
+    limits = CLUSTER.timeouts.model_copy(update={"generate_s": 3.0})
     alone = World({"harmless": world.uses["harmless"]}, world.placement)
     with served(alone, timeouts=limits, max_restarts=1, reward_servers=1) as (models, events):
         scorer = models["harmless"]

@@ -25,7 +25,7 @@ from r1.curation.prompted import choose_examples, prompted_traces
 from r1.curation.prompts import EXAMPLES, fill
 from r1.curation.refined import refined_traces
 from r1.curation.rejection import Line, rejection_sample
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.judge.model import NoReplyError
@@ -173,19 +173,16 @@ def zero_engine(text_of=lambda place, right: response(THOUGHT + f" Sample {place
 
 
 def make_samples(folder, num=4, num_samples=3, cap=3, engine=None):
-    settings = ColdStartSettings.model_validate(
+    zero = RejectionSettings.model_validate(
         {
-            "zero": {
-                "num_samples": num_samples,
-                "sampled": {"answer_tags": True},
-                "keep": {"cap": cap, "near_duplicate": None},
-            },
-            "keep": {"cap": 1, "order": "first"},
+            "num_samples": num_samples,
+            "sampled": {"answer_tags": True},
+            "keep": {"cap": cap, "near_duplicate": None},
         }
     )
     line = Line(engine or zero_engine(), FakeScorer(), FakeRenderer())
-    readable_samples(folder, problems_of(num), line, settings, source="zero@1")
-    return settings
+    readable_samples(folder, problems_of(num), line, zero, source="zero@1")
+    return ColdStartSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
 
 
 def refine(folder, samples, settings, answer, num=4):
@@ -278,11 +275,10 @@ def test_zero_samples_are_filtered_for_language_and_repetition_only(tmp_path):
         response(THOUGHT + " and one more" * 30, "1"),
         response(THOUGHT + "\n```python\nx = 1\ny = x + 1\nprint(y)\n```\n", "1"),
     ]
-    settings = ColdStartSettings.model_validate(ColdStartSettings().model_dump() | {"domains": {}})
     engine = zero_engine(lambda place, right: texts[place])
     line = Line(engine, FakeScorer(), FakeRenderer())
-    card = readable_samples(tmp_path, problems_of(1), line, settings, source="zero@1")
-    assert settings.zero.sampling.temperature == 1.0
+    card = readable_samples(tmp_path, problems_of(1), line, source="zero@1")
+    assert READABLE_ZERO.sampling.temperature == 1.0
     dropped = {"mixed languages": 1, "ends in a loop": 1, "beyond the cap": 1}
     assert card.total.dropped == dropped  # code is no reason here
 
@@ -364,7 +360,7 @@ def test_an_endpoint_that_is_down_ends_the_stage_in_place_of_its_prompts():
     limits = LimitSettings(retries=2, backoff_s=0.001)
     with pytest.raises(UserError, match=r"none of 2 requests.*overloaded.*carries on"):
         endpoint_generate(Model, limits)([Ask("a", 0), Ask("b", 0)])
-    assert sorted(asked) == ["a", "a", "a", "b"]  # a day is more than retry_after_max_s
+    assert sorted(asked) == ["a", "a", "a", "b"]  # a day is more than MAX_RETRY_AFTER_S
     with pytest.raises(ValueError, match=r"endpoint\.budget is a judge's"):
         GeneralSettings(endpoint={"model": "m", "budget": {"requests": 9}})
 

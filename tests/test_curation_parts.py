@@ -128,7 +128,7 @@ def test_similarity_is_that_of_the_runs(length, changed):
     draw = random.Random(length)
     text = prose(draw, length)
     other = " ".join(w if draw.random() >= changed else f"x{i}" for i, w in enumerate(text.split()))
-    found = similarity(sketch(text, 5), sketch(other, 5))
+    found = similarity(sketch(text), sketch(other))
     exact = exact_similarity(text, other, 5)
     tolerance = 1e-9 if length <= 100 else 0.1  # 256 of 2000 runs: deviation 0.03
     assert found == pytest.approx(exact, abs=tolerance)
@@ -136,9 +136,9 @@ def test_similarity_is_that_of_the_runs(length, changed):
 
 def test_chinese_and_empty_texts_have_sketches():
     first = "先把两个数字加起来，然后再检查一遍结果，最后写下答案"
-    assert similarity(sketch(first, 5), sketch(first + "。", 5)) == 1.0
-    assert similarity(sketch(first, 5), sketch("完全不同的一句话，说的是别的事情", 5)) < 0.1
-    assert len(sketch("", 5)) == len(sketch("...", 5)) == 1
+    assert similarity(sketch(first), sketch(first + "。")) == 1.0
+    assert similarity(sketch(first), sketch("完全不同的一句话，说的是别的事情")) < 0.1
+    assert len(sketch("")) == len(sketch("...")) == 1
 
 
 def test_chosen_samples_are_no_duplicates_and_reasons_add_up():
@@ -288,7 +288,7 @@ def cpu_seconds(text):
     with ReaderPool(FilterSettings()) as readers:
         readers.submit(text, "en", "").result()
     PatternSettings().split(f"<think>{text}</think> x")
-    sketch(text, 5)
+    sketch(text)
     return time.process_time() - start
 
 

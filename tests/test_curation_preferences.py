@@ -76,7 +76,7 @@ def judging(request, seed):
 
 
 def settings_of(**more) -> PreferenceSettings:
-    base = {"num_samples": 4, "call": {"prompts": 6}, "shards": {"rows": 12, "row_group": 4}}
+    base = {"num_samples": 4, "call": {"prompts": 6}, "shards": {"rows": 12}}
     return validate(base | more, PreferenceSettings, "stage")
 
 

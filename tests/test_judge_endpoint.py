@@ -25,7 +25,7 @@ from r1.judge.judge import Judge
 from r1.judge.settings import JudgeSettings
 from r1.types import Outcome
 
-FAST = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 20.0}
+FAST = {"backoff_s": 0.01, "timeout_s": 20.0}
 HASTY = FAST | {"timeout_s": 0.3}
 
 

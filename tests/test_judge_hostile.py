@@ -30,7 +30,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _settings(endpoint: FakeEndpoint, **changes: Any) -> JudgeSettings:
-    limits = {"backoff_s": 0.01, "backoff_max_s": 0.01, "retries": 1, "retry_after_max_s": 1.0}
+    limits = {"backoff_s": 0.01, "retries": 1}
     values = {"base_url": endpoint.base_url, "model": MODEL, "api_key_env": "FAKE_KEY"}
     money = {"cost": 1e300, "price_in": 1.0, "price_out": 1.0}
     changes = {"limits": limits | changes.pop("limits", {}), "budget": money, **changes}

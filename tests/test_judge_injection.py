@@ -116,7 +116,7 @@ PARROTS: dict[str, Callable[[str], str]] = {
 
 
 def judged(answer: str, brain: Callable[[str], str], **changes: object):
-    settings = JudgeSettings.model_validate({"model": "x", "max_chars": 10**6} | changes)
+    settings = JudgeSettings.model_validate({"model": "x"} | changes)
     model = GeneratingModel(lambda prompts: [brain(prompt) for prompt in prompts], "brain")
     with Judge(settings, model) as judge:
         return judge.grade(QUESTION, REFERENCE, answer)

@@ -92,9 +92,9 @@ def test_a_pause_holds_everyone() -> None:
 
 
 def test_waits_grow_and_are_drawn() -> None:
-    assert [backoff_s(k, 1.0, 10.0, 1.0) for k in range(6)] == [1, 2, 4, 8, 10, 10]
-    assert backoff_s(2, 1.0, 10.0, 0.25) == 1.0
-    assert backoff_s(5000, 1.0, 10.0, 0.5) == 5.0
+    assert [backoff_s(k, 1.0, 1.0) for k in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert backoff_s(2, 1.0, 0.25) == 1.0
+    assert backoff_s(5000, 0.5, 0.5) == 15.0
 
 
 def test_what_is_set_aside_counts() -> None:

@@ -15,7 +15,7 @@ import pytest
 from fake_endpoint import KEY, MODEL, FakeEndpoint
 from r1.errors import UserError
 from r1.rewards.accuracy import check_reference
-from r1.rewards.judge import check_judge
+from r1.rewards.judge import MAX_ANSWER_CHARS, check_judge
 from r1.rewards.pool import NO_VOTE, RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Problem, RolloutGroup
@@ -30,7 +30,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(endpoint: FakeEndpoint, **changes: Any) -> RewardSettings:
-    limits = {"backoff_s": 0.01, "backoff_max_s": 0.02, "timeout_s": 20.0}
+    limits = {"backoff_s": 0.01, "timeout_s": 20.0}
     judge = {
         "base_url": endpoint.base_url,
         "model": MODEL,
@@ -126,8 +126,9 @@ def test_a_waiting_judge_holds_no_worker() -> None:
         assert outcomes(judged.result()) == ["correct", "wrong"]
 
 
-def test_submitting_returns_at_once_until_too_many_wait() -> None:
-    made = settings(endpoint := FakeEndpoint(["hang"] * 2), max_pending=2)
+def test_submitting_returns_at_once_until_too_many_wait(monkeypatch) -> None:
+    monkeypatch.setattr("r1.rewards.judge.MAX_PENDING", 2)
+    made = settings(endpoint := FakeEndpoint(["hang"] * 2))
     with endpoint, RewardPool(made) as pool:
         handles = [pool.submit_group(group(n, "4")) for n in (1, 2)]
         third: list[Any] = []
@@ -172,9 +173,9 @@ def test_closing_ends_what_waits() -> None:
 
 
 def test_an_endless_answer_is_wrong_without_being_sent() -> None:
-    made = settings(endpoint := FakeEndpoint(), judge={"max_chars": 100})
+    made = settings(endpoint := FakeEndpoint())
     with endpoint, RewardPool(made) as pool:
-        [scored] = pool.score_groups([group(1, "4" * 101)])
+        [scored] = pool.score_groups([group(1, "4" * (MAX_ANSWER_CHARS + 1))])
     assert outcomes(scored) == ["wrong"]
     assert endpoint.num_requests == 0
 

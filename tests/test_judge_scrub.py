@@ -125,7 +125,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _settings(endpoint: FakeEndpoint, **changes: object) -> JudgeSettings:
-    limits = {"backoff_s": 0.01, "backoff_max_s": 0.01, "retries": 0}
+    limits = {"backoff_s": 0.01, "retries": 0}
     values = {"base_url": endpoint.base_url, "model": MODEL, "api_key_env": "FAKE_KEY"}
     return JudgeSettings.model_validate(
         values | {"limits": limits, "malformed_retries": 0} | changes

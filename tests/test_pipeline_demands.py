@@ -38,13 +38,13 @@ def test_without_a_cluster_nothing_is_asked_for() -> None:
 
 
 def test_a_stage_lays_its_own_cluster_over_the_recipes() -> None:
-    own = ["stages.dev2.cluster.engine_replicas=3", "stages.dev2.cluster.timeouts.save_s=9"]
+    own = ["stages.dev2.cluster.engine_replicas=3", "stages.dev2.cluster.timeouts.update_s=9"]
     found = demands(*WHOLE, *own)
     dev2, dev1 = found["dev2"].settings, found["dev1"].settings
     assert (dev2.address, dev2.learner_ranks, dev2.engine_replicas) == ("local", 2, 3)
-    assert (dev2.timeouts.sync_s, dev2.timeouts.save_s) == (7, 9)
+    assert (dev2.timeouts.sync_s, dev2.timeouts.update_s) == (7, 9)
     assert (dev1.address, dev1.learner_ranks, dev1.engine_replicas) == ("local", 2, 0)
-    assert dev1.timeouts.save_s != 9
+    assert dev1.timeouts.update_s != 9
 
 
 def test_stages_that_sample_ask_for_replicas_and_data_stages_for_nothing() -> None:

@@ -127,9 +127,10 @@ def test_a_group_is_scored_while_the_next_is_still_sampled() -> None:
     assert [scored.rewards[0].parts["misbehave"].detail for scored in found] == ["first", "second"]
 
 
-def test_a_worker_that_grows_is_replaced_before_it_matters() -> None:
-    """recycle_after bounds what a leak can cost, between groups and without losing a score."""
-    with RewardPool(settings(num_workers=1, recycle_after=10)) as pool:
+def test_a_worker_that_grows_is_replaced_before_it_matters(monkeypatch) -> None:
+    """RECYCLE_AFTER bounds what a leak can cost, between groups and without losing a score."""
+    monkeypatch.setattr("r1.rewards.worker_handle.RECYCLE_AFTER", 10)
+    with RewardPool(settings(num_workers=1)) as pool:
         groups = [group(str(i), *["report"] * 4) for i in range(6)]
         results = pool.score_groups(groups)
         pids = [s.rewards[0].parts["misbehave"].detail.split()[0] for s in results]

@@ -121,8 +121,9 @@ def test_scores_belong_to_the_group_they_were_asked_for() -> None:
         assert all(handle.done() for handle in handles)
 
 
-def test_submitting_blocks_while_too_many_wait() -> None:
-    with RewardPool(settings(max_pending=1, timeout_s=30)) as pool:
+def test_submitting_blocks_while_too_many_wait(monkeypatch) -> None:
+    monkeypatch.setattr("r1.rewards.pool.MAX_PENDING", 1)
+    with RewardPool(settings(timeout_s=30)) as pool:
         pool.score_groups([group("warm")])
         began = time.monotonic()
         # one at work, one waiting: the third and fourth must wait
@@ -131,8 +132,9 @@ def test_submitting_blocks_while_too_many_wait() -> None:
         assert [outcomes(handle.result().rewards) for handle in handles] == [["correct"]] * 4
 
 
-def test_workers_are_recycled() -> None:
-    with RewardPool(settings(recycle_after=2)) as pool:
+def test_workers_are_recycled(monkeypatch) -> None:
+    monkeypatch.setattr("r1.rewards.worker_handle.RECYCLE_AFTER", 2)
+    with RewardPool(settings()) as pool:
         scored = pool.score_groups([group("report", "report") for _ in range(2)])
         pids = {s.rewards[0].parts["misbehave"].detail.split()[0] for s in scored}
         assert len(pids) == 2

@@ -25,7 +25,7 @@ from r1.sandbox.toolchains import find_tool
 PROBLEM = isolation_problem(SandboxSettings())
 needs_isolation = pytest.mark.skipif(PROBLEM is not None, reason=f"no isolation here: {PROBLEM}")
 ROOMY = Limits(wall_s=20.0)
-PATIENT = SandboxSettings(compile_cpu_s=60.0, compile_wall_s=180.0)
+PATIENT = SandboxSettings(compile_cpu_s=60.0)
 BARE = SandboxSettings(isolation="none_programs_run_with_my_rights")
 
 # ruff: noqa: E501 (programs of other languages)
@@ -159,15 +159,17 @@ ENDLESS = {
 
 
 @needs_isolation
-def test_a_compilers_processor_time_is_the_programs_fault_and_its_waiting_is_not() -> None:
+def test_a_compilers_processor_time_is_the_programs_fault_and_its_waiting_is_not(
+    monkeypatch,
+) -> None:
     skip_unless_installed("cpp")
     greedy = SandboxSettings(compile_cpu_s=1.0)
     compiled = Program.build("cpp", ENDLESS["cpp"], greedy).compile_result
     assert compiled is not None
     assert compiled.status is Status.TIME_LIMIT, compiled
     assert 1.0 <= compiled.cpu_s < 2.0
-    hasty = SandboxSettings(compile_wall_s=0.05)
-    program = Program.build("cpp", "#include <iostream>\nint main() {}", hasty)
+    monkeypatch.setattr(SandboxSettings, "compile_wall_s", 0.05)
+    program = Program.build("cpp", "#include <iostream>\nint main() {}", SandboxSettings())
     assert program.run().status is Status.STARVED
 
 

@@ -157,8 +157,14 @@ def test_the_setting_that_was_meant_is_named_wherever_it_is(kind, key, meant) ->
     assert f"{key}: unknown setting" in message
 
 
+def test_they_lead_to_the_section_of_the_recipes_algorithm() -> None:
+    values = {"model": "tiny", "data": {"train": []}, "num_steps": 1, "num_generations": 8}
+    assert "did you mean grpo.group_size?" in refusal(values)
+    assert "did you mean rloo.group_size?" in refusal(values | {"rloo": {}})
+
+
 def test_other_libraries_names_lead_to_settings_that_exist() -> None:
-    paths = {path for schema in ALL for path in setting_paths(schema)}
+    paths = {path for schema in ALL for path in setting_paths(schema.for_values({}))}
     assert {name for names in OTHER_NAMES.values() for name in names} <= paths
     assert not NO_SETTING.keys() & OTHER_NAMES.keys()
     assert all(issubclass(schema, BaseModel) for schema in ALL)

@@ -162,6 +162,19 @@ def plan(
 
 
 @app.command(rich_help_panel=LOOKING)
+def settings(
+    section: Annotated[
+        str | None, typer.Argument(help="Such as r1_zero, sampling, sft.batch or optimizer.lr")
+    ] = None,
+    page: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md")] = False,
+) -> None:
+    """Tell what a recipe can set: types, defaults, units, meanings."""
+    from r1.settings_page import settings_command
+
+    settings_command(section, page, terminal_console())
+
+
+@app.command(rich_help_panel=LOOKING)
 def lineage(
     path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
 ) -> None:
@@ -347,14 +360,11 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
     from r1.pipeline.recipe import R1ZeroRecipe
 
     settings = load_recipe(recipe, R1ZeroRecipe, overrides)
+    names = ("template", "rewards", "sampling", "evaluation", "engine")
     return {
+        **{name: getattr(settings, name) for name in names},
         "sources": settings.data.heldout,
         "base_folder": recipe.parent,
-        "template": settings.template,
-        "rewards": settings.rewards,
-        "sampling": settings.sampling,
-        "evaluation": settings.evaluation,
-        "engine": settings.engine,
         "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
     }
 

@@ -64,6 +64,11 @@ class Settings(BaseModel):
         return cls
 
     @classmethod
+    def for_reference(cls) -> type[Self]:
+        """The class with every section that a table may have, for the reference of settings."""
+        return cls.for_values({})
+
+    @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
         """What to write instead of a key that the class lacks, where only the class knows it."""
         return None

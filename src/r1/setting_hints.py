@@ -178,7 +178,8 @@ def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
     others = difflib.get_close_matches(plain, OTHER_NAMES, n=1, cutoff=VERY_CLOSE)
     found = [path for path in paths if path.rpartition(".")[2] == plain]
     found.sort(key=lambda path: path.count("."))
-    found = [name for other in others for name in OTHER_NAMES[other] if name in paths] or found
+    meant = [name for other in others for name in _of_this_recipe(OTHER_NAMES[other], paths)]
+    found = meant or found
     if found:
         return f"did you mean {' or '.join(found[:3])}?"
     for known in dict.fromkeys([owner, *classes_of(schema)]):
@@ -193,6 +194,16 @@ def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
     if near:
         return f"did you mean {names[near[0]]}?"
     return f"valid keys: {', '.join(siblings)}."
+
+
+def _of_this_recipe(names: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
+    """Those of the names that a recipe has; a setting of [grpo] may be one of its own algorithm."""
+    for name in names:
+        if name in paths:
+            yield name
+        elif name.startswith("grpo."):
+            key = name.removeprefix("grpo.")
+            yield from (path for path in paths if path.count(".") == 1 and path.endswith(f".{key}"))
 
 
 def kind_hint(given: object, valid: Collection[str]) -> str:

@@ -50,14 +50,18 @@ class TemplateSettings(Settings):
     """How a problem becomes a prompt."""
 
     kind: Literal["r1_zero", "chat", "plain"] = Field(
-        "r1_zero", description="Table 1, the tokenizer's chat template, or the bare problem"
+        "r1_zero",
+        description="the paper's Table 1, the tokenizer's chat template, or the bare problem",
     )
     system: str | None = Field(None, description='system prompt; only with kind = "chat"')
-    force_think: bool = Field(False, description='the prompt goes on with "<think>\\n"')
+    force_think: bool = Field(
+        False,
+        description='end the prompt in "<think>\\n", so that every response begins by thinking',
+    )
     chat_template: str | None = Field(
         None,
-        description='Jinja, in place of the tokenizer\'s own; only with kind = "chat". It is saved '
-        "with the model, so that a base that is fine-tuned into a chat model has one from then on",
+        description="chat template in Jinja, in place of the tokenizer's; only with kind = "
+        '"chat". It is saved with the model',
     )
 
     @model_validator(mode="after")
@@ -72,10 +76,11 @@ class TemplateSettings(Settings):
 
 
 class ChatTemplateSettings(TemplateSettings):
-    """The same, with the tokenizer's chat template unless the recipe says otherwise."""
+    """How a conversation becomes text: by the tokenizer's chat template, unless said otherwise."""
 
     kind: Literal["r1_zero", "chat", "plain"] = Field(
-        "chat", description="the tokenizer's chat template, Table 1, or the bare prompt"
+        "chat",
+        description="the tokenizer's chat template, the paper's Table 1, or the bare prompt",
     )
 
 

@@ -137,7 +137,7 @@ def settings(server: Server, **changes: Any) -> JudgeSettings:
         "temperature": 1.0,
         "max_tokens": 256,
         "malformed_retries": 1,
-        "limits": {"concurrency": 2, "retries": 400, "backoff_s": 0.5, "backoff_max_s": 1.0},
+        "limits": {"concurrency": 2, "retries": 400, "backoff_s": 0.02},
     }
     return JudgeSettings.model_validate(values | changes)
 

@@ -58,7 +58,7 @@ def replica(tmp_path_factory) -> Iterator:
     from r1.cluster.ray_placement import placed
     from r1.cluster.settings import ClusterSettings
 
-    cluster = ClusterSettings(address="local", cpus_per_process=1, bucket_mb=1)
+    cluster = ClusterSettings(address="local", cpus_per_process=1)
     model = save_small_model(tmp_path_factory.mktemp("ranks") / "model", **UNTIED)
     with placed(cluster, Needs("cpu", "cpu", tensor_parallel=2)) as placement:
         assert placement.bundles.resources == [{"CPU": 2.0}]

@@ -124,29 +124,26 @@ def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
 def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
     """GPUs per process; there_are: whether the cluster has any. Raises UserError."""
 
-    def number(who: str, device: str, most: int = 1) -> int:
-        return _gpus(
-            f"gpus_per_{who}", getattr(settings, f"gpus_per_{who}"), device, most, there_are
-        )
-
-    learner = number("learner", needs.learner_device)
-    engine = number("engine", needs.engine_device, needs.tensor_parallel)
+    learner = _gpus(None, needs.learner_device, 1, there_are)
+    given = settings.gpus_per_engine
+    engine = _gpus(given, needs.engine_device, needs.tensor_parallel, there_are)
     if needs.vllm and engine not in (0, needs.tensor_parallel):
         raise UserError(
             f"cluster.gpus_per_engine = {engine}, but engine.vllm.tensor_parallel_size = "
             f"{needs.tensor_parallel} and vLLM takes one GPU a rank: leave cluster.gpus_per_engine "
             "out, or make them equal."
         )
-    reward = [number("reward_server", device) for device in needs.reward_devices]
+    reward = [_gpus(None, device, 1, there_are) for device in needs.reward_devices]
     return Gpus(learner, engine, max(reward, default=0))
 
 
-def _gpus(name: str, given: int | None, device: str, number: int, there_are: bool) -> int:
+def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
+    """GPUs of a process on a device; given: what the recipe says of an engine's."""
     if given == 0 and there_are and device != "cpu":
         # Ray hides no GPU from a process that asked for none: all would take the first.
         raise UserError(
-            f'cluster.{name} = 0 on a cluster with GPUs, and the device is "{device}": set the '
-            f'device to "cpu", or leave cluster.{name} out.'
+            "cluster.gpus_per_engine = 0 on a cluster with GPUs, and engine.device is "
+            f'"{device}": set engine.device = "cpu", or leave cluster.gpus_per_engine out.'
         )
     if given is not None:
         return given

@@ -1,6 +1,6 @@
 """Reach a cluster: a running one, one at an address, or one of this machine's own.
 
-The mistakes of an address are found within connect_s, and before Ray itself would go on trying.
+The mistakes of an address are found within CONNECT_S, and before Ray itself would go on trying.
 
 Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
 client protocol (ray://), which has no streaming of results.
@@ -33,11 +33,13 @@ try:
 except AuthenticationError:
     sys.exit(3)
 """
+CONNECT_S = 5.0
+"""Longest wait for an answer from the cluster's address, in seconds."""
 _ASKS = 3  # its exit status where Ray asks for a token that it was not shown
 
 
 def connect(settings: ClusterSettings) -> bool:
-    """ray.init, with the mistakes of an address found within connect_s; whether it was started for
+    """ray.init, with the mistakes of an address found within CONNECT_S; whether it was started for
     this run alone."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
@@ -50,7 +52,7 @@ def connect(settings: ClusterSettings) -> bool:
     check_reachable(settings)
     if address == "auto":
         address = _running()  # told "auto", Ray shows a token wherever the user has one
-        _probe_with_token(address, settings.timeouts.connect_s)
+        _probe_with_token(address, CONNECT_S)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -84,7 +86,7 @@ def check_reachable(settings: ClusterSettings) -> None:
             f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
             "by default) and start r1 on a node of the cluster; ray:// is not supported."
         )
-    _check_answers(address, settings.timeouts.connect_s)
+    _check_answers(address, CONNECT_S)
 
 
 def _running() -> str:

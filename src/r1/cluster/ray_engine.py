@@ -156,7 +156,7 @@ class RemoteEngine:
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Give every replica the weights; those of a RemoteLearner never pass through here."""
-        self.weights = RemoteWeights.of(weights, version, self.cluster.bucket_mb * 2**20)
+        self.weights = RemoteWeights.of(weights, version)
         assert self.weights.version == version
         self.version = version
         asked = [(replica, self._ask_to_load(replica)) for replica in self.replicas]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import ray
 from torch import Tensor
 
+from r1.cluster import ray_weights
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import Bucket, RemoteWeights, pack
@@ -223,7 +224,7 @@ class RemoteLearner:
 
     def save(self, folder: Path) -> None:
         """Every rank writes its part; `folder` must be on a file system that all nodes share."""
-        limit = self.cluster.timeouts.save_s
+        limit = self.cluster.timeouts.update_s
         absolute = folder.resolve()
 
         def write() -> None:
@@ -307,14 +308,14 @@ class RemoteLearner:
         return self._ask("update", limit, *(ray.put(part) for part in batch))[0]
 
     def _load(self, folder: Path) -> int:
-        limit = self.cluster.timeouts.save_s
+        limit = self.cluster.timeouts.update_s
         return self._ask("load", limit, folder.resolve())[0]
 
     def _gather(self) -> list[Any]:
         """References to the buckets of the policy's weights; the driver owns them."""
         limit, what = self.cluster.timeouts.sync_s, f"send the weights of step {self.step}"
         method = self.ranks[0].send_weights.options(num_returns="streaming")
-        stream = method.remote(self.cluster.bucket_mb * 2**20)
+        stream = method.remote(ray_weights.BUCKET_BYTES)
         helpers = [
             Call(f"learner rank {i}", rank.help_to_send.remote())
             for i, rank in enumerate(self.ranks[1:], 1)

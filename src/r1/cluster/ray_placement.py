@@ -30,7 +30,7 @@ try:
     from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    from r1.cluster.ray_connect import connect, is_local
+    from r1.cluster.ray_connect import CONNECT_S, connect, is_local
     from r1.cluster.ray_probe import Machines, machines_of, own_node, this_machine
 except ImportError:
     raise UserError(NO_RAY) from None
@@ -167,7 +167,7 @@ def _machines(settings: ClusterSettings) -> Iterator[Machines]:
         return
     connect(settings)
     try:
-        yield machines_of(ray.nodes(), False, settings.timeouts.connect_s)
+        yield machines_of(ray.nodes(), False, CONNECT_S)
     finally:
         ray.shutdown()
 
@@ -180,7 +180,7 @@ def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
     """
     local = connect(settings)
     try:
-        machines = machines_of(ray.nodes(), local, settings.timeouts.connect_s)
+        machines = machines_of(ray.nodes(), local, CONNECT_S)
         bundles, gpus = _compare(settings, needs, machines)
         group = _reserve(bundles, settings.timeouts.start_s)
         try:

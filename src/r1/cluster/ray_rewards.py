@@ -140,7 +140,7 @@ class RemoteScorer:
         score = Call(server.name, oldest.reference)
         try:
             (server.process_id,) = wait_all([started], limits.start_s, "start")
-            (oldest.scores,) = wait_all([score], limits.score_s, "score a group")
+            (oldest.scores,) = wait_all([score], limits.generate_s, "score a group")
         except LostProcess as lost:
             self._restart(server, lost)
             return

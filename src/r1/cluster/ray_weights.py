@@ -20,6 +20,8 @@ from torch import Tensor
 from r1.cluster.ray_calls import Call, answer
 
 _FETCH_S = 600.0  # for one bucket
+BUCKET_BYTES = 2**28
+"""Size of a bucket: what a process holds beside its own model while weights travel."""
 
 
 class Entry(NamedTuple):
@@ -98,10 +100,8 @@ class RemoteWeights:
             )
 
     @classmethod
-    def of(
-        cls, weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int
-    ) -> RemoteWeights:
+    def of(cls, weights: Iterable[tuple[str, Tensor]], version: int) -> RemoteWeights:
         """Weights of whatever learner, put into the object store by this process."""
         if isinstance(weights, cls):
             return weights
-        return cls(version, [ray.put(bucket) for bucket in pack(weights, version, max_bytes)])
+        return cls(version, [ray.put(bucket) for bucket in pack(weights, version, BUCKET_BYTES)])

@@ -12,48 +12,60 @@ NO_RAY = '[cluster] needs Ray: pip install "r1[cluster]".'
 
 
 class TimeoutSettings(Settings):
-    """The longest that one wait may take, in seconds; then whoever is waited for is given up."""
+    """The longest waits, in seconds; a process that takes longer is killed and started again."""
 
-    connect_s: float = Field(5.0, gt=0.0, description="reach the cluster's address")
-    start_s: float = Field(600.0, gt=0.0, description="a process starts and loads the model")
-    generate_s: float = Field(1800.0, gt=0.0, description="from one finished group to the next")
-    update_s: float = Field(3600.0, gt=0.0, description="one update of the policy")
-    sync_s: float = Field(600.0, gt=0.0, description="weights gathered, or taken by an engine")
-    score_s: float = Field(600.0, gt=0.0, description="a reward model's server scores a group")
-    save_s: float = Field(1800.0, gt=0.0, description="a checkpoint written or read")
+    start_s: float = Field(
+        600.0, gt=0.0, description="for a process to start and load its model, in seconds"
+    )
+    generate_s: float = Field(
+        1800.0,
+        gt=0.0,
+        description="for an engine's next finished group, or a reward model's scores of one, in "
+        "seconds",
+    )
+    update_s: float = Field(
+        3600.0,
+        gt=0.0,
+        description="for one update of the policy, or a checkpoint written or read, in seconds",
+    )
+    sync_s: float = Field(
+        600.0, gt=0.0, description="for weights to be gathered, or taken by an engine, in seconds"
+    )
 
 
 class ClusterSettings(Settings):
     """Learner ranks (FSDP2), engine replicas and reward models' servers, placed by Ray.
 
-    None of these settings changes what a synchronous run computes, but for rounding.
+    Left out, everything runs in one process. None of these settings changes what a synchronous run
+    computes, but for rounding.
     """
 
     address: str = Field(
-        "auto", description='"auto" (a running cluster, else this machine), "local", or HOST:PORT'
+        "auto",
+        description='"auto" (a cluster that runs here, else this machine alone), "local" (this '
+        "machine) or HOST:PORT",
     )
-    learner_ranks: int = Field(1, ge=1, description="processes that hold the policy together")
-    engine_replicas: int = Field(1, ge=1, description="engines that sample independently")
+    learner_ranks: int = Field(1, ge=1, description="processes that the policy is sharded over")
+    engine_replicas: int = Field(1, ge=1, description="engines, each with a whole model")
     reward_servers: int = Field(
-        0, ge=0, description="processes for each of [reward_models]; 0: the driver itself scores"
+        0, ge=0, description="processes for each of [reward_models]; 0: the driver scores itself"
     )
     placement: Literal["shared", "separate"] = Field(
-        "shared", description="rank i and replica i share a bundle of CPUs and GPUs, or have two"
+        "shared",
+        description="whether rank i and replica i share CPUs and GPUs, or each has its own",
     )
-    cpus_per_process: float = Field(1.0, gt=0.0, description="CPUs of a bundle")
-    gpus_per_learner: int | None = Field(
-        None, ge=0, le=1, description="None: 1 where there are any"
-    )
-    gpus_per_engine: int | None = Field(None, ge=0, description="None: 1 where there are any")
-    gpus_per_reward_server: int | None = Field(
-        None, ge=0, le=1, description="None: 1 where there are any"
+    cpus_per_process: float = Field(1.0, gt=0.0, description="CPUs reserved for each process")
+    gpus_per_engine: int | None = Field(
+        None,
+        ge=0,
+        description="GPUs of a replica; by default engine.vllm.tensor_parallel_size where there "
+        'are GPUs and engine.device is not "cpu"',
     )
     groups_per_call: int = Field(
-        0, ge=0, description="groups an engine is given at once; 0: what fills its batch"
+        0, ge=0, description="groups that a replica is given at once; 0: as many as fill its batch"
     )
-    bucket_mb: int = Field(256, ge=1, description="weights sent at once")
     max_restarts: int = Field(
-        3, ge=0, description="of one process in a row, without any progress in between"
+        3, ge=0, description="restarts of a process without any progress before the run ends"
     )
     timeouts: TimeoutSettings = TimeoutSettings()
 

@@ -25,7 +25,7 @@ from r1.curation.job import problem_key
 from r1.curation.progress import Progress
 from r1.curation.rejection import Line, rejection_sample
 from r1.curation.scoring import ReadingScorer
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.data.rows import content_hash
 from r1.rewards.registry import PromptForm
 from r1.types import Problem
@@ -50,19 +50,19 @@ def readable_samples(
     folder: Path,
     problems: Iterable[Problem],
     line: Line,
-    settings: ColdStartSettings,
+    settings: RejectionSettings = READABLE_ZERO,
     *,
     source: str,
     heldout: Sequence[Problem] = (),
     progress: Progress | None = None,
     total: int | None = None,
 ) -> Card:
-    """Sample R1-Zero and keep what settings.zero calls readable: the input of refined_traces."""
+    """Sample R1-Zero and keep what is readable: the input of refined_traces."""
     return rejection_sample(
         folder,
         problems,
         line,
-        settings.zero,
+        settings,
         source=source,
         heldout=heldout,
         progress=progress,
@@ -94,7 +94,7 @@ def job_of(
     heldout: Sequence[Problem],
 ) -> dict[str, Any]:
     """What a data set of this kind is made of (see r1.curation.store)."""
-    unused = ["zero", "domains", "filters.num_workers", "call.resume"]
+    unused = ["domains", "filters.num_workers", "call.resume"]
     others = {"few-shot": ["direct", "refined"], "direct": ["few_shot", "refined"]}
     unused += others.get(kind, ["few_shot", "direct", "decontamination"])
     return {

@@ -21,6 +21,8 @@ import numpy as np
 from r1.data.decontaminate import words
 
 SKETCH_SIZE = 256
+RUN_WORDS = 5
+"""Words of a run: short enough that a changed word costs five runs, too long for chance."""
 _FACTOR = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
@@ -30,7 +32,7 @@ def normal_form(text: str) -> str:
     return " ".join(text.split())
 
 
-def sketch(text: str, ngram: int) -> np.ndarray:
+def sketch(text: str) -> np.ndarray:
     """The smallest distinct hashes (uint64, sorted, at most SKETCH_SIZE) of a text's runs.
 
     A text shorter than a run is one run.
@@ -38,10 +40,10 @@ def sketch(text: str, ngram: int) -> np.ndarray:
     found = words(text)
     hashes = {word: zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in set(found)}
     words_T = np.array([hashes[word] for word in found], dtype=np.uint64)
-    size = max(1, len(words_T) - ngram + 1)
+    size = max(1, len(words_T) - RUN_WORDS + 1)
     runs = np.zeros(size, dtype=np.uint64)
     factor = 1
-    for offset in range(min(ngram, len(words_T))):
+    for offset in range(min(RUN_WORDS, len(words_T))):
         runs += (words_T[offset : offset + size] + np.uint64(1)) * np.uint64(factor)
         factor = factor * _FACTOR & _MASK
     mixed = _mix(runs)

@@ -130,7 +130,7 @@ def choose(
         else:
             texts.add(plain)
             reason = DropReason.NEAR_DUPLICATE
-            own = None if threshold is None else sketch(text, settings.ngram)
+            own = None if threshold is None else sketch(text)
             if own is None or threshold is None:
                 near = None
             elif (near := near_duplicate_of(own, sketches, threshold)) is None:

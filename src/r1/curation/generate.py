@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from r1.curation.rejection import Renderer
 from r1.errors import UserError
-from r1.judge.limits import RateLimiter, Sent, backoff_s, jitter
+from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, Sent, backoff_s, jitter
 from r1.judge.lookup import LookupLoop
 from r1.judge.model import ChatModel, NoReplyError, estimate_tokens
 from r1.judge.settings import LimitSettings
@@ -127,11 +127,11 @@ def endpoint_generate(
                 return Reply(reply.text, reply.finish_reason == "length")
             except NoReplyError as error:
                 wait = error.retry_after_s or 0.0
-                last = attempt == limits.retries or wait > limits.retry_after_max_s
+                last = attempt == limits.retries or wait > MAX_RETRY_AFTER_S
                 if last or not error.again:
                     return error
                 limiter.pause(wait)
-            jittered = backoff_s(attempt, limits.backoff_s, limits.backoff_max_s, jitter())
+            jittered = backoff_s(attempt, limits.backoff_s, jitter())
             await asyncio.sleep(wait + jittered)
         raise AssertionError("the loop returns")
 

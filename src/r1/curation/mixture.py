@@ -243,7 +243,7 @@ class _Mixer:
             return AS_IT_WAS
         if thoughts.families and taken.family not in thoughts.families:
             return "none: family"
-        if is_simple(conversation.question, thoughts.max_extra_words):
+        if is_simple(conversation.question):
             return "none: simple query"
         drawn = sample_seed(self.settings.seed, "thought", taken.id) / 2**63
         return None if drawn < thoughts.share else "none: not drawn"

@@ -44,14 +44,16 @@ class Split(NamedTuple):
 
 
 class PatternSettings(Settings):
-    """How reasoning and summary are joined. The tokens may be the same."""
+    """How reasoning and summary are joined in a response. The two tokens may be the same."""
 
     opening: str = Field("<think>", min_length=1, description="special token before the reasoning")
-    closing: str = Field("</think>", min_length=1, description="special token after it")
-    inside: str = Field("\n", description="white space between the tokens and the reasoning")
-    between: str = Field("\n\n", description="white space between the closing token and summary")
+    closing: str = Field("</think>", min_length=1, description="special token after the reasoning")
+    inside: str = Field("\n", description="white space between either token and the reasoning")
+    between: str = Field(
+        "\n\n", description="white space between the closing token and the summary"
+    )
     answer_tags: bool = Field(
-        False, description="the summary stands in <answer> … </answer>, as in the paper's Table 1"
+        False, description="put the summary into <answer> … </answer>, as in the paper's Table 1"
     )
 
     @model_validator(mode="after")

@@ -17,27 +17,35 @@ from r1.rollout.settings import SamplingSettings
 
 
 class PreferenceSettings(Settings):
-    """Responses of a checkpoint, judged.
+    """Responses of a checkpoint, judged: in pairs by which is better, or one by one by safety."""
 
-    objective: "pairwise" compares two responses to a prompt (rows {prompt, chosen, rejected,
-        margin}: helpfulness); "pointwise" labels each as safe or unsafe (rows {prompt, response,
-        label}: harmlessness; a majority of the votes decides, and margin and lengths mean nothing).
-    part: what the judge reads; by default what a reward model of the same objective scores.
-    num_samples: in pairs, the first with the second, the third with the fourth and so on.
-    """
-
-    seed: int = Field(0, ge=0, description="of the samples, and of a judge's replies in an engine")
-    objective: Literal["pairwise", "pointwise"] = "pairwise"
-    part: Literal["answer", "whole"] | None = Field(
-        None, description="what follows the thinking (pairs), or the whole response (labels)"
+    seed: int = Field(0, ge=0, description="decides the samples, and a judging engine's replies")
+    objective: Literal["pairwise", "pointwise"] = Field(
+        "pairwise",
+        description='"pairwise": which of two responses is better (rows {prompt, chosen, rejected, '
+        'margin}); "pointwise": whether one is safe, by majority (rows {prompt, response, label})',
     )
-    num_samples: int = Field(2, ge=1, description="responses to a prompt")
+    part: Literal["answer", "whole"] | None = Field(
+        None,
+        description="what the judge reads: what follows the thinking (the default for pairs), or "
+        "the whole response (the default for labels)",
+    )
+    num_samples: int = Field(
+        2,
+        ge=1,
+        description="responses to each prompt; pairs are the first with the second, the third with "
+        "the fourth, and so on",
+    )
     sampling: SamplingSettings = SamplingSettings()
     judging: VoteSettings = VoteSettings()
-    max_chars: int = Field(20_000, ge=100, description="longer responses are not judged")
+    max_chars: int = Field(
+        20_000, ge=100, description="longer responses, in characters, are not judged"
+    )
     call: CallSettings = CallSettings()
     shards: ShardSettings = ShardSettings()
-    domains: dict[str, str] = Field({}, description="domain of each family in the data card")
+    domains: dict[str, str] = Field(
+        {}, description='domain of each family in the data card, such as { cups = "logic" }'
+    )
 
     @property
     def judged_part(self) -> Literal["answer", "whole"]:

@@ -4,7 +4,7 @@ The rule. A query is simple where, read without punctuation, emoji and case,
 
 * nothing is left of it; or
 * it begins with a courtesy ("hello", "good morning", "thank you", "你好", "谢谢", …) and, after all
-  further courtesies, at most `max_extra_words` words remain (a name, "there"), none of them with
+  further courtesies, at most MAX_EXTRA_WORDS words remain (a name, "there"), none of them with
   a digit and none that asks for something (what, why, write, tell, 什么, 怎么, 写, …).
 
 So "hello", "Hi there!", "你好呀" are simple; "Hello, what is 3 + 4?", "hi, write a poem" and "Who
@@ -39,6 +39,8 @@ _CHINESE_REQUESTS = re.compile("[什么怎谁哪为何几多写说讲给请帮�
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['’][^\W_]+)*")
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+\Z")
 MAX_CHARS = 200
+MAX_EXTRA_WORDS = 2
+"""Words beside a greeting that still make a query simple: a name, "there"."""
 """A longer query is not looked at."""
 
 
@@ -51,7 +53,7 @@ _KNOWN = frozenset(_words(phrase) for phrase in _COURTESIES)
 _LONGEST = max(len(phrase) for phrase in _KNOWN)
 
 
-def is_simple(query: str, max_extra_words: int = 2) -> bool:
+def is_simple(query: str) -> bool:
     """Whether a query gets no chain of thought; the rule stands at the top of this module.
 
     A Chinese character counts as half a word.
@@ -63,7 +65,7 @@ def is_simple(query: str, max_extra_words: int = 2) -> bool:
     if len(rest) == len(words):
         return not words
     worth = sum(0.5 if _IDEOGRAPHS.match(word) else 1.0 for word in rest)
-    return worth <= max_extra_words and not any(_asks(word) for word in rest)
+    return worth <= MAX_EXTRA_WORDS and not any(_asks(word) for word in rest)
 
 
 def _without_courtesies(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -38,6 +38,10 @@ DATA = "data"
 JOB = "job.json"
 MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
+FULL_CHARS = 64_000_000
+"""Characters of text after which a shard is full whatever its rows: one is held in memory."""
+ROW_GROUP = 1000
+"""Rows of a Parquet row group: what a reader holds in memory at a time."""
 _REPEATING = ("problem_id", "prompt", "family", "language", "source", "origin", "reference")
 
 Totals = dict[str, Counter[str]]
@@ -222,8 +226,7 @@ class Store:
             counts.update(record.counts)
             self._rows += record.rows
             self._chars += sum(_chars(value) for row in record.rows for value in row.values())
-            full = self.settings.megachars * 1e6
-            if len(self._rows) >= self.settings.rows or self._chars >= full:
+            if len(self._rows) >= self.settings.rows or self._chars >= FULL_CHARS:
                 self._write_shard()
                 self._write_manifest()
                 self._journal.replace(self._early.values())
@@ -241,7 +244,7 @@ class Store:
                 table,
                 temporary,
                 compression="zstd",
-                row_group_size=self.settings.row_group,
+                row_group_size=ROW_GROUP,
                 use_dictionary=repeating,
             )
 

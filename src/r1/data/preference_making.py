@@ -47,19 +47,27 @@ class Compare(Protocol):
 class VoteSettings(Settings):
     """Which judged pairs are kept; the defaults are the paper's where it gives them."""
 
-    votes: int = Field(4, ge=1, description="judgements of a pair, each in a random order")
-    margin: float = Field(1.0, ge=0.0, description="kept where the mean score differs by more")
-    max_length_ratio: float = Field(
-        2.0, ge=1.0, description="the longer response / the shorter one, at most"
+    votes: int = Field(
+        4, ge=1, description="judgements of each pair (in a random order) or response"
     )
-    min_valid_votes: int = Field(1, ge=1, description="votes with a verdict that a pair needs")
-    seed: int = Field(0, ge=0, description="of the order of A and B")
+    margin: float = Field(
+        1.0,
+        ge=0.0,
+        description="a pair is kept where its mean score, from -2 to 2, is further from 0",
+    )
+    max_length_ratio: float = Field(
+        2.0, ge=1.0, description="length of the longer response over that of the shorter, at most"
+    )
+    min_valid_votes: int = Field(
+        1, ge=1, description="judgements with a verdict that a pair or response needs"
+    )
+    seed: int = Field(0, ge=0, description="decides which response of a pair is shown first")
 
 
 class MakingSettings(VoteSettings):
-    """The same, and how many pairs are judged side by side."""
+    """Which judged pairs are kept, and how many are judged side by side."""
 
-    concurrency: int = Field(16, ge=1, description="pairs under judgement at once")
+    concurrency: int = Field(16, ge=1, description="pairs that are judged at the same time")
 
 
 class Candidate(NamedTuple):

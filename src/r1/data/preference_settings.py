@@ -34,39 +34,59 @@ KEYS = {
 class PreferenceColumns(Settings):
     """Which column of a file holds what; one that the recipe names must exist."""
 
-    prompt: str = Field("prompt", description="a text, or a chat of one user turn")
-    chosen: str = Field("chosen", description="a text, or a chat that ends in the response")
-    rejected: str = "rejected"
-    margin: str = Field("margin", description="by how much chosen is better; may be absent")
-    response: str = "response"
-    label: str = Field("label", description="true, 1 or a name of `positive` where it is safe")
-    language: str = Field("language", description="accuracy is also given by language")
-    family: str = Field("family", description="accuracy is also given by family")
+    prompt: str = Field("prompt", description="column with a text, or a chat of one user turn")
+    chosen: str = Field(
+        "chosen", description="column with the better response: a text, or a chat that ends in it"
+    )
+    rejected: str = Field("rejected", description="column with the worse response, likewise")
+    margin: str = Field(
+        "margin", description="column that says by how much the better one is better; may be absent"
+    )
+    response: str = Field("response", description="column with a labelled response, likewise")
+    label: str = Field(
+        "label",
+        description="column that is true, 1 or one of `positive` where the response is safe",
+    )
+    language: str = Field(
+        "language", description="column with the language, for accuracy by language"
+    )
+    family: str = Field(
+        "family", description="column with the kind of prompt, for accuracy by family"
+    )
 
 
 class PreferenceSource(DataSource):
-    """One file, folder or data set of preferences, or some drawn from the tiny world.
-
-    unusable: what becomes of rows that teach nothing (equal responses, empty ones, repetitions):
-        "refuse" the file with the rows' numbers, or "drop" them and say how many. A row that is no
-        preference at all (a missing or wrong value) is always refused.
-    """
+    """One file, folder or data set of preferences, or some drawn from the tiny world."""
 
     keys: ClassVar = KEYS
     required: ClassVar = required_keys("pairs")
 
-    kind: Literal["jsonl", "parquet", "huggingface", "tiny"]
-    path: str | None = Field(None, description="relative to the recipe's folder, or a Hub id")
+    kind: Literal["jsonl", "parquet", "huggingface", "tiny"] = Field(
+        description="where the preferences come from; by default what the path's ending says"
+    )
+    path: str | None = Field(
+        None,
+        description="file or folder, relative to the recipe's folder, or a Hub data set's id",
+    )
     columns: PreferenceColumns = PreferenceColumns()
-    limit: int | None = Field(None, ge=1, description="read the first rows only")
-    unusable: Literal["refuse", "drop"] = "refuse"
-    positive: tuple[str, ...] = Field(("safe",), description="labels, as texts, that mean 1")
-    negative: tuple[str, ...] = Field(("unsafe",), description="labels, as texts, that mean 0")
-    split: str | None = None
+    limit: int | None = Field(None, ge=1, description="read only so many rows, the first")
+    unusable: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="what to do with rows that teach nothing (equal or empty responses, "
+        "repetitions): refuse the file, or drop them and say how many. A row with a missing or "
+        "wrong value is always refused",
+    )
+    positive: tuple[str, ...] = Field(("safe",), description="labels, as texts, that mean safe")
+    negative: tuple[str, ...] = Field(("unsafe",), description="labels, as texts, that mean unsafe")
+    split: str | None = Field(
+        None, description='part of a Hub data set; "train" or "heldout" of the tiny world'
+    )
     config: str | None = Field(None, description="configuration of a Hugging Face data set")
-    languages: tuple[str, ...] = ("en", "zh")
+    languages: tuple[str, ...] = Field(
+        ("en", "zh"), description="languages of the tiny world's rows, in turn"
+    )
     num: int = Field(1000, ge=1, description="rows to draw from the tiny world")
-    seed: int = Field(0, ge=0, description="of that draw")
+    seed: int = Field(0, ge=0, description="decides which rows of the tiny world are drawn")
 
     @model_validator(mode="after")
     def _consistent(self) -> PreferenceSource:

@@ -42,20 +42,26 @@ KEYS: dict[str, frozenset[str]] = {
 
 
 class Columns(Settings):
-    """Which column of a file holds what; "a.b" reaches into a nested column.
+    """Which column of a file holds what; "a.b" is column b inside column a.
 
     A column named otherwise than here must exist. Of the others only prompt, and reference where
     the verifier needs one, must.
     """
 
-    id: str = "id"
-    prompt: str = "prompt"
-    reference: str = "reference"
-    verifier: str = "verifier"
-    language: str = "language"
-    family: str = "family"
-    metadata: str = "metadata"
-    options: str = Field("options", description="the choices of a multiple-choice question")
+    id: str = Field(
+        "id", description="column with the problem's id; without it, a hash of its text is the id"
+    )
+    prompt: str = Field("prompt", description="column with the question, as text")
+    reference: str = Field("reference", description="column with the gold answer")
+    verifier: str = Field("verifier", description="column that says how the answer is judged")
+    language: str = Field("language", description='column with the language\'s code, such as "en"')
+    family: str = Field(
+        "family", description="column with the kind of problem, for tables by family"
+    )
+    metadata: str = Field("metadata", description="column with what else the verifier needs")
+    options: str = Field(
+        "options", description="column with the choices of a multiple-choice question"
+    )
 
     @property
     def named(self) -> set[str]:
@@ -66,7 +72,7 @@ class Columns(Settings):
 
 
 class SourceSettings(DataSource):
-    """One problem source. kind says where it comes from and which of the other keys apply.
+    """A file, folder, data set or generator of problems; its kind decides which settings apply.
 
     tiny           the laptop world: split, families, languages, levels, num, seed
     jsonl          path: one JSON object a line
@@ -81,29 +87,58 @@ class SourceSettings(DataSource):
         "reasoning_gym": ("task", 'add task, such as task = "chain_sum"'),
     }
 
-    kind: Kind
-    path: str | None = Field(None, description="relative to the recipe's folder")
+    kind: Kind = Field(
+        description="where the problems come from; by default what the path's ending says"
+    )
+    path: str | None = Field(
+        None,
+        description="file or folder, relative to the recipe's folder, or a Hub data set's id",
+    )
     columns: Columns = Columns()
-    verifier: str = Field("math", description="for rows that do not name one")
-    language: str = Field("en", description="for rows that do not name one")
-    family: str | None = Field(None, description="for rows that do not name one; else the kind's")
-    reference_after: str | None = Field(None, description='keep what follows it: "####" for GSM8K')
-    limit: int | None = Field(None, ge=1, description="read the first rows only")
+    verifier: str = Field(
+        "math", description="how answers are judged, for rows that name no verifier"
+    )
+    language: str = Field("en", description="language's code, for rows that name none")
+    family: str | None = Field(
+        None, description="kind of problem, for rows that name none; by default the source's kind"
+    )
+    reference_after: str | None = Field(
+        None, description='keep only what follows this text in the gold answer: "####" for GSM8K'
+    )
+    limit: int | None = Field(None, ge=1, description="read only so many rows, the first")
     unusable: Literal["refuse", "drop"] = Field(
         "refuse",
-        description='"drop": leave out rows that cannot be used (no prompt, a gold answer that its '
-        "verifier cannot read, an id again, a prompt longer than the context) and say how many",
+        description="what to do with rows that cannot be used (no prompt, a gold answer that its "
+        "verifier cannot read, an id again, a prompt longer than the context): refuse the file, or "
+        "drop them and say how many",
     )
-    split: str | None = None
+    split: str | None = Field(
+        None, description='part of a Hub data set; "train" or "heldout" of the tiny world'
+    )
     config: str | None = Field(None, description="configuration of a Hugging Face data set")
-    task: str | None = None
-    parameters: dict[str, Any] = Field({}, description="of the reasoning-gym task")
-    families: tuple[str, ...] = ("arithmetic", "cups")
-    languages: tuple[str, ...] = ("en", "zh")
-    levels: tuple[int, ...] = ()
-    num: int = Field(1000, ge=1, description="problems to draw")
-    seed: int = Field(0, ge=0, description="of the draw; the order of training has the run's seed")
-    weight: float | None = Field(None, gt=0.0, description="share of each step in a mixture")
+    task: str | None = Field(None, description='name of a reasoning-gym task, such as "chain_sum"')
+    parameters: dict[str, Any] = Field({}, description="parameters of the reasoning-gym task")
+    families: tuple[str, ...] = Field(
+        ("arithmetic", "cups"),
+        description="kinds of problems of the tiny world: arithmetic, cups, facts, functions, "
+        "dialogue",
+    )
+    languages: tuple[str, ...] = Field(
+        ("en", "zh"), description="languages of the tiny world's problems, in turn"
+    )
+    levels: tuple[int, ...] = Field(
+        (), description="difficulties of the tiny world's problems; by default all"
+    )
+    num: int = Field(1000, ge=1, description="problems to draw from a generator")
+    seed: int = Field(
+        0, ge=0, description="decides which problems are drawn; their order follows the run's seed"
+    )
+    weight: float | None = Field(
+        None,
+        gt=0.0,
+        description="share of each step's problems, relative to the other sources; by default all "
+        "sources are one shuffled pool",
+    )
 
     @field_validator("reference_after")
     @classmethod
@@ -119,17 +154,28 @@ class SourceSettings(DataSource):
 
 
 class DataSettings(Settings):
-    """Training and held-out problems. The order of training follows from the run's seed.
+    """Training and held-out problems. The order of training follows from the run's seed."""
 
-    ngram and common_share: see r1.data.decontaminate.
-    """
-
-    train: tuple[SourceSettings, ...] = Field(min_length=1)
-    heldout: tuple[SourceSettings, ...] = ()
-    decontaminate: bool = Field(True, description="drop training problems that overlap held-out")
-    ngram: int = Field(10, ge=2, description="words (Chinese: characters) in common that count")
+    train: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems to learn from"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of the problems that evaluation measures on"
+    )
+    decontaminate: bool = Field(
+        True, description="leave out training problems that overlap held-out ones"
+    )
+    ngram: int = Field(
+        10,
+        ge=2,
+        description="so many words in a row (in Chinese, characters) in common are an overlap",
+    )
     common_share: float = Field(
-        0.05, gt=0.0, le=1.0, description="wording in more held-out prompts than this is template"
+        0.05,
+        gt=0.0,
+        le=1.0,
+        description="wording in a larger share of held-out prompts is their template and no "
+        "overlap; 1 is the literal n-gram rule",
     )
 
     @model_validator(mode="after")

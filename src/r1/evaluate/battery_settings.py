@@ -18,23 +18,29 @@ HELPFUL, HARMLESS = "helpful", "harmless"
 
 
 class EvaluationStageSettings(Settings):
-    """What is measured of a checkpoint: reasoning by rules, general requests by reward models.
+    """What is measured of a checkpoint: reasoning by rules, general requests by reward models."""
 
-    problems: reasoning problems, whose answers rules judge. general: requests that no rule need
-        be able to judge; the weights of rewards mean nothing for them.
-    reward_models: any of "helpful" and "harmless"; each scores the part of a response that it was
-        trained on. Their weight, families and from_step mean nothing here.
-    """
-
-    kind: Literal["evaluation"] = "evaluation"
-    model: str = Field(description='"tiny", a model folder, a run or a hub id')
-    title: str = Field("", description="the row's name in the table of stages")
+    kind: Literal["evaluation"] = Field("evaluation", description="a row of the table of stages")
+    model: str = Field(
+        description='what is measured: "@STAGE", "tiny", a folder, a run or a Hub id'
+    )
+    title: str = Field("", description="name of the row in the table; by default that of the stage")
     template: TemplateSettings = TemplateSettings()
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
-    general: tuple[SourceSettings, ...] = ()
-    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict)
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="reasoning problems, whose answers rules judge"
+    )
+    general: tuple[SourceSettings, ...] = Field(
+        (), description="requests that reward models judge; `rewards.weights` are not for them"
+    )
+    reward_models: dict[str, RewardModelUse] = Field(
+        default_factory=dict,
+        description='"helpful", "harmless" or both; weight, families and from_step have no effect '
+        "here",
+    )
     evaluation: EvaluationSettings = EvaluationSettings()
-    max_new_tokens: int = Field(256, ge=1, description="tokens of a response")
+    max_new_tokens: int = Field(
+        256, ge=1, description="longest response, in tokens, where [evaluation] gives none"
+    )
     rewards: RewardSettings = RewardSettings()
     engine: EngineSettings = EngineSettings()
 

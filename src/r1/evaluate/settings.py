@@ -14,14 +14,29 @@ class EvaluationSettings(Settings):
     The paper draws k = 64 for small benchmarks (AIME, GPQA), 16 for middling and 8 for large ones.
     """
 
-    num_samples: int = Field(16, ge=1, description="samples a problem, k")
-    temperature: float = Field(0.6, ge=0.0, description="0 means greedy: then k = 1 says it all")
-    top_p: float = Field(0.95, gt=0.0, le=1.0)
-    max_new_tokens: int | None = Field(
-        None, ge=1, description="tokens a response; left out, the limit of the training rollouts"
+    num_samples: int = Field(16, ge=1, description="samples of each problem, k")
+    temperature: float = Field(
+        0.6,
+        ge=0.0,
+        description="divides the logits; 0 is greedy decoding, for which k = 1 is enough",
     )
-    every: int = Field(0, ge=0, description="steps between; 0: only at the start and the end")
-    seed: int = Field(0, ge=0, description="decides every sample, apart from the training seed")
+    top_p: float = Field(
+        0.95,
+        gt=0.0,
+        le=1.0,
+        description="sample from the most likely tokens that together have this probability",
+    )
+    max_new_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="longest response, in tokens; by default that of the training rollouts",
+    )
+    every: int = Field(
+        0, ge=0, description="evaluate after so many steps; 0: only at the start and the end"
+    )
+    seed: int = Field(
+        0, ge=0, description="decides every sample, independently of the training's seed"
+    )
 
     def sampling(self, training: SamplingSettings) -> SamplingSettings:
         """Return how samples are drawn; `training` gives the stop strings and the limit."""

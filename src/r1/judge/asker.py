@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from r1.judge.budget import Budget, Usage
 from r1.judge.cache import ReplyCache, cache_key
 from r1.judge.counts import JudgeCounts
-from r1.judge.limits import RateLimiter, backoff_s, jitter
+from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, backoff_s, jitter
 from r1.judge.model import ChatModel, NoReplyError, Reply, estimate_tokens
 from r1.judge.prompt import PLACEHOLDER, Task, build_prompt, fresh_nonce
 from r1.judge.settings import JudgeSettings
@@ -123,14 +123,14 @@ class Asker:
                 self._tell(error)
                 only_silence &= error.cause == "timeout"
                 wait = error.retry_after_s or 0.0
-                last = attempt == limits.retries or wait > limits.retry_after_max_s
+                last = attempt == limits.retries or wait > MAX_RETRY_AFTER_S
                 if last or not error.again:
                     self.counts.gave_up[error.cause] += 1
                     outcome = Outcome.TIMED_OUT if only_silence else Outcome.VERIFIER_FAILED
                     reason = f"no reply in {attempt + 1} tries: {error}"
                     return NoVerdict(outcome, reason, unanswered=error.again)
                 self._limiter.pause(wait)
-            jittered = backoff_s(attempt, limits.backoff_s, limits.backoff_max_s, self._random_01())
+            jittered = backoff_s(attempt, limits.backoff_s, self._random_01())
             await asyncio.sleep(wait + jittered)
         raise AssertionError("the loop returns")
 

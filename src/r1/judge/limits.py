@@ -14,14 +14,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 WINDOW_S = 60.0
+MAX_BACKOFF = 60.0
+"""Longest wait between two tries, as a multiple of the first: a minute where that is a second."""
+MAX_RETRY_AFTER_S = 300.0
+"""A server that asks for a longer pause than this has run out of quota: the request ends."""
 
 
-def backoff_s(attempt: int, base_s: float, max_s: float, random_01: float) -> float:
+def backoff_s(attempt: int, base_s: float, random_01: float) -> float:
     """Return the wait after failed try number `attempt` (from 0): exponential, full jitter.
 
-    random_01 · min(max_s, base_s · 2^attempt); the jitter keeps clients from returning together.
+    random_01 · base_s · min(MAX_BACKOFF, 2^attempt); jitter keeps clients from returning together.
     """
-    return random_01 * min(max_s, base_s * 2.0 ** min(attempt, 60))
+    return random_01 * min(base_s * MAX_BACKOFF, base_s * 2.0 ** min(attempt, 60))
 
 
 @dataclass(slots=True)

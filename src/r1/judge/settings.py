@@ -17,34 +17,48 @@ _OURS = frozenset({"model", "messages", "stream", "n", "temperature"})
 
 
 class LimitSettings(Settings):
-    """How fast and how stubbornly the endpoint is asked.
+    """How fast the endpoint is asked, and how often again where it does not answer.
 
-    A wait between two tries of one request is drawn from [0, backoff_s · 2^try], at most
-    backoff_max_s; what a `Retry-After` asks for is waited out in full, by all requests.
+    A request that the server asks to send later (`Retry-After`) waits as long, and all others with
+    it; where it asks for more than five minutes, the request ends.
     """
 
     concurrency: int = Field(16, ge=1, description="requests under way at a time")
-    requests_per_minute: int | None = Field(None, ge=1)
-    tokens_per_minute: int | None = Field(None, ge=1, description="prompts and replies together")
-    timeout_s: float = Field(120.0, gt=0.0, description="wall clock of one request")
-    retries: int = Field(8, ge=0, description="further tries after the first fails")
-    backoff_s: float = Field(1.0, gt=0.0)
-    backoff_max_s: float = Field(60.0, gt=0.0)
-    retry_after_max_s: float = Field(
-        300.0, gt=0.0, description="a longer Retry-After ends the request instead"
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="most requests in any minute; by default no limit"
+    )
+    tokens_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="most tokens in any minute, of prompts and replies; by default no limit",
+    )
+    timeout_s: float = Field(120.0, gt=0.0, description="longest wait for one reply, in seconds")
+    retries: int = Field(8, ge=0, description="further tries of a request after the first fails")
+    backoff_s: float = Field(
+        1.0,
+        gt=0.0,
+        description="longest wait before the second try, in seconds; it doubles with each try, up "
+        "to 60 times this, and a wait is drawn between 0 and it",
     )
 
 
 class BudgetSettings(Settings):
-    """What may be spent in all, by every run that shares the cache file; None is no limit.
+    """What may be spent in all, by every run that shares the cache file.
 
-    cost is in the currency of the prices. What a request may have cost counts from when it is
-    sent, so that the budget is never exceeded.
+    What a request may cost counts from when it is sent, so that the budget is never exceeded.
     """
 
-    requests: int | None = Field(None, ge=0)
-    tokens: int | None = Field(None, ge=0, description="prompts and replies together")
-    cost: float | None = Field(None, ge=0.0)
+    requests: int | None = Field(
+        None, ge=0, description="most requests that may be billed; by default no limit"
+    )
+    tokens: int | None = Field(
+        None, ge=0, description="most tokens, of prompts and replies; by default no limit"
+    )
+    cost: float | None = Field(
+        None,
+        ge=0.0,
+        description="most money, in the currency of the prices; by default no limit",
+    )
     price_in: float = Field(0.0, ge=0.0, description="price of a million prompt tokens")
     price_out: float = Field(0.0, ge=0.0, description="price of a million tokens of replies")
 
@@ -56,31 +70,48 @@ class BudgetSettings(Settings):
 
 
 class JudgeSettings(Settings):
-    """An OpenAI-compatible endpoint and how it judges.
+    """An OpenAI-compatible endpoint, and how it judges."""
 
-    api_key_env names the environment variable that holds the key; the key itself is never
-    written anywhere. "" sends no key (a server of one's own).
-    cache: the file where paid replies are kept, relative to the working folder. A run or an
-        evaluation keeps its own in its folder, as judge.jsonl, where none is named.
-    votes: replies asked for each judgement (in each order, where two answers are compared).
-    """
-
-    base_url: str = "https://api.openai.com/v1"
-    model: str = Field(min_length=1)
-    api_key_env: str = "OPENAI_API_KEY"
+    base_url: str = Field(
+        "https://api.openai.com/v1", description="address of the endpoint, as its provider gives it"
+    )
+    model: str = Field(min_length=1, description="name of the model at the endpoint")
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="environment variable that holds the key, which is never written anywhere; "
+        '"" sends no key (your own server)',
+    )
     temperature: float | Literal["endpoint"] = Field(
-        0.0, ge=0.0, description='"endpoint" sends none: some reasoning models refuse it'
+        0.0,
+        ge=0.0,
+        description='sampling temperature; "endpoint" sends none, as some reasoning models want',
     )
-    max_tokens: int = Field(2048, ge=16, description="tokens of a reply, thinking included")
-    token_limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens: int = Field(
+        2048, ge=16, description="longest reply, in tokens, the judge's thinking included"
+    )
+    token_limit_name: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens",
+        description="name under which the endpoint takes that limit; OpenAI's reasoning models "
+        "take the second",
+    )
     extra_body: dict[str, Any] = Field(
-        default_factory=dict, description="sent with every request, e.g. {reasoning_effort = 'low'}"
+        default_factory=dict,
+        description="more fields of every request, such as {reasoning_effort = 'low'}",
     )
-    votes: int = Field(1, ge=1, le=64)
-    malformed_retries: int = Field(2, ge=0, description="new replies asked for a malformed one")
-    max_chars: int = Field(20_000, ge=100, description="characters of an answer worth judging")
+    votes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="replies asked for each judgement (in each order, where two answers are "
+        "compared); the majority decides",
+    )
+    malformed_retries: int = Field(
+        2, ge=0, description="how often a reply without a readable verdict is asked for again"
+    )
     cache: Path | None = Field(
-        None, description="None: in the run's folder, or in memory without a run"
+        None,
+        description="file that keeps paid replies, relative to the working folder; by default "
+        "judge.jsonl in the folder of the run or evaluation",
     )
     limits: LimitSettings = LimitSettings()
     budget: BudgetSettings = BudgetSettings()

@@ -20,52 +20,90 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class OptimizerSettings(Settings):
-    """AdamW everywhere, or Muon on the matrices with AdamW on the rest."""
+    """AdamW on all weights, or Muon on the matrices and AdamW on the rest."""
 
-    kind: Literal["adamw", "muon"] = "adamw"
-    lr: float = Field(3e-6, gt=0.0, description="AdamW's learning rate")
-    muon_lr: float = Field(0.02, gt=0.0, description="Muon's learning rate")
-    betas: tuple[Share, Share] = (0.9, 0.95)
-    epsilon: float = Field(1e-8, gt=0.0)
-    weight_decay: float = Field(0.0, ge=0.0)
-    warmup_steps: int = Field(0, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    final_fraction: float = Field(0.0, ge=0.0, le=1.0, description="end of the schedule / lr")
-    decay_start: float = Field(0.0, ge=0.0, lt=1.0, description="share of steps before the decay")
-    max_grad_norm: float = Field(1.0, gt=0.0)
+    kind: Literal["adamw", "muon"] = Field(
+        "adamw", description="AdamW on all weights, or Muon on the matrices and AdamW on the rest"
+    )
+    lr: float = Field(3e-6, gt=0.0, description="AdamW's peak learning rate")
+    muon_lr: float = Field(0.02, gt=0.0, description="Muon's peak learning rate")
+    betas: tuple[Share, Share] = Field(
+        (0.9, 0.95), description="AdamW's decay rates of the gradient's mean and of its square"
+    )
+    epsilon: float = Field(
+        1e-8, gt=0.0, description="AdamW adds it to the denominator of its update"
+    )
+    weight_decay: float = Field(
+        0.0, ge=0.0, description="decoupled decay: a weight loses lr times this share a step"
+    )
+    warmup_steps: int = Field(
+        0, ge=0, description="optimiser steps over which the learning rate rises to its peak"
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="how the learning rate falls after the warmup"
+    )
+    final_fraction: float = Field(
+        0.0, ge=0.0, le=1.0, description="learning rate at the end, as a share of its peak"
+    )
+    decay_start: float = Field(
+        0.0, ge=0.0, lt=1.0, description="share of all steps before the learning rate falls"
+    )
+    max_grad_norm: float = Field(
+        1.0, gt=0.0, description="a gradient with a larger norm is scaled down to this one"
+    )
 
 
 class LoraSettings(Settings):
-    """Low-rank adapters through peft."""
+    """Low-rank adapters through peft; only they learn. Left out, all weights do."""
 
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0.0)
-    dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    target_modules: str | tuple[str, ...] = "all-linear"
+    rank: int = Field(16, ge=1, description="width of an adapter's two matrices")
+    alpha: float = Field(32.0, gt=0.0, description="an adapter's output is scaled by alpha / rank")
+    dropout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="share of an adapter's inputs set to 0 in training"
+    )
+    target_modules: str | tuple[str, ...] = Field(
+        "all-linear",
+        description='names of the layers that get an adapter; "all-linear" is every linear one',
+    )
 
 
 class ComputeSettings(Settings):
-    """Where an update is computed, and with which numbers."""
+    """Where an update is computed, and with which number formats."""
 
-    device: str = "auto"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    autocast: bool = Field(False, description="bf16 autocast over fp32 weights")
-    tokens_per_microbatch: int = Field(16_384, ge=1, description="prompt + response tokens")
+    device: str = Field(
+        "auto", description='"cpu", "cuda" or "cuda:N"; "auto" takes a GPU where there is one'
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="number format of the weights that learn"
+    )
+    autocast: bool = Field(
+        False, description="compute in bfloat16 while the weights stay as `dtype` says"
+    )
+    tokens_per_microbatch: int = Field(
+        16_384,
+        ge=1,
+        description="most tokens, prompts included, of one forward and backward pass; changes "
+        "memory and speed, and results by rounding only",
+    )
 
 
 class LearnerSettings(ComputeSettings):
-    """Where and how an update is computed."""
+    """Where an update is computed, with which number formats, and in how much memory."""
 
-    logits_budget_mb: int = Field(256, ge=1, description="memory for one chunk of logits")
-    gradient_checkpointing: bool = False
+    logits_budget_mb: int = Field(
+        256, ge=1, description="memory for logits, in MB; the loss is computed in chunks that fit"
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass: less memory, more time"
+    )
     lora: LoraSettings | None = None
 
 
 class HeldoutSettings(Settings):
-    """When data.heldout is measured; always before the first and after the last step where there is
-    any."""
+    """When data.heldout is measured: always before the first and after the last step, where there
+    is any."""
 
-    every: int = Field(0, ge=0, description="steps between; 0 adds none")
+    every: int = Field(0, ge=0, description="also after so many steps each; 0: not in between")
 
 
 def check_evaluation(every: int, heldout: Sized, what: str) -> None:

@@ -41,15 +41,17 @@ LIKE = "like"
 class R1Recipe(Settings):
     """DeepSeek-R1 as one run (paper, section 2.3), or any other graph of stages."""
 
-    kind: Literal["r1"] = "r1"
-    seed: int = Field(0, ge=0, description="of every stage that does not name its own")
+    kind: Literal["r1"] = Field("r1", description="several stages in one run")
+    seed: int = Field(0, ge=0, description="seed of every stage that does not name its own")
     without_sandbox: Literal["refuse", "leave_out"] = Field(
         "refuse",
-        description='where programs cannot be isolated: "leave_out" drops the tiny world\'s '
-        "functions from every stage and says so",
+        description="what to do on a machine that cannot isolate programs: refuse the run, or "
+        "leave the tiny world's functions out of every stage and say so",
     )
-    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
-    stages: dict[str, dict[str, Any]] = Field(min_length=1)
+    cluster: ClusterSettings | None = None
+    stages: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="the stages by name; each is a recipe of its own kind"
+    )
 
 
 class StageSpec(NamedTuple):

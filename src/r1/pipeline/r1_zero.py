@@ -156,7 +156,7 @@ def run_r1_zero(
         settings = TrainSettings(recipe.num_steps, algorithm, limit)
         measure = evaluator(run, prepared, engine, scorer, progress)
         evaluation = Evaluation(partial(_due, prepared), measure)
-        report = _watched(recipe.rewards.alarm_share, progress)
+        report = _watched(progress)
         train(run, sampler, rollouts, learner, settings, evaluation, report)
         run.finish()
     return out
@@ -225,14 +225,12 @@ def _due(prepared: Prepared, step: int) -> bool:
     return bool(prepared.data.heldout) and (regular or step in (0, recipe.num_steps))
 
 
-def _watched(
-    alarm_share: float, progress: Progress
-) -> Callable[[int, Mapping[str, float], Counts], None]:
+def _watched(progress: Progress) -> Callable[[int, Mapping[str, float], Counts], None]:
     """progress.step, with a warning where the verifiers fail too often."""
 
     def step(step: int, metrics: Mapping[str, float], counts: Counts) -> None:
         progress.step(step, metrics)
-        alarm = counts.alarm(alarm_share)
+        alarm = counts.alarm()
         if alarm is not None:
             progress.warn(alarm)
 

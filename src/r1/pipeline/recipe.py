@@ -55,24 +55,30 @@ class R1ZeroRecipe(Settings):
 
     algorithm_name: ClassVar[str] = registry.DEFAULT
 
-    kind: Literal["r1_zero"] = "r1_zero"
+    kind: Literal["r1_zero"] = Field("r1_zero", description="reinforcement learning")
     plugins: tuple[str, ...] = Field(
         (), description="modules of your own that register an algorithm when imported"
     )
-    seed: int = Field(0, ge=0)
-    num_steps: int = Field(ge=1, description="policy updates")
-    model: str = Field(description='"tiny" (the shipped base) or a Hugging Face model folder')
+    seed: int = Field(0, ge=0, description="decides the order of the problems and every sample")
+    num_steps: int = Field(
+        ge=1, description="steps of training: in each, a batch is sampled and learned from"
+    )
+    model: str = Field(
+        description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'
+    )
     data: DataSettings
     template: TemplateSettings = TemplateSettings()
     sampling: SamplingSettings = SamplingSettings()
     rewards: RewardSettings = RewardSettings()
-    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict)
+    reward_models: dict[str, RewardModelUse] = Field(
+        default_factory=dict, description="reward models that add to the reward, by your names"
+    )
     optimizer: OptimizerSettings = OptimizerSettings()
     learner: LearnerSettings = LearnerSettings()
     engine: EngineSettings = EngineSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
-    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
+    cluster: ClusterSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> R1ZeroRecipe:
@@ -112,6 +118,17 @@ class R1ZeroRecipe(Settings):
         return _with_algorithm(cls, named[0] if named else registry.DEFAULT)
 
     @classmethod
+    def for_reference(cls) -> type[Self]:
+        """The recipe's class with the sections of all algorithms, of which a recipe has one."""
+        sections: Any = {
+            name: (found.settings, Field(default_factory=found.settings, description=_told(found)))
+            for name, found in registry.algorithms().items()
+        }
+        made = cast(type[Self], create_model(cls.__name__, __base__=cls, **sections))
+        made.__doc__ = cls.__doc__
+        return made
+
+    @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
         """The sections of algorithms, for another one's name."""
         if key not in OTHER_ALGORITHMS:
@@ -133,6 +150,12 @@ class R1ZeroRecipe(Settings):
 
 R = TypeVar("R", bound=R1ZeroRecipe)
 OTHER_ALGORITHMS = ("algorithm", "algo", "ppo", "dpo", "reinforce", "dapo", "gspo", "dr_grpo")
+
+
+def _told(found: registry.Registered) -> str:
+    """What an algorithm's section is, for the reference of settings."""
+    summary = " ".join((found.settings.__doc__ or "").split("\n\n")[0].split()).rstrip(".")
+    return f"{summary}; a recipe has the section of one algorithm, [{registry.DEFAULT}] by default"
 
 
 @cache

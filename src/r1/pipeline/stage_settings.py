@@ -36,12 +36,12 @@ from r1.template import TemplateSettings
 class GeneralSettings(Settings):
     """The general model: a checkpoint (of the run, a folder, a hub id), or an endpoint."""
 
-    model: str | None = Field(None, description='"@stage", a model folder or a hub id')
+    model: str | None = Field(None, description='checkpoint: "@STAGE", a model folder or a Hub id')
     template: TemplateSettings = TemplateSettings(kind="chat")
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()
     endpoint: JudgeSettings | None = Field(
-        None, description="an OpenAI-compatible endpoint: base_url, model, api_key_env, limits"
+        None, description="an OpenAI-compatible endpoint, in place of `model`; it has no budget"
     )
 
     @model_validator(mode="after")
@@ -60,75 +60,98 @@ class RejectionStage(RejectionSettings):
     """Rejection sampling from a checkpoint (paper, section 2.3.3); also R1-Zero's readable
     samples for the cold start (section 2.3.1)."""
 
-    model: str
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
-    heldout: tuple[SourceSettings, ...] = ()
+    model: str = Field(description='what is sampled: "@STAGE", "tiny", a folder, a run or a Hub id')
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that are sampled"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of evaluation problems, whose overlaps are left out"
+    )
     template: TemplateSettings = TemplateSettings()
     rewards: RewardSettings = RewardSettings()
     engine: EngineSettings = EngineSettings()
-    origin: str = Field("rejection", description="how the rows name themselves")
+    origin: str = Field("rejection", description="how the rows say that they were made")
 
 
 class _Written(ColdStartSettings):
     """What the stages share in which a general model writes; cold start's own rules."""
 
-    general: GeneralSettings
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    general: GeneralSettings = Field(description="who writes: a checkpoint or an endpoint")
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that traces are written for"
+    )
     rewards: RewardSettings = RewardSettings(answer_from="boxed")
 
 
 class PromptedStage(_Written):
     """Traces by few-shot or direct prompting (paper, section 2.3.1)."""
 
-    how: Literal["few-shot", "direct"]
-    heldout: tuple[SourceSettings, ...] = ()
-    examples: str | None = Field(None, description="a data set whose traces are the examples")
+    how: Literal["few-shot", "direct"] = Field(
+        description="ask with worked examples, or directly for reflection and verification"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of evaluation problems, whose overlaps are left out"
+    )
+    examples: str | None = Field(
+        None,
+        description='data set whose traces are the worked examples: "@STAGE" or a folder; by '
+        "default shipped ones",
+    )
 
 
 class RefinedStage(_Written):
     """Readable samples, rewritten in the question's language with a summary (section 2.3.1)."""
 
-    samples: str = Field(description="a data set of traces of the problems")
+    samples: str = Field(description='data set of traces to rewrite: "@STAGE" or a folder')
 
 
 class ReviewStage(ReviewSettings):
     """Traces that people have edited (section 2.3.1): exported first, imported afterwards."""
 
-    seed: int = Field(0, ge=0)
-    samples: str = Field(description="a data set of traces of the problems")
-    wait: bool = Field(True, description="stop after the export until one of its files was edited")
+    seed: int = Field(0, ge=0, description="without effect: an import draws nothing")
+    samples: str = Field(description='data set of traces to edit: "@STAGE" or a folder')
+    wait: bool = Field(
+        True, description="stop after the export until one of its files has been edited"
+    )
     pattern: PatternSettings = PatternSettings()
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that the traces answer"
+    )
     rewards: RewardSettings = RewardSettings(answer_from="boxed")
 
 
 class ExamplesStage(Settings):
-    """Examples as a data set: the supplied, non-reasoning part of a mixture."""
+    """Your own examples as a data set, such as the non-reasoning part of a mixture."""
 
-    seed: int = Field(0, ge=0)
-    sources: tuple[ExampleSource, ...] = Field(min_length=1)
-    family: str = Field("general", description="what the rows call themselves")
+    seed: int = Field(0, ge=0, description="without effect: each source has its own seed")
+    sources: tuple[ExampleSource, ...] = Field(min_length=1, description="sources of the examples")
+    family: str = Field("general", description="kind of problem that the rows name")
     shards: ShardSettings = ShardSettings()
 
 
 class MixtureStage(MixtureSettings):
-    """Several data sets as one; general writes chains of thought where a source asks for them."""
+    """Several data sets mixed into one, with chains of thought where a source asks for them."""
 
-    general: GeneralSettings | None = None
+    general: GeneralSettings | None = Field(
+        None, description="who writes chains of thought; needed where a source asks for them"
+    )
 
 
 class PreferencesStage(PreferenceSettings):
-    """Preferences for a reward model (paper, section 3.1).
+    """Preferences for a reward model (paper, section 3.1)."""
 
-    judge: a checkpoint or an endpoint; its sampling and its template are the judge's. Its verdict
-    takes some hundred tokens, the thinking of a reasoning model more.
-    """
-
-    model: str = Field(description="whose responses are judged")
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    model: str = Field(
+        description='whose responses are judged: "@STAGE", "tiny", a folder, a run or a Hub id'
+    )
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the prompts that are answered"
+    )
     template: TemplateSettings = TemplateSettings()
     engine: EngineSettings = EngineSettings()
-    judge: GeneralSettings
+    judge: GeneralSettings = Field(
+        description="who judges: a checkpoint or an endpoint. A verdict takes some hundred tokens, "
+        "a reasoning model's thinking more"
+    )
 
     @model_validator(mode="after")
     def _votes_differ(self) -> PreferencesStage:

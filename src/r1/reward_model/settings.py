@@ -28,57 +28,82 @@ Part = Literal["answer", "whole"]
 class PreferenceDataSettings(Settings):
     """Preferences to learn from and to measure on."""
 
-    train: tuple[PreferenceSource, ...] = Field(min_length=1)
-    heldout: tuple[PreferenceSource, ...] = ()
+    train: tuple[PreferenceSource, ...] = Field(
+        min_length=1, description="sources of the preferences to learn from"
+    )
+    heldout: tuple[PreferenceSource, ...] = Field(
+        (), description="sources of the preferences that accuracy is measured on"
+    )
 
 
 class RewardLossSettings(Settings):
-    """What a pair must be apart by; pairwise only."""
+    """By how much the scores of a pair should differ; for objective = "pairwise" only."""
 
-    margin: float = Field(0.0, ge=0.0, description="asked of every pair, in units of the score")
-    row_margin_weight: float = Field(0.0, ge=0.0, description="times a row's own margin, added")
+    margin: float = Field(
+        0.0, ge=0.0, description="difference asked of every pair, in units of the score"
+    )
+    row_margin_weight: float = Field(
+        0.0, ge=0.0, description="a row's own margin, times this, is asked in addition"
+    )
 
 
 class RewardBatchSettings(Settings):
-    """What one optimiser step learns from."""
+    """What one optimiser step learns from, and how many steps there are."""
 
     size: int = Field(256, ge=1, description="pairs, or labelled responses, of a step")
-    epochs: int = Field(1, ge=1)
-    max_tokens: int = Field(8192, ge=8, description="prompt, response and end token")
-    overlong: Literal["refuse", "drop", "cut"] = Field(
-        "refuse", description='"cut": the middle of the response is left out'
+    epochs: int = Field(1, ge=1, description="passes over the data")
+    max_tokens: int = Field(
+        8192, ge=8, description="longest prompt, response and end token together, in tokens"
     )
-    max_steps: int | None = Field(None, ge=1, description="stop early; the schedule ends there")
+    overlong: Literal["refuse", "drop", "cut"] = Field(
+        "refuse",
+        description="what to do with longer rows: refuse the file, drop them, or cut the middle of "
+        "the response out",
+    )
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="end after so many steps; the learning rate's schedule ends there too",
+    )
 
 
 class RewardOptimizerSettings(OptimizerSettings):
-    """The paper's learning rate."""
+    """AdamW or Muon, with the paper's learning rate."""
 
-    lr: float = Field(6e-6, gt=0.0, description="AdamW's learning rate")
+    lr: float = Field(6e-6, gt=0.0, description="AdamW's peak learning rate")
 
 
 class RewardLearnerSettings(ComputeSettings):
-    """Where and how an update is computed."""
+    """Where an update is computed, with which number formats, and in how much memory."""
 
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass: less memory, more time"
+    )
 
 
 class RewardModelRecipe(Settings):
     """A reward model (paper, section 3.1).
 
-    objective: "pairwise" (Bradley-Terry, rows {prompt, chosen, rejected}) or "pointwise" (binary
-        cross-entropy, rows {prompt, response, label}; a high score means positive: safe).
-    part: "answer" scores what follows the thinking, "whole" the response with its thinking; by
-        default the paper's: the answer for pairs, the whole for labels.
-    evaluation: held-out accuracy is also measured with every checkpoint, which keeps the scores'
-        mean and deviation.
+    Held-out accuracy is also measured with every checkpoint, which keeps the mean and the standard
+    deviation of the held-out scores.
     """
 
-    kind: Literal["reward_model"] = "reward_model"
-    seed: int = Field(0, ge=0, description="of the head's first values and the order of the rows")
-    model: str = Field(description='"tiny" (the shipped base), a model folder, a run, or a hub id')
-    objective: Literal["pairwise", "pointwise"]
-    part: Part | None = None
+    kind: Literal["reward_model"] = Field("reward_model", description="a reward model's training")
+    seed: int = Field(
+        0, ge=0, description="decides the first values of the head and the order of the rows"
+    )
+    model: str = Field(
+        description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'
+    )
+    objective: Literal["pairwise", "pointwise"] = Field(
+        description='"pairwise": Bradley-Terry on rows {prompt, chosen, rejected}; "pointwise": '
+        "binary cross-entropy on rows {prompt, response, label}, where a high score means safe"
+    )
+    part: Part | None = Field(
+        None,
+        description='what is scored of a response: what follows the thinking ("answer", default '
+        'for pairs), or all of it ("whole", default for labels)',
+    )
     data: PreferenceDataSettings
     template: ChatTemplateSettings = ChatTemplateSettings()
     loss: RewardLossSettings = RewardLossSettings()
@@ -87,7 +112,7 @@ class RewardModelRecipe(Settings):
     learner: RewardLearnerSettings = RewardLearnerSettings()
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
-    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
+    cluster: ClusterSettings | None = None
 
     @property
     def scored_part(self) -> Part:
@@ -103,24 +128,38 @@ class RewardModelRecipe(Settings):
 
 
 class RewardModelUse(Settings):
-    """A reward model as a reward of reinforcement learning.
+    """A reward model as a reward of reinforcement learning."""
 
-    normalise: "standard" subtracts the mean of the held-out scores and divides by their standard
-        deviation, both kept with the model; "sigmoid" gives the probability of the positive label
-        (or of beating a response of score 0); "none" the raw score.
-    clip: bound on the absolute value, after normalising; None for none.
-    missing: the value of a response without the part to score (no answer after the thinking);
-        by default that of the worst held-out response.
-    """
-
-    path: str = Field(description="a run of kind reward_model, one of its checkpoints, or a copy")
-    weight: float = 1.0
-    part: Part | None = Field(None, description="to make sure; must be what the model was made for")
-    families: tuple[str, ...] = Field((), description="problems it judges; empty: all of them")
-    from_step: int = Field(0, ge=0, description="no part of the reward before so many updates")
-    normalise: Literal["standard", "sigmoid", "none"] = "standard"
-    clip: float | None = Field(5.0, gt=0.0)
-    missing: float | None = None
-    device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    tokens_per_microbatch: int = Field(16_384, ge=1, description="tokens of one forward pass")
+    path: str = Field(
+        description="run of kind reward_model, one of its checkpoints, or a copy of one"
+    )
+    weight: float = Field(1.0, description="weight in the sum of rewards; may be negative")
+    part: Part | None = Field(
+        None, description="what the model must have been made to score; by default not checked"
+    )
+    families: tuple[str, ...] = Field(
+        (), description="families of problems that it judges; by default all"
+    )
+    from_step: int = Field(
+        0, ge=0, description="updates of the policy before it becomes part of the reward"
+    )
+    normalise: Literal["standard", "sigmoid", "none"] = Field(
+        "standard",
+        description='"standard": (score - mean) / standard deviation of the held-out scores; '
+        '"sigmoid": probability of the positive label; "none": the score itself',
+    )
+    clip: float | None = Field(5.0, gt=0.0, description="largest absolute value after normalising")
+    missing: float | None = Field(
+        None,
+        description="value of a response without the part to score (no answer after the thinking); "
+        "by default that of the worst held-out response",
+    )
+    device: str = Field(
+        "auto", description='"cpu", "cuda" or "cuda:N"; "auto" takes a GPU where there is one'
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description='number format of the weights; "auto": the checkpoint\'s own'
+    )
+    tokens_per_microbatch: int = Field(
+        16_384, ge=1, description="most tokens of one forward pass, prompts included"
+    )

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from r1.judge.counts import JudgeCounts
 from r1.types import Outcome, Reward, Score
 
+ALARM_SHARE = 0.02
+"""Share of a reward's scores without a verdict from which a step warns of it."""
+
 
 def combine(parts: dict[str, Score], weights: Mapping[str, float]) -> Reward:
     """Return the weighted sum of a completion's scores; a part without verdict adds nothing."""
@@ -57,7 +60,7 @@ class PoolCounts:
         failed = sum(number for outcome, number in of_reward.items() if not outcome.is_verdict)
         return failed / max(1, sum(of_reward.values()))
 
-    def alarm(self, alarm_share: float) -> str | None:
+    def alarm(self, alarm_share: float = ALARM_SHARE) -> str | None:
         """Return a warning where some reward fails more often than alarm_share, else None."""
         for name in sorted({reward for reward, _ in self.outcomes}):
             share = self.failed_share(name)

@@ -37,6 +37,10 @@ from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 NAME = "judge"
 MAX_DETAIL = 300
 CACHE_NAME = "judge.jsonl"
+MAX_ANSWER_CHARS = 20_000
+"""A longer answer is wrong without being sent: it would cost without bound."""
+MAX_PENDING = 64
+"""Groups that may wait for the judge: beyond them sampling waits, and memory stays bounded."""
 
 T = TypeVar("T")
 Scores = dict[int, Score]
@@ -68,7 +72,7 @@ def cached_in(settings: RewardSettings, folder: Path) -> RewardSettings:
 class JudgeLane:
     """The judged scores of a pool's groups. Opens its judge with the first of them.
 
-    At most rewards.max_pending groups wait for the judge; one more blocks whoever submits it.
+    At most MAX_PENDING groups wait for the judge; one more blocks whoever submits it.
     """
 
     def __init__(self, settings: RewardSettings, form: PromptForm) -> None:
@@ -76,7 +80,7 @@ class JudgeLane:
         self._form = form
         self._judge: Judge | None = None
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(settings.max_pending)
+        self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def submit(self, group: RolloutGroup, samples: dict[int, int]) -> Future[Scores]:
         """Begin to judge samples of a group: item number -> index of its completion.
@@ -122,7 +126,7 @@ class JudgeLane:
             return _settled(Score(0.0, Outcome.UNPARSEABLE, "no answer could be read"))
         if problem.reference is None:
             return _settled(Score(0.0, Outcome.VERIFIER_FAILED, "the problem has no reference"))
-        if len(answer) > judge.settings.max_chars:
+        if len(answer) > MAX_ANSWER_CHARS:
             return _settled(Score(0.0, Outcome.WRONG, "the answer is too long"))
         grade = judge.submit_grade(problem.prompt, problem.reference, answer)
         return join([grade], lambda found: _short(found[0]))

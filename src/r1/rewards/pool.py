@@ -1,7 +1,7 @@
 """Scores groups in killable worker processes while the engine generates the next ones.
 
     with RewardPool(settings, PromptForm(opened=renderer.opens_think)) as pool:
-        handle = pool.submit_group(group)      # returns at once, blocks when max_pending wait
+        handle = pool.submit_group(group)      # returns at once, blocks when MAX_PENDING wait
         scored = handle.result()
 
 Every score of every sample is an item of its own: one that hangs is TIMED_OUT after
@@ -36,6 +36,8 @@ from r1.rewards.worker_handle import WorkerHandle
 from r1.types import Problem, RolloutGroup, Score, ScoredGroup
 
 NO_VOTE = -1
+MAX_PENDING = 64
+"""Groups that may wait for a worker: beyond them sampling waits, and memory stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class RewardPool:
         self.settings = settings
         self._setup = Setup(settings, form or PromptForm())
         self._judge = JudgeLane(settings, self._setup.form)
-        self._queue: queue.Queue[_Task | None] = queue.Queue(settings.max_pending)
+        self._queue: queue.Queue[_Task | None] = queue.Queue(MAX_PENDING)
         self._lock = threading.Lock()
         self._counts = PoolCounts()
         self._unscored = 0
@@ -92,7 +94,7 @@ class RewardPool:
         self.close()
 
     def submit_group(self, group: RolloutGroup) -> GroupHandle:
-        """Hand a group to the workers; blocks while `rewards.max_pending` groups are waiting.
+        """Hand a group to the workers; blocks while MAX_PENDING groups are waiting.
 
         The rewards are those of the problem's family; a family may have none.
         Scores that the generative judge gives are no worker's: they wait in a lane of their own.

@@ -15,42 +15,43 @@ AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
 
 
 class RewardSettings(Settings):
-    """Which rewards are summed with which weights, and how their workers are kept in bounds.
+    """Which rewards are summed with which weights, and the processes that compute them."""
 
-    weights: reward name -> weight, e.g. `[rewards.weights] accuracy = 1.0, format = 1.0` (the
-        paper's R1-Zero: equal weights). A weight may be negative; 0 computes and shows a reward
-        without paying it.
-    families: family of problems -> the weights that replace `weights` for it, whole: what is not
-        named there is not computed for its problems (`[rewards.families.dialogue] format = 1.0`).
-        None at all leaves a family to the recipe's reward models.
-    answer_from: where the answer to judge stands. "answer": the <answer> of a well-formed
-        response; "tag": the only <answer> block even where the form around it is broken;
-        "boxed": the last \\boxed{} after the thinking; "stated": the answer stated last, in
-        whatever form (r1.rewards.stated), for evaluating models that were not taught a form;
-        "text": everything after the thinking.
-        A problem's metadata["answer_from"] overrides it.
-    """
-
-    weights: dict[str, float] = Field(default_factory=lambda: {"accuracy": 1.0, "format": 1.0})
-    families: dict[str, dict[str, float]] = Field(default_factory=dict)
-    answer_from: AnswerSource = "answer"
-    partial_credit: bool = Field(
-        False, description="pay reasoning-gym's scores between 0 and 1 instead of 0"
+    weights: dict[str, float] = Field(
+        default_factory=lambda: {"accuracy": 1.0, "format": 1.0},
+        description="weight of each reward in the sum, by name; may be negative, and 0 computes "
+        "and shows a reward without paying it",
     )
-    num_workers: int = Field(1, ge=1, description="worker processes")
-    timeout_s: float = Field(5.0, gt=0.0, description="wall clock for one reward of one response")
-    worker_memory_mb: int = Field(2048, ge=512, description="address space of one worker")
-    recycle_after: int = Field(20_000, ge=1, description="scores after which a worker is replaced")
-    max_pending: int = Field(64, ge=1, description="groups waiting before submitting blocks")
-    alarm_share: float = Field(
-        0.02, ge=0.0, le=1.0, description="share of scores without verdict that raises the alarm"
+    families: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="weights for a family of problems, in place of all of `weights`; an empty "
+        "table leaves the family to the reward models",
+    )
+    answer_from: AnswerSource = Field(
+        "answer",
+        description='where the answer is read: in <answer> of a well-formed response ("answer"), '
+        'in its only <answer> block however broken the rest ("tag"), in the last \\boxed{} after '
+        'the thinking ("boxed"), where it is stated last in any form ("stated"), or all after the '
+        'thinking ("text"). A problem\'s metadata may override it',
+    )
+    partial_credit: bool = Field(
+        False, description="pay reasoning-gym's scores between 0 and 1, not 0 for all below 1"
+    )
+    num_workers: int = Field(1, ge=1, description="processes that compute rewards")
+    timeout_s: float = Field(
+        5.0, gt=0.0, description="longest time for one reward of one response, in seconds"
+    )
+    worker_memory_mb: int = Field(
+        2048, ge=512, description="address space that a worker process may use, in MB"
     )
     code: CodeSettings = CodeSettings()
     judge: JudgeSettings | None = Field(
-        None, description='the language model behind the verifier and the reward "judge"'
+        None,
+        description='the language model behind the reward and the verifier called "judge"; left '
+        "out, there is none",
     )
     plugins: tuple[str, ...] = Field(
-        (), description="modules of one's own that register rewards or verifiers when imported"
+        (), description="your own Python modules, which register rewards or verifiers"
     )
 
     @field_validator("weights")

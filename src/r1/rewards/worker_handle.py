@@ -34,6 +34,8 @@ NUM_EARLY_DEATHS = 4
 """A job is given up when workers died this often before its first item began."""
 NUM_EARLY_HANGS = 2
 """Likewise where it hung before its first item, START_TIMEOUT_S each time."""
+RECYCLE_AFTER = 20_000
+"""A worker is replaced after this many scores, which bounds what a leak of a verifier can cost."""
 POLL_S = 0.25
 
 logger = logging.getLogger(__name__)
@@ -108,7 +110,7 @@ class WorkerHandle:
                     if crashes[died.number] >= allowed:
                         self._blame(died, left, scores)
         self._num_scored += len(job.items)
-        if self._num_scored >= self._setup.settings.recycle_after:
+        if self._num_scored >= RECYCLE_AFTER:
             self.stop()
         return scores
 

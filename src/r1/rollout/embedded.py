@@ -51,7 +51,7 @@ class EmbeddedEngine:
         single = self.model.dtype == torch.float32 and device.type == "cpu"
         self.functions = native.library() if single and self.settings.native else None
         in_c = self.functions is not None
-        self.tables = speed_up(self.model, in_c) if self.settings.fast_modules else []
+        self.tables = speed_up(self.model, in_c)
         self.end_ids = end_token_ids(model, tokenizer)
         self.context = int(model.config.max_position_embeddings)
         self.num_parameters = sum(p.numel() for p in self.model.parameters())

@@ -26,7 +26,7 @@ class Counts(Protocol):
     def as_metrics(self) -> dict[str, float]:
         """`pool/...` for timings.jsonl."""
 
-    def alarm(self, alarm_share: float) -> str | None:
+    def alarm(self) -> str | None:
         """A warning where too many scores have no verdict."""
 
 

@@ -10,57 +10,91 @@ from r1.config import Settings
 
 
 class SamplingSettings(Settings):
-    """How responses are drawn. The defaults are the paper's for RL (T = 1, nothing truncated)."""
+    """How responses are sampled. The defaults are the paper's for RL (T = 1, no truncation)."""
 
-    temperature: float = Field(1.0, ge=0.0, description="0 means greedy")
-    top_p: float = Field(1.0, gt=0.0, le=1.0)
-    top_k: int = Field(0, ge=0, description="0 means no limit")
-    max_new_tokens: int = Field(256, ge=1)
+    temperature: float = Field(
+        1.0, ge=0.0, description="divides the logits before the softmax; 0 is greedy decoding"
+    )
+    top_p: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="sample from the most likely tokens that together have this probability",
+    )
+    top_k: int = Field(
+        0, ge=0, description="sample from so many of the most likely tokens; 0: from all"
+    )
+    max_new_tokens: int = Field(256, ge=1, description="longest response, in tokens")
     stop: tuple[str, ...] = Field(
-        (), description="strings that end a response; left out of its text"
+        (), description="texts that end a response; they are not part of it"
     )
 
 
 class VllmSettings(Settings):
-    """What only vLLM knows; the rest of its settings are those of EngineSettings."""
+    """What only vLLM has. All else comes from the settings of the engine."""
 
     gpu_memory_utilization: float = Field(
-        0.9, gt=0.0, le=1.0, description="share of a GPU for weights and KV cache; lower if shared"
+        0.9,
+        gt=0.0,
+        le=1.0,
+        description="share of the GPU's memory for weights and KV cache; lower it where a learner "
+        "shares the GPU",
     )
     kv_cache_gib: float | None = Field(
-        None, gt=0.0, description="KV memory per rank; None: 1 on a CPU, what is free on a GPU"
+        None,
+        gt=0.0,
+        description="KV cache of one rank, in GiB; by default 1 on a CPU, all that is free on a "
+        "GPU",
     )
-    tensor_parallel_size: int = Field(1, ge=1, description="ranks that one model is cut over")
+    tensor_parallel_size: int = Field(
+        1, ge=1, description="ranks (GPUs) that one copy of the model is split over"
+    )
     max_model_len: int | None = Field(
-        None, ge=2, description="prompt and response; None: the model's context"
+        None,
+        ge=2,
+        description="longest prompt and response together, in tokens; by default the model's "
+        "context",
     )
     enforce_eager: bool | None = Field(
-        None, description="no compilation, no CUDA graphs; None: on a CPU only"
+        None,
+        description="run without compilation and CUDA graphs; by default on a CPU only",
     )
     sleep: bool = Field(
-        False, description="give the GPU's memory back between calls, to a learner that shares it"
+        False,
+        description="give the GPU's memory back between two batches, to a learner that shares it",
     )
     transfer: Literal["auto", "file", "ipc", "nccl"] = Field(
-        "auto", description="how new weights travel; auto: file on a CPU, ipc on a GPU"
+        "auto",
+        description='how new weights reach the engine; "auto" is "file" on a CPU, "ipc" on a GPU',
     )
-    timeout_s: float = Field(600.0, gt=0.0, description="longest wait for a weight update")
 
 
 class EngineSettings(Settings):
     """What generates: transformers' own model code in this process, or vLLM beside it."""
 
-    kind: Literal["embedded", "vllm"] = "embedded"
-    device: str = Field("auto", description="vLLM takes the device it was built for")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    kind: Literal["embedded", "vllm"] = Field(
+        "embedded", description='the shipped engine, or vLLM (`pip install "r1[vllm]"`)'
+    )
+    device: str = Field(
+        "auto",
+        description='"cpu", "cuda" or "cuda:N"; "auto" takes a GPU where there is one. vLLM takes '
+        "the device it was built for",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description='number format of the weights; "auto": the checkpoint\'s own'
+    )
     max_batch: int = Field(512, ge=1, description="sequences decoded together")
     max_kv_tokens: int = Field(
-        262_144, ge=1, description="embedded: tokens of KV memory, prompts included"
+        262_144,
+        ge=1,
+        description="size of the KV cache in tokens, prompts included; embedded engine only",
     )
-    prefill_tokens: int = Field(8192, ge=1, description="prompt tokens computed in one pass")
+    prefill_tokens: int = Field(
+        8192, ge=1, description="most prompt tokens in one forward pass, which bounds its memory"
+    )
     native: bool = Field(
-        True, description="embedded: small operations in C, where a compiler is at hand"
-    )
-    fast_modules: bool = Field(
-        True, description="embedded: leaner forwards where they prove equal at load"
+        True,
+        description="run small operations in C where a compiler is at hand; embedded engine in "
+        "float32 on a CPU only",
     )
     vllm: VllmSettings = VllmSettings()

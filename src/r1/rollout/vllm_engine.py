@@ -38,6 +38,8 @@ from r1.rollout.vllm_weights import Transfer
 from r1.rollout.weight_names import fitting_weights, once_each
 from r1.types import Completion, GroupRequest
 
+WEIGHTS_TIMEOUT_S = 600.0
+"""Longest wait for new weights in seconds: ranks that take longer hang (gigabytes take seconds)."""
 _SEED_MASK = (1 << 63) - 1
 _LEAST_TEMPERATURE = 0.01  # vLLM silently raises anything between 0 and this
 
@@ -265,7 +267,7 @@ class VllmEngine:
 
         Tied weights may come under either name or under both; buffers may be left out. Raises
         UserError that lists missing, unexpected and mis-shaped names, before anything is sent;
-        TimeoutError after engine.vllm.timeout_s, when the engine is of no more use; and
+        TimeoutError after WEIGHTS_TIMEOUT_S, when the engine is of no more use; and
         EngineDiedError.
         """
         given = once_each(self.shape, fitting_weights(self.shape, weights))
@@ -281,7 +283,7 @@ class VllmEngine:
         busy = bool(self._samples)
         if busy:
             self.pause()
-        _within(self.settings.vllm.timeout_s, lambda: self._transfer.send(weights))
+        _within(WEIGHTS_TIMEOUT_S, lambda: self._transfer.send(weights))
         if not self.llm.reset_prefix_cache(reset_running_requests=busy):
             raise RuntimeError("vLLM did not forget the prompts computed with older weights")
         if busy:
@@ -370,7 +372,7 @@ def _within(timeout_s: float, send: Callable[[], None]) -> None:
     if thread.is_alive():
         raise TimeoutError(
             f"vLLM's workers (of process {os.getpid()}) did not take the new weights within "
-            f"{timeout_s:g} s: their log says why; engine.vllm.timeout_s sets the patience"
+            f"{timeout_s:g} s: their log says why"
         )
     if problem:
         raise problem[0]

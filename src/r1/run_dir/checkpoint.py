@@ -29,8 +29,10 @@ _NAME = re.compile(r"step-(\d{6,})")
 class CheckpointSettings(Settings):
     """How often weights are kept, and how many of them."""
 
-    every: int = Field(default=10, ge=1, description="steps between; the last step always has one")
-    keep: int = Field(default=2, ge=0, description="newest checkpoints that stay; 0 keeps all")
+    every: int = Field(
+        default=10, ge=1, description="steps from one checkpoint to the next; the end has one too"
+    )
+    keep: int = Field(default=2, ge=0, description="so many of the newest are kept; 0: all")
 
 
 def step_name(step: int) -> str:

@@ -94,7 +94,7 @@ def _observe_in_bubblewrap(command: Command, settings: SandboxSettings) -> Obser
         *with_rlimits(command, *_limit_setters(folders)),
     ]
     request = _request(command, argv)
-    request |= _other_user(settings.uid)
+    request |= _other_user()
     if request["uid"] is not None:
         request["uncovers"] = closed_folders((*folders, *needed_folders(bwrap)))
     parts = [command.stdin, _filter(), *(content for _, content, _ in files)]
@@ -142,16 +142,16 @@ def environment_flags(command: Command, settings: SandboxSettings) -> list[str]:
     return [word for name, value in words.items() for word in ("--setenv", name, value)]
 
 
-def _other_user(uid: int | None) -> dict[str, Any]:
-    """Whom programs run as where this process is root: the user asked for, or one a supervisor.
+def _other_user() -> dict[str, Any]:
+    """Whom programs run as where this process is root: a user of its own for each supervisor, and
+    nobody where the container maps no range of users for that.
 
     Users of their own share none of what the kernel counts by user: processes (before Linux 5.14),
     pending signals, pages of pipes, watches of files.
     """
-    if uid is None and _may_become(FIRST_UID + MAX_PID):
+    if _may_become(FIRST_UID + MAX_PID):
         return {"uid": FIRST_UID, "has_own_uid": True}
-    uid = uid or NOBODY
-    return {"uid": uid if _may_become(uid) else None}
+    return {"uid": NOBODY if _may_become(NOBODY) else None}
 
 
 @cache

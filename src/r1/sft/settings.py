@@ -48,21 +48,31 @@ PAIR = frozenset({"prompt", "response", "system", "input"})
 
 
 class ExampleColumns(Settings):
-    """Which column of a file holds what; a column named here must exist.
+    """Which column of a file holds what; a column that the recipe names must exist.
 
-    Without any named, a `messages` column is taken where there is one, else prompt and response.
+    Where it names none, a `messages` column is taken if there is one, else prompt and response.
     """
 
-    id: str = "id"
-    messages: str = Field("messages", description="a list of turns, the last by the assistant")
-    prompt: str = Field("prompt", description="a text, or the turns before the response")
-    response: str = Field("response", description="a text, or a list of one assistant turn")
-    system: str = Field("system", description="a system prompt; only with prompt and response")
-    input: str | None = Field(
-        None, description='follows the prompt after a blank line, as in Alpaca files; "" for none'
+    id: str = Field("id", description="column with the example's id; without it, rows are numbered")
+    messages: str = Field(
+        "messages", description="column with a list of turns, the last by the assistant"
     )
-    role: str = Field("role", description='key of a turn; "from" in ShareGPT files')
-    content: str = Field("content", description='key of a turn; "value" in ShareGPT files')
+    prompt: str = Field(
+        "prompt", description="column with a text, or with the turns before the response"
+    )
+    response: str = Field(
+        "response", description="column with a text, or with a list of one assistant turn"
+    )
+    system: str = Field(
+        "system", description="column with a system prompt; only with prompt and response"
+    )
+    input: str | None = Field(
+        None,
+        description="column whose text follows the prompt after a blank line, as in Alpaca files; "
+        '"" for none',
+    )
+    role: str = Field("role", description='key of a turn that says who speaks; "from" in ShareGPT')
+    content: str = Field("content", description='key of a turn with its text; "value" in ShareGPT')
 
     @property
     def named(self) -> frozenset[str]:
@@ -85,18 +95,35 @@ class ExampleSource(DataSource):
     keys: ClassVar = KEYS
     required: ClassVar = required_keys("examples")
 
-    kind: Literal["jsonl", "parquet", "huggingface", "tiny"]
-    path: str | None = Field(None, description="relative to the recipe's folder, or a Hub id")
+    kind: Literal["jsonl", "parquet", "huggingface", "tiny"] = Field(
+        description="where the examples come from; by default what the path's ending says"
+    )
+    path: str | None = Field(
+        None,
+        description="file or folder, relative to the recipe's folder, or a Hub data set's id",
+    )
     columns: ExampleColumns = ExampleColumns()
-    roles: dict[str, str] = Field({}, description='names to translate: { human = "user" }')
-    limit: int | None = Field(None, ge=1, description="read the first rows only")
-    split: str | None = None
+    roles: dict[str, str] = Field(
+        {}, description='role of each speaker that the file names otherwise: { human = "user" }'
+    )
+    limit: int | None = Field(None, ge=1, description="read only so many rows, the first")
+    split: str | None = Field(
+        None, description='part of a Hub data set; "train" or "heldout" of the tiny world'
+    )
     config: str | None = Field(None, description="configuration of a Hugging Face data set")
-    families: tuple[str, ...] = ("arithmetic", "cups")
-    languages: tuple[str, ...] = ("en", "zh")
-    levels: tuple[int, ...] = ()
+    families: tuple[str, ...] = Field(
+        ("arithmetic", "cups"),
+        description="kinds of problems of the tiny world: arithmetic, cups, facts, functions, "
+        "dialogue",
+    )
+    languages: tuple[str, ...] = Field(
+        ("en", "zh"), description="languages of the tiny world's examples, in turn"
+    )
+    levels: tuple[int, ...] = Field(
+        (), description="difficulties of the tiny world's examples; by default all"
+    )
     num: int = Field(1000, ge=1, description="examples to draw from the tiny world")
-    seed: int = Field(0, ge=0, description="of that draw")
+    seed: int = Field(0, ge=0, description="decides which examples of the tiny world are drawn")
 
     @model_validator(mode="after")
     def _consistent(self) -> ExampleSource:
@@ -111,56 +138,80 @@ class ExampleSource(DataSource):
 class SFTDataSettings(Settings):
     """Examples to learn from and to measure on."""
 
-    train: tuple[ExampleSource, ...] = Field(min_length=1)
-    heldout: tuple[ExampleSource, ...] = ()
+    train: tuple[ExampleSource, ...] = Field(
+        min_length=1, description="sources of the examples to learn from"
+    )
+    heldout: tuple[ExampleSource, ...] = Field(
+        (), description="sources of the examples whose loss is measured"
+    )
 
 
 class ExampleSettings(Settings):
-    """What of a conversation is learnt, and how a response follows its prompt."""
+    """Which part of a conversation is learnt, and how a response follows its prompt."""
 
-    turns: Literal["all", "last"] = Field("all", description="assistant turns that are learnt")
+    turns: Literal["all", "last"] = Field(
+        "all", description="learn every turn of the assistant, or only the last"
+    )
     response: Literal["template", "verbatim"] = Field(
         "template",
-        description='"verbatim": after the prompt the last response as it stands, and the end '
-        "token; for chat templates that take the thinking out of a response",
+        description='"template": the chat template writes the response; "verbatim": it follows the '
+        "prompt as it stands, for templates that take its thinking out",
     )
     join: str | None = Field(
-        None, description="between prompt and response; by default a space after a colon"
+        None,
+        description="text between prompt and response; by default a space where the prompt ends in "
+        "a colon",
     )
     overlong: Literal["refuse", "drop", "truncate"] = Field(
-        "refuse", description="what becomes of examples above batch.max_tokens"
+        "refuse",
+        description="what to do with examples longer than batch.max_tokens: refuse the file, drop "
+        "them, or cut their end off",
     )
 
 
 class BatchSettings(Settings):
-    """What one optimiser step learns from."""
+    """What one optimiser step learns from, and how many steps there are."""
 
-    size: int = Field(128, ge=1, description="examples, or rows, of a step")
+    size: int = Field(128, ge=1, description="examples of a step, or rows, as `unit` says")
     unit: Literal["examples", "rows"] = Field(
         "examples",
-        description='"rows": an epoch is packed into rows of max_tokens, which are dealt out',
+        description='"rows": the examples of an epoch are packed into rows of max_tokens tokens, '
+        "and a step takes whole rows",
     )
-    epochs: int = Field(2, ge=1)
+    epochs: int = Field(2, ge=1, description="passes over the data")
     max_tokens: int | None = Field(
-        None, ge=2, description="longest example and width of a row; by default the context"
+        None,
+        ge=2,
+        description="longest example, and length of a row, in tokens; by default the model's "
+        "context",
     )
-    max_steps: int | None = Field(None, ge=1, description="stop early; the schedule ends there")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        description="end after so many steps; the learning rate's schedule ends there too",
+    )
 
 
 class SFTOptimizerSettings(OptimizerSettings):
-    """The paper's schedule: cosine down to a tenth."""
+    """AdamW or Muon, with the paper's schedule: cosine from 5e-5 down to a tenth."""
 
-    lr: float = Field(5e-5, gt=0.0, description="AdamW's learning rate")
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    final_fraction: float = Field(0.1, ge=0.0, le=1.0, description="end of the schedule / lr")
+    lr: float = Field(5e-5, gt=0.0, description="AdamW's peak learning rate")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "cosine", description="how the learning rate falls after the warmup"
+    )
+    final_fraction: float = Field(
+        0.1, ge=0.0, le=1.0, description="learning rate at the end, as a share of its peak"
+    )
 
 
 class SFTRecipe(Settings):
     """Supervised fine-tuning of a causal language model (paper, sections 2.3.1, 2.3.3, 2.4)."""
 
-    kind: Literal["sft"] = "sft"
-    seed: int = Field(0, ge=0, description="of the order of the examples")
-    model: str = Field(description='"tiny" (the shipped base), a model folder, a run, or a hub id')
+    kind: Literal["sft"] = Field("sft", description="supervised fine-tuning")
+    seed: int = Field(0, ge=0, description="decides the order of the examples")
+    model: str = Field(
+        description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'
+    )
     data: SFTDataSettings
     template: ChatTemplateSettings = ChatTemplateSettings()
     examples: ExampleSettings = ExampleSettings()
@@ -169,7 +220,7 @@ class SFTRecipe(Settings):
     learner: LearnerSettings = LearnerSettings()
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
-    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
+    cluster: ClusterSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> SFTRecipe:

@@ -30,6 +30,12 @@ _TOKEN = re.compile(f"[{letters_of('han')}]|[A-Za-z]+|\\d+|[^\\W\\d]+|[^\\w\\s]"
 WRAPPED_CHARS = 60
 """A line this long that ends in no punctuation goes on in the next: its text is hard-wrapped."""
 _ENDS = tuple(".!?:;。！？：；…)]}\"'”’」』*$|")
+NGRAM = 20
+"""Tokens (words, Chinese characters, numbers, signs) of the runs that should not come again."""
+MIN_TOKENS = 200
+"""Shorter texts may repeat runs and lines: a short thought checks itself in the same words."""
+MIN_LINE_CHARS = 20
+"""Shorter lines may repeat: "So:" and "= 12" say nothing of a text."""
 NUM_CYCLES = 4
 """A text that ends in this many turns of one cycle, or more, ends in a loop."""
 
@@ -59,30 +65,33 @@ class Defect(NamedTuple):
 
 
 class ReadabilitySettings(Settings):
-    """Limits of the readability checks; null switches a check off."""
+    """Limits beyond which a text counts as hard to read; one that no text reaches is off."""
 
-    min_language_share: float | None = Field(0.95, ge=0.0, le=1.0)
+    min_language_share: float | None = Field(
+        0.95, ge=0.0, le=1.0, description="least share of words in the language of the question"
+    )
     max_foreign_words: int = Field(
-        2, ge=0, description="words' worth of other languages that are no mixture, whatever share"
+        2, ge=0, description="so many words of other languages are allowed whatever their share"
     )
-    max_paragraph_words: int | None = Field(300, ge=1)
+    max_paragraph_words: int | None = Field(300, ge=1, description="longest paragraph, in words")
     max_paragraph_chars: int | None = Field(
-        6000, ge=1, description="for walls of formulas, which have few words"
+        6000,
+        ge=1,
+        description="longest paragraph, in characters: finds walls of formulas, which have few "
+        "words",
     )
-    max_code_blocks: int | None = Field(0, ge=0, description="fenced blocks of code")
-    ngram: int = Field(20, ge=2, description="tokens: words, Chinese characters, numbers, signs")
+    max_code_blocks: int | None = Field(0, ge=0, description="fenced blocks of code, at most")
     max_repeated_ngrams: float | None = Field(
-        0.3, ge=0.0, le=1.0, description="share of n-grams that occurred before"
+        0.3, ge=0.0, le=1.0, description="largest share of runs of 20 tokens that came before"
     )
     max_repeated_lines: float | None = Field(
-        0.3, ge=0.0, le=1.0, description="share of long lines that occurred before"
-    )
-    min_line_chars: int = Field(20, ge=1, description="shorter lines may repeat")
-    min_tokens: int = Field(
-        200, ge=1, description="texts shorter than this may repeat n-grams and lines"
+        0.3,
+        ge=0.0,
+        le=1.0,
+        description="largest share of lines (of 20 characters or more) that came before",
     )
     min_loop_tokens: int | None = Field(
-        40, ge=1, description="tokens at the end of a text that make a loop a loop"
+        40, ge=1, description="a cycle repeated over so many tokens at the end is an endless loop"
     )
 
 
@@ -197,18 +206,18 @@ def _code_block(text: str, limits: ReadabilitySettings) -> Defect | None:
 
 def _repeated_ngrams(tokens: list[str], limits: ReadabilitySettings) -> Defect | None:
     limit = limits.max_repeated_ngrams
-    if limit is None or len(tokens) < limits.min_tokens:
+    if limit is None or len(tokens) < MIN_TOKENS:
         return None
-    share = repeated_ngram_share(tokens, limits.ngram)
+    share = repeated_ngram_share(tokens, NGRAM)
     return Defect(ReadabilityDefect.REPEATED_NGRAMS, share, limit) if share > limit else None
 
 
 def _repeated_lines(text: str, tokens: list[str], limits: ReadabilitySettings) -> Defect | None:
     limit = limits.max_repeated_lines
-    if limit is None or len(tokens) < limits.min_tokens:
+    if limit is None or len(tokens) < MIN_TOKENS:
         return None
     lines = [line.strip() for line in text.split("\n")]
-    share = repeated_line_share([line for line in lines if len(line) >= limits.min_line_chars])
+    share = repeated_line_share([line for line in lines if len(line) >= MIN_LINE_CHARS])
     return Defect(ReadabilityDefect.REPEATED_LINES, share, limit) if share > limit else None
 
 

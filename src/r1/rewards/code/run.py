@@ -22,6 +22,8 @@ from r1.sandbox import Limits, Program, RunResult, SandboxSettings, Status
 
 MAX_SLOW = 3
 """After this many tests over the time limit the others are not tried: they count as failed."""
+OUTPUT_KB = 1024
+"""Output of one run that is read; a longer answer than the expected one is wrong anyway."""
 CHECKER_LIMITS = Limits(wall_s=12.0, cpu_s=5.0, output_kb=64)
 OWN_SHARE = 0.8
 """Of the time of all tests, work and sleep of programs; the rest is waiting for a processor. Above
@@ -102,7 +104,7 @@ class Attempt:
             wall_s=3 * seconds + 4,
             cpu_s=seconds,
             memory_mb=self.task.memory_mb or self.settings.memory_mb,
-            output_kb=max(self.settings.output_kb, 2 + 4 * expected_chars // 1024),
+            output_kb=max(OUTPUT_KB, 2 + 4 * expected_chars // 1024),
         )
         return self.clock.run(self.program, limits, stdin=stdin)
 

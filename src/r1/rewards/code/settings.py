@@ -14,18 +14,22 @@ class CodeSettings(Settings):
     """What a program is paid for and how far it may go.
 
     A problem's own metadata (`time_limit_s`, `memory_mb`) override the limits. Time limits are of
-    processor time, so that a busy machine fails nobody, a compiler's too (`sandbox.compile_cpu_s`:
-    a program that its compiler cannot cope with is wrong). The wall clock stops a program at three
-    times its limit plus four seconds: one that sleeps is wrong, for one that was kept waiting for a
-    processor there is no verdict.
+    processor time, so that no answer fails because the machine is busy. The wall clock stops a
+    program at three times its limit plus four seconds: one that sleeps is wrong, for one that was
+    kept waiting for a processor there is no verdict.
     """
 
     credit: Literal["all", "share"] = Field(
-        "all", description="1 only where every test passes, or the share of tests that pass"
+        "all", description='"all": 1 where every test passes, else 0; "share": the share that pass'
     )
     sandbox: SandboxSettings = SandboxSettings()
-    time_limit_s: float = Field(4.0, gt=0.0, le=60.0, description="processor time of one run")
-    memory_mb: int = Field(512, ge=32, description="memory of one run")
-    output_kb: int = Field(1024, ge=1, description="output of one run that is read")
-    total_s: float = Field(60.0, gt=0.0, description="wall clock for all tests of a response")
-    max_tests: int | None = Field(None, ge=1, description="run only a problem's first tests")
+    time_limit_s: float = Field(
+        4.0, gt=0.0, le=60.0, description="processor time of one run, in seconds"
+    )
+    memory_mb: int = Field(512, ge=32, description="memory of one run, in MB")
+    total_s: float = Field(
+        60.0, gt=0.0, description="wall clock for all tests of one response, in seconds"
+    )
+    max_tests: int | None = Field(
+        None, ge=1, description="run only so many of a problem's tests, the first; by default all"
+    )
