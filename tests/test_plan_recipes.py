@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from r1.pipeline.estimates import estimate_pipeline
 from r1.pipeline.r1 import StageSpec, specs_of
 from r1.pipeline.recipe import load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
-from r1.plan.estimate import Estimate, estimate_pipeline
+from r1.plan.estimate import Estimate
 from r1.plan.memory import memory_of
 from r1.plan.model import shape_of
 
@@ -33,7 +33,7 @@ STUDENTS = {
 def stages() -> dict[str, StageSpec]:
     path = CLUSTER / "r1.toml"
     recipe: Any = load_any_recipe(path)
-    specs = specs_of(recipe, STAGE_KINDS, str(path))
+    specs = specs_of(recipe, str(path))
     return {spec.name: spec for spec in specs}
 
 

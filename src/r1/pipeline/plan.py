@@ -1,13 +1,12 @@
 """`r1 plan RECIPE`: what a recipe costs, where its memory and time go, on which layouts it fits.
 
-Torch-free but for pipelines; reads the recipe, what data files are there, and a finished run's
+Torch-free; reads the recipe, what data files are there, and a finished run's
 folder where one is named. Nothing is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +17,11 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import read_toml
 from r1.errors import UserError
 from r1.pipeline.demands import with_cluster
+from r1.pipeline.estimates import asked_by, estimate_pipeline, estimate_recipe
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
-from r1.pipeline.recipe import R1ZeroRecipe, Recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
-from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
+from r1.pipeline.recipe import Recipe
+from r1.pipeline.run_r1 import build
+from r1.plan.estimate import Context, Estimate, Given
 from r1.plan.hardware import on_this_cpu
 from r1.plan.layout import Layout, gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts, plant_of
@@ -66,9 +66,10 @@ from r1.plan.simulate import (
     simulate,
     whole_batches,
 )
-from r1.plan.stages import Place, place_of, tuned_place
+from r1.plan.stages import Place, rewarded_place, sampling_place, tuned_place
 from r1.plan.timings import Comparison, compare
 from r1.plan.workload import prompt_length, response_length
+from r1.stages import registry
 
 MODES = (SYNCHRONOUS, ONE_STEP_OFF, whole_batches(4), partial_rollouts(4), first_finished(4))
 STEPS, WARM_UP = 4, 2
@@ -98,7 +99,7 @@ def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
         return given
     parts: list[Any] = [recipe]
     if isinstance(recipe, R1Recipe):
-        specs = specs_of(recipe, STAGE_KINDS, str(path))
+        specs = specs_of(recipe, str(path))
         parts += [spec.recipe for spec in specs]
     return given._replace(hardware="CPU") if on_this_cpu(parts) else given
 
@@ -190,20 +191,36 @@ def plan_stages(
 ) -> tuple[list[Estimate], dict[str, Place]]:
     """The estimates of a pipeline's stages, each on the cluster that it will run on, and where
     those that compute have their place."""
-    from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
-
     specs = clustered(build(recipe, path.parent, str(path)).specs, recipe.cluster)
     estimates = estimate_pipeline(specs, path.parent, given, recipe.cluster)
     models = {e.name: e.model for e in estimates if e.model is not None}
     places = {}
     for spec, estimate in zip(specs, estimates, strict=True):
-        asked = gpus_asked_for(spec.recipe, recipe.cluster)
-        context = Context(path.parent, given, models, asked=asked)
-        task_of = partial(_task, spec.recipe, context)
-        place = place_of(spec.recipe, estimate, recipe.cluster, task_of)
+        context = Context(path.parent, given, models, asked=asked_by(spec, recipe.cluster))
+        place = _place(spec, estimate, recipe.cluster, context)
         if place is not None:
             places[spec.name] = place
     return estimates, places
+
+
+def _place(
+    spec: StageSpec, estimate: Estimate, cluster: ClusterSettings | None, context: Context
+) -> Place | None:
+    """Of a stage with its own [cluster] in it; None where it computes nothing here.
+
+    cluster: the whole recipe's.
+    """
+    shape, machine, kind = estimate.model, estimate.machine, registry.get(spec.kind)
+    if shape is None or machine is None:
+        return None
+    if kind.learns_from == "rewards":
+        return rewarded_place(_task(spec.recipe, context, shape))
+    if kind.learns_from:
+        return tuned_place(spec.recipe, shape, machine)
+    samplers = kind.samplers(spec.recipe)
+    if not samplers:
+        return None
+    return sampling_place(samplers[0].engine, samplers[0].max_new_tokens, shape, machine, cluster)
 
 
 def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> list[StageSpec]:
@@ -212,7 +229,7 @@ def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> li
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
-    """The plan of a recipe of kind r1_zero, sft or reward_model."""
+    """The plan of a recipe of a kind that trains."""
     _check_run(recipe, run)
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
@@ -228,7 +245,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
         sharded = Layout(ranks, replicas=0, shared=False)
         memory = memory_of(recipe, shape, sharded, Kernels(device))
         memories.append((f"a rank of {ranks}", memory))
-    if not isinstance(recipe, R1ZeroRecipe):
+    if not _samples(recipe):
         return Plan(estimate, tuned_place(recipe, shape, machine), memories=tuple(memories))
     comparison = None
     if run is not None and (run / "timings.jsonl").exists():
@@ -283,8 +300,15 @@ def _task(
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:
-    if run is not None and not isinstance(recipe, R1ZeroRecipe):
-        raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
+    if run is not None and not _samples(recipe):
+        raise UserError("--lengths is for recipes that learn by sampling; leave it out.")
+
+
+def _samples(recipe: Recipe) -> bool:
+    """Whether it is one run that learns from rewards of its own samples."""
+    if isinstance(recipe, R1Recipe):
+        return False
+    return registry.get(recipe.kind).learns_from == "rewards"
 
 
 def _simulated(task: Task, choices: list[Choice]) -> list[Simulated]:

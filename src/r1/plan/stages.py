@@ -14,13 +14,13 @@ that vLLM is given where a stage only samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from r1.plan.estimate import Estimate, Machine
-from r1.plan.layout import Layout, own_layout, sampler_of, tensor_parallel
+from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
     FUSED,
     GB,
@@ -35,6 +35,7 @@ from r1.plan.lengths import Lengths
 from r1.plan.memory import LONGEST_PROMPT, Kernels, memory_of
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
+from r1.rollout.settings import EngineSettings
 
 _NO_LENGTHS = Lengths(np.zeros(1, np.int64), "")
 
@@ -55,24 +56,8 @@ class Place(NamedTuple):
     step_s: float | None = None
 
 
-def place_of(
-    recipe: Any, estimate: Estimate, cluster: Any, task_of: Callable[[ModelShape], Task]
-) -> Place | None:
-    """Of a stage with its own [cluster] in it; None where it computes nothing here.
-
-    cluster: the whole recipe's. task_of: its task, for a model's shape.
-    """
-    shape, machine = estimate.model, estimate.machine
-    if shape is None or machine is None:
-        return None
-    if hasattr(recipe, "grpo"):
-        return _reinforced(task_of(shape))
-    if hasattr(recipe, "learner"):
-        return tuned_place(recipe, shape, machine)
-    return _sampled(recipe, shape, machine, cluster)
-
-
-def _reinforced(task: Task) -> Place:
+def rewarded_place(task: Task) -> Place:
+    """Of a stage that learns by sampling."""
     if task.recipe.cluster is None and task.recipe.engine.kind == "embedded":
         choice = plan_layouts(task)[0]
         step_s = None if choice.reason else choice.step_s
@@ -110,14 +95,23 @@ def _ranks(layout: Layout) -> str:
     return f"{layout.ranks} rank{'s' * (layout.ranks > 1)}"
 
 
-def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> Place | None:
-    holder = sampler_of(recipe)
-    if holder is None:
-        return None
-    task = Task(holder, shape, machine, 0.0, _NO_LENGTHS)
-    longest = _limit(recipe, holder) + LONGEST_PROMPT
+class _Sampling(NamedTuple):
+    """What of a recipe an engine's needs are counted from."""
+
+    engine: EngineSettings
+
+
+def sampling_place(
+    engine: EngineSettings, limit: int, shape: ModelShape, machine: Machine, cluster: Any
+) -> Place:
+    """Of a stage that samples a finished model and trains nothing.
+
+    limit: tokens of the longest response. cluster: the whole recipe's.
+    """
+    task = Task(_Sampling(engine), shape, machine, 0.0, _NO_LENGTHS)
+    longest = limit + LONGEST_PROMPT
     if cluster is not None:
-        tensor = tensor_parallel(holder.engine)
+        tensor = tensor_parallel(engine)
         return _engines(task, cluster.engine_replicas, tensor, longest, asked=True)
     total, widest = machine.num_gpus, 1 if machine.device == "cpu" else machine.num_gpus
     tried = [
@@ -142,13 +136,6 @@ def _engines(task: Task, replicas: int, tensor: int, longest: int, asked: bool) 
             f"{token * longest / GB:,.1f}"
         )
     return Place(f"{replicas} x TP {tensor}", asked, used, reason)
-
-
-def _limit(recipe: Any, holder: Any) -> int:
-    """Tokens of a response."""
-    if hasattr(recipe, "evaluation"):
-        return int(recipe.evaluation.max_new_tokens or recipe.max_new_tokens)
-    return int(holder.sampling.max_new_tokens)
 
 
 class Together(NamedTuple):

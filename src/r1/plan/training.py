@@ -1,4 +1,4 @@
-"""The estimates of the stages that train: reinforcement learning, fine-tuning, reward models.
+"""The estimates of training: by rewards (reinforcement learning), and in epochs over fixed data.
 
 Reinforcement learning, a step of P problems with G samples each (settings of the recipe):
     generation     2ND over the prompt once and G responses, by the engine
@@ -20,7 +20,6 @@ from r1.plan.estimate import Context, Estimate, Machine, Part, drawn, sentences,
 from r1.plan.flops import forward_flops, training_flops
 from r1.plan.model import ModelShape
 from r1.plan.workload import (
-    TABLE_5_TOKENS,
     Amount,
     Length,
     amount_of,
@@ -29,8 +28,8 @@ from r1.plan.workload import (
 )
 
 
-def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
-    """GRPO, from a base or from another stage's checkpoint."""
+def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Estimate:
+    """Reinforcement learning, from a base or from another stage's checkpoint."""
     shape = context.shape(recipe.model)
     machine, grpo, steps = context.machine(shape), recipe.grpo, recipe.num_steps
     limit, given = recipe.sampling.max_new_tokens, context.given
@@ -54,7 +53,7 @@ def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
         notes.append("rounds of dynamic sampling are not counted")
     return Estimate(
         name,
-        "r1_zero",
+        kind,
         shape,
         machine,
         samples=samples,
@@ -136,43 +135,10 @@ def _evaluations(
     return (part,), ()
 
 
-def sft(name: str, recipe: Any, context: Context) -> Estimate:
-    """Supervised fine-tuning: 6ND over every example in every epoch."""
-    amount, notes = _examples(recipe, context)
-    return _epochs(name, "sft", recipe, context, amount, notes)
-
-
-def _examples(recipe: Any, context: Context) -> tuple[Amount, list[str]]:
-    amount = amount_of(recipe.data.train, context.base_folder, context.made)
-    notes = [*amount.notes]
-    if amount.rows is not None and amount.tokens is None:
-        shape, limit = context.shape(recipe.model), recipe.batch.max_tokens
-        width = limit or shape.context
-        if width >= 32_768:
-            amount = amount._replace(tokens=TABLE_5_TOKENS)
-            notes.append("5,355 tokens an example: the mean of the paper's table 5")
-        else:
-            amount = amount._replace(tokens=width / 2)
-            notes.append(f"{width / 2:,.0f} tokens an example: half of batch.max_tokens")
-    return amount, notes
-
-
-def reward_model(name: str, recipe: Any, context: Context) -> Estimate:
-    """A reward model: 6ND over both responses of every pair, or over every labelled response."""
-    amount = amount_of(recipe.data.train, context.base_folder, context.made)
-    notes = [*amount.notes]
-    if amount.rows is not None:
-        each = 2 if recipe.objective == "pairwise" else 1
-        tokens = amount.tokens or each * recipe.batch.max_tokens / 4
-        if amount.tokens is None:
-            notes.append(f"{tokens / each:,.0f} tokens a response: a quarter of batch.max_tokens")
-        amount = amount._replace(tokens=tokens)
-    return _epochs(name, "reward_model", recipe, context, amount, notes)
-
-
-def _epochs(
+def estimate_epochs(
     name: str, kind: str, recipe: Any, context: Context, amount: Amount, notes: list[str]
 ) -> Estimate:
+    """6ND over the rows of amount in every epoch."""
     shape = context.shape(recipe.model)
     machine = context.machine(shape)
     if amount.rows is None or amount.tokens is None:

@@ -160,6 +160,8 @@ class StageEntry(TypedDict):
     name: Inside
     kind: str
     title: NotRequired[str | None]
+    label: NotRequired[str]
+    learns_from: NotRequired[str | None]
     inputs: NotRequired[dict[str, InputOf]]
     outputs: NotRequired[dict[str, str]]
 
