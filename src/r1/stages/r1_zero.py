@@ -21,17 +21,12 @@ NAME = "r1_zero"
 
 
 def train(
-    recipe: R1ZeroRecipe,
-    base_folder: Path,
-    out: Path,
-    progress: Any,
-    *,
-    accept_changes: bool = False,
+    recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
     """Train into the folder `out`, or carry on there; return it."""
     from r1.r1_zero.run import run_r1_zero
 
-    return run_r1_zero(recipe, base_folder, out, progress, accept_changes=accept_changes)
+    return run_r1_zero(recipe, base_folder, out, progress, **options)
 
 
 def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:

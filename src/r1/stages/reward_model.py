@@ -23,25 +23,12 @@ NAME = "reward_model"
 
 
 def train(
-    recipe: RewardModelRecipe,
-    base_folder: Path,
-    out: Path,
-    progress: Any,
-    *,
-    accept_changes: bool = False,
+    recipe: RewardModelRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
     """Train into the folder `out`, or carry on there; return it."""
     from r1.reward_model.train import ALONE, train_reward_model
 
-    return train_on_data(
-        train_reward_model,
-        ALONE,
-        recipe,
-        base_folder,
-        out,
-        progress,
-        accept_changes=accept_changes,
-    )
+    return train_on_data(train_reward_model, ALONE, recipe, base_folder, out, progress, **options)
 
 
 def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:

@@ -22,20 +22,11 @@ from r1.stages.training import stage_run, train_on_data
 NAME = "sft"
 
 
-def train(
-    recipe: SFTRecipe,
-    base_folder: Path,
-    out: Path,
-    progress: Any,
-    *,
-    accept_changes: bool = False,
-) -> Path:
+def train(recipe: SFTRecipe, base_folder: Path, out: Path, progress: Any, **options: bool) -> Path:
     """Train into the folder `out`, or carry on there; return it."""
     from r1.sft.train import ALONE, train_sft
 
-    return train_on_data(
-        train_sft, ALONE, recipe, base_folder, out, progress, accept_changes=accept_changes
-    )
+    return train_on_data(train_sft, ALONE, recipe, base_folder, out, progress, **options)
 
 
 def check(recipe: SFTRecipe, cache: CheckCache) -> None:
