@@ -39,22 +39,28 @@ MAY_GROW = ("num_steps",)
 class R1ZeroRecipe(Settings):
     """R1-Zero: reinforcement learning from a base model, nothing else (paper, section 2.2)."""
 
-    kind: Literal["r1_zero"] = "r1_zero"
-    seed: int = Field(0, ge=0)
-    num_steps: int = Field(ge=1, description="policy updates")
-    model: str = Field(description='"tiny" (the shipped base) or a Hugging Face model folder')
+    kind: Literal["r1_zero"] = Field("r1_zero", description="reinforcement learning")
+    seed: int = Field(0, ge=0, description="decides the order of the problems and every sample")
+    num_steps: int = Field(
+        ge=1, description="steps of training: in each, a batch is sampled and learned from"
+    )
+    model: str = Field(
+        description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'
+    )
     data: DataSettings
     template: TemplateSettings = TemplateSettings()
     sampling: SamplingSettings = SamplingSettings()
     rewards: RewardSettings = RewardSettings()
-    reward_models: dict[str, RewardModelUse] = Field(default_factory=dict)
+    reward_models: dict[str, RewardModelUse] = Field(
+        default_factory=dict, description="reward models that add to the reward, by your names"
+    )
     grpo: GRPOSettings = GRPOSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     learner: LearnerSettings = LearnerSettings()
     engine: EngineSettings = EngineSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
-    cluster: ClusterSettings | None = Field(None, description="None: this process alone")
+    cluster: ClusterSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> R1ZeroRecipe:

@@ -28,11 +28,11 @@ NAME = "examples"
 
 
 class ExamplesStage(Settings):
-    """Examples as a data set: the supplied, non-reasoning part of a mixture."""
+    """Your own examples as a data set, such as the non-reasoning part of a mixture."""
 
-    seed: int = Field(0, ge=0)
-    sources: tuple[ExampleSource, ...] = Field(min_length=1)
-    family: str = Field("general", description="what the rows call themselves")
+    seed: int = Field(0, ge=0, description="without effect: each source has its own seed")
+    sources: tuple[ExampleSource, ...] = Field(min_length=1, description="sources of the examples")
+    family: str = Field("general", description="kind of problem that the rows name")
     shards: ShardSettings = ShardSettings()
 
 

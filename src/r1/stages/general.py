@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class GeneralSettings(Settings):
     """The general model: a checkpoint (of the run, a folder, a hub id), or an endpoint."""
 
-    model: str | None = Field(None, description='"@stage", a model folder or a hub id')
+    model: str | None = Field(None, description='checkpoint: "@STAGE", a model folder or a Hub id')
     template: TemplateSettings = TemplateSettings(kind="chat")
     sampling: SamplingSettings = SamplingSettings()
     engine: EngineSettings = EngineSettings()
     endpoint: JudgeSettings | None = Field(
-        None, description="an OpenAI-compatible endpoint: base_url, model, api_key_env, limits"
+        None, description="an OpenAI-compatible endpoint, in place of `model`; it has no budget"
     )
 
     @model_validator(mode="after")

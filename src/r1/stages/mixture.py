@@ -8,6 +8,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from r1.curation.settings import MixtureSettings
 from r1.plan.estimate import Context, Estimate, sentences
 from r1.plan.workload import GENERAL_TOKENS, Amount, counted
@@ -25,9 +27,11 @@ NAME = "mixture"
 
 
 class MixtureStage(MixtureSettings):
-    """Several data sets as one; general writes chains of thought where a source asks for them."""
+    """Several data sets mixed into one, with chains of thought where a source asks for them."""
 
-    general: GeneralSettings | None = None
+    general: GeneralSettings | None = Field(
+        None, description="who writes chains of thought; needed where a source asks for them"
+    )
 
 
 def make(stage: MixtureStage, context: StageContext) -> None:

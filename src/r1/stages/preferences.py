@@ -45,17 +45,20 @@ JUDGE_ELSEWHERE = "the judge behind an endpoint computes elsewhere"
 
 
 class PreferencesStage(PreferenceSettings):
-    """Preferences for a reward model (paper, section 3.1).
+    """Preferences for a reward model (paper, section 3.1)."""
 
-    judge: a checkpoint or an endpoint; its sampling and its template are the judge's. Its verdict
-    takes some hundred tokens, the thinking of a reasoning model more.
-    """
-
-    model: str = Field(description="whose responses are judged")
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    model: str = Field(
+        description='whose responses are judged: "@STAGE", "tiny", a folder, a run or a Hub id'
+    )
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the prompts that are answered"
+    )
     template: TemplateSettings = TemplateSettings()
     engine: EngineSettings = EngineSettings()
-    judge: GeneralSettings
+    judge: GeneralSettings = Field(
+        description="who judges: a checkpoint or an endpoint. A verdict takes some hundred tokens, "
+        "a reasoning model's thinking more"
+    )
 
     @model_validator(mode="after")
     def _votes_differ(self) -> PreferencesStage:

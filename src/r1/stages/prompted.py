@@ -28,9 +28,17 @@ NAME = "prompted"
 class PromptedStage(WrittenStage):
     """Traces by few-shot or direct prompting (paper, section 2.3.1)."""
 
-    how: Literal["few-shot", "direct"]
-    heldout: tuple[SourceSettings, ...] = ()
-    examples: str | None = Field(None, description="a data set whose traces are the examples")
+    how: Literal["few-shot", "direct"] = Field(
+        description="ask with worked examples, or directly for reflection and verification"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of evaluation problems, whose overlaps are left out"
+    )
+    examples: str | None = Field(
+        None,
+        description='data set whose traces are the worked examples: "@STAGE" or a folder; by '
+        "default shipped ones",
+    )
 
 
 def make(stage: PromptedStage, context: StageContext) -> None:

@@ -27,7 +27,7 @@ CALLS = 2
 class RefinedStage(WrittenStage):
     """Readable samples, rewritten in the question's language with a summary (section 2.3.1)."""
 
-    samples: str = Field(description="a data set of traces of the problems")
+    samples: str = Field(description='data set of traces to rewrite: "@STAGE" or a folder')
 
 
 def make(stage: RefinedStage, context: StageContext) -> None:

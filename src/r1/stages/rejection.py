@@ -33,13 +33,17 @@ class RejectionStage(RejectionSettings):
     """Rejection sampling from a checkpoint (paper, section 2.3.3); also R1-Zero's readable
     samples for the cold start (section 2.3.1)."""
 
-    model: str
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
-    heldout: tuple[SourceSettings, ...] = ()
+    model: str = Field(description='what is sampled: "@STAGE", "tiny", a folder, a run or a Hub id')
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that are sampled"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of evaluation problems, whose overlaps are left out"
+    )
     template: TemplateSettings = TemplateSettings()
     rewards: RewardSettings = RewardSettings()
     engine: EngineSettings = EngineSettings()
-    origin: str = Field("rejection", description="how the rows name themselves")
+    origin: str = Field("rejection", description="how the rows say that they were made")
 
 
 def make(stage: RejectionStage, context: StageContext) -> None:

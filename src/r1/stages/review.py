@@ -27,11 +27,15 @@ EXPORT = "export"
 class ReviewStage(ReviewSettings):
     """Traces that people have edited (section 2.3.1): exported first, imported afterwards."""
 
-    seed: int = Field(0, ge=0)
-    samples: str = Field(description="a data set of traces of the problems")
-    wait: bool = Field(True, description="stop after the export until one of its files was edited")
+    seed: int = Field(0, ge=0, description="without effect: an import draws nothing")
+    samples: str = Field(description='data set of traces to edit: "@STAGE" or a folder')
+    wait: bool = Field(
+        True, description="stop after the export until one of its files has been edited"
+    )
     pattern: PatternSettings = PatternSettings()
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that the traces answer"
+    )
     rewards: RewardSettings = RewardSettings(answer_from="boxed")
 
 

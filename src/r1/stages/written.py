@@ -21,10 +21,12 @@ BY_ENDPOINT = "the general model behind an endpoint computes elsewhere"
 
 
 class WrittenStage(ColdStartSettings):
-    """A general model, the problems and how its answers are judged; cold start's own rules."""
+    """What the stages share in which a general model writes; cold start's own rules."""
 
-    general: GeneralSettings
-    problems: tuple[SourceSettings, ...] = Field(min_length=1)
+    general: GeneralSettings = Field(description="who writes: a checkpoint or an endpoint")
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that traces are written for"
+    )
     rewards: RewardSettings = RewardSettings(answer_from="boxed")
 
 
