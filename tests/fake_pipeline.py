@@ -106,8 +106,14 @@ def write_pipeline(
     return folder
 
 
+_LABELS = {"r1_zero": "RL", "sft": "SFT", "reward_model": "reward model"}
+_LEARNS_FROM = {"r1_zero": "rewards", "sft": "examples", "reward_model": "preferences"}
+
+
 def _stage(name: str, kind: str, fields: dict[str, dict[str, str]]) -> dict[str, Any]:
-    return {"name": name, "kind": kind, "title": name, "inputs": fields, "outputs": _GIVES[kind]}
+    label, learns_from = _LABELS.get(kind, "data"), _LEARNS_FROM.get(kind)
+    told = {"name": name, "kind": kind, "title": name, "label": label, "learns_from": learns_from}
+    return {**told, "inputs": fields, "outputs": _GIVES[kind]}
 
 
 def run_stage(

@@ -23,7 +23,7 @@ TINY = Path(__file__).parents[1] / "recipes" / "tiny" / "r1_zero.toml"
 WITHOUT_RAY = """
 import sys
 from pathlib import Path
-import r1.pipeline.run, r1.pipeline.workers as workers
+import r1.pipeline.run, r1.r1_zero.workers as workers
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 

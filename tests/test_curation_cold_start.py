@@ -31,9 +31,9 @@ from r1.errors import UserError
 from r1.judge.model import NoReplyError
 from r1.judge.model import Reply as ModelReply
 from r1.judge.settings import LimitSettings
-from r1.pipeline.stage_settings import GeneralSettings
 from r1.reflection import self_checks
 from r1.rollout.settings import SamplingSettings
+from r1.stages.general import GeneralSettings
 from r1.text.language import consistency
 from r1.text.readability import readability_defects
 from r1.types import Problem

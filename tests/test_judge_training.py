@@ -13,8 +13,8 @@ import pytest
 from fake_endpoint import KEY, MODEL, FakeEndpoint
 from r1.config import load_recipe
 from r1.errors import UserError
-from r1.pipeline.r1_zero import prepare, run_r1_zero
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.r1_zero.run import prepare, run_r1_zero
+from r1.r1_zero.settings import R1ZeroRecipe
 from small_recipe import write_recipe
 
 SECTIONS = """

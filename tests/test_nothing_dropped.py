@@ -13,10 +13,10 @@ from rich.console import Console
 
 from r1 import cli
 from r1.errors import UserError
-from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.progress import TerminalProgress
+from r1.r1_zero.run import prepare
 from small_models import save_small_model
 from small_pipeline import PLUGIN, readable, write_problems
 

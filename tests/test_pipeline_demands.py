@@ -15,7 +15,6 @@ from r1.errors import UserError
 from r1.pipeline.demands import check_clusters, demand_of, stage_demands
 from r1.pipeline.r1 import specs_of
 from r1.pipeline.recipe import load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tiny"
 WHOLE = ["cluster.address=local", "cluster.learner_ranks=2", "cluster.timeouts.sync_s=7"]
@@ -24,7 +23,7 @@ WHOLE = ["cluster.address=local", "cluster.learner_ranks=2", "cluster.timeouts.s
 
 def demands(*changes: str, names: set[str] | None = None) -> dict[str, Demand]:
     recipe = load_any_recipe(RECIPES / "r1.toml", changes)
-    specs = specs_of(recipe, STAGE_KINDS, "r1.toml")
+    specs = specs_of(recipe, "r1.toml")
     wanted = {spec.name for spec in specs} if names is None else names
     found = stage_demands(specs, wanted, recipe.cluster, RECIPES)
     return {demand.part.removeprefix("stage ").removesuffix(": "): demand for demand in found}
@@ -124,9 +123,3 @@ def test_it_is_told_before_anything_heavy_is_imported(name) -> None:
     command = [sys.executable, "-c", textwrap.dedent(PROBE), str(RECIPES / name)]
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
-
-
-def test_every_kind_of_stage_can_be_run() -> None:
-    from r1.pipeline.kinds import KINDS
-
-    assert set(KINDS) == set(STAGE_KINDS)

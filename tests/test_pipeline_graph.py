@@ -11,16 +11,8 @@ import pytest
 
 from r1.data.external import inputs_of
 from r1.errors import UserError
-from r1.pipeline.graph import (
-    Artifact,
-    ArtifactType,
-    Source,
-    Stage,
-    State,
-    check,
-    run_stage,
-    stand,
-)
+from r1.pipeline.graph import Source, Stage, State, check, run_stage, stand
+from r1.stages.protocol import Artifact, ArtifactType
 
 DATA, MODEL = ArtifactType.DATASET, ArtifactType.CHECKPOINT
 
@@ -150,7 +142,6 @@ def test_a_whole_recipe_s_cluster_reaches_stages_that_train_and_makes_none_stale
     tmp_path, monkeypatch
 ) -> None:
     from r1.config import validate
-    from r1.pipeline import kinds
     from r1.pipeline.r1 import R1Recipe
     from r1.pipeline.run_r1 import build
 
@@ -161,11 +152,11 @@ def test_a_whole_recipe_s_cluster_reaches_stages_that_train_and_makes_none_stale
     stages = {"first": sft, "second": own, "data": examples}
     seen = []
 
-    def record(recipe, *_):
+    def record(recipe, *_, **__):
         seen.append(recipe.cluster and recipe.cluster.learner_ranks)
         raise InterruptedError
 
-    monkeypatch.setitem(kinds.RUNNERS, "sft", record)
+    monkeypatch.setattr("r1.sft.train.train_sft", record)
     settings = []
     for cluster in (None, {"learner_ranks": 2}):
         values = {"kind": "r1", "stages": stages, **({"cluster": cluster} if cluster else {})}

@@ -14,10 +14,10 @@ from fake_endpoint import KEY, FakeEndpoint, data_of, reply_json
 from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.judge.prompt import quote
+from r1.pipeline.estimates import estimate_pipeline
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.pipeline.run_r1 import build
-from r1.plan.estimate import estimate_pipeline
 from r1.progress import TerminalProgress
 from r1.rollout.engine_pool import EnginePool
 from r1.rollout.make import make_engine

@@ -9,9 +9,10 @@ import pytest
 from r1.config import dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
-from r1.pipeline.graph import ArtifactType, Source
+from r1.pipeline.graph import Source
 from r1.pipeline.r1 import R1Recipe, specs_of
 from r1.pipeline.recipe import load_any_recipe
+from r1.stages.protocol import Artifact, ArtifactType
 
 ZERO = {
     "kind": "r1_zero", "model": "tiny", "num_steps": 2,
@@ -29,10 +30,9 @@ WHOLE = {"zero": ZERO, "readable": READABLE, "dev1": SFT, "dev2": {**ZERO, "mode
 
 
 def specs(stages: dict, seed: int = 0):
-    from r1.pipeline.stage_kinds import STAGE_KINDS
 
     recipe = validate({"kind": "r1", "seed": seed, "stages": stages}, R1Recipe, "r1.toml")
-    return specs_of(recipe, STAGE_KINDS, "r1.toml")
+    return specs_of(recipe, "r1.toml")
 
 
 def test_references_are_edges_and_are_replaced_where_they_stand() -> None:
@@ -125,7 +125,7 @@ def test_changing_a_setting_makes_exactly_the_stages_below_it_stale(tmp_path) ->
 def _writer(stage: graph.Stage):
     def run(folder: Path, inputs):
         (folder / "out").write_text(stage.name)
-        return {name: graph.Artifact("out", type_) for name, type_ in stage.outputs.items()}
+        return {name: Artifact("out", type_) for name, type_ in stage.outputs.items()}
 
     return run
 

@@ -12,14 +12,12 @@ import pytest
 from rich.console import Console
 
 from r1.errors import UserError
+from r1.pipeline.estimates import estimate_pipeline, estimate_recipe
 from r1.pipeline.r1 import specs_of
 from r1.pipeline.recipe import load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.plan.estimate import (
     Estimate,
     Given,
-    estimate_pipeline,
-    estimate_recipe,
     seconds_of,
 )
 from r1.plan.hardware import Rates
@@ -191,7 +189,7 @@ evaluation = { num_samples = 8 }
 
 def pipeline(path: Path, given: Given | None = None) -> dict[str, Estimate]:
     recipe = load_any_recipe(path)
-    specs = specs_of(recipe, STAGE_KINDS, str(path))
+    specs = specs_of(recipe, str(path))
     return {e.name: e for e in estimate_pipeline(specs, path.parent, given)}
 
 

@@ -128,7 +128,7 @@ def test_the_command_speaks_to_people_and_programs() -> None:
         "gathered parameters",
         "8 ranks",
         "one step off",
-        "a step on separate GPUs samples one batch ahead (grpo.staleness = 1)",
+        "a step on separate GPUs samples one batch ahead (staleness = 1)",
     ):
         assert words in " ".join(text.split()), words
     values = json.loads(run_cli(recipe, "--gpus", "8", "--hardware", "H100", "--json"))

@@ -35,7 +35,7 @@ def own_of(*overrides: str, gpus: int = 8):
 
 
 def mode_of(*overrides: str) -> str:
-    return own_mode(task_of(GSM8K, "H100", 8, *overrides).recipe.grpo)
+    return own_mode(task_of(GSM8K, "H100", 8, *overrides).recipe.algorithm)
 
 
 def test_the_recipe_s_own_words_become_a_layout() -> None:
@@ -43,7 +43,7 @@ def test_the_recipe_s_own_words_become_a_layout() -> None:
     assert own_layout(task_of(GSM8K, "H100", 8, *SHARED).recipe) == Layout(8, 8, 1, True)
     task = task_of(GSM8K, "H100", 8, *SEPARATE)
     assert own_layout(task.recipe) == Layout(4, 2, 2, False)
-    assert own_mode(task.recipe.grpo) == "synchronous"
+    assert own_mode(task.recipe.algorithm) == "synchronous"
     ahead = ("grpo.staleness=1", "grpo.importance_cap=2.0")
     assert mode_of(*SEPARATE, *ahead) == "one step off"
     further = (*ahead, "grpo.staleness=3")
@@ -183,7 +183,7 @@ def test_the_recommended_settings_do_what_is_promised() -> None:
     again = plan_own(changed)
     assert again == found.own
     assert again.choice.layout == Layout(4, 4, 1, False)
-    assert own_mode(changed.recipe.grpo) == "one step off"
+    assert own_mode(changed.recipe.algorithm) == "one step off"
     assert recommend(changed, plan_layouts(changed), again) is None
 
 
@@ -195,7 +195,7 @@ def test_a_recipe_of_partial_rollouts_can_be_told_to_do_without() -> None:
         settings = settings_of(task, choice._replace(ahead=ahead))
         assert settings["grpo.staleness"] == int(ahead)
         assert settings.get("grpo.importance_cap") == (3.0 if ahead else None)
-        assert own_mode(applied(task.recipe, settings).grpo) == mode
+        assert own_mode(applied(task.recipe, settings).algorithm) == mode
 
 
 def test_settings_are_words_for_the_command() -> None:
@@ -212,7 +212,7 @@ def test_applied_leaves_the_rest_alone() -> None:
     changed = applied(recipe, {"cluster.learner_ranks": 2, "engine.kind": "vllm"})
     assert changed.cluster.learner_ranks == 2
     assert changed.engine == recipe.engine.model_copy(update={"kind": "vllm"})
-    assert (changed.grpo, changed.learner) == (recipe.grpo, recipe.learner)
+    assert (changed.algorithm, changed.learner) == (recipe.algorithm, recipe.learner)
 
 
 def test_processes_on_cpus_share_memory_and_cores() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from r1.pipeline.estimates import estimate_pipeline, estimate_recipe
 from r1.pipeline.r1 import R1Recipe, specs_of
 from r1.pipeline.recipe import load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
-from r1.plan.estimate import Estimate, Given, estimate_pipeline, estimate_recipe
+from r1.plan.estimate import Estimate, Given
 from r1.plan.hardware import Rates
 
 CLUSTER = Path(__file__).parents[1] / "recipes" / "cluster"
@@ -26,7 +26,7 @@ def stages(speed: float | None = None) -> dict[str, Estimate]:
     recipe = load_any_recipe(path)
     assert isinstance(recipe, R1Recipe)
     given = Given() if speed is None else Given(rates=Rates(response_speed=speed))
-    specs = specs_of(recipe, STAGE_KINDS, str(path))
+    specs = specs_of(recipe, str(path))
     return {e.name: e for e in estimate_pipeline(specs, CLUSTER, given)}
 
 

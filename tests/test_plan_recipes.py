@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from r1.pipeline.estimates import estimate_pipeline
 from r1.pipeline.r1 import StageSpec, specs_of
 from r1.pipeline.recipe import load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
-from r1.plan.estimate import Estimate, estimate_pipeline
+from r1.plan.estimate import Estimate
 from r1.plan.own import plan_own
 from test_plan_layouts import task_of
 
@@ -33,7 +33,7 @@ STUDENTS = {
 def stages() -> dict[str, StageSpec]:
     path = CLUSTER / "r1.toml"
     recipe: Any = load_any_recipe(path)
-    specs = specs_of(recipe, STAGE_KINDS, str(path))
+    specs = specs_of(recipe, str(path))
     return {spec.name: spec for spec in specs}
 
 
@@ -58,7 +58,7 @@ def test_the_stages_of_r1_have_the_paper_s_settings() -> None:
     recipe = {name: spec.recipe for name, spec in stages().items()}
     for name in ("r1_zero", "r1_zero_long", "dev2", "r1_rules", "r1"):
         stage: Any = recipe[name]
-        grpo = stage.grpo
+        grpo = stage.algorithm
         assert (stage.optimizer.lr, grpo.kl_weight, grpo.group_size) == (3e-6, 0.001, 16), name
         assert grpo.num_problems == 32 * grpo.num_minibatches, name
         assert grpo.reference_every * grpo.num_minibatches == 400, name

@@ -8,8 +8,9 @@ import pytest
 
 from r1.config import as_now, dump, load_recipe, validate
 from r1.errors import UserError
-from r1.pipeline.recipe import R1ZeroRecipe, load_any_recipe
+from r1.pipeline.recipe import load_any_recipe
 from r1.pretrain.settings import PretrainRecipe
+from r1.r1_zero.settings import R1ZeroRecipe
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 BASES = ("base", "student_qwen", "student_llama")

@@ -14,8 +14,8 @@ from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.run import count_votes
 from r1.evaluate.summary import judge, judged_from_rows, summarise
-from r1.pipeline.r1_zero import prepare
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.r1_zero.run import prepare
+from r1.r1_zero.settings import R1ZeroRecipe
 from r1.reward_model.mixture import MixedRewards, Scores
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.accuracy import check_reference

@@ -10,13 +10,14 @@ from pydantic import BaseModel
 
 from r1.config import Settings, apply_overrides, load_recipe, validate
 from r1.errors import UserError
-from r1.pipeline.recipe import SCHEMAS, R1ZeroRecipe, load_any_recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
+from r1.pipeline.recipe import load_any_recipe, schemas
 from r1.pretrain.settings import PretrainRecipe
+from r1.r1_zero.settings import R1ZeroRecipe
 from r1.setting_hints import NO_SETTING, OTHER_NAMES, classes_of, setting_paths
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tiny"
-ALL = [*SCHEMAS.values(), *(kind.schema for kind in STAGE_KINDS.values()), PretrainRecipe]
+SCHEMAS = schemas()
+ALL = [*SCHEMAS.values(), PretrainRecipe]
 
 
 def refusal(values: dict, schema: type[Settings] = R1ZeroRecipe) -> str:
@@ -171,8 +172,8 @@ def test_other_libraries_names_lead_to_settings_that_exist() -> None:
 
 
 KINDS = [
-    ("rejection", "kind of stage"),
-    ("evaluation", "[stages.NAME]"),
+    ("cold_start", 'did you mean "prompted"'),
+    ("eval", 'did you mean "evaluation"'),
     ("grpo", '"r1_zero"'),
     ("rm", '"reward_model"'),
     ("r1-zero", 'did you mean "r1_zero"'),

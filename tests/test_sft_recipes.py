@@ -9,7 +9,8 @@ import pytest
 from r1.config import dump, validate
 from r1.errors import UserError
 from r1.learner.optimizer import lr_factor
-from r1.pipeline.recipe import R1ZeroRecipe, load_any_recipe
+from r1.pipeline.recipe import load_any_recipe
+from r1.r1_zero.settings import R1ZeroRecipe
 from r1.sft.settings import SFTRecipe
 from r1.template import TemplateSettings
 

@@ -16,8 +16,8 @@ from r1.data.tiny.corpus import documents
 from r1.data.tiny.problems import make_problems
 from r1.data.tiny.voice import Voice
 from r1.errors import UserError
-from r1.pipeline.r1_zero import run_r1_zero
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.r1_zero.run import run_r1_zero
+from r1.r1_zero.settings import R1ZeroRecipe
 from r1.rewards.accuracy import check_reference, make_accuracy
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings

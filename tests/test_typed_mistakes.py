@@ -17,7 +17,7 @@ import pytest
 
 from r1.config import validate
 from r1.errors import UserError
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.r1_zero.settings import R1ZeroRecipe
 
 RECIPE = """kind = "r1_zero"
 model = "tiny"
@@ -121,7 +121,11 @@ EDITS: list[tuple[str, str, list[str]]] = [
     (RECIPE + '[engine]\nkind = "vlm"\n', "vlm", ["engine.kind", "vllm"]),
     (RECIPE + '[learner]\ndtype = "fp16"\n', "fp16", ["learner.dtype", "bfloat16"]),
     (RECIPE + "[evaluation]\nevery = -1\n", "every", ["evaluation.every", "0"]),
-    (RECIPE.replace('"r1_zero"', '"rejection"'), "a stage's kind", ["[stages.NAME]"]),
+    (
+        RECIPE.replace('"r1_zero"', '"rejection"'),
+        "a stage's kind",
+        ["problems: this", "grpo: unknown"],
+    ),
     (RECIPE.replace('"r1_zero"', '"grpo"'), "another's kind", ['"r1_zero"']),
     (RECIPE.replace('"r1_zero"', "7"), "a number as kind", ["kind = 7"]),
     (SFT + "num_steps = 3\n", "steps in a source", ["data.train.0.num_steps"]),

@@ -18,8 +18,8 @@ import torch
 from r1.config import validate
 from r1.data.tiny import MODELS
 from r1.errors import UserError
-from r1.pipeline.r1_zero import prepare
 from r1.pipeline.recipe import load_any_recipe
+from r1.r1_zero.run import prepare
 from r1.rollout import vllm_checks
 from r1.rollout.make import check_engine, engine_context, make_engine
 from r1.rollout.protocol import EngineDiedError

@@ -124,7 +124,7 @@ def test_the_gap_between_engine_and_learner_is_told_with_its_correction(tmp_path
     assert "by 2.5e-04 nats on average, by 4.0e-02 at the most; " in corrected
     assert corrected.endswith("(0.995 on average, 0.6% of the tokens at the cap).")
     plain = gap_note(load_run(write(tmp_path / "b", {}, leave_out="importance")))
-    assert plain.endswith("nothing corrects for it (grpo.importance_cap is 0).")
+    assert plain.endswith("nothing corrects for it (importance_cap is 0).")
     assert gap_note(load_run(write(tmp_path / "c", {}, leave_out="engine_gap"))) == ""
 
 

@@ -357,7 +357,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
             raise UserError("--set changes settings of a recipe; name one with --recipe.")
         return {}
     from r1.config import load_recipe
-    from r1.pipeline.recipe import R1ZeroRecipe
+    from r1.r1_zero.settings import R1ZeroRecipe
 
     settings = load_recipe(recipe, R1ZeroRecipe, overrides)
     names = ("template", "rewards", "sampling", "evaluation", "engine")

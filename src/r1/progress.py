@@ -18,7 +18,7 @@ from rich.text import Text
 from r1.curation.progress import DataProgress
 from r1.evaluate.pretty import outcomes_line
 from r1.pipeline.metrics_port import MetricsPort
-from r1.pipeline.progress import StageProgress
+from r1.stages.protocol import StageProgress
 from r1.terminal import terminal_console
 
 

@@ -7,7 +7,7 @@ to the same thing. The whole schema is searched, so that `learning_rate` leads t
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -137,30 +137,6 @@ NO_SETTING = {
 }
 """What other libraries have and we do not, and what to do instead."""
 
-OTHER_KINDS = {
-    "grpo": "r1_zero",
-    "rl": "r1_zero",
-    "rlvr": "r1_zero",
-    "ppo": "r1_zero",
-    "zero": "r1_zero",
-    "supervised": "sft",
-    "finetune": "sft",
-    "fine_tuning": "sft",
-    "distill": "sft",
-    "distillation": "sft",
-    "rm": "reward_model",
-    "reward": "reward_model",
-    "preference_model": "reward_model",
-    "pipeline": "r1",
-    "eval": "evaluation",
-    "evaluate": "evaluation",
-    "rejection_sampling": "rejection",
-    "cold_start": "prompted",
-    "mix": "mixture",
-    "data": "examples",
-}
-"""What people call a kind of recipe or stage -> ours."""
-
 VERY_CLOSE, CLOSE, ALIKE = 0.9, 0.8, 0.6
 
 
@@ -206,10 +182,10 @@ def _of_this_recipe(names: Sequence[str], paths: Sequence[str]) -> Iterator[str]
             yield from (path for path in paths if path.count(".") == 1 and path.endswith(f".{key}"))
 
 
-def kind_hint(given: object, valid: Collection[str]) -> str:
-    """What to write instead of a kind that does not exist."""
+def kind_hint(given: object, valid: Collection[str], other_names: Mapping[str, str]) -> str:
+    """What to write instead of a kind that does not exist. other_names: what people call one."""
     plain = str(given).strip().lower().replace("-", "_").replace(" ", "_")
-    other = OTHER_KINDS.get(plain)
+    other = other_names.get(plain)
     near = difflib.get_close_matches(plain, valid, n=1, cutoff=ALIKE)
     likely = other if other in valid else next(iter(near), None)
     names = ", ".join(f'"{name}"' for name in valid)

@@ -24,8 +24,7 @@ from pydantic.fields import FieldInfo
 from r1.config import Settings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
-from r1.pipeline.recipe import SCHEMAS
-from r1.pipeline.stage_kinds import STAGE_KINDS
+from r1.pipeline import recipe
 from r1.pretrain.settings import PretrainRecipe
 from r1.setting_hints import ALIKE, CLOSE, hint_for, setting_paths, settings_classes
 
@@ -67,8 +66,7 @@ class Found(NamedTuple):
 @cache
 def schemas() -> dict[str, type[BaseModel]]:
     """Every kind of recipe, then the kinds that are stages only, then `r1 pretrain`'s recipe."""
-    stages = {name: kind.schema for name, kind in STAGE_KINDS.items()}
-    found: dict[str, type[Settings]] = {**SCHEMAS, **stages, "pretrain": PretrainRecipe}
+    found: dict[str, type[Settings]] = {**recipe.schemas(), "pretrain": PretrainRecipe}
     return {name: schema.for_reference() for name, schema in found.items()}
 
 

@@ -76,7 +76,7 @@ class Node(NamedTuple):
 
 
 def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
-    """The needs of a recipe that trains (kind r1_zero, sft or reward_model).
+    """The needs of a recipe that trains.
 
     model: a shipped base, a folder (from the working folder or base_folder) or a hub id.
     """
@@ -96,6 +96,26 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
     items = learner_memory(recipe, shape, ranks).items
     kept = [i for i in items if i.phase == "resident" or (i.part, i.phase) == ("gradients", "step")]
     return needs._replace(learner_bytes=sum(item.bytes for item in kept))
+
+
+def check_lora(recipe: Any) -> None:
+    """Refuse adapters over several ranks. Raises UserError."""
+    ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
+    if getattr(recipe.learner, "lora", None) is not None and ranks > 1:
+        raise UserError(
+            f"learner.lora runs on one learner rank, and cluster.learner_ranks = {ranks}: set it "
+            "to 1, or leave out [learner.lora]."
+        )
+
+
+def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -> Demand:
+    """What a recipe that trains asks of its [cluster]. model: recipe.model where that is no
+    reference. Raises UserError for what no cluster could give it."""
+    check_lora(recipe)
+    settings = recipe.cluster
+    if not hasattr(recipe, "engine"):
+        settings = settings.ranks_alone()
+    return Demand(part, settings, needs_of(recipe, model or recipe.model, base_folder))
 
 
 def engine_needs(engine: EngineSettings, model: str, base_folder: Path = Path()) -> Needs:

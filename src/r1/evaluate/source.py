@@ -46,6 +46,19 @@ class ModelSource(NamedTuple):
         return validate(self.recipe.get(section, {}), schema, f"{section} of the run's recipe")
 
 
+def find_model(name: str, base_folder: Path) -> str:
+    """What a recipe's `model` means: a shipped base ("tiny"), a folder, or a hub id.
+
+    A relative path is looked for from the working folder, then from the recipe's.
+    """
+    if name in MODELS:
+        return str(MODELS[name])
+    for path in (Path(name).expanduser(), base_folder / name):
+        if path.exists():
+            return str(path)
+    return name
+
+
 def resolve_model(name: str, step: int | None = None) -> ModelSource:
     """Find the model that `name` means: "tiny", a run (its newest checkpoint), a folder, a hub id.
 

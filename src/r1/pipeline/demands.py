@@ -1,8 +1,8 @@
 """What a recipe's parts ask of the clusters they will run on (torch-free).
 
-    r1_zero, sft, reward_model      the recipe itself, where it has a [cluster]
-    r1                              every stage that trains, on its ranks and replicas; every stage
-                                    that samples a finished model, on replicas alone
+    a recipe that trains     itself, where it has a [cluster]
+    a recipe of stages       every stage that trains, on its ranks and replicas; every stage that
+                             samples a finished model, on replicas alone
 
 Known before anything is loaded: the model is followed through the references to the one that the
 first stage begins with, as no stage changes its shape but distillation, whose own it names.
@@ -14,32 +14,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1.cluster.needs import Demand, engine_needs, needs_of
+from r1.cluster.needs import Demand, demand_of, engine_needs
 from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
 from r1.pipeline.graph import MARKER
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
-from r1.pipeline.stage_kinds import STAGE_KINDS
-
-
-def check_lora(recipe: Any) -> None:
-    """Refuse adapters over several ranks. Raises UserError."""
-    ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
-    if getattr(recipe.learner, "lora", None) is not None and ranks > 1:
-        raise UserError(
-            f"learner.lora runs on one learner rank, and cluster.learner_ranks = {ranks}: set it "
-            "to 1, or leave out [learner.lora]."
-        )
-
-
-def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -> Demand:
-    """What a recipe that trains asks of its [cluster]. model: recipe.model where that is no
-    reference. Raises UserError for what no cluster could give it."""
-    check_lora(recipe)
-    settings = recipe.cluster
-    if not hasattr(recipe, "engine"):
-        settings = settings.ranks_alone()
-    return Demand(part, settings, needs_of(recipe, model or recipe.model, base_folder))
+from r1.stages import registry
 
 
 def stage_demands(
@@ -69,22 +49,18 @@ def _demands(
     base_folder: Path,
     part: str,
 ) -> Iterator[Demand]:
-    recipe = with_cluster(spec.recipe, whole)
-    if hasattr(recipe, "learner"):
+    recipe, kind = with_cluster(spec.recipe, whole), registry.get(spec.kind)
+    if kind.learns_from:
         if recipe.cluster is not None:
             model = first_model(recipe.model, "model", spec, specs)
             yield demand_of(recipe, base_folder, part, model)
         return
     if whole is None:
         return
-    holders = {"model": recipe}
-    for part_name in ("general", "judge"):
-        holders[f"{part_name}.model"] = getattr(recipe, part_name, None)
-    for at, holder in holders.items():
-        name, engine = getattr(holder, "model", None), getattr(holder, "engine", None)
-        if name is not None and engine is not None:
-            model = first_model(name, at, spec, specs)
-            yield Demand(part, whole.replicas_alone(), engine_needs(engine, model, base_folder))
+    for sampler in kind.samplers(recipe):
+        model = first_model(sampler.model, sampler.at, spec, specs)
+        needs = engine_needs(sampler.engine, model, base_folder)
+        yield Demand(part, whole.replicas_alone(), needs)
 
 
 def first_model(name: str, at: str, spec: StageSpec, specs: dict[str, StageSpec]) -> str:
@@ -111,7 +87,7 @@ def check_clusters(recipe: Any, path: Path, out: Path, only: str | None = None) 
     nothing there (`run_pipeline` compares those that have become stale). Raises UserError.
     """
     if isinstance(recipe, R1Recipe):
-        specs = specs_of(recipe, STAGE_KINDS, str(path))
+        specs = specs_of(recipe, str(path))
         names = {spec.name for spec in specs if not (out / spec.name / MARKER).exists()}
         names &= {only} if only else names
         demands = stage_demands(specs, names, recipe.cluster, path.parent)

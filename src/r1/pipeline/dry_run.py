@@ -6,13 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from r1.pipeline.estimates import estimate_pipeline, estimate_recipe
 from r1.pipeline.plan import clustered, given_here
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
 from r1.pipeline.run_r1 import build
 from r1.pipeline.show import show_plan
 from r1.pipeline.standing import standing_of
-from r1.plan.estimate import Given, estimate_pipeline, estimate_recipe, seconds_of
+from r1.plan.estimate import Given, seconds_of
 from r1.plan.show import show, show_pipeline
 
 

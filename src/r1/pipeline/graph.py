@@ -28,25 +28,9 @@ from r1.run_dir.inputs import Input
 from r1.run_dir.lineage import describe_source
 from r1.run_dir.recipe_check import differences
 from r1.run_dir.shapes import Begun, StageMark
+from r1.stages.protocol import Artifact, ArtifactType
 
 MARKER = "STAGE.json"
-
-
-class ArtifactType(StrEnum):
-    """What may travel along an edge of the graph."""
-
-    CHECKPOINT = "checkpoint"
-    DATASET = "dataset"
-    REWARD_MODEL = "reward_model"
-    RESULTS = "results"
-
-
-class Artifact(NamedTuple):
-    """Something a stage made: its path inside the stage's folder, what it is, what it counts."""
-
-    path: str
-    type: ArtifactType
-    counts: Mapping[str, float] = {}
 
 
 class Source(NamedTuple):

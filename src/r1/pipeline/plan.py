@@ -1,13 +1,12 @@
 """`r1 plan RECIPE`: what a recipe costs, where its memory and time go, on which layouts it fits.
 
-Torch-free but for pipelines; reads the recipe, what data files are there, and a finished run's
+Torch-free; reads the recipe, what data files are there, and a finished run's
 folder where one is named. Nothing is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,11 @@ from rich.text import Text
 from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
 from r1.pipeline.demands import with_cluster
+from r1.pipeline.estimates import asked_by, estimate_pipeline, estimate_recipe
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
-from r1.pipeline.recipe import R1ZeroRecipe, Recipe
-from r1.pipeline.stage_kinds import STAGE_KINDS
-from r1.plan.estimate import Context, Estimate, Given, estimate_pipeline, estimate_recipe
+from r1.pipeline.recipe import Recipe
+from r1.pipeline.run_r1 import build
+from r1.plan.estimate import Context, Estimate, Given
 from r1.plan.hardware import on_this_cpu
 from r1.plan.layout import gpus_asked_for
 from r1.plan.layouts import Choice, Task, plan_layouts
@@ -42,8 +42,9 @@ from r1.plan.show_layouts import (
     recommendation,
 )
 from r1.plan.show_stages import place_json, place_notes, place_table, stages_json, summary
-from r1.plan.stages import Place, place_of, tuned_place
+from r1.plan.stages import Place, rewarded_place, sampling_place, tuned_place
 from r1.plan.workload import prompt_length, response_length
+from r1.stages import registry
 
 
 class Sampled(NamedTuple):
@@ -72,7 +73,7 @@ def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
         return given
     parts: list[Any] = [recipe]
     if isinstance(recipe, R1Recipe):
-        specs = specs_of(recipe, STAGE_KINDS, str(path))
+        specs = specs_of(recipe, str(path))
         parts += [spec.recipe for spec in specs]
     return given._replace(hardware="CPU") if on_this_cpu(parts) else given
 
@@ -155,20 +156,36 @@ def plan_stages(
 ) -> tuple[list[Estimate], dict[str, Place]]:
     """The estimates of a pipeline's stages, each on the cluster that it will run on, and where
     those that compute have their place."""
-    from r1.pipeline.run_r1 import build  # loads what runs stages, torch among it
-
     specs = clustered(build(recipe, path.parent, str(path)).specs, recipe.cluster)
     estimates = estimate_pipeline(specs, path.parent, given, recipe.cluster)
     models = {e.name: e.model for e in estimates if e.model is not None}
     places = {}
     for spec, estimate in zip(specs, estimates, strict=True):
-        asked = gpus_asked_for(spec.recipe, recipe.cluster)
-        context = Context(path.parent, given, models, asked=asked)
-        task_of = partial(_task, spec.recipe, context)
-        place = place_of(spec.recipe, estimate, recipe.cluster, task_of)
+        context = Context(path.parent, given, models, asked=asked_by(spec, recipe.cluster))
+        place = _place(spec, estimate, recipe.cluster, context)
         if place is not None:
             places[spec.name] = place
     return estimates, places
+
+
+def _place(
+    spec: StageSpec, estimate: Estimate, cluster: ClusterSettings | None, context: Context
+) -> Place | None:
+    """Of a stage with its own [cluster] in it; None where it computes nothing here.
+
+    cluster: the whole recipe's.
+    """
+    shape, machine, kind = estimate.model, estimate.machine, registry.get(spec.kind)
+    if shape is None or machine is None:
+        return None
+    if kind.learns_from == "rewards":
+        return rewarded_place(_task(spec.recipe, context, shape))
+    if kind.learns_from:
+        return tuned_place(spec.recipe, shape, machine)
+    samplers = kind.samplers(spec.recipe)
+    if not samplers:
+        return None
+    return sampling_place(samplers[0].engine, samplers[0].max_new_tokens, shape, machine, cluster)
 
 
 def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> list[StageSpec]:
@@ -177,14 +194,15 @@ def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> li
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
-    """The plan of a recipe of kind r1_zero, sft or reward_model. run: a finished one's folder."""
+    """The plan of a recipe of a kind that trains. run: a finished one's folder."""
+    _check_run(recipe, run)
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
         given = given._replace(mean_response=found.mean)
     shape = _shape(recipe.model, Context(base_folder, given))
     context = Context(base_folder, given, asked=gpus_asked_for(recipe))
     estimate = estimate_recipe(recipe, base_folder, given)
-    if isinstance(recipe, R1ZeroRecipe):
+    if _samples(recipe):
         return _sampled(recipe, context, estimate, found)
     machine = context.machine(shape)
     kernels = Kernels(machine.device)
@@ -195,9 +213,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
     return Plan(estimate, memories, place=tuned_place(recipe, shape, machine))
 
 
-def _sampled(
-    recipe: R1ZeroRecipe, context: Context, estimate: Estimate, lengths: Lengths | None
-) -> Plan:
+def _sampled(recipe: Any, context: Context, estimate: Estimate, lengths: Lengths | None) -> Plan:
     """Of a recipe that learns by sampling. lengths: of a finished run."""
     task = _task(recipe, context, context.shape(recipe.model), lengths)
     choices, own = plan_layouts(task), plan_own(task)
@@ -233,5 +249,12 @@ def _task(recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | N
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:
-    if run is not None and not isinstance(recipe, R1ZeroRecipe):
-        raise UserError("--lengths is for recipes that sample (kind r1_zero); leave it out.")
+    if run is not None and not _samples(recipe):
+        raise UserError("--lengths is for recipes that learn by sampling; leave it out.")
+
+
+def _samples(recipe: Recipe) -> bool:
+    """Whether it is one run that learns from rewards of its own samples."""
+    if isinstance(recipe, R1Recipe):
+        return False
+    return registry.get(recipe.kind).learns_from == "rewards"

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
-
-class StageProgress(NamedTuple):
-    """Who is told of training and evaluation inside a stage, and who of data sets.
-
-    What each is told depends on the stage (r1.run_dir.progress, r1.evaluate.battery and
-    r1.curation.progress say).
-    """
-
-    training: Any
-    data: Any
+from r1.stages.protocol import StageProgress
 
 
 class Progress(Protocol):

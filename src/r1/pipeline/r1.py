@@ -32,8 +32,10 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, apply_overrides, merged, validate
 from r1.errors import UserError
 from r1.pipeline import references
-from r1.pipeline.graph import ArtifactType, Source
+from r1.pipeline.graph import Source
 from r1.setting_hints import kind_hint
+from r1.stages import registry
+from r1.stages.protocol import ArtifactType, StageKind
 
 LIKE = "like"
 
@@ -49,6 +51,9 @@ class R1Recipe(Settings):
         "leave the tiny world's functions out of every stage and say so",
     )
     cluster: ClusterSettings | None = None
+    plugins: tuple[str, ...] = Field(
+        (), description="modules of your own that register stage kinds or algorithms when imported"
+    )
     stages: dict[str, dict[str, Any]] = Field(
         min_length=1, description="the stages by name; each is a recipe of its own kind"
     )
@@ -68,20 +73,14 @@ class StageSpec(NamedTuple):
     input_types: dict[str, ArtifactType]
 
 
-class KindOf(NamedTuple):
-    """What r1.py has to know of a kind of stage."""
-
-    schema: type[Settings]
-    outputs: Mapping[str, ArtifactType]
-    seed_at: tuple[str, ...] = ("seed",)
-
-
-def specs_of(recipe: R1Recipe, kinds: Mapping[str, KindOf], origin: str) -> list[StageSpec]:
+def specs_of(recipe: R1Recipe, origin: str) -> list[StageSpec]:
     """The stages of a recipe, in an order in which they can run.
 
     Raises UserError for an unknown kind, a setting that its kind refuses (named as
     "stages.dev2.num_steps"), a `like` or a reference that leads nowhere, and a circle.
     """
+    registry.import_plugins(recipe.plugins)
+    kinds = registry.kinds()
     tables = {name: _table(name, recipe, origin) for name in recipe.stages}
     found = {}
     for name, table in tables.items():
@@ -105,20 +104,21 @@ def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()
 
 
 def _spec(
-    name: str, table: dict[str, Any], seed: int, kinds: Mapping[str, KindOf], origin: str
+    name: str, table: dict[str, Any], seed: int, kinds: Mapping[str, StageKind], origin: str
 ) -> StageSpec:
     if "kind" not in table:
-        raise UserError(f"{origin}: kind: this setting is required; {kind_hint('', kinds)}")
+        raise UserError(f"{origin}: kind: this setting is required; {kind_hint('', kinds, {})}")
     kind = str(table["kind"])
     if kind not in kinds:
-        raise UserError(f"{origin}: kind = {kind!r} is no kind of stage; {kind_hint(kind, kinds)}")
-    known = kinds[kind].schema.model_fields
+        hint = kind_hint(kind, kinds, registry.other_names())
+        raise UserError(f"{origin}: kind = {kind!r} is no kind of stage; {hint}")
+    known = kinds[kind].settings.model_fields
     ours = {"kind", "title"} - set(known)  # ours, where the kind's own settings have no such thing
     values = {key: value for key, value in table.items() if key not in ours}
     seed_at = ".".join(kinds[kind].seed_at)
     if seed_at and not _has(values, kinds[kind].seed_at):
         values = apply_overrides(values, [f"{seed_at}={seed}"])
-    settings = validate(values, kinds[kind].schema, origin)
+    settings = validate(values, kinds[kind].settings, origin)
     return StageSpec(name, kind, str(table.get("title", name)), settings, _edges(values), {})
 
 
@@ -136,7 +136,7 @@ def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
 
 
 def _with_outputs(
-    specs: Mapping[str, StageSpec], kinds: Mapping[str, KindOf], origin: str
+    specs: Mapping[str, StageSpec], kinds: Mapping[str, StageKind], origin: str
 ) -> dict[str, StageSpec]:
     """The same with the outputs' names filled in where a reference leaves them out."""
     whole = {}

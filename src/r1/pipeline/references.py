@@ -14,9 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from r1.pipeline.graph import ArtifactType
-
-MARK = "@"
+from r1.stages.protocol import MARK, ArtifactType
 
 
 class Reference(NamedTuple):

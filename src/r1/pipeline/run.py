@@ -2,40 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
-from r1.evaluate.source import resolve_model
-from r1.learner.supervised_run import Place
 from r1.pipeline.r1 import R1Recipe
-from r1.pipeline.r1_zero import find_model, run_r1_zero
 from r1.pipeline.recipe import Recipe
-from r1.pipeline.supervised import place
-from r1.reward_model import train as reward_model
-from r1.sft import train as sft
-
-Runner = Callable[..., Path]
-
-
-def on_model(train: Callable[..., Path], alone: Place) -> Runner:
-    """A trainer that takes a model's folder, as a run: recipe.model may be a run as well, whose
-    newest checkpoint is taken. alone: where its learner is without a [cluster]."""
-
-    def run(recipe: Any, base_folder: Path, out: Path, progress: Any, **options: bool) -> Path:
-        model = resolve_model(find_model(recipe.model, base_folder)).path
-        return train(recipe, model, base_folder, out, progress, partial(place, alone), **options)
-
-    return run
-
-
-RUNNERS: dict[str, Runner] = {
-    "r1_zero": run_r1_zero,
-    "sft": on_model(sft.train_sft, sft.ALONE),
-    "reward_model": on_model(reward_model.train_reward_model, reward_model.ALONE),
-}
+from r1.pipeline.run_r1 import run_pipeline
+from r1.stages import registry
 
 
 def run_recipe(
@@ -48,15 +22,13 @@ def run_recipe(
     only: str | None = None,
     accept_changes: bool = False,
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it. Raises UserError.
+    """Run into the folder `out`, or carry on there; return it. Raises UserError.
 
     base_folder: where the recipe's relative paths start. progress: what the recipe's kind asks
     for; `r1.progress.TerminalProgress` serves them all. first, only: of a pipeline's stages
     (`run_pipeline`). accept_changes: carry a single run on although files it read have changed.
     """
     if isinstance(recipe, R1Recipe):
-        from r1.pipeline.run_r1 import run_pipeline  # its stages are run by this module
-
         if accept_changes:
             raise UserError(
                 "--accept-changes is for a single run: a stage of a whole recipe whose files "
@@ -68,5 +40,6 @@ def run_recipe(
             f'--from and --only choose stages of a recipe of kind "r1"; this one is of kind '
             f'"{recipe.kind}" and has none.'
         )
-    runner = RUNNERS[recipe.kind]
-    return runner(recipe, base_folder, out, progress, accept_changes=accept_changes)
+    train = registry.get(recipe.kind).train
+    assert train is not None, f"a recipe of kind {recipe.kind} is a pipeline of one stage"
+    return train(recipe, base_folder, out, progress, accept_changes=accept_changes)

@@ -25,14 +25,15 @@ from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
-from r1.pipeline.graph import Artifact, Stage, Standing, State
-from r1.pipeline.kinds import KINDS, Known
+from r1.pipeline.graph import Stage, Standing, State
 from r1.pipeline.limits import check_limits
-from r1.pipeline.progress import Progress, StageProgress
+from r1.pipeline.progress import Progress
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
-from r1.pipeline.stage_kinds import STAGE_KINDS
 from r1.run_dir import atomic, lock
+from r1.stages import registry
+from r1.stages.check_cache import CheckCache
+from r1.stages.protocol import Artifact, StageContext, StageProgress
 
 PIPELINE, REDO = "pipeline.json", "redo.json"
 
@@ -54,7 +55,7 @@ def build(
 ) -> Pipeline:
     """The graph of a recipe. Raises UserError for whatever is wrong with the recipe itself."""
     recipe, notices = leave_functions_out(recipe)
-    specs = specs_of(recipe, STAGE_KINDS, origin)
+    specs = specs_of(recipe, origin)
     stages = [_stage(spec, base_folder, progress, recipe.cluster) for spec in specs]
     graph.check(stages)
     return Pipeline(recipe, specs, stages, notices)
@@ -66,7 +67,7 @@ def _stage(
     progress: Callable[[StageSpec], StageProgress],
     cluster: ClusterSettings | None,
 ) -> Stage:
-    kind = KINDS[spec.kind]
+    kind = registry.get(spec.kind)
 
     def run(folder: Path, inputs: Mapping[str, Path]) -> Mapping[str, Artifact]:
         given = spec.recipe.model_dump(mode="json", exclude_unset=True)
@@ -74,7 +75,8 @@ def _stage(
         own = validate(values, type(spec.recipe), f"stage {spec.name}")
         settings = with_cluster(own, cluster)
         try:
-            return kind.run(settings, base_folder, folder, progress(spec), cluster)
+            context = StageContext(base_folder, folder, progress(spec), cluster)
+            return kind.run(settings, context)
         except UserError as error:
             raise UserError(f"stage {spec.name}: {error}") from None
 
@@ -82,14 +84,20 @@ def _stage(
     return Stage(
         name=spec.name,
         settings={"kind": spec.kind, **settings},
-        outputs=STAGE_KINDS[spec.kind].outputs,
+        outputs=kind.outputs,
         run=run,
         inputs=spec.inputs,
         input_types=spec.input_types,
         may_change=kind.may_change,
         as_now=partial(as_now, schema=type(spec.recipe)),
-        external=partial(inputs_of, settings, base_folder),
+        external=partial(inputs_of, {**settings, **_plugin_of(spec)}, base_folder),
     )
+
+
+def _plugin_of(spec: StageSpec) -> dict[str, list[str]]:
+    """The module of the user's own that a stage's kind comes from, as settings name plugins."""
+    plugin = registry.plugin_of(spec.kind)
+    return {"plugins": [plugin]} if plugin else {}
 
 
 def standings(pipeline: Pipeline, out: Path) -> list[Standing]:
@@ -166,11 +174,11 @@ def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
     """Everything about the stages that can be checked before any of them runs."""
     compare(stage_demands(pipeline.specs, names, pipeline.recipe.cluster, base_folder))
     check_limits(pipeline.specs, names, base_folder)
-    known = Known(base_folder)
+    cache = CheckCache(base_folder)
     for spec in pipeline.specs:
         if spec.name in names:
             try:
-                KINDS[spec.kind].check(spec.recipe, known)
+                registry.get(spec.kind).check(spec.recipe, cache)
             except UserError as error:
                 raise UserError(f"stage {spec.name}: {error}") from None
 
@@ -190,6 +198,8 @@ def _describe(out: Path, pipeline: Pipeline) -> None:
             "name": spec.name,
             "kind": spec.kind,
             "title": spec.title,
+            "label": registry.get(spec.kind).label,
+            "learns_from": registry.get(spec.kind).learns_from,
             "inputs": {field: source._asdict() for field, source in spec.inputs.items()},
             "outputs": {name: str(type_) for name, type_ in stage.outputs.items()},
         }

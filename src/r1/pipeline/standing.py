@@ -9,12 +9,10 @@ from typing import Any
 from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.errors import UserError
-from r1.learner.settings import MAY_CHANGE_ON_RESUME as SUPERVISED_MAY_CHANGE
-from r1.learner.settings import MAY_GROW as SUPERVISED_MAY_GROW
-from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, MAY_GROW
 from r1.run_dir import checkpoint_steps, is_done, is_run
 from r1.run_dir.opening import Identity, judge
 from r1.run_dir.read import read_metrics
+from r1.stages import registry
 
 _DERIVED = ("model_sha256", "tokens_sha256", "data_sha256")
 
@@ -27,12 +25,12 @@ def standing_of(recipe: Any, base_folder: Path, out: Path) -> list[str]:
     if not is_run(out):
         return [f"{out}: nothing is done there yet; the run would begin."]
     settings = dump(recipe)
-    is_rl = recipe.kind == "r1_zero"
+    kind = registry.get(recipe.kind)
     identity = Identity(
         {**settings, "base_folder": str(base_folder.resolve())},
-        recipe.kind,
-        ignore=(*(MAY_CHANGE_ON_RESUME if is_rl else SUPERVISED_MAY_CHANGE), *_DERIVED),
-        grows=MAY_GROW if is_rl else SUPERVISED_MAY_GROW,
+        kind.name,
+        ignore=(*kind.may_change, *_DERIVED),
+        grows=kind.may_grow,
         as_now=partial(as_now, schema=type(recipe)),
         inputs=inputs_of(settings, base_folder),
     )

@@ -17,12 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from r1.plan.activations import Device
 from r1.plan.flops import generation_flops
 from r1.plan.hardware import HARDWARE, RATES, Hardware, Rates, hardware_named
-from r1.plan.layout import gpus_asked_for
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.plan.workload import HUGE, Amount, Length
 from r1.rollout.settings import EngineSettings
@@ -153,6 +152,10 @@ class Context:
             return self.models[stage]
         return shape_of(model, self.base_folder)
 
+    def made_by(self, path: str) -> Amount | None:
+        """What "@stage" is estimated to give; None where that is not known."""
+        return self.made.get(path.removeprefix("@").partition("/")[0])
+
     def machine(self, shape: ModelShape) -> Machine:
         """The hardware asked for; by default the paper's GPUs, as many as [cluster] asks for, or
         else in a number that fits the model."""
@@ -201,74 +204,6 @@ def waiting_hours(machine: Machine, engine: EngineSettings, tokens: float, longe
 def sentences(notes: Iterable[str]) -> tuple[str, ...]:
     """The notes that say something, each once."""
     return tuple(dict.fromkeys(note for note in notes if note))
-
-
-def estimate_recipe(
-    recipe: Any,
-    base_folder: Path,
-    given: Given | None = None,
-    name: str = "",
-    kind: str | None = None,
-    context: Context | None = None,
-) -> Estimate:
-    """The estimate of one validated recipe, or of one stage of a pipeline.
-
-    recipe: R1ZeroRecipe, SFTRecipe, RewardModelRecipe, or a stage's settings with its `kind`.
-    base_folder: the recipe's folder, to which its paths are relative. context: of a pipeline, with
-    what the stages above it give; without one, references are unknown.
-
-    A model whose dimensions are not known leaves the estimate empty but for `unknown`. Raises
-    UserError for unknown hardware.
-    """
-    from r1.plan.kinds import KINDS
-
-    kind = kind or str(getattr(recipe, "kind", "r1_zero"))
-    place = context or Context(base_folder, given or Given(), asked=gpus_asked_for(recipe))
-    if kind not in KINDS:
-        return Estimate(name or kind, kind, unknown=(f"stages of kind {kind} are not estimated",))
-    try:
-        return KINDS[kind](name or kind, recipe, place)
-    except UnknownModelError as error:
-        return Estimate(name or kind, kind, unknown=(str(error),))
-
-
-class Stage(Protocol):
-    """What of a pipeline's stage is read (r1.pipeline.r1.StageSpec)."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def recipe(self) -> Any: ...
-
-
-def estimate_pipeline(
-    stages: Sequence[Stage], base_folder: Path, given: Given | None = None, cluster: Any = None
-) -> list[Estimate]:
-    """The estimates of a pipeline's stages, which stand in an order in which they can run.
-
-    cluster: the whole recipe's, on whose replicas stages run that only sample; a stage that trains
-    has its own.
-
-    "@stage" stands for the model or the data set that the stage is estimated to give. Raises
-    UserError as estimate_recipe does.
-    """
-    done: dict[str, Estimate] = {}
-    for stage in stages:
-        context = Context(
-            base_folder,
-            given or Given(),
-            {name: e.model for name, e in done.items() if e.model is not None},
-            {name: e.makes for name, e in done.items() if e.makes is not None},
-            gpus_asked_for(stage.recipe, cluster),
-        )
-        done[stage.name] = estimate_recipe(
-            stage.recipe, base_folder, given, stage.name, stage.kind, context
-        )
-    return list(done.values())
 
 
 def seconds_of(estimates: Sequence[Estimate]) -> dict[str, float]:

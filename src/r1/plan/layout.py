@@ -46,24 +46,15 @@ def tensor_parallel(engine: Any) -> int:
     return size
 
 
-def sampler_of(recipe: Any) -> Any:
-    """What has the `engine` with which a stage that trains nothing samples: the stage or its
-    general model; None where it samples nothing here."""
-    general = getattr(recipe, "general", None)
-    if getattr(general, "model", None) is not None:
-        return general
-    return recipe if hasattr(recipe, "engine") and not hasattr(recipe, "learner") else None
-
-
-def gpus_asked_for(recipe: Any, whole: Any = None) -> int | None:
+def gpus_asked_for(recipe: Any, whole: Any = None, engine: Any = None) -> int | None:
     """GPUs that a recipe, or a stage of one, asks for; None where it does not say.
 
     whole: the [cluster] of a recipe of stages, whose replicas are for those that only sample.
+    engine: the EngineSettings by which the stage samples, None where it does not.
     """
     if getattr(recipe, "cluster", None) is not None:
         return own_layout(recipe).num_gpus
-    holder = sampler_of(recipe)
-    if whole is None or holder is None:
+    if whole is None or engine is None:
         return None
     replicas: int = whole.engine_replicas
-    return replicas * tensor_parallel(holder.engine)
+    return replicas * tensor_parallel(engine)

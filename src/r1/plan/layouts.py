@@ -90,8 +90,8 @@ class Task(NamedTuple):
     @property
     def tokens(self) -> float:
         """Tokens of one step, prompts once a group."""
-        grpo = self.recipe.grpo
-        return grpo.num_problems * (self.prompt + grpo.group_size * self.lengths.mean)
+        algorithm = self.recipe.algorithm
+        return algorithm.num_problems * (self.prompt + algorithm.group_size * self.lengths.mean)
 
 
 def plan_layouts(task: Task) -> list[Choice]:
@@ -185,17 +185,17 @@ def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> Engine
 def timed(task: Task, choice: Choice) -> Choice:
     """A batch's share of one engine, drawn; the update; the transfer."""
     layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
-    prompt, grpo = round(task.prompt), recipe.grpo
+    prompt, algorithm = round(task.prompt), recipe.algorithm
     engine = engine_speed(shape, machine, layout.tensor_parallel, recipe.engine)
     learner = learner_speed(recipe, shape, machine, layout, task.tokens)
-    share = (math.ceil(grpo.num_problems / layout.replicas), grpo.group_size)
+    share = (math.ceil(algorithm.num_problems / layout.replicas), algorithm.group_size)
     generator = np.random.default_rng(0)
     batches = [task.lengths.draw(generator, share) for _ in range(DRAWN_BATCHES)]
     drawing = [engine.drawing_s(choice.slots, prompt, batch) for batch in batches]
-    number = grpo.num_problems * grpo.group_size
+    number = algorithm.num_problems * algorithm.group_size
     quantiles = task.lengths.quantiles
     spread = quantiles[[i * len(quantiles) // number for i in range(number)]]
-    update = learner.seconds(prompt, spread, grpo.num_problems)
+    update = learner.seconds(prompt, spread, algorithm.num_problems)
     return choice._replace(
         draw_s=sum(drawing) / DRAWN_BATCHES,
         update_s=update,

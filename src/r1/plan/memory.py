@@ -105,9 +105,11 @@ def full_row(recipe: Any) -> Row:
 
 def _step_tokens(recipe: Any, longest: int) -> int:
     """Tokens that one optimiser step learns from at the most. longest: of a sequence."""
-    grpo = getattr(recipe, "grpo", None)
-    if grpo is not None:
-        responses = math.ceil(grpo.num_problems * grpo.group_size / grpo.num_minibatches)
+    algorithm = getattr(recipe, "algorithm", None)
+    if algorithm is not None:
+        responses = math.ceil(
+            algorithm.num_problems * algorithm.group_size / algorithm.num_minibatches
+        )
         return responses * longest
     pairs = getattr(recipe, "objective", "") == "pairwise"
     return int(recipe.batch.size * longest * (2 if pairs else 1))
@@ -143,8 +145,8 @@ def learner_memory(
     if lora:
         items.append(Item("adapters", "resident", size * trained))
         items.append(Item("merged copy", "sync", size * layer_parameters(shape)))
-    grpo = getattr(recipe, "grpo", None)
-    if grpo is not None and grpo.kl_weight > 0:
+    algorithm = getattr(recipe, "algorithm", None)
+    if algorithm is not None and algorithm.kl_weight > 0:
         items.append(Item("reference", "resident", size * trained / ranks))
     if row.several:
         items += _during("gradients", size * trained / ranks)
@@ -255,10 +257,10 @@ def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item
 
     It caches transformers' keys and values, never the latent ones.
     """
-    engine, grpo = recipe.engine, recipe.grpo
+    engine, algorithm = recipe.engine, recipe.algorithm
     size = engine_bytes(engine, shape)
-    samples = samples_together(grpo, replicas)
-    tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
+    samples = samples_together(algorithm, replicas)
+    tokens = cache_tokens(engine, samples, algorithm.group_size, recipe.sampling.max_new_tokens)
     token = shape.layers * shape.kv_heads * (shape.key_width + shape.value_width)
     rows = min(engine.max_batch, samples)
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens
@@ -270,11 +272,11 @@ def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item
     ]
 
 
-def samples_together(grpo: Any, replicas: int) -> int:
+def samples_together(algorithm: Any, replicas: int) -> int:
     """Responses that one of the engines has at a time: its share of a batch, or, with partial
     rollouts, of all batches that are begun."""
-    batches = 1 + grpo.staleness if grpo.partial_rollouts else 1
-    return math.ceil(batches * grpo.num_problems * grpo.group_size / replicas)
+    batches = 1 + algorithm.staleness if algorithm.partial_rollouts else 1
+    return math.ceil(batches * algorithm.num_problems * algorithm.group_size / replicas)
 
 
 def engine_bytes(engine: EngineSettings, shape: ModelShape) -> int:

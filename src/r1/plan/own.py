@@ -8,7 +8,7 @@
                         the time, or (vLLM with sleep) only while the learner is at rest
                         one sequence of max_model_len (embedded: of the limit) in the cache
     a step              as of the layouts that are tried; drawing and update overlap where
-                        grpo.staleness > 0 and they have GPUs of their own
+                        algorithm.staleness > 0 and they have GPUs of their own
     on CPUs             all processes in one machine's memory, on the same cores
 
 Left out on purpose: what only a cluster can tell (`r1 run` compares its nodes), prompts longer than
@@ -46,12 +46,12 @@ class Own(NamedTuple):
     engine: Memory
 
 
-def own_mode(grpo: Any) -> str:
-    """grpo.staleness and grpo.partial_rollouts in words."""
-    if grpo.partial_rollouts:
-        return f"partial rollouts, {grpo.staleness} ahead"
+def own_mode(algorithm: Any) -> str:
+    """algorithm.staleness and algorithm.partial_rollouts in words."""
+    if algorithm.partial_rollouts:
+        return f"partial rollouts, {algorithm.staleness} ahead"
     names = {0: "synchronous", 1: "one step off"}
-    return names.get(grpo.staleness, f"whole batches, {grpo.staleness} ahead")
+    return names.get(algorithm.staleness, f"whole batches, {algorithm.staleness} ahead")
 
 
 def plan_own(task: Task) -> Own:
@@ -62,7 +62,7 @@ def plan_own(task: Task) -> Own:
     memory = Memory((*learner.items, *(engine.items if layout.shared else ())))
     apart = not layout.shared and task.device != "cpu"
     choice = Choice(
-        layout, memory, Memory(engine.items).peak, ahead=apart and recipe.grpo.staleness > 0
+        layout, memory, Memory(engine.items).peak, ahead=apart and recipe.algorithm.staleness > 0
     )
     own = Own(choice, learner, Memory(engine.items))
     reason = refused(recipe, task.shape, layout) or _unplaceable(task, layout)
@@ -87,10 +87,10 @@ class _Engine(NamedTuple):
 
 def _engine(task: Task, layout: Layout) -> _Engine:
     """A sleeping engine has its memory while it draws and at no other time."""
-    recipe, engine, grpo = task.recipe, task.recipe.engine, task.recipe.grpo
+    recipe, engine, algorithm = task.recipe, task.recipe.engine, task.recipe.algorithm
     if engine.kind == "embedded":
-        samples = samples_together(grpo, layout.replicas)
-        tokens = cache_tokens(engine, samples, grpo.group_size, recipe.sampling.max_new_tokens)
+        samples = samples_together(algorithm, layout.replicas)
+        tokens = cache_tokens(engine, samples, algorithm.group_size, recipe.sampling.max_new_tokens)
         return _Engine(tuple(engine_items(recipe, task.shape, layout.replicas)), tokens)
     weights, buffers, token = engine_needs(engine, task.shape, layout.tensor_parallel)
     given = engine.vllm.kv_cache_gib

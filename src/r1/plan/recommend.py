@@ -53,7 +53,7 @@ def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | 
 
 def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
     """What asks for a layout."""
-    layout, recipe, grpo = choice.layout, task.recipe, task.recipe.grpo
+    layout, recipe, algorithm = choice.layout, task.recipe, task.recipe.algorithm
     longest = recipe.sampling.max_new_tokens + LONGEST_PROMPT
     given = recipe.engine.vllm.max_model_len
     settings = {
@@ -67,12 +67,14 @@ def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
     }
     if layout.shared:
         settings["engine.vllm.sleep"] = True
-    if choice.ahead or grpo.staleness:
-        settings["grpo.staleness"] = int(choice.ahead)
+    if choice.ahead or algorithm.staleness:
+        settings[f"{recipe.algorithm_name}.staleness"] = int(choice.ahead)
     if choice.ahead:
-        settings["grpo.importance_cap"] = grpo.importance_cap or IMPORTANCE_CAP
-    if grpo.partial_rollouts:
-        settings["grpo.partial_rollouts"] = False
+        settings[f"{recipe.algorithm_name}.importance_cap"] = (
+            algorithm.importance_cap or IMPORTANCE_CAP
+        )
+    if algorithm.partial_rollouts:
+        settings[f"{recipe.algorithm_name}.partial_rollouts"] = False
     return settings
 
 

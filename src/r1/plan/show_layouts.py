@@ -50,7 +50,7 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
     notes = []
     fitting = [c for c in choices if not c.reason]
     if any(choice.ahead for choice in fitting):
-        text = "a step on separate GPUs samples one batch ahead (grpo.staleness = 1)"
+        text = "a step on separate GPUs samples one batch ahead (staleness = 1)"
         notes.append(Text(text, style="dim"))
     if fitting and fitting[0].needs:
         needs = " and ".join(fitting[0].needs)
@@ -83,7 +83,7 @@ def own_table(task: Task, own: Own) -> Table:
     choice, machine, recipe = own.choice, task.machine, task.recipe
     asked = "one process (no [cluster])" if recipe.cluster is None else choice.layout.describe()
     found: list[tuple[str, str | Text]] = [
-        ("the recipe asks for", f"{asked}, {own_mode(recipe.grpo)}"),
+        ("the recipe asks for", f"{asked}, {own_mode(recipe.algorithm)}"),
         ("on", f"{machine.num_gpus} x {machine.hardware.title}"),
     ]
     if choice.reason:
@@ -114,7 +114,7 @@ def recommendation(own: Own, found: Recommended | None) -> list[Text]:
     choice, saved = found.own.choice, ""
     if not own.choice.reason:
         saved = f", {1 - choice.step_s / own.choice.step_s:.0%} less than the recipe's own"
-    layout = f"{choice.layout.describe()}, {own_mode(found.recipe.grpo)}"
+    layout = f"{choice.layout.describe()}, {own_mode(found.recipe.algorithm)}"
     lines = [f"fastest: {layout}: {seconds(choice.step_s)} a step{saved}, with"]
     lines += [f"    --set {setting} \\" for setting in overrides(found.settings)]
     return [Text(line) for line in (*lines[:-1], lines[-1].removesuffix(" \\"))]

@@ -136,12 +136,12 @@ def learner_speed(
     recipe: Any, shape: ModelShape, machine: Machine, layout: Layout, tokens: float
 ) -> LearnerSpeed:
     """Of all ranks together. tokens: of one step, by which transfers are spread over tokens."""
-    grpo = getattr(recipe, "grpo", None)
-    steps = grpo.num_minibatches * grpo.num_epochs if grpo else 1
-    epochs = grpo.num_epochs if grpo else 1
+    algorithm = getattr(recipe, "algorithm", None)
+    steps = algorithm.num_minibatches * algorithm.num_epochs if algorithm else 1
+    epochs = algorithm.num_epochs if algorithm else 1
     passes = 3.0 * epochs
-    if grpo is not None:
-        passes += (steps > 1) + (grpo.kl_weight > 0) * epochs
+    if algorithm is not None:
+        passes += (steps > 1) + (algorithm.kl_weight > 0) * epochs
     flops = machine.hardware.peak_flops * machine.rates.training_share * layout.ranks
     token = passes * 2 * shape.matmul_parameters / flops
     square = passes * shape.layers * shape.heads * (shape.key_width + shape.value_width) / flops

@@ -13,11 +13,10 @@ Left out on purpose: the share of a GPU that vLLM is given where a stage only sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from r1.plan.estimate import Estimate, Machine
-from r1.plan.layout import Layout, own_layout, sampler_of, tensor_parallel
+from r1.plan.estimate import Machine
+from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
     FUSED,
     TENSOR_PARALLEL,
@@ -31,6 +30,7 @@ from r1.plan.layouts import (
 from r1.plan.memory import LONGEST_PROMPT, Kernels, learner_memory
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
+from r1.rollout.settings import EngineSettings
 
 
 class Place(NamedTuple):
@@ -49,24 +49,8 @@ class Place(NamedTuple):
     step_s: float | None = None
 
 
-def place_of(
-    recipe: Any, estimate: Estimate, cluster: Any, task_of: Callable[[ModelShape], Task]
-) -> Place | None:
-    """Of a stage with its own [cluster] in it; None where it computes nothing here.
-
-    cluster: the whole recipe's. task_of: its task, for a model's shape.
-    """
-    shape, machine = estimate.model, estimate.machine
-    if shape is None or machine is None:
-        return None
-    if hasattr(recipe, "grpo"):
-        return _reinforced(task_of(shape))
-    if hasattr(recipe, "learner"):
-        return tuned_place(recipe, shape, machine)
-    return _sampled(recipe, shape, machine, cluster)
-
-
-def _reinforced(task: Task) -> Place:
+def rewarded_place(task: Task) -> Place:
+    """Of a stage that learns by sampling."""
     silent = task.recipe.cluster is None and task.recipe.engine.kind == "embedded"
     choice = plan_layouts(task)[0] if silent else plan_own(task).choice
     step_s = None if choice.reason else choice.step_s
@@ -101,13 +85,23 @@ def _ranks(layout: Layout) -> str:
     return f"{layout.ranks} rank{'s' * (layout.ranks > 1)}"
 
 
-def _sampled(recipe: Any, shape: ModelShape, machine: Machine, cluster: Any) -> Place | None:
-    holder = sampler_of(recipe)
-    if holder is None:
-        return None
-    longest = _limit(recipe, holder) + LONGEST_PROMPT
+class _Sampling(NamedTuple):
+    """What of a recipe an engine's needs are counted from."""
+
+    engine: EngineSettings
+
+
+def sampling_place(
+    engine: EngineSettings, limit: int, shape: ModelShape, machine: Machine, cluster: Any
+) -> Place:
+    """Of a stage that samples a finished model and trains nothing.
+
+    limit: tokens of the longest response. cluster: the whole recipe's.
+    """
+    holder = _Sampling(engine)
+    longest = limit + LONGEST_PROMPT
     if cluster is not None:
-        layout = Layout(0, cluster.engine_replicas, tensor_parallel(holder.engine), shared=False)
+        layout = Layout(0, cluster.engine_replicas, tensor_parallel(engine), shared=False)
         return _engines(holder, shape, machine, layout, longest)._replace(asked=True)
     total, widest = machine.num_gpus, 1 if machine.device == "cpu" else machine.num_gpus
     layouts = [Layout(0, total // n, n, shared=False) for n in TENSOR_PARALLEL if n <= widest]
@@ -131,10 +125,3 @@ def _engines(
     else:
         reason = no_room(fixed, token, longest, machine.budget) or refused(holder, shape, layout)
     return Place(f"{replicas} x TP {tensor}", False, fixed + token * longest, reason)
-
-
-def _limit(recipe: Any, holder: Any) -> int:
-    """Tokens of a response."""
-    if hasattr(recipe, "evaluation"):
-        return int(recipe.evaluation.max_new_tokens or recipe.max_new_tokens)
-    return int(holder.sampling.max_new_tokens)

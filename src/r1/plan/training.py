@@ -1,4 +1,4 @@
-"""The estimates of the stages that train: reinforcement learning, fine-tuning, reward models.
+"""The estimates of training: by rewards (reinforcement learning), and in epochs over fixed data.
 
 Reinforcement learning, a step of P problems with G samples each (settings of the recipe):
     generation     2ND over the prompt once and G responses, by the engine
@@ -20,7 +20,6 @@ from r1.plan.estimate import Context, Estimate, Machine, Part, drawn, sentences,
 from r1.plan.flops import forward_flops, training_flops
 from r1.plan.model import ModelShape
 from r1.plan.workload import (
-    TABLE_5_TOKENS,
     Amount,
     Length,
     amount_of,
@@ -29,38 +28,40 @@ from r1.plan.workload import (
 )
 
 
-def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
-    """GRPO, from a base or from another stage's checkpoint."""
+def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Estimate:
+    """Reinforcement learning, from a base or from another stage's checkpoint."""
     shape = context.shape(recipe.model)
-    machine, grpo, steps = context.machine(shape), recipe.grpo, recipe.num_steps
+    machine, algorithm, steps = context.machine(shape), recipe.algorithm, recipe.num_steps
     limit, given = recipe.sampling.max_new_tokens, context.given
     from_base = not recipe.model.startswith("@")
     prompt = prompt_length(shape, given.mean_prompt)
     response = response_length(shape, limit, from_base, given.mean_response)
-    per_step = grpo.num_problems * grpo.group_size
+    per_step = algorithm.num_problems * algorithm.group_size
     samples = steps * per_step
     sharing = _siblings(recipe, prompt, response)
     tokens = samples * (prompt.tokens / sharing + response.tokens)
     row = (shape, prompt.tokens, response.tokens, sharing)
     loop = (
-        drawn(machine, shape, prompt, response, steps * grpo.num_problems, grpo.group_size),
-        *_passes(machine, grpo, samples, tokens, row),
+        drawn(
+            machine, shape, prompt, response, steps * algorithm.num_problems, algorithm.group_size
+        ),
+        *_passes(machine, algorithm, samples, tokens, row),
         *_reward_models(recipe, context, machine, per_step, prompt, response),
     )
     measured, unknown = _evaluations(recipe, context, machine, shape, prompt, response)
     waits = steps * waiting_hours(machine, recipe.engine, per_step * response.tokens, limit)
     notes = [prompt.note, response.note]
-    if grpo.dynamic_sampling:
+    if algorithm.dynamic_sampling:
         notes.append("rounds of dynamic sampling are not counted")
     return Estimate(
         name,
-        "r1_zero",
+        kind,
         shape,
         machine,
         samples=samples,
-        prompt_tokens=steps * grpo.num_problems * prompt.tokens,
+        prompt_tokens=steps * algorithm.num_problems * prompt.tokens,
         response_tokens=samples * response.tokens,
-        trained_tokens=tokens * grpo.num_epochs,
+        trained_tokens=tokens * algorithm.num_epochs,
         parts=(*loop, *measured),
         hours=machine.hours(loop, waits) + machine.hours(measured),
         waits_for_longest=waits > machine.hours((loop[0],)),
@@ -72,25 +73,25 @@ def r1_zero(name: str, recipe: Any, context: Context) -> Estimate:
 def _siblings(recipe: Any, prompt: Length, response: Length) -> float:
     """Responses of a group that share a packed row, and its prompt, in training."""
     fit = recipe.learner.tokens_per_microbatch // (prompt.tokens + response.tokens)
-    return min(recipe.grpo.group_size, max(1.0, fit))
+    return min(recipe.algorithm.group_size, max(1.0, fit))
 
 
 def _passes(
     machine: Machine,
-    grpo: Any,
+    algorithm: Any,
     samples: int,
     tokens: float,
     row: tuple[ModelShape, float, float, float],
 ) -> list[Part]:
     """The policy's update and what it is compared with. row: as forward_flops takes it."""
-    update, updated = samples * grpo.num_epochs, tokens * grpo.num_epochs
+    update, updated = samples * algorithm.num_epochs, tokens * algorithm.num_epochs
     forward = samples * forward_flops(*row)
     flops = update * training_flops(*row)
     parts = [machine.part("policy update", "training", update, updated, flops)]
-    if grpo.num_minibatches * grpo.num_epochs > 1:
+    if algorithm.num_minibatches * algorithm.num_epochs > 1:
         parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
-    if grpo.kl_weight > 0:
-        flops = forward * grpo.num_epochs
+    if algorithm.kl_weight > 0:
+        flops = forward * algorithm.num_epochs
         parts.append(machine.part("reference", "training", update, updated, flops))
     return parts
 
@@ -136,43 +137,10 @@ def _evaluations(
     return (part,), ()
 
 
-def sft(name: str, recipe: Any, context: Context) -> Estimate:
-    """Supervised fine-tuning: 6ND over every example in every epoch."""
-    amount, notes = _examples(recipe, context)
-    return _epochs(name, "sft", recipe, context, amount, notes)
-
-
-def _examples(recipe: Any, context: Context) -> tuple[Amount, list[str]]:
-    amount = amount_of(recipe.data.train, context.base_folder, context.made)
-    notes = [*amount.notes]
-    if amount.rows is not None and amount.tokens is None:
-        shape, limit = context.shape(recipe.model), recipe.batch.max_tokens
-        width = limit or shape.context
-        if width >= 32_768:
-            amount = amount._replace(tokens=TABLE_5_TOKENS)
-            notes.append("5,355 tokens an example: the mean of the paper's table 5")
-        else:
-            amount = amount._replace(tokens=width / 2)
-            notes.append(f"{width / 2:,.0f} tokens an example: half of batch.max_tokens")
-    return amount, notes
-
-
-def reward_model(name: str, recipe: Any, context: Context) -> Estimate:
-    """A reward model: 6ND over both responses of every pair, or over every labelled response."""
-    amount = amount_of(recipe.data.train, context.base_folder, context.made)
-    notes = [*amount.notes]
-    if amount.rows is not None:
-        each = 2 if recipe.objective == "pairwise" else 1
-        tokens = amount.tokens or each * recipe.batch.max_tokens / 4
-        if amount.tokens is None:
-            notes.append(f"{tokens / each:,.0f} tokens a response: a quarter of batch.max_tokens")
-        amount = amount._replace(tokens=tokens)
-    return _epochs(name, "reward_model", recipe, context, amount, notes)
-
-
-def _epochs(
+def estimate_epochs(
     name: str, kind: str, recipe: Any, context: Context, amount: Amount, notes: list[str]
 ) -> Estimate:
+    """6ND over the rows of amount in every epoch."""
     shape = context.shape(recipe.model)
     machine = context.machine(shape)
     if amount.rows is None or amount.tokens is None:

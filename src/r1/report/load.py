@@ -19,7 +19,7 @@ from r1.run_dir.read import (
     rollout_steps,
     rollouts_path,
 )
-from r1.run_dir.shapes import Identity, RecipeFile, Story
+from r1.run_dir.shapes import Identity, Story
 from r1.run_dir.stored import read_columns
 
 EVALUATION = "evaluation"
@@ -73,7 +73,7 @@ def load_run(folder: Path) -> RunData:
         folder=folder,
         kind=read_json(folder / "run.json", shape=Identity)["kind"],
         done=is_done(folder),
-        recipe=read_json(folder / "recipe.json", {}, RecipeFile),
+        recipe=read_json(folder / "recipe.json", {}, dict[str, Any]),
         versions=read_json(folder / "versions.json", {}, dict[str, str]),
         lineage=read_json(folder / "lineage.json", {}, Story),
         metrics=read_metrics(folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -43,9 +44,9 @@ def gap_note(run: RunData) -> str:
         "The engine's log-probability of a token it drew differs from the learner's by "
         f"{sum(gaps) / len(gaps):.1e} nats on average, by {largest:.1e} at the most"
     )
-    cap = (run.recipe.get("grpo") or {}).get("importance_cap") or 0.0
+    cap = _importance_cap(run.recipe)
     if not cap:
-        return f"{text}; nothing corrects for it (grpo.importance_cap is 0)."
+        return f"{text}; nothing corrects for it (importance_cap is 0)."
     text += f"; importance weights of at most {cap:g} correct for it"
     weights = [row["importance"] for row in run.metrics if row.get("importance") is not None]
     if weights:
@@ -53,6 +54,13 @@ def gap_note(run: RunData) -> str:
         mean, share = sum(weights) / len(weights), sum(capped) / len(capped)
         text += f" ({mean:.3f} on average, {percent(share)} of the tokens at the cap)"
     return f"{text}."
+
+
+def _importance_cap(recipe: Mapping[str, Any]) -> float:
+    """Of the algorithm's section, whichever it is; 0 where none has one."""
+    sections = (section for section in recipe.values() if isinstance(section, dict))
+    found = next((s["importance_cap"] for s in sections if "importance_cap" in s), 0.0)
+    return found if isinstance(found, int | float) else 0.0
 
 
 def _facts(found: dict[str, Any]) -> list[str]:

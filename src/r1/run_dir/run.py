@@ -1,6 +1,6 @@
 """RunDir: writes a run step by step, and carries on with one that was interrupted.
 
-    run = RunDir.open(folder, recipe, kind="grpo", checkpoints=settings.checkpoints)
+    run = RunDir.open(folder, recipe, kind="r1_zero", checkpoints=settings.checkpoints)
     if run.resume_from: learner.load(run.resume_from)
     for step in run.remaining_steps(num_steps):
         ...

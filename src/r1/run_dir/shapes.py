@@ -27,20 +27,6 @@ class Identity(TypedDict):
 
 
 @open_shape
-class GrpoSection(TypedDict, total=False):
-    """What the report reads of a recipe's [grpo]."""
-
-    importance_cap: float | None
-
-
-@open_shape
-class RecipeFile(TypedDict, total=False):
-    """recipe.json; what else is read of it is validated as settings."""
-
-    grpo: GrpoSection | None
-
-
-@open_shape
 class FileMark(TypedDict):
     """A file of a checkpoint, in checkpoint.json."""
 
@@ -160,6 +146,8 @@ class StageEntry(TypedDict):
     name: Inside
     kind: str
     title: NotRequired[str | None]
+    label: NotRequired[str]
+    learns_from: NotRequired[str | None]
     inputs: NotRequired[dict[str, InputOf]]
     outputs: NotRequired[dict[str, str]]
 

@@ -139,8 +139,8 @@ def _by_side(interval: Interval, *, above: str, below: str, between: str, of: fl
 def table_6(pipeline: PipelineData, measured: Measured) -> Table6 | None:
     """The student trained by RL against the distilled one of the same base; None without both."""
     students = [stage for name, stage in pipeline.stages.items() if name.startswith(STUDENT)]
-    alone = next((stage for stage in students if stage.kind == "r1_zero"), None)
-    distilled = _same_base(alone, [stage for stage in students if stage.kind == "sft"])
+    alone = next((stage for stage in students if stage.learns_from == "rewards"), None)
+    distilled = _same_base(alone, [stage for stage in students if stage.learns_from == "examples"])
     if alone is None or distilled is None:
         return None
     names = (alone.name, distilled.name)

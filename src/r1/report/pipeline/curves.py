@@ -25,7 +25,7 @@ def reward_models(pipeline: PipelineData) -> list[RewardModel]:
     """The reward models that have been measured."""
     found = []
     for stage in pipeline.stages.values():
-        if stage.kind == "reward_model" and stage.run is not None:
+        if stage.makes_reward_model and stage.run is not None:
             measured = [row for row in stage.run.evaluations if row.get("accuracy")]
             if measured:
                 found.append(RewardModel(stage.name, measured[-1], measured))
@@ -83,7 +83,7 @@ def _end(pipeline: PipelineData, stage: StageData, metric: str, tone: int) -> Se
 def stage_charts(stage: StageData) -> list[Chart]:
     """The few figures that tell how a stage's training went."""
     run = stage.run
-    if run is None or stage.kind == "reward_model":
+    if run is None or stage.makes_reward_model:
         return []
     charts = [loss(run), accuracy(run), reward_parts(run), length(run), _language(run)]
     drawn = [chart for chart in charts if chart.series]

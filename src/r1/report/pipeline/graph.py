@@ -11,16 +11,11 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from r1.report.pipeline.layout import Layout, lay_out
-from r1.report.pipeline.load import BASE, Output, PipelineData, StageData
+from r1.report.pipeline.load import BASE, REWARD_MODEL, Output, PipelineData, StageData
 from r1.report.pipeline.metrics import show
 from r1.report.tables import duration
 
-_KINDS = {
-    "r1_zero": "RL", "sft": "SFT", "reward_model": "reward model", "cold_start": "data",
-    "rejection": "data", "mixture": "data", "prompted": "data", "refined": "data",
-    "preferences": "data", "review": "data", "examples": "data", "evaluation": "evaluation",
-}  # fmt: skip
-_TYPES = {"checkpoint": "weights", "dataset": "data", "reward_model": "reward model"}
+_TYPES = {"checkpoint": "weights", "dataset": "data", REWARD_MODEL: "reward model"}
 _MAX_COUNTS = 2
 _LABEL_WIDTH, _LINE_WIDTH = 104.0, 4.0
 
@@ -56,7 +51,7 @@ class Graph(NamedTuple):
 
 def make_graph(pipeline: PipelineData) -> Graph:
     """The graph of a pipeline's stages."""
-    drawn = [stage for stage in pipeline.stages.values() if stage.kind != "evaluation"]
+    drawn = [stage for stage in pipeline.stages.values() if not stage.measures]
     base = next((s for s in pipeline.stages.values() if s.evaluates == BASE), None)
     common = base.source if base else None
     nodes = {stage.name: _node(pipeline, stage, common) for stage in drawn}
@@ -72,11 +67,6 @@ def make_graph(pipeline: PipelineData) -> Graph:
     widths = {(k.parent, k.child): _LABEL_WIDTH if k.what else _LINE_WIDTH for k in links}
     layout = lay_out(list(nodes), widths)
     return Graph(nodes, tuple(links), layout)
-
-
-def kind_of(stage: StageData) -> str:
-    """A short word for a stage's kind."""
-    return _KINDS.get(stage.kind, stage.kind)
 
 
 def counts_of(output: Output, limit: int = _MAX_COUNTS) -> str:
@@ -104,7 +94,7 @@ def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> Node:
         spent = stage.state
     given = next((output.type for output in stage.outputs.values()), "")
     origin = f"from {PurePath(stage.source).name}" if stage.source not in (None, common) else ""
-    about = " · ".join(filter(None, (kind_of(stage), spent, origin)))
+    about = " · ".join(filter(None, (stage.label, spent, origin)))
     score = _score(pipeline, stage.name) or _accuracy(stage) or _rows(stage)
     return Node(stage.name, pipeline.title(stage.name), about, score, stage.state, given)
 
@@ -137,7 +127,7 @@ def _score(pipeline: PipelineData, name: str) -> str:
 
 
 def _accuracy(stage: StageData) -> str:
-    if stage.kind != "reward_model" or stage.run is None or not stage.run.evaluations:
+    if not stage.makes_reward_model or stage.run is None or not stage.run.evaluations:
         return ""
     found = stage.run.evaluations[-1].get("accuracy") or {}
     value = found.get("value")

@@ -23,6 +23,8 @@ from r1.run_dir.shapes import Bounds, PipelineFile, StageEvaluation, StageMark
 
 PIPELINE, MARKER = "pipeline.json", "STAGE.json"
 BASE = "base"
+REWARD_MODEL, RESULTS = "reward_model", "results"
+"""Types of what stages give."""
 _TITLES = {
     BASE: "Base", "r1_zero": "R1-Zero", "cold_start": "Cold start", "dev1": "Dev1", "dev2": "Dev2",
     "dev2_plain": "Dev2 plain",
@@ -70,14 +72,18 @@ class Evaluation:
 class StageData:
     """A stage as it stands. state: "done", "stale", "begun" or "to do".
 
+    label: its kind in a word for people. learns_from: of a stage that trains, "rewards", "examples"
+    or "preferences".
     source: the model it starts from where that is none of the pipeline's ("tiny").
     evaluates: of an evaluation, the stage whose checkpoint it measures.
     """
 
     name: str
     kind: str
+    label: str
     title: str
     state: str
+    learns_from: str | None = None
     inputs: tuple[Edge, ...] = ()
     outputs: Mapping[str, Output] = field(default_factory=dict)
     seconds: float | None = None
@@ -85,6 +91,16 @@ class StageData:
     evaluates: str | None = None
     run: RunData | None = None
     evaluation: Evaluation | None = None
+
+    @property
+    def makes_reward_model(self) -> bool:
+        """Whether what it gives is a reward model."""
+        return REWARD_MODEL in (output.type for output in self.outputs.values())
+
+    @property
+    def measures(self) -> bool:
+        """Whether it measures a checkpoint, and makes nothing that is learnt from."""
+        return RESULTS in (output.type for output in self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +191,18 @@ def _stage(
     place = folder / name
     inputs = tuple(Edge(f, s["stage"], s["output"]) for f, s in one.get("inputs", {}).items())
     model = next((edge.stage for edge in inputs if edge.field.split(".")[-1] == "model"), None)
-    evaluation = _evaluation(place) if kind == "evaluation" else None
+    measures = RESULTS in one.get("outputs", {}).values()
+    evaluation = _evaluation(place) if measures else None
     evaluates = None
-    if kind == "evaluation":
+    if measures:
         evaluates = evaluation.of if evaluation else model or BASE
     return StageData(
         name=name,
         kind=kind,
+        label=str(one.get("label") or kind),
         title=str(one.get("title") or name),
         state=state,
+        learns_from=one.get("learns_from"),
         inputs=inputs,
         outputs=_outputs(one, marker),
         seconds=None if marker is None else marker.get("seconds"),

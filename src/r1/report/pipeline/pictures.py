@@ -15,12 +15,12 @@ from r1.report.pipeline.curves import ablation_charts, reward_model_chart, rewar
 from r1.report.pipeline.drawing import label_places
 from r1.report.pipeline.graph import Graph, make_graph
 from r1.report.pipeline.layout import NODE_HEIGHT, NODE_WIDTH
-from r1.report.pipeline.load import PipelineData, load_pipeline
+from r1.report.pipeline.load import REWARD_MODEL, PipelineData, load_pipeline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TYPE_TONES = {"checkpoint": 0, "dataset": 1, "reward_model": 3}
+_TYPE_TONES = {"checkpoint": 0, "dataset": 1, REWARD_MODEL: 3}
 _SHARES = ("pass@1", "format kept", "in the asked language")
 _SCORES = ("helpful, by the reward model", "harmless, by the reward model")
 

@@ -10,7 +10,7 @@ from r1.intervals import Interval
 from r1.report.pipeline.claims import Statement
 from r1.report.pipeline.columns import Column, Row
 from r1.report.pipeline.contests import Ablation, Compute, Preference, Table6, preference_sentence
-from r1.report.pipeline.graph import counts_of, kind_of, short_number
+from r1.report.pipeline.graph import counts_of, short_number
 from r1.report.pipeline.load import PipelineData, StageData
 from r1.report.pipeline.metrics import METRICS, Unit, show, show_difference, show_range
 from r1.report.tables import duration, percent
@@ -215,7 +215,7 @@ def training_head(stage: StageData, pipeline: PipelineData) -> str:
         link = f' · <a href="{quote(stage.name)}/run/report.html">its own report</a>'
     return (
         f"<h3>{escape(pipeline.title(stage.name))} "
-        f'<span class="note">{escape(kind_of(stage))}, {steps:,} steps{spent}{link}</span></h3>'
+        f'<span class="note">{escape(stage.label)}, {steps:,} steps{spent}{link}</span></h3>'
     )
 
 

@@ -1,7 +1,7 @@
 """Who learns in a run of supervised fine-tuning or of a reward model: this process, or ranks on a
 cluster (the recipe's [cluster], whose engine replicas such a run does not need).
 
-A stage of a whole recipe has the recipe's [cluster] (demands.py).
+A stage of a whole recipe has the recipe's [cluster].
 Without [cluster] nothing of Ray is imported.
 """
 
@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1.cluster.needs import demand_of
 from r1.learner.supervised_run import OpenLearner, Place
 from r1.models.load import absolute_model
-from r1.pipeline.demands import demand_of
 from r1.run_dir import RunDir
 from r1.sft.settings import SFTRecipe
 

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from r1.cluster.needs import demand_of
 from r1.learner.local import LocalLearner
 from r1.learner.protocol import Learner
 from r1.models.load import absolute_model, load_tokenizer
-from r1.pipeline.demands import demand_of
-from r1.pipeline.recipe import R1ZeroRecipe
+from r1.r1_zero.settings import R1ZeroRecipe
 from r1.reward_model.mixture import GroupScorer, load_reward_models
 from r1.rewards.registry import PromptForm
 from r1.rollout.make import make_engine

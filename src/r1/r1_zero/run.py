@@ -21,14 +21,14 @@ from r1.algorithms.protocol import Algorithm
 from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.data.load import LoadedData, load_data
-from r1.data.tiny import MODELS
 from r1.evaluate.run import VotingScorer, evaluate
+from r1.evaluate.source import find_model
 from r1.learner.settings import longer_notices
 from r1.learner.supervised_run import kernels_of
 from r1.loop import Evaluation, TrainSettings, train
 from r1.models.load import check_model_folder, load_tokenizer, resolve_device
-from r1.pipeline.recipe import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
-from r1.pipeline.workers import open_reward_models, open_workers, place
+from r1.r1_zero.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
+from r1.r1_zero.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference, warn_of_source
 from r1.rewards.judge import cached_in, check_judge
@@ -69,19 +69,6 @@ class Prepared(NamedTuple):
     data: LoadedData
     tokenizer: Any
     renderer: PromptRenderer
-
-
-def find_model(name: str, base_folder: Path) -> str:
-    """What a recipe's `model` means: a shipped base ("tiny"), a folder, or a hub id.
-
-    A relative path is looked for from the working folder, then from the recipe's.
-    """
-    if name in MODELS:
-        return str(MODELS[name])
-    for path in (Path(name).expanduser(), base_folder / name):
-        if path.exists():
-            return str(path)
-    return name
 
 
 def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:

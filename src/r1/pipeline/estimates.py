@@ -1,0 +1,61 @@
+"""The estimates of a recipe, or of a pipeline's stages: each by its kind (torch-free)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from r1.pipeline.r1 import StageSpec
+from r1.plan.estimate import Context, Estimate, Given
+from r1.plan.layout import gpus_asked_for
+from r1.plan.model import UnknownModelError
+from r1.stages import registry
+
+
+def estimate_recipe(recipe: Any, base_folder: Path, given: Given | None = None) -> Estimate:
+    """The estimate of one validated recipe of a kind that trains, which is called by its kind.
+
+    base_folder: the recipe's folder, to which its paths are relative. A model whose dimensions are
+    not known leaves the estimate empty but for `unknown`. Raises UserError for unknown hardware.
+    """
+    context = Context(base_folder, given or Given(), asked=gpus_asked_for(recipe))
+    return _estimate(recipe.kind, recipe.kind, recipe, context)
+
+
+def estimate_pipeline(
+    stages: Sequence[StageSpec], base_folder: Path, given: Given | None = None, cluster: Any = None
+) -> list[Estimate]:
+    """The estimates of a pipeline's stages, which stand in an order in which they can run.
+
+    cluster: the whole recipe's, on whose replicas stages run that only sample; a stage that trains
+    has its own.
+
+    "@stage" stands for the model or the data set that the stage is estimated to give. Raises
+    UserError as estimate_recipe does.
+    """
+    done: dict[str, Estimate] = {}
+    for stage in stages:
+        context = Context(
+            base_folder,
+            given or Given(),
+            {name: e.model for name, e in done.items() if e.model is not None},
+            {name: e.makes for name, e in done.items() if e.makes is not None},
+            asked_by(stage, cluster),
+        )
+        done[stage.name] = _estimate(stage.name, stage.kind, stage.recipe, context)
+    return list(done.values())
+
+
+def asked_by(stage: StageSpec, cluster: Any) -> int | None:
+    """GPUs that a stage asks for; None where it does not say. cluster: the whole recipe's."""
+    kind = registry.get(stage.kind)
+    samplers = [] if kind.learns_from else kind.samplers(stage.recipe)
+    return gpus_asked_for(stage.recipe, cluster, samplers[0].engine if samplers else None)
+
+
+def _estimate(name: str, kind: str, recipe: Any, context: Context) -> Estimate:
+    try:
+        return registry.get(kind).estimate(name, recipe, context)
+    except UnknownModelError as error:
+        return Estimate(name, kind, unknown=(str(error),))

@@ -1,0 +1,40 @@
+"""What the checks of a pipeline's stages share: nothing that one has read is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from r1.data.settings import SourceSettings
+from r1.rewards.settings import RewardSettings
+from r1.types import Problem
+
+
+class CheckCache:
+    """Problems that passed, and other checks that passed, by what was read."""
+
+    def __init__(self, base_folder: Path) -> None:
+        self.base_folder = base_folder
+        self._examples: dict[str, list[Problem]] = {}
+        self._passed: set[str] = set()
+
+    def examples(self, source: SourceSettings, rewards: RewardSettings) -> list[Problem]:
+        """The first problem of each verifier and family of a source whose problems all pass."""
+        from r1.data.load import load_problems
+        from r1.rewards.accuracy import check_reference
+
+        key = f"{source.model_dump_json()} {rewards.model_dump_json()}"
+        if key not in self._examples:
+            check = partial(check_reference, settings=rewards)
+            firsts: dict[tuple[str, str], Problem] = {}
+            for problem in load_problems(source, self.base_folder, check):
+                firsts.setdefault((problem.verifier, problem.family), problem)
+            self._examples[key] = list(firsts.values())
+        return self._examples[key]
+
+    def once(self, key: str, check: Callable[[], object]) -> None:
+        """Call check, which raises UserError, unless one with the same key has passed."""
+        if key not in self._passed:
+            check()
+            self._passed.add(key)

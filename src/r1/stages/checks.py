@@ -1,0 +1,46 @@
+"""Checks that several stage kinds share. All raise UserError; what another stage makes passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from r1.data.settings import SourceSettings
+from r1.errors import UserError
+from r1.evaluate.source import find_model
+from r1.rewards.settings import RewardSettings
+from r1.stages.check_cache import CheckCache
+from r1.stages.protocol import MARK
+from r1.types import Problem
+
+
+def is_reference(value: str | None) -> bool:
+    """Whether a setting stands for what another stage gives ("@dev1")."""
+    return value is not None and value.startswith(MARK)
+
+
+def check_model(name: str, cache: CheckCache) -> None:
+    """Refuse a model folder whose files are not a model's."""
+    from r1.models.load import check_model_folder
+
+    if not is_reference(name):
+        check_model_folder(find_model(name, cache.base_folder))
+
+
+def check_problems(
+    sources: Sequence[SourceSettings], rewards: RewardSettings, cache: CheckCache
+) -> list[Problem]:
+    """Check the sources that no stage makes; return a problem of each verifier and family."""
+    own = [source for source in sources if not is_reference(source.path)]
+    return [problem for source in own for problem in cache.examples(source, rewards)]
+
+
+def check_paths(paths: Iterable[str | None], cache: CheckCache) -> None:
+    """Refuse a data file or folder that does not exist."""
+    for path in paths:
+        if path and not is_reference(path) and not _exists(path, cache.base_folder):
+            raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
+
+
+def _exists(path: str, base_folder: Path) -> bool:
+    return Path(path).exists() or (base_folder / path).exists()

@@ -1,0 +1,99 @@
+"""What the kinds that make data sets share: their output, their counts, their problems.
+
+Each such stage is one call of r1.curation with what that call needs: an engine of the checkpoint
+named, the problems, a pool that verifies. All of them carry on where they stopped
+(r1.curation.store). With a cluster the engine is replicas on it; what is written is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from r1.config import Settings
+from r1.data.settings import DataSettings, SourceSettings
+from r1.errors import UserError
+from r1.files.shapes import read_json
+from r1.rewards.settings import RewardSettings
+from r1.run_dir import describe_source
+from r1.stages.protocol import Artifact, ArtifactType, Run, StageContext
+from r1.types import Problem
+
+DATA = {"data": ArtifactType.DATASET}
+"""The outputs of a kind that makes a data set."""
+
+S = TypeVar("S", bound=Settings)
+
+
+def dataset_run(make: Callable[[Any, StageContext], None]) -> Run:
+    """The run function of a kind whose `make` writes a data set with its card into the folder."""
+
+    def run(stage: Any, context: StageContext) -> Mapping[str, Artifact]:
+        make(stage, context)
+        counts = counts_of(context.folder)
+        if not counts["rows"]:
+            raise UserError(nothing_kept(context.folder))
+        return {"data": Artifact("data", ArtifactType.DATASET, counts)}
+
+    return run
+
+
+def counts_of(folder: Path) -> dict[str, float]:
+    """What a data set's card counts: rows, and where samples were drawn prompts and samples."""
+    from r1.curation.card import CARD_JSON, CardFile
+
+    total = read_json(folder / CARD_JSON, shape=CardFile)["total"]
+    counts = {"rows": total["samples"], "prompts": total["prompts"], "sampled": total["sampled"]}
+    return {name: number for name, number in counts.items() if number or name == "rows"}
+
+
+def nothing_kept(folder: Path) -> str:
+    """What a user is told of a data set that came out empty: the counts by reason, the remedy."""
+    from r1.curation.card import CARD_JSON, CARD_MD
+
+    total = read_json(folder / CARD_JSON)["total"]
+    reasons = [(name, number) for name, number in total.get("dropped", {}).items() if number]
+    reasons += [("overlapping held-out", total.get("contaminated") or 0)]
+    told = ", ".join(f"{name} {number:,}" for name, number in reasons if number)
+    return (
+        f"not one row was kept: {total['prompts']:,} prompts, {total['sampled']:,} samples"
+        f"{f' ({told})' if told else ''}. There would be nothing to learn from; {folder / CARD_MD} "
+        "has the counts by domain. Change the stage's filters, sampling, problems or model, and "
+        "give the same command again."
+    )
+
+
+def find_data(path: str, base_folder: Path) -> Path:
+    """A data set that a stage's settings name: from the recipe's folder, else the working one."""
+    there = base_folder / Path(path).expanduser()
+    return there if there.exists() else Path(path).expanduser()
+
+
+def load_problem_lists(
+    train: tuple[SourceSettings, ...],
+    heldout: tuple[SourceSettings, ...],
+    rewards: RewardSettings,
+    base_folder: Path,
+) -> tuple[list[Problem], list[Problem]]:
+    """The problems of a stage, checked; overlaps are counted where they are left out, later."""
+    from r1.data.load import load_data
+    from r1.rewards.accuracy import check_reference
+
+    settings = DataSettings(train=train, heldout=heldout, decontaminate=False)
+    data = load_data(settings, base_folder, partial(check_reference, settings=rewards))
+    return [problem for pool in data.pools for problem in pool], data.heldout
+
+
+def identity_of(model: str) -> str:
+    """A checkpoint's name and hash, the same wherever the run's folder lies."""
+    described = describe_source(model)
+    return f"{Path(model).name} sha256:{described.get('sha256', 'unknown')[:16]}"
+
+
+def part(settings: BaseModel, schema: type[S]) -> S:
+    """The fields of a stage's settings that belong to a base of them, as that base."""
+    return schema(**{name: getattr(settings, name) for name in schema.model_fields})

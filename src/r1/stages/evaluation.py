@@ -1,0 +1,83 @@
+"""kind = "evaluation": one checkpoint for the table of stages (paper, tables 3 to 6).
+
+The samples, the judges and the figures are r1.evaluate.battery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.evaluate.source import find_model
+from r1.plan.estimate import Context, Estimate
+from r1.plan.sampling import estimate_sampling
+from r1.plan.workload import amount_of
+from r1.stages import registry
+from r1.stages.check_cache import CheckCache
+from r1.stages.checks import check_model, is_reference
+from r1.stages.protocol import Artifact, ArtifactType, Sampler, StageContext, StageKind
+
+NAME = "evaluation"
+
+
+def run(stage: EvaluationStageSettings, context: StageContext) -> Mapping[str, Artifact]:
+    """Measure the checkpoint."""
+    from r1.evaluate.battery import RESULT, run_battery
+
+    counts = run_battery(
+        stage,
+        find_model(stage.model, context.base_folder),
+        context.base_folder,
+        context.folder,
+        context.progress.training,
+        cluster=context.cluster,
+    )
+    return {"results": Artifact(RESULT, ArtifactType.RESULTS, counts)}
+
+
+def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
+    """Check the model and what is asked, unless another evaluation asks the same."""
+    from r1.evaluate.battery import load_questions
+
+    check_model(stage.model, cache)
+    if not any(is_reference(source.path) for source in (*stage.problems, *stage.general)):
+        asked = stage.model_copy(update={"model": "", "title": ""}).model_dump_json()
+        cache.once(f"{NAME} {asked}", lambda: load_questions(stage, cache.base_folder))
+
+
+def samplers(stage: EvaluationStageSettings) -> list[Sampler]:
+    """The checkpoint."""
+    limits = {"max_new_tokens": stage.max_new_tokens}
+    if stage.evaluation.max_new_tokens is not None:
+        limits["evaluation.max_new_tokens"] = stage.evaluation.max_new_tokens
+    return [Sampler("model", stage.model, stage.engine, _limit(stage), limits)]
+
+
+def estimate(name: str, stage: EvaluationStageSettings, context: Context) -> Estimate:
+    """k samples of every problem and of every general request."""
+    amount = amount_of((*stage.problems, *stage.general), context.base_folder, context.made)
+    shape, number = context.shape(stage.model), stage.evaluation.num_samples
+    return estimate_sampling(
+        name, NAME, shape, context, amount, number, _limit(stage), stage.engine
+    )
+
+
+def _limit(stage: EvaluationStageSettings) -> int:
+    """Tokens of a response."""
+    return stage.evaluation.max_new_tokens or stage.max_new_tokens
+
+
+registry.register(
+    StageKind(
+        name=NAME,
+        label="evaluation",
+        settings=EvaluationStageSettings,
+        outputs={"results": ArtifactType.RESULTS},
+        run=run,
+        check=check,
+        estimate=estimate,
+        samplers=samplers,
+        seed_at=(),
+        other_names=("eval", "evaluate"),
+    )
+)

@@ -1,0 +1,73 @@
+"""The stage kinds by name.
+
+A kind is a file in this package that registers itself when imported, or a module of the user's own
+that a recipe names in `plugins`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from r1 import plugins
+from r1.errors import UserError
+from r1.stages.protocol import StageKind
+
+_KINDS: dict[str, StageKind] = {}
+_PLUGINS: dict[str, str] = {}
+"""The module that registered a kind of the user's own, by the kind's name."""
+
+
+def register(kind: StageKind) -> None:
+    """Make a kind known under its name. Raises UserError for a name that is taken."""
+    if kind.name in _KINDS:
+        raise UserError(
+            f"the stage kind {kind.name!r} is registered twice; give that of your plugin another "
+            "name."
+        )
+    _KINDS[kind.name] = kind
+
+
+def kinds() -> Mapping[str, StageKind]:
+    """Every known kind by its name, those that train first."""
+    _import_built_in()
+    ordered = sorted(_KINDS.values(), key=lambda kind: (kind.train is None, not kind.assumed))
+    return {kind.name: kind for kind in ordered}
+
+
+def get(name: str) -> StageKind:
+    """The kind of this name, which must be known."""
+    _import_built_in()
+    return _KINDS[name]
+
+
+def assumed() -> StageKind:
+    """The kind of a recipe that names none."""
+    return next(kind for kind in kinds().values() if kind.assumed)
+
+
+def other_names() -> dict[str, str]:
+    """What people call a kind -> its name."""
+    return {other: kind.name for kind in kinds().values() for other in kind.other_names}
+
+
+def plugin_of(name: str) -> str | None:
+    """The module of the user's own that registered a kind; None for a kind of this package."""
+    return _PLUGINS.get(name)
+
+
+def import_plugins(modules: Iterable[str]) -> None:
+    """Import modules of the user's own that register stage kinds; UserError if absent."""
+    for module in modules:
+        before = set(kinds())
+        plugins.import_plugins([module], "plugins")
+        _PLUGINS.update(dict.fromkeys(set(_KINDS) - before, module))
+
+
+@cache
+def _import_built_in() -> None:
+    package = importlib.import_module("r1.stages")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"r1.stages.{module.name}")

@@ -1,0 +1,122 @@
+"""kind = "rejection": samples of a checkpoint, the correct and readable ones kept.
+
+The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1). What is kept
+and why is r1.curation.rejection.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from pydantic import Field
+
+from r1.curation.settings import RejectionSettings
+from r1.data.settings import SourceSettings
+from r1.evaluate.source import find_model, open_engine, resolve_model
+from r1.plan.estimate import Context, Estimate
+from r1.plan.sampling import KEPT_NOTE, KEPT_SHARE, estimate_sampling
+from r1.plan.workload import Amount, amount_of
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings
+from r1.stages import registry
+from r1.stages.check_cache import CheckCache
+from r1.stages.checks import check_model, check_problems
+from r1.stages.dataset import DATA, dataset_run, identity_of, load_problem_lists, part
+from r1.stages.protocol import Sampler, StageContext, StageKind
+from r1.template import PromptRenderer, TemplateSettings
+
+NAME = "rejection"
+
+
+class RejectionStage(RejectionSettings):
+    """Rejection sampling from a checkpoint (paper, section 2.3.3); also R1-Zero's readable
+    samples for the cold start (section 2.3.1)."""
+
+    model: str = Field(description='what is sampled: "@STAGE", "tiny", a folder, a run or a Hub id')
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="sources of the problems that are sampled"
+    )
+    heldout: tuple[SourceSettings, ...] = Field(
+        (), description="sources of evaluation problems, whose overlaps are left out"
+    )
+    template: TemplateSettings = TemplateSettings()
+    rewards: RewardSettings = RewardSettings()
+    engine: EngineSettings = EngineSettings()
+    origin: str = Field("rejection", description="how the rows say that they were made")
+
+
+def make(stage: RejectionStage, context: StageContext) -> None:
+    """Sample a checkpoint and keep what is correct and readable."""
+    from r1.curation.rejection import Line, rejection_sample
+    from r1.rewards.pool import RewardPool
+    from r1.rewards.registry import PromptForm
+    from r1.rollout.make import tell_of_room
+
+    problems, heldout = load_problem_lists(
+        stage.problems, stage.heldout, stage.rewards, context.base_folder
+    )
+    model = resolve_model(find_model(stage.model, context.base_folder))
+    with ExitStack() as stack:
+        engine = stack.enter_context(open_engine(model, stage.engine, context.cluster))
+        renderer = PromptRenderer(engine.tokenizer, stage.template)
+        limit = stage.sampling.max_new_tokens
+        tell_of_room(problems, renderer.encode, limit, model.path, stage.engine)
+        form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
+        pool = stack.enter_context(RewardPool(stage.rewards, form))
+        rejection_sample(
+            context.folder,
+            problems,
+            Line(engine, pool, renderer),
+            part(stage, RejectionSettings),
+            source=identity_of(model.path),
+            heldout=heldout,
+            progress=context.progress.data,
+            total=len(problems),
+            origin=stage.origin,
+        )
+
+
+def check(stage: RejectionStage, cache: CheckCache) -> None:
+    """Check names of rewards, the problems and the model."""
+    stage.rewards.validate_names()
+    check_problems((*stage.problems, *stage.heldout), stage.rewards, cache)
+    check_model(stage.model, cache)
+
+
+def samplers(stage: RejectionStage) -> list[Sampler]:
+    """The checkpoint."""
+    limit = stage.sampling.max_new_tokens
+    return [Sampler("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})]
+
+
+def estimate(name: str, stage: RejectionStage, context: Context) -> Estimate:
+    """Samples of a checkpoint; of each prompt at most keep.cap good ones are written."""
+    amount = amount_of(stage.problems, context.base_folder, context.made)
+    shape = context.shape(stage.model)
+    sampling, number = stage.sampling, stage.num_samples
+    done = estimate_sampling(
+        name, NAME, shape, context, amount, number, sampling.max_new_tokens, stage.engine
+    )
+    if amount.rows is None:
+        return done
+    good = KEPT_SHARE * number
+    kept = min(good, stage.keep.cap) if stage.keep.cap else good
+    mean = done.response_tokens / max(1, done.samples)
+    made = Amount(round(amount.rows * kept), mean)
+    return replace(done, makes=made, assumptions=(*done.assumptions, KEPT_NOTE))
+
+
+registry.register(
+    StageKind(
+        name=NAME,
+        label="data",
+        settings=RejectionStage,
+        outputs=DATA,
+        run=dataset_run(make),
+        check=check,
+        estimate=estimate,
+        samplers=samplers,
+        other_names=("rejection_sampling",),
+    )
+)

@@ -1,0 +1,67 @@
+"""kind = "reward_model": a reward model from preferences (paper, section 3.1).
+
+The training itself is r1.reward_model.train.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from r1.learner.settings import MAY_CHANGE_ON_RESUME, MAY_GROW
+from r1.plan.estimate import Context, Estimate
+from r1.plan.training import estimate_epochs
+from r1.plan.workload import amount_of
+from r1.reward_model.settings import RewardModelRecipe
+from r1.stages import registry
+from r1.stages.check_cache import CheckCache
+from r1.stages.checks import check_model
+from r1.stages.protocol import ArtifactType, StageKind
+from r1.stages.training import stage_run, train_on_data
+
+NAME = "reward_model"
+
+
+def train(
+    recipe: RewardModelRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
+) -> Path:
+    """Train into the folder `out`, or carry on there; return it."""
+    from r1.reward_model.train import ALONE, train_reward_model
+
+    return train_on_data(train_reward_model, ALONE, recipe, base_folder, out, progress, **options)
+
+
+def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:
+    """Check the model; the trainer checks the preferences."""
+    check_model(recipe.model, cache)
+
+
+def estimate(name: str, recipe: RewardModelRecipe, context: Context) -> Estimate:
+    """6ND over both responses of every pair, or over every labelled response."""
+    amount = amount_of(recipe.data.train, context.base_folder, context.made)
+    notes = [*amount.notes]
+    if amount.rows is not None:
+        each = 2 if recipe.objective == "pairwise" else 1
+        tokens = amount.tokens or each * recipe.batch.max_tokens / 4
+        if amount.tokens is None:
+            notes.append(f"{tokens / each:,.0f} tokens a response: a quarter of batch.max_tokens")
+        amount = amount._replace(tokens=tokens)
+    return estimate_epochs(name, NAME, recipe, context, amount, notes)
+
+
+registry.register(
+    StageKind(
+        name=NAME,
+        label="reward model",
+        settings=RewardModelRecipe,
+        outputs={"reward_model": ArtifactType.REWARD_MODEL},
+        run=stage_run(train, "reward_model", ArtifactType.REWARD_MODEL),
+        check=check,
+        estimate=estimate,
+        learns_from="preferences",
+        may_change=MAY_CHANGE_ON_RESUME,
+        may_grow=MAY_GROW,
+        train=train,
+        other_names=("rm", "reward", "preference_model"),
+    )
+)

@@ -1,0 +1,58 @@
+"""What the kinds that train share: the run folder inside a stage's, and a learner's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from r1.evaluate.source import find_model, resolve_model
+from r1.run_dir import find_checkpoint
+from r1.run_dir.read import read_metrics
+from r1.stages.protocol import Artifact, ArtifactType, Run, StageContext, Train
+
+RUN = "run"
+"""The run folder inside a training stage's folder."""
+
+
+def stage_run(train: Train, output: str, gives: ArtifactType) -> Run:
+    """The run function of a kind that trains: its output is the run's last checkpoint."""
+
+    def run(recipe: Any, context: StageContext) -> Mapping[str, Artifact]:
+        folder = context.folder
+        out = train(recipe, context.base_folder, folder / RUN, context.progress.training)
+        checkpoint = find_checkpoint(out).relative_to(folder).as_posix()
+        return {output: Artifact(checkpoint, gives, _counts_of_run(out))}
+
+    return run
+
+
+def train_on_data(
+    trainer: Callable[..., Path],
+    alone: Callable[[Any], Any],
+    recipe: Any,
+    base_folder: Path,
+    *rest: Any,
+    **options: bool,
+) -> Path:
+    """Call a trainer that takes a model's folder and the place of its learner.
+
+    recipe.model may be a run as well, whose newest checkpoint is taken. alone: where the learner is
+    without a [cluster].
+    """
+    from r1.cluster.supervised_run import place
+
+    model = resolve_model(find_model(recipe.model, base_folder)).path
+    return trainer(recipe, model, base_folder, *rest, partial(place, alone), **options)
+
+
+def _counts_of_run(out: Path) -> dict[str, float]:
+    """Updates, and the tokens that they learnt from."""
+    metrics = read_metrics(out)
+    counts: dict[str, float] = {"steps": len(metrics)}
+    for name in ("tokens_learnt", "tokens_trained"):
+        tokens = sum(int(step.get(name) or 0) for step in metrics)
+        if tokens:
+            counts["tokens"] = tokens
+    return counts
