@@ -135,7 +135,7 @@ def _longest_literal(text: str) -> int:
 
 
 def _largest_power(text: str) -> int:
-    return max((int(found[:9]) for found in _EXPONENT.findall(text)), default=0)
+    return max((int(found.lstrip("0")[:9] or 0) for found in _EXPONENT.findall(text)), default=0)
 
 
 def _depth(text: str) -> int:
