@@ -80,7 +80,7 @@ def test_one_alias_may_be_a_text_or_a_number() -> None:
 @pytest.mark.parametrize(
     ("reference", "metadata", "words"),
     [("“”", {}, "not empty"), ("K", {"aliases": ["", "k"]}, "alias '' is empty"),
-     ("K" * 20_000, {}, "at most")],
+     ("K" * 20_000, {}, "at most"), ("K", {"aliases": ["K" * 20_000]}, "at most")],
 )  # fmt: skip
 def test_faulty_exact_problems_are_named(reference: str, metadata: dict, words: str) -> None:
     problem = Problem("p", "", reference, "exact", metadata=metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -209,3 +210,19 @@ def test_unknown_command_through_the_shell() -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "trian" in done.stderr
+
+
+@pytest.mark.slow
+def test_docstrings_that_python_was_told_to_strip_are_kept(model) -> None:
+    """transformers makes its models of docstrings."""
+    for flags, variables in ((["-OO"], {}), ([], {"PYTHONOPTIMIZE": "2"})):
+        command = [sys.executable, *flags, "-m", "r1", "chat", str(model)]
+        environment = {**os.environ, **variables}
+        done = subprocess.run(command, input="", capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_library_without_docstrings_is_told_of_them(model) -> None:
+    code = f"from r1.models.load import load_model; load_model({str(model)!r})"
+    done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)
+    assert "python -OO" in done.stderr

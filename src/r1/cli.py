@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -371,6 +372,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 def main() -> None:
     """Run the command line; a UserError becomes a message and exit status 2, Ctrl-C one and 130."""
+    _keep_docstrings()
     guard_terminal()
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
@@ -384,6 +386,13 @@ def main() -> None:
         if stopped.code == 130 and not isinstance(stopped, Stopped):
             typer.echo("\nStopped; nothing was written.", err=True)
         raise
+
+
+def _keep_docstrings() -> None:
+    """Start again with -O where -OO took the docstrings, of which transformers makes its models."""
+    if sys.flags.optimize > 1 and os.environ.get("PYTHONOPTIMIZE") != "1":
+        arguments = [each for each in sys.orig_argv if each != "-OO"]
+        os.execve(sys.executable, arguments, {**os.environ, "PYTHONOPTIMIZE": "1"})
 
 
 def _require_working_folder() -> None:

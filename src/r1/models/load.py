@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,6 +147,8 @@ def library_faults(what: str) -> Iterator[None]:
                 "its files name Python code of their own, which is not run. Take a model of a type "
                 f"that transformers knows, or, if you have read the code, set {TRUST_MODEL_CODE}=1"
             )
+        if sys.flags.optimize > 1:
+            reason = "transformers needs the docstrings that python -OO strips; use -O at most"
         raise UserError(f"{what}: {reason or type(error).__name__}") from error
 
 

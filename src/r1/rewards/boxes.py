@@ -3,8 +3,10 @@ r"""What a text boxed: `\boxed{…}` and `\fbox{…}`, one or several that form 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
+_COMMAND = re.compile(r"\\(?:boxed|fbox)")
 _OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _NAME = r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?'?\s*=\s*)?"
 _WORD = r"(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b|[和或与及])"
@@ -24,7 +26,7 @@ class Box(NamedTuple):
 
 def last_boxed(text: str) -> str | None:
     r"""Return the content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
-    box = _last_box(text, len(text))
+    box = next(_from_the_last(text), None)
     return box.content if box else None
 
 
@@ -32,32 +34,43 @@ def boxed_answer(text: str, whole: bool = False) -> str | None:
     r"""Return the content of the last box, with those that directly precede it as one list.
 
     `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
-    stands in an earlier sentence is a step on the way. whole: None where there is one.
+    stands in an earlier sentence is a step on the way. whole: None where there is one. Linear.
     """
-    box = _last_box(text, len(text))
+    boxes = _from_the_last(text)
+    box = next(boxes, None)
     if box is None or not box.content:
         return None
-    parts = [box.content]
-    while (earlier := _last_box(text, box.start)) is not None:
+    parts = [box.content]  # from the last
+    for earlier in boxes:
         gap = text[earlier.end : box.start]
         if len(gap) > MAX_BETWEEN or not (found := _BETWEEN.fullmatch(gap)):
+            if whole:
+                return None
             break
-        parts[0] = found["name"] + parts[0]
-        parts.insert(0, earlier.content)
+        parts[-1] = found["name"] + parts[-1]
+        parts.append(earlier.content)
         box = earlier
-    if whole and _last_box(text, box.start) is not None:
-        return None
     if len(set(parts)) == 1:
         return parts[0]  # alone, or the same answer stated again
     if (found := _NAME_BEFORE.search(text[max(0, box.start - 20) : box.start])) and found["name"]:
-        parts[0] = found["name"] + parts[0]
-    return ", ".join(parts)
+        parts[-1] = found["name"] + parts[-1]
+    return ", ".join(reversed(parts))
 
 
-def _last_box(text: str, limit: int) -> Box | None:
-    """The last box that begins before the limit, if its braces close before it."""
-    start = max(text.rfind("\\boxed", 0, limit), text.rfind("\\fbox", 0, limit))
-    found = _OPENING.match(text, start) if start >= 0 else None
+def _from_the_last(text: str) -> Iterator[Box]:
+    """The boxes of a text from its end, up to the first that does not close before the next."""
+    limit = len(text)
+    for start in reversed([found.start() for found in _COMMAND.finditer(text)]):
+        box = _box_at(text, start, limit)
+        if box is None:
+            return
+        yield box
+        limit = start
+
+
+def _box_at(text: str, start: int, limit: int) -> Box | None:
+    """The box that begins here, if its braces close before the limit."""
+    found = _OPENING.match(text, start)
     if found is None:
         return None
     depth = 1

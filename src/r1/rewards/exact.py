@@ -92,9 +92,9 @@ def check_exact(problem: Problem) -> str | None:
     """A reference is needed, and something must be left of it and of each alias."""
     if not problem.reference or not normalise(problem.reference):
         return "exact match needs a reference that is not empty"
-    if len(problem.reference) > MAX_CHARS:
-        return f"exact match compares at most {MAX_CHARS} characters; the reference is longer"
-    for alias in _golds(problem)[1:]:
+    for alias in _golds(problem):
+        if len(alias) > MAX_CHARS:
+            return f"exact match compares at most {MAX_CHARS} characters; {alias[:60]!r} is longer"
         if not normalise(alias):
             return f"alias {alias!r} is empty; remove it"
     return None

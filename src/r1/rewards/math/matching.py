@@ -3,9 +3,10 @@ r"""Matching of structured answers part by part: as many parts as the reference 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 
-from r1.rewards.math.expressions import Asked, compare_expressions, repeats_question
-from r1.rewards.math.numbers import cut_quantity
+from r1.rewards.math.expressions import Asked, compare_expressions, plain_key, repeats_question
+from r1.rewards.math.numbers import cut_quantity, read_number
 from r1.rewards.math.parts import Atom, Group, Value
 from r1.rewards.math.symbolic import Verdict, compare_symbolic, is_near
 from r1.rewards.math.value import parse_value
@@ -67,6 +68,8 @@ def _compare_whole(gold: Group, given: Atom, asked: Asked) -> Verdict:
 _REALS = parse_value("\\mathbb{R}")
 
 
+MAX_PAIRED = 24
+"""Values in any order of which every one may be compared with every other."""
 _INDEXED = re.compile(r"(\\?[A-Za-z]+)_(\d(?:,\d)*)")
 _ROOTS = frozenset(["x", "y", "z", "t", "r", "w"]) | {"\\lambda", "\\alpha"}
 """Letters whose indices only number the roots; the terms of a sequence a_1, a_2 are in order."""
@@ -83,6 +86,8 @@ def _compare_parts(
         verdicts = [compare_values(*pair, asked) for pair in zip(gold, given, strict=True)]
         return next((v for v in verdicts if v is not Verdict.EQUAL), Verdict.EQUAL)
     names = {part.name for part in gold if isinstance(part, Atom) and part.name}
+    if len(gold) > MAX_PAIRED:
+        return _compare_many(gold, given, len(names) > 1, asked)
     left = list(given)
     for part in gold:
         for candidate in left:
@@ -94,6 +99,29 @@ def _compare_parts(
         else:
             return Verdict.DIFFERENT
     return Verdict.EQUAL
+
+
+def _compare_many(
+    gold: tuple[Value, ...], given: tuple[Value, ...], named: bool, asked: Asked
+) -> Verdict:
+    """Many values in any order: each meets only those of the same number or the same words."""
+    waiting: dict[Hashable, list[Value]] = {}
+    for part in gold:
+        waiting.setdefault(_member(part), []).append(part)
+    for part in given:
+        same = waiting.get(_member(part))
+        unnamed = named and not (isinstance(part, Atom) and part.name)
+        if not same or unnamed or compare_values(same.pop(), part, asked) is not Verdict.EQUAL:
+            return Verdict.DIFFERENT
+    return Verdict.EQUAL
+
+
+def _member(value: Value) -> Hashable:
+    """What equal values of a long list have in common."""
+    if isinstance(value, Group):
+        return value.opening, value.closing, tuple(_member(part) for part in value.parts)
+    number = read_number(value.chain[-1])
+    return plain_key(value.chain[-1]) if number is None else number.value
 
 
 def _without_indices(

@@ -127,7 +127,7 @@ def _read_ratio(text: str) -> Number | None:
 def _read_power(text: str) -> Number | None:
     if not (found := _POWER.fullmatch(text)):
         return None
-    base, exponent = _fraction(found[2]), int((found[3] or found[4])[:9])
+    base, exponent = _fraction(found[2]), int(found[3] or found[4])
     if abs(exponent) > MAX_EXPONENT or (base == 0 and exponent <= 0):
         return None
     if found[1] or (base < 0 and "(" not in text):
@@ -139,7 +139,7 @@ def _read_power(text: str) -> Number | None:
 def _read_scientific(text: str) -> Number | None:
     if not (found := _SCIENTIFIC.fullmatch(text)):
         return None
-    exponent = int((found[2] or found[3] or found[4])[:9])
+    exponent = int(found[2] or found[3] or found[4])
     if abs(exponent) > MAX_EXPONENT:
         return None
     return Number(_fraction(found[1]) * Fraction(10) ** exponent, "decimal")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from r1.rewards.math.agreement import Agreement, agree
+from r1.rewards.math.decimals import may_be_rounded
 
 _POINT = (13, 7, 11, 5, 17, 3)
 """Where the factor between two formulas is read off; tenths of these."""
@@ -64,10 +65,28 @@ def _same_polynomial(first: Any, second: Any) -> bool | None:
     terms = [dict(each.terms()) for each in monic]
     if terms[0].keys() != terms[1].keys():
         return None  # a coefficient may be zero without sympy seeing it
+    leads = [sympy.sympify(each.LC()) for each in polynomials]
+    written = [dict(each.terms()) for each in polynomials]
     return all(
-        agree(terms[0][key], terms[1][key]) in (Agreement.EQUAL, Agreement.ROUNDED)
+        _same_coefficient(
+            *(_ratio(side[key], lead) for side, lead in zip(written, leads, strict=True))
+        )
         for key in terms[0]
     )
+
+
+def _ratio(coefficient: Any, lead: Any) -> Any:
+    """The quotient, not computed: it keeps the decimals as they were written."""
+    import sympy
+
+    inverse = sympy.Pow(lead, -1, evaluate=False)
+    return sympy.Mul(sympy.sympify(coefficient), inverse, evaluate=False)
+
+
+def _same_coefficient(gold: Any, given: Any) -> bool:
+    found = agree(gold, given)
+    rounded = found is Agreement.ROUNDED and may_be_rounded(gold, given)
+    return found is Agreement.EQUAL or rounded
 
 
 def _same_up_to_factor(first: Any, second: Any, positive: bool) -> bool | None:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from r1.rewards.math.agreement import Agreement, agree
+from r1.rewards.math.decimals import may_be_rounded
 from r1.rewards.math.evaluate import is_too_large, value_at
 from r1.rewards.math.relations import compare_relations
 from r1.rewards.math.text import group_end
@@ -52,6 +53,7 @@ _COMPUTABLE = frozenset({"sum", "prod", "lfloor", "lceil", "max", "min"})
 _MIXED = re.compile(r"(?<![\d.^_}])(\d+)\s*(\\frac\s*\{\s*\d+\s*\}\s*\{\s*\d+\s*\})")
 _FACTOR = re.compile(r"(?<![\w^{])(\d+(?:\.\d+)?)\s*\(")
 _SPACED = re.compile(r"(?<![_^\d])\d+\s+(?=\d)")
+_DECIMAL = re.compile(r"[+-]?\s*\d*\.\d+")
 _MATRIX_POWER = re.compile(r"matrix\s*\}[\s)\]}]*\^")
 """sympy multiplies matrices out while it reads them."""
 MAX_LITERAL_DIGITS = 120
@@ -133,7 +135,7 @@ def _longest_literal(text: str) -> int:
 
 
 def _largest_power(text: str) -> int:
-    return max((int(found[:9]) for found in _EXPONENT.findall(text)), default=0)
+    return max((int(found.lstrip("0")[:9] or 0) for found in _EXPONENT.findall(text)), default=0)
 
 
 def _depth(text: str) -> int:
@@ -168,10 +170,11 @@ def compare_symbolic(gold: str, given: str, relational: bool = False) -> Verdict
         if same is not None:
             return Verdict.EQUAL if same else Verdict.DIFFERENT
         return ask_math_verify(left, right)
-    return _compare_formulas(left, right)
+    return _compare_formulas(left, right, is_plain=bool(_DECIMAL.fullmatch(given.strip())))
 
 
-def _compare_formulas(left: Any, right: Any) -> Verdict:
+def _compare_formulas(left: Any, right: Any, is_plain: bool = False) -> Verdict:
+    """is_plain: the answer is one decimal, of which six places are enough."""
     import sympy
 
     if isinstance(left, sympy.MatrixBase) and isinstance(right, sympy.MatrixBase):
@@ -184,7 +187,7 @@ def _compare_formulas(left: Any, right: Any) -> Verdict:
         if found is Agreement.EQUAL:
             return Verdict.EQUAL
         if found is Agreement.ROUNDED:  # 1.414214 may stand for what never ends
-            rounded = left.has(sympy.Float) or right.has(sympy.Float)
+            rounded = is_plain or may_be_rounded(left, right)
             return Verdict.EQUAL if rounded else Verdict.DIFFERENT
         if found is Agreement.DIFFERENT or left.has(*_repeated()) or right.has(*_repeated()):
             return Verdict.DIFFERENT

@@ -14,7 +14,6 @@ from r1.rewards.math.numbers import read_number
 from r1.rewards.math.parts import NAME, Atom, Group, Value, atom, split
 from r1.rewards.math.text import unwrap
 
-MAX_PARTS = 24
 MAX_DEPTH = 6
 
 _JOINERS = re.compile(
@@ -63,7 +62,7 @@ def parse_value(text: str, depth: int = 0) -> Value:
     parts = split(body, "[,;]") or [body]
     if len(parts) == 1 and opening + closing in ("()", "[]"):
         return parse_value(body, depth + 1) if _is_simple(body) else atom(text)
-    return Group(opening, closing, tuple(parse_value(p, depth + 1) for p in parts[:MAX_PARTS]))
+    return Group(opening, closing, tuple(parse_value(p, depth + 1) for p in parts))
 
 
 def _parse_open(text: str, depth: int) -> Value:
@@ -73,7 +72,7 @@ def _parse_open(text: str, depth: int) -> Value:
     parts = [] if _THOUSANDS.fullmatch(text) else split(text, r"[,;]|" + _JOINERS.pattern)
     parts = [part for part in parts if part.strip()]
     if len(parts) > 1:
-        values = tuple(parse_value(part, depth + 1) for part in parts[:MAX_PARTS])
+        values = tuple(parse_value(part, depth + 1) for part in parts)
         return combined(values, text) or Group("", "", _assignments(values))
     return interval_of(text) or _expand_sign(text) or _ratio_of(text) or atom(text)
 
@@ -117,7 +116,7 @@ def _ratio_of(text: str) -> Group | None:
         return None
     if sides and not NAME.fullmatch(sides[0]):
         return None
-    return Group(":", ":", tuple(Atom(None, (part.strip(),)) for part in parts[:MAX_PARTS]))
+    return Group(":", ":", tuple(Atom(None, (part.strip(),)) for part in parts))
 
 
 def _is_simple(body: str) -> bool:
