@@ -92,7 +92,7 @@ def written(default: str) -> object:
 
 def test_defaults_are_those_of_the_place() -> None:
     assert found("checkpoints.every") == {"r1_zero": "10", "reward_model": "50"}
-    assert found("template.kind") == {"r1_zero": '"r1_zero"', "sft": '"chat"'}
+    assert found("template.kind") == {"r1_zero": '"r1_zero"', "reward_model": '"chat"'}
     assert found("prompted.keep.cap") == {"prompted": "1"}
     assert found("rejection.keep.cap") == {"rejection": "4"}
 
