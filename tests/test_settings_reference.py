@@ -125,7 +125,7 @@ def test_what_comes_again_is_referred_to_with_what_differs() -> None:
     [
         ("engin", "'engine'"), ("learning_rate", "optimizer.lr"), ("sft.bacth", "'batch'"),
         ("vllm", "engine.vllm"), ("r1zero.sampling", "'r1_zero.sampling'"), ("stf", "'sft'"),
-        ("batch.unt", "'batch.unit'"), ("output_dir", "--out"), ("dance", "kinds: r1_zero, reward_model, sft"),
+        ("batch.unt", "'batch.unit'"), ("output_dir", "--out"), ("dance", "kinds: r1_zero, reward"),
         ("", "kinds:"), ("r1_zero.", "'r1_zero'"), ("sampling.", "'sampling'"),
     ],
 )  # fmt: skip
