@@ -146,6 +146,12 @@ def test_adjoining_boxes_are_read_in_linear_time(fragment: str) -> None:
     assert seconds[1] < 8 * seconds[0], "four times the boxes took over eight times as long"
 
 
+def test_a_long_word_is_soon_no_unit() -> None:
+    began = time.process_time()
+    assert parse_unit("三" * 5_000) is None
+    assert time.process_time() - began < 2.0
+
+
 def test_the_last_box_alone() -> None:
     assert last_boxed(r"\boxed{3}, \boxed {5}") == "5"
     assert without_wrapping(r"$\boxed{\text{Paris}}$") == "Paris"
