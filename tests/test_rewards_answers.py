@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from r1.rewards.accuracy import check_reference
 from r1.rewards.boxes import boxed_answer, last_boxed, without_wrapping
+from r1.rewards.math.numbers import cut_quantity
 from r1.rewards.math.symbolic import Verdict
 from r1.rewards.math.unit_table import units
 from r1.rewards.math.units import parse_unit, units_agree
@@ -144,6 +145,12 @@ def test_adjoining_boxes_are_read_in_linear_time(fragment: str) -> None:
         assert boxed_answer(fragment * number) is not None
         seconds.append(time.process_time() - began)
     assert seconds[1] < 8 * seconds[0], "four times the boxes took over eight times as long"
+
+
+def test_a_long_word_is_soon_no_unit() -> None:
+    began = time.process_time()
+    assert cut_quantity("三" * 3_000).unit is None
+    assert time.process_time() - began < 2.0
 
 
 def test_the_last_box_alone() -> None:

@@ -212,6 +212,21 @@ def test_more_calls_in_a_chain_than_are_made_are_no_verdict_unless_results_decid
     assert outcome("def f(n): return 1", huge) == "verifier-failed"
 
 
+NEVER = {  # what would be paid whatever the answer is: an answer, tests whose own call never comes
+    "python": ("def f(n): return 5", "def g():\n    assert f(1) == 2\nif 1 != 1:\n    raise ValueError"),
+    "javascript": ("function f(n) { return 5; }", "function g() { if (f(1) !== 2) throw 1; }\nif (1 !== 1) throw 2;"),
+    "php": ("<?php function f($n) { return 5; }", "<?php function g() { if (f(1) !== 2) throw new Exception('a'); } if (1 !== 1) throw new Exception('b');"),
+    "bash": ("f() { echo 5; }", "g() { [[ $(f 1) = 2 ]] || exit 1; }\n[[ 1 = 1 ]] || exit 1"),
+    "cpp": ("int f(int n) { return 5; }", "#include <cassert>\nvoid g() { assert(f(1) == 2); }\nint main() { assert(1 == 1); }"),
+    "java": ("class S { static int f(int n) { return 5; } }", "class T { static void g() { assert S.f(1) == 2; } public static void main(String[] a) { assert 1 == 1; } }"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", NEVER)
+def test_tests_that_never_call_the_function_are_no_verdict(language: str) -> None:
+    assert outcome(*NEVER[language], language) == "verifier-failed"
+
+
 @pytest.mark.parametrize("text", ["{", "5", "[1]", "null", '"\\ud800"', "[" * 100_000, '{"a": 1}'])
 def test_a_forged_line_of_bash_is_read_as_printing_something_else(text: str) -> None:
     line = program._known_line("bash", Record(True, text))

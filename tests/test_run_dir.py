@@ -31,6 +31,7 @@ from r1.errors import UserError
 from r1.run_dir import (
     CheckpointSettings,
     RunDir,
+    atomic,
     checkpoint_steps,
     completion_table,
     describe_source,
@@ -137,6 +138,10 @@ def test_a_prompt_that_is_not_valid_unicode_is_stored(tmp_path: Path) -> None:
     (group,) = make_groups([problem], 2, 0.5, random.Random(0))
     group.group.problem = broken
     assert completion_table(0, [group], parse)["prompt"][0].as_py() == "? is a lone surrogate"
+    atomic.write_json(tmp_path / "a.json", {"\ud800": ["\udfff", "目"]})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"?": ["?", "目"]}
+    atomic.append_line(tmp_path / "a.jsonl", "\ud800 目")
+    assert (tmp_path / "a.jsonl").read_text("utf-8") == "? 目\n"
 
 
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, finished: Path) -> None:

@@ -86,8 +86,8 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_file(path, lambda temporary: _write_bytes(temporary, text.encode("utf-8")))
+    """Write UTF-8 text atomically; lone surrogates, which JSON lets into a text, become '?'."""
+    write_file(path, lambda temporary: _write_bytes(temporary, text.encode("utf-8", "replace")))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -100,7 +100,7 @@ def append_line(path: Path, line: str) -> None:
     with writing(path):
         is_new = not path.exists()
         with path.open("ab") as file:
-            file.write(line.encode("utf-8") + b"\n")
+            file.write(line.encode("utf-8", "replace") + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if is_new:

@@ -1,6 +1,6 @@
 r"""What the decimals of a formula leave open: each stands for what is nearer than its last place.
 
-1.414214 may stand for \sqrt{2}, 0.333333x for x/3; \sqrt{2.0000001} and
+1.414214 may stand for \sqrt{2}, x+0.333333 for x+1/3; \sqrt{2.0000001} and
 1.0000001\sqrt{2} are other numbers, however near. Decimals of fewer than five figures are exact.
 
 Left out: decimals that sympy computes with while it reads them, as in e^{0.333333}; of those the

@@ -176,6 +176,8 @@ def _word(word: str) -> Unit:
     """The unit of one word, known or counted."""
     name = re.sub(r"\s+", "", word)
     name = re.sub(r"\\mu(?=[A-Za-z])", r"\\mu ", name)
+    if len(name) > MAX_NAME:
+        raise _NoUnitError
     if unit := named(name) or named(name.rstrip(".")):
         return unit
     if is_chinese(name):
