@@ -27,6 +27,8 @@ from r1.learner.local import LocalLearner
 from r1.learner.objective import Totals
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.pipeline.recipe import load_any_recipe
+from r1.pipeline.run import run_recipe
+from r1.progress import TerminalProgress
 from run_processes import finish, kill_after
 from run_story import story
 from small_models import save_small_model
@@ -172,18 +174,27 @@ every = 2
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rloo", "cispo", "reinforce_pp"])
-def test_each_raises_the_reward_and_resumes_to_the_same_bytes(tmp_path, name):
-    (tmp_path / "recipe").mkdir()
-    recipe = write_recipe(tmp_path / "recipe", "qwen2", 8, SECTION.format(name=name))
-    finish(recipe, tmp_path / "straight")
-    rows = [json.loads(line) for line in (tmp_path / "straight" / "metrics.jsonl").open()]
+def test_each_raises_the_reward(tmp_path, monkeypatch, name):
+    path = write_recipe(tmp_path, "qwen2", 8, SECTION.format(name=name))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with TerminalProgress() as progress:
+        run_recipe(load_any_recipe(path), tmp_path, tmp_path / "run", progress)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert rows[-1]["reward"] > rows[0]["reward"] + 0.08
+    stored = json.loads((tmp_path / "run" / "recipe.json").read_text())
+    assert stored[name]["num_problems"] == 4
+    assert "grpo" not in stored
+
+
+@pytest.mark.slow
+def test_advantages_completed_in_the_learner_resume_to_the_same_bytes(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    recipe = write_recipe(tmp_path / "recipe", "qwen2", 5, SECTION.format(name="reinforce_pp"))
+    finish(recipe, tmp_path / "straight")
     kill_after(recipe, tmp_path / "killed", 3)
     finish(recipe, tmp_path / "killed")
     assert story(tmp_path / "killed") == story(tmp_path / "straight")
-    stored = json.loads((tmp_path / "straight" / "recipe.json").read_text())
-    assert stored[name]["num_problems"] == 4
-    assert "grpo" not in stored
 
 
 def test_a_recipe_has_one_algorithm(tmp_path):
