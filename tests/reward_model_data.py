@@ -7,7 +7,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from r1.data.preferences import Labelled, Pair
+from r1.preferences.types import Labelled, Pair
 from r1.reward_model.encode import Example
 from small_models import save_small_model
 from small_recipe import write_jsonl

@@ -14,17 +14,18 @@ import pytest
 from curation_world import FakeEngine, FakeRenderer, files_of
 from fake_endpoint import KEY, FakeEndpoint, data_of, reply_json
 from r1.config import validate
-from r1.curation.preference_settings import PreferenceSettings
-from r1.curation.preferences import Origins, make_preferences
 from r1.curation.progress import Silent
-from r1.curation.responses import Sampler, read_responses, sample_responses
 from r1.curation.store import read_rows
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import Labelled, Pair, load_preferences
 from r1.errors import UserError
 from r1.judge.batch import EndpointVotes, EngineVotes
 from r1.judge.judge import Judge
 from r1.judge.settings import JudgeSettings
+from r1.preferences.make import Origins, make_preferences
+from r1.preferences.read import load_preferences
+from r1.preferences.responses import Sampler, read_responses, sample_responses
+from r1.preferences.settings import PreferenceSettings
+from r1.preferences.source import PreferenceSource
+from r1.preferences.types import Labelled, Pair
 from r1.rollout.engine_pool import EnginePool
 from r1.types import Problem
 from test_rollout_engine_pool import StopError, Stopping, Timed, uneven

@@ -11,12 +11,12 @@ import pytest
 from r1.config import validate
 from r1.curation.conversations import _turns
 from r1.data.load import load_data, load_problems
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import load_preferences
 from r1.data.rows import RowError
 from r1.data.settings import DataSettings, SourceSettings
 from r1.data.thinking import APART, response_of, thinking_of
 from r1.errors import UserError
+from r1.preferences.read import load_preferences
+from r1.preferences.source import PreferenceSource
 from r1.reward_model.encode import ResponseEncoder, encode_preferences
 from r1.reward_model.settings import RewardLossSettings
 from r1.rewards.accuracy import check_reference

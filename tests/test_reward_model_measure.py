@@ -8,7 +8,7 @@ from array import array
 import numpy as np
 import pytest
 
-from r1.data.preferences import Labelled, Pair
+from r1.preferences.types import Labelled, Pair
 from r1.reward_model.encode import Example
 from r1.reward_model.measure import calibration, interval, judge, statistics, summarise
 

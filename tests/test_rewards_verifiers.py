@@ -13,9 +13,10 @@ from r1.data.tiny.problems import make_problems
 from r1.rewards.accuracy import check_reference
 from r1.rewards.boxes import last_boxed
 from r1.rewards.combine import combine
+from r1.rewards.names import reward_names
 from r1.rewards.reading import after_thinking, read_answer
 from r1.rewards.reasoning_gym import says_more
-from r1.rewards.registry import PromptForm, make_reward, reward_names, verifier_names
+from r1.rewards.registry import PromptForm, make_reward, verifier_names
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem, Score
 
@@ -250,7 +251,7 @@ def test_weighted_sum_keeps_its_parts_and_knows_when_it_is_void() -> None:
 
 def test_importing_rewards_takes_neither_torch_nor_sympy() -> None:
     code = (
-        "import sys, r1.template, r1.rewards.pool, r1.rewards.registry as g; g.reward_names();"
+        "import sys, r1.template, r1.rewards.pool, r1.rewards.names as g; g.reward_names();"
         "print([m for m in ('torch', 'sympy', 'math_verify', 'reasoning_gym', 'numpy')"
         " if m in sys.modules])"
     )

@@ -18,9 +18,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from r1.data.preferences import Pair, Preference, Preferences
 from r1.data.rows import FaultyRows, RowError
 from r1.errors import UserError
+from r1.preferences.types import Pair, Preference, Preferences
 from r1.reward_model.settings import Part, RewardLossSettings
 from r1.rewards.reading import after_thinking
 from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from r1.data.preferences import Pair
 from r1.errors import UserError
 from r1.learner import sharded_state
 from r1.learner.metrics import skipped_steps
@@ -35,6 +34,7 @@ from r1.learner.ranks import OneRank, Ranks
 from r1.learner.settings import OptimizerSettings
 from r1.learner.state import STATE_FILE, read_state, write_state
 from r1.models.load import DTYPES, check_vocabulary, resolve_device
+from r1.preferences.types import Pair
 from r1.reward_model.encode import Encoded, Example
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
 from r1.reward_model.model import (

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from r1.data.preferences import Pair
 from r1.intervals import resampled_means
+from r1.preferences.types import Pair
 from r1.reward_model.encode import Example
 
 Floats = npt.NDArray[np.float64]

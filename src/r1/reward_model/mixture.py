@@ -29,8 +29,9 @@ from r1.reward_model.card import find_reward_model, read_card
 from r1.reward_model.score import RewardModelScorer, check_use
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.combine import PoolCounts, combine
+from r1.rewards.names import reward_names
 from r1.rewards.pool import RewardPool
-from r1.rewards.registry import PromptForm, reward_names
+from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 

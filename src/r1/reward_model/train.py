@@ -22,7 +22,6 @@ from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
-from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
 from r1.learner.metrics import run_metrics
 from r1.learner.supervised_run import Place, in_this_process, open_run
 from r1.models.load import (
@@ -31,6 +30,8 @@ from r1.models.load import (
     load_tokenizer,
     resolve_device,
 )
+from r1.preferences.read import load_preferences
+from r1.preferences.types import Form, Pair, Preference, Preferences
 from r1.reward_model.card import card_of
 from r1.reward_model.encode import Example, Examples, ResponseEncoder, encode_preferences
 from r1.reward_model.learner import RewardLearner

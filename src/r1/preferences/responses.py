@@ -20,10 +20,10 @@ from r1.curation.generate import THINK
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
-from r1.curation.preference_settings import PreferenceSettings
 from r1.curation.progress import Progress
 from r1.curation.rejection import Renderer
 from r1.curation.store import Store, read_rows
+from r1.preferences.settings import PreferenceSettings
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.seeds import sample_seed
