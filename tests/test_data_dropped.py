@@ -20,7 +20,7 @@ from r1.preferences.source import PreferenceSource
 from r1.reward_model.encode import ResponseEncoder, encode_preferences
 from r1.reward_model.settings import RewardLossSettings
 from r1.rewards.accuracy import check_reference
-from r1.sft.encode import Encoder
+from r1.sft.encode import ConversationEncoder
 from r1.sft.examples import check_sources
 from r1.sft.read import conversations
 from r1.sft.settings import ExampleSettings, ExampleSource
@@ -41,7 +41,7 @@ def learnt(folder: Path, row: dict, template: Any, chat: str = PLAIN_CHAT, **mor
     source = validate({"path": "rows.jsonl", **more}, ExampleSource, "source")
     tokenizer = chat_tokenizer(chat)
     found = list(conversations(source, folder))
-    (encoded,) = Encoder(tokenizer, template, ExampleSettings()).encode(found)
+    (encoded,) = ConversationEncoder(tokenizer, template, ExampleSettings()).encode(found)
     if isinstance(encoded, RowError):
         raise encoded
     pairs = zip(encoded.token_ids, encoded.learnt, strict=True)

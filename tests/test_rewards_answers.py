@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1.rewards.accuracy import check_reference
-from r1.rewards.boxes import boxed_answer, last_boxed, without_wrapping
+from r1.rewards.boxes import boxed_answer, without_wrapping
 from r1.rewards.math.symbolic import Verdict
 from r1.rewards.math.unit_table import units
 from r1.rewards.math.units import parse_unit, units_agree
@@ -133,8 +133,7 @@ def test_boxes_that_form_one_answer(text: str, answer: str | None) -> None:
     assert boxed_answer(text) == answer
 
 
-def test_the_last_box_alone() -> None:
-    assert last_boxed(r"\boxed{3}, \boxed {5}") == "5"
+def test_a_box_without_its_wrapping() -> None:
     assert without_wrapping(r"$\boxed{\text{Paris}}$") == "Paris"
 
 

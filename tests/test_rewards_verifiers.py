@@ -11,7 +11,7 @@ from reasoning_gym.factory import create_dataset
 
 from r1.data.tiny.problems import make_problems
 from r1.rewards.accuracy import check_reference
-from r1.rewards.boxes import last_boxed
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.combine import combine
 from r1.rewards.names import reward_names
 from r1.rewards.reading import after_thinking, read_answer
@@ -79,7 +79,7 @@ def test_where_the_answer_is_read(source, text: str, answer: str | None) -> None
 
 def test_reading_is_linear_in_hostile_texts() -> None:
     began = time.monotonic()
-    assert last_boxed("\\boxed{" * 50_000) is None
+    assert boxed_answer("\\boxed{" * 50_000) is None
     assert after_thinking("<think>" * 50_000, opened=False) is None
     assert time.monotonic() - began < 1.0
 

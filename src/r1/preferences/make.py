@@ -27,7 +27,7 @@ from r1.curation.curator import decisive
 from r1.curation.filters import DROPPED
 from r1.curation.job import Numbered, run_job
 from r1.curation.journal import Record
-from r1.curation.progress import Progress
+from r1.curation.progress import DataEvents
 from r1.curation.store import Store, Totals
 from r1.data.rows import content_hash
 from r1.judge.asker import NoVerdict
@@ -63,7 +63,7 @@ def make_preferences(
     open_votes: Callable[[], AbstractContextManager[Votes]],
     settings: PreferenceSettings,
     origins: Origins,
-    progress: Progress,
+    progress: DataEvents,
     total: int | None = None,
 ) -> dict[str, Any]:
     """Judge the data set in the folder `responses` into `folder`, or carry on there.

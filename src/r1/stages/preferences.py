@@ -30,12 +30,12 @@ from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_model, check_problems
 from r1.stages.dataset import DATA, dataset_run, identity_of, load_problem_lists, part
 from r1.stages.general import GeneralSettings, samplers_of
-from r1.stages.protocol import Sampler, StageContext, StageKind
+from r1.stages.protocol import SampledModel, StageContext, StageKind
 from r1.template import PromptRenderer, TemplateSettings
 
 if TYPE_CHECKING:
     from r1.judge.batch import Votes
-    from r1.preferences.responses import Sampler as ResponseSampler
+    from r1.preferences.responses import ResponseSampler
 
 NAME = "preferences"
 RESPONSES = "responses"
@@ -113,7 +113,7 @@ def make(stage: PreferencesStage, context: StageContext) -> None:
 def _open_sampler(
     model: ModelSource, stage: PreferencesStage, context: StageContext
 ) -> Iterator[ResponseSampler]:
-    from r1.preferences.responses import Sampler as ResponseSampler
+    from r1.preferences.responses import ResponseSampler
 
     with open_engine(model, stage.engine, context.cluster) as engine:
         yield ResponseSampler(engine, PromptRenderer(engine.tokenizer, stage.template))
@@ -149,11 +149,11 @@ def check(stage: PreferencesStage, cache: CheckCache) -> None:
         check_model(stage.judge.model, cache)
 
 
-def samplers(stage: PreferencesStage) -> list[Sampler]:
+def samplers(stage: PreferencesStage) -> list[SampledModel]:
     """The checkpoint, and the judge unless it is behind an endpoint."""
     limit = stage.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": limit}
-    own = Sampler("model", stage.model, stage.engine, limit, limits)
+    own = SampledModel("model", stage.model, stage.engine, limit, limits)
     return [own, *samplers_of(stage.judge, "judge")]
 
 
