@@ -31,7 +31,7 @@ from typing import Any
 from r1.curation.card import Card
 from r1.curation.journal import Record
 from r1.curation.progress import DataProgress
-from r1.curation.rejection import Line, rejection_sample
+from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import RejectionSettings
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
@@ -187,7 +187,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     watch = Watch()
     before = resident_mib()
     start, busy = time.perf_counter(), time.process_time()
-    line = Line(FakeEngine(arguments.tokens), FakeScorer(), FakeRenderer())
+    line = SamplingLine(FakeEngine(arguments.tokens), FakeScorer(), FakeRenderer())
     card = rejection_sample(
         folder, problems, line, settings, source="made up", progress=watch, total=num_problems
     )

@@ -70,13 +70,13 @@ def make_examples(arguments: argparse.Namespace) -> Any:
     """Documents of the tiny world's corpus, their responses learnt."""
     from r1.data.tiny.corpus import draw_document
     from r1.models.load import load_tokenizer
-    from r1.sft.encode import Encoder
+    from r1.sft.encode import ConversationEncoder
     from r1.sft.examples import Collector
     from r1.sft.rows import Conversation
     from r1.sft.settings import ExampleSettings
     from r1.template import ChatTemplateSettings
 
-    encoder = Encoder(
+    encoder = ConversationEncoder(
         load_tokenizer(arguments.model),
         ChatTemplateSettings(kind="plain"),
         ExampleSettings(join=" "),

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from r1.curation.rejection import Line, rejection_sample
+from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import RejectionSettings
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
@@ -134,7 +134,7 @@ def settings_of(**more):
 
 
 def sample_into(folder, problems, settings, engine=None, scorer=None, **more):
-    line = Line(engine or FakeEngine(random_text), scorer or FakeScorer(), FakeRenderer())
+    line = SamplingLine(engine or FakeEngine(random_text), scorer or FakeScorer(), FakeRenderer())
     return rejection_sample(Path(folder), problems, line, settings, **{"source": "fake@0", **more})
 
 

@@ -23,8 +23,6 @@ from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.curation.review_format import read_edited
 from r1.data import huggingface
 from r1.data.load import load_problems
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import load_preferences
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.source import resolve_model
@@ -40,6 +38,8 @@ from r1.pipeline.show import show_lineage
 from r1.plan.lengths import by_step
 from r1.plan.model import read_shape
 from r1.plan.workload import counted
+from r1.preferences.read import load_preferences
+from r1.preferences.source import PreferenceSource
 from r1.report import build_report, report_json
 from r1.run_dir import RunDir, find_checkpoint
 from r1.sft.read import check_source

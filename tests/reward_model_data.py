@@ -7,8 +7,8 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from r1.data.preferences import Labelled, Pair
-from r1.reward_model.encode import Example
+from r1.preferences.types import Labelled, Pair
+from r1.reward_model.encode import PreferenceExample
 from small_models import save_small_model
 from small_recipe import write_jsonl
 
@@ -64,7 +64,7 @@ def write_recipe(
     return path
 
 
-def random_pairs(shapes: list[tuple[int, int, int]], seed: int = 0) -> list[Example]:
+def random_pairs(shapes: list[tuple[int, int, int]], seed: int = 0) -> list[PreferenceExample]:
     """Random tokens: (prompt, chosen, rejected) lengths of each pair; margins differ."""
     rng = random.Random(seed)
 
@@ -72,7 +72,7 @@ def random_pairs(shapes: list[tuple[int, int, int]], seed: int = 0) -> list[Exam
         return [rng.randrange(2, 258) for _ in range(count)]
 
     return [
-        Example(
+        PreferenceExample(
             tuple(ids(prompt)),
             (array("I", ids(chosen)), array("I", ids(rejected))),
             0.25 * number,
@@ -82,15 +82,15 @@ def random_pairs(shapes: list[tuple[int, int, int]], seed: int = 0) -> list[Exam
     ]
 
 
-def random_labels(shapes: list[tuple[int, int]], seed: int = 0) -> list[Example]:
+def random_labels(shapes: list[tuple[int, int]], seed: int = 0) -> list[PreferenceExample]:
     """Random tokens: (prompt, response) lengths; every second prompt is the one before."""
     rng = random.Random(seed)
-    examples: list[Example] = []
+    examples: list[PreferenceExample] = []
     for number, (prompt, response) in enumerate(shapes):
         prompt_ids = tuple(rng.randrange(2, 258) for _ in range(prompt))
         if number % 2:
             prompt_ids = examples[-1].prompt_ids
         ids = array("I", [rng.randrange(2, 258) for _ in range(response)])
         label = Labelled(f"p{number // 2}", "x", number % 3 == 0)
-        examples.append(Example(prompt_ids, (ids,), float(label.positive), label))
+        examples.append(PreferenceExample(prompt_ids, (ids,), float(label.positive), label))
     return examples

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from r1.chat import Conversation, chat, run_command
+from r1.chat import ChatSession, chat, run_command
 from r1.rollout.settings import SamplingSettings
 from r1.template import PromptRenderer, TemplateSettings
 
@@ -131,7 +131,7 @@ def test_commands_change_what_comes_next():
 
 
 def test_help_unknown_commands_and_impossible_values():
-    conversation = Conversation(PromptRenderer(None, TemplateSettings()), SamplingSettings())
+    conversation = ChatSession(PromptRenderer(None, TemplateSettings()), SamplingSettings())
     assert "/temperature X" in run_command(conversation, "/help")
     assert "each message stands alone" in run_command(conversation, "/help")
     assert "unknown command /nonsense" in run_command(conversation, "/nonsense 3")
@@ -139,6 +139,25 @@ def test_help_unknown_commands_and_impossible_values():
     for value in ("-1", "nan", "inf"):
         assert "0 (greedy) or more" in run_command(conversation, f"/temperature {value}")
     assert conversation.sampling.temperature == 1.0
+
+
+@pytest.mark.parametrize("word", ["/quit", "/exit"])
+def test_quit_and_exit_end_the_chat(word: str) -> None:
+    engine = Scripted("a", "b")
+    assert talk(engine, f"hello\n{word}\nhello\n") == "a\n\n"
+    assert len(engine.asked) == 1
+
+
+def test_a_terminal_is_told_at_the_start_how_to_leave() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = io.StringIO()
+    renderer = PromptRenderer(Characters(), TemplateSettings())
+    console = Console(file=out, width=200)
+    chat(Scripted(), renderer, SamplingSettings(), console, source=Terminal("/quit\n"))
+    assert "/quit" in out.getvalue()
 
 
 def test_ctrl_c_ends_the_answer_and_keeps_what_was_said():

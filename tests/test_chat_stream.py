@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from r1.thinking_stream import Channel, Piece, ThinkingStream, split_response
+from r1.thinking_stream import Channel, Piece, ThinkingStream
 
 T, A, O = Channel.THINKING, Channel.ANSWER, Channel.OUTSIDE  # noqa: E741
 
@@ -34,6 +34,17 @@ fragments = st.lists(
     ),
     max_size=12,
 ).map("".join)
+
+
+def split_response(text: str, inside: Channel = Channel.OUTSIDE) -> list[Piece]:
+    """Return the pieces of a whole response."""
+    stream = ThinkingStream(inside)
+    pieces: list[Piece] = []
+    for piece in [*stream.feed(text), *stream.close()]:
+        if pieces and pieces[-1].channel == piece.channel:
+            piece = Piece(piece.channel, pieces.pop().text + piece.text)
+        pieces.append(piece)
+    return pieces
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,8 @@ def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     def join(*args: object, **settings: object) -> None:
         raise JoinedError
 
-    load = SimpleNamespace(resolve_device=torch.device)  # without transformers
-    monkeypatch.setitem(sys.modules, "r1.models.load", load)
+    device = SimpleNamespace(resolve_device=torch.device)
+    monkeypatch.setitem(sys.modules, "r1.models.device", device)
     index = torch.cuda._utils._get_device_index
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(index(device)))
     monkeypatch.setattr(torch.distributed, "init_process_group", join)

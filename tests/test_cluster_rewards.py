@@ -80,7 +80,7 @@ def groups(count: int = 9) -> list[RolloutGroup]:
 
 def test_scores_are_those_of_one_process_whoever_dies(world) -> None:
     local = {name: RewardModelScorer.load(use) for name, use in world.uses.items()}
-    expected = {name: scorer.score_groups(groups()) for name, scorer in local.items()}
+    expected = {name: [scorer.score_group(g) for g in groups()] for name, scorer in local.items()}
     with served(world) as (models, events):
         assert [server.bundle for scorer in models.values() for server in scorer.servers] == [
             0, 1, 2, 3,

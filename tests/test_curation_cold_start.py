@@ -16,7 +16,7 @@ from curation_world import (
 from r1.curation.cold_start import General, readable_samples
 from r1.curation.generate import (
     Ask,
-    Reply,
+    GeneratedText,
     endpoint_generate,
     engine_generate,
     text_generate,
@@ -24,12 +24,12 @@ from r1.curation.generate import (
 from r1.curation.prompted import choose_examples, prompted_traces
 from r1.curation.prompts import EXAMPLES, fill
 from r1.curation.refined import refined_traces
-from r1.curation.rejection import Line, rejection_sample
+from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
+from r1.judge.model import GeneratedText as ModelReply
 from r1.judge.model import NoReplyError
-from r1.judge.model import Reply as ModelReply
 from r1.judge.settings import LimitSettings
 from r1.reflection import self_checks
 from r1.rollout.settings import SamplingSettings
@@ -59,7 +59,7 @@ class Scripted:
     def __call__(self, asks):
         self.asks.append(list(asks))
         found = [self.answer(ask, place) for place, ask in enumerate(asks)]
-        return [Reply(text) if isinstance(text, str) else text for text in found]
+        return [GeneratedText(text) if isinstance(text, str) else text for text in found]
 
 
 def write(folder, answer, kind="direct", problems=None, settings=None, **more):
@@ -82,7 +82,7 @@ def test_direct_traces_are_verified_and_filtered(tmp_path):
         f"<think>\n{THOUGHT}\n</think>\n\n{SUMMARY.format(1)}",
         f"<think>\n{THOUGHT} Wait, let me recount.\n</think>\n\n{SUMMARY.format(2)}",
         f"{THOUGHT} {SUMMARY.format(1)}",
-        Reply(f"<think>\n{THOUGHT}", cut=True),
+        GeneratedText(f"<think>\n{THOUGHT}", cut=True),
         f"<think>{THOUGHT}</think> Adding one gives 1.",
         f"<think>{THOUGHT}</think> 加上一以后得到的结果是 \\boxed{{1}}。",
         f"<think>{THOUGHT} 然后我们再检查一遍这个结果是不是正确的</think> {SUMMARY.format(1)}",
@@ -180,7 +180,7 @@ def make_samples(folder, num=4, num_samples=3, cap=3, engine=None):
             "keep": {"cap": cap, "near_duplicate": None},
         }
     )
-    line = Line(engine or zero_engine(), FakeScorer(), FakeRenderer())
+    line = SamplingLine(engine or zero_engine(), FakeScorer(), FakeRenderer())
     readable_samples(folder, problems_of(num), line, zero, source="zero@1")
     return ColdStartSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
 
@@ -224,7 +224,7 @@ def test_what_refining_spoils_is_dropped_and_counted(tmp_path):
     refined = [
         THOUGHT,
         THOUGHT + " So.",
-        Reply(THOUGHT, cut=True),
+        GeneratedText(THOUGHT, cut=True),
         THOUGHT + "</think>",
         THOUGHT + " 然后我们再检查一遍这个结果是不是正确的",
         "",
@@ -276,7 +276,7 @@ def test_zero_samples_are_filtered_for_language_and_repetition_only(tmp_path):
         response(THOUGHT + "\n```python\nx = 1\ny = x + 1\nprint(y)\n```\n", "1"),
     ]
     engine = zero_engine(lambda place, right: texts[place])
-    line = Line(engine, FakeScorer(), FakeRenderer())
+    line = SamplingLine(engine, FakeScorer(), FakeRenderer())
     card = readable_samples(tmp_path, problems_of(1), line, source="zero@1")
     assert READABLE_ZERO.sampling.temperature == 1.0
     dropped = {"mixed languages": 1, "ends in a loop": 1, "beyond the cap": 1}
@@ -311,13 +311,13 @@ def test_an_engine_or_a_function_as_the_general_model():
 
     generate = engine_generate(FakeEngine(script), FakeRenderer(), SamplingSettings())
     replies = generate([Ask("a", 1), Ask("b", 2), Ask("a", 3)])
-    assert replies == [Reply("a 1"), Reply("b 2", cut=True), Reply("a 3")]
+    assert replies == [GeneratedText("a 1"), GeneratedText("b 2", cut=True), GeneratedText("a 3")]
     opened = FakeRenderer()
     opened.opens_think = True
     (reply,) = engine_generate(FakeEngine(script), opened, SamplingSettings())([Ask("a", 1)])
     assert reply.text == "<think>a 1"
     double = text_generate(lambda prompts: [p + p for p in prompts])
-    assert double([Ask("x", 0)]) == [Reply("xx")]
+    assert double([Ask("x", 0)]) == [GeneratedText("xx")]
 
 
 def test_an_endpoint_as_the_general_model():
@@ -341,7 +341,12 @@ def test_an_endpoint_as_the_general_model():
 
     generate = endpoint_generate(Model, LimitSettings(backoff_s=0.001))
     replies = generate([Ask("a", 0), Ask("never", 0), Ask("later", 0), Ask("long", 0)])
-    assert replies == [Reply("A"), Reply("", cut=True), Reply("LATER"), Reply("LONG", cut=True)]
+    assert replies == [
+        GeneratedText("A"),
+        GeneratedText("", cut=True),
+        GeneratedText("LATER"),
+        GeneratedText("LONG", cut=True),
+    ]
     assert (Model.opened, Model.closed) == (1, 1)
 
 
@@ -371,7 +376,7 @@ def test_completions_of_prompts_that_open_thinking(tmp_path):
     renderer.opens_think = True
     engine = FakeEngine(lambda request, seed: (f"{THOUGHT}</think> <answer> 1", "stop"))
     settings = settings_of(num_samples=1, sampling={"stop": ["</answer>"]})
-    line = Line(engine, _Completing(), renderer)
+    line = SamplingLine(engine, _Completing(), renderer)
     card = rejection_sample(tmp_path, problems_of(1), line, settings, source="x")
     (row,) = read_rows(tmp_path)
     assert card.total.samples == 1

@@ -9,7 +9,7 @@ import pytest
 from curation_world import files_of, problems_of, sample_into, settings_of
 from r1.config import validate
 from r1.curation.cold_start import General
-from r1.curation.generate import Reply
+from r1.curation.generate import GeneratedText
 from r1.curation.mixture import copies_of_rows, mix, plan
 from r1.curation.settings import MixtureSettings
 from r1.curation.simple_queries import is_simple
@@ -29,7 +29,7 @@ class GeneralModel:
         def generate(asks):
             self.asked += [ask.prompt for ask in asks]
             found = [reply(ask.prompt) for ask in asks]
-            return [Reply(text) if isinstance(text, str) else text for text in found]
+            return [GeneratedText(text) if isinstance(text, str) else text for text in found]
 
         self.general = General(generate, "v3", lambda text: len(text.split()))
 
@@ -126,7 +126,7 @@ def test_a_chain_of_thought_for_some_and_none_for_a_greeting(tmp_path):
     write_jsonl(tmp_path / "general.jsonl", rows)
     special = {
         "Tell tags": f"Hm.</think>{THOUGHT} <think>",
-        "Tell cut": Reply(THOUGHT, cut=True),
+        "Tell cut": GeneratedText(THOUGHT, cut=True),
         "Tell mixed": THOUGHT + " 然后我们再检查一遍这个结果是不是正确的因为每一步都要核对清楚",
     }
 

@@ -24,10 +24,10 @@ from curation_world import (
     settings_of,
 )
 from r1.curation.duplicates import similarity, sketch
-from r1.curation.filters import Candidate, choose
+from r1.curation.filters import CorrectSample, choose
 from r1.curation.pattern import PatternDefect, PatternSettings
 from r1.curation.readers import ReaderPool
-from r1.curation.rejection import Line, rejection_sample
+from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.scoring import JudgeScorer, RoutedScorer
 from r1.curation.settings import FilterSettings, KeepSettings, RejectionSettings
 from r1.curation.store import read_rows
@@ -146,7 +146,7 @@ def test_chosen_samples_are_no_duplicates_and_reasons_add_up():
     texts = [prose(draw, 40) for _ in range(6)] * 2
     reward = Reward(1.0, {}, True)
     candidates = [
-        Candidate(g, g, text, "1", "1", len(text), reward) for g, text in enumerate(texts)
+        CorrectSample(g, g, text, "1", "1", len(text), reward) for g, text in enumerate(texts)
     ]
     kept, dropped = choose(candidates, KeepSettings(cap=4), 0, "p")
     assert len({c.thinking for c in kept}) == len(kept) == 4
@@ -179,7 +179,7 @@ def test_rules_and_judges_side_by_side(tmp_path):
 
     with JudgeScorer(judge, RewardSettings()) as judged:
         scorer = RoutedScorer(FakeScorer(), judged)
-        line = Line(FakeEngine(text_of), scorer, FakeRenderer())
+        line = SamplingLine(FakeEngine(text_of), scorer, FakeRenderer())
         settings = settings_of(num_samples=3)
         card = rejection_sample(tmp_path, problems, line, settings, source="x")
         group = RolloutGroup(problems[1], (), [Completion([], [], "no tags", "stop")])
@@ -259,7 +259,7 @@ def test_the_embedded_engine_and_the_reward_pool(tmp_path):
     with RewardPool(RewardSettings(), form) as pool:
 
         def run(name, engine):
-            line = Line(engine, pool, renderer)
+            line = SamplingLine(engine, pool, renderer)
             given = {"source": "tiny", "heldout": problems[:1]}
             return rejection_sample(tmp_path / name, problems, line, settings, **given)
 

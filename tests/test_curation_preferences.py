@@ -14,17 +14,18 @@ import pytest
 from curation_world import FakeEngine, FakeRenderer, files_of
 from fake_endpoint import KEY, FakeEndpoint, data_of, reply_json
 from r1.config import validate
-from r1.curation.preference_settings import PreferenceSettings
-from r1.curation.preferences import Origins, make_preferences
 from r1.curation.progress import Silent
-from r1.curation.responses import Sampler, read_responses, sample_responses
 from r1.curation.store import read_rows
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import Labelled, Pair, load_preferences
 from r1.errors import UserError
 from r1.judge.batch import EndpointVotes, EngineVotes
 from r1.judge.judge import Judge
 from r1.judge.settings import JudgeSettings
+from r1.preferences.make import Origins, make_preferences
+from r1.preferences.read import load_preferences
+from r1.preferences.responses import ResponseSampler, read_responses, sample_responses
+from r1.preferences.settings import PreferenceSettings
+from r1.preferences.source import PreferenceSource
+from r1.preferences.types import Labelled, Pair
 from r1.rollout.engine_pool import EnginePool
 from r1.types import Problem
 from test_rollout_engine_pool import StopError, Stopping, Timed, uneven
@@ -90,7 +91,7 @@ def opened(thing):
 
 def make(folder, settings, writer=None, judge=None, num=40, **progress):
     """Both halves, on engines of the test's; return the card."""
-    sampler = Sampler(writer or FakeEngine(written), FakeRenderer())
+    sampler = ResponseSampler(writer or FakeEngine(written), FakeRenderer())
     votes = EngineVotes(judge or FakeEngine(judging), FakeRenderer(), settings.sampling, "judge@0")
     told = {"sampling": Silent(), "judging": Silent(), **progress}
     problems, responses = problems_of(num), folder / "responses"
@@ -249,7 +250,7 @@ def test_an_endpoint_is_paid_once(tmp_path, monkeypatch):
             temperature=1.0, cache=tmp_path / "judge.jsonl",
             limits={"backoff_s": 0.01, "concurrency": 4},
         )  # fmt: skip
-        sampler = opened(Sampler(FakeEngine(written), FakeRenderer()))
+        sampler = opened(ResponseSampler(FakeEngine(written), FakeRenderer()))
         responses = tmp_path / "responses"
         sample_responses(responses, problems_of(20), sampler, settings, "w@0", Silent())
 
@@ -295,7 +296,7 @@ def test_one_prompt_is_asked_once_and_tags_that_the_prompt_took_are_there(tmp_pa
 
     settings = settings_of(sampling={"stop": ["</answer>"]})
     problems = [*problems_of(2), Problem("again", "Please 0. ", None, "none")]
-    sampler = Sampler(FakeEngine(text), Opening())
+    sampler = ResponseSampler(FakeEngine(text), Opening())
     sample_responses(tmp_path, problems, opened(sampler), settings, "w@0", Silent())
     found = list(read_responses(tmp_path))
     assert [answered.problem_id for answered in found] == ["p0", "p1"]

@@ -9,7 +9,7 @@ import pytest
 from curation_world import FakeScorer, problems_of, sample_into, settings_of
 from r1.curation.pattern import PatternSettings
 from r1.curation.review_export import export_review
-from r1.curation.review_format import Trace, read_edited, to_jsonl, to_markdown
+from r1.curation.review_format import ReviewTrace, read_edited, to_jsonl, to_markdown
 from r1.curation.review_import import import_review
 from r1.curation.settings import ReviewSettings
 from r1.curation.store import read_rows
@@ -77,8 +77,8 @@ def test_nothing_edited_gives_the_same_rows(exported):
 @pytest.mark.parametrize("suffix", ["md", "jsonl"])
 def test_any_text_comes_back_as_it_went_out(tmp_path, suffix):
     traces = [
-        Trace('p/"1" -->', "en", "What?\n> really", "7", NASTY, "Sum\n\n\\boxed{7}"),
-        Trace("p/2", "zh", "问题", None, NASTY.replace("\n", "\r\n"), "<!-- r1 end -->"),
+        ReviewTrace('p/"1" -->', "en", "What?\n> really", "7", NASTY, "Sum\n\n\\boxed{7}"),
+        ReviewTrace("p/2", "zh", "问题", None, NASTY.replace("\n", "\r\n"), "<!-- r1 end -->"),
     ]
     path = tmp_path / f"review.{suffix}"
     write = to_markdown if suffix == "md" else to_jsonl

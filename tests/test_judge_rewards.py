@@ -207,7 +207,7 @@ def test_a_problem_needs_a_reference() -> None:
 
 def test_rewards_import_no_http_client() -> None:
     code = (
-        "import sys, r1.rewards.pool, r1.rewards.registry as g; g.reward_names();"
+        "import sys, r1.rewards.pool, r1.rewards.names as g; g.reward_names();"
         "print(sorted({'torch', 'httpx2', 'openai', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

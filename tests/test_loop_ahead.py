@@ -15,7 +15,7 @@ import torch
 from r1.algorithms.batch import has_signal
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
-from r1.loop import Evaluation, TrainSettings, train
+from r1.loop import EvaluationHook, TrainSettings, train
 from r1.pipeline.recipe import load_any_recipe
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
@@ -185,7 +185,7 @@ class FakeRun:
 
             sampler = open_sampler(batches, rollouts, settings)
             loop = TrainSettings(num_steps, algorithm, 8)
-            train(run, sampler, rollouts, learner, loop, Evaluation(due, measure), report)
+            train(run, sampler, rollouts, learner, loop, EvaluationHook(due, measure), report)
         self.metrics = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
     def _measure(self, step: int) -> None:

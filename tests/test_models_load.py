@@ -8,13 +8,8 @@ import pytest
 import torch
 
 from r1.errors import UserError
-from r1.models.load import (
-    check_vocabulary,
-    load_model,
-    load_tokenizer,
-    resolve_device,
-    save_model,
-)
+from r1.models.device import resolve_device
+from r1.models.load import check_vocabulary, load_model, load_tokenizer, save_model
 from small_models import ARCHITECTURES, make_model, make_tokenizer, save_small_model
 
 

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from r1.config import validate
-from r1.data.preference_settings import PreferenceSource
-from r1.data.preferences import Labelled, Pair, load_preferences
-from r1.data.tiny import preferences as tiny
 from r1.data.tiny.dialogue import REFUSALS, THINGS, TO_DECLINE, WORDS
 from r1.errors import UserError
+from r1.preferences import tiny
+from r1.preferences.read import load_preferences
+from r1.preferences.source import PreferenceSource
+from r1.preferences.types import Labelled, Pair
 from r1.template import parse
 from small_recipe import write_jsonl
 

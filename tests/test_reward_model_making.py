@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from r1.data.preference_making import (
+from r1.preferences.types import Pair
+from r1.preferences.votes import (
     REASONS,
     Candidate,
     MakingCounts,
     MakingSettings,
     make_pairs,
 )
-from r1.data.preferences import Pair
 
 
 def quality(text: str) -> float:

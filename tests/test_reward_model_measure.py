@@ -8,18 +8,22 @@ from array import array
 import numpy as np
 import pytest
 
-from r1.data.preferences import Labelled, Pair
-from r1.reward_model.encode import Example
+from r1.preferences.types import Labelled, Pair
+from r1.reward_model.encode import PreferenceExample
 from r1.reward_model.measure import calibration, interval, judge, statistics, summarise
 
 
-def pair(prompt: str, lengths=(3, 3), language="", family="") -> Example:
+def pair(prompt: str, lengths=(3, 3), language="", family="") -> PreferenceExample:
     ids = tuple(array("I", [1] * length) for length in lengths)
-    return Example((1,), ids, 0.0, Pair(prompt, "a", "b", language=language, family=family))
+    return PreferenceExample(
+        (1,), ids, 0.0, Pair(prompt, "a", "b", language=language, family=family)
+    )
 
 
-def label(prompt: str, positive: bool) -> Example:
-    return Example((1,), (array("I", [1]),), float(positive), Labelled(prompt, "a", positive))
+def label(prompt: str, positive: bool) -> PreferenceExample:
+    return PreferenceExample(
+        (1,), (array("I", [1]),), float(positive), Labelled(prompt, "a", positive)
+    )
 
 
 def logit(p: float) -> float:

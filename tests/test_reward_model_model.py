@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from r1.errors import UserError
-from r1.reward_model.encode import Encoded
+from r1.reward_model.encode import EncodedResponse
 from r1.reward_model.learner import score_texts
 from r1.reward_model.model import (
     HEAD_FILE,
@@ -39,13 +39,13 @@ def models(tmp_path_factory):
     return folder
 
 
-def texts(seed: int = 0) -> list[Encoded]:
+def texts(seed: int = 0) -> list[EncodedResponse]:
     """Siblings of different lengths under three prompts, each with an end token."""
     found = []
     for pair in random_pairs([(5, 9, 30), (12, 3, 3), (1, 20, 1)], seed):
         for ids in pair.responses:
             ids.append(EOS)
-            found.append(Encoded(pair.prompt_ids, ids))
+            found.append(EncodedResponse(pair.prompt_ids, ids))
     return found
 
 

@@ -17,7 +17,7 @@ from r1.config import dump, load_recipe, validate
 from r1.errors import UserError
 from r1.reward_model.card import find_reward_model, read_card
 from r1.reward_model.settings import RewardModelRecipe
-from r1.reward_model.train import Order, prepare, train_reward_model
+from r1.reward_model.train import PreferenceOrder, prepare, train_reward_model
 from r1.run_dir import read_evaluations, read_metrics
 from reward_model_data import pair_rows, write_recipe
 from run_story import story
@@ -169,13 +169,13 @@ def test_other_data_are_another_recipe(recipe, tmp_path) -> None:
 
 def test_the_order_deals_every_example_once_an_epoch(recipe) -> None:
     settings = load_recipe(recipe, RewardModelRecipe, ["batch.epochs=2", "batch.size=10"])
-    order = Order(48, settings)
+    order = PreferenceOrder(48, settings)
     assert order.num_steps == 10
     epochs = [[i for step in range(5 * e, 5 * e + 5) for i in order.batch(step)] for e in (0, 1)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(48))
     assert epochs[0] != epochs[1]
     assert {len(order.batch(step)) for step in range(10)} == {9, 10}
-    assert Order(48, settings).batch(7) == order.batch(7)
+    assert PreferenceOrder(48, settings).batch(7) == order.batch(7)
 
 
 def start(recipe: Path, out: Path) -> BaseProcess:

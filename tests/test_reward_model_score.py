@@ -68,7 +68,7 @@ def test_one_by_one_and_as_a_group_the_scores_agree(runs) -> None:
     assert together[0].value > together[1].value
     assert together[0].outcome is Outcome.CORRECT
     assert together[1].outcome is Outcome.WRONG
-    again = RewardModelScorer.load(use(runs["helpful"])).score_groups([group(*texts)])
+    again = [RewardModelScorer.load(use(runs["helpful"])).score_group(group(*texts))]
     assert [s.value for s in again[0]] == [s.value for s in together]
 
 
@@ -190,9 +190,8 @@ def test_beside_a_pool_the_models_parts_join_the_rules(runs) -> None:
         texts = [THINKING.format("4"), THINKING.format("bad?"), "<think>never"]
         early = mixed.submit_group(group(*texts)).result()
         other = Problem("2", "say that", "4", "exact", family="sums")
-        late, sums = mixed.score_groups(
-            [group(*texts, version=3), group(*texts, version=3, problem=other)]
-        )
+        late = mixed.submit_group(group(*texts, version=3)).result()
+        sums = mixed.submit_group(group(*texts, version=3, problem=other)).result()
         counts = mixed.take_counts().outcomes
     assert [set(s.rewards[0].parts) for s in (early, late, sums)] == [
         {"accuracy", "helpful"},
@@ -217,4 +216,5 @@ def test_a_group_scores_the_same_whatever_was_scored_before(runs) -> None:
     scorer = RewardModelScorer.load(use(runs["harmless"]))
     alone = scorer.score_group(group("a!", "bb?", "ccc!"))
     others = group("x" * 50, "y")
-    assert scorer.score_groups([others, group("a!", "bb?", "ccc!")])[1] == alone
+    scorer.score_group(others)
+    assert scorer.score_group(group("a!", "bb?", "ccc!")) == alone

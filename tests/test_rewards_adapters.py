@@ -199,7 +199,7 @@ def test_what_is_not_one_value_is_the_rewards_failure(values: Any) -> None:
 
 
 def test_a_reward_of_neither_form_is_refused_with_its_name(monkeypatch) -> None:
-    monkeypatch.setattr(registry, "_REWARDS", {})
+    monkeypatch.setattr(registry, "REWARDS", {})
     with pytest.raises(UserError, match=r"reward 'mine'.*takes neither"):
         registry.register_reward("mine", lambda text: 1.0)  # type: ignore[arg-type, misc, return-value]
     with pytest.raises(UserError, match="no function"):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1.rewards.accuracy import check_reference
-from r1.rewards.boxes import boxed_answer, last_boxed, without_wrapping
+from r1.rewards.boxes import boxed_answer, without_wrapping
 from r1.rewards.math.numbers import cut_quantity
 from r1.rewards.math.symbolic import Verdict
 from r1.rewards.math.unit_table import units
@@ -153,8 +153,7 @@ def test_a_long_word_is_soon_no_unit() -> None:
     assert time.process_time() - began < 2.0
 
 
-def test_the_last_box_alone() -> None:
-    assert last_boxed(r"\boxed{3}, \boxed {5}") == "5"
+def test_a_box_without_its_wrapping() -> None:
     assert without_wrapping(r"$\boxed{\text{Paris}}$") == "Paris"
 
 

@@ -156,7 +156,7 @@ class Taste:
 def test_a_reward_model_joins_the_familys_own_rewards() -> None:
     with RewardPool(REWARDS) as pool:
         mixed = MixedRewards(pool, {"taste": Taste()})
-        sums, greeting = mixed.score_groups([group(SUM), group(GREETING)])
+        sums, greeting = (mixed.submit_group(group(p)).result() for p in (SUM, GREETING))
     assert [reward.total for reward in sums.rewards] == [1.5, 0.0]
     assert [reward.total for reward in greeting.rewards] == [3.0 + 1.0, 1.0]
     assert list(greeting.rewards[0].parts) == ["format", "language", "taste"]

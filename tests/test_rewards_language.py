@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from r1.rewards.language import chain_of_thought, language_reward
-from r1.rewards.registry import PromptForm, make_reward, reward_names
+from r1.rewards.names import reward_names
+from r1.rewards.registry import PromptForm, make_reward
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem
 

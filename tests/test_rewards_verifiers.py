@@ -11,11 +11,12 @@ from reasoning_gym.factory import create_dataset
 
 from r1.data.tiny.problems import make_problems
 from r1.rewards.accuracy import check_reference
-from r1.rewards.boxes import last_boxed
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.combine import combine
+from r1.rewards.names import reward_names
 from r1.rewards.reading import after_thinking, read_answer
 from r1.rewards.reasoning_gym import says_more
-from r1.rewards.registry import PromptForm, make_reward, reward_names, verifier_names
+from r1.rewards.registry import PromptForm, make_reward, verifier_names
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem, Score
 
@@ -78,7 +79,7 @@ def test_where_the_answer_is_read(source, text: str, answer: str | None) -> None
 
 def test_reading_is_linear_in_hostile_texts() -> None:
     began = time.monotonic()
-    assert last_boxed("\\boxed{" * 50_000) is None
+    assert boxed_answer("\\boxed{" * 50_000) is None
     assert after_thinking("<think>" * 50_000, opened=False) is None
     assert time.monotonic() - began < 1.0
 
@@ -250,7 +251,7 @@ def test_weighted_sum_keeps_its_parts_and_knows_when_it_is_void() -> None:
 
 def test_importing_rewards_takes_neither_torch_nor_sympy() -> None:
     code = (
-        "import sys, r1.template, r1.rewards.pool, r1.rewards.registry as g; g.reward_names();"
+        "import sys, r1.template, r1.rewards.pool, r1.rewards.names as g; g.reward_names();"
         "print([m for m in ('torch', 'sympy', 'math_verify', 'reasoning_gym', 'numpy')"
         " if m in sys.modules])"
     )

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from r1.data.rows import RowError
 from r1.errors import UserError
-from r1.sft.encode import Encoded, Encoder
+from r1.sft.encode import ConversationEncoder, EncodedExample
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSettings
 from r1.template import ChatTemplateSettings, PromptRenderer
@@ -27,7 +27,7 @@ THOUGHT = "<think>\nsix\n</think>\n\n6"
 
 
 def encode(tokenizer, conversation, kind="chat", system=None, force_think=False, **settings):
-    encoder = Encoder(
+    encoder = ConversationEncoder(
         tokenizer,
         ChatTemplateSettings(kind=kind, system=system, force_think=force_think),
         ExampleSettings(**settings),
@@ -35,9 +35,9 @@ def encode(tokenizer, conversation, kind="chat", system=None, force_think=False,
     return encoder.encode([Conversation(1, None, tuple(conversation))])[0]
 
 
-def pieces(tokenizer, encoded: Encoded) -> list[tuple[bool, str]]:
+def pieces(tokenizer, encoded: EncodedExample) -> list[tuple[bool, str]]:
     """The text in runs that are learnt or not."""
-    assert isinstance(encoded, Encoded), encoded
+    assert isinstance(encoded, EncodedExample), encoded
     runs: list[tuple[bool, list[int]]] = []
     for token, learnt in zip(*encoded, strict=True):
         if not runs or runs[-1][0] != learnt:

@@ -11,7 +11,7 @@ import pytest
 
 from r1.config import validate
 from r1.errors import UserError
-from r1.sft.encode import Encoder
+from r1.sft.encode import ConversationEncoder
 from r1.sft.examples import check_sources, encode_sources
 from r1.sft.read import check_source, conversations
 from r1.sft.settings import ExampleSettings, ExampleSource
@@ -171,7 +171,9 @@ def test_repeats_are_told_of(tmp_path) -> None:
 
 
 def encode(path: Path, max_tokens: int, **settings):
-    encoder = Encoder(chat_tokenizer(), ChatTemplateSettings(), ExampleSettings(**settings))
+    encoder = ConversationEncoder(
+        chat_tokenizer(), ChatTemplateSettings(), ExampleSettings(**settings)
+    )
     return encode_sources([source(path)], Path(), encoder, max_tokens)
 
 

@@ -6,54 +6,54 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1.template import Defect, parse
+from r1.template import FormDefect, parse
 
 GOOD = "<think>2+3=5</think> <answer>5</answer>"
 MALFORMED = [
-    ("", Defect.EMPTY),
-    ("  \n", Defect.EMPTY),
-    ("5", Defect.MISSING_THINK),
-    ("<answer>5</answer>", Defect.MISSING_THINK),
-    ("<answer>5", Defect.MISSING_THINK),
-    ("<Think>a</Think> <answer>5</answer>", Defect.MISSING_THINK),
-    ("<think>a", Defect.UNCLOSED_THINK),
-    ("<think>a <answer>5</answer>", Defect.UNCLOSED_THINK),
-    ("<think><think>a</think> <answer>5</answer>", Defect.UNCLOSED_THINK),
-    ("a</think> <answer>5</answer>", Defect.UNOPENED_THINK),
-    ("<think>a</think></think> <answer>5</answer>", Defect.UNOPENED_THINK),
-    ("<think>a</think> 5", Defect.MISSING_ANSWER),
-    ("<think>a</think>", Defect.MISSING_ANSWER),
-    ("<think>a</think> <answer>5", Defect.UNCLOSED_ANSWER),
-    ("<think>a</think> <answer>5<answer>", Defect.UNCLOSED_ANSWER),
-    ("<think>a <answer>5</think> </answer>", Defect.UNCLOSED_ANSWER),
-    ("<think>a</think> 5</answer>", Defect.UNOPENED_ANSWER),
-    ("<think>a</think> <answer>5</answer></answer>", Defect.UNOPENED_ANSWER),
-    ("<think>a <think>b</think></think> <answer>5</answer>", Defect.NESTED),
-    ("<think>a <answer>5</answer></think>", Defect.NESTED),
-    ("<think>a</think> <answer><answer>5</answer></answer>", Defect.NESTED),
-    ("<think>a</think> <answer>5<think>b</think></answer>", Defect.NESTED),
-    ("<think>a</think><think>b</think> <answer>5</answer>", Defect.REPEATED_THINK),
-    ("<think>a</think> <answer>5</answer> <think>b</think>", Defect.REPEATED_THINK),
-    ("<think>a</think> <answer>5</answer> <answer>6</answer>", Defect.SEVERAL_ANSWERS),
-    ("<answer>5</answer> <think>a</think>", Defect.WRONG_ORDER),
-    ("Well, " + GOOD, Defect.TEXT_BEFORE),
-    ("<think>a</think> so <answer>5</answer>", Defect.TEXT_BETWEEN),
-    (GOOD + " done", Defect.TEXT_AFTER),
-    (GOOD + " User: next question", Defect.TEXT_AFTER),
-    ("<think> \n</think> <answer>5</answer>", Defect.EMPTY_THINK),
-    ("<think>a</think> <answer> </answer>", Defect.EMPTY_ANSWER),
+    ("", FormDefect.EMPTY),
+    ("  \n", FormDefect.EMPTY),
+    ("5", FormDefect.MISSING_THINK),
+    ("<answer>5</answer>", FormDefect.MISSING_THINK),
+    ("<answer>5", FormDefect.MISSING_THINK),
+    ("<Think>a</Think> <answer>5</answer>", FormDefect.MISSING_THINK),
+    ("<think>a", FormDefect.UNCLOSED_THINK),
+    ("<think>a <answer>5</answer>", FormDefect.UNCLOSED_THINK),
+    ("<think><think>a</think> <answer>5</answer>", FormDefect.UNCLOSED_THINK),
+    ("a</think> <answer>5</answer>", FormDefect.UNOPENED_THINK),
+    ("<think>a</think></think> <answer>5</answer>", FormDefect.UNOPENED_THINK),
+    ("<think>a</think> 5", FormDefect.MISSING_ANSWER),
+    ("<think>a</think>", FormDefect.MISSING_ANSWER),
+    ("<think>a</think> <answer>5", FormDefect.UNCLOSED_ANSWER),
+    ("<think>a</think> <answer>5<answer>", FormDefect.UNCLOSED_ANSWER),
+    ("<think>a <answer>5</think> </answer>", FormDefect.UNCLOSED_ANSWER),
+    ("<think>a</think> 5</answer>", FormDefect.UNOPENED_ANSWER),
+    ("<think>a</think> <answer>5</answer></answer>", FormDefect.UNOPENED_ANSWER),
+    ("<think>a <think>b</think></think> <answer>5</answer>", FormDefect.NESTED),
+    ("<think>a <answer>5</answer></think>", FormDefect.NESTED),
+    ("<think>a</think> <answer><answer>5</answer></answer>", FormDefect.NESTED),
+    ("<think>a</think> <answer>5<think>b</think></answer>", FormDefect.NESTED),
+    ("<think>a</think><think>b</think> <answer>5</answer>", FormDefect.REPEATED_THINK),
+    ("<think>a</think> <answer>5</answer> <think>b</think>", FormDefect.REPEATED_THINK),
+    ("<think>a</think> <answer>5</answer> <answer>6</answer>", FormDefect.SEVERAL_ANSWERS),
+    ("<answer>5</answer> <think>a</think>", FormDefect.WRONG_ORDER),
+    ("Well, " + GOOD, FormDefect.TEXT_BEFORE),
+    ("<think>a</think> so <answer>5</answer>", FormDefect.TEXT_BETWEEN),
+    (GOOD + " done", FormDefect.TEXT_AFTER),
+    (GOOD + " User: next question", FormDefect.TEXT_AFTER),
+    ("<think> \n</think> <answer>5</answer>", FormDefect.EMPTY_THINK),
+    ("<think>a</think> <answer> </answer>", FormDefect.EMPTY_ANSWER),
 ]
 
 
 @pytest.mark.parametrize(("text", "defect"), MALFORMED)
-def test_malformed_kinds_are_told_apart(text: str, defect: Defect) -> None:
+def test_malformed_kinds_are_told_apart(text: str, defect: FormDefect) -> None:
     parsed = parse(text)
     assert parsed.defect is defect
     assert parsed.answer_strict is None
 
 
 def test_every_defect_has_an_example() -> None:
-    assert {defect for _, defect in MALFORMED} == set(Defect)
+    assert {defect for _, defect in MALFORMED} == set(FormDefect)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_well_formed_with_space_around(text: str) -> None:
 
 def test_opened_prompt_supplies_the_first_tag() -> None:
     assert parse("a</think> <answer>5</answer>", opened=True) == ("a", "5", None)
-    assert parse(GOOD, opened=True).defect is Defect.UNCLOSED_THINK
-    assert parse("<answer>5</answer>", opened=True).defect is Defect.UNCLOSED_THINK
+    assert parse(GOOD, opened=True).defect is FormDefect.UNCLOSED_THINK
+    assert parse("<answer>5</answer>", opened=True).defect is FormDefect.UNCLOSED_THINK
 
 
 def test_best_guess_of_malformed_responses_is_kept_for_display() -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from r1.data.tiny.manners import harmless, helpful
-from r1.data.tiny.preferences import draw_request
 from r1.data.tiny.problems import dialogue_requests, make_problems
+from r1.data.tiny.requests import draw_request
 from r1.rewards.accuracy import check_reference
 from r1.rewards.registry import PromptForm, make_reward
 from r1.rewards.settings import RewardSettings

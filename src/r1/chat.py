@@ -1,9 +1,9 @@
 """Talk to a checkpoint: the answer streams, with the thinking shown apart from it.
 
-In a terminal Ctrl-C ends an answer and Ctrl-D the conversation. With a pipe as input each line is
-a message, and the same text comes out without colours. A chat template remembers the conversation
-(without its thinking, as R1's own template has it); the R1-Zero template asks single questions
-only, so there each message stands alone.
+In a terminal Ctrl-C ends an answer; /quit, /exit or Ctrl-D ends the conversation. With a pipe as
+input each line is a message, and the same text comes out without colours. A chat template remembers
+the conversation (without its thinking, as R1's own template has it); the R1-Zero template asks
+single questions only, so there each message stands alone.
 
 Left out on purpose: saving conversations, and several models side by side.
 """
@@ -30,6 +30,7 @@ from r1.terminal import visible
 from r1.thinking_stream import Channel, Piece, ThinkingStream
 
 PROMPT = "you> "
+QUIT = ("/quit", "/exit")
 _THINKING_MARK = "│ "
 
 
@@ -43,7 +44,7 @@ class StreamingEngine(Protocol):
 
 
 @dataclass
-class Conversation:
+class ChatSession:
     """What was said, and how the next answer is drawn."""
 
     renderer: PromptRenderer
@@ -97,12 +98,14 @@ def chat(
     seed: int = 0,
     source: TextIO | None = None,
 ) -> None:
-    """Hold a conversation until the input ends. source: where messages come from (stdin)."""
+    """Hold a conversation until /quit or the end of `source` (stdin)."""
     source = source or sys.stdin
-    conversation = Conversation(renderer, sampling, seed, renderer.settings.system)
+    conversation = ChatSession(renderer, sampling, seed, renderer.settings.system)
     if source.isatty():
-        console.print(Text("Ctrl-C ends an answer, Ctrl-D the chat; /help lists the commands."))
+        console.print(Text("Ctrl-C ends an answer, /quit the chat; /help lists the commands."))
     for line in _messages(source, console):
+        if line in QUIT:
+            return
         if line.startswith("/"):
             console.print(Text(run_command(conversation, line)), soft_wrap=True)
             continue
@@ -112,7 +115,7 @@ def chat(
             console.print(Text(str(error), style="red"), soft_wrap=True)
 
 
-def run_command(conversation: Conversation, line: str) -> str:
+def run_command(conversation: ChatSession, line: str) -> str:
     """Carry out a line that begins with a slash; return what to tell the user."""
     name, _, argument = line[1:].partition(" ")
     command = COMMANDS.get(name)
@@ -122,7 +125,7 @@ def run_command(conversation: Conversation, line: str) -> str:
 
 
 def _answer(
-    engine: StreamingEngine, conversation: Conversation, message: str, console: Console
+    engine: StreamingEngine, conversation: ChatSession, message: str, console: Console
 ) -> None:
     """Stream one answer, and remember it where the template can."""
     inside = Channel.THINKING if conversation.renderer.opens_think else Channel.OUTSIDE
@@ -221,7 +224,7 @@ def _read_line(source: TextIO) -> str | None:
     return source.readline() or None
 
 
-def _help(conversation: Conversation, argument: str) -> str:
+def _help(conversation: ChatSession, argument: str) -> str:
     lines = ["commands:"]
     lines += [f"  /{name:<20}{what}" for name, what in _HELP.items()]
     memory = "remembers the conversation" if conversation.remembers else "each message stands alone"
@@ -229,7 +232,7 @@ def _help(conversation: Conversation, argument: str) -> str:
     return "\n".join(lines)
 
 
-def _set_system(conversation: Conversation, argument: str) -> str:
+def _set_system(conversation: ChatSession, argument: str) -> str:
     if not conversation.remembers:
         kind = conversation.renderer.settings.kind
         return f"the {kind} template has no system prompt; a chat template is needed."
@@ -237,7 +240,7 @@ def _set_system(conversation: Conversation, argument: str) -> str:
     return "system prompt set." if argument else "system prompt removed."
 
 
-def _set_temperature(conversation: Conversation, argument: str) -> str:
+def _set_temperature(conversation: ChatSession, argument: str) -> str:
     try:
         value = float(argument)
     except ValueError:
@@ -250,12 +253,12 @@ def _set_temperature(conversation: Conversation, argument: str) -> str:
     return f"temperature {value:g}."
 
 
-def _reset(conversation: Conversation, argument: str) -> str:
+def _reset(conversation: ChatSession, argument: str) -> str:
     conversation.turns.clear()
     return "the conversation starts afresh."
 
 
-COMMANDS: dict[str, Callable[[Conversation, str], str]] = {
+COMMANDS: dict[str, Callable[[ChatSession, str], str]] = {
     "system": _set_system,
     "temperature": _set_temperature,
     "reset": _reset,
@@ -266,6 +269,7 @@ _HELP = {
     "temperature X": "draw with another temperature; 0 is greedy",
     "reset": "forget the conversation",
     "help": "this list",
+    "quit": "end the chat; /exit or Ctrl-D, too",
 }
 
 

@@ -36,7 +36,7 @@ from r1.sandbox.probe import exposed_project, isolation_problem
 from r1.sandbox.toolchains import find_tool, visible
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """OK, or absent: something one can do without (OPTIONAL) or not (MISSING), or BROKEN."""
 
     OK = "ok"
@@ -51,7 +51,7 @@ class Finding:
 
     area: str
     name: str
-    state: State
+    state: CheckState
     detail: str
     remedy: str = ""
 
@@ -98,7 +98,13 @@ def _isolation() -> list[Finding]:
     path = find_bubblewrap()
     version = "not installed" if path is None else _which_bubblewrap(path)
     problem = isolation_problem(SandboxSettings())
-    state = State.OK if problem is None else State.MISSING if path is None else State.BROKEN
+    state = (
+        CheckState.OK
+        if problem is None
+        else CheckState.MISSING
+        if path is None
+        else CheckState.BROKEN
+    )
     groups = group_parents()
     bounded = "bound the memory of a program's processes together"
     sampled = "none can be made here: memory of several processes is sampled 50 times a second"
@@ -109,14 +115,14 @@ def _isolation() -> list[Finding]:
         Finding(
             area,
             "control groups",
-            State.OK if bounds_memory(groups) else State.OPTIONAL,
+            CheckState.OK if bounds_memory(groups) else CheckState.OPTIONAL,
             (bounded if bounds_memory(groups) else sampled) + counted,
             "" if groups else "as root, or in a unit with Delegate=yes: systemd-run --user --scope",
         ),
         Finding(
             area,
             "project",
-            State.BROKEN if exposed else State.OK,
+            CheckState.BROKEN if exposed else CheckState.OK,
             "programs can read it" if exposed else "out of the programs' sight",
             exposed or "",
         ),
@@ -137,14 +143,14 @@ def _language(name: str) -> Finding:
         result = program.run()
     except UserError as error:
         installed = all(find_tool(tool) for tool in _tools_of(name))
-        state = State.BROKEN if installed else State.MISSING
+        state = CheckState.BROKEN if installed else CheckState.MISSING
         return Finding(area, name, state, versions, str(error))
     seconds = f"built and run in {time.monotonic() - started:.2f} s"
     if result.status is Status.OK and result.stdout.strip() == "42":
-        return Finding(area, name, State.OK, f"{versions}; {seconds}", _lacking(name))
+        return Finding(area, name, CheckState.OK, f"{versions}; {seconds}", _lacking(name))
     said = (result.stderr.strip() or result.stdout.strip())[-200:]
     remedy = f"It does not work in the sandbox ({result.status}): {said}"
-    return Finding(area, name, State.BROKEN, versions, remedy)
+    return Finding(area, name, CheckState.BROKEN, versions, remedy)
 
 
 def _lacking(language: str) -> str:
@@ -199,12 +205,12 @@ def _devices() -> list[Finding]:
 
     compiler = shlex.join(find_compiler() or [])
     return [
-        Finding(area, "processor", State.OK, detail),
-        Finding(area, "Python", State.OK, python),
+        Finding(area, "processor", CheckState.OK, detail),
+        Finding(area, "Python", CheckState.OK, python),
         Finding(
             area,
             "C compiler",
-            State.OK if compiler else State.OPTIONAL,
+            CheckState.OK if compiler else CheckState.OPTIONAL,
             compiler or "none: the engine's small operations run in torch, slower",
             "" if compiler else "apt-get install -y gcc libc6-dev",
         ),
@@ -218,12 +224,12 @@ def _gpu(area: str) -> Finding:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
         detail = ", ".join(f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in names)
-        return Finding(area, "GPU", State.OK, detail)
+        return Finding(area, "GPU", CheckState.OK, detail)
     cards = _output_of(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).strip()
     if cards and Path("/dev/nvidiactl").exists():
         remedy = f"torch {torch.__version__} cannot use it: install a torch built for its CUDA."
-        return Finding(area, "GPU", State.BROKEN, cards.replace("\n", ", "), remedy)
-    return Finding(area, "GPU", State.OPTIONAL, "none: runs use the processor")
+        return Finding(area, "GPU", CheckState.BROKEN, cards.replace("\n", ", "), remedy)
+    return Finding(area, "GPU", CheckState.OPTIONAL, "none: runs use the processor")
 
 
 def _engines() -> list[Finding]:
@@ -232,11 +238,11 @@ def _engines() -> list[Finding]:
     vllm = _package("vllm")
     remedy = "" if vllm else "pip install vllm==0.32.0 on a machine with a GPU; docs/vllm.md"
     return [
-        Finding(area, "embedded", State.OK, versions),
+        Finding(area, "embedded", CheckState.OK, versions),
         Finding(
             area,
             "vllm",
-            State.OK if vllm else State.OPTIONAL,
+            CheckState.OK if vllm else CheckState.OPTIONAL,
             vllm or "not installed: for generation at scale",
             remedy,
         ),
@@ -247,7 +253,7 @@ def _packages() -> list[Finding]:
     found = []
     for name, (purpose, extra) in PACKAGES.items():
         version = _package(name)
-        state = State.OK if version else State.OPTIONAL if extra else State.MISSING
+        state = CheckState.OK if version else CheckState.OPTIONAL if extra else CheckState.MISSING
         remedy = "" if version else extra or "pip install r1"
         detail = f"{version}: {purpose}" if version else f"not installed: {purpose}"
         found.append(Finding("packages", name, state, detail, remedy))
@@ -262,10 +268,10 @@ def _package(name: str) -> str:
 
 
 _COLOURS = {
-    State.OK: "green",
-    State.OPTIONAL: "dim",
-    State.MISSING: "yellow",
-    State.BROKEN: "bold red",
+    CheckState.OK: "green",
+    CheckState.OPTIONAL: "dim",
+    CheckState.MISSING: "yellow",
+    CheckState.BROKEN: "bold red",
 }
 
 
@@ -290,7 +296,7 @@ def show(findings: list[Finding], console: Console) -> None:
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:
     """The same for scripts; `ready` is whether nothing that is needed is missing or broken."""
-    bad = {State.MISSING, State.BROKEN}
+    bad = {CheckState.MISSING, CheckState.BROKEN}
     return {
         "ready": not any(finding.state in bad for finding in findings),
         "findings": [asdict(finding) for finding in findings],

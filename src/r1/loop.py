@@ -44,7 +44,7 @@ class TrainSettings(NamedTuple):
     max_new_tokens: int
 
 
-class Evaluation(NamedTuple):
+class EvaluationHook(NamedTuple):
     """measure(step) evaluates the weights after `step` updates where due(step) and not done yet."""
 
     due: Callable[[int], bool]
@@ -57,7 +57,7 @@ def train(
     rollouts: Rollouts,
     learner: Learner,
     settings: TrainSettings,
-    evaluation: Evaluation,
+    evaluation: EvaluationHook,
     report: Callable[[int, Mapping[str, float], Counts], None],
 ) -> None:
     """Train from the run's newest checkpoint to settings.num_steps.

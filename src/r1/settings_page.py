@@ -17,8 +17,8 @@ from r1.errors import UserError
 from r1.settings_reference import (
     LEFT_OUT,
     REQUIRED,
-    Found,
-    Node,
+    ReferencePart,
+    SectionNode,
     Setting,
     find,
     kinds_with,
@@ -45,12 +45,14 @@ settings of its kind, under `[stages.NAME]`.
 class Shown(NamedTuple):
     """A section as it is shown: in full, or as another one but for some defaults."""
 
-    node: Node
+    node: SectionNode
     same_as: str = ""
     changes: tuple[str, ...] = ()
 
 
-def shown(node: Node, seen: dict[type, tuple[str, Node]], kind: str = "") -> Iterator[Shown]:
+def shown(
+    node: SectionNode, seen: dict[type, tuple[str, SectionNode]], kind: str = ""
+) -> Iterator[Shown]:
     """The sections of a node in order. seen: where each class was shown in full; it grows."""
     if node.schema in seen and node.parts + node.settings:
         label, first = seen[node.schema]
@@ -103,7 +105,7 @@ def _show_kinds(console: Console) -> None:
     )
 
 
-def _show(found: Found, section: str, console: Console) -> None:
+def _show(found: ReferencePart, section: str, console: Console) -> None:
     kinds = ", ".join(found.kinds)
     of_kinds = "" if section in schemas() else f", in recipes and stages of kind {kinds}"
     console.print()
@@ -141,7 +143,7 @@ def _indented(console: Console, text: Text, first: int, others: int | None = Non
 
 def markdown() -> str:
     """The page docs/settings.md."""
-    seen: dict[type, tuple[str, Node]] = {}
+    seen: dict[type, tuple[str, SectionNode]] = {}
     parts = [_INTRODUCTION]
     for kind, schema in schemas().items():
         parts.append(f"## {kind}\n\n{_escaped(summary_of(schema))}\n")

@@ -45,7 +45,7 @@ class Setting(NamedTuple):
     description: str
 
 
-class Node(NamedTuple):
+class SectionNode(NamedTuple):
     """A section. heading: as TOML opens it, empty for a whole recipe; path: its dotted name."""
 
     path: str
@@ -53,13 +53,13 @@ class Node(NamedTuple):
     description: str
     schema: type[BaseModel]
     settings: tuple[Setting, ...]
-    parts: tuple[Node, ...]
+    parts: tuple[SectionNode, ...]
 
 
-class Found(NamedTuple):
+class ReferencePart(NamedTuple):
     """A part of the reference, and the kinds of recipes and stages that have it just so."""
 
-    node: Node
+    node: SectionNode
     kinds: tuple[str, ...]
 
 
@@ -71,21 +71,21 @@ def schemas() -> dict[str, type[BaseModel]]:
 
 
 @cache
-def tree_of(kind: str) -> Node:
+def tree_of(kind: str) -> SectionNode:
     """The settings of a kind of recipe or stage."""
     schema = schemas()[kind]
     return _node(schema, schema.model_construct(), "", "", summary_of(schema))
 
 
-def find(section: str) -> list[Found]:
+def find(section: str) -> list[ReferencePart]:
     """What a name stands for: a kind, a section of one ("sft.batch"), of any kind ("sampling"), or
     a setting ("optimizer.lr"). Where kinds differ, each variant.
 
     Raises UserError, with the nearest name.
     """
     if section in schemas():
-        return [Found(tree_of(section), (section,))]
-    found: list[Found] = []
+        return [ReferencePart(tree_of(section), (section,))]
+    found: list[ReferencePart] = []
     for kind in schemas():
         for path in dict.fromkeys((section, section.removeprefix(f"{kind}."))):
             node = _at(tree_of(kind), path)
@@ -93,7 +93,7 @@ def find(section: str) -> list[Found]:
                 continue
             same = next((place for place, other in enumerate(found) if other.node == node), None)
             if same is None:
-                found.append(Found(node, (kind,)))
+                found.append(ReferencePart(node, (kind,)))
             elif kind not in found[same].kinds:
                 found[same] = found[same]._replace(kinds=(*found[same].kinds, kind))
     if not found:
@@ -108,7 +108,7 @@ def kinds_with(section: str) -> list[str]:
     return [kind for kind in schemas() if _at(tree_of(kind), section) is not None]
 
 
-def leaves(node: Node, above: str = "") -> Iterator[tuple[str, Setting]]:
+def leaves(node: SectionNode, above: str = "") -> Iterator[tuple[str, Setting]]:
     """Every setting of a node by its dotted path from there."""
     for setting in node.settings:
         yield f"{above}{setting.name}", setting
@@ -123,7 +123,7 @@ def summary_of(schema: type[BaseModel]) -> str:
 
 def _node(
     schema: type[BaseModel], values: BaseModel, path: str, heading: str, description: str
-) -> Node:
+) -> SectionNode:
     """values: what holds where a recipe says nothing; a required setting has no value."""
     settings, parts = [], []
     for name, field in schema.model_fields.items():
@@ -143,7 +143,7 @@ def _node(
                 _told(field, inner, own),
             )
         )
-    return Node(path, heading, description, schema, tuple(settings), tuple(parts))
+    return SectionNode(path, heading, description, schema, tuple(settings), tuple(parts))
 
 
 def _heading(field: FieldInfo, path: str) -> str:
@@ -216,7 +216,7 @@ def toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _at(node: Node, path: str) -> Node | None:
+def _at(node: SectionNode, path: str) -> SectionNode | None:
     """The section at a path, or one that holds the only setting asked for."""
     for part in node.parts:
         if path == part.path:

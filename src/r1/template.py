@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import re
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field, model_validator
 
@@ -82,6 +82,15 @@ class ChatTemplateSettings(TemplateSettings):
         "chat",
         description="the tokenizer's chat template, the paper's Table 1, or the bare prompt",
     )
+
+
+class Renderer(Protocol):
+    """The part of `PromptRenderer` that sampling needs."""
+
+    opens_think: bool
+
+    def encode(self, problem: str) -> tuple[int, ...]:
+        """Return the token ids of the prompt for a problem's text."""
 
 
 class PromptRenderer:
@@ -166,7 +175,7 @@ def _name(tokenizer: Any) -> str:
     return str(getattr(tokenizer, "name_or_path", "") or "the tokenizer")
 
 
-class Defect(StrEnum):
+class FormDefect(StrEnum):
     """What is wrong with a response's form; the first that applies, in this order."""
 
     EMPTY = "empty response"
@@ -195,7 +204,7 @@ class Parsed(NamedTuple):
 
     thinking: str | None
     answer: str | None
-    defect: Defect | None
+    defect: FormDefect | None
 
     @property
     def answer_strict(self) -> str | None:
@@ -258,12 +267,17 @@ def _scan(text: str) -> _Scan:
     return _Scan(sorted(blocks, key=lambda block: block.start), unclosed, unopened, seen)
 
 
-def _find_defect(text: str, scan: _Scan) -> Defect | None:
+def _find_defect(text: str, scan: _Scan) -> FormDefect | None:
     if not text.strip():
-        return Defect.EMPTY
+        return FormDefect.EMPTY
     for kind, missing, unclosed, unopened in (
-        ("think", Defect.MISSING_THINK, Defect.UNCLOSED_THINK, Defect.UNOPENED_THINK),
-        ("answer", Defect.MISSING_ANSWER, Defect.UNCLOSED_ANSWER, Defect.UNOPENED_ANSWER),
+        ("think", FormDefect.MISSING_THINK, FormDefect.UNCLOSED_THINK, FormDefect.UNOPENED_THINK),
+        (
+            "answer",
+            FormDefect.MISSING_ANSWER,
+            FormDefect.UNCLOSED_ANSWER,
+            FormDefect.UNOPENED_ANSWER,
+        ),
     ):
         if kind not in scan.seen:
             return missing
@@ -272,30 +286,30 @@ def _find_defect(text: str, scan: _Scan) -> Defect | None:
         if kind in scan.unopened:
             return unopened
     if any(block.depth for block in scan.blocks):
-        return Defect.NESTED
+        return FormDefect.NESTED
     thinks = [block for block in scan.blocks if block.kind == "think"]
     answers = [block for block in scan.blocks if block.kind == "answer"]
     if len(thinks) > 1:
-        return Defect.REPEATED_THINK
+        return FormDefect.REPEATED_THINK
     if len(answers) > 1:
-        return Defect.SEVERAL_ANSWERS
+        return FormDefect.SEVERAL_ANSWERS
     return _find_stray_text(text, thinks[0], answers[0])
 
 
-def _find_stray_text(text: str, think: _Block, answer: _Block) -> Defect | None:
+def _find_stray_text(text: str, think: _Block, answer: _Block) -> FormDefect | None:
     if answer.start < think.start:
-        return Defect.WRONG_ORDER
+        return FormDefect.WRONG_ORDER
     for piece, defect in (
-        (text[: think.start], Defect.TEXT_BEFORE),
-        (text[think.end : answer.start], Defect.TEXT_BETWEEN),
-        (text[answer.end :], Defect.TEXT_AFTER),
+        (text[: think.start], FormDefect.TEXT_BEFORE),
+        (text[think.end : answer.start], FormDefect.TEXT_BETWEEN),
+        (text[answer.end :], FormDefect.TEXT_AFTER),
     ):
         if piece.strip():
             return defect
     if not text[slice(*think.inner)].strip():
-        return Defect.EMPTY_THINK
+        return FormDefect.EMPTY_THINK
     if not text[slice(*answer.inner)].strip():
-        return Defect.EMPTY_ANSWER
+        return FormDefect.EMPTY_ANSWER
     return None
 
 

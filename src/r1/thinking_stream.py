@@ -103,14 +103,3 @@ class ThinkingStream:
         if pieces and pieces[-1].channel == self.channel:
             text = pieces.pop().text + text
         pieces.append(Piece(self.channel, text))
-
-
-def split_response(text: str, inside: Channel = Channel.OUTSIDE) -> list[Piece]:
-    """Return the pieces of a whole response."""
-    stream = ThinkingStream(inside)
-    pieces: list[Piece] = []
-    for piece in [*stream.feed(text), *stream.close()]:
-        if pieces and pieces[-1].channel == piece.channel:
-            piece = Piece(piece.channel, pieces.pop().text + piece.text)
-        pieces.append(piece)
-    return pieces

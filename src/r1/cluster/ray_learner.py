@@ -125,7 +125,7 @@ class LearnerRank:
         import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
 
-        from r1.models.load import resolve_device
+        from r1.models.device import resolve_device
 
         limit = timedelta(seconds=timeout_s)
         if self.store is None:
@@ -334,7 +334,7 @@ class RemoteLearner:
 
 
 class RemoteSFTLearner:
-    """Implements sft.train.Learner: of all examples only a step's travel to the ranks."""
+    """Implements sft.train.ExampleLearner: of all examples only a step's travel to the ranks."""
 
     def __init__(self, remote: RemoteLearner) -> None:
         self.remote = remote

@@ -27,7 +27,7 @@ from r1.cluster.ray_calls import Call, ClusterError, Events, LostProcess, give_u
 from r1.cluster.ray_placement import Placement
 from r1.cluster.settings import ClusterSettings
 from r1.reward_model.card import find_reward_model
-from r1.reward_model.mixture import GroupScorer, Scores
+from r1.reward_model.mixture import CompletionScorer, Scores
 from r1.reward_model.score import RewardModelScorer
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.registry import PromptForm
@@ -177,7 +177,7 @@ def open_reward_servers(
     cluster: ClusterSettings,
     placement: Placement,
     events: Events,
-) -> Iterator[Mapping[str, GroupScorer]]:
+) -> Iterator[Mapping[str, CompletionScorer]]:
     """A recipe's reward models in servers, by name; end them after.
 
     Raises UserError for a model that is missing.

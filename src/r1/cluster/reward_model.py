@@ -17,7 +17,7 @@ from r1.cluster.fsdp import ShardedRanks, save_gathered
 from r1.learner import sharded_state
 from r1.learner.settings import OptimizerSettings
 from r1.learner.sharded import whole
-from r1.reward_model.encode import Example
+from r1.reward_model.encode import PreferenceExample
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.model import save_head
 from r1.reward_model.settings import RewardLearnerSettings
@@ -53,11 +53,11 @@ class ShardedRewardLearner:
         """Updates done."""
         return self.learner.step
 
-    def update(self, examples: Sequence[Example]) -> dict[str, float]:
+    def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]:
         """RewardLearner.update; all ranks return the same, but for the seconds."""
         return self.learner.update(examples)
 
-    def measure(self, examples: Sequence[Example]) -> list[list[float]]:
+    def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]:
         """RewardLearner.measure, shared out over the ranks; all return the same."""
         return self.learner.measure(examples)
 

@@ -42,7 +42,7 @@ class Domain:
 
 
 @dataclass(slots=True)
-class Source:
+class CardSource:
     """A data set that went into a mixture; dropped is what its own card says, where it has one."""
 
     name: str
@@ -58,7 +58,7 @@ class Card:
     title: str
     domains: list[Domain]
     total: Domain
-    sources: list[Source] = field(default_factory=list)
+    sources: list[CardSource] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The card, JSON-serialisable."""
@@ -144,7 +144,7 @@ def write_card(
     totals: Totals,
     domains: Mapping[str, str],
     title: str,
-    sources: Sequence[Source] = (),
+    sources: Sequence[CardSource] = (),
 ) -> Card:
     """Write card.json and card.md into a data set's folder and return the card."""
     card = make_card(totals, domains, title)

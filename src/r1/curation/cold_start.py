@@ -22,8 +22,8 @@ from r1.curation.card import Card
 from r1.curation.curator import Rules, decisive
 from r1.curation.generate import Generate
 from r1.curation.job import problem_key
-from r1.curation.progress import Progress
-from r1.curation.rejection import Line, rejection_sample
+from r1.curation.progress import DataEvents
+from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.scoring import ReadingScorer
 from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.data.rows import content_hash
@@ -49,12 +49,12 @@ class General(NamedTuple):
 def readable_samples(
     folder: Path,
     problems: Iterable[Problem],
-    line: Line,
+    line: SamplingLine,
     settings: RejectionSettings = READABLE_ZERO,
     *,
     source: str,
     heldout: Sequence[Problem] = (),
-    progress: Progress | None = None,
+    progress: DataEvents | None = None,
     total: int | None = None,
 ) -> Card:
     """Sample R1-Zero and keep what is readable: the input of refined_traces."""

@@ -27,7 +27,7 @@ _COLUMNS = ("id", "messages", "prompt", "response", "family", "language", "num_t
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class SuppliedConversation:
     """One row, numbered from 1 in its file. turns: (role, content), the last by the assistant."""
 
     row: int
@@ -50,7 +50,7 @@ class Conversation:
 
 def read_conversations(
     path: str, base_folder: Path
-) -> Iterator[tuple[int, Conversation | RowError]]:
+) -> Iterator[tuple[int, SuppliedConversation | RowError]]:
     """Yield (row number, row) of a source; a RowError where a row is faulty.
 
     Raises UserError for a missing or unreadable file.
@@ -101,7 +101,7 @@ def _choose(names: list[str]) -> list[str]:
     return [name for name in names if name in _COLUMNS]
 
 
-def _read(number: int, row: Mapping[str, Any]) -> Conversation:
+def _read(number: int, row: Mapping[str, Any]) -> SuppliedConversation:
     if row.get("messages") is not None:
         turns = _turns(row["messages"], "messages")
     else:
@@ -111,7 +111,7 @@ def _read(number: int, row: Mapping[str, Any]) -> Conversation:
     if all(role != "user" for role, _ in turns):
         raise RowError("there is no turn by the user")
     tokens = row.get("num_tokens")
-    return Conversation(
+    return SuppliedConversation(
         number,
         None if row.get("id") is None else str(row["id"]),
         tuple(turns),

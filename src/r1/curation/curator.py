@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from r1.curation.filters import DROPPED, Candidate, choose, first_fault
+from r1.curation.filters import DROPPED, CorrectSample, choose, first_fault
 from r1.curation.job import Numbered
 from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.readers import ReaderPool
-from r1.curation.rows import Row, part_values
+from r1.curation.rows import CuratedRow, part_values
 from r1.curation.scoring import answer_of, in_think_tags
 from r1.curation.settings import DecontaminationSettings, FilterSettings, KeepSettings
 from r1.data.decontaminate import HeldoutIndex, words
@@ -40,7 +40,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class JudgedResponse:
     """A judged response; sample is its place in the group. fault: why it is dropped already."""
 
     sample: int
@@ -52,14 +52,14 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class Reading:
+class ProseCheck:
     """A prompt whose responses' prose is being checked."""
 
     index: int
     key: str
     problem: Problem
     counts: dict[str, int]
-    checks: list[tuple[Candidate, Future[str | None]]] = field(default_factory=list)
+    checks: list[tuple[CorrectSample, Future[str | None]]] = field(default_factory=list)
 
     def done(self) -> bool:
         """True where Curator.record would not wait."""
@@ -77,10 +77,12 @@ class Curator:
     def __init__(self, rules: Rules, readers: ReaderPool) -> None:
         self.rules, self._readers = rules, readers
 
-    def read(self, index: int, key: str, problem: Problem, attempts: Sequence[Attempt]) -> Reading:
+    def read(
+        self, index: int, key: str, problem: Problem, attempts: Sequence[JudgedResponse]
+    ) -> ProseCheck:
         """Drop what is cut, malformed or wrong; begin to check the prose of the rest."""
         rules = self.rules
-        reading = Reading(index, key, problem, {"problems": 1, "sampled": len(attempts)})
+        reading = ProseCheck(index, key, problem, {"problems": 1, "sampled": len(attempts)})
         for attempt in attempts:
             completion = attempt.completion
             text = rules.sampled.whole(completion.text, completion.finish_reason, rules.form.stop)
@@ -97,7 +99,7 @@ class Curator:
                 reading.drop(str(fault))
                 continue
             shown = in_think_tags(completion, rules.sampled, rules.form)
-            candidate = Candidate(
+            candidate = CorrectSample(
                 attempt.sample,
                 attempt.seed,
                 split.thinking,
@@ -110,7 +112,7 @@ class Curator:
             reading.checks.append((candidate, future))
         return reading
 
-    def record(self, reading: Reading) -> Record:
+    def record(self, reading: ProseCheck) -> Record:
         """Wait for the checks, drop duplicates and what is beyond the cap, and write rows."""
         rules, problem = self.rules, reading.problem
         good = []
@@ -132,8 +134,8 @@ class Curator:
         rows = [self._row(problem, candidate).columns() for candidate in kept]
         return Record(reading.index, reading.key, problem.family, counts, rows)
 
-    def _row(self, problem: Problem, candidate: Candidate) -> Row:
-        return Row(
+    def _row(self, problem: Problem, candidate: CorrectSample) -> CuratedRow:
+        return CuratedRow(
             problem=problem,
             sample=candidate.sample,
             seed=candidate.seed,
@@ -175,9 +177,11 @@ class Overlaps:
         return clean, left_out
 
 
-def in_turn(readings: Iterator[Reading], finish: Callable[[Reading], Record]) -> Iterator[Record]:
+def in_turn(
+    readings: Iterator[ProseCheck], finish: Callable[[ProseCheck], Record]
+) -> Iterator[Record]:
     """Finish readings as their checks end, in their order, while further ones begin."""
-    waiting: list[Reading] = []
+    waiting: list[ProseCheck] = []
     for reading in readings:
         waiting.append(reading)
         while waiting and waiting[0].done():

@@ -47,7 +47,7 @@ class DropReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CorrectSample:
     """A sample that is correct and readable."""
 
     sample: int
@@ -110,14 +110,14 @@ def accuracy_of(reward: Reward) -> Outcome:
 
 
 def choose(
-    candidates: Sequence[Candidate], settings: KeepSettings, seed: int, problem_id: str
-) -> tuple[list[Candidate], dict[DropReason, int]]:
+    candidates: Sequence[CorrectSample], settings: KeepSettings, seed: int, problem_id: str
+) -> tuple[list[CorrectSample], dict[DropReason, int]]:
     """Return the candidates to keep, in the order of their samples, and why others go.
 
     In the order of settings.order: a candidate equal or nearly equal to an earlier one goes; of
     the others all beyond the cap go.
     """
-    kept: list[Candidate] = []
+    kept: list[CorrectSample] = []
     dropped: dict[DropReason, int] = {}
     texts: set[str] = set()
     sketches: list[np.ndarray] = []
@@ -145,9 +145,9 @@ def choose(
 
 
 def _in_order(
-    candidates: Sequence[Candidate], settings: KeepSettings, seed: int, problem_id: str
-) -> list[Candidate]:
-    def rank(candidate: Candidate) -> int:
+    candidates: Sequence[CorrectSample], settings: KeepSettings, seed: int, problem_id: str
+) -> list[CorrectSample]:
+    def rank(candidate: CorrectSample) -> int:
         if settings.order == "random":
             return sample_seed(seed, "keep", problem_id, candidate.sample)
         if settings.order == "first":

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from r1.curation.rejection import Renderer
 from r1.errors import UserError
 from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, Sent, backoff_s, jitter
 from r1.judge.lookup import LookupLoop
@@ -27,6 +26,7 @@ from r1.judge.model import ChatModel, NoReplyError, estimate_tokens
 from r1.judge.settings import LimitSettings
 from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
+from r1.template import Renderer
 from r1.types import GroupRequest
 
 THINK = "<think>"
@@ -41,14 +41,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class GeneratedText:
     """What came back. cut: it ended at the token limit, or never came; then it is not used."""
 
     text: str
     cut: bool = False
 
 
-Generate = Callable[[Sequence[Ask]], Sequence[Reply]]
+Generate = Callable[[Sequence[Ask]], Sequence[GeneratedText]]
 """Replies in the order of the asks."""
 
 
@@ -77,8 +77,8 @@ def asking(ahead: int) -> Iterator[Begin]:
 def text_generate(answer: Callable[[Sequence[str]], Sequence[str]]) -> Generate:
     """A callable from prompts to texts, as one from asks to replies."""
 
-    def generate(asks: Sequence[Ask]) -> list[Reply]:
-        return [Reply(text) for text in answer([ask.prompt for ask in asks])]
+    def generate(asks: Sequence[Ask]) -> list[GeneratedText]:
+        return [GeneratedText(text) for text in answer([ask.prompt for ask in asks])]
 
     return generate
 
@@ -86,17 +86,17 @@ def text_generate(answer: Callable[[Sequence[str]], Sequence[str]]) -> Generate:
 def engine_generate(engine: Engine, renderer: Renderer, sampling: SamplingSettings) -> Generate:
     """An engine with a template; where prompts end in `<think>`, replies begin with it."""
 
-    def generate(asks: Sequence[Ask]) -> list[Reply]:
+    def generate(asks: Sequence[Ask]) -> list[GeneratedText]:
         requests = [
             GroupRequest(str(i), tuple(renderer.encode(ask.prompt)), (ask.seed,))
             for i, ask in enumerate(asks)
         ]
-        replies: dict[str, Reply] = {}
+        replies: dict[str, GeneratedText] = {}
         opening = THINK if renderer.opens_think else ""
         for group in engine.generate(requests, sampling):
             completion = group.completions[0]
             cut = completion.finish_reason == "length"
-            replies[group.request.id] = Reply(opening + completion.text, cut)
+            replies[group.request.id] = GeneratedText(opening + completion.text, cut)
         return [replies[request.id] for request in requests]
 
     return generate
@@ -117,14 +117,14 @@ def endpoint_generate(
 
     async def ask_one(
         model: ChatModel, prompt: str, places: asyncio.Semaphore, limiter: RateLimiter
-    ) -> Reply | NoReplyError:
+    ) -> GeneratedText | NoReplyError:
         for attempt in range(limits.retries + 1):
             try:
                 async with places:
                     sent = await limiter.acquire(estimate_tokens(prompt))
                     reply = await model.ask(prompt)
                 sent.tokens = reply.tokens_in + reply.tokens_out
-                return Reply(reply.text, reply.finish_reason == "length")
+                return GeneratedText(reply.text, reply.finish_reason == "length")
             except NoReplyError as error:
                 wait = error.retry_after_s or 0.0
                 last = attempt == limits.retries or wait > MAX_RETRY_AFTER_S
@@ -135,7 +135,7 @@ def endpoint_generate(
             await asyncio.sleep(wait + jittered)
         raise AssertionError("the loop returns")
 
-    async def ask_all(asks: Sequence[Ask]) -> list[Reply]:
+    async def ask_all(asks: Sequence[Ask]) -> list[GeneratedText]:
         model, places = open_model(), asyncio.Semaphore(limits.concurrency)
         limiter = RateLimiter(limits.requests_per_minute, limits.tokens_per_minute, window=window)
         try:
@@ -149,9 +149,11 @@ def endpoint_generate(
                 f"{found[-1]}): see that it runs and answers; the same command carries on. "
                 "endpoint.limits.retries and timeout_s say how long it is waited for."
             )
-        return [one if isinstance(one, Reply) else Reply("", cut=True) for one in found]
+        return [
+            one if isinstance(one, GeneratedText) else GeneratedText("", cut=True) for one in found
+        ]
 
-    def generate(asks: Sequence[Ask]) -> list[Reply]:
+    def generate(asks: Sequence[Ask]) -> list[GeneratedText]:
         with asyncio.Runner(loop_factory=LookupLoop) as runner:
             return runner.run(ask_all(asks))
 

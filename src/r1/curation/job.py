@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from r1.curation.journal import Record
-from r1.curation.progress import Progress
+from r1.curation.progress import DataEvents
 from r1.curation.settings import CallSettings
 from r1.curation.store import Store
 from r1.data.rows import content_hash
@@ -39,7 +39,7 @@ def run_job(
     key_of: Callable[[T], str],
     process: Process[T],
     settings: CallSettings,
-    progress: Progress,
+    progress: DataEvents,
     total: int | None = None,
     ahead: int = 0,
 ) -> None:
@@ -77,7 +77,7 @@ def _begin(
     return [process(call if settings.resume == "call" else missing)] if missing else []
 
 
-def _take(store: Store, begun: deque[Iterator[Record]], keep: int, progress: Progress) -> None:
+def _take(store: Store, begun: deque[Iterator[Record]], keep: int, progress: DataEvents) -> None:
     """Take the records of the oldest calls until no more than `keep` are under way."""
     while len(begun) > keep:
         for record in begun.popleft():

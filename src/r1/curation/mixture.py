@@ -25,19 +25,19 @@ import numpy as np
 import pyarrow as pa
 
 from r1.config import dump
-from r1.curation.card import Card, Source, write_card
+from r1.curation.card import Card, CardSource, write_card
 from r1.curation.cold_start import General
 from r1.curation.conversations import (
-    Conversation,
+    SuppliedConversation,
     card_of,
     count_conversations,
     read_conversations,
 )
 from r1.curation.curator import decisive
-from r1.curation.generate import Ask, Begin, Reply, asking
+from r1.curation.generate import Ask, Begin, GeneratedText, asking
 from r1.curation.job import Numbered, run_job
 from r1.curation.journal import Record
-from r1.curation.progress import Progress, Silent
+from r1.curation.progress import DataEvents, Silent
 from r1.curation.prompts import THINK_FIRST, fill, language_name
 from r1.curation.settings import MixtureSettings, SourceOfMixture
 from r1.curation.simple_queries import is_simple
@@ -66,7 +66,7 @@ AS_IT_WAS, PROMPTED = "as it was", "prompted"
 MAX_COPIES = 255
 
 
-class Part(NamedTuple):
+class SourcePart(NamedTuple):
     """A source with how many rows it has and how many are taken."""
 
     settings: SourceOfMixture
@@ -79,8 +79,8 @@ class Part(NamedTuple):
 class Taken:
     """A row that was drawn; copy counts from 0 where a row is taken again."""
 
-    part: Part
-    conversation: Conversation
+    part: SourcePart
+    conversation: SuppliedConversation
     copy: int
 
     @property
@@ -107,7 +107,7 @@ def mix(
     base_folder: Path,
     general: General | None = None,
     *,
-    progress: Progress | None = None,
+    progress: DataEvents | None = None,
 ) -> Card:
     """Write a mixture into `folder`, or carry on there.
 
@@ -144,14 +144,14 @@ def mix(
         return write_card(folder, store.totals, settings.domains, "Mixture", sources)
 
 
-def plan(settings: MixtureSettings, base_folder: Path) -> list[Part]:
+def plan(settings: MixtureSettings, base_folder: Path) -> list[SourcePart]:
     """Read the sources once and decide how many rows of each are taken.
 
     Raises UserError for faulty rows and for more rows wanted than there are.
     """
     weights = [s.weight for s in settings.sources if s.weight is not None]
     shares = iter(apportion(settings.total or 0, weights) if weights else [])
-    parts: list[Part] = []
+    parts: list[SourcePart] = []
     names: set[str] = set()
     for source in settings.sources:
         available = count_conversations(source.path, base_folder)
@@ -167,11 +167,11 @@ def plan(settings: MixtureSettings, base_folder: Path) -> list[Part]:
         while name in names:
             name, number = f"{base}-{number}", number + 1
         names.add(name)
-        parts.append(Part(source, name, available, taken))
+        parts.append(SourcePart(source, name, available, taken))
     return parts
 
 
-def copies_of_rows(part: Part, seed: int, place: int) -> np.ndarray:
+def copies_of_rows(part: SourcePart, seed: int, place: int) -> np.ndarray:
     """How often each row of a source is taken: uint8, one a row, drawn with the seed."""
     whole, rest = divmod(part.taken, part.available)
     copies = np.full(part.available, whole, dtype=np.uint8)
@@ -180,7 +180,7 @@ def copies_of_rows(part: Part, seed: int, place: int) -> np.ndarray:
     return copies
 
 
-def draw(parts: Sequence[Part], seed: int, base_folder: Path) -> Iterator[Taken]:
+def draw(parts: Sequence[SourcePart], seed: int, base_folder: Path) -> Iterator[Taken]:
     """Yield the rows of a mixture: the source furthest behind its share comes next."""
     streams = [_stream(part, seed, i, base_folder) for i, part in enumerate(parts)]
     total = sum(part.taken for part in parts)
@@ -194,7 +194,7 @@ def draw(parts: Sequence[Part], seed: int, base_folder: Path) -> Iterator[Taken]
         yield next(streams[place])
 
 
-def _stream(part: Part, seed: int, place: int, base_folder: Path) -> Iterator[Taken]:
+def _stream(part: SourcePart, seed: int, place: int, base_folder: Path) -> Iterator[Taken]:
     copies = copies_of_rows(part, seed, place)
     rows = read_conversations(part.settings.path, base_folder)
     for number, (_, found) in zip(copies.tolist(), rows, strict=True):
@@ -208,14 +208,17 @@ class _Mixer:
     """One call: rows in, a record for each out, with a chain of thought where there is to be."""
 
     def __init__(
-        self, settings: MixtureSettings, general: General | None, begin: Begin[Sequence[Reply]]
+        self,
+        settings: MixtureSettings,
+        general: General | None,
+        begin: Begin[Sequence[GeneratedText]],
     ) -> None:
         self.settings, self.general, self.begin = settings, general, begin
 
     def run_call(self, call: list[Numbered[Taken]]) -> Iterator[Record]:
         whys = [self._why_not(entry.item) for entry in call]
         asks = [self._ask(e.item) for e, why in zip(call, whys, strict=True) if why is None]
-        wait: Callable[[], Sequence[Reply]] = tuple
+        wait: Callable[[], Sequence[GeneratedText]] = tuple
         if asks and self.general is not None:
             generate = self.general.generate
             wait = self.begin(lambda: generate(asks))
@@ -225,7 +228,7 @@ class _Mixer:
         self,
         call: list[Numbered[Taken]],
         whys: list[str | None],
-        wait: Callable[[], Sequence[Reply]],
+        wait: Callable[[], Sequence[GeneratedText]],
     ) -> Iterator[Record]:
         replies = iter(wait())
         for entry, why in zip(call, whys, strict=True):
@@ -257,7 +260,7 @@ class _Mixer:
         seed = sample_seed(self.settings.seed, "think first", taken.id)
         return Ask(fill(self.settings.thoughts.prompt or THINK_FIRST, values), seed)
 
-    def _accept(self, taken: Taken, reply: Reply) -> tuple[str, str]:
+    def _accept(self, taken: Taken, reply: GeneratedText) -> tuple[str, str]:
         """The chain of thought to use with "prompted", or "" with why there is none."""
         thought = (after_thinking(reply.text, opened=False) or "").strip()
         if reply.cut or not thought:
@@ -292,7 +295,7 @@ class _Mixer:
         return Record(entry.number, entry.key, taken.family, {**counts, f"thought/{why}": 1}, [row])
 
 
-def _describe(part: Part, base_folder: Path) -> Source:
+def _describe(part: SourcePart, base_folder: Path) -> CardSource:
     card = card_of(part.settings.path, base_folder)
     dropped = dict(card["total"]["dropped"]) if card else {}
-    return Source(part.name, part.available, part.taken, dropped)
+    return CardSource(part.name, part.available, part.taken, dropped)

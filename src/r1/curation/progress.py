@@ -13,7 +13,7 @@ from r1.terminal import terminal_console
 LINE_EVERY_S = 10.0
 
 
-class Progress(Protocol):
+class DataEvents(Protocol):
     """Told of every finished item."""
 
     def begin(self, done: int, total: int | None) -> None:

@@ -14,12 +14,20 @@ from typing import Literal
 
 from r1.curation.card import Card, write_card
 from r1.curation.cold_start import General, hash_of_texts, job_of, rules_of
-from r1.curation.curator import Attempt, Curator, Overlaps, Reading, in_turn
-from r1.curation.generate import Ask, Begin, Reply, asking
+from r1.curation.curator import Curator, JudgedResponse, Overlaps, ProseCheck, in_turn
+from r1.curation.generate import Ask, Begin, GeneratedText, asking
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
-from r1.curation.progress import Progress, Silent
-from r1.curation.prompts import DIRECT, EXAMPLE, EXAMPLES, FEW_SHOT, Example, fill, language_name
+from r1.curation.progress import DataEvents, Silent
+from r1.curation.prompts import (
+    DIRECT,
+    EXAMPLE,
+    EXAMPLES,
+    FEW_SHOT,
+    WorkedExample,
+    fill,
+    language_name,
+)
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer
@@ -41,9 +49,9 @@ def prompted_traces(
     settings: ColdStartSettings,
     *,
     kind: Kind,
-    examples: Sequence[Example] = EXAMPLES,
+    examples: Sequence[WorkedExample] = EXAMPLES,
     heldout: Sequence[Problem] = (),
-    progress: Progress | None = None,
+    progress: DataEvents | None = None,
     total: int | None = None,
 ) -> Card:
     """Ask the general model for traces of problems, and keep what is correct and readable.
@@ -89,15 +97,15 @@ class _Writer:
         settings: ColdStartSettings,
         prompted: PromptedSettings,
         kind: Kind,
-        examples: Sequence[Example],
+        examples: Sequence[WorkedExample],
     ) -> None:
         self.general, self.settings, self.prompted = general, settings, prompted
         self.scorer = PatternScorer(scorer, settings.pattern)
         self.kind, self.examples = kind, examples
 
     def readings(
-        self, call: list[Numbered[Problem]], curator: Curator, begin: Begin[Sequence[Reply]]
-    ) -> Iterator[Reading]:
+        self, call: list[Numbered[Problem]], curator: Curator, begin: Begin[Sequence[GeneratedText]]
+    ) -> Iterator[ProseCheck]:
         """Begin to ask; yield the readings once there are replies."""
         asks = [ask for entry in call for ask in self._asks(entry.item)]
         return self._read(call, curator, begin(lambda: self.general.generate(asks)))
@@ -106,8 +114,8 @@ class _Writer:
         self,
         call: list[Numbered[Problem]],
         curator: Curator,
-        wait: Callable[[], Sequence[Reply]],
-    ) -> Iterator[Reading]:
+        wait: Callable[[], Sequence[GeneratedText]],
+    ) -> Iterator[ProseCheck]:
         replies = iter(wait())
         handles = []
         for entry in call:
@@ -116,7 +124,7 @@ class _Writer:
         for entry, handle in zip(call, handles, strict=True):
             scored = handle.result()
             attempts = [
-                Attempt(
+                JudgedResponse(
                     sample,
                     self._seed(entry.item, sample),
                     completion,
@@ -162,13 +170,13 @@ class _Writer:
 
 
 def choose_examples(
-    examples: Sequence[Example], language: str, number: int, seed: int
-) -> list[Example]:
+    examples: Sequence[WorkedExample], language: str, number: int, seed: int
+) -> list[WorkedExample]:
     """Draw worked examples, those in the language where there are any."""
     fitting = [e for e in examples if e.language == language] or list(examples)
     order = sorted(range(len(fitting)), key=lambda i: sample_seed(seed, "example", i))
     return [fitting[i] for i in order[:number]]
 
 
-def _completion(reply: Reply) -> Completion:
+def _completion(reply: GeneratedText) -> Completion:
     return Completion([], [], reply.text.strip(), "length" if reply.cut else "stop")

@@ -64,7 +64,7 @@ Response:
 {answer}"""
 
 
-class Example(NamedTuple):
+class WorkedExample(NamedTuple):
     """A worked example of a long chain of thought."""
 
     language: str
@@ -74,7 +74,7 @@ class Example(NamedTuple):
 
 
 EXAMPLES = (
-    Example(
+    WorkedExample(
         "en",
         "A train leaves at 9:40 and arrives at 13:05. It stands still for 25 minutes on the way. "
         "For how many minutes does it move?",
@@ -88,7 +88,7 @@ EXAMPLES = (
         "From 9:40 to 13:05 are $20 + 180 + 5 = 205$ minutes. Without the stop: $205 - 25 = 180$."
         "\n\n\\boxed{180}",
     ),
-    Example(
+    WorkedExample(
         "en",
         "How many whole numbers from 1 to 100 are divisible by 4 or by 6?",
         "I count those divisible by 4, those divisible by 6, and take off what I counted twice.\n\n"
@@ -101,7 +101,7 @@ EXAMPLES = (
         "Divisible by 4: 25. Divisible by 6: 16. By both, that is by 12: 8. So $25 + 16 - 8 = 33$."
         "\n\n\\boxed{33}",
     ),
-    Example(
+    WorkedExample(
         "zh",
         "小明有 48 颗糖，先吃掉四分之一，再把剩下的平均分给 6 个朋友。每个朋友得到几颗？",
         "先算吃掉多少：48 的四分之一是 48 ÷ 4 = 12 颗。\n\n"
@@ -111,7 +111,7 @@ EXAMPLES = (
         "题目里小明自己还要不要分？题目只说分给 6 个朋友，所以不用算他自己。",
         "吃掉 $48 \\div 4 = 12$ 颗，剩下 $36$ 颗，每个朋友得到 $36 \\div 6 = 6$ 颗。\n\n\\boxed{6}",
     ),
-    Example(
+    WorkedExample(
         "zh",
         "一个两位数，个位数字比十位数字大 3，两个数字的和是 9。这个数是多少？",
         "设十位数字是 a，个位数字就是 a + 3。\n\n"

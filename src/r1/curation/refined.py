@@ -15,12 +15,12 @@ from typing import Any, Literal, NamedTuple
 
 from r1.curation.card import Card, write_card
 from r1.curation.cold_start import General, hash_of_texts, job_of, rules_of
-from r1.curation.curator import Attempt, Curator, Reading, in_turn
+from r1.curation.curator import Curator, JudgedResponse, ProseCheck, in_turn
 from r1.curation.filters import DropReason
-from r1.curation.generate import Ask, Begin, Reply, asking
+from r1.curation.generate import Ask, Begin, GeneratedText, asking
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
-from r1.curation.progress import Progress, Silent
+from r1.curation.progress import DataEvents, Silent
 from r1.curation.prompts import REFINE, SUMMARISE, fill, language_name
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
@@ -45,7 +45,7 @@ def refined_traces(
     scorer: ReadingScorer,
     settings: ColdStartSettings,
     *,
-    progress: Progress | None = None,
+    progress: DataEvents | None = None,
 ) -> Card:
     """Refine the traces of `samples` (a folder of readable_samples, or of any data set here).
 
@@ -104,7 +104,7 @@ class _Refiner:
 
     def readings(
         self, call: list[Numbered[_Drafts]], curator: Curator, begin: Begin[list[_Draft]]
-    ) -> Iterator[Reading]:
+    ) -> Iterator[ProseCheck]:
         """Begin to rewrite; yield the readings once both parts are written."""
         drafts = [
             _Draft(entry.item.problem, row, row["thinking"], "", None)
@@ -116,7 +116,7 @@ class _Refiner:
 
     def _read(
         self, call: list[Numbered[_Drafts]], curator: Curator, wait: Callable[[], list[_Draft]]
-    ) -> Iterator[Reading]:
+    ) -> Iterator[ProseCheck]:
         refined = iter(wait())
         done = [[next(refined) for _ in entry.item.rows] for entry in call]
         handles = [
@@ -128,7 +128,7 @@ class _Refiner:
         for entry, own, handle in zip(call, done, handles, strict=True):
             scored = handle.result()
             attempts = [
-                Attempt(
+                JudgedResponse(
                     draft.row["sample"],
                     draft.row["seed"],
                     completion,
@@ -162,7 +162,7 @@ class _Refiner:
         seed = sample_seed(self.settings.seed, part, draft.problem.id, draft.row["sample"])
         return Ask(fill(own, values), seed)
 
-    def _take(self, draft: _Draft, reply: Reply, part: str) -> _Draft:
+    def _take(self, draft: _Draft, reply: GeneratedText, part: str) -> _Draft:
         text = after_thinking(reply.text, opened=False)
         tokens = self.settings.pattern.special_tokens
         if reply.cut:

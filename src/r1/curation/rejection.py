@@ -14,22 +14,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 from r1.config import dump
 from r1.curation.card import Card, write_card
 from r1.curation.curator import (
-    Attempt,
     Curator,
+    JudgedResponse,
     Overlaps,
-    Reading,
+    ProseCheck,
     Rules,
     decisive,
     in_turn,
 )
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
-from r1.curation.progress import Progress, Silent
+from r1.curation.progress import DataEvents, Silent
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer
@@ -41,20 +40,12 @@ from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
 from r1.rollout.scored import scored_groups
 from r1.rollout.seeds import sample_seed
+from r1.template import Renderer
 from r1.types import GroupRequest, Problem, ScoredGroup
 
 
-class Renderer(Protocol):
-    """The part of `r1.template.PromptRenderer` that sampling needs."""
-
-    opens_think: bool
-
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the token ids of the prompt for a problem's text."""
-
-
 @dataclass(frozen=True, slots=True)
-class Line:
+class SamplingLine:
     """What samples and what judges. The scorer must have been made for the same form of prompts
     (opened by the renderer, the sampling's stop strings)."""
 
@@ -66,12 +57,12 @@ class Line:
 def rejection_sample(
     folder: Path,
     problems: Iterable[Problem],
-    line: Line,
+    line: SamplingLine,
     settings: RejectionSettings,
     *,
     source: str,
     heldout: Sequence[Problem] = (),
-    progress: Progress | None = None,
+    progress: DataEvents | None = None,
     total: int | None = None,
     origin: str = "rejection",
 ) -> Card:
@@ -119,7 +110,7 @@ class _Sampler:
     """One call: problems in, a record for each out."""
 
     def __init__(
-        self, line: Line, settings: RejectionSettings, curator: Curator, overlaps: Overlaps
+        self, line: SamplingLine, settings: RejectionSettings, curator: Curator, overlaps: Overlaps
     ) -> None:
         self.line, self.settings = line, settings
         self.curator, self.overlaps = curator, overlaps
@@ -131,7 +122,7 @@ class _Sampler:
         clean, left_out = self.overlaps.split(call)
         return chain(left_out, in_turn(self._readings(clean), self.curator.record))
 
-    def _readings(self, call: list[Numbered[Problem]]) -> Iterator[Reading]:
+    def _readings(self, call: list[Numbered[Problem]]) -> Iterator[ProseCheck]:
         by_id = {entry.item.id: entry for entry in call}
         if len(by_id) < len(call):
             repeated = next(e.item.id for e in call if by_id[e.item.id] is not e)
@@ -144,16 +135,16 @@ class _Sampler:
 
     def _read(
         self, groups: Iterator[ScoredGroup], by_id: Mapping[str, Numbered[Problem]]
-    ) -> Iterator[Reading]:
+    ) -> Iterator[ProseCheck]:
         for scored in groups:
             entry = by_id[scored.group.problem.id]
             yield self.curator.read(*entry, self._attempts(scored))
 
-    def _attempts(self, scored: ScoredGroup) -> list[Attempt]:
+    def _attempts(self, scored: ScoredGroup) -> list[JudgedResponse]:
         problem = scored.group.problem
         pairs = zip(scored.group.completions, scored.rewards, strict=True)
         return [
-            Attempt(g, self._seed(problem, g), completion, len(completion.token_ids), reward)
+            JudgedResponse(g, self._seed(problem, g), completion, len(completion.token_ids), reward)
             for g, (completion, reward) in enumerate(pairs)
         ]
 

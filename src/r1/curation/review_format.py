@@ -32,7 +32,7 @@ _ESCAPED = re.compile(r"^\\(?=\\*<!-- r1 )", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class ReviewTrace:
     """One trace as people see it."""
 
     id: str
@@ -44,17 +44,17 @@ class Trace:
     decision: str = KEEP
 
 
-class Found(NamedTuple):
+class ParsedTrace(NamedTuple):
     """What an edited file holds: a trace, or what is wrong, and the line where it begins."""
 
     line: int
-    trace: Trace | None
+    trace: ReviewTrace | None
     fault: str | None
 
 
-def trace_of(row: dict[str, Any]) -> Trace:
+def trace_of(row: dict[str, Any]) -> ReviewTrace:
     """A row of a data set as a trace."""
-    return Trace(
+    return ReviewTrace(
         row["id"],
         row["language"],
         row["prompt"],
@@ -64,7 +64,7 @@ def trace_of(row: dict[str, Any]) -> Trace:
     )
 
 
-def to_jsonl(traces: Iterable[Trace]) -> str:
+def to_jsonl(traces: Iterable[ReviewTrace]) -> str:
     """One JSON object a line."""
     return "".join(
         json.dumps({name: getattr(trace, name) for name in trace.__slots__}, ensure_ascii=False)
@@ -73,7 +73,7 @@ def to_jsonl(traces: Iterable[Trace]) -> str:
     )
 
 
-def to_markdown(traces: Iterable[Trace]) -> str:
+def to_markdown(traces: Iterable[ReviewTrace]) -> str:
     """A section a trace."""
     head = (
         "# Traces to review\n\nEdit the text below the lines `reasoning` and `summary`; to leave a "
@@ -83,7 +83,7 @@ def to_markdown(traces: Iterable[Trace]) -> str:
     return head + "".join(_section(trace) for trace in traces)
 
 
-def _section(trace: Trace) -> str:
+def _section(trace: ReviewTrace) -> str:
     quoted = "\n".join(f"> {line}" for line in trace.question.splitlines() or [""])
     expected = "" if trace.reference is None else f"\nExpected answer: {trace.reference}\n"
     return (
@@ -95,24 +95,24 @@ def _section(trace: Trace) -> str:
     )
 
 
-def read_edited(path: Path) -> Iterator[Found]:
+def read_edited(path: Path) -> Iterator[ParsedTrace]:
     """Yield what an edited file holds, by its suffix .md or .jsonl."""
     if path.suffix == ".md":
         yield from _read_markdown(read_bytes(path).decode("utf-8-sig", errors="replace"))
         return
     for number, row in jsonl.read_rows(path):
         if isinstance(row, RowError):
-            yield Found(number, None, str(row))
+            yield ParsedTrace(number, None, str(row))
         else:
             yield _from_json(number, row)
 
 
-def _from_json(number: int, row: dict[str, Any]) -> Found:
+def _from_json(number: int, row: dict[str, Any]) -> ParsedTrace:
     for name in ("id", "reasoning", "summary"):
         if not isinstance(row.get(name), str):
-            return Found(number, None, f'"{name}" is missing or no text')
+            return ParsedTrace(number, None, f'"{name}" is missing or no text')
     question = row.get("question")
-    trace = Trace(
+    trace = ReviewTrace(
         row["id"],
         str(row.get("language", "")),
         question if isinstance(question, str) else "",
@@ -121,10 +121,10 @@ def _from_json(number: int, row: dict[str, Any]) -> Found:
         _tidy(row["summary"]),
         str(row.get("decision", KEEP)).strip().lower(),
     )
-    return Found(number, trace, None)
+    return ParsedTrace(number, trace, None)
 
 
-def _read_markdown(text: str) -> Iterator[Found]:
+def _read_markdown(text: str) -> Iterator[ParsedTrace]:
     """Split at the markers; text outside reasoning and summary is skipped."""
     section: dict[str, str] = {}
     begun, part = 0, ""
@@ -139,29 +139,31 @@ def _read_markdown(text: str) -> Iterator[Found]:
         kind, value = marker[1], (marker[2] or marker[3] or "").strip()
         if kind == "trace":
             if section:
-                yield Found(begun, None, 'the section has no "end" line; each trace needs one')
+                yield ParsedTrace(
+                    begun, None, 'the section has no "end" line; each trace needs one'
+                )
             section, begun = {"trace": value}, number
         elif kind == "end":
             yield _from_section(begun, section)
             section = {}
         elif kind in section:
-            yield Found(number, None, f'a second "{kind}" line in one section')
+            yield ParsedTrace(number, None, f'a second "{kind}" line in one section')
         elif kind == "decision":
             section[kind] = value
         part, lines = kind, []
 
 
-def _from_section(line: int, section: dict[str, str]) -> Found:
+def _from_section(line: int, section: dict[str, str]) -> ParsedTrace:
     for name in ("trace", "reasoning", "summary"):
         if name not in section:
-            return Found(line, None, f'the section has no "{name}" line')
+            return ParsedTrace(line, None, f'the section has no "{name}" line')
     try:
         id_ = parse_json(section["trace"])
     except FormatError:
-        return Found(line, None, f"the trace's name {section['trace']} is no longer readable")
+        return ParsedTrace(line, None, f"the trace's name {section['trace']} is no longer readable")
     decision = section.get("decision", KEEP).lower()
-    trace = Trace(str(id_), "", "", None, section["reasoning"], section["summary"], decision)
-    return Found(line, trace, None)
+    trace = ReviewTrace(str(id_), "", "", None, section["reasoning"], section["summary"], decision)
+    return ParsedTrace(line, trace, None)
 
 
 def _escape(text: str) -> str:

@@ -22,7 +22,7 @@ from r1.curation.filters import accuracy_of
 from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.review_export import edited_file, read_originals
-from r1.curation.review_format import DROP, KEEP, Found, Trace, read_edited, trace_of
+from r1.curation.review_format import DROP, KEEP, ParsedTrace, ReviewTrace, read_edited, trace_of
 from r1.curation.rows import PART, part_values, row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer, answer_of
 from r1.curation.settings import ReviewSettings, ShardSettings
@@ -40,7 +40,7 @@ MAX_DIFF_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class FormatError:
+class TraceError:
     """What is wrong with a trace; line is where it begins in the edited file, 0 if nowhere."""
 
     id: str
@@ -69,7 +69,7 @@ class Report:
     edited: int = 0
     dropped: int = 0
     missing: int = 0
-    faults: list[FormatError] = field(default_factory=list)
+    faults: list[TraceError] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 
     def as_markdown(self) -> str:
@@ -131,13 +131,13 @@ class _Review:
         self.report = Report(len(originals))
         self.dropped: set[str] = set()
         self.faulty: set[str] = set()
-        self.accepted: dict[str, tuple[Trace, Reward]] = {}
+        self.accepted: dict[str, tuple[ReviewTrace, Reward]] = {}
         self.missing: list[str] = []
 
-    def check(self, found: Sequence[Found]) -> None:
+    def check(self, found: Sequence[ParsedTrace]) -> None:
         """Sort the traces of the edited file into accepted, dropped and faulty."""
         seen: dict[str, int] = {}
-        to_verify: list[tuple[int, Trace]] = []
+        to_verify: list[tuple[int, ReviewTrace]] = []
         for line, trace, fault in found:
             if trace is None:
                 self._fault("a trace", line, str(fault))
@@ -189,7 +189,7 @@ class _Review:
                 out.append((id_, row))
         return out
 
-    def _form(self, trace: Trace) -> str | None:
+    def _form(self, trace: ReviewTrace) -> str | None:
         """Why a trace cannot be used as it stands, before its answer is looked at."""
         row = self.originals.get(trace.id)
         if row is None:
@@ -211,14 +211,14 @@ class _Review:
                 return f"the {name} holds the special token {token}"
         return self._readability(trace, row) if self._is_edited(trace) else None
 
-    def _readability(self, trace: Trace, row: dict[str, Any]) -> str | None:
+    def _readability(self, trace: ReviewTrace, row: dict[str, Any]) -> str | None:
         limits = self.settings.readability
         if limits is None:
             return None
         defects = readability_defects(trace.reasoning, row["language"], limits, row["prompt"])
         return str(defects[0]) if defects else None
 
-    def _verify(self, traces: list[tuple[int, Trace]]) -> None:
+    def _verify(self, traces: list[tuple[int, ReviewTrace]]) -> None:
         scorer = PatternScorer(self.scorer, self.pattern)
         handles = []
         for _, trace in traces:
@@ -235,7 +235,7 @@ class _Review:
             detail = f" ({score.detail})" if score.detail else ""
             self._fault(trace.id, line, f"the answer is not verified: {score.outcome}{detail}")
 
-    def _is_edited(self, trace: Trace) -> bool:
+    def _is_edited(self, trace: ReviewTrace) -> bool:
         before = trace_of(self.originals[trace.id])
         return (_plain(trace.reasoning), _plain(trace.summary)) != (
             _plain(before.reasoning),
@@ -243,7 +243,7 @@ class _Review:
         )
 
     def _fault(self, id_: str, line: int, reason: str) -> None:
-        self.report.faults.append(FormatError(id_, line, reason))
+        self.report.faults.append(TraceError(id_, line, reason))
         if id_ in self.originals:
             self.faulty.add(id_)
             self.accepted.pop(id_, None)
@@ -264,7 +264,7 @@ class _Review:
     def _edited_row(
         self,
         row: dict[str, Any],
-        trace: Trace,
+        trace: ReviewTrace,
         reward: Reward,
         count_tokens: Callable[[str], int],
     ) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def _write(
         write_card(folder, store.totals, {}, "Reviewed traces")
 
 
-def _diff(before: Trace, after: Trace) -> tuple[str, ...]:
+def _diff(before: ReviewTrace, after: ReviewTrace) -> tuple[str, ...]:
     lines: list[str] = []
     for name in ("reasoning", "summary"):
         old, new = (getattr(trace, name).splitlines() for trace in (before, after))

@@ -36,7 +36,7 @@ PART = "reward/"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CuratedRow:
     """One curated response.
 
     source: the checkpoint or model that wrote it. origin: how it was made ("rejection",

@@ -38,7 +38,7 @@ class ReadingScorer(GroupScorer, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Handle:
+class _JudgedHandle:
     group: RolloutGroup
     scores: list[Future[Score]]
 
@@ -77,7 +77,7 @@ class JudgeScorer:
     def submit_group(self, group: RolloutGroup) -> ScoreHandle:
         """Begin to judge a group."""
         scores = [self._threads.submit(self._score, group.problem, c) for c in group.completions]
-        return _Handle(group, scores)
+        return _JudgedHandle(group, scores)
 
     def group_answers(self, problem: Problem, answers: Sequence[str | None]) -> list[int]:
         """Number the answers by how they read; asking a judge of every pair would cost more than

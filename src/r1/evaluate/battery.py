@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,19 +53,13 @@ from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
 from r1.run_dir.atomic import hash_of
+from r1.run_dir.events import RunEvents
 from r1.template import PromptRenderer
 from r1.types import Problem
 
 RESULT = "evaluation.json"
 LOOKED_AT = ("format", "language")
 """Rewards that every response is judged by."""
-
-
-class Progress(Protocol):
-    """Told of the problems that are done."""
-
-    def evaluating(self, step: int, done: int, total: int) -> None:
-        """An evaluation has judged `done` of `total` problems."""
 
 
 class Questions(NamedTuple):
@@ -117,7 +111,7 @@ def run_battery(
     model_folder: str,
     base_folder: Path,
     folder: Path,
-    progress: Progress,
+    progress: RunEvents,
     stage: str | None = None,
     cluster: ClusterSettings | None = None,
 ) -> dict[str, float]:
@@ -302,7 +296,7 @@ def _figures_of(problems: Sequence[list[Row]], seed: int) -> dict[str, Any]:
     return {**figures(samples, seed), "num_problems": len(problems)}
 
 
-def _counter(progress: Progress, total: int) -> Callable[[object], None]:
+def _counter(progress: RunEvents, total: int) -> Callable[[object], None]:
     done = 0
 
     def told(_: object) -> None:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from r1.config import dump
 from r1.errors import UserError
-from r1.evaluate.run import JudgedGroup, Renderer, VotingScorer, describe, judge_groups
+from r1.evaluate.run import JudgedGroup, VotingScorer, describe, judge_groups
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.summary import JudgedProblem, judge, judged_from_rows, summarise
 from r1.files.shapes import read_json
@@ -39,6 +39,7 @@ from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import Parsed
 from r1.run_dir.stored import iterate_judged
+from r1.template import Renderer
 from r1.types import Problem
 
 BLOCK_SAMPLES = 1024

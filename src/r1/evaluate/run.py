@@ -24,16 +24,8 @@ from r1.rollout.protocol import Engine
 from r1.rollout.scored import GroupScorer, scored_groups
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
+from r1.template import Renderer
 from r1.types import GroupRequest, Outcome, Problem, ScoredGroup
-
-
-class Renderer(Protocol):
-    """The part of `r1.template.PromptRenderer` that evaluation needs."""
-
-    opens_think: bool
-
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the token ids of the prompt for a problem's text."""
 
 
 class VotingScorer(GroupScorer, Protocol):

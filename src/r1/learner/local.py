@@ -42,13 +42,14 @@ from r1.learner.objective import FinishingObjective, Objective, PolicyTokens
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
-from r1.learner.reference import Reference
+from r1.learner.reference import ReferenceWeights
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.shared_prefix import packed_hidden_states
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
-from r1.models.load import DTYPES, load_model, resolve_device, save_model
+from r1.models.device import resolve_device
+from r1.models.load import DTYPES, load_model, save_model
 from r1.types import TrainBatch
 
 
@@ -92,9 +93,9 @@ class LocalLearner:
         if settings.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.eval()
-        self.reference: Reference | None = None
+        self.reference: ReferenceWeights | None = None
         if objective.needs_reference:
-            self.reference = Reference(self.model, adapters_only=settings.lora is not None)
+            self.reference = ReferenceWeights(self.model, adapters_only=settings.lora is not None)
             if self.reference.held_model is not None:
                 self.ranks.place(self.reference.held_model)
         self.ranks.place(self.model)

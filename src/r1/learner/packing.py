@@ -42,7 +42,7 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Bucket:
+class LengthBucket:
     """Segments of similar length, padded on the right to one length T.
 
     index_BT: row position of each token; padding points to position N, one past the row.
@@ -65,7 +65,7 @@ class PrefixLayout:
     device: torch.device | str
 
     @cached_property
-    def buckets(self) -> tuple[Bucket, ...]:
+    def buckets(self) -> tuple[LengthBucket, ...]:
         """All segments, in buckets of similar length."""
         return _bucket(self.segments, self.num_tokens, self.device)
 
@@ -141,10 +141,10 @@ def pack_groups(groups: Sequence[TrainGroup], device: torch.device | str = "cpu"
 
 def _bucket(
     segments: Sequence[Segment], num_tokens: int, device: torch.device | str
-) -> tuple[Bucket, ...]:
+) -> tuple[LengthBucket, ...]:
     """Sort by length and cut wherever the longest would pad the shortest by more than a quarter."""
     ordered = sorted(segments, key=lambda segment: (-segment.length, segment.start))
-    buckets: list[Bucket] = []
+    buckets: list[LengthBucket] = []
     first = 0
     for i in range(1, len(ordered) + 1):
         longest = ordered[first].length
@@ -155,6 +155,6 @@ def _bucket(
         lengths_B1 = torch.tensor([[s.length] for s in members])
         offsets_T = torch.arange(longest)
         index_BT = torch.where(offsets_T < lengths_B1, starts_B1 + offsets_T, num_tokens)
-        buckets.append(Bucket(members, index_BT.to(device)))
+        buckets.append(LengthBucket(members, index_BT.to(device)))
         first = i
     return tuple(buckets)

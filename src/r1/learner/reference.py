@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
-class Reference:
+class ReferenceWeights:
     """Holds tensors of the policy as they once were, and lends a model that has them."""
 
     def __init__(self, policy: PreTrainedModel, adapters_only: bool) -> None:

@@ -25,7 +25,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 
 from r1.errors import UserError
 from r1.learner.optimizer import PolicyOptimizer, state_shapes
-from r1.learner.reference import Reference
+from r1.learner.reference import ReferenceWeights
 from r1.learner.shard_reader import CheckedReader, read_metadata
 from r1.learner.sharded import like
 from r1.learner.state import STATE_FILE, check_fits, damaged_state, read_state
@@ -50,7 +50,7 @@ class Trained(Protocol):
     def optimizer(self) -> PolicyOptimizer: ...
 
     @property
-    def reference(self) -> Reference | None: ...
+    def reference(self) -> ReferenceWeights | None: ...
 
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""

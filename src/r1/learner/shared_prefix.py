@@ -36,7 +36,7 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from r1.errors import UserError
 from r1.learner.native_attention import NativeTreeAttention, fits
-from r1.learner.packing import Bucket, PackedRow, PrefixLayout
+from r1.learner.packing import LengthBucket, PackedRow, PrefixLayout
 
 NAME = "r1_shared_prefix"
 
@@ -140,7 +140,9 @@ def padded_attention(
     return torch.cat(parts)[order]
 
 
-def _keys_and_mask(bucket: Bucket, num_tokens: int, window: int | None) -> tuple[Tensor, Tensor]:
+def _keys_and_mask(
+    bucket: LengthBucket, num_tokens: int, window: int | None
+) -> tuple[Tensor, Tensor]:
     """Row positions of each segment's keys (prompt, then own), and which query sees which key."""
     index_BT = bucket.index_BT
     device, tokens = index_BT.device, index_BT.shape[1]
@@ -255,7 +257,7 @@ class _TreeAttention(torch.autograd.Function):
         return (*grads, None, None)
 
 
-def _take(rows: Tensor, bucket: Bucket, width: int, num_tokens: int) -> Tensor:
+def _take(rows: Tensor, bucket: LengthBucket, width: int, num_tokens: int) -> Tensor:
     """Rows [N, heads * width] of a bucket as [B, heads, T, width]; padding repeats a row."""
     flat = bucket.index_BT.flatten().clamp(max=num_tokens - 1)
     shape = (*bucket.index_BT.shape, rows.shape[1] // width, width)

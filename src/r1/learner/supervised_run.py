@@ -16,7 +16,7 @@ from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.data.rows import name_of
 from r1.learner.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, longer_notices
-from r1.models.load import resolve_device
+from r1.models.device import resolve_device
 from r1.native import kernels
 from r1.run_dir import RunDir, describe_source
 

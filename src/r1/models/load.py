@@ -32,6 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.files.shapes import read_json
+from r1.models.device import resolve_device
 from r1.models.folder import check_files
 from r1.models.hub import require_hub
 from r1.models.opening_token import write_bos
@@ -57,24 +58,6 @@ because recipes travel with the models that they name."""
 def trusts_model_code() -> bool:
     """Whether the user lets code in model folders run."""
     return os.environ.get(TRUST_MODEL_CODE) == "1"
-
-
-def resolve_device(name: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda" or "cuda:N" into a device; UserError when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f'device "{name}" is unknown; use "auto", "cpu" or "cuda".') from None
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            raise UserError(
-                f'device "{name}" is not available: this machine has {count} CUDA devices; '
-                'use "auto" or "cpu".'
-            )
-    return device
 
 
 def load_model(

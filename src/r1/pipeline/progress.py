@@ -8,7 +8,7 @@ from typing import Protocol
 from r1.stages.protocol import StageProgress
 
 
-class Progress(Protocol):
+class PipelineEvents(Protocol):
     """Told of stages."""
 
     def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:

@@ -27,7 +27,7 @@ from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
 from r1.pipeline.graph import Stage, Standing, State
 from r1.pipeline.limits import check_limits
-from r1.pipeline.progress import Progress
+from r1.pipeline.progress import PipelineEvents
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
 from r1.run_dir import atomic, lock
@@ -109,7 +109,7 @@ def run_pipeline(
     recipe: R1Recipe,
     base_folder: Path,
     out: Path,
-    progress: Progress,
+    progress: PipelineEvents,
     *,
     first: str | None = None,
     only: str | None = None,
@@ -155,7 +155,7 @@ def run_pipeline(
 
 
 def _run(
-    stage: Stage, above: Mapping[str, Standing], out: Path, progress: Progress, alone: bool
+    stage: Stage, above: Mapping[str, Standing], out: Path, progress: PipelineEvents, alone: bool
 ) -> None:
     for source in stage.inputs.values():
         state = above[source.stage].state

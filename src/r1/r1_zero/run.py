@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from r1.algorithms.batch import has_signal
 from r1.algorithms.protocol import Algorithm
@@ -25,8 +25,9 @@ from r1.evaluate.run import VotingScorer, evaluate
 from r1.evaluate.source import find_model
 from r1.learner.settings import longer_notices
 from r1.learner.supervised_run import kernels_of
-from r1.loop import Evaluation, TrainSettings, train
-from r1.models.load import check_model_folder, load_tokenizer, resolve_device
+from r1.loop import EvaluationHook, TrainSettings, train
+from r1.models.device import resolve_device
+from r1.models.load import check_model_folder, load_tokenizer
 from r1.r1_zero.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
 from r1.r1_zero.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
@@ -41,7 +42,7 @@ from r1.rollout.protocol import Engine
 from r1.rollout.scored import Counts
 from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
-from r1.run_dir import progress as run_progress
+from r1.run_dir.events import RunEvents
 from r1.run_dir.inputs import FileHash, Input
 from r1.sampling.choose import open_sampler
 from r1.sampling.roll_out import BatchSource, Rollouts
@@ -51,17 +52,7 @@ from r1.types import Problem, ScoredGroup
 KIND = "r1_zero"
 
 
-class Progress(run_progress.Progress, Protocol):
-    """Shows a run of reinforcement learning to whoever waits for it."""
-
-    def warn(self, message: str) -> None:
-        """Something the user should know of; the run goes on."""
-
-    def evaluating(self, step: int, done: int, total: int) -> None:
-        """An evaluation has judged `done` of `total` problems."""
-
-
-class Prepared(NamedTuple):
+class PreparedR1Zero(NamedTuple):
     """A recipe whose model, data and prompts have been checked."""
 
     recipe: R1ZeroRecipe
@@ -71,7 +62,7 @@ class Prepared(NamedTuple):
     renderer: PromptRenderer
 
 
-def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
+def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> PreparedR1Zero:
     """Check everything that can be checked before a model is loaded. Raises UserError."""
     recipe.rewards.validate_names()
     check_reward_models(recipe.reward_models, base_folder)
@@ -106,14 +97,14 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> Prepared:
     check_families(recipe.rewards, problems, judged_by_models)
     check_judge(recipe.rewards, problems)
     warn_of_source(recipe.rewards, problems, recipe.template)
-    return Prepared(recipe, model, data, tokenizer, renderer)
+    return PreparedR1Zero(recipe, model, data, tokenizer, renderer)
 
 
 def run_r1_zero(
     recipe: R1ZeroRecipe,
     base_folder: Path,
     out: Path,
-    progress: Progress,
+    progress: RunEvents,
     *,
     accept_changes: bool = False,
 ) -> Path:
@@ -142,7 +133,7 @@ def run_r1_zero(
         sampler = open_sampler(source, rollouts, recipe.algorithm)
         settings = TrainSettings(recipe.num_steps, algorithm, limit)
         measure = evaluator(run, prepared, engine, scorer, progress)
-        evaluation = Evaluation(partial(_due, prepared), measure)
+        evaluation = EvaluationHook(partial(_due, prepared), measure)
         report = _watched(progress)
         train(run, sampler, rollouts, learner, settings, evaluation, report)
         run.finish()
@@ -171,7 +162,7 @@ def _teaches(algorithm: Algorithm, max_new_tokens: int, scored: ScoredGroup) -> 
 
 
 def evaluator(
-    run: RunDir, prepared: Prepared, engine: Engine, scorer: VotingScorer, progress: Progress
+    run: RunDir, prepared: PreparedR1Zero, engine: Engine, scorer: VotingScorer, progress: RunEvents
 ) -> Callable[[int], None]:
     """A function that evaluates the weights after `step` updates where that is due and not done."""
     recipe, problems = prepared.recipe, prepared.data.heldout
@@ -204,7 +195,7 @@ def evaluator(
     return measure
 
 
-def _due(prepared: Prepared, step: int) -> bool:
+def _due(prepared: PreparedR1Zero, step: int) -> bool:
     """Whether the weights after `step` updates are to be evaluated."""
     recipe = prepared.recipe
     every = recipe.evaluation.every
@@ -212,7 +203,7 @@ def _due(prepared: Prepared, step: int) -> bool:
     return bool(prepared.data.heldout) and (regular or step in (0, recipe.num_steps))
 
 
-def _watched(progress: Progress) -> Callable[[int, Mapping[str, float], Counts], None]:
+def _watched(progress: RunEvents) -> Callable[[int, Mapping[str, float], Counts], None]:
     """progress.step, with a warning where the verifiers fail too often."""
 
     def step(step: int, metrics: Mapping[str, float], counts: Counts) -> None:
@@ -224,7 +215,9 @@ def _watched(progress: Progress) -> Callable[[int, Mapping[str, float], Counts],
     return step
 
 
-def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:
+def _open_run(
+    prepared: PreparedR1Zero, base_folder: Path, out: Path, accept_changes: bool
+) -> RunDir:
     recipe = prepared.recipe
     settings = dump(recipe)
     files = inputs_of(settings, base_folder, prepared.model)

@@ -16,7 +16,7 @@ from r1.learner.local import LocalLearner
 from r1.learner.protocol import Learner
 from r1.models.load import absolute_model, load_tokenizer
 from r1.r1_zero.settings import R1ZeroRecipe
-from r1.reward_model.mixture import GroupScorer, load_reward_models
+from r1.reward_model.mixture import CompletionScorer, load_reward_models
 from r1.rewards.registry import PromptForm
 from r1.rollout.make import make_engine
 from r1.rollout.protocol import Engine
@@ -108,7 +108,7 @@ def open_reward_models(
     form: PromptForm,
     placement: Placement | None,
     events: Events | None,
-) -> Iterator[Mapping[str, GroupScorer]]:
+) -> Iterator[Mapping[str, CompletionScorer]]:
     """The recipe's reward models, by name: in this process, or in servers on the cluster; end those
     after.
 

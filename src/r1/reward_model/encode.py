@@ -18,15 +18,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from r1.data.preferences import Pair, Preference, Preferences
 from r1.data.rows import FaultyRows, RowError
 from r1.errors import UserError
+from r1.preferences.types import Pair, Preference, Preferences
 from r1.reward_model.settings import Part, RewardLossSettings
 from r1.rewards.reading import after_thinking
 from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
 
 
-class Encoded(NamedTuple):
+class EncodedResponse(NamedTuple):
     """A prompt and a response as token ids, end token included; cut: its middle is missing."""
 
     prompt_ids: tuple[int, ...]
@@ -38,7 +38,7 @@ class Encoded(NamedTuple):
         return len(self.prompt_ids) + len(self.response_ids)
 
 
-class Example(NamedTuple):
+class PreferenceExample(NamedTuple):
     """What a step learns from: a pair (chosen, rejected) with its margin, or one response with
     its label (1.0 or 0.0) as the target. They share the prompt."""
 
@@ -53,13 +53,13 @@ class Example(NamedTuple):
         return len(self.prompt_ids) + sum(map(len, self.responses))
 
 
-class Examples(NamedTuple):
+class PreferenceExamples(NamedTuple):
     """All examples of a run; counts: how many were "dropped" or "cut" as over-long.
 
     useless: what a source with unusable = "drop" lost besides, reason -> how many.
     """
 
-    items: list[Example]
+    items: list[PreferenceExample]
     counts: dict[str, int]
     useless: dict[str, int]
 
@@ -103,7 +103,7 @@ class ResponseEncoder:
         whole = "<think>" + response if opened else response
         return whole.strip() or None
 
-    def encode(self, prompt: str, part: str) -> Encoded:
+    def encode(self, prompt: str, part: str) -> EncodedResponse:
         """Encode a scored part; RowError where the prompt alone fills the limit."""
         last, prompt_ids = self._prompt  # siblings come one after the other
         if last != prompt or not prompt_ids:
@@ -123,7 +123,7 @@ class ResponseEncoder:
         cut = len(ids) > room
         if cut:
             ids = ids[: room - room // 2] + ids[len(ids) - room // 2 :]
-        return Encoded(prompt_ids, array("I", [*ids, end]), cut)
+        return EncodedResponse(prompt_ids, array("I", [*ids, end]), cut)
 
     def _join(self, prompt: str, part: str) -> str:
         """The part as it follows the prompt: whatever the prompt has opened is closed first."""
@@ -141,13 +141,13 @@ def encode_preferences(
     encoder: ResponseEncoder,
     loss: RewardLossSettings,
     overlong: str,
-) -> Examples:
+) -> PreferenceExamples:
     """Encode what was read; overlong: "refuse", "drop" or "cut".
 
     Raises UserError with the first ten rows of a source that are over-long or lack the part to
     score, and where nothing is left.
     """
-    items: list[Example] = []
+    items: list[PreferenceExample] = []
     counts = {"dropped": 0, "cut": 0}
     useless: Counter[str] = Counter()
     for source in sources:
@@ -180,10 +180,10 @@ def encode_preferences(
                 'it, or set batch.overlong = "cut"'
             )
         raise UserError(f"every row was dropped: {', '.join(reasons)}.")
-    return Examples(items, counts, dict(useless))
+    return PreferenceExamples(items, counts, dict(useless))
 
 
-def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[Encoded]:
+def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[EncodedResponse]:
     named = (
         [("chosen", item.chosen), ("rejected", item.rejected)]
         if isinstance(item, Pair)
@@ -211,12 +211,14 @@ def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[Encoded]:
     return encoded
 
 
-def _example(item: Preference, encoded: list[Encoded], loss: RewardLossSettings) -> Example:
+def _example(
+    item: Preference, encoded: list[EncodedResponse], loss: RewardLossSettings
+) -> PreferenceExample:
     if isinstance(item, Pair):
         target = loss.margin + loss.row_margin_weight * item.margin
     else:
         target = float(item.positive)
-    return Example(
+    return PreferenceExample(
         encoded[0].prompt_ids, tuple(found.response_ids for found in encoded), target, item
     )
 

@@ -24,7 +24,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from r1.data.preferences import Pair
 from r1.errors import UserError
 from r1.learner import sharded_state
 from r1.learner.metrics import skipped_steps
@@ -34,8 +33,10 @@ from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.settings import OptimizerSettings
 from r1.learner.state import STATE_FILE, read_state, write_state
-from r1.models.load import DTYPES, check_vocabulary, resolve_device
-from r1.reward_model.encode import Encoded, Example
+from r1.models.device import resolve_device
+from r1.models.load import DTYPES, check_vocabulary
+from r1.preferences.types import Pair
+from r1.reward_model.encode import EncodedResponse, PreferenceExample
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
 from r1.reward_model.model import (
     RewardModel,
@@ -101,7 +102,7 @@ class RewardLearner:
             not_matrices=[*embeddings, *self.model.head.parameters()],
         )
 
-    def update(self, examples: Sequence[Example]) -> dict[str, float]:
+    def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]:
         """Do one optimiser step; return its metrics.
 
         Returns loss and accuracy (both before the step; of a pair: is chosen above rejected, a tie
@@ -143,7 +144,7 @@ class RewardLearner:
         }
 
     @torch.no_grad()
-    def measure(self, examples: Sequence[Example]) -> list[list[float]]:
+    def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]:
         """Score every example's responses under the weights as they are, in their order."""
         scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
         for micro in self._share(examples):
@@ -180,7 +181,7 @@ class RewardLearner:
         model = load_reward_model(folder, self.model.body.dtype, place)
         return ((name, self.ranks.received(p)) for name, p in model.named_parameters())
 
-    def _share(self, examples: Sequence[Example]) -> Sequence[_Micro | None]:
+    def _share(self, examples: Sequence[PreferenceExample]) -> Sequence[_Micro | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
         return self.ranks.deal(
             lambda budget: _rows(examples, budget),
@@ -207,7 +208,7 @@ class RewardLearner:
 
 
 def batch_figures(
-    examples: Sequence[Example], scores: Sequence[Sequence[float]]
+    examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float]]
 ) -> dict[str, float]:
     """accuracy, score_mean and score_gap of a batch; see RewardLearner.update."""
     right, up, down = [], [], []
@@ -229,7 +230,7 @@ def batch_figures(
 
 @torch.no_grad()
 def score_texts(
-    model: RewardModel, texts: Iterable[Encoded], device: torch.device | str, budget: int
+    model: RewardModel, texts: Iterable[EncodedResponse], device: torch.device | str, budget: int
 ) -> list[float]:
     """Score texts in rows of at most `budget` tokens, in which equal prompts are shared.
 
@@ -238,7 +239,7 @@ def score_texts(
     responses would seem to hold something to learn.
     """
     places: dict[tuple[tuple[int, ...], bytes], int] = {}
-    distinct: list[Encoded] = []
+    distinct: list[EncodedResponse] = []
     index_of: list[int] = []
     for text in texts:
         key = (text.prompt_ids, text.response_ids.tobytes())
@@ -263,7 +264,7 @@ def score_texts(
     return [scores[index] for index in index_of]
 
 
-def _rows(examples: Sequence[Example], budget: int) -> list[_Micro]:
+def _rows(examples: Sequence[PreferenceExample], budget: int) -> list[_Micro]:
     """Pack a batch; labelled responses of one prompt share it, and so do the two of a pair."""
     flat: list[IndexedResponse] = []
     owners: list[tuple[int, int]] = []
@@ -285,7 +286,7 @@ def _rows(examples: Sequence[Example], budget: int) -> list[_Micro]:
     ]
 
 
-def _losses(score_R: Tensor, micro: _Micro, examples: Sequence[Example]) -> Tensor:
+def _losses(score_R: Tensor, micro: _Micro, examples: Sequence[PreferenceExample]) -> Tensor:
     """The loss of every pair, or of every labelled response, of a row."""
     place = {owner: position for position, owner in enumerate(micro.owners)}
     numbers = sorted({number for number, _ in micro.owners})

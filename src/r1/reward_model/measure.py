@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from r1.data.preferences import Pair
 from r1.intervals import resampled_means
-from r1.reward_model.encode import Example
+from r1.preferences.types import Pair
+from r1.reward_model.encode import PreferenceExample
 
 Floats = npt.NDArray[np.float64]
 NUM_BINS = 10
@@ -40,7 +40,7 @@ class Judged(NamedTuple):
 
 
 def summarise(
-    examples: Sequence[Example], scores: Sequence[Sequence[float]], seed: int = 0
+    examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float]], seed: int = 0
 ) -> dict[str, Any]:
     """Everything an evaluation says, JSON-serialisable.
 
@@ -81,7 +81,7 @@ def summarise(
     }
 
 
-def judge(examples: Sequence[Example], scores: Sequence[Sequence[float]]) -> Judged:
+def judge(examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float]]) -> Judged:
     """Compare scores with what was preferred or labelled."""
     margin, outcome = [], []
     for example, values in zip(examples, scores, strict=True):
@@ -160,8 +160,8 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 def _split(
-    examples: Sequence[Example],
-    key: Callable[[Example], str],
+    examples: Sequence[PreferenceExample],
+    key: Callable[[PreferenceExample], str],
     accuracy: Callable[[npt.NDArray[np.bool_]], dict[str, Any]],
 ) -> dict[str, Any]:
     """Accuracy for each value of key; {} where no example has one."""
@@ -169,7 +169,7 @@ def _split(
     return {str(name): accuracy(keys == name) for name in sorted(set(keys) - {""})}
 
 
-def _longer(example: Example) -> str:
+def _longer(example: PreferenceExample) -> str:
     first, second = (len(ids) for ids in example.responses)
     if first == second:
         return "equally long"

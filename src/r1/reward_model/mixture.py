@@ -29,8 +29,9 @@ from r1.reward_model.card import find_reward_model, read_card
 from r1.reward_model.score import RewardModelScorer, check_use
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.combine import PoolCounts, combine
+from r1.rewards.names import reward_names
 from r1.rewards.pool import RewardPool
-from r1.rewards.registry import PromptForm, reward_names
+from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
@@ -38,7 +39,7 @@ Scores = Callable[[], list[Score]]
 """Waits for the scores of a group's completions, or computes them; in their order."""
 
 
-class GroupScorer(Protocol):
+class CompletionScorer(Protocol):
     """A reward model, wherever it computes."""
 
     @property
@@ -84,7 +85,7 @@ class MixedRewards:
     settings: the pool's.
     """
 
-    def __init__(self, pool: RewardPool, models: Mapping[str, GroupScorer]) -> None:
+    def __init__(self, pool: RewardPool, models: Mapping[str, CompletionScorer]) -> None:
         self.pool = pool
         self.settings: RewardSettings = pool.settings
         self.models = dict(models)
@@ -102,11 +103,6 @@ class MixedRewards:
         judging = {name: model for name, model in self.models.items() if _judges(model.use, group)}
         asked = {name: model.submit_group(group) for name, model in judging.items()}
         return MixedHandle(self, handle, asked)
-
-    def score_groups(self, groups: Sequence[RolloutGroup]) -> list[ScoredGroup]:
-        """Score groups that are all there already; same order."""
-        handles = [self.submit_group(group) for group in groups]
-        return [handle.result() for handle in handles]
 
     def add_columns(
         self, scored: ScoredGroup, columns: Mapping[str, Sequence[Score]]
@@ -161,7 +157,7 @@ def load_reward_models(
 
 
 def with_reward_models(
-    pool: RewardPool, models: Mapping[str, GroupScorer]
+    pool: RewardPool, models: Mapping[str, CompletionScorer]
 ) -> RewardPool | MixedRewards:
     """The pool with reward models beside it; the pool itself where there are none."""
     return MixedRewards(pool, models) if models else pool

@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 
 from r1.data.rows import RowError
 from r1.errors import UserError
-from r1.models.load import check_vocabulary, load_tokenizer, resolve_device
+from r1.models.device import resolve_device
+from r1.models.load import check_vocabulary, load_tokenizer
 from r1.reward_model.card import RewardModelCard, find_reward_model, read_card
 from r1.reward_model.encode import ResponseEncoder
 from r1.reward_model.learner import score_texts
@@ -96,10 +97,6 @@ class RewardModelScorer:
     def submit_group(self, group: RolloutGroup) -> Callable[[], list[Score]]:
         """score_group, computed when it is asked for (r1.reward_model.mixture.GroupScorer)."""
         return partial(self.score_group, group)
-
-    def score_groups(self, groups: Sequence[RolloutGroup]) -> list[list[Score]]:
-        """Score groups, in their order."""
-        return [self.score_group(group) for group in groups]
 
     def score_texts(self, prompt: str, responses: Sequence[str]) -> list[float | None]:
         """Raw scores of responses to a prompt; None where there is nothing to score.

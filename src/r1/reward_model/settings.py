@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
-from r1.data.preference_settings import PreferenceSource
 from r1.learner.settings import (
     ComputeSettings,
     HeldoutSettings,
     OptimizerSettings,
     check_evaluation,
 )
+from r1.preferences.source import PreferenceSource
 from r1.run_dir import CheckpointSettings
 from r1.template import ChatTemplateSettings
 

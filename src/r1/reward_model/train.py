@@ -22,27 +22,29 @@ from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
-from r1.data.preferences import Form, Pair, Preference, Preferences, load_preferences
 from r1.learner.metrics import run_metrics
 from r1.learner.supervised_run import Place, in_this_process, open_run
-from r1.models.load import (
-    check_max_tokens,
-    check_model_folder,
-    load_tokenizer,
-    resolve_device,
-)
+from r1.models.device import resolve_device
+from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
+from r1.preferences.read import load_preferences
+from r1.preferences.types import Form, Pair, Preference, Preferences
 from r1.reward_model.card import card_of
-from r1.reward_model.encode import Example, Examples, ResponseEncoder, encode_preferences
+from r1.reward_model.encode import (
+    PreferenceExample,
+    PreferenceExamples,
+    ResponseEncoder,
+    encode_preferences,
+)
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.measure import summarise
 from r1.reward_model.settings import RewardModelRecipe
 from r1.run_dir import RunDir
-from r1.run_dir.progress import Progress
+from r1.run_dir.events import RunEvents
 
 KIND = "reward_model"
 
 
-class Order:
+class PreferenceOrder:
     """Which examples every step learns from: a pure function of (seed, step).
 
     Each epoch is an order of its own, dealt into equal parts (they differ by one at most).
@@ -68,20 +70,20 @@ class Order:
         return self._shuffled[1][first:end]
 
 
-class Prepared(NamedTuple):
+class PreparedRewardModel(NamedTuple):
     """A recipe whose model, template and preferences have been checked."""
 
     recipe: RewardModelRecipe
     model: str
     tokenizer: PreTrainedTokenizerFast
-    train: Examples
-    heldout: Examples | None
-    order: Order
+    train: PreferenceExamples
+    heldout: PreferenceExamples | None
+    order: PreferenceOrder
     fingerprints: dict[str, list[str]]
     notices: list[str]
 
 
-def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepared:
+def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> PreparedRewardModel:
     """Check, read and encode everything before a model is loaded. Raises UserError."""
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
         resolve_device(recipe.learner.device)
@@ -100,13 +102,13 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     examples = encode_preferences(train, encoder, recipe.loss, overlong)
     measured = encode_preferences(heldout, encoder, recipe.loss, overlong) if heldout else None
     notices += examples.notices() + (measured.notices("held-out ") if measured else [])
-    return Prepared(
+    return PreparedRewardModel(
         recipe=recipe,
         model=model,
         tokenizer=tokenizer,
         train=examples,
         heldout=measured,
-        order=Order(len(examples.items), recipe),
+        order=PreferenceOrder(len(examples.items), recipe),
         fingerprints={
             "train": [found.fingerprint() for found in train],
             "heldout": [found.fingerprint() for found in heldout],
@@ -116,15 +118,15 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     )
 
 
-class Learner(Protocol):
+class PreferenceLearner(Protocol):
     """RewardLearner, in this process or over ranks elsewhere."""
 
     @property
     def step(self) -> int: ...
 
-    def update(self, examples: Sequence[Example]) -> dict[str, float]: ...
+    def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]: ...
 
-    def measure(self, examples: Sequence[Example]) -> list[list[float]]: ...
+    def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]: ...
 
     def save(self, folder: Path) -> None: ...
 
@@ -139,7 +141,7 @@ def train_reward_model(
     model: str,
     base_folder: Path,
     out: Path,
-    progress: Progress,
+    progress: RunEvents,
     place: Place = ALONE,
     *,
     accept_changes: bool = False,
@@ -177,7 +179,11 @@ class _Heldout:
     """Measures the held-out preferences, at most once for the same weights."""
 
     def __init__(
-        self, run: RunDir, prepared: Prepared, learner: Learner, progress: Progress
+        self,
+        run: RunDir,
+        prepared: PreparedRewardModel,
+        learner: PreferenceLearner,
+        progress: RunEvents,
     ) -> None:
         self.run, self.prepared, self.learner, self.progress = run, prepared, learner, progress
         self._found: tuple[int, dict[str, Any], float] | None = None
@@ -237,7 +243,7 @@ def _content(item: Preference) -> tuple[str, ...]:
     return (item.prompt, item.response)
 
 
-def _tokens_sha256(items: Iterable[Example]) -> str:
+def _tokens_sha256(items: Iterable[PreferenceExample]) -> str:
     digest = hashlib.sha256()
     for item in items:
         digest.update(repr((item.prompt_ids, item.target)).encode())

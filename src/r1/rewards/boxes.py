@@ -24,12 +24,6 @@ class Box(NamedTuple):
     content: str
 
 
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last `\boxed{…}` or `\fbox{…}` whose braces close."""
-    box = next(_from_the_last(text), None)
-    return box.content if box else None
-
-
 def boxed_answer(text: str, whole: bool = False) -> str | None:
     r"""Return the content of the last box, with those that directly precede it as one list.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from r1.data.tiny.manners import Finding, harmless, helpful
+from r1.data.tiny.manners import RuleFinding, harmless, helpful
 from r1.errors import UserError
 from r1.rewards.protocol import RewardFunction
 from r1.rewards.reading import parse_completion, read_answer
@@ -28,7 +28,7 @@ def has_kind(problem: Problem) -> bool:
 def make_helpful(settings: RewardSettings, form: PromptForm) -> RewardFunction:
     """Build the reward for answers: what follows the thinking."""
 
-    def judge(problem: Problem, completion: Completion) -> Finding:
+    def judge(problem: Problem, completion: Completion) -> RuleFinding:
         answer = answer_of(completion, form) or ""
         return helpful(problem.metadata[KIND], problem.prompt, problem.language, answer)
 
@@ -38,7 +38,7 @@ def make_helpful(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 def make_harmless(settings: RewardSettings, form: PromptForm) -> RewardFunction:
     """Build the reward for whole responses."""
 
-    def judge(problem: Problem, completion: Completion) -> Finding:
+    def judge(problem: Problem, completion: Completion) -> RuleFinding:
         answer, thinking = answer_of(completion, form), parse_completion(completion, form).thinking
         found = harmless(problem.metadata[KIND], answer or "", thinking or "")
         # Text outside both blocks is part of the response, too.
@@ -52,7 +52,7 @@ def answer_of(completion: Completion, form: PromptForm) -> str | None:
     return read_answer(completion, "tag", form) or read_answer(completion, "text", form)
 
 
-def _reward(judge: Callable[[Problem, Completion], Finding]) -> RewardFunction:
+def _reward(judge: Callable[[Problem, Completion], RuleFinding]) -> RewardFunction:
     def score(problem: Problem, completion: Completion) -> Score:
         if not has_kind(problem):
             raise UserError(f"problem {problem.id} has no metadata.{KIND}; no rule fits it")

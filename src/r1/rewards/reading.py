@@ -9,7 +9,7 @@ from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
 from r1.rewards.stated import find_stated
-from r1.template import Defect, Parsed, parse
+from r1.template import FormDefect, Parsed, parse
 from r1.types import Completion
 
 
@@ -18,7 +18,7 @@ def parse_completion(completion: Completion, form: PromptForm) -> Parsed:
     text = completion.text
     parsed = parse(text, opened=form.opened)
     stopped = completion.finish_reason == "stop" and "</answer>" in form.stop
-    if stopped and parsed.defect is Defect.UNCLOSED_ANSWER:
+    if stopped and parsed.defect is FormDefect.UNCLOSED_ANSWER:
         return parse(text + "</answer>", opened=form.opened)
     return parsed
 

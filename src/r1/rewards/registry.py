@@ -8,14 +8,12 @@ libraries load in its `warm`, inside a worker.
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from r1.errors import UserError
 from r1.rewards.batch_reward import BatchReward, as_factory
+from r1.rewards.names import REWARDS, import_built_in
 from r1.rewards.protocol import PromptForm as PromptForm
 from r1.rewards.protocol import RewardFactory, RewardFunction
 from r1.rewards.settings import AnswerSource, RewardSettings
@@ -54,7 +52,6 @@ class Verifier:
 
 PLAIN_FORM = PromptForm()
 _VERIFIERS: dict[str, Verifier] = {}
-_REWARDS: dict[str, RewardFactory] = {}
 
 
 def register_verifier(name: str, verifier: Verifier) -> None:
@@ -76,13 +73,13 @@ def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
     factory: (settings, form) -> RewardFunction, or a reward function of TRL's
     (`r1.rewards.batch_reward`). Raises UserError for what is neither.
     """
-    _refuse_taken(name, _REWARDS, "reward")
-    _REWARDS[name] = as_factory(name, factory)
+    _refuse_taken(name, REWARDS, "reward")
+    REWARDS[name] = as_factory(name, factory)
 
 
 def find_verifier(name: str) -> Verifier:
     """Return a verifier; UserError for an unknown name, with the nearest known one."""
-    _import_built_in()
+    import_built_in()
     if name not in _VERIFIERS:
         near = difflib.get_close_matches(name, _VERIFIERS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(verifier_names())}."
@@ -92,7 +89,7 @@ def find_verifier(name: str) -> Verifier:
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
     """The wall clock of one score of a problem's response, in seconds."""
-    _import_built_in()
+    import_built_in()
     verifier = _VERIFIERS.get(problem.verifier)
     if verifier is None or verifier.time_limit_s is None:
         return settings.timeout_s
@@ -103,26 +100,12 @@ def make_reward(
     name: str, settings: RewardSettings, form: PromptForm = PLAIN_FORM
 ) -> RewardFunction:
     """Build a registered reward."""
-    _import_built_in()
-    return _REWARDS[name](settings, form)
+    import_built_in()
+    factory: RewardFactory = REWARDS[name]
+    return factory(settings, form)
 
 
 def verifier_names() -> list[str]:
     """Names a problem's `verifier` may have."""
-    _import_built_in()
+    import_built_in()
     return sorted(_VERIFIERS)
-
-
-def reward_names() -> list[str]:
-    """Names `rewards.weights` may have."""
-    _import_built_in()
-    return sorted(_REWARDS)
-
-
-@cache
-def _import_built_in() -> None:
-    package = importlib.import_module("r1.rewards")
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name != "worker":
-            inside = ".verifier" if module.ispkg else ""
-            importlib.import_module(f"r1.rewards.{module.name}{inside}")

@@ -8,8 +8,11 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from r1.config import Settings
+from r1.errors import UserError
 from r1.judge.settings import JudgeSettings
+from r1.plugins import import_plugins
 from r1.rewards.code.settings import CodeSettings
+from r1.rewards.names import reward_names
 
 AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
 
@@ -64,8 +67,6 @@ class RewardSettings(Settings):
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
         """A reward's name, written where `weights` belongs."""
-        from r1.rewards.registry import reward_names
-
         near = difflib.get_close_matches(key, reward_names(), n=1, cutoff=0.6)
         return f"did you mean rewards.weights.{near[0]}?" if near else None
 
@@ -81,10 +82,6 @@ class RewardSettings(Settings):
 
     def validate_names(self) -> None:
         """Raise UserError for a reward that no module registers, with the nearest one that does."""
-        from r1.errors import UserError
-        from r1.plugins import import_plugins
-        from r1.rewards.registry import reward_names
-
         import_plugins(self.plugins)
         valid = reward_names()
         tables = {"weights": self.weights}

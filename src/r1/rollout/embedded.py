@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from r1.errors import UserError
+from r1.models.device import resolve_device
 from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
 from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
@@ -44,7 +45,7 @@ class EmbeddedEngine:
                 f"the embedded engine cannot run layers of kind {', '.join(sorted(kinds))}: "
                 "use a model with full or sliding-window attention, or another engine"
             )
-        device = pick_device(self.settings.device)
+        device = resolve_device(self.settings.device, "engine.device")
         dtype = _pick_dtype(self.settings.dtype, model.dtype)
         self.model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
         self.model.set_attn_implementation(ATTENTION_NAME)
@@ -256,19 +257,6 @@ class EmbeddedEngine:
             if completion:
                 ended = completion.finish_reason
         return ended
-
-
-def pick_device(name: str) -> torch.device:
-    """The named device; "auto" is the first CUDA GPU, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"engine.device = {name!r} is no device: try auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"engine.device = {name!r}, but no CUDA GPU is at hand: use auto or cpu")
-    return device
 
 
 def _pick_dtype(name: str, own: torch.dtype) -> torch.dtype:

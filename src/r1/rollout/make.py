@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from r1.errors import UserError
+from r1.models.device import resolve_device
 from r1.models.load import check_vocabulary, context_of, load_model, load_tokenizer
-from r1.rollout.embedded import EmbeddedEngine, pick_device
+from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.limits import tell_of_short_room
 from r1.rollout.protocol import LoadedEngine
 from r1.rollout.settings import EngineSettings
@@ -20,7 +21,7 @@ def check_engine(model: str | Path, settings: EngineSettings) -> None:
     if settings.kind == "vllm":
         check_vllm(model, settings)
     else:
-        pick_device(settings.device)
+        resolve_device(settings.device, "engine.device")
 
 
 def check_engine_model(model: str | Path, settings: EngineSettings) -> None:

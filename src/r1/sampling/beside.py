@@ -30,7 +30,7 @@ def snapshot(weights: Weights) -> Weights:
     return weights
 
 
-class LoadedEngine:
+class VersionedEngine:
     """An engine, and the version of the weights that it has."""
 
     def __init__(self, engine: Engine) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from r1.rollout.protocol import FinishedGroup, PartialEngine
 from r1.rollout.scored import ScoreHandle
-from r1.sampling.beside import LoadedEngine, Newest, end_thread, snapshot
+from r1.sampling.beside import Newest, VersionedEngine, end_thread, snapshot
 from r1.sampling.protocol import Weights
 from r1.sampling.roll_out import (
     BatchSource,
@@ -78,7 +78,7 @@ class PartialRollouts:
         assert isinstance(rollouts.engine, PartialEngine), "an engine without submit and poll"
         self.engine: PartialEngine = rollouts.engine
         self.source, self.rollouts = source, rollouts
-        self._newest, self._loaded = Newest(-1, ()), LoadedEngine(self.engine)
+        self._newest, self._loaded = Newest(-1, ()), VersionedEngine(self.engine)
         self._batches: dict[int, _Batch] = {}
         self._open: list[_Batch] = []
         self._owed: dict[str, _Owed] = {}

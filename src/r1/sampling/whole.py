@@ -16,7 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from r1.rollout.protocol import AbortedError
-from r1.sampling.beside import LoadedEngine, Newest, end_thread, snapshot
+from r1.sampling.beside import Newest, VersionedEngine, end_thread, snapshot
 from r1.sampling.protocol import Weights
 from r1.sampling.roll_out import BatchSource, Rollouts, sample_batch
 from r1.types import ScoredGroup
@@ -30,7 +30,7 @@ class WholeBatches:
 
     def __init__(self, source: BatchSource, rollouts: Rollouts) -> None:
         self.source, self.rollouts = source, rollouts
-        self._newest, self._engine = Newest(-1, ()), LoadedEngine(rollouts.engine)
+        self._newest, self._engine = Newest(-1, ()), VersionedEngine(rollouts.engine)
         self._batches: dict[int, Future[list[ScoredGroup]]] = {}
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollouts")

@@ -31,7 +31,7 @@ _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _VERBATIM = 'set examples.response = "verbatim" to learn the last response as it stands'
 
 
-class Encoded(NamedTuple):
+class EncodedExample(NamedTuple):
     """Token ids of one example up to its last learnt token, and for each whether it is learnt."""
 
     token_ids: list[int]
@@ -50,7 +50,7 @@ class _Whole(NamedTuple):
     spans: list[tuple[str, str]]
 
 
-class Encoder:
+class ConversationEncoder:
     """Encodes conversations for one tokenizer.
 
     Raises UserError on construction where kind is "chat" and the tokenizer has no chat template.
@@ -67,7 +67,7 @@ class Encoder:
         self.marked = not self.joined and bool(_GENERATION.search(_template_of(tokenizer)))
         self._special = frozenset(tokenizer.all_special_ids)
 
-    def encode(self, conversations: Sequence[Conversation]) -> list[Encoded | RowError]:
+    def encode(self, conversations: Sequence[Conversation]) -> list[EncodedExample | RowError]:
         """Encode many at once; a RowError stands where one cannot be encoded."""
         if self.marked:
             return [_attempt(self._encode_marked, c.turns) for c in conversations]
@@ -76,7 +76,7 @@ class Encoder:
         opened = [p.prompt for p in plans if isinstance(p, _Joined)]
         prompts = iter(self._tokens(opened, prompt=True))
         texts = iter(self._tokens([text for p in plans for text in _texts(p)]))
-        encoded: list[Encoded | RowError] = []
+        encoded: list[EncodedExample | RowError] = []
         for item in plans:
             if isinstance(item, _Joined):
                 encoded.append(self._finish_joined(next(prompts), next(texts)))
@@ -131,10 +131,10 @@ class Encoder:
             join = " " if prompt.endswith(":") and not response[:1].isspace() else ""
         return _Joined(prompt, join + response)
 
-    def _finish_joined(self, prompt: list[int], response: list[int]) -> Encoded:
+    def _finish_joined(self, prompt: list[int], response: list[int]) -> EncodedExample:
         end = self.tokenizer.eos_token_id
         response = response if response[-1:] == [end] else [*response, end]
-        return Encoded(prompt + response, [False] * len(prompt) + [True] * len(response))
+        return EncodedExample(prompt + response, [False] * len(prompt) + [True] * len(response))
 
     def _span(self, turns: tuple[dict[str, Any], ...]) -> _Whole:
         turns = self._with_system(turns)
@@ -155,7 +155,7 @@ class Encoder:
             spans.append((before, through))
         return _Whole(text, spans)
 
-    def _finish_whole(self, parts: list[list[int]]) -> Encoded:
+    def _finish_whole(self, parts: list[list[int]]) -> EncodedExample:
         ids, *prefixes = parts
         learnt = [False] * len(ids)
         for before, through in zip(prefixes[::2], prefixes[1::2], strict=True):
@@ -177,7 +177,7 @@ class Encoder:
             k -= 1
         return k if k > start else end
 
-    def _encode_marked(self, turns: tuple[dict[str, Any], ...]) -> Encoded:
+    def _encode_marked(self, turns: tuple[dict[str, Any], ...]) -> EncodedExample:
         turns = self._with_system(turns)
         text = self._render(turns)
         for number, turn in enumerate(turns, start=1):
@@ -215,10 +215,10 @@ def _attempt(function: Any, argument: Any) -> Any:
         return fault
 
 
-def _cut(ids: list[int], learnt: list[bool]) -> Encoded:
+def _cut(ids: list[int], learnt: list[bool]) -> EncodedExample:
     """Leave out what follows the last learnt token: nothing depends on it."""
     end = len(learnt) - learnt[::-1].index(True)
-    return Encoded(ids[:end], learnt[:end])
+    return EncodedExample(ids[:end], learnt[:end])
 
 
 def _check_kept(turn: Mapping[str, Any], rendered: str, number: int) -> None:

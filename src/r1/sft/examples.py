@@ -17,7 +17,7 @@ import numpy as np
 
 from r1.data.rows import FaultyRows, RowError, name_of
 from r1.errors import UserError
-from r1.sft.encode import Encoded, Encoder
+from r1.sft.encode import ConversationEncoder, EncodedExample
 from r1.sft.read import check_source, conversations
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource
@@ -77,7 +77,7 @@ class Examples:
 class Collector:
     """Grows the arrays example by example."""
 
-    def __init__(self, encoder: Encoder, max_tokens: int) -> None:
+    def __init__(self, encoder: ConversationEncoder, max_tokens: int) -> None:
         self.encoder = encoder
         self.max_tokens = max_tokens
         self.token_ids, self.learnt, self.starts = array("I"), bytearray(), array("q", [0])
@@ -86,7 +86,7 @@ class Collector:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def add(self, encoded: Encoded) -> None:
+    def add(self, encoded: EncodedExample) -> None:
         """Add one; RowError where it is over-long and that is to be refused."""
         token_ids, learnt = encoded
         policy = self.encoder.settings.overlong
@@ -122,7 +122,10 @@ class Collector:
 
 
 def encode_sources(
-    sources: Iterable[ExampleSource], base_folder: Path, encoder: Encoder, max_tokens: int
+    sources: Iterable[ExampleSource],
+    base_folder: Path,
+    encoder: ConversationEncoder,
+    max_tokens: int,
 ) -> Examples:
     """Encode sources that `check_sources` accepted, one after the other.
 

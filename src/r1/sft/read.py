@@ -17,7 +17,7 @@ from r1.data import huggingface, jsonl, parquet
 from r1.data.rows import FaultyRows, RowError, name_of, require_file, resolve
 from r1.errors import UserError
 from r1.sft import tiny
-from r1.sft.rows import Conversation, Layout, choose_layout, read_conversation
+from r1.sft.rows import Conversation, RowLayout, choose_layout, read_conversation
 from r1.sft.settings import ExampleSource
 
 Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
@@ -87,7 +87,7 @@ def _attempts(
             yield number, fault
 
 
-def _open(source: ExampleSource, base_folder: Path) -> tuple[Layout, Rows]:
+def _open(source: ExampleSource, base_folder: Path) -> tuple[RowLayout, Rows]:
     """The rows with only the columns that are needed, and how to read them."""
     origin = name_of(source, base_folder)
     if source.kind == "huggingface":
@@ -98,7 +98,7 @@ def _open(source: ExampleSource, base_folder: Path) -> tuple[Layout, Rows]:
     if source.kind == "jsonl":
         require_file(path)
         return choose_layout(source, _first_keys(path), origin), jsonl.read_rows(path)
-    layouts: list[Layout] = []
+    layouts: list[RowLayout] = []
 
     def choose(names: list[str]) -> list[str]:
         layouts.append(choose_layout(source, names, origin))

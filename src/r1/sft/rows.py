@@ -42,7 +42,7 @@ class Conversation(NamedTuple):
     turns: tuple[dict[str, Any], ...]
 
 
-class Layout(NamedTuple):
+class RowLayout(NamedTuple):
     """How a source's rows are to be read, and the columns that takes.
 
     input: the column whose text follows the prompt. left_out: columns that hold something to learn
@@ -55,7 +55,7 @@ class Layout(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-def choose_layout(source: ExampleSource, names: Iterable[str], origin: str) -> Layout:
+def choose_layout(source: ExampleSource, names: Iterable[str], origin: str) -> RowLayout:
     """Decide by the recipe, else by the columns there are; UserError where one is missing."""
     columns, present = source.columns, list(names)
     pair = columns.named & PAIR
@@ -79,7 +79,7 @@ def choose_layout(source: ExampleSource, names: Iterable[str], origin: str) -> L
     kept = tuple(name for name in present if name in wanted)
     refused = {columns.input or "input"} if columns.input == "" else set()
     left_out = tuple(name for name in present if name in TEXTS and name not in wanted | refused)
-    return Layout(kind, kept, extra, left_out)
+    return RowLayout(kind, kept, extra, left_out)
 
 
 def _input_of(columns: ExampleColumns, present: Sequence[str]) -> str | None:
@@ -91,7 +91,7 @@ def _input_of(columns: ExampleColumns, present: Sequence[str]) -> str | None:
 
 
 def read_conversation(
-    number: int, row: Mapping[str, Any], source: ExampleSource, layout: Layout
+    number: int, row: Mapping[str, Any], source: ExampleSource, layout: RowLayout
 ) -> Conversation:
     """Read and check one row; RowError says what is wrong with it."""
     columns = source.columns

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from r1.data.tiny import arithmetic, cups
-from r1.data.tiny.preferences import draw_answered
 from r1.data.tiny.problems import LANGUAGES, dialogue_requests, is_held_out
 from r1.data.tiny.reasoning import Trace
+from r1.data.tiny.requests import draw_answered
 from r1.errors import UserError
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSource

@@ -19,15 +19,11 @@ from transformers import PreTrainedTokenizerFast
 
 from r1.learner.metrics import run_metrics
 from r1.learner.supervised_run import Place, in_this_process, open_run
-from r1.models.load import (
-    check_max_tokens,
-    check_model_folder,
-    load_tokenizer,
-    resolve_device,
-)
+from r1.models.device import resolve_device
+from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
 from r1.run_dir import RunDir
-from r1.run_dir.progress import Progress
-from r1.sft.encode import Encoder
+from r1.run_dir.events import RunEvents
+from r1.sft.encode import ConversationEncoder
 from r1.sft.examples import Examples, check_sources, encode_sources
 from r1.sft.learner import LossSum, SFTLearner
 from r1.sft.order import Order
@@ -36,7 +32,7 @@ from r1.sft.settings import SFTRecipe
 KIND = "sft"
 
 
-class Prepared(NamedTuple):
+class PreparedSFT(NamedTuple):
     """A recipe whose model, template and examples have been checked."""
 
     recipe: SFTRecipe
@@ -48,7 +44,7 @@ class Prepared(NamedTuple):
     notices: list[str]
 
 
-class Learner(Protocol):
+class ExampleLearner(Protocol):
     """SFTLearner, in this process or over ranks elsewhere."""
 
     @property
@@ -66,13 +62,13 @@ class Learner(Protocol):
 ALONE: Place = in_this_process(SFTLearner)
 
 
-def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
+def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> PreparedSFT:
     """Check and encode everything before a model is loaded. Raises UserError."""
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
         resolve_device(recipe.learner.device)
     check_model_folder(model)
     tokenizer = load_tokenizer(model)
-    encoder = Encoder(tokenizer, recipe.template, recipe.examples)
+    encoder = ConversationEncoder(tokenizer, recipe.template, recipe.examples)
     width = check_max_tokens(recipe.batch.max_tokens, model, " or leave it out")
     notices = check_sources([*recipe.data.train, *recipe.data.heldout], base_folder)
     train = encode_sources(recipe.data.train, base_folder, encoder, width)
@@ -81,7 +77,7 @@ def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> Prepared:
         heldout = encode_sources(recipe.data.heldout, base_folder, encoder, width)
     notices += _notices(train, tokenizer)
     order = Order(train.lengths, recipe.batch, width, recipe.seed)
-    return Prepared(recipe, model, tokenizer, train, heldout, order, notices)
+    return PreparedSFT(recipe, model, tokenizer, train, heldout, order, notices)
 
 
 def train_sft(
@@ -89,7 +85,7 @@ def train_sft(
     model: str,
     base_folder: Path,
     out: Path,
-    progress: Progress,
+    progress: RunEvents,
     place: Place = ALONE,
     *,
     accept_changes: bool = False,
@@ -122,7 +118,9 @@ def train_sft(
     return out
 
 
-def measure_heldout(run: RunDir, prepared: Prepared, learner: Learner, progress: Progress) -> None:
+def measure_heldout(
+    run: RunDir, prepared: PreparedSFT, learner: ExampleLearner, progress: RunEvents
+) -> None:
     """Commit the held-out loss of the weights as they are, where that is due and not done."""
     step, every = learner.step, prepared.recipe.evaluation.every
     due = step in (0, prepared.order.num_steps) or (every > 0 and step % every == 0)
@@ -139,7 +137,7 @@ def measure_heldout(run: RunDir, prepared: Prepared, learner: Learner, progress:
     progress.evaluation(step, summary)
 
 
-def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:
+def _open_run(prepared: PreparedSFT, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:
     examples = {"train": prepared.train.fingerprint()}
     if prepared.heldout is not None:
         examples["heldout"] = prepared.heldout.fingerprint()

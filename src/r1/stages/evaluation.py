@@ -15,7 +15,7 @@ from r1.plan.workload import amount_of
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_model, is_reference
-from r1.stages.protocol import Artifact, ArtifactType, Sampler, StageContext, StageKind
+from r1.stages.protocol import Artifact, ArtifactType, SampledModel, StageContext, StageKind
 
 NAME = "evaluation"
 
@@ -45,12 +45,12 @@ def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
         cache.once(f"{NAME} {asked}", lambda: load_questions(stage, cache.base_folder))
 
 
-def samplers(stage: EvaluationStageSettings) -> list[Sampler]:
+def samplers(stage: EvaluationStageSettings) -> list[SampledModel]:
     """The checkpoint."""
     limits = {"max_new_tokens": stage.max_new_tokens}
     if stage.evaluation.max_new_tokens is not None:
         limits["evaluation.max_new_tokens"] = stage.evaluation.max_new_tokens
-    return [Sampler("model", stage.model, stage.engine, _limit(stage), limits)]
+    return [SampledModel("model", stage.model, stage.engine, _limit(stage), limits)]
 
 
 def estimate(name: str, stage: EvaluationStageSettings, context: Context) -> Estimate:

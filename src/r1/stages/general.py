@@ -15,7 +15,7 @@ from r1.evaluate.source import find_model, open_engine, resolve_model
 from r1.judge.settings import BudgetSettings, JudgeSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.stages.dataset import identity_of
-from r1.stages.protocol import Sampler
+from r1.stages.protocol import SampledModel
 from r1.template import PromptRenderer, TemplateSettings
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class GeneralSettings(Settings):
         return self
 
 
-def samplers_of(settings: GeneralSettings | None, at: str = "general") -> list[Sampler]:
+def samplers_of(settings: GeneralSettings | None, at: str = "general") -> list[SampledModel]:
     """The general model, where it is sampled by an engine here. at: its section."""
     if settings is None or settings.model is None:
         return []
     limit = settings.sampling.max_new_tokens
     limits = {f"{at}.sampling.max_new_tokens": limit}
-    return [Sampler(f"{at}.model", settings.model, settings.engine, limit, limits)]
+    return [SampledModel(f"{at}.model", settings.model, settings.engine, limit, limits)]
 
 
 @contextmanager

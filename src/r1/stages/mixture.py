@@ -18,7 +18,7 @@ from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths, is_reference
 from r1.stages.dataset import DATA, dataset_run, part
 from r1.stages.general import GeneralSettings, open_general, samplers_of
-from r1.stages.protocol import Sampler, StageContext, StageKind
+from r1.stages.protocol import SampledModel, StageContext, StageKind
 
 if TYPE_CHECKING:
     from r1.curation.cold_start import General
@@ -56,7 +56,7 @@ def check(stage: MixtureStage, cache: CheckCache) -> None:
     check_paths((source.path for source in stage.sources), cache)
 
 
-def samplers(stage: MixtureStage) -> list[Sampler]:
+def samplers(stage: MixtureStage) -> list[SampledModel]:
     """The general model, where there is one."""
     return samplers_of(stage.general)
 

@@ -1,7 +1,7 @@
 """kind = "preferences": a checkpoint's responses, judged; what a reward model learns from (3.1).
 
-    folder/responses/   every response (r1.curation.responses)
-    folder/             the preferences, with their card (r1.curation.preferences)
+    folder/responses/   every response (r1.preferences.responses)
+    folder/             the preferences, with their card (r1.preferences.make)
 
 One after the other, so that only one model is loaded at a time: checkpoint and judge may each
 have the whole cluster. Both carry on where they stopped.
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
 
-from r1.curation.preference_settings import PreferenceSettings
 from r1.data.settings import SourceSettings
 from r1.evaluate.source import ModelSource, find_model, open_engine, resolve_model
 from r1.plan.estimate import Context, Estimate, drawn, waiting_hours
 from r1.plan.sampling import estimate_sampling
 from r1.plan.workload import Amount, amount_of, prompt_length, response_length
+from r1.preferences.settings import PreferenceSettings
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings
 from r1.stages import registry
@@ -30,12 +30,12 @@ from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_model, check_problems
 from r1.stages.dataset import DATA, dataset_run, identity_of, load_problem_lists, part
 from r1.stages.general import GeneralSettings, samplers_of
-from r1.stages.protocol import Sampler, StageContext, StageKind
+from r1.stages.protocol import SampledModel, StageContext, StageKind
 from r1.template import PromptRenderer, TemplateSettings
 
 if TYPE_CHECKING:
-    from r1.curation.responses import Sampler as ResponseSampler
     from r1.judge.batch import Votes
+    from r1.preferences.responses import ResponseSampler
 
 NAME = "preferences"
 RESPONSES = "responses"
@@ -77,10 +77,10 @@ class PreferencesStage(PreferenceSettings):
 
 def make(stage: PreferencesStage, context: StageContext) -> None:
     """Sample a checkpoint's responses, have them judged, keep what a judge is sure of."""
-    from r1.curation.preferences import Origins, make_preferences
-    from r1.curation.responses import sample_responses
     from r1.curation.store import read_size
     from r1.judge.judge import Judge
+    from r1.preferences.make import Origins, make_preferences
+    from r1.preferences.responses import sample_responses
 
     base_folder, progress = context.base_folder, context.progress.data
     problems, _ = load_problem_lists(stage.problems, (), RewardSettings(), base_folder)
@@ -113,7 +113,7 @@ def make(stage: PreferencesStage, context: StageContext) -> None:
 def _open_sampler(
     model: ModelSource, stage: PreferencesStage, context: StageContext
 ) -> Iterator[ResponseSampler]:
-    from r1.curation.responses import Sampler as ResponseSampler
+    from r1.preferences.responses import ResponseSampler
 
     with open_engine(model, stage.engine, context.cluster) as engine:
         yield ResponseSampler(engine, PromptRenderer(engine.tokenizer, stage.template))
@@ -149,11 +149,11 @@ def check(stage: PreferencesStage, cache: CheckCache) -> None:
         check_model(stage.judge.model, cache)
 
 
-def samplers(stage: PreferencesStage) -> list[Sampler]:
+def samplers(stage: PreferencesStage) -> list[SampledModel]:
     """The checkpoint, and the judge unless it is behind an endpoint."""
     limit = stage.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": limit}
-    own = Sampler("model", stage.model, stage.engine, limit, limits)
+    own = SampledModel("model", stage.model, stage.engine, limit, limits)
     return [own, *samplers_of(stage.judge, "judge")]
 
 

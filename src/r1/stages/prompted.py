@@ -44,18 +44,18 @@ class PromptedStage(WrittenStage):
 def make(stage: PromptedStage, context: StageContext) -> None:
     """Have the general model write traces for problems."""
     from r1.curation.prompted import prompted_traces
-    from r1.curation.prompts import EXAMPLES, Example
+    from r1.curation.prompts import EXAMPLES, WorkedExample
     from r1.curation.store import read_rows
     from r1.rewards.pool import RewardPool
 
     problems, heldout = load_problem_lists(
         stage.problems, stage.heldout, stage.rewards, context.base_folder
     )
-    examples: tuple[Example, ...] = EXAMPLES
+    examples: tuple[WorkedExample, ...] = EXAMPLES
     if stage.examples is not None:
         rows = read_rows(find_data(stage.examples, context.base_folder))
         keys = ("language", "prompt", "thinking", "summary")
-        examples = tuple(Example(*(row[key] for key in keys)) for row in rows)
+        examples = tuple(WorkedExample(*(row[key] for key in keys)) for row in rows)
     with (
         RewardPool(stage.rewards) as pool,
         open_general(stage.general, context.base_folder, context.cluster) as general,

@@ -55,7 +55,7 @@ class Artifact(NamedTuple):
 class StageProgress(NamedTuple):
     """Who is told of training and evaluation inside a stage, and who of data sets.
 
-    What each is told depends on the stage (r1.run_dir.progress, r1.evaluate.battery and
+    What each is told depends on the stage (r1.run_dir.events and
     r1.curation.progress say).
     """
 
@@ -77,7 +77,7 @@ class StageContext(NamedTuple):
     cluster: ClusterSettings | None = None
 
 
-class Sampler(NamedTuple):
+class SampledModel(NamedTuple):
     """A model that a stage samples by an engine here.
 
     at: the setting that names the model ("general.model"). max_new_tokens: the longest response.
@@ -111,7 +111,7 @@ Check = Callable[[Any, CheckCache], None]
 EstimateStage = Callable[[str, Any, Context], Estimate]
 
 
-def no_samplers(settings: Any) -> Sequence[Sampler]:
+def no_samplers(settings: Any) -> Sequence[SampledModel]:
     """Nothing is sampled."""
     return ()
 
@@ -146,7 +146,7 @@ class StageKind:
     run: Run
     check: Check
     estimate: EstimateStage
-    samplers: Callable[[Any], Sequence[Sampler]] = no_samplers
+    samplers: Callable[[Any], Sequence[SampledModel]] = no_samplers
     learns_from: LearnsFrom | None = None
     may_change: Sequence[str] = ()
     may_grow: Sequence[str] = ()

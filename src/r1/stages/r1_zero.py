@@ -14,7 +14,7 @@ from r1.r1_zero.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_model, check_problems, is_reference
-from r1.stages.protocol import ArtifactType, Sampler, StageKind
+from r1.stages.protocol import ArtifactType, SampledModel, StageKind
 from r1.stages.training import stage_run
 
 NAME = "r1_zero"
@@ -42,13 +42,13 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
         check_families(recipe.rewards, problems, judging)
 
 
-def samplers(recipe: R1ZeroRecipe) -> list[Sampler]:
+def samplers(recipe: R1ZeroRecipe) -> list[SampledModel]:
     """The policy."""
     longest = recipe.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": longest}
     if recipe.evaluation.max_new_tokens is not None:
         limits["evaluation.max_new_tokens"] = recipe.evaluation.max_new_tokens
-    return [Sampler("model", recipe.model, recipe.engine, longest, limits)]
+    return [SampledModel("model", recipe.model, recipe.engine, longest, limits)]
 
 
 def estimate(name: str, recipe: R1ZeroRecipe, context: Context) -> Estimate:

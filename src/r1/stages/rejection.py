@@ -23,7 +23,7 @@ from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_model, check_problems
 from r1.stages.dataset import DATA, dataset_run, identity_of, load_problem_lists, part
-from r1.stages.protocol import Sampler, StageContext, StageKind
+from r1.stages.protocol import SampledModel, StageContext, StageKind
 from r1.template import PromptRenderer, TemplateSettings
 
 NAME = "rejection"
@@ -48,7 +48,7 @@ class RejectionStage(RejectionSettings):
 
 def make(stage: RejectionStage, context: StageContext) -> None:
     """Sample a checkpoint and keep what is correct and readable."""
-    from r1.curation.rejection import Line, rejection_sample
+    from r1.curation.rejection import SamplingLine, rejection_sample
     from r1.rewards.pool import RewardPool
     from r1.rewards.registry import PromptForm
     from r1.rollout.make import tell_of_room
@@ -67,7 +67,7 @@ def make(stage: RejectionStage, context: StageContext) -> None:
         rejection_sample(
             context.folder,
             problems,
-            Line(engine, pool, renderer),
+            SamplingLine(engine, pool, renderer),
             part(stage, RejectionSettings),
             source=identity_of(model.path),
             heldout=heldout,
@@ -84,10 +84,12 @@ def check(stage: RejectionStage, cache: CheckCache) -> None:
     check_model(stage.model, cache)
 
 
-def samplers(stage: RejectionStage) -> list[Sampler]:
+def samplers(stage: RejectionStage) -> list[SampledModel]:
     """The checkpoint."""
     limit = stage.sampling.max_new_tokens
-    return [Sampler("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})]
+    return [
+        SampledModel("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})
+    ]
 
 
 def estimate(name: str, stage: RejectionStage, context: Context) -> Estimate:

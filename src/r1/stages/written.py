@@ -15,7 +15,7 @@ from r1.rewards.settings import RewardSettings
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_problems
 from r1.stages.general import GeneralSettings, samplers_of
-from r1.stages.protocol import Sampler
+from r1.stages.protocol import SampledModel
 
 BY_ENDPOINT = "the general model behind an endpoint computes elsewhere"
 
@@ -38,7 +38,7 @@ def check_written(
     check_problems((*stage.problems, *heldout), stage.rewards, cache)
 
 
-def samplers(stage: WrittenStage) -> list[Sampler]:
+def samplers(stage: WrittenStage) -> list[SampledModel]:
     """The general model, unless it is behind an endpoint."""
     return samplers_of(stage.general)
 

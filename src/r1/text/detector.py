@@ -12,8 +12,7 @@ from functools import cache
 from typing import Any
 
 from r1.errors import UserError
-from r1.text.function_words import FUNCTION_WORDS
-from r1.text.language import vote
+from r1.text.function_words import FUNCTION_WORDS, vote
 from r1.text.scripts import SCRIPT_OF
 
 MIN_CHARS = 12

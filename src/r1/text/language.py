@@ -20,11 +20,11 @@ makes sense.
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
-from r1.text.function_words import ANY_FUNCTION_WORD, LANGUAGES_OF_WORD
+from r1.text.detector import judge_sentences
+from r1.text.function_words import ANY_FUNCTION_WORD, vote
 from r1.text.prose import clean, prose
 from r1.text.scripts import ALONE_IN_SCRIPT, CHARS_PER_WORD, SCRIPT_OF, language_code
 from r1.text.words import TOKEN, Word, runs, sentences_of_words
@@ -37,8 +37,6 @@ WORDS_PER_NAME = 50
 MAX_HAN_EITHER = 6
 """Chinese characters in a row, without kana, that may be Japanese as well."""
 NUM_EXAMPLES = 5
-MIN_WORDS_WITHOUT_SMALL_ONE = 8
-"""An English sentence of this many words has a small one: 98 % of those of package descriptions."""
 
 
 class LanguageShare(NamedTuple):
@@ -143,8 +141,6 @@ def _judge(sentences: list[Sentence], code: str) -> list[list[bool | None]]:
     elif code == "en":
         verdicts = [vote(words, "en") is not False for words in own]
     else:
-        from r1.text.detector import judge_sentences
-
         verdicts = judge_sentences(own, code)
     return [
         [word.script == script and verdict for word in sentence]
@@ -163,28 +159,3 @@ def _judge_east_asian(sentence: Sentence, code: str) -> list[bool | None]:
         return None if len(word.text) <= MAX_HAN_EITHER else False
 
     return [judge(word) for word in sentence]
-
-
-def vote(words: list[str], language: str) -> bool | None:
-    """Whether a sentence's small words speak for a Latin-script language; None where undecided.
-
-    words are the sentence's Latin words; each counts once. Undecided: as many words of another
-    language.
-    """
-    hits: Counter[str] = Counter()
-    for word in {word.casefold().replace("’", "'") for word in words}:
-        hits.update(LANGUAGES_OF_WORD.get(word, ()))
-    own = hits.pop(language, 0)
-    best = max(hits.values(), default=0)
-    if own > best:
-        return True
-    if best > own and (best >= 2 or len(words) <= 3):
-        return False
-    return False if language == "en" and not own and _is_unlike_english(words) else None
-
-
-def _is_unlike_english(words: list[str]) -> bool:
-    """Whether words of which none is a small English one have accents, or are too many for that."""
-    accented = sum(1 for word in words if not word.isascii() and "’" not in word)
-    lower = sum(1 for word in words if word.islower())
-    return (accented >= 2 and 4 * accented >= len(words)) or lower >= MIN_WORDS_WITHOUT_SMALL_ONE

@@ -41,7 +41,7 @@ RELATIONS = {
 LETTERS = "ABCD"
 
 
-class Choice(NamedTuple):
+class FactQuestion(NamedTuple):
     """A multiple-choice question on a subject: its options and the letter of the right one."""
 
     subject: str
@@ -75,7 +75,7 @@ def draw_fact(rng: random.Random, language: str) -> tuple[str, str]:
     return choice.stem, choice.answer
 
 
-def draw_choice(rng: random.Random, language: str) -> Choice:
+def draw_choice(rng: random.Random, language: str) -> FactQuestion:
     """A multiple-choice question whose wrong options are right for something else."""
     facts, english, chinese = RELATIONS[rng.choice(sorted(RELATIONS))]
     subject, answer = (2, 3) if language == "zh" else (0, 1)
@@ -84,4 +84,4 @@ def draw_choice(rng: random.Random, language: str) -> Choice:
     options = [fact[answer], *others]
     rng.shuffle(options)
     stem = (chinese if language == "zh" else english).format(fact[subject])
-    return Choice(fact[subject], stem, tuple(options), LETTERS[options.index(fact[answer])])
+    return FactQuestion(fact[subject], stem, tuple(options), LETTERS[options.index(fact[answer])])

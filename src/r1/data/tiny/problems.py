@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from r1.data.tiny import arithmetic, cups, facts, functions
+from r1.data.tiny.requests import KINDS, draw_request
 from r1.errors import UserError
 from r1.types import Problem
 
@@ -111,8 +112,6 @@ def _dialogue(split: str, language: str, seed: int) -> Iterator[Problem]:
 @cache
 def dialogue_requests(split: str, language: str) -> dict[str, tuple[str, ...]]:
     """The requests of a split by kind; the first third of each kind by hash is held out."""
-    from r1.data.tiny.preferences import KINDS, draw_request
-
     rng = random.Random("requests")
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for _ in range(NUM_REQUEST_DRAWS):

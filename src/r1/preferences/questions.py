@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from r1.curation.filters import DROPPED
-from r1.curation.preference_settings import PreferenceSettings
-from r1.curation.responses import Answered, Response
-from r1.data.preference_making import LABELS, Candidate, VoteSettings, is_swapped, preference, unfit
 from r1.judge.pairwise import comparison_tasks
 from r1.judge.prompt import Task
 from r1.judge.safety import SAFE, UNSAFE, safety_task
 from r1.judge.verdict import Verdict
+from r1.preferences.responses import Answered, Response
+from r1.preferences.settings import PreferenceSettings
+from r1.preferences.votes import LABELS, Candidate, VoteSettings, is_swapped, preference, unfit
 from r1.rewards.reading import after_thinking
 
 _PROMPT = {"id": pa.string(), "problem_id": pa.string(), "prompt": pa.string()}
@@ -49,7 +49,7 @@ SCHEMAS = {
     "pairwise": pa.schema({**_PROMPT, **_PAIR, **_ORIGIN}),
     "pointwise": pa.schema({**_PROMPT, **_LABEL, **_ORIGIN}),
 }
-"""By objective, what r1.data.preferences reads and where it comes from. votes: valid ones;
+"""By objective, what r1.preferences.read reads and where it comes from. votes: valid ones;
 agreement: the share of them that is the majority."""
 
 VOTES, NO_VERDICT = "votes", "votes without verdict"

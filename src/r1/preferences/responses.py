@@ -20,13 +20,13 @@ from r1.curation.generate import THINK
 from r1.curation.job import Numbered, problem_key, run_job
 from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
-from r1.curation.preference_settings import PreferenceSettings
-from r1.curation.progress import Progress
-from r1.curation.rejection import Renderer
+from r1.curation.progress import DataEvents
 from r1.curation.store import Store, read_rows
+from r1.preferences.settings import PreferenceSettings
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.seeds import sample_seed
+from r1.template import Renderer
 from r1.types import Completion, GroupRequest, Problem
 
 SCHEMA = pa.schema(
@@ -45,7 +45,7 @@ SCHEMA = pa.schema(
 )
 
 
-class Sampler(NamedTuple):
+class ResponseSampler(NamedTuple):
     """What samples, and how prompts are written for it."""
 
     engine: Engine
@@ -73,10 +73,10 @@ class Answered(NamedTuple):
 def sample_responses(
     folder: Path,
     problems: Sequence[Problem],
-    open_sampler: Callable[[], AbstractContextManager[Sampler]],
+    open_sampler: Callable[[], AbstractContextManager[ResponseSampler]],
     settings: PreferenceSettings,
     source: str,
-    progress: Progress,
+    progress: DataEvents,
 ) -> None:
     """Sample every prompt into `folder`, or carry on there. A prompt's text is asked once.
 
@@ -122,7 +122,9 @@ def read_responses(folder: Path) -> Iterator[Answered]:
         yield Answered(problem_id, first["prompt"], first["family"], first["language"], responses)
 
 
-def _request(problem: Problem, sampler: Sampler, settings: PreferenceSettings) -> GroupRequest:
+def _request(
+    problem: Problem, sampler: ResponseSampler, settings: PreferenceSettings
+) -> GroupRequest:
     seeds = (
         sample_seed(settings.seed, "preferences", problem.id, g)
         for g in range(settings.num_samples)

@@ -1,7 +1,7 @@
 """Preference data: pairs {prompt, chosen, rejected} and labelled rows {prompt, response, label}.
 
 A source is read whole and every row's form is checked before anything is tokenised; faults come
-with their file, row and reason. The making of pairs by a judge is `r1.data.preference_making`.
+with their file, row and reason. The making of pairs by a judge is `r1.preferences.votes`.
 
 Left out on purpose: rankings of more than two (write them as pairs), and dialogues of several turns
 (a reward model scores one response to one prompt, as reinforcement learning asks for them).
@@ -9,22 +9,21 @@ Left out on purpose: rankings of more than two (write them as pairs), and dialog
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from r1.data import huggingface, jsonl, parquet
-from r1.data.preference_settings import PreferenceSource
 from r1.data.rows import FaultyRows, RowError, missing_column, require_file, resolve
 from r1.errors import UserError
+from r1.preferences import tiny
+from r1.preferences.source import PreferenceColumns, PreferenceSource
+from r1.preferences.types import Form, Labelled, Pair, Preference, Preferences
 
-Form = Literal["pairs", "labels"]
+Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 REQUIRED: dict[Form, tuple[str, ...]] = {
     "pairs": ("chosen", "rejected"),  # the prompt may be the first turn of both
     "labels": ("prompt", "response", "label"),
@@ -38,69 +37,6 @@ LIKELY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Of two responses to a prompt, the one that is preferred; margin: by how much, 0 unknown."""
-
-    prompt: str
-    chosen: str
-    rejected: str
-    margin: float = 0.0
-    language: str = ""
-    family: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A response to a prompt and whether it is good (harmlessness: safe)."""
-
-    prompt: str
-    response: str
-    positive: bool
-    language: str = ""
-    family: str = ""
-
-
-Preference = Pair | Labelled
-P = TypeVar("P", Pair, Labelled)
-Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
-
-
-class Preferences(NamedTuple):
-    """What a source holds. rows: the row each came from; dropped: reason -> how many. drops: rows
-    that turn out useless later are dropped and counted too, not refused.
-
-    contradictions: how often the same two responses (or the same one) are judged both ways.
-    """
-
-    origin: str
-    rows: list[int]
-    items: list[Preference]
-    dropped: dict[str, int]
-    contradictions: int
-    drops: bool = False
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the content in its order."""
-        digest = hashlib.sha256()
-        for item in self.items:
-            digest.update(json.dumps(asdict(item), sort_keys=True).encode() + b"\n")
-        return digest.hexdigest()
-
-    def notices(self) -> list[str]:
-        """What the user should know; the run goes on."""
-        said = [
-            f"{self.origin}: {number} rows were dropped ({reason})."
-            for reason, number in sorted(self.dropped.items())
-        ]
-        if self.contradictions:
-            said.append(
-                f"{self.origin}: {self.contradictions} rows contradict an earlier one "
-                "(the same responses, judged the other way round)."
-            )
-        return said
-
-
 def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) -> Preferences:
     """Read and check a source of pairs or of labelled rows.
 
@@ -108,8 +44,6 @@ def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) ->
     ten rows that cannot be used: their number and the reason.
     """
     if source.kind == "tiny":
-        from r1.data.tiny import preferences as tiny
-
         drawn = tiny.draw_pairs(source) if form == "pairs" else tiny.draw_labels(source)
         return Preferences(source.label, list(range(1, len(drawn) + 1)), list(drawn), {}, 0)
     origin, rows = _open(source, form, base_folder)
@@ -221,8 +155,6 @@ def _choose_columns(
 
 
 def _default(field: str) -> str:
-    from r1.data.preference_settings import PreferenceColumns
-
     return str(PreferenceColumns.model_fields[field].get_default())
 
 

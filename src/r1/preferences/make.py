@@ -3,7 +3,7 @@
     responses (responses.py) -> fit to judge? -> votes -> margin, or majority -> shards -> card
 
 Pairs: four votes with A and B in an order drawn for each, kept where the mean differs by more than
-the margin and lengths are comparable (r1.data.preference_making). Labels: safe or unsafe, by the
+the margin and lengths are comparable (r1.preferences.votes). Labels: safe or unsafe, by the
 majority of the votes (r1.judge.safety). The judge reads the part that the reward model will score;
 rows hold whole responses.
 
@@ -27,7 +27,13 @@ from r1.curation.curator import decisive
 from r1.curation.filters import DROPPED
 from r1.curation.job import Numbered, run_job
 from r1.curation.journal import Record
-from r1.curation.preference_questions import (
+from r1.curation.progress import DataEvents
+from r1.curation.store import Store, Totals
+from r1.data.rows import content_hash
+from r1.judge.asker import NoVerdict
+from r1.judge.batch import Asked, Found, Votes
+from r1.judge.verdict import Verdict
+from r1.preferences.questions import (
     NO_VERDICT,
     SCHEMAS,
     VOTES,
@@ -35,14 +41,8 @@ from r1.curation.preference_questions import (
     num_questions,
     questions_of,
 )
-from r1.curation.preference_settings import PreferenceSettings
-from r1.curation.progress import Progress
-from r1.curation.responses import Answered, read_responses
-from r1.curation.store import Store, Totals
-from r1.data.rows import content_hash
-from r1.judge.asker import NoVerdict
-from r1.judge.batch import Asked, Found, Votes
-from r1.judge.verdict import Verdict
+from r1.preferences.responses import Answered, read_responses
+from r1.preferences.settings import PreferenceSettings
 from r1.rollout.engine_pool import calls_ahead
 from r1.run_dir import atomic
 
@@ -63,7 +63,7 @@ def make_preferences(
     open_votes: Callable[[], AbstractContextManager[Votes]],
     settings: PreferenceSettings,
     origins: Origins,
-    progress: Progress,
+    progress: DataEvents,
     total: int | None = None,
 ) -> dict[str, Any]:
     """Judge the data set in the folder `responses` into `folder`, or carry on there.

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from r1.config import Settings
 from r1.curation.settings import CallSettings, ShardSettings
-from r1.data.preference_making import VoteSettings
+from r1.preferences.votes import VoteSettings
 from r1.rollout.settings import SamplingSettings
 
 

@@ -32,7 +32,7 @@ from typing import NamedTuple, Protocol
 from pydantic import Field
 
 from r1.config import Settings
-from r1.data.preferences import Pair
+from r1.preferences.types import Pair
 
 LABELS = {"A>>B": 2.0, "A>B": 1.0, "A=B": 0.0, "B>A": -1.0, "B>>A": -2.0}
 REASONS = ("empty", "equal", "length", "no verdict", "margin")

@@ -1,0 +1,71 @@
+"""Types of preference data: a pair of responses, a labelled response, and all of a source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple
+
+Form = Literal["pairs", "labels"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Of two responses to a prompt, the one that is preferred; margin: by how much, 0 unknown."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    margin: float = 0.0
+    language: str = ""
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A response to a prompt and whether it is good (harmlessness: safe)."""
+
+    prompt: str
+    response: str
+    positive: bool
+    language: str = ""
+    family: str = ""
+
+
+Preference = Pair | Labelled
+
+
+class Preferences(NamedTuple):
+    """What a source holds. rows: the row each came from; dropped: reason -> how many. drops: rows
+    that turn out useless later are dropped and counted too, not refused.
+
+    contradictions: how often the same two responses (or the same one) are judged both ways.
+    """
+
+    origin: str
+    rows: list[int]
+    items: list[Preference]
+    dropped: dict[str, int]
+    contradictions: int
+    drops: bool = False
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content in its order."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            digest.update(json.dumps(asdict(item), sort_keys=True).encode() + b"\n")
+        return digest.hexdigest()
+
+    def notices(self) -> list[str]:
+        """What the user should know; the run goes on."""
+        said = [
+            f"{self.origin}: {number} rows were dropped ({reason})."
+            for reason, number in sorted(self.dropped.items())
+        ]
+        if self.contradictions:
+            said.append(
+                f"{self.origin}: {self.contradictions} rows contradict an earlier one "
+                "(the same responses, judged the other way round)."
+            )
+        return said
