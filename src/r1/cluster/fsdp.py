@@ -66,8 +66,8 @@ class ShardedRanks:
         """Host memory of rank 0: a model that must be sharded may not fit a single GPU."""
         return torch.device("cpu" if self.index == 0 else "meta")
 
-    def received(self, tensor: Tensor) -> Tensor:
-        """Rank 0's, sent over the device that computes; rank 0 keeps its own where it is."""
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        """Send rank 0's tensor over the device that computes; rank 0 keeps its own where it is."""
         moved = torch.empty_like(tensor, device="cpu") if tensor.is_meta else tensor.detach()
         moved = moved.to(self.mesh.device_type)
         dist.broadcast(moved, group=self.mesh.get_group(), group_src=0)
@@ -77,13 +77,16 @@ class ShardedRanks:
             return nn.Parameter(moved, requires_grad=tensor.requires_grad)
         return moved
 
-    def place(self, model: nn.Module, as_stored: bool = False) -> None:
-        """Shard a model in place, layer by layer. Its reshards after every forward pass, the root's
-        too: passes without gradients come before weights that change."""
+    def shard(self, model: nn.Module, as_stored: bool = False) -> None:
+        """Shard a model in place, layer by layer.
+
+        Every module reshards after its forward pass, the root too: otherwise a pass without
+        gradients would leave gathered weights behind, which the next update does not change.
+        """
         layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
         precision = MixedPrecisionPolicy() if as_stored else self._precision
         for module in [*layers, model]:
-            self._fill(module)
+            self._broadcast_unsharded(module)
             fully_shard(module, mesh=self.mesh, mp_policy=precision, reshard_after_forward=True)
             assert isinstance(module, FSDPModule)
             # Gloo knows sums alone; a sum is also what the totals of the objective ask for.
@@ -92,8 +95,8 @@ class ShardedRanks:
         model.run_whole = MethodType(_run, model)  # type: ignore[assignment]
         register_fsdp_forward_method(model, "run_whole")
 
-    def _fill(self, module: nn.Module) -> None:
-        """Send what is not placed yet: parameters and buffers, a tied one once."""
+    def _broadcast_unsharded(self, module: nn.Module) -> None:
+        """Broadcast the parameters and buffers that are not sharded yet, a tied one once."""
         sent: dict[int, tuple[Tensor, Tensor]] = {}  # with the key's tensor, so that its id stays
         for part in module.modules():
             registers: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
@@ -102,7 +105,7 @@ class ShardedRanks:
                     if tensor is None or isinstance(tensor, DTensor):
                         continue
                     if id(tensor) not in sent:
-                        sent[id(tensor)] = (tensor, self.received(tensor))
+                        sent[id(tensor)] = (tensor, self.broadcast(tensor))
                     held[name] = sent[id(tensor)][1]
 
     def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
@@ -111,7 +114,7 @@ class ShardedRanks:
     def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
         return balanced(responses, budget, self.count)[self.index]
 
-    def deal(
+    def assign_rows(
         self, pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int
     ) -> Sequence[Row | None]:
         return balanced_rows(pack, size, budget, self.count)[self.index]
