@@ -97,7 +97,7 @@ def chat(
     seed: int = 0,
     source: TextIO | None = None,
 ) -> None:
-    """Hold a conversation until the input ends. source: where messages come from (stdin)."""
+    """Hold a conversation until the input ends. source: the stream of messages (stdin)."""
     source = source or sys.stdin
     conversation = Conversation(renderer, sampling, seed, renderer.settings.system)
     if source.isatty():
@@ -183,7 +183,7 @@ class ResponsePrinter:
                 self._write(shown, "")
 
     def end(self, note: str) -> None:
-        """Finish the response's last line; note says how it ended where that is not plain."""
+        """Finish the response's last line; note: how it ended, "" for a normal end."""
         if self._thinking is None and not note:
             note = "(an empty response)"
         if note:
@@ -215,7 +215,7 @@ def _messages(source: TextIO, console: Console) -> Iterator[str]:
 
 
 def _read_line(source: TextIO) -> str | None:
-    """The next line; None where a pipe has ended."""
+    """Return the next line; None at the end of a pipe."""
     if source is sys.stdin and source.isatty():
         return input(PROMPT)
     return source.readline() or None

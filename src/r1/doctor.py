@@ -1,4 +1,4 @@
-"""`r1 doctor`: what this machine has, what each missing thing is for, and the one remedy.
+"""`r1 doctor`: the tools of this machine, the use of each missing one, and its remedy.
 
 Toolchains are not only looked for: a small program is built and run in each language, isolated, so
 that "ok" means that a code reward would work.
@@ -37,7 +37,7 @@ from r1.sandbox.toolchains import find_tool, visible
 
 
 class State(StrEnum):
-    """OK, or absent: something one can do without (OPTIONAL) or not (MISSING), or BROKEN."""
+    """OK; absent but OPTIONAL; MISSING (absent and required); or BROKEN."""
 
     OK = "ok"
     OPTIONAL = "optional"
@@ -47,7 +47,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: its version or figure, and what to do where it is not ok."""
+    """One tool that was checked: its version or figure, and the remedy if it is not ok."""
 
     area: str
     name: str
@@ -82,7 +82,7 @@ _TIMEOUT_S = 20.0
 
 
 def examine() -> list[Finding]:
-    """Look at everything; takes a few seconds, most of them in compilers."""
+    """Check everything; takes a few seconds, mostly for compilers."""
     checks: list[Callable[[], list[Finding]]] = [_isolation, _devices, _engines, _packages]
     checks += [lambda name=name: [_language(name)] for name in LANGUAGES]  # type: ignore[misc]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
@@ -289,7 +289,7 @@ def show(findings: list[Finding], console: Console) -> None:
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:
-    """The same for scripts; `ready` is whether nothing that is needed is missing or broken."""
+    """Return the findings for scripts; `ready`: nothing required is missing or broken."""
     bad = {State.MISSING, State.BROKEN}
     return {
         "ready": not any(finding.state in bad for finding in findings),

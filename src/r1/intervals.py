@@ -33,7 +33,7 @@ class Interval(NamedTuple):
 def bootstrap(
     value_P: npt.ArrayLike, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
 ) -> Interval | None:
-    """Return the mean of value_P with its interval, or None where every value is NaN (or none is).
+    """Return the mean of value_P with its interval; None if no value is a number.
 
     NaN entries are left out first. The same values and seed give the same interval on every
     machine.

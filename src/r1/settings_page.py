@@ -43,7 +43,7 @@ settings of its kind, under `[stages.NAME]`.
 
 
 class Shown(NamedTuple):
-    """A section as it is shown: in full, or as another one but for some defaults."""
+    """A section as displayed: in full, or as another one with some different defaults."""
 
     node: Node
     same_as: str = ""
@@ -51,7 +51,7 @@ class Shown(NamedTuple):
 
 
 def shown(node: Node, seen: dict[type, tuple[str, Node]], kind: str = "") -> Iterator[Shown]:
-    """The sections of a node in order. seen: where each class was shown in full; it grows."""
+    """Yield a node's sections in order. seen: where each class was displayed in full; it grows."""
     if node.schema in seen and node.parts + node.settings:
         label, first = seen[node.schema]
         theirs = dict(leaves(first))
@@ -69,7 +69,7 @@ def shown(node: Node, seen: dict[type, tuple[str, Node]], kind: str = "") -> Ite
 
 
 def settings_command(section: str | None, as_markdown: bool, console: Console) -> None:
-    """Print the reference of a kind, a section or a setting; of none, the kinds, or the page.
+    """Print the reference of a kind, section or setting; without a name, the kinds or the page.
 
     Raises UserError for an unknown name, and for a part of the page: there is one of all.
     """
@@ -130,7 +130,7 @@ def _show_setting(setting: Setting, console: Console) -> None:
 
 
 def _indented(console: Console, text: Text, first: int, others: int | None = None) -> None:
-    """Print text wrapped, its first line and the others so many places from the left."""
+    """Print wrapped text, indenting its first line and the others by the given columns."""
     if not text:
         return
     others = first if others is None else others
@@ -140,7 +140,7 @@ def _indented(console: Console, text: Text, first: int, others: int | None = Non
 
 
 def markdown() -> str:
-    """The page docs/settings.md."""
+    """Return the page docs/settings.md."""
     seen: dict[type, tuple[str, Node]] = {}
     parts = [_INTRODUCTION]
     for kind, schema in schemas().items():
@@ -176,7 +176,7 @@ def _row(setting: Setting) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Tags as text, and nothing that ends a cell."""
+    """Escape tags, and characters that end a table's cell."""
     return _escaped_bar(text.replace("\\", "\\\\").replace("<", "\\<"))
 
 

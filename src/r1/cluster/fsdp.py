@@ -55,7 +55,7 @@ class ShardedRanks:
     """Implements learner.ranks.Ranks for one process of a torch.distributed group."""
 
     def __init__(self, mesh: DeviceMesh, autocast: bool = False) -> None:
-        """mesh: one dimension over all ranks, as `torch.distributed` was set up."""
+        """Join a mesh of one dimension over all ranks, as `torch.distributed` was set up."""
         self.mesh = mesh
         self.index, self.count = mesh.get_local_rank(), mesh.size()
         self._precision = MixedPrecisionPolicy()
@@ -63,7 +63,8 @@ class ShardedRanks:
             self._precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
 
     def load_device(self, device: torch.device) -> torch.device:
-        """Host memory of rank 0: a model that must be sharded may not fit a single GPU."""
+        """Return host memory on rank 0, as the whole model may not fit one GPU, and "meta" on the
+        others."""
         return torch.device("cpu" if self.index == 0 else "meta")
 
     def broadcast(self, tensor: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ class ShardedLearner:
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
-        """As LocalLearner, on the rank of `mesh` that this process is.
+        """Build the learner of this process's rank in `mesh`, as LocalLearner.
 
         Raises UserError as LocalLearner does, and for LoRA.
         """
@@ -174,13 +175,13 @@ class ShardedLearner:
         return self.local.step
 
     def update(self, batch: TrainBatch) -> dict[str, float]:
-        """Every rank gets the whole batch and computes its share; all return the same metrics, but
-        for the seconds."""
+        """Update from the whole batch, of which each rank computes a share; all return the same
+        metrics, except seconds."""
         return self.local.update(batch)
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must take all
-        of them."""
+        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must consume
+        all of them."""
         for name, parameter in self.local.model.named_parameters():
             yield name, whole(parameter.detach())
 
@@ -195,8 +196,8 @@ class ShardedLearner:
             sharded_state.save(self.local, folder)
 
     def load(self, folder: Path) -> None:
-        """Take up where a learner left off, whether it had as many ranks, others or none; UserError
-        when the folder is no such checkpoint."""
+        """Resume from a checkpoint of any number of ranks or of one process. Raises UserError for
+        another folder."""
         sharded_state.load(self.local, folder)
 
 
@@ -207,7 +208,7 @@ def save_gathered(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast | None,
 ) -> None:
-    """Write a model in the Hugging Face layout; rank 0 does, while all gather its weights.
+    """Write a model in the Hugging Face layout: rank 0 writes while all ranks gather weights.
 
     What cannot be written is raised on all ranks (OSError), so that none of them goes on to write
     into a folder that is being removed.

@@ -1,4 +1,4 @@
-"""The one way in for files that somebody else may have written: opened, bounded, parsed, checked.
+"""Read files that others may have written: opened, bounded, parsed, checked. No other way in.
 
     regular     regular files only, of a bounded size        shapes    JSON against a typed shape
     json_text   JSON, JSON lines, TOML: depth, duplicates    parquet   tables, a batch at a time

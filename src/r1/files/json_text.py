@@ -18,7 +18,7 @@ _MAX_INTEGER = 1 << 64
 
 
 class FormatError(ValueError):
-    """What is wrong with a text; the caller adds where it stands and what to do."""
+    """The fault in a text; the caller adds its place and the remedy."""
 
 
 def parse_json(text: bytes | str, finite: bool = False) -> Any:
@@ -72,12 +72,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise FormatError(f"the key {twice[:80]!r} stands twice in one object")
+        raise FormatError(f"the key {twice[:80]!r} occurs twice in one object")
     return values
 
 
 def _check_depth(value: Any) -> None:
-    """Level by level, so that the check itself does not recurse."""
+    """Check nesting level by level, without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [

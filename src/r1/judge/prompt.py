@@ -1,4 +1,4 @@
-"""Prompts whose data cannot pose as instructions.
+"""Prompts whose data cannot pass for instructions.
 
     [[4f… DATA question]]          fences stand at the start of a line and carry a nonce
     | What is the capital of …     every line of data begins with "| "
@@ -46,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked of the judge. labels are the verdicts it may give."""
+    """A task for the judge. labels: the verdicts it may give."""
 
     instructions: str
     labels: tuple[str, ...]
@@ -59,7 +59,7 @@ def draw_nonce() -> str:
 
 
 def fresh_nonce(task: Task, draw: Callable[[], str] = draw_nonce) -> str:
-    """Return a nonce that occurs nowhere in the task."""
+    """Return a nonce that does not occur in the task."""
     while True:
         nonce = draw()
         if not any(nonce in block.text for block in task.data):

@@ -1,4 +1,4 @@
-"""Any recipe as a run: its kind decides what is done."""
+"""Run any recipe, by its kind."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_recipe(
     only: str | None = None,
     accept_changes: bool = False,
 ) -> Path:
-    """Run into the folder `out`, or carry on there; return it. Raises UserError.
+    """Run into the folder `out`, or resume there; return it. Raises UserError.
 
     base_folder: where the recipe's relative paths start. progress: what the recipe's kind asks
     for; `r1.progress.TerminalProgress` serves them all. first, only: of a pipeline's stages

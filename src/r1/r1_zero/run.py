@@ -1,4 +1,4 @@
-"""R1-Zero as a run: a recipe becomes problems, an engine, a learner and rewards; the loop trains.
+"""Run R1-Zero: build problems, engine, learner and rewards from a recipe; the loop trains.
 
 Everything that can be wrong with a recipe, its data, its model and its folder is found before the
 first token is sampled.
@@ -52,10 +52,10 @@ KIND = "r1_zero"
 
 
 class Progress(run_progress.Progress, Protocol):
-    """Shows a run of reinforcement learning to whoever waits for it."""
+    """Receives the events of a reinforcement-learning run."""
 
     def warn(self, message: str) -> None:
-        """Something the user should know of; the run goes on."""
+        """Show a warning; the run goes on."""
 
     def evaluating(self, step: int, done: int, total: int) -> None:
         """An evaluation has judged `done` of `total` problems."""
@@ -117,7 +117,7 @@ def run_r1_zero(
     *,
     accept_changes: bool = False,
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it.
+    """Train into the folder `out`, or resume there; return it.
 
     base_folder: where the recipe's relative paths start. accept_changes: carry on although files
     that the run read have changed. Raises UserError for a user's mistakes, with nothing written.
@@ -152,7 +152,7 @@ def run_r1_zero(
 def batch_source(
     recipe: R1ZeroRecipe, data: LoadedData, teaches: Callable[[ScoredGroup], bool]
 ) -> BatchSource:
-    """Where a recipe's batches come from."""
+    """Return the source of a recipe's batches."""
     said = recipe.algorithm
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     return BatchSource(
@@ -173,7 +173,7 @@ def _teaches(algorithm: Algorithm, max_new_tokens: int, scored: ScoredGroup) -> 
 def evaluator(
     run: RunDir, prepared: Prepared, engine: Engine, scorer: VotingScorer, progress: Progress
 ) -> Callable[[int], None]:
-    """A function that evaluates the weights after `step` updates where that is due and not done."""
+    """Return an Evaluation that measures the weights after `step` updates if due and not done."""
     recipe, problems = prepared.recipe, prepared.data.heldout
 
     def measure(step: int) -> None:
@@ -205,7 +205,7 @@ def evaluator(
 
 
 def _due(prepared: Prepared, step: int) -> bool:
-    """Whether the weights after `step` updates are to be evaluated."""
+    """Whether the weights after `step` updates must be evaluated."""
     recipe = prepared.recipe
     every = recipe.evaluation.every
     regular = every > 0 and step % every == 0
@@ -213,7 +213,7 @@ def _due(prepared: Prepared, step: int) -> bool:
 
 
 def _watched(progress: Progress) -> Callable[[int, Mapping[str, float], Counts], None]:
-    """progress.step, with a warning where the verifiers fail too often."""
+    """Return progress.step with a warning if the verifiers fail too often."""
 
     def step(step: int, metrics: Mapping[str, float], counts: Counts) -> None:
         progress.step(step, metrics)
@@ -255,7 +255,7 @@ def _open_run(prepared: Prepared, base_folder: Path, out: Path, accept_changes: 
 
 
 def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[Input]:
-    """The problems of sources that are no files here (drawn, or from a hub), by their content."""
+    """Return the problems of sources without local files (generated, or from a hub), by content."""
     local = {found.role.removesuffix(".path") for found in files if found.files}
     parts = {f"data.train.{i}": pool for i, pool in enumerate(data.pools)}
     drawn = [f"data.heldout.{i}" for i in range(len(recipe.data.heldout))]
@@ -274,7 +274,7 @@ def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[I
 def _too_long(
     problem: Problem, renderer: PromptRenderer, context: int, lengths: dict[str, int]
 ) -> str | None:
-    """Why a prompt leaves no room for a response, or None; notes the prompt's length."""
+    """Return why a prompt leaves no space for a response, or None; record the prompt's length."""
     length = lengths[problem.prompt] = len(renderer.encode(problem.prompt))
     if length < context:
         return None

@@ -1,4 +1,5 @@
-r"""What a text boxed: `\boxed{…}` and `\fbox{…}`, one or several that form one answer."""
+r"""Find boxed answers in a text: `\boxed{…}` and `\fbox{…}`, one or several that form one
+answer."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def boxed_answer(text: str, whole: bool = False) -> str | None:
-    r"""Return the content of the last box, with those that directly precede it as one list.
+    r"""Return the content of the last box; boxes directly before it join it as one list.
 
     `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
     stands in an earlier sentence is a step on the way. whole: None where there is one.
@@ -55,7 +56,7 @@ def boxed_answer(text: str, whole: bool = False) -> str | None:
 
 
 def _last_box(text: str, limit: int) -> Box | None:
-    """The last box that begins before the limit, if its braces close before it."""
+    """Return the last box that begins before the limit, if its braces close."""
     start = max(text.rfind("\\boxed", 0, limit), text.rfind("\\fbox", 0, limit))
     found = _OPENING.match(text, start) if start >= 0 else None
     if found is None:
@@ -81,7 +82,7 @@ _DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", 
 
 
 def without_wrapping(text: str) -> str:
-    r"""Take off one box, delimiters of formulas and `\text{…}`: $\boxed{\text{Rome}}$ is Rome."""
+    r"""Remove one box, formula delimiters and `\text{…}`: $\boxed{\text{Rome}}$ becomes Rome."""
     text = text.strip()
     if "\\" in text:
         boxed = boxed_answer(text, whole=True)

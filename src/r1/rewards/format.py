@@ -14,7 +14,7 @@ from r1.types import Completion, Outcome, Problem, Score
 
 
 def make_format(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for responses asked for in a given form."""
+    """Build the reward for one form of prompt."""
 
     def score(problem: Problem, completion: Completion) -> Score:
         defect = parse_completion(completion, form).defect

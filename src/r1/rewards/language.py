@@ -31,7 +31,7 @@ _TAG = re.compile(r"</?(?:think|answer)>")
 
 
 def make_language(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for responses asked for in a given form."""
+    """Build the reward for one form of prompt."""
 
     def score(problem: Problem, completion: Completion) -> Score:
         return language_reward(completion.text, problem.language, problem.prompt, form.opened)
@@ -61,7 +61,7 @@ def language_reward(
 
 
 def chain_of_thought(text: str, opened: bool = False) -> str | None:
-    """Return the thinking of a response, tags removed; None where it has no thinking at all."""
+    """Return the thinking of a response without tags; None if it has no thinking."""
     if not opened and "<think>" not in text and "</think>" not in text:
         return None
     head, closing, rest = text.rpartition("</think>")

@@ -1,4 +1,4 @@
-"""Who judges what: rewards by name (for recipes) and verifiers by name (for problems).
+"""Registries: rewards by name (for recipes) and verifiers by name (for problems).
 
 A reward or verifier is a file in this package that registers itself when imported; modules
 outside it are named in `rewards.plugins`. Nothing here imports what a verifier needs: heavy
@@ -28,7 +28,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Verifier:
-    """How one kind of answer is checked. Every function must be pure and may crash or hang: they
+    """The functions that check one kind of answer. Each must be pure and may crash or hang: they
     run in worker processes.
 
     score: (problem, answer, settings) -> Score; answer is stripped and not empty.
@@ -58,7 +58,7 @@ _REWARDS: dict[str, RewardFactory] = {}
 
 
 def register_verifier(name: str, verifier: Verifier) -> None:
-    """Make a verifier known under the name that problems carry."""
+    """Register a verifier under the name that problems carry."""
     _refuse_taken(name, _VERIFIERS, "verifier")
     _VERIFIERS[name] = verifier
 
@@ -71,7 +71,7 @@ def _refuse_taken(name: str, known: Mapping[str, object], what: str) -> None:
 
 
 def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
-    """Make a reward known under the name that recipes weigh.
+    """Register a reward under the name that recipes give weights to.
 
     factory: (settings, form) -> RewardFunction, or a reward function of TRL's
     (`r1.rewards.batch_reward`). Raises UserError for what is neither.
@@ -91,7 +91,7 @@ def find_verifier(name: str) -> Verifier:
 
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
-    """The wall clock of one score of a problem's response, in seconds."""
+    """Return the wall clock for scoring one response to a problem, in seconds."""
     _import_built_in()
     verifier = _VERIFIERS.get(problem.verifier)
     if verifier is None or verifier.time_limit_s is None:
@@ -108,13 +108,13 @@ def make_reward(
 
 
 def verifier_names() -> list[str]:
-    """Names a problem's `verifier` may have."""
+    """Return the names that a problem's `verifier` may have."""
     _import_built_in()
     return sorted(_VERIFIERS)
 
 
 def reward_names() -> list[str]:
-    """Names `rewards.weights` may have."""
+    """Return the names that `rewards.weights` may have."""
     _import_built_in()
     return sorted(_REWARDS)
 

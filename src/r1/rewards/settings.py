@@ -15,7 +15,7 @@ AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
 
 
 class RewardSettings(Settings):
-    """Which rewards are summed with which weights, and the processes that compute them."""
+    """The rewards that are summed, their weights, and the processes that compute them."""
 
     weights: dict[str, float] = Field(
         default_factory=lambda: {"accuracy": 1.0, "format": 1.0},
@@ -63,7 +63,7 @@ class RewardSettings(Settings):
 
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
-        """A reward's name, written where `weights` belongs."""
+        """Hint for a reward's name that was written outside `weights`."""
         from r1.rewards.registry import reward_names
 
         near = difflib.get_close_matches(key, reward_names(), n=1, cutoff=0.6)
@@ -71,16 +71,16 @@ class RewardSettings(Settings):
 
     @property
     def names(self) -> list[str]:
-        """Every reward that some family of problems is judged by."""
+        """Return every reward that judges some family of problems."""
         tables = (self.weights, *self.families.values())
         return list(dict.fromkeys(name for table in tables for name in table))
 
     def weights_of(self, family: str) -> dict[str, float]:
-        """The weights that hold for the problems of a family."""
+        """Return the weights for the problems of a family."""
         return self.families.get(family, self.weights)
 
     def validate_names(self) -> None:
-        """Raise UserError for a reward that no module registers, with the nearest one that does."""
+        """Raise UserError for a reward that no module registers; name the nearest."""
         from r1.errors import UserError
         from r1.plugins import import_plugins
         from r1.rewards.registry import reward_names

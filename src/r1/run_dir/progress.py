@@ -1,4 +1,4 @@
-"""Who shows a run to whoever waits for it; `r1.progress` does so in a terminal."""
+"""The interface that shows a run's progress; `r1.progress` implements it for a terminal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 
 class Progress(Protocol):
-    """Told of what a run does."""
+    """Receives run events."""
 
     def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
+        """The run starts, or resumes at first_step."""
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""

@@ -57,12 +57,12 @@ def check(stage: MixtureStage, cache: CheckCache) -> None:
 
 
 def samplers(stage: MixtureStage) -> list[Sampler]:
-    """The general model, where there is one."""
+    """Return the general model, if there is one."""
     return samplers_of(stage.general)
 
 
 def estimate(name: str, stage: MixtureStage, context: Context) -> Estimate:
-    """Rows of several data sets; thoughts that a general model adds are not counted."""
+    """Estimate the rows of several data sets; thoughts added by a general model are not counted."""
     amounts: list[Amount] = []
     notes: list[str] = []
     for source in stage.sources:

@@ -23,7 +23,7 @@ NAME = "r1_zero"
 def train(
     recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it."""
+    """Train into the folder `out`, or resume there; return it."""
     from r1.r1_zero.run import run_r1_zero
 
     return run_r1_zero(recipe, base_folder, out, progress, **options)
@@ -43,7 +43,7 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
 
 
 def samplers(recipe: R1ZeroRecipe) -> list[Sampler]:
-    """The policy."""
+    """Return the policy."""
     longest = recipe.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": longest}
     if recipe.evaluation.max_new_tokens is not None:
@@ -52,7 +52,7 @@ def samplers(recipe: R1ZeroRecipe) -> list[Sampler]:
 
 
 def estimate(name: str, recipe: R1ZeroRecipe, context: Context) -> Estimate:
-    """Sampling, the update and what it is compared with, reward models, evaluations."""
+    """Estimate sampling, the update and its reference, reward models, evaluations."""
     return estimate_rewarded(name, NAME, recipe, context)
 
 

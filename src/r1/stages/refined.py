@@ -58,7 +58,7 @@ def check(stage: RefinedStage, cache: CheckCache) -> None:
 
 
 def estimate(name: str, stage: RefinedStage, context: Context) -> Estimate:
-    """CALLS calls a trace."""
+    """Estimate CALLS calls per trace."""
     amount = context.made_by(stage.samples) or Amount(None)
     return estimate_written(name, NAME, stage, context, amount, CALLS, KEPT_SHARE)
 

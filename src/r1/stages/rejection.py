@@ -1,4 +1,4 @@
-"""kind = "rejection": samples of a checkpoint, the correct and readable ones kept.
+"""kind = "rejection": the correct and readable samples of a checkpoint.
 
 The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1). What is kept
 and why is r1.curation.rejection.
@@ -47,7 +47,7 @@ class RejectionStage(RejectionSettings):
 
 
 def make(stage: RejectionStage, context: StageContext) -> None:
-    """Sample a checkpoint and keep what is correct and readable."""
+    """Sample a checkpoint and keep correct and readable responses."""
     from r1.curation.rejection import Line, rejection_sample
     from r1.rewards.pool import RewardPool
     from r1.rewards.registry import PromptForm
@@ -85,13 +85,13 @@ def check(stage: RejectionStage, cache: CheckCache) -> None:
 
 
 def samplers(stage: RejectionStage) -> list[Sampler]:
-    """The checkpoint."""
+    """Return the checkpoint."""
     limit = stage.sampling.max_new_tokens
     return [Sampler("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})]
 
 
 def estimate(name: str, stage: RejectionStage, context: Context) -> Estimate:
-    """Samples of a checkpoint; of each prompt at most keep.cap good ones are written."""
+    """Estimate a checkpoint's samples; at most keep.cap good ones per prompt are written."""
     amount = amount_of(stage.problems, context.base_folder, context.made)
     shape = context.shape(stage.model)
     sampling, number = stage.sampling, stage.num_samples

@@ -1,4 +1,4 @@
-"""Small words that give a Latin-script language away, for telling English from its neighbours.
+"""Function words that identify Latin-script languages, to tell English from its neighbours.
 
 A vote over a sentence's function words is exact enough for the question that matters here (is
 this sentence English, or something else?), needs no library, and works on five words, where

@@ -42,7 +42,7 @@ MIN_WORDS_WITHOUT_SMALL_ONE = 8
 
 
 class LanguageShare(NamedTuple):
-    """What was counted: words' worth in the language and in others, and the first of the others.
+    """The counts: words in the language, words in others, and the first of the others.
 
     share is 0 where there are no words at all.
     """
@@ -54,12 +54,12 @@ class LanguageShare(NamedTuple):
 
     @property
     def words(self) -> float:
-        """All words' worth."""
+        """Return the number of all words."""
         return self.target + self.foreign
 
 
 def consistency(text: str, language: str, prompt: str = "") -> float:
-    """Return the share of words in `language`, in [0, 1]; 0 where there are no words.
+    """Return the share of words in `language`, in [0, 1]; 0 without words.
 
     A text without words shows nothing of its language, and must not be the safest way to a full
     score: a policy paid 1 for silence learns to be silent. Raises UserError as language_share.
@@ -68,7 +68,7 @@ def consistency(text: str, language: str, prompt: str = "") -> float:
 
 
 def language_share(text: str, language: str, prompt: str = "") -> LanguageShare:
-    """Count the words of a text by whether they belong to a language ("en", "zh", "French", …).
+    """Count a text's words that belong to a language ("en", "zh", "French", …), and the others.
 
     prompt is the problem the text is about: words of other languages that it uses are not held
     against the text. Raises UserError for a language that is not known or cannot be told from
@@ -108,7 +108,7 @@ class _Excused(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _quoted(prompt: str, code: str) -> tuple[frozenset[str], str]:
-    """The prompt's words and its whole text, where the prompt is in the language itself."""
+    """Return the prompt's words and whole text, if the prompt is in the language."""
     if not prompt or language_share(prompt, code).share < 0.5:
         return frozenset(), ""
     text = clean(prompt)
@@ -116,7 +116,7 @@ def _quoted(prompt: str, code: str) -> tuple[frozenset[str], str]:
 
 
 def _names(sentences: list[Sentence], body: str, code: str) -> frozenset[str]:
-    """Words taken for names; none where the language itself is written in Latin letters."""
+    """Return the words taken for names; none if the language is written in Latin letters."""
     if SCRIPT_OF[code] == "latin":
         return frozenset()
     names: set[str] = set()
@@ -133,7 +133,7 @@ def _names(sentences: list[Sentence], body: str, code: str) -> frozenset[str]:
 
 
 def _judge(sentences: list[Sentence], code: str) -> list[list[bool | None]]:
-    """For each word of each sentence: the language's own, foreign, or None for either."""
+    """For each word of each sentence: in the language, foreign, or None for neither."""
     if code in ("zh", "ja"):
         return [_judge_east_asian(sentence, code) for sentence in sentences]
     script = SCRIPT_OF[code]
@@ -166,7 +166,7 @@ def _judge_east_asian(sentence: Sentence, code: str) -> list[bool | None]:
 
 
 def vote(words: list[str], language: str) -> bool | None:
-    """Whether a sentence's small words speak for a Latin-script language; None where undecided.
+    """Whether a sentence's function words indicate a Latin-script language; None if undecided.
 
     words are the sentence's Latin words; each counts once. Undecided: as many words of another
     language.
@@ -184,7 +184,7 @@ def vote(words: list[str], language: str) -> bool | None:
 
 
 def _is_unlike_english(words: list[str]) -> bool:
-    """Whether words of which none is a small English one have accents, or are too many for that."""
+    """Whether words without an English function word have accents or are too many for English."""
     accented = sum(1 for word in words if not word.isascii() and "’" not in word)
     lower = sum(1 for word in words if word.islower())
     return (accented >= 2 and 4 * accented >= len(words)) or lower >= MIN_WORDS_WITHOUT_SMALL_ONE

@@ -1,4 +1,4 @@
-"""The language of a response as the benchmark's own checker sees it: langdetect's guess.
+"""The language of a response by langdetect, the benchmark's own detector.
 
 langdetect draws at random; a fixed seed, given anew to every text, makes it a function of the text.
 Languages that it has no profile of are measured by `r1.text.language` instead. A text without
@@ -49,7 +49,7 @@ def load_profiles() -> Any:
 
 @cache
 def _codes() -> dict[str, str]:
-    """langdetect's names ("zh-cn") -> ours ("zh")."""
+    """Map langdetect's names ("zh-cn") to ours ("zh")."""
     return {name: language_code(name) for name in load_profiles().get_lang_list()}
 
 

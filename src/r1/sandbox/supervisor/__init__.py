@@ -1,4 +1,4 @@
-"""The process between the caller and a program: starts it, watches it, ends it, tells what it saw.
+"""The process between the caller and a program: starts, watches and ends it, and reports.
 
 It imports the standard library alone and none of `r1` (`python -I -S`, see `launch.py`), so that it
 is small: forking it is cheap however much memory the caller holds, the caller's memory does not
