@@ -44,7 +44,7 @@ class StreamingEngine(Protocol):
 
 @dataclass
 class Conversation:
-    """What was said, and how the next answer is drawn."""
+    """The turns so far, and the sampling settings of the next answer."""
 
     renderer: PromptRenderer
     sampling: SamplingSettings

@@ -1,9 +1,9 @@
 """Recipes: TOML files, validated by pydantic, changed by dotted overrides, written as resolved.
 
-Each setting has one home and one default, in the Settings class beside the code that owns it;
-a recipe says only what differs. Mistakes are refused before anything starts, with the file, the
-key and the nearest valid key. Types are taken as TOML gives them: "7" and 7.0 are no whole
-numbers, 1 is no truth value, and every number is finite.
+Each setting has one home and one default, in the Settings class beside the code that owns it; a
+recipe says only what differs. Mistakes are refused before anything starts, with the file, the key
+and the nearest valid key. Types must be as in TOML: "7" and 7.0 are no integers, 1 is no boolean,
+and every number is finite.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def dump(settings: Settings) -> dict[str, Any]:
 def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
     """Return dumped settings, with today's defaults for settings that did not exist then.
 
-    Keys that are no settings are kept; what today's schema refuses comes back as it is.
+    Keys that are no settings are kept; values that today's schema refuses are returned unchanged.
     """
     try:
         schema = schema.for_values(stored)

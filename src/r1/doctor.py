@@ -1,7 +1,7 @@
 """`r1 doctor`: the tools of this machine, the use of each missing one, and its remedy.
 
-Toolchains are not only looked for: a small program is built and run in each language, isolated, so
-that "ok" means that a code reward would work.
+A small program is built and run in each language, isolated, so that "ok" means that a code reward
+would work.
 """
 
 from __future__ import annotations

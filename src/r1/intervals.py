@@ -4,8 +4,8 @@
                                  quantiles of the R means are the interval
     items of different sizes     sum of the values drawn / sum of the sizes drawn
 
-Whoever draws decides what an item is (a problem with all of its samples, a prompt with all of its
-pairs): what is drawn together varies together. An interval of equal values has no width.
+The caller decides what an item is (a problem with all of its samples, a prompt with all of its
+pairs): parts of an item are drawn together. An interval of equal values has no width.
 
 Shapes: P items, R resamples.
 """

@@ -1,10 +1,10 @@
 """Compile the C beside the Python that it speeds up, once, with the machine's compiler.
 
-A C compiler is a luxury: where none is found, or the compilation fails, `load` gives None and the
-caller computes the same with torch, but for the last bits. `kernels` says which way each file went,
-so that a run can record it. The object file is kept in the user's cache folder under a name made of
-the source, the flags, the compiler and the processor; where that folder cannot be written, it is
-compiled for this process alone, which gives the same numbers.
+A C compiler is optional: if none is found, or the compilation fails, `load` returns None and the
+caller computes the same with torch, except for the last bits. `kernels` says which way each file is
+computed, so that a run can record it. The object file is kept in the user's cache folder under a
+name made of the source, the flags, the compiler and the processor; where that folder cannot be
+written, it is compiled for this process alone, which gives the same numbers.
 """
 
 from __future__ import annotations

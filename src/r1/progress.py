@@ -1,7 +1,7 @@
 """Show a run in the terminal: the quality of a step, and its use of time.
 
-On a terminal two lines under a bar, each of at most 80 columns, always the newest step's; where
-output goes to a file, one line a step.
+A terminal shows the newest step in two lines under a bar, each of at most 80 columns; a file gets
+one line per step.
 """
 
 from __future__ import annotations

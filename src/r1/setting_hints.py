@@ -1,7 +1,7 @@
 """Suggest the intended setting for one that does not exist (torch-free).
 
-A wrong key is a typing mistake, a key in the wrong section, or the name that another library gives
-to the same thing. The whole schema is searched, so that `learning_rate` leads to `optimizer.lr`.
+A wrong key is a typing mistake, a key in the wrong section, or another library's name for a
+setting. The whole schema is searched, so that `learning_rate` leads to `optimizer.lr`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reference of settings for the terminal and as the page docs/settings.md.
 
-A section that occurs again in what is shown, such as `[engine]` in every stage that samples, is
-shown once; later places refer to it and say what is different there.
+A repeated section, such as `[engine]` in every stage that samples, is shown once; later places
+refer to it and list the differences.
 """
 
 from __future__ import annotations

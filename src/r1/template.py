@@ -1,9 +1,9 @@
 """Render prompts that ask for `<think> … </think> <answer> … </answer>`, and parse the responses.
 
 The words of the R1-Zero template are Table 1 of the DeepSeek-R1 paper: structure only, no hint at
-content or strategy, so that what emerges can be observed. Evaluation may force the response to
-begin with `<think>\\n` (the paper's evaluation protocol): then the prompt already holds the tag and
-the parser is told so by `opened=True`.
+content or strategy, so that emerging behaviour can be observed. Evaluation may force the response
+to begin with `<think>\\n` (the paper's evaluation protocol): then the prompt already contains the
+tag, and the parser gets `opened=True`.
 
 Left out on purpose: repairing a malformed response. The best guess at its thinking and answer is
 for display; only a well-formed response has an `answer_strict`.

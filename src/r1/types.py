@@ -1,7 +1,7 @@
 """Types that travel along the line: problems -> rollouts -> rewards -> advantages -> update.
 
-Plain dataclasses, free of torch, so that verifiers, reports and tests import in a blink.
-Sizes: P problems, G samples in a group, T tokens of one response.
+Plain dataclasses, free of torch, so that verifiers, reports and tests import them quickly. Sizes: P
+problems, G samples in a group, T tokens of one response.
 """
 
 from __future__ import annotations

@@ -6,9 +6,8 @@ longest first (`learner.microbatch`), into rows within the budget; the rows are 
 dealt in rounds of one a rank, the ranks in turn forwards and backwards, so that the rows of a round
 are of similar size and the sums even out. Of some smaller row sizes and finer cuts of the groups
 (whose prompts are then computed more than once) the one with the shortest critical path is taken.
-What is missing in the last round are rows that teach nothing.
-Rows of examples (supervised fine-tuning, reward models) are dealt in the same rounds; there the
-finer ways to pack are smaller rows alone.
+The last round is padded with rows that teach nothing. Rows of examples (supervised fine-tuning,
+reward models) are dealt in the same rounds; there the finer ways to pack are smaller rows alone.
 
 The same responses give the same rows on every rank; only the share differs.
 """

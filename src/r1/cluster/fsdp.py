@@ -210,8 +210,8 @@ def save_gathered(
 ) -> None:
     """Write a model in the Hugging Face layout: rank 0 writes while all ranks gather weights.
 
-    What cannot be written is raised on all ranks (OSError), so that none of them goes on to write
-    into a folder that is being removed.
+    A failed write raises OSError on all ranks, so that none of them continues to write into a
+    folder that is being removed.
     """
     problem = 0
     try:

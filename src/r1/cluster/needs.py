@@ -3,8 +3,8 @@
 Counted from the recipe and the model's config.json: GPUs of an engine (vLLM's tensor parallel), the
 bytes that a learner rank holds all the time (its share of weights, moments, reference, and of the
 gradients in an update), an engine's weights, vLLM's share of a GPU, and the servers of reward
-models. Only what is clearly impossible is refused; activations and key/value caches of the embedded
-engine are `r1 plan`'s business.
+models. Only clearly impossible recipes are refused; `r1 plan` covers activations and the embedded
+engine's key/value caches.
 
 Left out on purpose: models whose dimensions `r1.plan.model` does not know (nothing is refused), the
 memory of reward models, and what other programs hold.

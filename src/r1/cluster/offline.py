@@ -3,7 +3,7 @@
 Every replica serves the weights of the model's own folder, and one that is started again loads them
 from there. Each is a RemoteEngine of its own (watched, restarted, its unfinished groups drawn
 again), and all stand behind one queue (r1.rollout.engine_pool), so that work in windows keeps them
-busy. One that is lost for good, while it starts or later, is left out with a warning, and the
+busy. A replica that is lost for good, at its start or later, is left out with a warning, and the
 others do its work. Nothing is reserved for a learner.
 """
 

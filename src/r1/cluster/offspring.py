@@ -2,14 +2,14 @@
 
 vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the actor can end none of
 them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
-of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
-carries the replica's name in its environment, and removes from /dev/shm the weights on their way
-and the shared memory that those processes had mapped. While the engine starts it looks for that
-memory twice a second.
+of its own session that waits at a pipe whose other end dies with the actor. It then ends all
+processes with the replica's name in their environment, and removes from /dev/shm the weights in
+transfer and the shared memory that those processes had mapped. While the engine starts, the guard
+looks for that memory twice a second.
 
-Processes are known by their environment (/proc, Linux), which every child inherits however it is
-started, so that those are found too that were being started when the actor died. Where a node dies
-its processes die with it.
+Processes are found by their environment (/proc, Linux), which every child inherits, so that
+processes that were just starting when the actor died are found too. If a node dies, its processes
+die with it.
 
 Left out on purpose: processes that clear their environment (vLLM has none), and memory that was
 made after the engine's start and that nobody has mapped any more.

@@ -1,7 +1,7 @@
 """Wait for Ray's processes with a limit, and with a message that names the process and the time.
 
-A process that died or did not answer in time raises LostProcess: whoever asked starts it again, or
-gives up after `max_restarts` in a row. What a process itself raises comes out as it was.
+A process that died or did not answer in time raises LostProcess: the caller restarts it, or gives
+up after `max_restarts` in a row. An exception of the process itself is passed on unchanged.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Connect to a Ray cluster: a running one, one at an address, or a new one on this machine.
 
-The mistakes of an address are found within CONNECT_S, and before Ray itself would go on trying.
+A wrong address is reported within CONNECT_S, where Ray itself would keep trying.
 
 Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
 client protocol (ray://), which has no streaming of results.
@@ -100,9 +100,9 @@ def _running() -> str:
 def _probe_with_token(address: str, timeout_s: float) -> int:
     """Probe; if the cluster asks for a token, use this user's from now on.
 
-    Ray asks for a token wherever it was started by a user who has one, and makes one with the first
-    cluster of its own; but it shows it only where told to. A driver that was told to asks for it as
-    well, so that the workers of a cluster without tokens could not answer it.
+    Ray asks for a token if the user who started it has one, and creates one with the first cluster;
+    but it sends the token only if told to. A driver that was told to send it also asks for it, so
+    that the workers of a cluster without tokens could not answer.
     """
     found = _probe(address, timeout_s)
     if found != _ASKS or "RAY_AUTH_MODE" in os.environ:

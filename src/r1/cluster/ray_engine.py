@@ -1,10 +1,10 @@
 """Engine replicas in Ray actors behind one Engine of the driver.
 
-Groups are dealt out in calls of as many as fill a replica's batch; a replica gets its next call
-when it has ended the one before, so that a slow one takes fewer. Each group comes back as soon as
-its last sample has ended. A sample follows from its seed and the weights alone, so it does not
-matter which replica draws it, nor how often: a replica that dies is started again with the weights
-of the driver's version, and its unfinished groups return to the queue.
+Groups are assigned in calls that fill a replica's batch; a replica gets its next call when it has
+finished the previous one, so that a slow replica takes fewer. Each group comes back as soon as its
+last sample has ended. A sample follows from its seed and the weights alone, so it does not matter
+which replica draws it, nor how often: a replica that dies is started again with the weights of the
+driver's version, and its unfinished groups return to the queue.
 """
 
 from __future__ import annotations

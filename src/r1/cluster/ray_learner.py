@@ -3,8 +3,8 @@
 The ranks are a torch.distributed group (gloo on CPUs, NCCL on GPUs). They live and die together: a
 collective without one of its ranks cannot end. When one is lost the driver ends all, starts as many
 again, loads the newest checkpoint (or the model the run began with) and repeats the updates since,
-whose batches it keeps; every update follows from the state and the batch alone, so that the group
-then stands where it stood.
+whose batches it keeps; every update depends on the state and the batch alone, so that the group
+ends in the same state as before.
 """
 
 from __future__ import annotations

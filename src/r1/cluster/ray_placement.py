@@ -1,10 +1,10 @@
 """Place processes: connect to the cluster, compare resources, reserve a placement group.
 
 Learner rank i and engine replica i share a bundle ("shared": while one computes the other waits) or
-have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs.
-A reward model's servers have theirs.
-Everything that can be wrong with a cluster is said before anything starts: Ray missing, nobody at
-the address, other versions, fewer CPUs or GPUs than the recipe asks for, too little memory.
+have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs. A
+reward model's servers have theirs. Every fault of a cluster is reported before anything starts: no
+Ray, no answer at the address, other versions, too few CPUs or GPUs for the recipe, too little
+memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ask every node for its memory, its GPUs, and the versions of its libraries.
 
-The question travels by value, so that a node without r1, or with another, can answer it. Ray itself
-compares its own and Python's version when a node or a driver joins.
+The question is pickled by value, so that a node without r1, or with another version, can answer it.
+Ray itself compares its own and Python's version when a node or a driver joins.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reward models in Ray actors: they score beside the driver while others sample, on their own GPUs.
 
 Each model has `reward_servers` processes, which take its groups in turn and score them in the order
-in which they came. A score follows from the group alone (rows never mix groups), so it does not
-matter which server gives it, nor how often: one that dies or does not answer in time is started
-again and scores what it still owes.
+in which they came. A score depends on the group alone (rows never mix groups), so it does not
+matter which server computes it, or how often: a server that dies or does not answer in time is
+restarted and scores the groups it still owes.
 
 Left out on purpose: a model over several GPUs, and moving one off its GPU while others compute.
 """

@@ -9,8 +9,8 @@ Every figure is a mean over problems of the mean over a problem's samples, with 
 interval over problems (estimators.py). Language is that of the thinking (r1.rewards.language), over
 the samples that think; one that thinks without a word counts as 0.
 
-A killed evaluation repeats the blocks it was in and no other (blocks.py), on as many engines as it
-is then given, and ends with the same bytes, but for "seconds": those of the call that ended it.
+A killed evaluation repeats only the unfinished blocks (blocks.py), on any number of engines, and
+ends with the same bytes, except for "seconds": those of the last call.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """An evaluation that can be killed: problems are evaluated in blocks, one file each.
 
-A block is sampled, judged, and written as one Parquet file (the completions' table with the
-votes). A killed evaluation repeats the block it was in and no other. A block's samples depend on
-that block alone, so the figures are those of an uninterrupted evaluation, to the last digit on
-one machine.
+A block is sampled, judged, and written as one Parquet file (the completions' table with the votes).
+A killed evaluation repeats only its unfinished block. A block's samples depend on that block alone,
+so the figures are those of an uninterrupted evaluation, to the last digit on one machine.
 
     out/request.json          what is evaluated; another request is refused
     out/blocks/*.parquet      the completions with their judgements

@@ -1,6 +1,6 @@
 """Show an evaluation in the terminal: its progress, and some of the judged samples.
 
-Where output goes to a file the progress is a plain line now and then instead of a bar.
+If output goes to a file, progress is an occasional plain line instead of a bar.
 """
 
 from __future__ import annotations

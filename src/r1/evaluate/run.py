@@ -122,7 +122,8 @@ def count_votes(scorer: VotingScorer, scored: ScoredGroup, form: PromptForm) -> 
     """Number the equal answers of a group; -1 for a response without an answer.
 
     Equality is the problem's own verifier's ("1/2" votes with "0.5" in mathematics), asked in the
-    scorer's workers, since comparing symbols may hang. Without accuracy nobody votes.
+    scorer's workers, since comparing symbols may hang. Without an accuracy reward there are no
+    votes.
     """
     problem = scored.group.problem
     if any(ACCURACY not in reward.parts for reward in scored.rewards):

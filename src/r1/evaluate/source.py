@@ -1,7 +1,7 @@
 """Resolve the model that a user names: a run, a stage of a whole recipe, a model.
 
-A run brings its resolved recipe along, so that it is evaluated and talked to with the template,
-the limits and the held-out problems it was trained with, unless told otherwise.
+A run contains its resolved recipe: by default it is evaluated, and chats, with the template, the
+limits and the held-out problems of its training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parse JSON and TOML that may be hostile: nesting, repeated keys and numbers are bounded.
 
 Python's parser ends in a RecursionError on deep nesting, takes NaN and 1e999, and lets the last of
-two equal keys win. What it lets through is checked here, so that nothing behind it has to.
+two equal keys win. These cases are checked here, so that no reader has to.
 """
 
 from __future__ import annotations

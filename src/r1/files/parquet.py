@@ -1,6 +1,6 @@
 """Read Parquet files in batches, with a limit on a batch's unpacked size.
 
-A file may be a thousandth of what it holds: one text of 100 MB, stored once, can stand in every
+A file may unpack to a thousand times its size: one text of 100 MB, stored once, can be in every
 row. Texts are therefore read as dictionaries (each value once, and a number a row), and their size
 is computed from the lengths before a single row is made.
 """

@@ -39,8 +39,8 @@ def read_json(
 ) -> Any:
     """Parse a JSON file; return `default` if there is none.
 
-    shape: the type it must have. Raises UserError where it is malformed or of another shape, and
-    where NaN or a number beyond 64 bits stands in it, unless finite is False (a model's config).
+    shape: the type it must have. Raises UserError if it is malformed or of another shape, or
+    contains NaN or a number beyond 64 bits, unless finite is False (a model's config).
     """
     try:
         content = read_bytes(path)

@@ -2,10 +2,9 @@
 
     kept replies -> (set aside the price -> wait for the turn -> send -> keep)* -> read
 
-The same request asked twice at a time is sent once. A reply is kept before it is read; what was
-malformed is asked for again, with a new nonce, malformed_retries times, and is then a failure of
-the judge's, never a verdict. A resumed run finds the malformed replies too and does not pay for
-them again.
+Simultaneous equal requests are sent once. A reply is stored before it is read. A malformed one is
+asked for again with a new nonce, malformed_retries times, and is then a failure of the judge, never
+a verdict. A resumed run finds the malformed replies too and does not pay for them again.
 """
 
 from __future__ import annotations

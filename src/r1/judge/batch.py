@@ -3,14 +3,13 @@
     votes = EngineVotes(engine, renderer, sampling, name="judge@step-400", seed=0)
     for id, found in votes.begin([Asked("p1#0", task, vote=0), ...]): ...
 
-For data sets, which must come out the same whenever they are made: here a verdict follows from the
-task, the vote, the judge's weights and the seed alone. So the nonce of a prompt (r1.judge.prompt)
-is a hash of what is asked, rather than drawn: no answer can hold a hash of itself, and
-`fresh_nonce` makes sure of it. Batches follow from what is asked, too, never from timing, which
-`r1.judge.engine` lets decide.
+For data sets, which must be reproducible: a verdict depends on the task, the vote, the judge's
+weights and the seed alone. So the nonce of a prompt (r1.judge.prompt) is a hash of the task instead
+of random: no answer can contain a hash of itself, and `fresh_nonce` makes sure of it. Batches
+depend on the tasks too, never on timing, which decides in `r1.judge.engine`.
 
-An endpoint's replies do not follow from anything. What was paid for is in the judge's cache, and
-is not asked again.
+An endpoint's replies are not reproducible. Paid replies are in the judge's cache and are not asked
+for again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A spending limit. A request's highest possible price is reserved before it is sent.
 
-spent + set aside never exceeds the budget, however many requests are under way; what a reply
-really cost replaces what was set aside for it. Requests that brought no reply but may be billed
+spent + set aside never exceeds the budget, however many requests are in progress; a reply's real
+cost replaces the amount set aside for it. Requests that brought no reply but may be billed
 (silence, a broken connection) stay counted at their highest price.
 """
 

@@ -1,8 +1,8 @@
 """Paid replies on disk: an append-only file of JSON lines.
 
-A line is a reply with the key of what was asked and the nonce it must give back, or the record of
-a request that brought none and may have been billed. Verdicts are read from the replies anew, so
-that a stricter or better reading costs nothing.
+A line is a reply with the key of its request and the nonce it must return, or the record of a
+request that brought no reply and may have been billed. Verdicts are read from the replies every
+time, so that a stricter or better reader costs nothing.
 
 key = SHA-256 over the model's identity, the prompt with a placeholder for its nonce, and the
 number of the vote: the same question to the same model, and nothing else.

@@ -43,8 +43,8 @@ _QUOTA = ("insufficient_quota", "billing", "credit balance")
 class Endpoint:
     """A ChatModel over HTTP.
 
-    Raises UserError on construction where the key is missing, or stands in the settings, which a
-    run keeps and shows.
+    Raises UserError on construction if the key is missing, or is in the settings, which a run
+    stores and shows.
     """
 
     def __init__(self, settings: JudgeSettings) -> None:

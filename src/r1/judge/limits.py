@@ -1,7 +1,7 @@
 """Rate limits: a sliding window over the last minute, and pauses for all requests.
 
-In no window of 60 s are there more than the limit's requests or tokens. Tokens are counted as
-estimated when a request goes out and put right when its reply is there.
+No window of 60 s has more requests or tokens than the limits. Tokens are estimated when a request
+is sent, and corrected when its reply arrives.
 """
 
 from __future__ import annotations

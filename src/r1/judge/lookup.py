@@ -1,8 +1,8 @@
 """An event loop that does not wait for name lookups when it closes.
 
-asyncio looks names up in the threads of its default executor, and a program waits at its end until
-these are done: where a name server does not answer, that is a minute after the message. Here they
-are daemon threads, one for each name that is being looked up.
+asyncio looks names up in the threads of its default executor, and a program waits for them at its
+end: if a name server does not answer, that takes a minute after the error message. Here lookups run
+in daemon threads, one per name.
 """
 
 from __future__ import annotations

@@ -24,9 +24,8 @@ class NoReplyError(Exception):
     """One try brought no reply.
 
     cause: a short word for the counts ("429", "500", "timeout", "truncated", "unreachable", ...).
-    again: whether another try may succeed.
-    retry_after_s: how long all requests should wait first, where the endpoint said so.
-    maybe_billed: the endpoint may have done the work and want its money.
+    again: whether another try may succeed. retry_after_s: how long all requests should wait first,
+    if the endpoint says so. maybe_billed: the endpoint may have done the work and want its money.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Comparison:
 
     margin: mean preference for the first answer, in [-2, 2]. score: the same in [0, 1].
     consistency: share of vote pairs whose two orders prefer the same answer (or none).
-    position_bias: mean preference for whichever answer stands first, in [-2, 2].
+    position_bias: mean preference for the answer in the first position, in [-2, 2].
     num_pairs: vote pairs with a valid vote in both orders; the others are left out whole, since
         one order alone would be biased.
     forward, backward: the votes with the first answer as A, and with it as B.

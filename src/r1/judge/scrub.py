@@ -4,12 +4,12 @@
     hide("Incorrect API key: sk-…")             # "Incorrect API key: (key)"
 
 Endpoints, gateways and models quote the key: whole, cut, broken over lines, in quotation marks'
-escapes, URL-encoded, as an HTML entity, in base64 or hexadecimal digits. All of those count as the
-key, and so does a piece of it of MIN_PIECE characters. It has to run before a text is cut: what a
-cut leaves of a key is no longer known for a piece of one.
+escapes, URL-encoded, as an HTML entity, in base64 or hexadecimal digits. All of these count as the
+key, and so does a piece of MIN_PIECE characters. Scrub before a text is cut: a shorter rest of a
+key is no longer recognised.
 
-Left out on purpose: ciphers and spelling backwards. Whoever runs the endpoint has the key anyway;
-what is guarded here is the run's folder, its report and the terminal.
+Left out on purpose: ciphers and spelling backwards. The operator of the endpoint has the key
+anyway; the scrubber protects the run's folder, its report and the terminal.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class LimitSettings(Settings):
 class BudgetSettings(Settings):
     """The most that all runs sharing the cache file may spend.
 
-    What a request may cost counts from when it is sent, so that the budget is never exceeded.
+    A request's highest cost counts from its sending, so that the budget is never exceeded.
     """
 
     requests: int | None = Field(

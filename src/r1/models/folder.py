@@ -1,8 +1,8 @@
 """Check a model's folder before a library opens it: every file regular, bounded, of a known shape.
 
-transformers, tokenizers and safetensors open whatever bears the right name: a FIFO hangs them, a
-weight file of the index may lie anywhere, and a config of ten million layers is built layer by
-layer before its weights are missed.
+transformers, tokenizers and safetensors open any file with the right name: a FIFO hangs them, the
+index may name a weight file outside the folder, and a config of ten million layers is built layer
+by layer before the missing weights are noticed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Test once, for a few seconds, whether the Hugging Face Hub can be reached (torch-free).
 
-Its client tries each of many files several times and waits longer between each two tries: without
-a network that is a minute before a message.
+The Hub's client tries each of many files several times with growing waits: without a network, its
+error message takes a minute.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Load and save causal language models and tokenizers in the Hugging Face layout.
 
-Model definitions are transformers' own. What is added here are checks that turn a broken or foreign
+Model definitions are transformers' own. This module adds checks that turn a broken or foreign
 folder into a UserError before anything starts (`r1.models.folder`), since transformers answers them
 with a traceback, a network request or randomly initialised weights.
 
@@ -220,7 +220,7 @@ def context_of(path: str | Path) -> int:
 def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:
     """Return a recipe's batch.max_tokens, by default the model's context; UserError above that.
 
-    otherwise: what the user may do instead of lowering it.
+    otherwise: what the user can do instead of lowering it.
     """
     context = context_of(path)
     if max_tokens is not None and max_tokens > context:

@@ -4,8 +4,8 @@
     a recipe of stages       every stage that trains, on its ranks and replicas; every stage that
                              samples a finished model, on replicas alone
 
-Known before anything is loaded: the model is followed through the references to the one that the
-first stage begins with, as no stage changes its shape but distillation, whose own it names.
+The needs are known before anything is loaded: references lead to the model that the first stage
+begins with, since only distillation changes the model's shape, and it names its own model.
 """
 
 from __future__ import annotations

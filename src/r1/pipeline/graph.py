@@ -1,9 +1,9 @@
 """The graph of stages: their inputs and outputs, and which are done or stale.
 
 A stage reads artifacts of other stages (checkpoints, data sets, reward models) and gives some of
-its own. It is done when its marker stands, written last, and says that it ran with these settings
-on inputs and files from outside with these hashes. Hashes are of contents: a stage that is run
-again and gives the same bytes leaves the stages below it done.
+its own. It is done when its marker, which is written last, names these settings and the hashes of
+these inputs and outside files. Hashes are of contents: if a stage is run again and gives the same
+bytes, the stages below it stay done.
 
     marker = {settings, inputs: {name: hash}, external: [files outside], outputs: {name: artifact},
               seconds}

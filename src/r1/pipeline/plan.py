@@ -1,7 +1,7 @@
 """`r1 plan RECIPE`: what a recipe costs, its use of memory and time, and the layouts that fit.
 
-Torch-free; reads the recipe, what data files are there, and a finished run's
-folder where one is named. Nothing is written.
+Torch-free; reads the recipe, existing data files, and a finished run's folder if one is named.
+Nothing is written.
 """
 
 from __future__ import annotations

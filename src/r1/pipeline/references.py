@@ -5,7 +5,7 @@
     reward_models.helpful.path = "@helpful"      a reward model
     path = "@dev1/checkpoint"                    the same, with the output's name spelt out
 
-Where a reference stands says what it must be, so that a data set in a model's place is refused
+The setting of a reference determines its type, so that a data set in a model's place is refused
 before anything runs.
 """
 

@@ -7,8 +7,8 @@
     RUN/<stage>/STAGE.json  what the stage gave, from what, with hashes
     RUN/redo.json           while `--from` is under way: what it still has to do again
 
-Killed at any moment, the same command carries on: finished stages stay, the one under way carries
-on inside. What a changed stage had made is put aside under another name, never removed.
+After a kill at any moment the same command resumes: finished stages stay, the current one resumes
+inside. The outputs of a changed stage are renamed, never removed.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
     hours of a step     = max(generation on all GPUs, longest response / its speed) + training
 
 The second line is where large synchronous runs spend their time: a step waits for its longest
-response, whatever the number of GPUs. "busy" GPU-hours add up the parts; "held" ones are the hours
-times all GPUs. Every assumption stands in the estimate beside its figures. Torch-free; FLOPs as in
-flops.py, rates as in hardware.py, amounts as in workload.py.
+response, whatever the number of GPUs. "busy" GPU-hours are the sum of the parts; "held" ones are
+the hours times all GPUs. The estimate lists every assumption beside its figures. Torch-free; FLOPs
+as in flops.py, rates as in hardware.py, amounts as in workload.py.
 
 Left out on purpose: verifiers, sandboxes and endpoints (other machines), checkpoints, weight
 transfer, loading and swapping of models between phases, failures.
@@ -93,7 +93,8 @@ class Estimate:
 
     samples: responses drawn. prompt_tokens, response_tokens: of these samples, a group's prompt
     counted once. trained_tokens: tokens that pass forward and backward. makes: rows and mean tokens
-    of the data set that the stage writes. unknown: what could not be counted and is missing.
+    of the data set that the stage writes. unknown: figures that could not be counted and are
+    missing.
     """
 
     name: str

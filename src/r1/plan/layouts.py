@@ -7,12 +7,12 @@
     a step                  drawing one engine's share of a batch + the update + sending weights;
                             on separate GPUs the longer of the first two: one batch is sampled ahead
 
-Layouts are tried as the learner is; where none fits, also with a fused attention kernel that
+Layouts are tried with the learner as it is; if none fits, also with a fused attention kernel that
 PyTorch may not have. Such a layout names that need. Drawing is the mean of two batches of lengths.
 
-GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline, tensor and expert parallel for
-the learner, which has none; nodes that differ; host memory; rewards; an engine that gets more than
-its share of long responses.
+GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline, tensor and expert parallelism,
+which the learner lacks; unequal nodes; host memory; rewards; an engine that gets more than its
+share of long responses.
 """
 
 from __future__ import annotations

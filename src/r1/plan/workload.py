@@ -1,8 +1,8 @@
 """Measure a recipe's workload: rows and mean tokens of its data, mean lengths of its responses.
 
-Files that are there are counted. Of one that is not there `limit` is taken as its size; without
-one the amount is unknown, and the estimate says so. Lengths of texts are counted as four
-characters a token. Torch-free; nothing is downloaded.
+Existing files are counted. A missing file counts as `limit` rows; without `limit` the amount is
+unknown, and the estimate says so. Texts count as one token per four characters. Torch-free; nothing
+is downloaded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Run R1-Zero: build problems, engine, learner and rewards from a recipe; the loop trains.
 
-Everything that can be wrong with a recipe, its data, its model and its folder is found before the
-first token is sampled.
+Every fault of a recipe, its data, its model and its folder is found before the first token is
+sampled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The figures of a run as plain numbers; page.py and pictures.py draw them.
 
-After the paper: accuracy over steps is its Figure 2, mean response length its Figure 3.
-The x of every point is the number of updates behind the weights it was measured on.
+After the paper: accuracy over steps is its Figure 2, mean response length its Figure 3. The x of
+every point is the number of updates behind the measured weights.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A run's use of time: phases, tokens a second, busy shares, queues, restarts.
 
-Reads timings.jsonl (and staleness from metrics.jsonl). Steps that were done again after a kill are
-there once, as they were done last; a time between two processes of one run is in none of them.
+Reads timings.jsonl (and staleness from metrics.jsonl). A step that was repeated after a kill
+appears once, with its last timings; the time between two processes of one run belongs to no step.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def restarts(run: RunData) -> Chart:
 def time_use(run: RunData) -> dict[str, Any]:
     """Return sums and means over the run for programs; {} if nothing was timed.
 
-    seconds: by phase; "evaluate" lies between steps, "other" is what of the steps is in no phase.
-    tokens_per_s: response tokens over the steps' seconds (supervised: tokens learnt from).
+    seconds: by phase; "evaluate" is between steps, "other" is the part of the steps outside all
+    phases. tokens_per_s: response tokens over the steps' seconds (supervised: tokens learnt from).
     busy: means over time, by who. deepest: groups that waited, by where. restarts: by who.
     """
     rows = [row for row in run.timings if row.get("seconds/total")]

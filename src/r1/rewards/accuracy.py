@@ -1,7 +1,7 @@
 """The accuracy reward: read the answer and give it to the problem's verifier (§2.2.2).
 
-An answer that cannot be read is UNPARSEABLE with value 0. What a verifier raises is left to the
-worker that runs it, which reports it as verifier-failed.
+An answer that cannot be read is UNPARSEABLE with value 0. A verifier's exception goes to the worker
+that runs it, which reports it as verifier-failed.
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@
 
 verl: this file is its `custom_reward_function.path`, `compute_score` the name.
 
-Of a dialogue only the assistant's last message is judged, never a tool's or a user's; where the
-prompt ended in `<think>`, nothing before the `</think>`. A gold answer that cannot be verified is
-no verdict (None for TRL, 0 for verl), said once and counted by `r1.rewards.library.counts()`.
+Only the assistant's last message of a dialogue is judged, never a tool's or a user's. If the prompt
+ended in `<think>`, nothing before the `</think>` is judged. A gold answer that cannot be verified
+gives no verdict (None for TRL, 0 for verl): it is logged once, and `r1.rewards.library.counts()`
+counts it.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     register_reward("brevity", brevity)
 
 It is called with one completion, as text, and the problem's columns, each a list of one: `answer`,
-`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None is
-no verdict. A value of 1 or more counts as correct, any other as wrong.
+`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None
+means no verdict. A value of 1 or more counts as correct, any other as wrong.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ MAX_BETWEEN = 60
 
 
 class Box(NamedTuple):
-    """One box: where it begins and ends in the text, and what it holds."""
+    """One box: its start and end in the text, and its content."""
 
     start: int
     end: int
@@ -32,8 +32,8 @@ def last_boxed(text: str) -> str | None:
 def boxed_answer(text: str, whole: bool = False) -> str | None:
     r"""Return the content of the last box; boxes directly before it join it as one list.
 
-    `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
-    stands in an earlier sentence is a step on the way. whole: None where there is one.
+    `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box in an
+    earlier sentence is an intermediate step. whole: None where there is one.
     """
     box = _last_box(text, len(text))
     if box is None or not box.content:

@@ -1,7 +1,7 @@
 """Exact match after normalisation: unicode NFKC, white space, quotes and a final full stop.
 
-Case counts for nothing unless the problem's metadata has {"case": true}; further accepted answers
-stand in metadata["aliases"].
+Case is ignored unless the problem's metadata has {"case": true}; metadata["aliases"] lists further
+accepted answers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?")
 def _unwrapped(answer: str, gold: str, case: bool) -> list[str]:
     """Return forms of the answer without a lead-in, a box, `x =` or a unit.
 
-    What the reference itself has is left on.
+    Parts that the reference has too are kept.
     """
     plain, wanted = without_wrapping(answer), without_wrapping(gold)
     if (found := _LEAD.match(plain)) and not _LEAD.match(wanted):

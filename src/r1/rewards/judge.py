@@ -4,7 +4,7 @@ A problem with the verifier "judge" has its accuracy judged by a language model;
 "judge" has every problem judged so, whatever its verifier (weight 0: an audit of the rules).
 
 Waiting for a network is not work for the pool's workers: their clock is short and each does one
-thing at a time. Judged scores take a lane of their own, a thread of the training process with an
+thing at a time. Judged scores therefore run in a separate thread of the training process with an
 event loop, in which hundreds of requests wait at once while generation and the workers go on.
 """
 
@@ -72,7 +72,7 @@ def cached_in(settings: RewardSettings, folder: Path) -> RewardSettings:
 class JudgeLane:
     """The judged scores of a pool's groups. Opens its judge on first use.
 
-    At most MAX_PENDING groups wait for the judge; one more blocks whoever submits it.
+    At most MAX_PENDING groups wait for the judge; a further submit blocks.
     """
 
     def __init__(self, settings: RewardSettings, form: PromptForm) -> None:

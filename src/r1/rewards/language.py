@@ -2,11 +2,10 @@
 
     value = words of the problem's language / words of any language   (DeepSeek-R1 §2.3.2)
 
-The target is `Problem.language`; what counts as a word, and what is left out (formulas, code,
-numbers, names), stands in `r1.text.language`. The chain of thought is everything up to the last
-`</think>`, and, where an `<answer>` follows, up to that: a policy cannot move its thinking in
-front of, behind or between well-formed blocks to escape. A thought cut at the token limit counts
-as far as it goes.
+The target is `Problem.language`; `r1.text.language` defines the words, and what is left out
+(formulas, code, numbers, names). The chain of thought is all text before the last `</think>` and,
+if an `<answer>` follows, before that: a policy cannot avoid the reward by moving its thinking
+before, after or between well-formed blocks. A thought cut at the token limit counts up to the cut.
 
 A thought without any word (empty, or bare arithmetic) is worth 0, not 1: otherwise the surest way
 to a full score would be to stop writing words, and the paper's aim, a chain of thought that people

@@ -4,14 +4,14 @@ r"""The rewards as plain functions, for scripts, notebooks and other trainers; w
     score = math_reward(r"… so it is \boxed{\frac12}.", "0.5")
     score.value, score.outcome                    # 1.0, Outcome.CORRECT
 
-Nothing here hangs: what may (symbolic mathematics, and any verifier of one's own) runs in worker
-processes that start with the first call that needs them, under `timeout_s`, and end with this
-process. Plain numbers are compared at once. `configure` changes the workers' settings.
+Nothing here hangs: symbolic mathematics and verifiers of your own run in worker processes, which
+start with the first call that needs them, obey `timeout_s`, and end with this process. Plain
+numbers are compared at once. `configure` changes the workers' settings.
 
-The answer is read where the text puts it: in its one `<answer>` block, else in the last `\boxed{}`
-after the thinking, else on a last line `#### 18` or `Answer: 34`, else it is all that follows the
-thinking. `answer_from="stated"` reads the answer stated last, in whatever form. `opened=True` says
-that the prompt ended in `<think>`: then nothing is judged before the `</think>`.
+The answer is read where the text puts it: its single `<answer>` block, else the last `\boxed{}`
+after the thinking, else a last line `#### 18` or `Answer: 34`, else all text after the thinking.
+`answer_from="stated"` reads the answer stated last, in whatever form. `opened=True` says that the
+prompt ended in `<think>`: then nothing is judged before the `</think>`.
 """
 
 from __future__ import annotations

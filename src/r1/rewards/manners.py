@@ -1,7 +1,7 @@
 """The tiny world's rules of good manners as rewards: "manners_helpful" and "manners_harmless".
 
 1 or 0 by r1.data.tiny.manners, for problems whose metadata has the kind of request; the reason is
-the score's detail. Meant for looking (weight 0), beside reward models that are trained.
+the score's detail. Meant as a measure (weight 0), beside trained reward models.
 """
 
 from __future__ import annotations

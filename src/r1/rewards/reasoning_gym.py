@@ -1,9 +1,9 @@
 """reasoning-gym's own scorers for the entries in metadata {"task": name, "entry": {…}}.
 
-metadata["parameters"] holds what the task was drawn with: some scorers read it (the number of
-decimal places, the size of a board).
+metadata["parameters"] holds the task's parameters: some scorers read them (the number of decimal
+places, the size of a board).
 
-Paid only where the scorer gives a full 1.0: many scorers give a share of 1 to an answer that merely
+Only a full score of 1.0 is rewarded: many scorers give a share of 1 to an answer that merely
 contains the gold one, or for being well-formed, and reinforcement learning would collect it
 (`rewards.partial_credit` pays the share as reasoning-gym gives it).
 

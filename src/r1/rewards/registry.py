@@ -1,8 +1,8 @@
 """Registries: rewards by name (for recipes) and verifiers by name (for problems).
 
-A reward or verifier is a file in this package that registers itself when imported; modules
-outside it are named in `rewards.plugins`. Nothing here imports what a verifier needs: heavy
-libraries load in its `warm`, inside a worker.
+A reward or verifier is a file in this package that registers itself when imported; other modules
+are named in `rewards.plugins`. Heavy libraries of a verifier load in its `warm`, inside a worker,
+never here.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@ r"""Find the answer that a text states last, by the conventions of common evalua
 
 Explicit statements, in English and Chinese: `<answer>…</answer>`, `\boxed{…}`, GSM8K's `#### 18`
 and `A: 18`, `Answer: 34`, "The answer is (C).", "Option B is correct", 答案是 18, 答：18, 故选 B.
-The one that stands last counts, and only its own words: the rest of the sentence up to a reason
-("because …", ", not 6"). Without any, a text that came to its end may state its answer in its last
-sentence: a formula ("46 - 78 = -32"), bold words, a letter in brackets, its last number; and a text
-of one short line is its own answer.
+The last one counts, and only its own words: the rest of the sentence up to a reason ("because …",
+", not 6"). A complete text without any may state its answer in its last sentence: a formula
+("46 - 78 = -32"), bold words, a letter in brackets, its last number; and a text of one short line
+is its own answer.
 
-No statement are questions ("is it 5?"), negations ("the answer is not 5"), conditions ("if the
-answer is 5") and last sentences that hesitate ("it may be 5", "5 or 6"). What is listed after a
-statement ("The answer is 5 or 6.", "The answer is 5. Or 6.") belongs to it, so that the verifier
-sees all of it. Linear in the length of the text; never raises.
+Questions ("is it 5?"), negations ("the answer is not 5"), conditions ("if the answer is 5") and
+last sentences that hesitate ("it may be 5", "5 or 6") are no statements. A list after a statement
+("The answer is 5 or 6.", "The answer is 5. Or 6.") belongs to it, so that the verifier sees all of
+it. Linear in the length of the text; never raises.
 
 Left out on purpose: searching the whole text for the last number, which pays for unfinished work.
 """

@@ -24,7 +24,7 @@ _PARTIAL = re.compile(
 def final_turn(completion: Any) -> str:
     """Return the assistant's last words; "" if the last turn is another's (a tool's, a user's).
 
-    completion: a text, in which other turns stand as chat templates write them, or messages.
+    completion: a text, with other turns as chat templates write them, or messages.
     """
     if isinstance(completion, str):
         return _final_of_text(completion)

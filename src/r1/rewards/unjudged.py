@@ -2,7 +2,7 @@
 
 A greeting has no reference answer: its problem names the verifier "none", and its family has
 rewards of its own (`[rewards.families.NAME]`, reward models) among which there is no accuracy.
-What does not fit is found before anything is sampled.
+Misfits are found before anything is sampled.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The worker process: scores the pool's items one after the other, and can be killed.
 
 Run by `r1.rewards.pool` as `python -m r1.rewards.worker`; speaks length-prefixed messages over an
-inherited socket: pickled jobs in (from its own parent), JSON out (whatever happened in here).
-Before each item it writes the item's number and start time into memory shared with the parent, so
-that the parent can enforce the wall clock and knows whom to blame, at no cost in messages.
+inherited socket: pickled jobs in (from its own parent), JSON out. Before each item it writes the
+item's number and start time into memory shared with the parent, so that the parent can enforce the
+wall clock and knows the item at fault, without extra messages.
 
 It dies with its parent, however that ended (PR_SET_PDEATHSIG on Linux, end of file elsewhere).
 """

@@ -4,15 +4,15 @@
     generate(window 2) -----+--> queue of calls ---+---> engine 1
                                                     '--> engine 2
 
-`generate` queues its requests at once, before its first group is asked for, so that whoever works
-in windows begins the next one while the slowest samples of this one end (`calls_ahead` says how
-many), and no engine waits for another. How requests are cut into calls depends on the requests
+`generate` queues its requests at once, before its first group is taken, so that a caller that works
+in windows begins the next one while the slowest samples of this one end (`calls_ahead` gives their
+number), and no engine waits for another. How requests are cut into calls depends on the requests
 alone, never on timing; groups come back in the order they end.
 
-An engine that is lost for good leaves the pool with a warning, and what it has not ended goes to
-the others; only when none is left do those who wait get an error.
+An engine that is lost for good leaves the pool with a warning, and its unfinished groups go to the
+others; callers get an error only when no engine is left.
 
-Back-pressure is the caller's: what it has queued and not yet taken is what the pool holds, so a
+Back-pressure is the caller's: the pool holds the groups that were queued and not yet taken, so a
 caller that keeps few windows open needs constant memory.
 
 Left out on purpose: new weights (a policy's engines are r1.cluster.ray_engine's), and calls made
@@ -96,8 +96,8 @@ class EnginePool:
     ) -> Iterator[FinishedGroup]:
         """Queue the requests now; yield every group when an engine has finished it.
 
-        Raises what an engine raises, and UserError where every engine is lost. Half-way dropped,
-        what is not begun yet is not sampled.
+        Raises what an engine raises, and UserError where every engine is lost. If the iterator is
+        dropped half-way, calls that have not begun are not sampled.
         """
         asked = _Asked(sampling, deque(self._calls(requests)))
         with self._changed:

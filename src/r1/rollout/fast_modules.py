@@ -8,10 +8,10 @@ Four kinds of module are given a leaner forward, instance by instance:
     gated MLP          gate and up projection as one matrix product
     attention          query, key and value projection as one product; one rotation for both
 
-Each is found by its structure, then tried on random input beside the forward it replaces; where
-the results differ by more than rounding, or anything about it is unusual, the original stays. Fused
-weights share memory with the parameters they come from, so new weights copied into the parameters
-are in force at once.
+Each is found by its structure, then compared on random input with the forward it replaces; if the
+results differ by more than rounding, or the module is unusual in any way, the original stays. Fused
+weights share memory with the parameters, so new weights copied into the parameters take effect at
+once.
 """
 
 from __future__ import annotations

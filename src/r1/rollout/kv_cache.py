@@ -1,6 +1,6 @@
 """Key/value memory of the embedded engine, and attention over it.
 
-The memory is in two parts, so that what a group shares is stored and read once:
+The memory has two parts, so that a group's shared prompt is stored and read once:
 
     prompts  [S, Hkv, Tp, D]   one slot per living group, written by the prefill
     own      [B, Hkv, To, D]   one row per living sample, one column per sampled token

@@ -32,8 +32,8 @@ def check_engine_model(model: str | Path, settings: EngineSettings) -> None:
 def make_engine(model: str | Path, settings: EngineSettings) -> LoadedEngine:
     """Load a model and its tokenizer into the engine of settings.kind.
 
-    model: a folder in the Hugging Face layout, or a hub id. Close the engine when done: vLLM's is
-    processes and memory of its own. Raises UserError for what cannot be loaded.
+    model: a folder in the Hugging Face layout, or a hub id. Close the engine when done: vLLM's
+    engine has its own processes and memory. Raises UserError for what cannot be loaded.
     """
     check_engine(model, settings)
     if settings.kind == "vllm":

@@ -1,6 +1,6 @@
 """The Engine interface: turns tokenized prompts into sampled responses.
 
-The embedded engine, vLLM and an OpenAI-compatible endpoint fill it; the loop never asks which.
+The embedded engine, vLLM and pools or replicas of them implement it; the loop never asks which.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Measure how long workers are busy, and how deep their queues get.
 
-A worker is busy from the moment it is given something until its answer is there, as whoever asked
-sees it. What is under way when the figures are taken counts up to then, and from then on for the
-next time. Thread-safe: engines may work while a learner learns.
+A worker is busy from a request until its answer arrives, as seen by the caller. Work in progress
+when the figures are taken is split between this interval and the next. Thread-safe: engines may
+work while a learner learns.
 
 Left out on purpose: what a GPU does meanwhile (nvidia-smi and Ray's own metrics tell that).
 """

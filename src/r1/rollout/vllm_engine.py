@@ -6,8 +6,8 @@ same sample again while the numbers round alike, and another sample than the emb
 Text, end tokens, finish reasons and log-probabilities are the embedded engine's (vllm_worker.py has
 the one definition that vLLM lacks).
 
-Weights may be replaced while a call is under way: what is under way pauses, its keys and values are
-computed again, and it goes on under the new weights with the version it began with.
+Weights may be replaced during a call: running samples pause, their keys and values are recomputed,
+and they continue under the new weights, with the version they began with.
 
 Left out on purpose: several engines, restarts, more than one node (placement is another layer's),
 vLLM's own multi-turn and multimodal requests.

@@ -84,8 +84,8 @@ def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer
 def _share_cpus(ranks: int) -> None:
     """Let several ranks share a CPU's memory node, each with a part of the threads.
 
-    vLLM binds every rank to a node of its own and refuses to start where there are fewer. What the
-    user has set stands.
+    vLLM binds every rank to a node of its own and refuses to start where there are fewer. The
+    user's own settings are kept.
     """
     from vllm.utils.cpu_resource_utils import get_visible_memory_node
 

@@ -1,9 +1,9 @@
 """Prevent endless waits for a vLLM that has died.
 
-vLLM 0.32's synchronous client notices the death of its engine process, but leaves whoever waits for
-outputs or for the answer to a call waiting for ever. A thread of ours wakes them.
+vLLM 0.32's synchronous client notices the death of its engine process, but callers that wait for
+outputs or for the answer to a call wait for ever. A thread here wakes them.
 
-Left out on purpose: an engine that lives and does not move.
+Left out on purpose: an engine that is alive and makes no progress.
 """
 
 from __future__ import annotations

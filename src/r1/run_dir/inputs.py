@@ -2,10 +2,10 @@
 
     lineage.json   inputs: [{role, source, files: {name: {bytes, sha256}}}, ...]
 
-role is where the settings name it ("data.train.0.path", "model", "rewards.plugins.mine"); source is
-where it lay, which may change: a run and its data may be moved. Every byte of every file is hashed
-at every start, since size and time of a file can be kept while its content changes; files are
-hashed side by side.
+role: the setting that names it ("data.train.0.path", "model", "rewards.plugins.mine"). source: its
+path, which may change, as a run and its data may be moved. Every byte of every file is hashed at
+every start, since a file's content can change while size and time stay; several files are hashed in
+parallel.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@
         run.commit_step(step, learner.save, metrics, table)
     run.finish()
 
-A checkpoint is the only point of return. On opening, whatever was written after the newest one
-(metrics, rollouts, evaluations) is dropped and done again, identically; a kill at any moment
-therefore costs time and nothing else.
+A run resumes only from a checkpoint. On opening, everything written after the newest one (metrics,
+rollouts, evaluations) is removed and repeated identically; a kill at any moment costs only time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Shapes that readers rely on in the files of runs and pipelines; other fields are allowed.
 
-A run folder may come from somebody else: a text where a number belongs is told by file and field
-(`r1.files.shapes`), not by a traceback from the figure that would have drawn it.
+A run folder may come from another person: a text in place of a number is reported by file and field
+(`r1.files.shapes`), not by a traceback from the figure that uses it.
 """
 
 from __future__ import annotations

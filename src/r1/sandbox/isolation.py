@@ -2,7 +2,7 @@
 
 Inside bubblewrap a program sees /usr and the dynamic linker's cache read-only, its own files in
 /program read-only, an empty /tmp of limited size, six harmless devices and the /proc of its own
-process namespace. The root itself is read-only. What is not shown does not exist.
+process namespace. The root itself is read-only. Nothing else exists there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The names that javac and java require for a source: its file's, and the class to start.
 
-A scan of tokens in one pass. Each of its expressions consumes what it has looked at, so that its
-time is linear in the source whatever stands there.
+A scan of tokens in one pass. Each of its expressions consumes the text it has read, so that its
+time is linear in the source.
 """
 
 from __future__ import annotations

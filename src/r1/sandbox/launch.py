@@ -1,7 +1,7 @@
 """Supervisors: started on first use, kept for the next run, replaced when they die.
 
-`execute` may be called from many threads; each run has a supervisor to itself for as long as it
-lasts. A forked child of this process starts its own and leaves its parent's alone.
+`execute` may be called from many threads; each run has its own supervisor while it lasts. A forked
+child of this process starts its own supervisors and does not use its parent's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Observation(NamedTuple):
     """A supervisor's observation of one run.
 
     `ended_by` is "exit", "wall", "cpu", "output", "memory", "caller", or "lost" where the
-    supervisor itself went; `status_text` is what bubblewrap says of itself.
+    supervisor itself went; `status_text`: bubblewrap's own status.
     """
 
     ended_by: str

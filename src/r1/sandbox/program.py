@@ -1,8 +1,8 @@
 """A program: built once, run many times, each run in a fresh sandbox.
 
-Nothing of a program lies on disk: compilers hand their output back through a pipe, and each run
-gets its files from memory. So there is nothing to clean up after a crash, and nothing that one run
-could leave for the next.
+No part of a program is on disk: compilers return their output through a pipe, and each run gets its
+files from memory. So there is nothing to clean up after a crash, and no run can leave anything for
+the next.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Program:
             limits: of this run; the program's own by default.
             files: path -> text of files in its working folder, which is empty otherwise.
 
-        Never raises for what the program does. Where it did not compile the status is
-        COMPILE_ERROR, and stderr is the compiler's; where its compiler was STARVED, that.
+        Never raises because of the program. Where it did not compile the status is COMPILE_ERROR,
+        and stderr is the compiler's; where its compiler was STARVED, that.
         """
         if self.compile_result is not None and self.compile_result.status is not Status.OK:
             if self.compile_result.status in (Status.SANDBOX_FAILED, Status.STARVED):

@@ -1,8 +1,8 @@
 """Shared parts of the kinds that make data sets: their output, counts and problems.
 
-Each such stage is one call of r1.curation with what that call needs: an engine of the checkpoint
-named, the problems, a pool that verifies. All of them carry on where they stopped
-(r1.curation.store). With a cluster the engine is replicas on it; what is written is the same.
+Each such stage is one call of r1.curation with an engine of the named checkpoint, the problems, and
+a pool that verifies. All resume where they stopped (r1.curation.store). On a cluster the engine is
+a set of replicas; the output is the same.
 """
 
 from __future__ import annotations

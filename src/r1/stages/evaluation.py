@@ -1,6 +1,6 @@
 """kind = "evaluation": one checkpoint for the table of stages (paper, tables 3 to 6).
 
-The samples, the judges and the figures are r1.evaluate.battery.
+r1.evaluate.battery samples, judges and computes the figures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """kind = "mixture": several data sets as one (paper, section 2.3.3).
 
-How rows are drawn and joined is r1.curation.mixture.
+r1.curation.mixture draws and joins the rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """kind = "prompted": traces that a general model writes, few-shot or direct (section 2.3.1).
 
-How it is prompted and what is kept is r1.curation.prompted.
+r1.curation.prompted has the prompts and the rules of what is kept.
 """
 
 from __future__ import annotations

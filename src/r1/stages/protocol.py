@@ -55,8 +55,8 @@ class Artifact(NamedTuple):
 class StageProgress(NamedTuple):
     """Receivers of events inside a stage: of training and evaluation, and of making data.
 
-    What each is told depends on the stage (r1.run_dir.progress, r1.evaluate.battery and
-    r1.curation.progress say).
+    Their events depend on the stage (see r1.run_dir.progress, r1.evaluate.battery and
+    r1.curation.progress).
     """
 
     training: Any

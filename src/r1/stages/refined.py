@@ -1,6 +1,6 @@
 """kind = "refined": a data set's traces, rewritten and summarised by a general model (2.3.1).
 
-How it is asked and what is kept is r1.curation.refined.
+r1.curation.refined has the prompts and the rules of what is kept.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """kind = "rejection": the correct and readable samples of a checkpoint.
 
-The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1). What is kept
-and why is r1.curation.rejection.
+The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1).
+r1.curation.rejection has the rules of what is kept.
 """
 
 from __future__ import annotations

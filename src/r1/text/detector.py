@@ -2,8 +2,8 @@
 
 py3langid is Python with a table of some megabytes, loaded when first needed. On short sentences it
 guesses, so a sentence is judged by its small words first (`r1.text.function_words`), then by
-py3langid among the languages of its script alone, where it prefers one clearly; a sentence that
-stays unsure goes with most of the text.
+py3langid among the languages of its script alone, if it clearly prefers one; an undecided sentence
+follows the majority of the text.
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ def language_share(text: str, language: str, prompt: str = "") -> LanguageShare:
     """Count a text's words that belong to a language ("en", "zh", "French", …), and the others.
 
     prompt is the problem the text is about: words of other languages that it uses are not held
-    against the text. Raises UserError for a language that is not known or cannot be told from
-    others. Linear in the length of the text.
+    against the text. Raises UserError for an unknown language, or one that cannot be distinguished
+    from others. Linear in the length of the text.
     """
     code = language_code(language)
     body = prose(text)

@@ -2,10 +2,10 @@ r"""The prose of a text, without its formulas, code, links and tags.
 
     prose("Since $a^2+b^2=c^2$, run `f(3)`.") == "Since  , run  ."
 
-What hides prose is not taken for a formula or code: three plain words in a row inside $…$, four
-inside `…`, a fenced block most of whose lines are sentences, and any text of a script that
-formulas are not written in, all stay. Otherwise a reward on the language of the prose would be
-earned by putting dollar signs around everything.
+Prose inside formula or code marks is kept: three plain words in a row inside $…$, four inside `…`,
+a fenced block whose lines are mostly sentences, and any text in a script that formulas do not use.
+Otherwise a reward on the language of the prose would be earned by putting dollar signs around
+everything.
 
 Linear in the length of the text, whatever it is.
 """
@@ -57,7 +57,7 @@ def clean(text: str) -> str:
 def prose(text: str) -> str:
     """Return the text without formulas, code, links, tags and snake_case names.
 
-    Line breaks between what remains are kept.
+    Line breaks in the rest are kept.
     """
     kept = _without_spans(without_code_blocks(clean(text)))
     kept = _TAG.sub(" ", _LINK.sub(" ", kept))

@@ -5,7 +5,7 @@
     "mixes"  the consistency's interval lies below 0.9: languages are mixed; above: they are not
     "holds"  the consistency's interval lies above 0.97: it holds; below: it does not
 
-Whatever else is found cannot be told, and the sentence says that. Differences are paired over
+In all other cases the data cannot tell, and the sentence says so. Differences are paired over
 problems where both evaluations asked the same ones (paper, Table 3 and its discussion).
 """
 

@@ -1,7 +1,7 @@
 """The pipeline as a graph to draw: its nodes, its edges and their texts.
 
-Evaluations are folded into the checkpoint that they measure: its pass@1 stands on the node. A base
-that was evaluated is a node too, and the stages that start from it hang below it.
+Evaluations are folded into the checkpoint that they measure: its pass@1 is shown on the node. An
+evaluated base is a node too, above the stages that start from it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The harness (`harness/`, one a language) reads a list of arguments a line and writes what the
 function returned. It runs beside the answer, in the answer's own process, so the answer may read
-it, patch it or speak in its place; it gains nothing by that, because the results are values that
+it, patch it or write in its place. It gains nothing by that, because the results are values that
 are compared outside, and the expected ones never enter the sandbox. The nonce only tells results
 from what the answer prints.
 

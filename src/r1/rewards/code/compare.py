@@ -1,13 +1,13 @@
 """Compare a program's output with the expected one. Pure functions, outside any program's reach.
 
-Text (standard output) is compared token by token, so white space counts for nothing but its
-presence. A token that is expected to be a decimal number d is met by any finite number x with
-|x - d| <= tolerance * max(1, |d|); an expected whole number only by the same number. Values (what a
-function returned, read from JSON) are compared by type and content: true is not 1, "1" is not 1,
-but 2.0 is 2, which JavaScript cannot tell apart.
+Text (standard output) is compared token by token, so only the presence of white space matters. An
+expected decimal number d accepts any finite number x with |x - d| <= tolerance * max(1, |d|); an
+expected whole number accepts only the same number. Values (what a function returned, read from
+JSON) are compared by type and content: true is not 1, "1" is not 1, but 2.0 is 2, which JavaScript
+cannot tell apart.
 
-Left out on purpose: "not a number" equals itself only where it is expected by name, and infinity
-meets no tolerance, so that neither is ever an answer by accident.
+Left out on purpose: "not a number" equals itself only if it is expected by name, and infinity is
+within no tolerance, so that neither is accepted by accident.
 """
 
 from __future__ import annotations

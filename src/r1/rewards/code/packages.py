@@ -1,7 +1,8 @@
 """Known packages that the sandbox's Python lacks, named in the note when their import fails.
 
-The answer is wrong all the same: a policy must not be able to choose "no verdict" by an import.
-Tests that import one have no verdict. `r1 doctor` says which are missing and what installs them.
+The answer is wrong nevertheless: a policy must not be able to choose "no verdict" by an import.
+Tests that import such a package give no verdict. `r1 doctor` names the missing packages and how to
+install them.
 """
 
 from __future__ import annotations

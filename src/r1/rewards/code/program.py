@@ -1,16 +1,16 @@
 """Test programs (HumanEval's `check`, MultiPL-E's asserts); tests and answer never share a process.
 
-The test program runs in a sandbox of its own, where the function under test is a stub. A call whose
-result is not known yet is told to us; the answer's harness (`r1.rewards.code.calls`) makes that
-call in another sandbox; the next round of the test program knows the result. Once a round makes no
-unknown call, it alone decides: a pass is its own last line. Independent assertions take two rounds,
-since after an unknown call no assertion can fail and the round goes on; one that needs another
-call's result takes one more.
+The test program runs in its own sandbox, with a stub for the function under test. The stub reports
+every call whose result is unknown; the answer's harness (`r1.rewards.code.calls`) makes that call
+in another sandbox; the next round of the test program knows the result. A round without unknown
+calls decides alone: its own last line is the pass. Independent assertions take two rounds, since
+after an unknown call no assertion can fail and the round goes on; one that needs another call's
+result takes one more.
 
-So the answer can neither read the tests, nor end them early, nor patch what they compare with:
-only values reach them. `harness/bridge.py` says how values of Python cross, and whose fault it is
-where one cannot. Left out on purpose: arguments changed in place in other languages than Python,
-and functions that answer differently when asked the same again.
+So the answer can neither read the tests, nor end them early, nor patch what they compare with: only
+values reach them. `harness/bridge.py` describes how Python values cross, and whose fault it is if
+one cannot. Left out on purpose: arguments changed in place in other languages than Python, and
+functions whose results change from call to call.
 """
 
 from __future__ import annotations

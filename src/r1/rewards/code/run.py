@@ -1,9 +1,9 @@
 """Run untrusted programs within one response's limits; judge standard input and output.
 
-Limits are of processor time; the wall clock is there for programs that sleep. A run that fails
-because the sandbox failed, or because a busy machine kept it waiting, is never a verdict on the
-answer. What the answer itself causes is one: it is wrong where its own work and sleep fill the time
-of all tests, and where a checker that works on the reference output breaks on what it printed.
+Limits apply to processor time; the wall clock is for programs that sleep. A run that fails because
+the sandbox failed, or because a busy machine kept it waiting, gives no verdict on the answer.
+Failures that the answer causes do: the answer is wrong if its own work and sleep use up the time of
+all tests, or if a checker that works on the reference output fails on the answer's output.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Find the signature of a C++ function or a method, for a stub of the same types. Pure text.
 
-Only plain types pass (names, templates, references): what stands there becomes part of a program
-that the answer must not be able to write, so that preprocessor lines, bodies and literals are
-refused rather than escaped.
+Only plain types are accepted (names, templates, references): the signature becomes part of a
+program that the answer must not be able to write, so preprocessor lines, bodies and literals are
+refused, not escaped.
 """
 
 from __future__ import annotations

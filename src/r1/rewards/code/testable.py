@@ -1,8 +1,8 @@
 """Examine a test program without running it. Pure text; Python also by its syntax.
 
 A program that cannot fail, or never names the function under test, tests nothing and would pay
-every answer: such a problem is refused when it is loaded. What only a run shows (a test that is
-never reached) is found when it runs.
+every answer: such a problem is refused when it is loaded. A test that is never reached is found
+only when the program runs.
 """
 
 from __future__ import annotations

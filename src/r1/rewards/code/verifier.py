@@ -1,18 +1,18 @@
 """The code reward: the answer is a program, judged by tests (§2.2.2).
 
 Eight languages (those of HumanEval-Mul), two kinds of test: standard input and output, and calls of
-a function; `r1.rewards.code.problem` says how a problem states them. The program runs in
-`r1.sandbox`; expected results stay on this side and are compared here, so that nothing the program
-reads, patches, prints or leaves undone can make a pass of a wrong result.
+a function; `r1.rewards.code.problem` describes their form. The program runs in `r1.sandbox`;
+expected results stay on this side and are compared here, so that nothing the program reads,
+patches, prints or omits can turn a wrong result into a pass.
 
 A program that does not compile (within the compiler's processor time), crashes, exceeds a limit,
 sleeps, fills the time of all tests or breaks a checker is WRONG. A sandbox that fails, and a
-checker or test program that does so by itself, is VERIFIER_FAILED. Where a busy machine kept a
-compiler or a program waiting until its wall clock ran out: TIMED_OUT, which is neither paid nor
-held against anyone.
+checker or test program that does so by itself, is VERIFIER_FAILED. If a busy machine kept a
+compiler or a program waiting until its wall clock ran out, the outcome is TIMED_OUT, which counts
+neither for nor against the answer.
 
 Not covered: a program that computes the right results for the tested inputs alone (a table) is
-paid like any other that passes; only unseen tests tell them apart. Tests of one function run in
+rewarded like any other that passes; only unseen tests tell them apart. Tests of one function run in
 one process, so an earlier call may leave something behind for a later one.
 """
 

@@ -1,13 +1,13 @@
 """Instructions a program can check, strict and loose: the verifier of IFEval (arXiv 2311.07911).
 
 metadata: {"instruction_id_list": ["punctuation:no_comma", ...], "kwargs": [{}, ...]}, as in the
-public data set (null arguments there mean "not of this instruction"). An answer is everything
-after the thinking. Strict asks of every instruction that the answer follows it as it stands; loose
-asks the same of the best of eight variants: with and without its first line, its last line and its
-asterisks ("Sure, here it is:", markdown). Followed are never empty texts.
+public data set (null arguments there mean "not of this instruction"). An answer is everything after
+the thinking. Strict: the answer as it is follows every instruction. Loose: the best of eight
+variants does, with and without the first line, the last line and the asterisks ("Sure, here it
+is:", markdown). An empty text follows no instruction.
 
-The reward is the benchmark's prompt-level strict accuracy: 1 where all instructions are followed;
-`rewards.partial_credit` pays the share of them. Loose verdicts go into the detail.
+The reward is the benchmark's prompt-level strict accuracy: 1 if all instructions are followed. With
+`rewards.partial_credit` it is the share of them. The detail gives the loose verdicts.
 """
 
 from __future__ import annotations

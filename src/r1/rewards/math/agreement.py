@@ -1,11 +1,11 @@
 """Decide whether two formulas are equal by their values at a few points.
 
-Simplification costs sympy 100 ms and more, and may not end; evaluating both sides takes 1 ms.
-Digits are as many as the smallest and the largest term on the way need, so that 1 - e^{-50} is not
-1, and a difference counts by its own size: no comparison turns absolute near zero.
+Simplification costs sympy 100 ms and more, and may not end; evaluating both sides takes 1 ms. The
+smallest and the largest intermediate term determine the number of digits, so that 1 - e^{-50} is
+not 1, and a difference is relative to its own size: no comparison becomes absolute near zero.
 
-Symbols stand for real numbers, positive ones where there are several: points count where the
-reference is real. A reference that is real nowhere is compared by complex principal values.
+Symbols stand for real numbers, or positive ones if there are several; only points at which the
+reference is real count. A reference that is real nowhere is compared by complex principal values.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The value of a sympy formula at a point, to any number of digits, in time linear in the formula.
 
 sympy's own `evalf` raises its precision until it is sure, which on nested fractions and towers
-never ends; simplification is worse. Here every node is computed once, in mpmath, and what is too
-large to matter is given up. Finite sums and products are added up term by term.
+never ends; simplification is worse. Here every node is computed once, in mpmath, and a value that
+is too large is given up. Finite sums and products are added up term by term.
 
 Left out on purpose: integrals, infinite sums, limits, derivatives, matrices. They have no value
 here.

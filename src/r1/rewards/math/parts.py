@@ -13,7 +13,7 @@ class Atom(NamedTuple):
     """One expression. name: the symbol it is assigned to ("x" in `x = 3`).
 
     chain holds all sides of `a = b = c` from left to right, without the name; rounded is the number
-    after `\\approx`, which is also the chain where nothing exact was said.
+    after `\\approx`, which is also the chain if there is no exact value.
     """
 
     name: str | None

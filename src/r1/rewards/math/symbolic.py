@@ -1,11 +1,11 @@
 """Symbolic equality of two LaTeX expressions by their values, with limits on what sympy is asked.
 
-Formulas are compared by their values (agreement.py), matrices entry by entry; only where that does
-not decide (functions without a value, sets) is math-verify asked.
+Formulas are compared by their values (agreement.py), matrices entry by entry; math-verify decides
+only if that does not (functions without a value, sets).
 
 
-math-verify's own timeouts are off (see math.py): whatever is called here may hang on an input that
-`is_too_hard` does not foresee, and belongs in a worker process.
+math-verify's own timeouts are off (see verifier.py): any function here may hang on an input that
+`is_too_hard` does not foresee, so call it in a worker process.
 """
 
 from __future__ import annotations

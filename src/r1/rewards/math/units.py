@@ -1,8 +1,8 @@
 r"""Units of measure read as a scale times dimensions, so that "5 cm" is neither "5 kg" nor "5 m".
 
 Read: `m/s^2`, `m·s^{-2}`, `\frac{m}{s^2}`, "meters per second squared", 米每秒, 平方米, J/(kg·K).
-Whatever may be counted ("apples", 个) is a dimension of its own. Two units are the same where scale
-and dimensions are: N·m is J, L is dm^3; nothing is converted.
+Anything that can be counted ("apples", 个) is a separate dimension. Two units are the same where
+scale and dimensions are: N·m is J, L is dm^3; nothing is converted.
 """
 
 from __future__ import annotations

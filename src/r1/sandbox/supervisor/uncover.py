@@ -1,9 +1,8 @@
 """Make folders reachable for another user, in a mount namespace of this process alone.
 
 A Python or a bubblewrap below a home of mode 700 is out of reach for the unprivileged user that
-programs run as. Nothing is opened to that user on the machine: in a user and mount namespace of its
-own, an empty folder is laid over the closed one, and the folders asked for are bound into it at
-their own places.
+programs run as. No permission on the machine changes: in a separate user and mount namespace, an
+empty folder covers the closed one, and the requested folders are bound into it at their own paths.
 """
 
 from __future__ import annotations
