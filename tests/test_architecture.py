@@ -212,9 +212,10 @@ def test_readme_names_commands_that_exist() -> None:
     assert used <= commands, used - commands
 
 
-def test_readme_names_files_that_exist() -> None:
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_pages_name_files_that_exist(page: str) -> None:
     import re
 
-    readme = (ROOT / "README.md").read_text()
-    for name in set(re.findall(r"(?:recipes|bench|docs|src|tests)/[\w./-]+\.\w+", readme)):
+    text = (ROOT / page).read_text()
+    for name in set(re.findall(r"(?:recipes|bench|docs|src|tests)/[\w./-]+\.\w+", text)):
         assert (ROOT / name).exists(), name

@@ -1,3 +1,3 @@
-"""r1: the DeepSeek-R1 training system as software that people use."""
+"""r1: the DeepSeek-R1 training system."""
 
 __version__ = "0.1.0"

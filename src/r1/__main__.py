@@ -1,4 +1,4 @@
-"""`python -m r1` is the command `r1`."""
+"""Run `python -m r1` as the command `r1`."""
 
 from r1.cli import main
 

@@ -186,7 +186,7 @@ class ResponsePrinter:
                 self._write(shown, "")
 
     def end(self, note: str) -> None:
-        """Finish the response's last line; note says how it ended where that is not plain."""
+        """Finish the response's last line; note: how it ended, "" for a normal end."""
         if self._thinking is None and not note:
             note = "(an empty response)"
         if note:
@@ -218,7 +218,7 @@ def _messages(source: TextIO, console: Console) -> Iterator[str]:
 
 
 def _read_line(source: TextIO) -> str | None:
-    """The next line; None where a pipe has ended."""
+    """Return the next line; None at the end of a pipe."""
     if source is sys.stdin and source.isatty():
         return input(PROMPT)
     return source.readline() or None

@@ -1,4 +1,4 @@
-"""Render chat templates, which are programs of their own: Jinja, from a model's folder or a recipe.
+"""Render chat templates, which are programs (Jinja) from a model's folder or a recipe.
 
 A template may be broken, refuse a system turn, or never end (range(99999) inside range(99999);
 9 ** 9 ** 9, which Python computes without a pause). Its first rendering therefore happens in a
@@ -26,11 +26,11 @@ Turns = Sequence[Mapping[str, Any]]
 
 
 class ChatTemplateError(Exception):
-    """A chat template does not take these turns; the reason."""
+    """A chat template does not accept these turns; the message gives the reason."""
 
 
 def render_chat(tokenizer: Any, turns: Turns, open_answer: bool = True) -> str:
-    """The text of a conversation by the tokenizer's chat template.
+    """Return the text of a conversation by the tokenizer's chat template.
 
     open_answer: end where the assistant's next turn begins. Raises ChatTemplateError.
     """
@@ -45,7 +45,7 @@ def render_chat(tokenizer: Any, turns: Turns, open_answer: bool = True) -> str:
 
 
 def check_chat_template(tokenizer: Any, origin: str, system: str | None = None) -> None:
-    """Render a question once, bounded, with the system prompt where there is one.
+    """Render a question once, within limits, with the system prompt if there is one.
 
     origin: what messages call the template. Raises UserError where it is broken, refuses the
     turns, does not end within TIMEOUT_S, or needs more than a gigabyte.
@@ -63,7 +63,7 @@ def check_chat_template(tokenizer: Any, origin: str, system: str | None = None) 
 
 
 def _tried(tokenizer: Any, turns: Turns) -> str | None:
-    """Why a rendering fails, or None; in a child that is killed when it takes too long."""
+    """Return why a rendering fails, or None; it runs in a child with a time limit."""
     receiving, sending = os.pipe()
     child = os.fork()
     if child == 0:

@@ -84,7 +84,7 @@ def run(
         ),
     ] = False,
 ) -> None:
-    """Train by a recipe. The same command carries on where it stopped."""
+    """Train by a recipe. The same command resumes where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
     from r1.run_dir import lock
 
@@ -121,7 +121,7 @@ def run(
 
 @contextmanager
 def _progress(metrics_port: str | None) -> Iterator[TerminalProgress]:
-    """What a run says in the terminal and, where a port is given, to Prometheus."""
+    """Return the display of a run, which also serves Prometheus if a port is given."""
     from r1.pipeline.metrics_port import MetricsPort
     from r1.progress import TerminalProgress
 
@@ -146,7 +146,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON")] = False,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Tell before a run what it costs: FLOPs, hours, memory by part, layouts, where time goes."""
+    """Tell before a run what it costs: FLOPs, hours, memory by part, layouts, time."""
     from r1.pipeline.plan import given_here, plan_command, plan_json
     from r1.pipeline.recipe import load_any_recipe
     from r1.plan.estimate import Given
@@ -169,7 +169,7 @@ def settings(
     ] = None,
     page: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md")] = False,
 ) -> None:
-    """Tell what a recipe can set: types, defaults, units, meanings."""
+    """Explain the settings of a recipe: types, defaults, units, meanings."""
     from r1.settings_page import settings_command
 
     settings_command(section, page, terminal_console())
@@ -179,7 +179,7 @@ def settings(
 def lineage(
     path: Annotated[Path, typer.Argument(help="A run, one of its stages, or what a stage made")],
 ) -> None:
-    """Tell where a checkpoint or data set comes from, down to seeds and parents."""
+    """Show where a checkpoint or data set comes from, down to seeds and parents."""
     if not path.exists():
         raise UserError(f"{path} does not exist; give a run, one of its stages, or what one made.")
     from r1.pipeline.show import show_lineage
@@ -256,7 +256,7 @@ def evaluate(
     ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Measure a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
+    """Evaluate a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
     given = {
         "num_samples": samples,
         "temperature": temperature,
@@ -322,7 +322,7 @@ def chat(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON")] = False,
 ) -> None:
-    """Tell what this machine has (languages, isolation, GPU, engines), with remedies."""
+    """Check this machine (languages, isolation, GPU, engines) and show remedies."""
     from r1 import doctor
 
     findings = doctor.examine()
@@ -352,7 +352,8 @@ def run_in_sandbox(
 
 
 def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
-    """What a recipe says that evaluation follows: its held-out problems, template and rewards."""
+    """Return the sections of a recipe that evaluation uses: held-out problems, template and
+    rewards."""
     if recipe is None:
         if overrides:
             raise UserError("--set changes settings of a recipe; name one with --recipe.")

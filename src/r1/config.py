@@ -1,9 +1,9 @@
-"""Recipes: TOML files validated by pydantic, changed by dotted overrides, dumped as resolved.
+"""Recipes: TOML files, validated by pydantic, changed by dotted overrides, written as resolved.
 
-Each setting has one home and one default, in the Settings class beside the code that owns it;
-a recipe says only what differs. Mistakes are refused before anything starts, with the file, the
-key and the nearest valid key. Types are taken as TOML gives them: "7" and 7.0 are no whole
-numbers, 1 is no truth value, and every number is finite.
+Each setting has one home and one default, in the Settings class beside the code that owns it; a
+recipe says only what differs. Mistakes are refused before anything starts, with the file, the key
+and the nearest valid key. Types must be as in TOML: "7" and 7.0 are no integers, 1 is no boolean,
+and every number is finite.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _make_scalars_strict(node: Any) -> None:
 
 
 class Settings(BaseModel):
-    """Base of every settings class: unknown keys are refused and values never change in a run."""
+    """Base of every settings class: unknown keys are refused, values never change in a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -52,25 +52,24 @@ class Settings(BaseModel):
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Numbers, texts and truth values are strict; a list still makes a tuple, a text a path."""
+        """Make numbers, texts and booleans strict; lists become tuples, texts paths."""
         schema = handler(source)
         _make_scalars_strict(schema)
         return schema
 
     @classmethod
     def for_values(cls, values: Mapping[str, Any]) -> type[Self]:
-        """The class that a table is checked against, where its content decides; ValueError where
-        it cannot."""
+        """Return the class that fits a table's content. Raises ValueError if none does."""
         return cls
 
     @classmethod
     def for_reference(cls) -> type[Self]:
-        """The class with every section that a table may have, for the reference of settings."""
+        """Return the class with every possible section, for the reference of settings."""
         return cls.for_values({})
 
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
-        """What to write instead of a key that the class lacks, where only the class knows it."""
+        """Return a hint for an unknown key that only this class can give."""
         return None
 
 
@@ -88,7 +87,7 @@ def load_recipe(path: Path, schema: type[S], overrides: Sequence[str] = ()) -> S
 
 
 def origin_of(path: Path, overrides: Sequence[str]) -> str:
-    """A recipe as messages name it, with what the command line changed in it."""
+    """Return a recipe's name for messages, with the changes from the command line."""
     keys = ", ".join(override.partition("=")[0].strip() for override in overrides)
     return f"{path} with --set {keys}" if keys else str(path)
 
@@ -105,11 +104,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
         raise UserError(f"recipe {path} does not exist.{hint}") from None
     except FormatError as fault:
-        raise UserError(f"{path} is not valid TOML: {fault}; mend the file.") from None
+        raise UserError(f"{path} is not valid TOML: {fault}; correct the file.") from None
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return values with each `a.b.c=value` set; value is read as TOML, else as a bare string.
+    """Return values with each `a.b.c=value` set; value is read as TOML, else as a plain string.
 
     A number names an item of a list: `data.train.0.limit=100` is of the first source.
     """
@@ -130,7 +129,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
 
 
 def _entered(node: Any, part: str, override: str) -> Any:
-    """The section below a node, made where there is none."""
+    """Return the section below a node, created if missing."""
     if isinstance(node, list):
         below = node[_index(node, part, override)]
     else:
@@ -150,7 +149,7 @@ def _index(items: list[Any], part: str, override: str) -> int:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested tables, the second laid over the first, value by value."""
+    """Deep merge of nested tables; the second wins."""
     values = dict(under)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
@@ -159,7 +158,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validate(values: Mapping[str, Any], schema: type[S], origin: str) -> S:
-    """Build `schema` from nested dictionaries; UserError lists every problem, one a line."""
+    """Build `schema` from nested dictionaries; UserError lists every problem, one per line."""
     faults = list(_impossible(values, ()))
     if not faults:
         try:
@@ -173,8 +172,7 @@ def validate(values: Mapping[str, Any], schema: type[S], origin: str) -> S:
 
 
 def _causes(items: Sequence[Any]) -> list[Any]:
-    """The faults without those that follow from others: a list counts as too short where its items
-    are at fault."""
+    """Remove faults that follow from others: a list counts as too short if its items are faulty."""
     places = [tuple(item["loc"]) for item in items]
     return [
         item
@@ -184,7 +182,7 @@ def _causes(items: Sequence[Any]) -> list[Any]:
 
 
 def _impossible(value: Any, at: tuple[str, ...]) -> Iterator[str]:
-    """What no setting may be, wherever it stands: dates, huge numbers, text that is not UTF-8."""
+    """Return values that no setting may have: dates, huge numbers, text that is not UTF-8."""
     name = ".".join(at)
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -214,9 +212,9 @@ def dump(settings: Settings) -> dict[str, Any]:
 
 
 def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
-    """Dumped settings, with today's defaults for settings that are newer than they.
+    """Return dumped settings, with today's defaults for settings that did not exist then.
 
-    Keys that are no settings are kept; what today's schema refuses comes back as it is.
+    Keys that are no settings are kept; values that today's schema refuses are returned unchanged.
     """
     try:
         schema = schema.for_values(stored)
@@ -247,7 +245,7 @@ def _explain(item: Any, schema: type[BaseModel]) -> str:
 
 
 def _remedy(item: Mapping[str, Any], given: Any) -> str:
-    """How to write a value that has the wrong type, or that is nearly one of those allowed."""
+    """Return how to write a value that has the wrong type or is close to an allowed one."""
     kind = item["type"]
     if kind == "bool_type":
         return "; write true or false, without quotes"
@@ -279,7 +277,7 @@ def _is_number(text: str) -> bool:
 
 
 def _shown(given: Any) -> str:
-    """A value as TOML writes it, cut where it is long."""
+    """Return a value as TOML, shortened if it is long."""
     finite = not isinstance(given, float) or math.isfinite(given)
     text = json.dumps(given, ensure_ascii=False, default=str) if finite else repr(given)
     return text if len(text) <= 200 else text[:197] + "..."

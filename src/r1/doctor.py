@@ -1,7 +1,7 @@
-"""`r1 doctor`: what this machine has, what each missing thing is for, and the one remedy.
+"""`r1 doctor`: the tools of this machine, the use of each missing one, and its remedy.
 
-Toolchains are not only looked for: a small program is built and run in each language, isolated, so
-that "ok" means that a code reward would work.
+A small program is built and run in each language, isolated, so that "ok" means that a code reward
+would work.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: its version or figure, and what to do where it is not ok."""
+    """One tool that was checked: its version or figure, and the remedy if it is not ok."""
 
     area: str
     name: str
@@ -82,7 +82,7 @@ _TIMEOUT_S = 20.0
 
 
 def examine() -> list[Finding]:
-    """Look at everything; takes a few seconds, most of them in compilers."""
+    """Check everything; takes a few seconds, mostly for compilers."""
     checks: list[Callable[[], list[Finding]]] = [_isolation, _devices, _engines, _packages]
     checks += [lambda name=name: [_language(name)] for name in LANGUAGES]  # type: ignore[misc]
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:

@@ -4,8 +4,8 @@
                                  quantiles of the R means are the interval
     items of different sizes     sum of the values drawn / sum of the sizes drawn
 
-Whoever draws decides what an item is (a problem with all of its samples, a prompt with all of its
-pairs): what is drawn together varies together. An interval of equal values has no width.
+The caller decides what an item is (a problem with all of its samples, a prompt with all of its
+pairs): parts of an item are drawn together. An interval of equal values has no width.
 
 Shapes: P items, R resamples.
 """
@@ -33,7 +33,7 @@ class Interval(NamedTuple):
 def bootstrap(
     value_P: npt.ArrayLike, *, seed: int = 0, num_resamples: int = NUM_RESAMPLES
 ) -> Interval | None:
-    """Return the mean of value_P with its interval, or None where every value is NaN (or none is).
+    """Return the mean of value_P with its interval; None if no value is a number.
 
     NaN entries are left out first. The same values and seed give the same interval on every
     machine.

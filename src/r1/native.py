@@ -1,10 +1,10 @@
-"""Compiles C that stands beside the Python it speeds up, once, with the machine's own compiler.
+"""Compile the C beside the Python that it speeds up, once, with the machine's compiler.
 
-A C compiler is a luxury: where none is found, or the compilation fails, `load` gives None and the
-caller computes the same with torch, but for the last bits. `kernels` says which way each file went,
-so that a run can record it. The object file is kept in the user's cache folder under a name made of
-the source, the flags, the compiler and the processor; where that folder cannot be written, it is
-compiled for this process alone, which gives the same numbers.
+A C compiler is optional: if none is found, or the compilation fails, `load` returns None and the
+caller computes the same with torch, except for the last bits. `kernels` says which way each file is
+computed, so that a run can record it. The object file is kept in the user's cache folder under a
+name made of the source, the flags, the compiler and the processor; where that folder cannot be
+written, it is compiled for this process alone, which gives the same numbers.
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ _VARIANTS = (("-march=native", "-fopenmp"), ("-mcpu=native", "-fopenmp"), ("-fop
 
 
 class Built(NamedTuple):
-    """A compiled C file, or why there is none. told: for people and for a run's record."""
+    """A compiled C file, or the reason for its absence. told: for people and for a run's record."""
 
     functions: ctypes.CDLL | None
     told: str
 
 
 def load(source: Path) -> ctypes.CDLL | None:
-    """The compiled functions of a C file, or None where they cannot be had."""
+    """Return the compiled functions of a C file, or None if they are not available."""
     return build(source).functions
 
 
 def kernels() -> dict[str, str]:
-    """How each C file of this package is computed here: "compiled <hash>" or "torch (<why>)".
+    """Return how each C file of this package is computed here: "compiled <hash>" or "torch
+    (<why>)".
 
     Two machines with the same hash compute the same bits.
     """
@@ -56,7 +57,7 @@ def kernels() -> dict[str, str]:
 
 @cache
 def build(source: Path) -> Built:
-    """Compile a C file, or take what was compiled before."""
+    """Compile a C file, or reuse the compiled one."""
     compiler = find_compiler()
     if compiler is None:
         return Built(None, "torch (no C compiler)")
@@ -80,7 +81,7 @@ def build(source: Path) -> Built:
 
 
 def find_compiler() -> list[str] | None:
-    """The C compiler's command: $CC with its options, else cc or gcc; None where there is none."""
+    """Return the C compiler's command: $CC with its options, else cc or gcc; None without any."""
     given = shlex.split(os.environ.get("CC", ""))
     if given:
         return given if shutil.which(given[0]) else None
@@ -89,12 +90,12 @@ def find_compiler() -> list[str] | None:
 
 
 def cache_folder() -> Path:
-    """Where compiled files are kept."""
+    """Return the folder of compiled files."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r1"
 
 
 def _built_in(folder: Path, name: str, compiler: list[str], source: Path) -> Built:
-    """Compile into a folder and load from there; OSError where either is impossible."""
+    """Compile into a folder and load from there. Raises OSError if either is impossible."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
     if not target.exists():
@@ -106,14 +107,14 @@ def _built_in(folder: Path, name: str, compiler: list[str], source: Path) -> Bui
 
 
 def _processor() -> str:
-    """What decides which instructions -march=native may use."""
+    """Return the processor's features that -march=native may use."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return platform.machine() + next((line for line in lines if line.startswith("flags")), "")
 
 
 def _compile(compiler: list[str], source: Path, target: Path) -> str:
-    """Try the flags from best to plainest and put the finished file in place whole.
+    """Try the flags from best to plainest; rename the finished file into place.
 
     Returns why there is none, "" where there is.
     """

@@ -1,4 +1,4 @@
-"""Modules of a user's own, which register rewards, verifiers or algorithms when imported."""
+"""Import the user's modules, which register rewards, verifiers, algorithms or stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from r1.errors import UserError
 
 
 def import_plugins(modules: Iterable[str], setting: str = "rewards.plugins") -> None:
-    """Import each; UserError names the setting and the module that cannot be found."""
+    """Import each module. Raises UserError with the setting and the missing module."""
     for module in modules:
         try:
             importlib.import_module(module)

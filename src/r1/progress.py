@@ -1,7 +1,7 @@
-"""A run in the terminal: what a step is judged by, and where its time went.
+"""Show a run in the terminal: the quality of a step, and its use of time.
 
-On a terminal two lines under a bar, each of at most 80 columns, always the newest step's; where
-output goes to a file, one line a step.
+A terminal shows the newest step in two lines under a bar, each of at most 80 columns; a file gets
+one line per step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from r1.terminal import terminal_console
 
 
 class TerminalProgress:
-    """Shows a run or a pipeline; `port`, where given, serves the newest metrics besides."""
+    """Shows a run or a pipeline; with `port` also serves the newest metrics."""
 
     def __init__(self, console: Console | None = None, port: MetricsPort | None = None) -> None:
         self.console = console or terminal_console(stderr=True)
@@ -53,7 +53,7 @@ class TerminalProgress:
         self._live.stop()
 
     def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
+        """The run starts, or resumes at first_step."""
         self.num_steps, self.done_here = num_steps, 0
         self.started = time.monotonic()
         for notice in notices:
@@ -70,7 +70,7 @@ class TerminalProgress:
             self.port.begin(self.stage_name, first_step, num_steps)
 
     def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
-        """A stage of a pipeline begins or carries on."""
+        """A stage of a pipeline begins or resumes."""
         self.stage_name = name
         about = "" if title == name else f": {title}"
         self._line(Text.assemble((f"{number}/{total} {name}", "bold"), about))
@@ -97,7 +97,7 @@ class TerminalProgress:
             self.port.step(self.stage_name, step, metrics)
 
     def warn(self, message: str) -> None:
-        """Something the user should know of; the run goes on."""
+        """Show a warning; the run goes on."""
         self.console.print(Text(message, style="yellow"), soft_wrap=True)
 
     def evaluating(self, step: int, done: int, total: int) -> None:
@@ -121,7 +121,7 @@ class TerminalProgress:
         self._line(f"  {outcomes_line(summary.get('outcomes', {}))}")
 
     def _picture(self) -> Group:
-        """The bar and the lines under it."""
+        """Return the bar and the lines under it."""
         lines = [Text(f"  {line}", no_wrap=True, overflow="crop") for line in self._lines if line]
         return Group(self._bar.get_renderable(), *lines)
 
@@ -130,7 +130,7 @@ class TerminalProgress:
 
 
 def _figures(metrics: Mapping[str, float]) -> str:
-    """What a step of reinforcement learning, or of supervised fine-tuning, is judged by."""
+    """Return the main figures of a step of reinforcement learning or supervised fine-tuning."""
     if "reward" not in metrics:
         return f"loss {metrics['loss']:.4f}  lr {metrics['lr']:.1e}"
     return (
@@ -140,7 +140,7 @@ def _figures(metrics: Mapping[str, float]) -> str:
 
 
 def work_line(metrics: Mapping[str, float]) -> str:
-    """Where a step's time went: "3.9 s: rollout 45% update 53%  2,114 tokens/s  engines 42%".
+    """Format a step's use of time: "3.9 s: rollout 45% update 53% 2,114 tokens/s engines 42%".
 
     Phases above 1 % of the step, tokens of responses (supervised: of examples) a second of it, the
     engines' busy share.
@@ -164,7 +164,7 @@ def work_line(metrics: Mapping[str, float]) -> str:
 
 
 def _unusual(metrics: Mapping[str, float]) -> str:
-    """Restarts, steps not taken, staleness, groups that waited for an engine; empty for none."""
+    """Return restarts, skipped steps, staleness and waiting groups; empty without any."""
     who = ("engine", "learner", "reward_server")
     restarts = sum(metrics.get(f"pool/{kind}_restarts", 0.0) for kind in who)
     parts = [f"  restarts {restarts:.0f}"] if restarts else []

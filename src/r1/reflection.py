@@ -1,4 +1,4 @@
-"""Reflective words: how often a response stops to check itself.
+"""Count reflective words: how often a response stops to check itself.
 
 The paper counts wait, mistake, however, but, retry, error, verify, wrong, evaluate and check over
 R1-Zero's training and sees them rise five- to sevenfold (v2, appendix on reflective words). The

@@ -1,7 +1,7 @@
-"""Which setting was meant by one that does not exist (torch-free).
+"""Suggest the intended setting for one that does not exist (torch-free).
 
-A wrong key is a typing mistake, a key in the wrong section, or the name that another library gives
-to the same thing. The whole schema is searched, so that `learning_rate` leads to `optimizer.lr`.
+A wrong key is a typing mistake, a key in the wrong section, or another library's name for a
+setting. The whole schema is searched, so that `learning_rate` leads to `optimizer.lr`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ VERY_CLOSE, CLOSE, ALIKE = 0.9, 0.8, 0.6
 
 
 def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
-    """What to write instead of an unknown key at a dotted location of a schema."""
+    """Return a suggestion for an unknown key at a dotted location of a schema."""
     owner = class_at(schema, location)
     siblings = list(owner.model_fields)
     near = difflib.get_close_matches(key, siblings, n=1, cutoff=CLOSE)
@@ -173,7 +173,8 @@ def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
 
 
 def _of_this_recipe(names: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
-    """Those of the names that a recipe has; a setting of [grpo] may be one of its own algorithm."""
+    """Return those of the names that a recipe has; a name in [grpo] may mean the recipe's own
+    algorithm."""
     for name in names:
         if name in paths:
             yield name
@@ -183,7 +184,7 @@ def _of_this_recipe(names: Sequence[str], paths: Sequence[str]) -> Iterator[str]
 
 
 def kind_hint(given: object, valid: Collection[str], other_names: Mapping[str, str]) -> str:
-    """What to write instead of a kind that does not exist. other_names: what people call one."""
+    """Return a suggestion for an unknown kind. other_names: common names of the kinds."""
     plain = str(given).strip().lower().replace("-", "_").replace(" ", "_")
     other = other_names.get(plain)
     near = difflib.get_close_matches(plain, valid, n=1, cutoff=ALIKE)
@@ -193,7 +194,7 @@ def kind_hint(given: object, valid: Collection[str], other_names: Mapping[str, s
 
 
 def class_at(schema: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
-    """The settings class at a dotted location; indices, keys of tables and tags are skipped."""
+    """Return the settings class at a dotted location, skipping indices, table keys and tags."""
     current = schema
     for part in location:
         field = current.model_fields.get(part)
@@ -203,7 +204,7 @@ def class_at(schema: type[BaseModel], location: Sequence[str]) -> type[BaseModel
 
 
 def setting_paths(schema: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """The dotted path of every setting of a schema; of a list's or a table's items without key."""
+    """Return the dotted path of every setting; items of lists and tables have no key."""
     for name, field in schema.model_fields.items():
         yield ".".join((*above, name))
         for inner in settings_classes(field.annotation):
@@ -211,7 +212,7 @@ def setting_paths(schema: type[BaseModel], above: tuple[str, ...] = ()) -> Itera
 
 
 def classes_of(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """A schema and every settings class inside it."""
+    """Return a schema and every settings class inside it."""
     yield schema
     for field in schema.model_fields.values():
         for inner in settings_classes(field.annotation):
@@ -219,7 +220,7 @@ def classes_of(schema: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def settings_classes(annotation: Any) -> list[type[BaseModel]]:
-    """The settings classes that an annotation holds, such as A and B of `dict[str, A] | B`."""
+    """Return the settings classes in an annotation, such as A and B of `dict[str, A] | B`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     arguments = getattr(annotation, "__args__", ())

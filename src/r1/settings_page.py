@@ -1,7 +1,7 @@
 """The reference of settings for the terminal and as the page docs/settings.md.
 
-A section that occurs again in what is shown, such as `[engine]` in every stage that samples, is
-shown once; later places refer to it and say what is different there.
+A repeated section, such as `[engine]` in every stage that samples, is shown once; later places
+refer to it and list the differences.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ settings of its kind, under `[stages.NAME]`.
 
 
 class Shown(NamedTuple):
-    """A section as it is shown: in full, or as another one but for some defaults."""
+    """A section as displayed: in full, or as another one with some different defaults."""
 
     node: SectionNode
     same_as: str = ""
@@ -71,7 +71,7 @@ def shown(
 
 
 def settings_command(section: str | None, as_markdown: bool, console: Console) -> None:
-    """Print the reference of a kind, a section or a setting; of none, the kinds, or the page.
+    """Print the reference of a kind, section or setting; without a name, the kinds or the page.
 
     Raises UserError for an unknown name, and for a part of the page: there is one of all.
     """
@@ -132,7 +132,7 @@ def _show_setting(setting: Setting, console: Console) -> None:
 
 
 def _indented(console: Console, text: Text, first: int, others: int | None = None) -> None:
-    """Print text wrapped, its first line and the others so many places from the left."""
+    """Print wrapped text, indenting its first line and the others by the given columns."""
     if not text:
         return
     others = first if others is None else others
@@ -178,7 +178,7 @@ def _row(setting: Setting) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Tags as text, and nothing that ends a cell."""
+    """Escape tags, and characters that end a table's cell."""
     return _escaped_bar(text.replace("\\", "\\\\").replace("<", "\\<"))
 
 

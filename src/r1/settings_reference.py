@@ -1,4 +1,4 @@
-"""The settings of every kind of recipe and stage as a tree: the reference is made from the code.
+"""The settings of every recipe and stage kind as a tree, generated from the code.
 
     node = find("r1_zero.sampling")[0].node        or "sampling", "rejection.filters", "sft"
 
@@ -37,7 +37,7 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 class Setting(NamedTuple):
-    """default: as TOML writes it, REQUIRED or LEFT_OUT."""
+    """One setting. default: as TOML writes it, REQUIRED or LEFT_OUT."""
 
     name: str
     type: str
@@ -65,7 +65,7 @@ class ReferencePart(NamedTuple):
 
 @cache
 def schemas() -> dict[str, type[BaseModel]]:
-    """Every kind of recipe, then the kinds that are stages only, then `r1 pretrain`'s recipe."""
+    """Return every kind of recipe, the kinds that are only stages, and `r1 pretrain`'s."""
     found: dict[str, type[Settings]] = {**recipe.schemas(), "pretrain": PretrainRecipe}
     return {name: schema.for_reference() for name, schema in found.items()}
 
@@ -104,7 +104,7 @@ def find(section: str) -> list[ReferencePart]:
 
 
 def kinds_with(section: str) -> list[str]:
-    """The kinds that have a section of this name."""
+    """Return the kinds that have a section of this name."""
     return [kind for kind in schemas() if _at(tree_of(kind), section) is not None]
 
 
@@ -117,7 +117,7 @@ def leaves(node: SectionNode, above: str = "") -> Iterator[tuple[str, Setting]]:
 
 
 def summary_of(schema: type[BaseModel]) -> str:
-    """A schema's docstring up to the first empty line, on one line."""
+    """Return the first paragraph of a schema's docstring on one line."""
     return " ".join((schema.__doc__ or "").split("\n\n")[0].split())
 
 
@@ -154,7 +154,7 @@ def _heading(field: FieldInfo, path: str) -> str:
 
 
 def _told(field: FieldInfo, inner: type[BaseModel], own: Any) -> str:
-    """What a section is: the words of its place, else those of its class."""
+    """Return a section's description: its field's, else its class's."""
     told = field.description or ""
     said = f"{told[:1].upper()}{told[1:]}." if told else summary_of(inner)
     if field.is_required():
@@ -173,7 +173,7 @@ def _setting(owner: type[BaseModel], name: str, field: FieldInfo, values: BaseMo
 
 
 def _bounded(name: str, field: FieldInfo) -> str:
-    """The name of a type with the bounds of its numbers."""
+    """Return a type's name with the bounds of its numbers."""
     bounds = [
         f"{sign} {getattr(item, key):g}"
         for item in field.metadata
@@ -185,7 +185,7 @@ def _bounded(name: str, field: FieldInfo) -> str:
 
 
 def type_name(annotation: Any, plural: bool = False) -> str:
-    """A type in words: "list of texts", '"adamw" | "muon"'."""
+    """Return a type in words: "list of texts", '"adamw" | "muon"'."""
     if annotation in _PLAIN:
         return _PLAIN[annotation][plural]
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -204,7 +204,7 @@ def type_name(annotation: Any, plural: bool = False) -> str:
 
 
 def toml(value: Any) -> str:
-    """A default as TOML writes it; LEFT_OUT for none."""
+    """Return a default as TOML; LEFT_OUT for None."""
     if value is None:
         return LEFT_OUT
     if isinstance(value, dict):
@@ -229,7 +229,7 @@ def _at(node: SectionNode, path: str) -> SectionNode | None:
 
 
 def _hint(section: str) -> str:
-    """The nearest kind, section or setting."""
+    """Return the nearest kind, section or setting."""
     known, section = schemas(), section.strip(".")
     kind, _, rest = section.partition(".")
     if kind in known and rest:

@@ -1,5 +1,5 @@
-"""What a step reports: rewards and their parts, lengths, reflection, seconds by phase, and how busy
-engines and learner were meanwhile.
+"""Metrics of a step: rewards and their parts, lengths, reflection, seconds by phase, and busy
+shares of engines and learner.
 
     seconds/PHASE          wall clock of the loop in a phase; seconds/total of the whole step
     speed/rollout_tokens   response tokens a second of drawing
@@ -30,7 +30,7 @@ ACCURACY, LANGUAGE = "accuracy", "language"
 
 
 class PhaseTimer:
-    """Wall-clock seconds of one step by phase; a phase entered twice adds up.
+    """Wall-clock seconds of one step by phase; repeated phases add up.
 
     usage: of the engines; the step's is what they do from here on.
     """
@@ -44,13 +44,13 @@ class PhaseTimer:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time what runs inside."""
+        """Time the block."""
         begin = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
     def metrics(self, tokens: float, learnt_tokens: float, learnt_s: float) -> dict[str, float]:
-        """What this module's head names, at the end of the step.
+        """Return the timings named in this module's docstring, at the end of the step.
 
         tokens: of its responses. learnt_tokens, learnt_s: those of the update and its seconds.
         """
@@ -77,7 +77,7 @@ def step_metrics(
     update: Mapping[str, float],
     timer: PhaseTimer,
 ) -> dict[str, float]:
-    """Everything one step puts into metrics.jsonl and, of the machine, into timings.jsonl.
+    """Return all metrics of one step, for metrics.jsonl and (of the machine) timings.jsonl.
 
     Rewards and the pass rate are means over samples with a verdict (a part's: over those that
     have the part, since families of problems have rewards of their own), the rest over all samples.
@@ -102,7 +102,7 @@ def step_metrics(
 
 
 def staleness_metrics(step: int, scored_P: list[ScoredGroup]) -> dict[str, float]:
-    """Updates between the weights that began a sample and those that learn: mean and maximum."""
+    """Return the updates between a sample's weights and the learner's: mean and maximum."""
     ages = [step - c.version for scored in scored_P for c in scored.group.completions]
     return {
         "staleness": sum(ages) / max(1, len(ages)),

@@ -1,9 +1,9 @@
-"""Prompts that ask for `<think> … </think> <answer> … </answer>`, and the parser of responses.
+"""Render prompts that ask for `<think> … </think> <answer> … </answer>`, and parse the responses.
 
 The words of the R1-Zero template are Table 1 of the DeepSeek-R1 paper: structure only, no hint at
-content or strategy, so that what emerges can be observed. Evaluation may force the response to
-begin with `<think>\\n` (the paper's evaluation protocol): then the prompt already holds the tag and
-the parser is told so by `opened=True`.
+content or strategy, so that emerging behaviour can be observed. Evaluation may force the response
+to begin with `<think>\\n` (the paper's evaluation protocol): then the prompt already contains the
+tag, and the parser gets `opened=True`.
 
 Left out on purpose: repairing a malformed response. The best guess at its thinking and answer is
 for display; only a well-formed response has an `answer_strict`.
@@ -47,7 +47,7 @@ def render_r1_zero(question: str) -> str:
 
 
 class TemplateSettings(Settings):
-    """How a problem becomes a prompt."""
+    """The form of prompts."""
 
     kind: Literal["r1_zero", "chat", "plain"] = Field(
         "r1_zero",
@@ -76,7 +76,7 @@ class TemplateSettings(Settings):
 
 
 class ChatTemplateSettings(TemplateSettings):
-    """How a conversation becomes text: by the tokenizer's chat template, unless said otherwise."""
+    """The form of conversations: the tokenizer's chat template, unless set otherwise."""
 
     kind: Literal["r1_zero", "chat", "plain"] = Field(
         "chat",
@@ -95,7 +95,7 @@ class Renderer(Protocol):
 
 class PromptRenderer:
     """Renders problems for one tokenizer (any transformers tokenizer; none is needed to `render`
-    the kinds "r1_zero" and "plain"). A chat template of the settings becomes the tokenizer's.
+    the kinds "r1_zero" and "plain"). A chat template in the settings replaces the tokenizer's.
 
     Raises UserError on construction where kind is "chat" and the tokenizer has no chat template, or
     one that is broken, refuses the system prompt or does not end.
@@ -128,7 +128,7 @@ class PromptRenderer:
         return text
 
     def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the prompt's token ids, with an opening token where the tokenizer has one."""
+        """Return the prompt's token ids, with an opening token if the tokenizer has one."""
         text = self.render(problem)
         # A chat template writes its special tokens itself.
         special = self.settings.kind != "chat"
@@ -139,11 +139,11 @@ class PromptRenderer:
         return tuple(ids)
 
     def parse(self, text: str) -> Parsed:
-        """Take a response to one of these prompts apart."""
+        """Parse a response to one of these prompts."""
         return parse(text, self.opens_think)
 
     def _warn_of_lost_bos(self) -> None:
-        """Say where the model's texts begin with BOS and a chat template's prompts do not."""
+        """Warn if the model's texts begin with BOS and a chat template's prompts do not."""
         bos = getattr(self.tokenizer, "bos_token_id", None)
         if self.settings.kind != "chat" or bos is None or self.encode("?")[:1] == (bos,):
             return
@@ -197,7 +197,7 @@ class FormDefect(StrEnum):
 
 
 class Parsed(NamedTuple):
-    """A response taken apart. thinking and answer are stripped; None where there is none.
+    """The parts of a response. thinking and answer are stripped; None for a missing part.
 
     Where defect is not None both are the best guess, for display only.
     """
@@ -208,7 +208,7 @@ class Parsed(NamedTuple):
 
     @property
     def answer_strict(self) -> str | None:
-        """The answer of a well-formed response, else None."""
+        """Return the answer of a well-formed response, else None."""
         return self.answer if self.defect is None else None
 
 
@@ -231,7 +231,7 @@ _TAG = re.compile(r"<(/?)(think|answer)>")
 
 
 def parse(text: str, opened: bool = False) -> Parsed:
-    """Take a response apart; opened=True where the prompt already ended in `<think>`.
+    """Parse a response; opened=True if the prompt already ended in `<think>`.
 
     Never raises; linear in the length of the text for any text with few tags.
     """
@@ -326,7 +326,7 @@ def _guess_thinking(text: str, scan: _Scan) -> str | None:
 
 
 def _guess_answer(text: str, scan: _Scan) -> str | None:
-    """The last answer block, else an unclosed one, else what follows the thinking."""
+    """Return the last answer block, else an unclosed one, else the text after the thinking."""
     for block in reversed(scan.blocks):
         if block.kind == "answer":
             return text[slice(*block.inner)].strip()

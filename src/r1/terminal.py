@@ -1,4 +1,4 @@
-"""Everything that reaches the terminal: text of others cannot drive it.
+"""Make terminal output safe: text from others cannot control the terminal.
 
 Family names, model names, paths, judges' words and recipes' values come from strangers. A control
 sequence in one of them could clear the screen, change the window's title or fake a line of ours.
@@ -47,7 +47,7 @@ def visible(text: str) -> str:
 
 
 class TerminalConsole(Console):
-    """A console that shows text as it is: no markup, no emoji codes, no control characters."""
+    """A console that prints text literally: no markup, no emoji codes, no control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False} | options)
@@ -55,19 +55,19 @@ class TerminalConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Yield segments; those of text are made visible, those that move the cursor are ours."""
+        """Yield segments; control characters in text become visible, the console's own remain."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else visible(text), style, control)
 
 
 class CleanStream:
-    """A text stream that takes control characters, but colours, out of what is written to it."""
+    """A text stream that removes control characters, except colours, from its output."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Write text; returns its length, as a stream does."""
+        """Write text; return its length, as a stream does."""
         self.stream.write(_COLOUR_OR_CONTROL.sub(_escaped, text))
         return len(text)
 
@@ -81,7 +81,7 @@ class CleanStream:
 
 
 def guard_terminal() -> None:
-    """Let all that this process prints go through a CleanStream, its tracebacks too."""
+    """Send all output of this process through a CleanStream, tracebacks too."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None or isinstance(stream, CleanStream):
@@ -92,7 +92,7 @@ def guard_terminal() -> None:
 
 
 def terminal_console(stderr: bool = False) -> TerminalConsole:
-    """Return the console of a command, on standard output or standard error."""
+    """Return a command's console, on standard output or standard error."""
     stream = sys.stderr if stderr else sys.stdout
     return TerminalConsole(file=stream.stream if isinstance(stream, CleanStream) else stream)
 

@@ -1,4 +1,4 @@
-"""Split a streamed response into its thinking and its answer, while it is still being written.
+"""Split a streamed response into thinking and answer while it is being written.
 
 Text arrives in deltas that may cut a tag anywhere (`</th` + `ink>`). What could still become the
 next expected tag is held back, everything else passes at once, and the pieces do not depend on
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 
 class Channel(StrEnum):
-    """Where a piece of a response belongs."""
+    """The part of a response that a piece belongs to."""
 
     THINKING = "thinking"
     ANSWER = "answer"
@@ -38,7 +38,7 @@ _CLOSING = {Channel.THINKING: "</think>", Channel.ANSWER: "</answer>"}
 
 
 class ThinkingStream:
-    """Feed it deltas; it gives back pieces.
+    """Takes deltas of text and returns pieces.
 
     inside: the channel a response begins in, THINKING where the prompt itself ends in `<think>`.
     """
@@ -49,7 +49,7 @@ class ThinkingStream:
         self._unopened = {tag for tag, channel in _OPENING.items() if channel != inside}
 
     def feed(self, delta: str) -> list[Piece]:
-        """Return the pieces that delta settles, in order; adjoining ones are joined."""
+        """Return the pieces that delta completes, in order; adjoining ones are joined."""
         self._held += delta
         pieces: list[Piece] = []
         while found := self._find_tag():
@@ -63,7 +63,7 @@ class ThinkingStream:
         return pieces
 
     def close(self) -> list[Piece]:
-        """Return what was held back, the response being over."""
+        """Return the held-back text at the end of the response."""
         pieces: list[Piece] = []
         self._emit(pieces, self._held)
         self._held = ""
@@ -86,7 +86,7 @@ class ThinkingStream:
             self.channel = Channel.OUTSIDE
 
     def _num_undecided(self) -> int:
-        """Length of the longest end of the held text that an expected tag may begin with."""
+        """Return the length of the longest end of the held text that may begin an expected tag."""
         return max(
             (
                 size

@@ -1,7 +1,7 @@
-"""What travels along the line: problems -> rollouts -> rewards -> advantages -> update.
+"""Types that travel along the line: problems -> rollouts -> rewards -> advantages -> update.
 
-Plain dataclasses, free of torch, so that verifiers, reports and tests import in a blink.
-Sizes: P problems, G samples in a group, T tokens of one response.
+Plain dataclasses, free of torch, so that verifiers, reports and tests import them quickly. Sizes: P
+problems, G samples in a group, T tokens of one response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One question with the means to check its answer.
+    """One question with the data to check its answer.
 
     verifier names the accuracy reward that judges the answer ("math", "exact", "choice",
     "reasoning_gym", ...); reference is the gold answer where that verifier needs one;
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class GroupRequest:
-    """G samples asked for one tokenized prompt; seeds[g] alone decides what sample g is."""
+    """A request for G samples of one tokenized prompt; seeds[g] alone determines sample g."""
 
     id: str
     prompt_ids: tuple[int, ...]
@@ -69,7 +69,7 @@ class RolloutGroup:
 
 
 class Outcome(StrEnum):
-    """What a verifier found. Only CORRECT and WRONG judge the answer itself."""
+    """A verifier's result. Only CORRECT and WRONG judge the answer itself."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -79,13 +79,13 @@ class Outcome(StrEnum):
 
     @property
     def is_verdict(self) -> bool:
-        """True where the outcome says something about the response rather than the verifier."""
+        """Whether the outcome concerns the response rather than the verifier."""
         return self in (Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSEABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One reward's judgement of one completion; detail is for people."""
+    """One reward's judgement of one completion; detail is text for people."""
 
     value: float
     outcome: Outcome
@@ -94,7 +94,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """The weighted sum of a completion's scores, with its parts kept.
+    """The weighted sum of a completion's scores, and its parts.
 
     valid is False when any part has no verdict (verifier failed or timed out): such a sample is
     left out of the group's mean and deviation and out of the update.
@@ -115,7 +115,7 @@ class ScoredGroup:
 
 @dataclass(slots=True)
 class TrainResponse:
-    """One response to learn from; engine_logprobs and advantages have a number for every token.
+    """One response to learn from; engine_logprobs and advantages have one number per token.
 
     Both are empty where nothing is learnt from them (supervised examples). weight 0 leaves the
     response out of the loss but keeps it in counts (overlong masking).
@@ -129,7 +129,7 @@ class TrainResponse:
 
 @dataclass(slots=True)
 class TrainGroup:
-    """Responses that share one prompt, stored once: the learner computes the prompt once too."""
+    """Responses to one prompt, which is stored and computed once."""
 
     prompt_ids: tuple[int, ...]
     responses: list[TrainResponse]
@@ -137,7 +137,7 @@ class TrainGroup:
 
 @dataclass(slots=True)
 class TrainBatch:
-    """Everything one policy update learns from.
+    """The data of one policy update.
 
     num_responses counts all sampled responses, those of skipped groups too: it is the
     denominator of the "sequence" aggregation, so that skipping a group without signal changes

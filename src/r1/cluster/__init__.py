@@ -1,1 +1,1 @@
-"""The two seams over several processes: an FSDP2 learner and engines placed by Ray."""
+"""Engine and Learner over several processes: an FSDP2 learner and engines placed by Ray."""

@@ -1,4 +1,4 @@
-"""Deal micro-batches out to ranks so that all finish together.
+"""Assign micro-batches to ranks so that all finish together.
 
 Sharded ranks compute in lockstep: layer by layer they gather each other's parameters, so that the
 slowest micro-batch of a round decides how long the round takes. Responses are packed best fit,
@@ -6,9 +6,8 @@ longest first (`learner.microbatch`), into rows within the budget; the rows are 
 dealt in rounds of one a rank, the ranks in turn forwards and backwards, so that the rows of a round
 are of similar size and the sums even out. Of some smaller row sizes and finer cuts of the groups
 (whose prompts are then computed more than once) the one with the shortest critical path is taken.
-What is missing in the last round are rows that teach nothing.
-Rows of examples (supervised fine-tuning, reward models) are dealt in the same rounds; there the
-finer ways to pack are smaller rows alone.
+The last round is padded with rows that teach nothing. Rows of examples (supervised fine-tuning,
+reward models) are dealt in the same rounds; there the finer ways to pack are smaller rows alone.
 
 The same responses give the same rows on every rank; only the share differs.
 """
@@ -28,7 +27,7 @@ Rounds = list[list[Row | None]]
 def balanced(
     responses: Sequence[IndexedResponse], budget: int, num_ranks: int
 ) -> list[list[MicroBatch]]:
-    """Micro-batches of each rank, as many for every rank; none at all without responses."""
+    """Return each rank's micro-batches, the same number for all; none without responses."""
 
     def in_order(micros: list[MicroBatch]) -> list[MicroBatch]:
         return sorted(micros, key=lambda micro: micro.indices[0])
@@ -39,7 +38,7 @@ def balanced(
             yield in_order(split_microbatches(responses, row, max(1, row // pieces)))
 
     full = in_order(split_microbatches(responses, budget))
-    dealt = _dealt(full, finer, lambda micro: micro.num_tokens, num_ranks)
+    dealt = _assign(full, finer, lambda micro: micro.num_tokens, num_ranks)
     idle = MicroBatch([IDLE], [])
     return [[idle if micro is None else micro for micro in rows] for rows in dealt]
 
@@ -47,7 +46,7 @@ def balanced(
 def balanced_rows(
     pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int, num_ranks: int
 ) -> Rounds[Row]:
-    """Rows of each rank, as many for every rank; None is a row that is missing.
+    """Return each rank's rows, the same number for all; None pads.
 
     pack: rows of at most so many tokens. size: tokens of a row.
     """
@@ -56,16 +55,16 @@ def balanced_rows(
         for factor in (1.0, 1.1, 1.25, 1.5):
             yield pack(min(budget, math.ceil(factor * even)))
 
-    return _dealt(pack(budget), finer, size, num_ranks)
+    return _assign(pack(budget), finer, size, num_ranks)
 
 
-def _dealt(
+def _assign(
     full: Sequence[Row],
     finer: Callable[[int], Iterable[Sequence[Row]]],
     size: Callable[[Row], int],
     num_ranks: int,
 ) -> Rounds[Row]:
-    """Deal the rows that fill the budget, or those of a finer way that takes less time.
+    """Assign rows that fill the budget, or smaller ones if that takes less time.
 
     finer: given the tokens of a row if all were even, other ways to pack.
     """
@@ -73,7 +72,7 @@ def _dealt(
         return [[] for _ in range(num_ranks)]
 
     def cost(rounds: Rounds[Row]) -> int:
-        """Tokens on the critical path: a round takes as long as its largest row."""
+        """Return the tokens on the critical path: a round takes as long as its largest row."""
         return sum(max(size(row) for row in rows if row is not None) for rows in rounds)
 
     room = math.ceil(len(full) / num_ranks) * num_ranks
@@ -90,7 +89,7 @@ def _dealt(
 
 
 def _in_rounds(rows: Sequence[Row], size: Callable[[Row], int], num_ranks: int) -> Rounds[Row]:
-    """Rows sorted by size, one a rank in every round; the last round is filled up."""
+    """Sort rows by size and give each rank one per round; the last round is padded."""
     ordered: list[Row | None] = [*sorted(rows, key=lambda row: -size(row))]
     ordered += [None] * (-len(ordered) % num_ranks)
     return [ordered[i : i + num_ranks] for i in range(0, len(ordered), num_ranks)]

@@ -1,4 +1,4 @@
-"""Write a model in the Hugging Face layout from weights that come one at a time.
+"""Write a model in the Hugging Face layout from weights that arrive one at a time.
 
 Never more than one file's worth of weights is in memory. Where transformers keeps weights in
 another form than its files do (stacked experts, say), its own conversion is reverted, a decoder
@@ -61,7 +61,7 @@ def save_streamed(
 def _converted(
     model: PreTrainedModel, weights: Iterable[tuple[str, Tensor]]
 ) -> Iterator[tuple[str, Tensor]]:
-    """The weights as files hold them, on the CPU, a layer's at a time."""
+    """Yield the weights in the files' form, on the CPU, one layer at a time."""
 
     def layer(item: tuple[str, Tensor]) -> str:
         match = _LAYER.match(item[0])
@@ -73,7 +73,7 @@ def _converted(
 
 
 def _write(folder: Path, index: int, tensors: dict[str, Tensor]) -> dict[str, int]:
-    """Write one file under a passing name; return bytes by weight."""
+    """Write one file under a temporary name; return bytes by weight."""
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, _passing(folder, index), {"format": "pt"})
     return {name: t.numel() * t.element_size() for name, t in contiguous.items()}
@@ -84,7 +84,7 @@ def _passing(folder: Path, index: int) -> Path:
 
 
 def _name_files(folder: Path, files: list[dict[str, int]]) -> None:
-    """Give the files their final names, which tell how many there are, and write the index."""
+    """Give the files their final names, which contain their number, and write the index."""
     if len(files) == 1:
         _passing(folder, 0).rename(folder / "model.safetensors")
         return

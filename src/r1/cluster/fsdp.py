@@ -55,7 +55,7 @@ class ShardedRanks:
     """Implements learner.ranks.Ranks for one process of a torch.distributed group."""
 
     def __init__(self, mesh: DeviceMesh, autocast: bool = False) -> None:
-        """mesh: one dimension over all ranks, as `torch.distributed` was set up."""
+        """Join a mesh of one dimension over all ranks, as `torch.distributed` was set up."""
         self.mesh = mesh
         self.index, self.count = mesh.get_local_rank(), mesh.size()
         self._precision = MixedPrecisionPolicy()
@@ -63,11 +63,12 @@ class ShardedRanks:
             self._precision = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
 
     def load_device(self, device: torch.device) -> torch.device:
-        """Host memory of rank 0: a model that must be sharded may not fit a single GPU."""
+        """Return host memory on rank 0, as the whole model may not fit one GPU, and "meta" on the
+        others."""
         return torch.device("cpu" if self.index == 0 else "meta")
 
-    def received(self, tensor: Tensor) -> Tensor:
-        """Rank 0's, sent over the device that computes; rank 0 keeps its own where it is."""
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        """Send rank 0's tensor over the device that computes; rank 0 keeps its own where it is."""
         moved = torch.empty_like(tensor, device="cpu") if tensor.is_meta else tensor.detach()
         moved = moved.to(self.mesh.device_type)
         dist.broadcast(moved, group=self.mesh.get_group(), group_src=0)
@@ -77,13 +78,16 @@ class ShardedRanks:
             return nn.Parameter(moved, requires_grad=tensor.requires_grad)
         return moved
 
-    def place(self, model: nn.Module, as_stored: bool = False) -> None:
-        """Shard a model in place, layer by layer. Its reshards after every forward pass, the root's
-        too: passes without gradients come before weights that change."""
+    def shard(self, model: nn.Module, as_stored: bool = False) -> None:
+        """Shard a model in place, layer by layer.
+
+        Every module reshards after its forward pass, the root too: otherwise a pass without
+        gradients would leave gathered weights behind, which the next update does not change.
+        """
         layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
         precision = MixedPrecisionPolicy() if as_stored else self._precision
         for module in [*layers, model]:
-            self._fill(module)
+            self._broadcast_unsharded(module)
             fully_shard(module, mesh=self.mesh, mp_policy=precision, reshard_after_forward=True)
             assert isinstance(module, FSDPModule)
             # Gloo knows sums alone; a sum is also what the totals of the objective ask for.
@@ -92,8 +96,8 @@ class ShardedRanks:
         model.run_whole = MethodType(_run, model)  # type: ignore[assignment]
         register_fsdp_forward_method(model, "run_whole")
 
-    def _fill(self, module: nn.Module) -> None:
-        """Send what is not placed yet: parameters and buffers, a tied one once."""
+    def _broadcast_unsharded(self, module: nn.Module) -> None:
+        """Broadcast the parameters and buffers that are not sharded yet, a tied one once."""
         sent: dict[int, tuple[Tensor, Tensor]] = {}  # with the key's tensor, so that its id stays
         for part in module.modules():
             registers: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
@@ -102,7 +106,7 @@ class ShardedRanks:
                     if tensor is None or isinstance(tensor, DTensor):
                         continue
                     if id(tensor) not in sent:
-                        sent[id(tensor)] = (tensor, self.received(tensor))
+                        sent[id(tensor)] = (tensor, self.broadcast(tensor))
                     held[name] = sent[id(tensor)][1]
 
     def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
@@ -111,7 +115,7 @@ class ShardedRanks:
     def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
         return balanced(responses, budget, self.count)[self.index]
 
-    def deal(
+    def assign_rows(
         self, pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int
     ) -> Sequence[Row | None]:
         return balanced_rows(pack, size, budget, self.count)[self.index]
@@ -144,7 +148,7 @@ class ShardedLearner:
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
-        """As LocalLearner, on the rank of `mesh` that this process is.
+        """Build the learner of this process's rank in `mesh`, as LocalLearner.
 
         Raises UserError as LocalLearner does, and for LoRA.
         """
@@ -171,13 +175,13 @@ class ShardedLearner:
         return self.local.step
 
     def update(self, batch: TrainBatch) -> dict[str, float]:
-        """Every rank gets the whole batch and computes its share; all return the same metrics, but
-        for the seconds."""
+        """Update from the whole batch, of which each rank computes a share; all return the same
+        metrics, except seconds."""
         return self.local.update(batch)
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must take all
-        of them."""
+        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must consume
+        all of them."""
         for name, parameter in self.local.model.named_parameters():
             yield name, whole(parameter.detach())
 
@@ -192,8 +196,8 @@ class ShardedLearner:
             sharded_state.save(self.local, folder)
 
     def load(self, folder: Path) -> None:
-        """Take up where a learner left off, whether it had as many ranks, others or none; UserError
-        when the folder is no such checkpoint."""
+        """Resume from a checkpoint of any number of ranks or of one process. Raises UserError for
+        another folder."""
         sharded_state.load(self.local, folder)
 
 
@@ -204,10 +208,10 @@ def save_gathered(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast | None,
 ) -> None:
-    """Write a model in the Hugging Face layout; rank 0 does, while all gather its weights.
+    """Write a model in the Hugging Face layout: rank 0 writes while all ranks gather weights.
 
-    What cannot be written is raised on all ranks (OSError), so that none of them goes on to write
-    into a folder that is being removed.
+    A failed write raises OSError on all ranks, so that none of them continues to write into a
+    folder that is being removed.
     """
     problem = 0
     try:

@@ -1,10 +1,10 @@
-"""What a recipe needs of a cluster's nodes, against what they have (torch-free, ray-free).
+"""Compare a recipe's needs with the nodes of a cluster (torch-free, ray-free).
 
 Counted from the recipe and the model's config.json: GPUs of an engine (vLLM's tensor parallel), the
 bytes that a learner rank holds all the time (its share of weights, moments, reference, and of the
 gradients in an update), an engine's weights, vLLM's share of a GPU, and the servers of reward
-models. Only what is clearly impossible is refused; activations and key/value caches of the embedded
-engine are `r1 plan`'s business.
+models. Only clearly impossible recipes are refused; `r1 plan` covers activations and the embedded
+engine's key/value caches.
 
 Left out on purpose: models whose dimensions `r1.plan.model` does not know (nothing is refused), the
 memory of reward models, and what other programs hold.
@@ -27,7 +27,7 @@ GIB = 2**30
 
 
 class Needs(NamedTuple):
-    """Of one learner rank and of one engine; bytes are 0 where they are not known.
+    """Needs of one learner rank and of one engine; unknown bytes are 0.
 
     tensor_parallel: GPUs of a vLLM engine, or ranks on CPUs. vllm_share: what vLLM takes of each of
     its GPUs, 0 for the embedded engine. learner_bytes: held all the time, or at an update's end.
@@ -50,8 +50,8 @@ class Needs(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What one part of a run asks of its cluster. part: "stage dev2: ", or nothing for a whole
-    run; it begins what is said of it."""
+    """The needs of one part of a run. part: "stage dev2: ", or empty for a whole run; it begins
+    messages."""
 
     part: str
     settings: ClusterSettings
@@ -67,7 +67,7 @@ class Gpus(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A node: bytes of memory, of each GPU, and versions by name; nothing where it is not known."""
+    """A node: bytes of memory and of each GPU, and versions by name; empty if unknown."""
 
     name: str
     memory: float = 0.0
@@ -76,7 +76,7 @@ class Node(NamedTuple):
 
 
 def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
-    """The needs of a recipe that trains.
+    """Return the needs of a recipe that trains.
 
     model: a shipped base, a folder (from the working folder or base_folder) or a hub id.
     """
@@ -99,7 +99,7 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
 
 
 def check_lora(recipe: Any) -> None:
-    """Refuse adapters over several ranks. Raises UserError."""
+    """Raise UserError for adapters over several ranks."""
     ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
     if getattr(recipe.learner, "lora", None) is not None and ranks > 1:
         raise UserError(
@@ -109,8 +109,8 @@ def check_lora(recipe: Any) -> None:
 
 
 def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -> Demand:
-    """What a recipe that trains asks of its [cluster]. model: recipe.model where that is no
-    reference. Raises UserError for what no cluster could give it."""
+    """Return the needs of a training recipe on its [cluster]. model: recipe.model unless that is a
+    reference. Raises UserError for needs that no cluster can meet."""
     check_lora(recipe)
     settings = recipe.cluster
     if not hasattr(recipe, "engine"):
@@ -119,8 +119,8 @@ def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -
 
 
 def engine_needs(engine: EngineSettings, model: str, base_folder: Path = Path()) -> Needs:
-    """The needs of engines alone. Raises UserError for a vLLM engine of as many ranks as the
-    model's heads cannot be shared out over."""
+    """Return the needs of engines alone. Raises UserError if the model's heads cannot be divided
+    over a vLLM engine's ranks."""
     vllm, shape = engine.kind == "vllm", _shape_of(model, base_folder)
     ranks = engine.vllm.tensor_parallel_size if vllm else 1
     if shape is not None:
@@ -142,7 +142,7 @@ def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
 
 
 def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
-    """GPUs per process; there_are: whether the cluster has any. Raises UserError."""
+    """Return GPUs per process; there_are: whether the cluster has any. Raises UserError."""
 
     learner = _gpus(None, needs.learner_device, 1, there_are)
     given = settings.gpus_per_engine
@@ -158,7 +158,7 @@ def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
 
 
 def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
-    """GPUs of a process on a device; given: what the recipe says of an engine's."""
+    """Return the GPUs of a process on a device; given: the recipe's number for an engine."""
     if given == 0 and there_are and device != "cpu":
         # Ray hides no GPU from a process that asked for none: all would take the first.
         raise UserError(
@@ -175,7 +175,7 @@ def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
 def check_shared_gpu(
     settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
 ) -> None:
-    """Refuse a vLLM engine that leaves its learner no room on the GPU they share.
+    """Raise UserError for a vLLM engine that leaves the learner no memory on their shared GPU.
 
     A learner keeps its weights and moments on the GPU while vLLM samples, asleep or not. Where the
     GPU's memory or the model is not known, only the whole of a GPU is refused.
@@ -198,7 +198,7 @@ def check_shared_gpu(
 def check_memory(
     settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
 ) -> None:
-    """Refuse weights and optimiser that cannot fit the cluster's memory. Raises UserError."""
+    """Raise UserError if weights and optimiser cannot fit the cluster's memory."""
     learners, engines = settings.learner_ranks, settings.engine_replicas
     wanted = (
         ("a learner rank", learners, needs.learner_bytes, gpus.learner, "weights and optimiser"),
@@ -237,8 +237,9 @@ def _more(who: str) -> str:
 
 
 def check_versions(own: Node, nodes: Sequence[Node], needs: Needs, gpus: Gpus) -> None:
-    """Refuse nodes whose r1, torch or transformers is another than the driver's, or none, and for
-    vLLM's engines nodes without it (those without GPUs too where engines take GPUs)."""
+    """Raise UserError for nodes whose r1, torch or transformers is missing or differs from the
+    driver's; for vLLM's engines also for nodes without vLLM (without GPUs too, if engines use
+    GPUs)."""
     expected = dict(own.versions)
     for node in nodes:
         found = dict(node.versions)

@@ -1,9 +1,9 @@
-"""Engine replicas without a learner, for work on finished checkpoints: sampling, evaluating.
+"""Engine replicas without a learner, to sample from and evaluate finished checkpoints.
 
 Every replica serves the weights of the model's own folder, and one that is started again loads them
 from there. Each is a RemoteEngine of its own (watched, restarted, its unfinished groups drawn
 again), and all stand behind one queue (r1.rollout.engine_pool), so that work in windows keeps them
-busy. One that is lost for good, while it starts or later, is left out with a warning, and the
+busy. A replica that is lost for good, at its start or later, is left out with a warning, and the
 others do its work. Nothing is reserved for a learner.
 """
 
@@ -35,7 +35,7 @@ ONE_CALL = 2**31
 def open_replicas(
     model: str | Path, settings: EngineSettings, cluster: ClusterSettings
 ) -> Iterator[EnginePool]:
-    """Place `engine_replicas` engines of a model on the cluster; end them after.
+    """Place `engine_replicas` engines of a model on the cluster; end them afterwards.
 
     model: a folder that the cluster's nodes see too, or a hub id. Raises UserError for what the
     user can put right, before anything starts where it can be seen.
@@ -69,14 +69,14 @@ def open_replicas(
 def one_replica(
     cluster: ClusterSettings, placement: Placement, index: int
 ) -> tuple[ClusterSettings, Placement]:
-    """The settings and the place of replica `index`, as those of an engine by itself."""
+    """Return settings and placement of replica `index` as those of a single engine."""
     own = placement.bundles._replace(engine=[placement.bundles.engine[index]])
     changes = {"engine_replicas": 1, "groups_per_call": ONE_CALL}
     return cluster.model_copy(update=changes), placement._replace(bundles=own)
 
 
 def _serving(engines: Sequence[RemoteEngine]) -> tuple[list[RemoteEngine], int]:
-    """Those engines that came to serve the folder, all at once, and the model's size.
+    """Return the engines that loaded the folder, all at once, and the model's size.
 
     Raises UserError where none did, and what an engine itself raises.
     """

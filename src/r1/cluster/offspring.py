@@ -1,15 +1,15 @@
-"""An engine's own processes end with the process that started them, however that ends.
+"""End an engine's own processes with the process that started them, however it ends.
 
 vLLM's engine is a tree of processes below the Ray actor. Killed with -9 the actor can end none of
 them, and vLLM 0.32's engine process does not notice. So every replica has a guard, a small process
-of its own session that waits at a pipe whose other end dies with the actor. It then ends whatever
-carries the replica's name in its environment, and removes from /dev/shm the weights on their way
-and the shared memory that those processes had mapped. While the engine starts it looks for that
-memory twice a second.
+of its own session that waits at a pipe whose other end dies with the actor. It then ends all
+processes with the replica's name in their environment, and removes from /dev/shm the weights in
+transfer and the shared memory that those processes had mapped. While the engine starts, the guard
+looks for that memory twice a second.
 
-Processes are known by their environment (/proc, Linux), which every child inherits however it is
-started, so that those are found too that were being started when the actor died. Where a node dies
-its processes die with it.
+Processes are found by their environment (/proc, Linux), which every child inherits, so that
+processes that were just starting when the actor died are found too. If a node dies, its processes
+die with it.
 
 Left out on purpose: processes that clear their environment (vLLM has none), and memory that was
 made after the engine's start and that nobody has mapped any more.
@@ -35,7 +35,7 @@ _LOOK_S = 0.5
 
 
 def guard(owner: str) -> None:
-    """Clear up after an earlier life of this owner, and start the guard of this one.
+    """Clean up after an earlier process of this owner, and start a guard for this one.
 
     From here on every child of this process carries the owner's name and this process's id.
     """
@@ -51,8 +51,8 @@ def guard(owner: str) -> None:
 
 
 def note_memory() -> None:
-    """Tell the guard that the engine has started, and have it note what this process's children
-    have mapped: should they be killed together with it, nobody could tell any more."""
+    """Tell the guard that the engine has started, so that it records the shared memory of this
+    process's children: nobody can find it once all are killed together."""
     os.write(_pipes[-1], b"\n")
 
 
@@ -60,7 +60,7 @@ _pipes: list[int] = []
 
 
 def processes_of(owner: str) -> list[int]:
-    """Ids of the processes on this machine whose owner's name begins so."""
+    """Return ids of processes on this machine whose owner's name begins with `owner`."""
     mark, found = f"{VARIABLE}={owner}".encode(), []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -75,7 +75,7 @@ def processes_of(owner: str) -> list[int]:
 
 
 def memory_of(process_ids: list[int]) -> set[Path]:
-    """Files of Python's shared memory and semaphores that processes have mapped.
+    """Return the files of Python's shared memory and semaphores that processes have mapped.
 
     Found by inode: who makes a semaphore has mapped it under the name it had before it was whole.
     """
@@ -97,7 +97,7 @@ def memory_of(process_ids: list[int]) -> set[Path]:
 
 
 def clear_up(owner: str, noted: set[Path] | None = None) -> None:
-    """End an owner's processes and remove its files; returns when they are gone.
+    """End an owner's processes and remove its files; return when they are gone.
 
     noted: files that its processes had mapped before.
     """
@@ -128,7 +128,7 @@ def _is_tracker(process_id: int) -> bool:
 
 
 def _watch(owner: str) -> None:
-    """The guard: wait for the end of the pipe, then clear up."""
+    """Run the guard: wait for the end of the pipe, then clean up."""
     if os.fork():
         os._exit(0)
     silent = os.open(os.devnull, os.O_RDWR)

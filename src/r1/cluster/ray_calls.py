@@ -1,7 +1,7 @@
-"""Waiting for Ray's processes: never without a limit, always with a message of who and how long.
+"""Wait for Ray's processes with a limit, and with a message that names the process and the time.
 
-A process that died or did not answer in time raises LostProcess: whoever asked starts it again, or
-gives up after `max_restarts` in a row. What a process itself raises comes out as it was.
+A process that died or did not answer in time raises LostProcess: the caller restarts it, or gives
+up after `max_restarts` in a row. An exception of the process itself is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ class LostProcess(Exception):  # noqa: N818 (an event to act upon, not yet an er
 
 
 class ClusterError(RuntimeError):
-    """A process was lost more often than allowed; the same command carries the run on."""
+    """A process was lost more often than allowed; the same command resumes the run."""
 
 
 class Call(NamedTuple):
-    """Something asked of a process: `name` is the process's, for messages."""
+    """A call to a process. name: the process's, for messages."""
 
     name: str
     reference: Any
 
 
 class Events:
-    """What went wrong and was put right, counted for the metrics since they were last taken."""
+    """Counts of failures and repairs for the metrics, since they were last taken."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def restarted(self, kind: str, why: str) -> None:
-        """Count and tell that a process (one of KINDS) is started again."""
+        """Count and report the restart of a process (one of KINDS)."""
         self._counts[kind] += 1
         logger.warning("%s; it is started again.", why)
 
     def take(self) -> dict[str, float]:
-        """`pool/KIND_restarts`, for timings.jsonl."""
+        """Return `pool/KIND_restarts` for timings.jsonl."""
         counts, self._counts = self._counts, Counter()
         return {f"pool/{kind}_restarts": float(counts[kind]) for kind in KINDS}
 
@@ -72,7 +72,7 @@ def wait_all(calls: Sequence[Call], timeout_s: float, what: str) -> list[Any]:
 
 
 def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
-    """The answer of a call that has ended, or comes within timeout_s.
+    """Return the answer of a call that has ended or ends within timeout_s.
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
     what collectives raise on the other ranks when one dies, and an engine whose own process did;
@@ -100,17 +100,17 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
 
 
 def _first_line(error: RayError) -> str:
-    """Ray's advice on its own settings comes in further lines."""
+    """Return the first line: Ray's advice on its own settings follows in later lines."""
     return str(error).splitlines()[0]
 
 
 def late(names: Sequence[str], timeout_s: float, what: str) -> str:
-    """The message of a wait that was too long."""
+    """Return the message for a wait that was too long."""
     return f"the driver waited {timeout_s:g} s for {' and '.join(names)} to {what}, in vain"
 
 
 def give_up(lost: LostProcess, restarts: int) -> ClusterError:
-    """The error after the last restart."""
+    """Return the error after the last restart."""
     return ClusterError(
         f"{lost}. It was started again {restarts} times in a row without success; see the logs "
         "under /tmp/ray/session_latest/logs. The same command carries the run on."

@@ -1,6 +1,6 @@
-"""Reach a cluster: a running one, one at an address, or one of this machine's own.
+"""Connect to a Ray cluster: a running one, one at an address, or a new one on this machine.
 
-The mistakes of an address are found within CONNECT_S, and before Ray itself would go on trying.
+A wrong address is reported within CONNECT_S, where Ray itself would keep trying.
 
 Left out on purpose: starting a cluster's nodes (Slurm, KubeRay and `ray start` do), and Ray's own
 client protocol (ray://), which has no streaming of results.
@@ -39,8 +39,8 @@ _ASKS = 3  # its exit status where Ray asks for a token that it was not shown
 
 
 def connect(settings: ClusterSettings) -> bool:
-    """ray.init, with the mistakes of an address found within CONNECT_S; whether it was started for
-    this run alone."""
+    """Call ray.init, and report a wrong address within CONNECT_S; return whether Ray was started
+    for this run."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
     os.environ.setdefault("RAY_worker_niceness", "0")
@@ -67,8 +67,8 @@ def connect(settings: ClusterSettings) -> bool:
 
 
 def is_local(address: str) -> bool:
-    """Whether Ray would be started for the run alone: "local", or "auto" where Ray does not run on
-    this machine and the environment names no cluster."""
+    """Whether Ray would be started for this run alone: "local", or "auto" without a running Ray and
+    without a cluster in the environment."""
     if address != "auto" or os.environ.get("RAY_ADDRESS"):
         return address == "local"
     from ray._private.services import find_bootstrap_address
@@ -77,7 +77,7 @@ def is_local(address: str) -> bool:
 
 
 def check_reachable(settings: ClusterSettings) -> None:
-    """Whether Ray answers at HOST:PORT; nothing where the settings name none. Raises UserError."""
+    """Check that Ray answers at HOST:PORT, if the settings name one. Raises UserError."""
     if settings.address in ("auto", "local"):
         return
     address = settings.address
@@ -90,7 +90,7 @@ def check_reachable(settings: ClusterSettings) -> None:
 
 
 def _running() -> str:
-    """The address that "auto" stands for, where a cluster runs."""
+    """Return the address that "auto" means, if a cluster runs."""
     from ray._private.services import find_bootstrap_address
 
     address = os.environ.get("RAY_ADDRESS") or "auto"
@@ -98,11 +98,11 @@ def _running() -> str:
 
 
 def _probe_with_token(address: str, timeout_s: float) -> int:
-    """_probe; where the cluster asks for a token, this user's is shown from here on.
+    """Probe; if the cluster asks for a token, use this user's from now on.
 
-    Ray asks for a token wherever it was started by a user who has one, and makes one with the first
-    cluster of its own; but it shows it only where told to. A driver that was told to asks for it as
-    well, so that the workers of a cluster without tokens could not answer it.
+    Ray asks for a token if the user who started it has one, and creates one with the first cluster;
+    but it sends the token only if told to. A driver that was told to send it also asks for it, so
+    that the workers of a cluster without tokens could not answer.
     """
     found = _probe(address, timeout_s)
     if found != _ASKS or "RAY_AUTH_MODE" in os.environ:
@@ -120,7 +120,7 @@ def _probe_with_token(address: str, timeout_s: float) -> int:
 
 
 def _probe(address: str, timeout_s: float) -> int:
-    """0 where Ray answers, _ASKS, or 1."""
+    """Return 0 if Ray answers, _ASKS if it asks for a token, else 1."""
     # A process of its own: in this one Ray would go on trying for minutes, and then end it.
     probe = subprocess.Popen(
         [sys.executable, "-c", _PROBE, address],
@@ -139,7 +139,7 @@ def _probe(address: str, timeout_s: float) -> int:
 
 
 def _check_answers(address: str, timeout_s: float) -> None:
-    """Whether somebody listens at an address, and whether it is Ray."""
+    """Check that an address is open and that Ray answers there."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')

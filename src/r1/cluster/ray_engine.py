@@ -1,10 +1,10 @@
 """Engine replicas in Ray actors behind one Engine of the driver.
 
-Groups are dealt out in calls of as many as fill a replica's batch; a replica gets its next call
-when it has ended the one before, so that a slow one takes fewer. Each group comes back as soon as
-its last sample has ended. A sample follows from its seed and the weights alone, so it does not
-matter which replica draws it, nor how often: a replica that dies is started again with the weights
-of the driver's version, and its unfinished groups return to the queue.
+Groups are assigned in calls that fill a replica's batch; a replica gets its next call when it has
+finished the previous one, so that a slow replica takes fewer. Each group comes back as soon as its
+last sample has ended. A sample follows from its seed and the weights alone, so it does not matter
+which replica draws it, nor how often: a replica that dies is started again with the weights of the
+driver's version, and its unfinished groups return to the queue.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _MOMENT_S = 0.5
 
 
 class EngineReplica:
-    """What runs in the actor: one engine."""
+    """The actor's code: one engine."""
 
     engine: LoadedEngine
     version = -1
 
     def start(self, model: str, settings: EngineSettings, num_threads: int, owner: str) -> int:
-        """Load the model; return the process's id. (Not in __init__, where Ray would turn a
+        """Load the model; return the process's id. (Not in __init__: there Ray would turn a
         UserError into a dead actor.)
 
         owner: the replica's name, whose processes and memory of an earlier life are ended first.
@@ -69,7 +69,7 @@ class EngineReplica:
         return os.getpid()
 
     def load_weights(self, version: int, *buckets: Bucket) -> int:
-        """Take the weights of a version, all buckets of it; return the version now held."""
+        """Load all buckets of a version's weights; return the current version."""
         wrong = {bucket.version for bucket in buckets} - {version}
         assert not wrong, f"weights of versions {wrong} came for version {version}"
         self.engine.load_weights(unpack(buckets), version)
@@ -77,18 +77,18 @@ class EngineReplica:
         return self.version
 
     def serve_folder(self) -> int:
-        """Serve the weights that were loaded with the model, as version 0; return that."""
+        """Serve the weights that were loaded with the model as version 0; return 0."""
         self.version = 0
         return self.version
 
     def num_parameters(self) -> int:
-        """The size of the model."""
+        """Return the number of parameters."""
         return self.engine.num_parameters
 
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings, version: int
     ) -> Iterator[FinishedGroup]:
-        """Engine.generate, under the weights of `version` and no others."""
+        """Engine.generate, under the weights of exactly `version`."""
         assert version == self.version, f"holds version {self.version}, asked for {version}"
         # Ray sends values into the generator, which `yield from` would pass on to the engine's.
         for finished in self.engine.generate(requests, sampling):  # noqa: UP028
@@ -96,15 +96,15 @@ class EngineReplica:
 
 
 def set_up_vllm(num_threads: int, ranks: int) -> None:
-    """Threads of vLLM's processes on CPUs, which Ray shares out: vLLM would bind every engine's to
-    the same cores. A binding that the user has set stands."""
+    """Set the threads of vLLM's processes on CPUs, unbound: vLLM would bind every engine's to the
+    same cores. The user's own binding is kept."""
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     os.environ["OMP_NUM_THREADS"] = str(max(1, num_threads // ranks))
 
 
 @dataclass(eq=False)
 class _Replica:
-    """One replica as the driver knows it; lost counts deaths in a row without any progress."""
+    """A replica as the driver sees it. lost: deaths in a row without progress."""
 
     index: int
     name: str
@@ -116,7 +116,7 @@ class _Replica:
 
 @dataclass(eq=False)
 class _Running:
-    """A call under way: the groups it still owes, and when it last gave one."""
+    """A call in progress: the groups it still owes, and when it last returned one."""
 
     replica: _Replica
     stream: Any
@@ -138,7 +138,7 @@ class RemoteEngine:
         events: Events,
         first: int = 0,
     ) -> None:
-        """Start the replicas; they load the model meanwhile, and `load_weights` waits for them.
+        """Start the replicas; they load the model meanwhile, `load_weights` waits for them.
 
         first: what messages call the first of them.
         """
@@ -155,7 +155,7 @@ class RemoteEngine:
         self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
-        """Give every replica the weights; those of a RemoteLearner never pass through here."""
+        """Give every replica the weights; a RemoteLearner's do not pass through this process."""
         self.weights = RemoteWeights.of(weights, version)
         assert self.weights.version == version
         self.version = version
@@ -170,7 +170,7 @@ class RemoteEngine:
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Yield every request's group as soon as it has ended, whichever replica drew it.
+        """Yield every request's group when it has ended, from any replica.
 
         Raises UserError as the replica's engine does, and ClusterError where a replica was lost
         more than max_restarts times in a row.
@@ -206,11 +206,11 @@ class RemoteEngine:
         self.usage.now()
 
     def abort(self) -> None:
-        """As rollout.protocol.AbortableEngine; replicas still end what they were given."""
+        """Implement AbortableEngine; replicas still finish what they were given."""
         self._aborts += 1
 
     def serve_folder(self) -> None:
-        """In place of `load_weights`: every replica serves the model's own weights, version 0."""
+        """Have every replica serve the model's own weights as version 0."""
         self.version = 0
         for replica, call in [(replica, self._ask_to_load(replica)) for replica in self.replicas]:
             try:
@@ -219,7 +219,7 @@ class RemoteEngine:
                 self._restart(replica, lost)
 
     def model_size(self) -> int:
-        """The model's number of parameters, by the first replica; ClusterError as `generate`."""
+        """Return the model's number of parameters; ClusterError as `generate`."""
         replica = self.replicas[0]
         while True:
             call = Call(replica.name, replica.actor.num_parameters.remote())
@@ -231,13 +231,13 @@ class RemoteEngine:
                 self._restart(replica, lost)
 
     def close(self) -> None:
-        """End the replicas; a thread that waits for groups gets ClusterError."""
+        """End the replicas; a waiting thread gets ClusterError."""
         self.closed = True
         for replica in self.replicas:
             ray.kill(replica.actor, no_restart=True)
 
     def _calls(self, requests: Sequence[GroupRequest]) -> list[list[GroupRequest]]:
-        """The requests in calls: even over the replicas, but none larger than an engine's batch."""
+        """Split the requests into calls: even over replicas, none above an engine's batch."""
         if not requests:
             return []
         size = self.cluster.groups_per_call
@@ -257,7 +257,7 @@ class RemoteEngine:
         return _Running(replica, stream, owed, time.monotonic())
 
     def _ready(self, running: list[_Running]) -> list[_Running]:
-        """Wait a moment for an event; those calls that have one, be it only that they are late."""
+        """Wait briefly for an event; return the calls that are ready or overdue."""
         limit = self.cluster.timeouts.generate_s
         oldest = min(call.since for call in running)
         wait_s = min(max(0.0, oldest + limit - time.monotonic()), _MOMENT_S)
@@ -267,7 +267,8 @@ class RemoteEngine:
         return [call for call in running if time.monotonic() >= call.since + limit]
 
     def _next(self, call: _Running) -> FinishedGroup | None:
-        """The call's next group, None where there is no more; LostProcess where there should be."""
+        """Return the call's next group, None at its end. Raises LostProcess if a group is
+        missing."""
         limit = self.cluster.timeouts.generate_s
         if not ray.wait([call.stream], timeout=0)[0]:
             raise LostProcess(late([call.replica.name], limit, "end a group"))
@@ -290,7 +291,7 @@ class RemoteEngine:
         )
 
     def _restart(self, replica: _Replica, lost: LostProcess) -> None:
-        """A new process in its place, with the weights of the driver's version."""
+        """Start a new process in its place, with the driver's version of the weights."""
         while True:
             if self.closed:
                 raise ClusterError("the engine was closed") from lost

@@ -3,8 +3,8 @@
 The ranks are a torch.distributed group (gloo on CPUs, NCCL on GPUs). They live and die together: a
 collective without one of its ranks cannot end. When one is lost the driver ends all, starts as many
 again, loads the newest checkpoint (or the model the run began with) and repeats the updates since,
-whose batches it keeps; every update follows from the state and the batch alone, so that the group
-then stands where it stood.
+whose batches it keeps; every update depends on the state and the batch alone, so that the group
+ends in the same state as before.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 
 
 class RankSpec(Protocol):
-    """What every rank builds its learner from; it travels to the ranks."""
+    """The data from which every rank builds its learner; it is sent to the ranks."""
 
     @property
     def settings(self) -> LearnerSettings | RewardLearnerSettings:
-        """Where the learner computes."""
+        """Return the learner's settings, which name its device."""
 
     def build(self, mesh: DeviceMesh) -> Any:
-        """A learner of this rank: step, update(*args), save and load; weights or measure.
+        """Build this rank's learner, with step, update(*args), save, load, and weights or measure.
 
         A rank alone is that of one process: there is nothing to shard, and so nothing to gather.
         """
 
 
 class LearnerSpec(NamedTuple):
-    """A policy; see r1.learner.local.LocalLearner. Implements RankSpec."""
+    """Builds a policy; see r1.learner.local.LocalLearner. Implements RankSpec."""
 
     model: str
     settings: LearnerSettings
@@ -62,7 +62,7 @@ class LearnerSpec(NamedTuple):
     seed: int
 
     def build(self, mesh: DeviceMesh) -> Any:
-        """RankSpec.build."""
+        """Build a LocalLearner on a single rank, else a ShardedLearner."""
         from r1.cluster.fsdp import ShardedLearner
         from r1.learner.local import LocalLearner
         from r1.models.load import load_tokenizer
@@ -75,7 +75,7 @@ class LearnerSpec(NamedTuple):
 
 
 class SupervisedSpec(NamedTuple):
-    """An SFTLearner, or a RewardLearner where the settings are one's. Implements RankSpec."""
+    """Builds an SFTLearner or, from its settings, a RewardLearner. Implements RankSpec."""
 
     model: str
     settings: LearnerSettings | RewardLearnerSettings
@@ -101,7 +101,7 @@ class SupervisedSpec(NamedTuple):
 
 
 class LearnerRank:
-    """What runs in the actor: one rank of a sharded learner."""
+    """The actor's code: one rank of a sharded learner."""
 
     def __init__(self, spec: RankSpec, num_threads: int) -> None:
         import torch
@@ -112,7 +112,7 @@ class LearnerRank:
         self.store: Any = None
 
     def open_store(self, world: int) -> tuple[str, int]:
-        """Host and port at which the ranks meet; of rank 0 alone."""
+        """Return the host and port at which the ranks meet; on rank 0 only."""
         import torch.distributed as dist
 
         host = ray.util.get_node_ip_address()
@@ -120,7 +120,7 @@ class LearnerRank:
         return host, self.store.port
 
     def join(self, meeting: tuple[str, int], index: int, world: int, timeout_s: float) -> int:
-        """Meet the other ranks and build the learner; return the process's id."""
+        """Join the other ranks and build the learner; return the process's id."""
         import torch
         import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
@@ -141,21 +141,21 @@ class LearnerRank:
         return os.getpid()
 
     def update(self, *args: Any) -> dict[str, float]:
-        """The learner's update; all ranks together."""
+        """Call the learner's update; all ranks together."""
         return self.learner.update(*args)
 
     def measure(self, examples: Any) -> Any:
-        """The learner's measure; all ranks together."""
+        """Call the learner's measure; all ranks together."""
         return self.learner.measure(examples)
 
     def send_weights(self, max_bytes: int) -> Iterator[Bucket]:
-        """Buckets of the policy as it now is; rank 0 sends while the others help to gather."""
+        """Yield buckets of the current policy; rank 0 sends while the others help to gather."""
         buckets = pack(self.learner.weights(), self.learner.step, max_bytes)
         for bucket in buckets:  # noqa: UP028 (Ray sends values into the generator)
             yield bucket
 
     def help_to_send(self) -> None:
-        """Gather with rank 0, and keep nothing."""
+        """Gather with rank 0 and keep nothing."""
         for _ in self.learner.weights():
             pass
 
@@ -170,8 +170,8 @@ class LearnerRank:
 
 
 class RemoteLearner:
-    """A learner over `learner_ranks` actors: what the spec's learner does, all of them do. Of a
-    LearnerSpec it implements learner.protocol.Learner."""
+    """A learner over `learner_ranks` actors, each with the spec's learner. With a LearnerSpec it
+    implements learner.protocol.Learner."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class RemoteLearner:
         events: Events,
         newest_checkpoint: Callable[[], Path | None],
     ) -> None:
-        """newest_checkpoint: the folder that the last `save` has become, None before the first.
+        """Start the ranks. newest_checkpoint: the folder of the last `save`, None before the first.
 
         Starts the ranks and waits for them. Raises UserError as the learner does.
         """
@@ -197,8 +197,8 @@ class RemoteLearner:
         self._retried("start", self._revive)
 
     def update(self, *batch: Any) -> dict[str, float]:
-        """The learner's update on all ranks; adds pool/..._restarts, what was lost since the last
-        one. What it is given must not change afterwards."""
+        """Call the learner's update on all ranks; add pool/..._restarts since the last update. The
+        arguments must not change afterwards."""
         self._batches[self.step] = batch
 
         def learn() -> dict[str, float]:
@@ -209,12 +209,12 @@ class RemoteLearner:
         return {**self._retried("update", learn), **self.events.take()}
 
     def measure(self, examples: Any) -> Any:
-        """The learner's measure on all ranks."""
+        """Call the learner's measure on all ranks."""
         reference, limit = ray.put(examples), self.cluster.timeouts.update_s
         return self._retried("measure", lambda: self._ask("measure", limit, reference)[0])
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """The policy's weights, gathered now; an engine that knows RemoteWeights takes its
+        """Return the policy's weights, gathered now; an engine that knows RemoteWeights takes its
         references, any other iterates over the tensors."""
 
         def gather() -> RemoteWeights:
@@ -223,7 +223,7 @@ class RemoteLearner:
         return self._retried("send its weights", gather)
 
     def save(self, folder: Path) -> None:
-        """Every rank writes its part; `folder` must be on a file system that all nodes share."""
+        """Have every rank write its part; all nodes must share `folder`'s file system."""
         limit = self.cluster.timeouts.update_s
         absolute = folder.resolve()
 
@@ -238,7 +238,7 @@ class RemoteLearner:
         self._batches = {s: b for s, b in self._batches.items() if s >= self._saved[0]}
 
     def load(self, folder: Path) -> None:
-        """Take up where a checkpoint of any number of ranks left off."""
+        """Resume from a checkpoint of any number of ranks."""
         self.step = self._retried("load", lambda: self._load(folder))
         self._batches, self._saved = {}, [self.step]
 
@@ -257,7 +257,7 @@ class RemoteLearner:
             return self._tried(what, action)
 
     def _tried(self, what: str, action: Callable[[], Any]) -> Any:
-        """Do something that needs all ranks; bring the group back where one is lost meanwhile."""
+        """Do something that needs all ranks; restart the group if a rank is lost."""
         for attempt in range(self.cluster.max_restarts + 1):
             try:
                 if not self.ranks and what != "start":
@@ -270,7 +270,8 @@ class RemoteLearner:
                 self.events.restarted("learner", str(lost))
 
     def _revive(self) -> None:
-        """Start all ranks and bring them to self.step: a checkpoint, then the batches since."""
+        """Start all ranks and bring them to self.step: load a checkpoint, then repeat the batches
+        since."""
         self._start()
         folder = self.newest_checkpoint()
         begin = self._load(folder) if folder is not None and self.step else 0
@@ -312,7 +313,7 @@ class RemoteLearner:
         return self._ask("load", limit, folder.resolve())[0]
 
     def _gather(self) -> list[Any]:
-        """References to the buckets of the policy's weights; the driver owns them."""
+        """Return references to the buckets of the policy's weights; the driver owns them."""
         limit, what = self.cluster.timeouts.sync_s, f"send the weights of step {self.step}"
         method = self.ranks[0].send_weights.options(num_returns="streaming")
         stream = method.remote(ray_weights.BUCKET_BYTES)
@@ -355,7 +356,7 @@ class RemoteSFTLearner:
 
 
 def _silent(calls: list[Call]) -> list[str]:
-    """Who has not answered yet."""
+    """Return the names of the processes that have not answered."""
     if not calls:
         return []
     _, pending = ray.wait([c.reference for c in calls], num_returns=len(calls), timeout=0)

@@ -1,4 +1,4 @@
-"""Engine replicas that take more groups, and new weights, while they sample.
+"""Engine replicas that accept more groups and new weights while they sample.
 
 A replica samples in one thread and listens in another (a Ray concurrency group), so that weights
 reach it between two decode steps rather than after its last group. The driver keeps every replica's
@@ -34,7 +34,7 @@ _decorate: Any = ray.remote  # its annotations lack concurrency_groups
 
 
 class PartialReplica(EngineReplica):
-    """What runs in the actor: one engine, and whom it still owes which group."""
+    """The actor's code: one engine, and the ids of the groups that it owes."""
 
     def __init__(self) -> None:
         # A lock alone would mostly fall to the thread that has just let go of it, which samples:
@@ -43,20 +43,20 @@ class PartialReplica(EngineReplica):
         self.owed: set[str] = set()
 
     def add(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """Groups to sample beside those under way; `sample` gives them."""
+        """Add groups to those in progress; `sample` yields them."""
         with self.door, self.work:
             cast(PartialEngine, self.engine).submit(requests, sampling)
             self.owed |= {request.id for request in requests}
 
     def exchange(self, version: int, *buckets: Bucket) -> int:
-        """As load_weights, between two decode steps."""
+        """Load weights between two decode steps, as load_weights."""
         with self.door, self.work:
             return self.load_weights(version, *buckets)
 
     def sample(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Add groups; then give those that end until nothing is owed."""
+        """Add groups; then yield those that end until none is owed."""
         if requests:
             self.add(requests, sampling)
         while self.owed:
@@ -73,7 +73,7 @@ class PartialReplica(EngineReplica):
 
 @dataclass(eq=False)
 class _Rolling:
-    """A replica at work: its stream, the groups it owes, and when it last gave one."""
+    """A replica at work: its stream, the groups it owes, and when it last returned one."""
 
     stream: Any
     since: float
@@ -109,16 +109,16 @@ class PartialRemoteEngine(RemoteEngine):
         super().__init__(model, settings, cluster, placement, events, first)
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """Let groups wait for a replica with room."""
+        """Queue groups for a replica with free rows."""
         self._sampling = sampling
         self._queue.extend(requests)
 
     def poll(self) -> list[FinishedGroup]:
-        """Deal out what waits; then the groups that end within a tenth of a second.
+        """Assign waiting groups; then return the groups that end within a tenth of a second.
 
         Raises as `generate` does.
         """
-        self._deal()
+        self._assign_waiting()
         self._count_usage()
         rolling = list(self._rolling.items())
         waited = [ref for _, rolls in rolling for ref in (rolls.stream, *rolls.added)]
@@ -139,8 +139,8 @@ class PartialRemoteEngine(RemoteEngine):
         busy = [f"engine_{index}" for index, rolls in self._rolling.items() if rolls.owed]
         self.usage.now(busy, len(self._queue))
 
-    def _deal(self) -> None:
-        """Give waiting groups to the replicas with the fewest samples, as many as fit a batch."""
+    def _assign_waiting(self) -> None:
+        """Give waiting groups to the replicas with the fewest samples, up to a batch each."""
         under_way = {
             replica.index: self._rolling[replica.index].num_samples
             if replica.index in self._rolling
@@ -174,7 +174,7 @@ class PartialRemoteEngine(RemoteEngine):
         return _Rolling(method.remote(requests, self._sampling), time.monotonic())
 
     def _progress(self, index: int, rolls: _Rolling, ready: list[Any]) -> list[FinishedGroup]:
-        """What a replica has to say, be it that it is late. Raises LostProcess."""
+        """Handle a replica's event, also that it is late. Raises LostProcess."""
         replica, limit = self.replicas[index], self.cluster.timeouts.generate_s
         for reference in [added for added in rolls.added if added in ready]:
             answer(Call(replica.name, reference), "take groups", limit)
@@ -196,7 +196,8 @@ class PartialRemoteEngine(RemoteEngine):
         return [finished]
 
     def _ended(self, index: int, rolls: _Rolling) -> None:
-        """The replica owed nothing for a moment; groups may have been on their way to it."""
+        """Handle the end of a stream: the replica owed nothing, though groups may be on their way
+        to it."""
         del self._rolling[index]
         if rolls.owed:
             again = self._begin_to_roll(index, [])

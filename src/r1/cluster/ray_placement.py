@@ -1,10 +1,10 @@
-"""Where the processes go: the cluster reached, its resources compared, a placement group reserved.
+"""Place processes: connect to the cluster, compare resources, reserve a placement group.
 
 Learner rank i and engine replica i share a bundle ("shared": while one computes the other waits) or
-have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs.
-A reward model's servers have theirs.
-Everything that can be wrong with a cluster is said before anything starts: Ray missing, nobody at
-the address, other versions, fewer CPUs or GPUs than the recipe asks for, too little memory.
+have one each ("separate"); a vLLM engine's bundle has a GPU for each of its ranks, or their CPUs. A
+reward model's servers have theirs. Every fault of a cluster is reported before anything starts: no
+Ray, no answer at the address, other versions, too few CPUs or GPUs for the recipe, too little
+memory.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ except ImportError:
 
 
 class Bundles(NamedTuple):
-    """What is reserved: one dictionary of resources a bundle, and whose bundle is which."""
+    """A reservation: one dictionary of resources per bundle, and the owner of each bundle."""
 
     resources: list[dict[str, float]]
     learner: list[int]
@@ -57,37 +57,38 @@ class Placement(NamedTuple):
 
     @property
     def num_threads(self) -> int:
-        """Threads of a learner rank: the CPUs of its bundle, which no other uses at that time."""
+        """Return the threads of a learner rank: the CPUs of its bundle, which no other process uses
+        then."""
         return self._threads(self.bundles.learner)
 
     @property
     def engine_threads(self) -> int:
-        """Threads of an engine, over all its ranks."""
+        """Return the threads of an engine, over all its ranks."""
         return self._threads(self.bundles.engine)
 
     @property
     def reward_threads(self) -> int:
-        """Threads of a reward model's server."""
+        """Return the threads of a reward model's server."""
         return self._threads(self.bundles.reward)
 
     def _threads(self, bundles: list[int]) -> int:
         return max(1, int(min((self.bundles.resources[i]["CPU"] for i in bundles), default=1.0)))
 
     def learner_options(self, index: int) -> dict[str, Any]:
-        """Options of learner rank `index`'s actor."""
+        """Return actor options of learner rank `index`."""
         return self._options(self.bundles.learner[index], self.gpus_per_learner, self._part)
 
     def engine_options(self, index: int) -> dict[str, Any]:
-        """Options of engine replica `index`'s actor."""
+        """Return actor options of engine replica `index`."""
         return self._options(self.bundles.engine[index], self.gpus_per_engine, self._part)
 
     def reward_options(self, index: int) -> dict[str, Any]:
-        """Options of the actor of the reward model's server in reward bundle `index`."""
+        """Return actor options of the reward model's server in reward bundle `index`."""
         return self._options(self.bundles.reward[index], self.gpus_per_reward, 1.0)
 
     @property
     def _part(self) -> float:
-        """The part of its bundle that a learner rank or an engine takes."""
+        """Return a learner rank's or an engine's part of its bundle."""
         return 0.5 if self.shared else 1.0
 
     def _options(self, bundle: int, num_gpus: int, part: float) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class Placement(NamedTuple):
 def plan_bundles(
     settings: ClusterSettings, gpus: Gpus, tensor_parallel: int = 1, reward_models: int = 0
 ) -> Bundles:
-    """The bundles that a recipe asks for.
+    """Return the bundles that a recipe needs.
 
     tensor_parallel: ranks of an engine, which on CPUs are processes of cpus_per_process each.
     reward_models: how many have servers, whose bundles come last, a model's side by side.
@@ -119,7 +120,7 @@ def plan_bundles(
 def _learners_and_engines(
     settings: ClusterSettings, gpus: Gpus, tensor_parallel: int
 ) -> tuple[list[dict[str, float]], list[int], list[int]]:
-    """Resources by bundle, and whose bundle is which."""
+    """Return resources by bundle, and the owner of each bundle."""
     ranks, replicas = settings.learner_ranks, settings.engine_replicas
     processes = 1 if gpus.engine else tensor_parallel
     if settings.placement == "shared":
@@ -145,8 +146,8 @@ def _bundle(settings: ClusterSettings, gpus: int, processes: int = 1) -> dict[st
 
 
 def check_early(demands: Sequence[Demand]) -> None:
-    """Compare what the parts of a run ask for with their clusters, before a model's libraries are
-    imported. A cluster of this machine alone is not even started for that.
+    """Compare a run's needs with its clusters before a model's libraries are imported. A cluster on
+    this machine alone is not started for that.
 
     Raises UserError that names the part.
     """
@@ -174,7 +175,7 @@ def _machines(settings: ClusterSettings) -> Iterator[Machines]:
 
 @contextmanager
 def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
-    """Reach the cluster and reserve what the recipe asks for; let go of both in the end.
+    """Connect to the cluster and reserve the recipe's resources; release both at the end.
 
     Raises UserError.
     """
@@ -192,7 +193,7 @@ def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
 
 
 def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tuple[Bundles, Gpus]:
-    """What to reserve, where the machines have it. Raises UserError that names the numbers."""
+    """Return the reservation if the machines have room. Raises UserError with the numbers."""
     there_are = any(resources.get("GPU") for resources in machines.resources)
     gpus = gpus_of(settings, needs, there_are)
     reward_models = len(needs.reward_devices)
@@ -208,7 +209,7 @@ def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tup
 def check_resources(
     settings: ClusterSettings, bundles: Bundles, nodes: Sequence[Mapping[str, float]]
 ) -> None:
-    """Compare what is asked for with what there is. Raises UserError that names the numbers."""
+    """Compare needed with available resources. Raises UserError with the numbers."""
     for kind in ("CPU", "GPU"):
         asked = sum(bundle.get(kind, 0.0) for bundle in bundles.resources)
         there = sum(node.get(kind, 0.0) for node in nodes)
@@ -235,7 +236,7 @@ def check_resources(
 
 
 def _times(resources: Mapping[str, float], bundle: Mapping[str, float]) -> int:
-    """How many such bundles fit into resources; Ray counts in ten-thousandths."""
+    """Return how many such bundles fit into resources; Ray counts in ten-thousandths."""
     return min(int(resources.get(kind, 0.0) / amount + 1e-4) for kind, amount in bundle.items())
 
 

@@ -1,7 +1,7 @@
-"""Ask every node what it is: memory, GPUs, and the versions of what will run there.
+"""Ask every node for its memory, its GPUs, and the versions of its libraries.
 
-The question travels by value, so that a node without r1, or with another, can answer it. Ray itself
-compares its own and Python's version when a node or a driver joins.
+The question is pickled by value, so that a node without r1, or with another version, can answer it.
+Ray itself compares its own and Python's version when a node or a driver joins.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ logger = logging.getLogger("r1.cluster")
 
 
 class Machines(NamedTuple):
-    """A cluster's nodes: what Ray counts on each (CPUs, GPUs), and those that answered."""
+    """A cluster's nodes: Ray's counts for each (CPUs, GPUs), and the nodes that answered."""
 
     resources: list[Mapping[str, float]]
     nodes: list[Node]
 
 
 def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: float) -> Machines:
-    """The machines behind ray.nodes(). local: this one alone, asked in this process.
+    """Return the machines of ray.nodes(). local: only this one, asked in this process.
 
     Nodes that are gone or have no CPU are none. A node that does not answer within timeout_s, or
     leaves meanwhile, is not known and hinders nothing.
@@ -59,7 +59,7 @@ def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: floa
 
 
 def this_machine() -> Machines:
-    """What Ray would find here if it were started."""
+    """Return what Ray would find here if it were started."""
     from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 
     spec = ResourceAndLabelSpec()
@@ -70,7 +70,7 @@ def this_machine() -> Machines:
 
 
 def own_node() -> Node:
-    """The driver's own machine."""
+    """Return the driver's own machine."""
     return _node("of the driver", _inspection()(False))
 
 
@@ -84,9 +84,8 @@ def _has_gpu(node: Mapping[str, Any]) -> bool:
 
 
 def _inspection() -> Callable[[bool], tuple[float, list[float], dict[str, str]]]:
-    """A function that Ray pickles by value, as it has no module of its own: it imports nothing of
-    r1's. It gives bytes of memory, of each GPU, and versions by name; r1's has a hash of its
-    source."""
+    """Return a function without r1's imports, which Ray pickles by value. It returns bytes of
+    memory and of each GPU, and versions by name, with a hash of r1's source."""
 
     def inspect(has_gpu: bool) -> tuple[float, list[float], dict[str, str]]:
         import hashlib

@@ -1,9 +1,9 @@
-"""Reward models in Ray actors: scored while others sample, beside the driver, on GPUs of their own.
+"""Reward models in Ray actors: they score beside the driver while others sample, on their own GPUs.
 
 Each model has `reward_servers` processes, which take its groups in turn and score them in the order
-in which they came. A score follows from the group alone (rows never mix groups), so it does not
-matter which server gives it, nor how often: one that dies or does not answer in time is started
-again and scores what it still owes.
+in which they came. A score depends on the group alone (rows never mix groups), so it does not
+matter which server computes it, or how often: a server that dies or does not answer in time is
+restarted and scores the groups it still owes.
 
 Left out on purpose: a model over several GPUs, and moving one off its GPU while others compute.
 """
@@ -35,12 +35,12 @@ from r1.types import RolloutGroup, Score
 
 
 class RewardServer:
-    """What runs in the actor: one reward model."""
+    """The actor's code: one reward model."""
 
     scorer: RewardModelScorer
 
     def start(self, use: RewardModelUse, form: PromptForm, num_threads: int) -> int:
-        """Load the model; return the process's id. (Not in __init__, where Ray would turn a
+        """Load the model; return the process's id. (Not in __init__: there Ray would turn a
         UserError into a dead actor.)"""
         import torch
 
@@ -49,13 +49,13 @@ class RewardServer:
         return os.getpid()
 
     def score(self, group: RolloutGroup) -> list[Score]:
-        """The scores of a group's completions, in their order."""
+        """Return the scores of a group's completions, in order."""
         return self.scorer.score_group(group)
 
 
 @dataclass(eq=False)
 class _Asked:
-    """A group, the call that scores it, and what came of that."""
+    """A group, the call that scores it, and the call's result."""
 
     group: RolloutGroup
     reference: Any
@@ -64,7 +64,7 @@ class _Asked:
 
 @dataclass(eq=False)
 class _Server:
-    """A server as the driver knows it; lost counts deaths in a row without any progress."""
+    """A server as the driver sees it. lost: deaths in a row without progress."""
 
     bundle: int
     name: str
@@ -89,7 +89,7 @@ class RemoteScorer:
         events: Events,
         first: int = 0,
     ) -> None:
-        """Start the servers; they load the model meanwhile.
+        """Start the servers; they load the model in the background.
 
         use: its path is one that the cluster's nodes see. first: the first server's reward bundle.
         """
@@ -106,11 +106,11 @@ class RemoteScorer:
 
     @property
     def use(self) -> RewardModelUse:
-        """What the recipe says of the model."""
+        """Return the recipe's settings of the model."""
         return self._use
 
     def submit_group(self, group: RolloutGroup) -> Scores:
-        """Have a group scored; what is returned waits for that.
+        """Ask for a group's scores; return a handle that waits for them.
 
         It raises UserError as the model's loading does, and ClusterError where a server was lost
         more than max_restarts times in a row.
@@ -134,7 +134,7 @@ class RemoteScorer:
         return asked.scores
 
     def _take_oldest(self, server: _Server) -> None:
-        """Wait for the group that a server is at, so that the limit is that of one group."""
+        """Wait for the group that a server is scoring, so that the time limit is for one group."""
         limits, oldest = self.cluster.timeouts, server.owes[0]
         started = Call(server.name, server.started)
         score = Call(server.name, oldest.reference)
@@ -149,7 +149,7 @@ class RemoteScorer:
         server.lost = 0
 
     def _restart(self, server: _Server, lost: LostProcess) -> None:
-        """A new process in its place, which is asked again for what the old one owes."""
+        """Start a new process in its place and repeat the requests that the old one owes."""
         if self.closed:
             raise ClusterError("the reward models' servers were closed") from lost
         server.lost += 1

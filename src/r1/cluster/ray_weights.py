@@ -1,4 +1,4 @@
-"""Weights on their way from the learner to the engines: buckets in Ray's object store.
+"""Weights from the learner to the engines, as buckets in Ray's object store.
 
 A bucket is a flat run of bytes with the names, dtypes and shapes of what is in it, so that Ray maps
 it into an engine's memory without a copy, whatever the dtype. Every bucket carries the version it
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 class Bucket(NamedTuple):
-    """Tensors one after the other in `data` (uint8); version: policy updates behind them."""
+    """Tensors one after the other in `data` (uint8). version: number of policy updates."""
 
     version: int
     entries: list[Entry]
@@ -41,7 +41,7 @@ class Bucket(NamedTuple):
 
 
 def pack(weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int) -> Iterator[Bucket]:
-    """Fill buckets up to max_bytes; a tensor larger than that has one of its own."""
+    """Fill buckets up to max_bytes; a larger tensor has its own."""
     entries: list[Entry] = []
     parts: list[np.ndarray] = []
     size = 0
@@ -59,7 +59,7 @@ def pack(weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int) ->
 
 
 def unpack(buckets: Iterable[Bucket]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors again; they share the bucket's memory and must not be written to."""
+    """Return the tensors; they share the bucket's memory and must not be written to."""
     for bucket in buckets:
         start = 0
         for name, kind, shape in bucket.entries:
@@ -83,13 +83,14 @@ class RemoteWeights:
         references: list[Any],
         again: Callable[[], RemoteWeights] | None = None,
     ) -> None:
-        """again: gathers the learner's weights anew, should a node be lost that held a bucket."""
+        """Keep references to buckets. again: gathers the learner's weights anew if a node with a
+        bucket is lost."""
         self.version = version
         self.references = references
         self._again = again
 
     def renewed(self) -> RemoteWeights:
-        """The same version in new buckets, where the learner still has it; else these."""
+        """Return the same version in new buckets if the learner still has it; else these."""
         fresh = None if self._again is None else self._again()
         return fresh if fresh is not None and fresh.version == self.version else self
 
@@ -101,7 +102,7 @@ class RemoteWeights:
 
     @classmethod
     def of(cls, weights: Iterable[tuple[str, Tensor]], version: int) -> RemoteWeights:
-        """Weights of whatever learner, put into the object store by this process."""
+        """Put any learner's weights into the object store from this process."""
         if isinstance(weights, cls):
             return weights
         return cls(version, [ray.put(bucket) for bucket in pack(weights, version, BUCKET_BYTES)])

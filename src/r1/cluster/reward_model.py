@@ -1,4 +1,4 @@
-"""Reward models over ranks: `RewardLearner`'s update on a body and a head that FSDP2 shards.
+"""Reward models over ranks: `RewardLearner`'s update on a body and a head sharded by FSDP2.
 
 Every rank gets the whole batch and computes its share of the rows; losses, scores and gradients are
 those of one process but for rounding. A checkpoint is the same folder that one process writes,
@@ -36,7 +36,7 @@ class ShardedRewardLearner:
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
-        """As RewardLearner, on the rank of `mesh` that this process is."""
+        """Build the learner of this process's rank in `mesh`, as RewardLearner."""
         self.ranks = ShardedRanks(mesh, settings.autocast)
         self.learner = RewardLearner(
             model_path,
@@ -62,8 +62,8 @@ class ShardedRewardLearner:
         return self.learner.measure(examples)
 
     def save(self, folder: Path) -> None:
-        """Write the model as RewardModel.save does and the ranks' state into `folder`/state, which
-        all ranks must see. Raises OSError (ENOSPC) for a full disk."""
+        """Write the model as RewardModel.save does and the ranks' state into `folder`/state, on a
+        file system shared by all ranks. Raises OSError (ENOSPC) for a full disk."""
         model, first = self.learner.model, self.ranks.index == 0
         gathered = ((name, whole(p.detach())) for name, p in model.body.named_parameters())
         save_gathered(self.ranks, model.body, gathered, folder, self.learner.tokenizer)
@@ -75,5 +75,5 @@ class ShardedRewardLearner:
             sharded_state.save(self.learner, folder)
 
     def load(self, folder: Path) -> None:
-        """Take up where any number of ranks, or one process, left off."""
+        """Resume from a checkpoint of any number of ranks or of one process."""
         sharded_state.load(self.learner, folder)

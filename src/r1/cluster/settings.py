@@ -12,7 +12,7 @@ NO_RAY = '[cluster] needs Ray: pip install "r1[cluster]".'
 
 
 class TimeoutSettings(Settings):
-    """The longest waits, in seconds; a process that takes longer is killed and started again."""
+    """The longest waits, in seconds; a process that takes longer is killed and restarted."""
 
     start_s: float = Field(
         600.0, gt=0.0, description="for a process to start and load its model, in seconds"
@@ -70,16 +70,16 @@ class ClusterSettings(Settings):
     timeouts: TimeoutSettings = TimeoutSettings()
 
     def laid_over(self, under: ClusterSettings) -> ClusterSettings:
-        """These settings, and those of `under` wherever these say nothing."""
+        """Merge with `under`; these settings win where they are given."""
         given = merged(under.model_dump(exclude_unset=True), self.model_dump(exclude_unset=True))
         return ClusterSettings(**given)
 
     def ranks_alone(self) -> ClusterSettings:
-        """The same cluster with learner ranks alone, each in a bundle of its own."""
+        """Return the same cluster with learner ranks only, each in its own bundle."""
         none = {"engine_replicas": 0, "reward_servers": 0}
         return self.model_copy(update={**none, "placement": "separate"})
 
     def replicas_alone(self) -> ClusterSettings:
-        """The same cluster with engine replicas alone, each in a bundle of its own."""
+        """Return the same cluster with engine replicas only, each in its own bundle."""
         none = {"learner_ranks": 0, "reward_servers": 0}
         return self.model_copy(update={**none, "placement": "separate"})

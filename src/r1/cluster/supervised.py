@@ -1,4 +1,4 @@
-"""Supervised fine-tuning over ranks: `SFTLearner`'s update on a model that FSDP2 shards.
+"""Supervised fine-tuning over ranks: `SFTLearner`'s update on a model sharded by FSDP2.
 
 Every rank gets all the examples of a step and computes its share of the rows; losses, metrics and
 gradients are those of one process but for rounding. Checkpoints are `ShardedLearner`'s.
@@ -31,7 +31,8 @@ class ShardedSFTLearner:
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> None:
-        """As SFTLearner, on the rank of `mesh` that this process is; UserError for LoRA as well."""
+        """Build the learner of this process's rank in `mesh`, as SFTLearner; UserError also for
+        LoRA."""
         self.sharded = ShardedLearner(
             model_path,
             settings,
@@ -50,11 +51,11 @@ class ShardedSFTLearner:
         return self.learner.step
 
     def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
-        """SFTLearner.update; all ranks return the same, but for the seconds."""
+        """SFTLearner.update; all ranks return the same, except seconds."""
         return self.learner.update(examples, indices)
 
     def measure(self, examples: Examples) -> LossSum:
-        """SFTLearner.measure, shared out over the ranks; all return the same."""
+        """SFTLearner.measure, divided over the ranks; all return the same."""
         return self.learner.measure(examples)
 
     def save(self, folder: Path) -> None:
@@ -62,5 +63,5 @@ class ShardedSFTLearner:
         self.sharded.save(folder)
 
     def load(self, folder: Path) -> None:
-        """Take up where any number of ranks, or one process, left off."""
+        """Resume from a checkpoint of any number of ranks or of one process."""
         self.sharded.load(folder)

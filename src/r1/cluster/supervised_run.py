@@ -1,5 +1,5 @@
-"""Who learns in a run of supervised fine-tuning or of a reward model: this process, or ranks on a
-cluster (the recipe's [cluster], whose engine replicas such a run does not need).
+"""Choose the learner of an SFT or reward-model run: this process, or ranks on the recipe's
+[cluster], whose engine replicas such a run does not need.
 
 A stage of a whole recipe has the recipe's [cluster].
 Without [cluster] nothing of Ray is imported.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def place(alone: Place, prepared: Any) -> Iterator[OpenLearner]:
-    """Where the learner of what was checked will be: `alone`, or ranks for which room is reserved.
+    """Yield a factory of the learner: `alone` in this process, or on reserved ranks.
 
     prepared: of either trainer. Raises UserError where that cannot be.
     """

@@ -1,4 +1,5 @@
-"""One checkpoint for the table of stages: reasoning by rules, general requests by reward models.
+"""Evaluate one checkpoint for the table of stages: reasoning by rules, general requests by reward
+models.
 
     folder/completions.parquet   every response with its judgements (r1.run_dir.completions)
     folder/evaluation.json       the figures, written last
@@ -8,8 +9,8 @@ Every figure is a mean over problems of the mean over a problem's samples, with 
 interval over problems (estimators.py). Language is that of the thinking (r1.rewards.language), over
 the samples that think; one that thinks without a word counts as 0.
 
-A killed evaluation repeats the blocks it was in and no other (blocks.py), on as many engines as it
-is then given, and ends with the same bytes, but for "seconds": those of the call that ended it.
+A killed evaluation repeats only the unfinished blocks (blocks.py), on any number of engines, and
+ends with the same bytes, except for "seconds": those of the last call.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ LOOKED_AT = ("format", "language")
 
 
 class Questions(NamedTuple):
-    """What a checkpoint is asked."""
+    """The problems that a checkpoint is asked."""
 
     reasoning: list[Problem]
     general: list[Problem]
@@ -73,7 +74,7 @@ Row = dict[str, Any]
 
 
 class _Answers(NamedTuple):
-    """The judged responses: a table, and the rows of each problem, problems in their order."""
+    """The judged responses: a table, and the rows of each problem in order."""
 
     table: pa.Table
     reasoning: list[list[Row]]
@@ -81,7 +82,7 @@ class _Answers(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """The parts that samples run through. blocks: the folder where they are kept."""
+    """The components that samples pass through. blocks: the folder that keeps them."""
 
     settings: EvaluationStageSettings
     engine: Engine
@@ -160,7 +161,7 @@ def run_battery(
 def _request(
     settings: EvaluationStageSettings, questions: Questions, model_folder: str, base_folder: Path
 ) -> dict[str, Any]:
-    """What decides what the blocks hold."""
+    """Identity of the cached blocks."""
     told = dump(settings)
     for name in ("model", "title", "problems", "general", "engine"):
         told.pop(name, None)
@@ -176,7 +177,7 @@ def _request(
 
 
 def _claim(blocks: Path, request: dict[str, Any]) -> None:
-    """Keep the blocks of this request; drop those of another."""
+    """Keep the blocks of this request; remove those of another."""
     request = json.loads(json.dumps(request))
     if read_json(blocks / REQUEST) == request:
         return
@@ -188,7 +189,7 @@ def _claim(blocks: Path, request: dict[str, Any]) -> None:
 
 
 def _ask(line: _Line, questions: Questions) -> _Answers:
-    """Sample and judge what no block holds yet; read all blocks."""
+    """Sample and judge the problems that no block has; read all blocks."""
     parts = {}
     for name, problems, judge_part in (
         ("reasoning", questions.reasoning, _judge_reasoning),
@@ -254,7 +255,7 @@ def _sampling(settings: EvaluationStageSettings) -> SamplingSettings:
 
 
 def _with_looks(rewards: RewardSettings) -> RewardSettings:
-    """Format and language computed for every family, beside what the recipe pays for."""
+    """Add format and language for every family to the recipe's rewards."""
 
     def completed(table: Mapping[str, float]) -> dict[str, float]:
         return {**table, **{name: 0.0 for name in LOOKED_AT if name not in table}}
@@ -264,7 +265,7 @@ def _with_looks(rewards: RewardSettings) -> RewardSettings:
 
 
 def _general_rewards(rewards: RewardSettings, problems: Sequence[Problem]) -> RewardSettings:
-    """What general responses are looked at for: no accuracy; manners where the rules fit."""
+    """Return the rewards of general responses: no accuracy; manners if the rules fit."""
     every = dict.fromkeys(LOOKED_AT, 0.0)
     ruled = {**every, manners.HELPFUL: 0.0, manners.HARMLESS: 0.0}
     families = {
@@ -276,7 +277,7 @@ def _general_rewards(rewards: RewardSettings, problems: Sequence[Problem]) -> Re
 
 
 def _reasoning(answers: _Answers, seed: int) -> dict[str, Any]:
-    """The figures over all reasoning problems and of each family."""
+    """Return the figures over all reasoning problems and over each family."""
     families: dict[str, list[list[Row]]] = {}
     for rows in answers.reasoning:
         families.setdefault(rows[0]["family"], []).append(rows)
@@ -308,7 +309,7 @@ def _counter(progress: RunEvents, total: int) -> Callable[[object], None]:
 
 
 def _write(folder: Path, summary: Mapping[str, Any], write_table: Callable[[Path], None]) -> None:
-    """The figures last, so that they never stand beside other completions than theirs."""
+    """Write the figures last, so that they always belong to the completions beside them."""
     with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RESULT).unlink(missing_ok=True)

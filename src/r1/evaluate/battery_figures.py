@@ -1,4 +1,4 @@
-"""The figures of a stage's evaluation, from judged responses: means over problems, with intervals.
+"""The figures of a stage's evaluation: means over problems of judged responses, with intervals.
 
     value of a problem = mean over its samples that have the quantity
     figure             = mean over problems, percentile bootstrap over them
@@ -36,7 +36,7 @@ METRICS = (*PARTS, LANGUAGE, "mean_length", "self_check_share")
 
 
 def sample_of(row: Mapping[str, Any]) -> BatterySample:
-    """Return what one response counts for: a row of `run_dir.completion_table`."""
+    """Return the values of one response from a row of `run_dir.completion_table`."""
     found = {
         metric: row[f"reward/{part}"]
         for metric, part in PARTS.items()
@@ -51,7 +51,7 @@ def sample_of(row: Mapping[str, Any]) -> BatterySample:
 
 
 def figures(samples: Sequence[Sequence[BatterySample]], seed: int) -> dict[str, Any]:
-    """Figures of samples[p][k], each {"value", "low", "high"}; seed is the bootstrap's."""
+    """Return figures of samples[p][k], each {"value", "low", "high"}; seed is the bootstrap's."""
     named = {
         metric: _interval([_mean(of_problem, metric) for of_problem in samples], seed)
         for metric in METRICS
@@ -60,7 +60,7 @@ def figures(samples: Sequence[Sequence[BatterySample]], seed: int) -> dict[str, 
 
 
 def vote_figures(judged: Sequence[JudgedProblem], seed: int) -> dict[str, Any]:
-    """pass@1, and cons@k where any answers voted."""
+    """Return pass@1, and cons@k if any answers voted."""
     by_problem = problem_figures(judged)
     named = {"pass_at_1": _interval(by_problem.pass_at_1, seed)}
     if any(sample.vote != NO_VOTE for problem in judged for sample in problem.samples):

@@ -18,7 +18,7 @@ HELPFUL, HARMLESS = "helpful", "harmless"
 
 
 class EvaluationStageSettings(Settings):
-    """What is measured of a checkpoint: reasoning by rules, general requests by reward models."""
+    """The evaluation of a checkpoint: reasoning by rules, general requests by reward models."""
 
     kind: Literal["evaluation"] = Field("evaluation", description="a row of the table of stages")
     model: str = Field(

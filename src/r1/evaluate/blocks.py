@@ -1,9 +1,8 @@
-"""An evaluation that can be killed: problems are worked off in blocks, a file a block.
+"""An evaluation that can be killed: problems are evaluated in blocks, one file each.
 
-A block is sampled, judged, and written as one Parquet file (the completions' table with the
-votes). A killed evaluation repeats the block it was in and no other. A block's samples depend on
-that block alone, so the figures are those of an uninterrupted evaluation, to the last digit on
-one machine.
+A block is sampled, judged, and written as one Parquet file (the completions' table with the votes).
+A killed evaluation repeats only its unfinished block. A block's samples depend on that block alone,
+so the figures are those of an uninterrupted evaluation, to the last digit on one machine.
 
     out/request.json          what is evaluated; another request is refused
     out/blocks/*.parquet      the completions with their judgements
@@ -49,7 +48,7 @@ OnProblem = Callable[[JudgedProblem], None]
 
 
 class Line(NamedTuple):
-    """The parts that samples run through; parse takes a response apart for the table."""
+    """The components that samples pass through. parse: takes a response apart for the table."""
 
     engine: Engine
     scorer: VotingScorer
@@ -58,7 +57,7 @@ class Line(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be measured, and how."""
+    """The problems to evaluate, and how."""
 
     problems: Sequence[Problem]
     settings: EvaluationSettings
@@ -67,7 +66,7 @@ class Plan(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How the rows of a table are made: the step they name, and how a response is taken apart."""
+    """How a table's rows are made: the step they name, and the parser of responses."""
 
     number: int
     parse: Callable[[str], Parsed]
@@ -78,7 +77,7 @@ Begin = Callable[[Sequence[Problem]], Iterator[JudgedGroup]]
 
 
 class _Block(NamedTuple):
-    """A block under way, and the file it is to be."""
+    """A block in progress and its file."""
 
     path: Path
     problems: Sequence[Problem]
@@ -92,7 +91,7 @@ def evaluate_in_blocks(
     identity: dict[str, Any],
     on_problem: OnProblem = lambda judged: None,
 ) -> dict[str, Any]:
-    """Evaluate into the folder `out`, skipping the blocks that are there; return the summary.
+    """Evaluate into the folder `out`, skipping finished blocks; return the summary.
 
     open_line: makes the model ready; not called where nothing is left to sample.
     identity: JSON values of what else decides the figures (the model's hash, template, rewards).
@@ -137,14 +136,14 @@ def _evaluate(
 
 
 def block_samples() -> int:
-    """How many samples make a block."""
+    """Return the number of samples in a block."""
     return BLOCK_SAMPLES
 
 
 def cut(
     problems: Sequence[Problem], num_samples: int, folder: Path, name: str
 ) -> dict[Path, Sequence[Problem]]:
-    """The problems by the file of their block, BLOCK_SAMPLES samples together."""
+    """Group problems by the file of their block, BLOCK_SAMPLES samples each."""
     size = max(1, BLOCK_SAMPLES // num_samples)
     parts = [problems[i : i + size] for i in range(0, len(problems), size)]
     return {folder / f"{name}-{i:05d}.parquet": part for i, part in enumerate(parts)}
@@ -157,7 +156,7 @@ def write_blocks(
     step: Step,
     on_group: Callable[[JudgedGroup], None],
 ) -> None:
-    """Judge blocks and write each as a table with the votes, problems in their order.
+    """Judge blocks and write each as a table with the votes, problems in order.
 
     Several engines have further blocks in their queue. on_group: called for every group, as it is
     judged.
@@ -185,7 +184,8 @@ def _request(plan: Plan, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_new(out: Path, request: dict[str, Any]) -> bool:
-    """Whether the request has yet to be written into `out`; UserError where that is another's."""
+    """Whether the request must be written into `out`. Raises UserError if `out` holds another
+    request."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder for the evaluation.")
     before = read_json(out / REQUEST)

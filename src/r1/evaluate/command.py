@@ -1,4 +1,4 @@
-"""`r1 eval`: measure a model on problems, show the figures, and carry on after a kill."""
+"""`r1 eval`: evaluate a model on problems, show the figures, and resume after a kill."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run_eval_command(
 def _identity(
     source: ModelSource, template: TemplateSettings, rewards: RewardSettings, engine: EngineSettings
 ) -> dict[str, Any]:
-    """What decides the samples and the figures: an evaluation carries on under the same only."""
+    """Identity of an evaluation: it resumes only if this is unchanged."""
     identity: dict[str, Any] = {
         "model": describe_source(source.path),
         "template": dump(template),
@@ -114,7 +114,7 @@ def _identity(
 def _sources(
     source: ModelSource, given: Sequence[SourceSettings], base_folder: Path
 ) -> tuple[Sequence[SourceSettings], Path]:
-    """The sources given, else the run's held-out ones, and where their relative paths start."""
+    """Return the given sources or the run's held-out ones, and their base folder."""
     # A recipe without rewards has examples in its data section, not problems.
     if not given and "rewards" in source.recipe:
         given = source.settings("data", DataSettings).heldout
@@ -130,7 +130,7 @@ def _sources(
 def _load(
     sources: Sequence[SourceSettings], base_folder: Path, rewards: RewardSettings
 ) -> list[Problem]:
-    """The problems of every source, ids made to differ."""
+    """Load the problems of every source and make their ids unique."""
     from r1.rewards.accuracy import check_reference
 
     # As one data section: ids that several sources share are then told apart as in training.
@@ -157,7 +157,8 @@ def _cluster(source: ModelSource, given: Mapping[str, Any] | None) -> ClusterSet
 def _rewards(
     source: ModelSource, template: TemplateSettings, given: RewardSettings | None
 ) -> RewardSettings:
-    """The rewards given, else the run's, else accuracy and (where it is asked for) the form."""
+    """Return the given rewards, else the run's, else accuracy and, if prompts ask for it,
+    format."""
     if given is None and "rewards" not in source.recipe and template.kind == "chat":
         return RewardSettings(weights={"accuracy": 1.0}, answer_from="boxed")
     return source.settings("rewards", RewardSettings, given)

@@ -1,6 +1,6 @@
-"""An evaluation in the terminal: how far it is, and some of the samples that it judged.
+"""Show an evaluation in the terminal: its progress, and some of the judged samples.
 
-Where output goes to a file the progress is a plain line now and then instead of a bar.
+If output goes to a file, progress is an occasional plain line instead of a bar.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OnProblem = Callable[[JudgedProblem], None]
 
 @contextmanager
 def show_progress(console: Console, num_problems: int) -> Iterator[OnProblem]:
-    """Show problems done, their pass@1 so far and the time left; give what to call for each."""
+    """Show problems done, pass@1 so far and the time left; return a callback for each problem."""
     judged: list[float] = []
 
     def figure(problem: JudgedProblem) -> str:
@@ -67,7 +67,7 @@ def _bar(
 def _lines(
     console: Console, num_problems: int, figure: Callable[[JudgedProblem], str]
 ) -> Iterator[OnProblem]:
-    """The first and the last problem, and one every few seconds between."""
+    """Print progress without a terminal: the first problem, the last, and one every few seconds."""
     done, began, told = 0, time.monotonic(), -LINE_EVERY_S
 
     def on_problem(problem: JudgedProblem) -> None:
@@ -98,13 +98,13 @@ def show_samples(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def block_rows(folder: Path) -> list[dict[str, Any]]:
-    """The completions of an evaluation's first block; none where it has none."""
+    """Return the completions of an evaluation's first block; none without a block."""
     first = next(iter(sorted((folder / BLOCKS).glob("*.parquet"))), None)
     return [] if first is None else read_completions(first)
 
 
 def show_end(console: Console, run: Path) -> None:
-    """Print what a run that has ended wrote last: verdicts counted, and a few samples.
+    """Print the last results of a finished run: counted verdicts and a few samples.
 
     Of a pipeline those of the last stage that has any.
     """
@@ -122,8 +122,8 @@ def show_end(console: Console, run: Path) -> None:
 
 
 def run_rows(run: Path) -> list[dict[str, Any]]:
-    """The completions of a run's last evaluation, else of its last training step, or those of an
-    evaluation stage; none of a folder that has none."""
+    """Return the completions of a run's last evaluation, else of its last training step, or of an
+    evaluation stage; none for a folder without any."""
     evaluated = read.read_evaluations(run)
     rows = read.read_evaluation_completions(run, evaluated[-1]["step"]) if evaluated else []
     steps = read.rollout_steps(run)
@@ -133,7 +133,7 @@ def run_rows(run: Path) -> list[dict[str, Any]]:
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """One sample of each outcome first, then from the beginning."""
+    """Choose one sample of each outcome first, then from the beginning."""
     firsts: dict[Any, Mapping[str, Any]] = {}
     for row in rows:
         firsts.setdefault(row.get(f"outcome/{ACCURACY}"), row)
@@ -143,7 +143,7 @@ def _chosen(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _short(text: Any, end: bool = False) -> str:
-    """One line; of a long text its beginning, or its end."""
+    """Return one line: of a long text its beginning or its end."""
     line = _plain(str(text))
     if len(line) <= MAX_CHARS:
         return line
@@ -151,6 +151,6 @@ def _short(text: Any, end: bool = False) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line; what a model wrote must not drive the terminal."""
+    """Return one line without control characters, which could drive the terminal."""
     line = " ".join(text.split())
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

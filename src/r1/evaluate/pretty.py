@@ -13,7 +13,7 @@ _NO_VERDICT = ("verifier-failed", "timed-out")
 
 
 def evaluation_table(summary: Mapping[str, Any], title: str = "") -> RenderableType:
-    """Return the overall figures, each family's, and one line on how the samples ended.
+    """Return the overall figures, each family's, and a line on the samples' outcomes.
 
     summary: as `evaluate` gives it and `evaluations/*.json` holds it.
     """
@@ -36,7 +36,7 @@ def evaluation_table(summary: Mapping[str, Any], title: str = "") -> RenderableT
 
 
 def outcomes_line(outcomes: Mapping[str, int]) -> str:
-    """How samples were judged: "40 of 40 unparseable", the most frequent first; "" without any."""
+    """Summarise outcomes, the most frequent first: "40 of 40 unparseable"; "" without any."""
     total = sum(outcomes.values())
     counts = sorted(((n, name) for name, n in outcomes.items() if n), reverse=True)
     line = ", ".join(f"{n:,} of {total:,} {name}" for n, name in counts)
@@ -46,7 +46,7 @@ def outcomes_line(outcomes: Mapping[str, int]) -> str:
 
 
 def format_interval(interval: Mapping[str, float | None]) -> str:
-    """Return "71.2 % (68.0-74.1)", or a dash where nothing was measured."""
+    """Return "71.2 % (68.0-74.1)", or a dash if nothing was measured."""
     value, low, high = (interval[name] for name in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return "-"

@@ -1,4 +1,4 @@
-"""Evaluate a policy: k samples a problem, judged, and summed up.
+"""Evaluate a policy: k samples per problem, judged and summarised.
 
     problems -> requests -> engine -> groups -> scorer -> votes -> figures
 
@@ -29,7 +29,7 @@ from r1.types import GroupRequest, Outcome, Problem, ScoredGroup
 
 
 class VotingScorer(GroupScorer, Protocol):
-    """A scorer that can also tell which answers are the same: `r1.rewards.pool.RewardPool`."""
+    """A scorer that can also group equal answers: `r1.rewards.pool.RewardPool`."""
 
     settings: RewardSettings
 
@@ -46,7 +46,7 @@ class JudgedGroup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured of one set of weights: judged[p] and groups[p] belong to problem p."""
+    """The evaluation of one set of weights: judged[p] and groups[p] belong to problem p."""
 
     step: int
     judged: list[JudgedProblem]
@@ -55,7 +55,7 @@ class Evaluation:
     seed: int
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures, JSON-serialisable: what `evaluations/step-N.json` holds."""
+        """Return the figures as JSON values: the content of `evaluations/step-N.json`."""
         drawn = describe(self.sampling, self.seed)
         return summarise(self.judged, step=self.step, sampling=drawn, seed=self.seed)
 
@@ -111,10 +111,11 @@ def judge_groups(
 
 
 def count_votes(scorer: VotingScorer, scored: ScoredGroup, form: PromptForm) -> list[int]:
-    """Number the answers of a group by what they are worth; -1 where none could be made out.
+    """Number the equal answers of a group; -1 for a response without an answer.
 
     Equality is the problem's own verifier's ("1/2" votes with "0.5" in mathematics), asked in the
-    scorer's workers, since comparing symbols may hang. Without accuracy nobody votes.
+    scorer's workers, since comparing symbols may hang. Without an accuracy reward there are no
+    votes.
     """
     problem = scored.group.problem
     if any(ACCURACY not in reward.parts for reward in scored.rewards):
@@ -140,5 +141,5 @@ def make_request(
 
 
 def describe(sampling: SamplingSettings, seed: int) -> dict[str, Any]:
-    """Return how samples were drawn, for the summary."""
+    """Return how the samples were drawn, for the summary."""
     return {**sampling.model_dump(mode="json"), "seed": seed}

@@ -1,7 +1,7 @@
-"""What a user names when they say which model: a run, a stage of the whole recipe, a model.
+"""Resolve the model that a user names: a run, a stage of a whole recipe, a model.
 
-A run brings its resolved recipe along, so that it is evaluated and talked to with the template,
-the limits and the held-out problems it was trained with, unless told otherwise.
+A run contains its resolved recipe: by default it is evaluated, and chats, with the template, the
+limits and the held-out problems of its training.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ModelSource(NamedTuple):
 
 
 def find_model(name: str, base_folder: Path) -> str:
-    """What a recipe's `model` means: a shipped base ("tiny"), a folder, or a hub id.
+    """Resolve a recipe's `model`: a shipped base ("tiny"), a folder, or a hub id.
 
     A relative path is looked for from the working folder, then from the recipe's.
     """
@@ -60,7 +60,7 @@ def find_model(name: str, base_folder: Path) -> str:
 
 
 def resolve_model(name: str, step: int | None = None) -> ModelSource:
-    """Find the model that `name` means: "tiny", a run (its newest checkpoint), a folder, a hub id.
+    """Resolve `name`: "tiny", a run (its newest checkpoint), a folder, a hub id.
 
     A run of the whole recipe means its stage r1; RUN/NAME any other. step: the checkpoint of a run
     to take instead of the newest. Raises UserError where there is none, or where a step is asked of
@@ -97,7 +97,7 @@ def _stage_run(folder: Path) -> Path:
 
 
 def choose_template(source: ModelSource, given: TemplateSettings | None = None) -> TemplateSettings:
-    """Return the template given, else the run's, else the chat template where the model has one.
+    """Return the given template, else the run's, else the chat template if the model has one.
 
     A model without a chat template is a base: it gets the paper's Table 1.
     """
@@ -111,7 +111,7 @@ def choose_template(source: ModelSource, given: TemplateSettings | None = None) 
 
 
 def load_engine(source: ModelSource, settings: EngineSettings) -> LoadedEngine:
-    """Load the model and its tokenizer into an engine; UserError for what cannot be loaded.
+    """Load the model and its tokenizer into an engine. Raises UserError if they cannot be loaded.
 
     Close it when done.
     """
@@ -140,7 +140,7 @@ def open_engine(
 
 
 def check_replicas(source: ModelSource, settings: EngineSettings, cluster: ClusterSettings) -> None:
-    """Compare what replicas of a model ask for with the cluster, before anything heavy is imported.
+    """Compare the needs of a model's replicas with the cluster before importing heavy libraries.
 
     Raises UserError.
     """

@@ -1,4 +1,4 @@
-"""From judged samples to the figures of an evaluation, the same whether fresh or read back.
+"""Compute an evaluation's figures from judged samples, fresh or read back.
 
 Figures of samples (format, length, checking, truncation, language consistency) are means over all
 samples; pass@k and cons@k are means over problems (estimators.py) of the accuracy verdicts alone.
@@ -27,8 +27,8 @@ ACCURACY, FORMAT, LANGUAGE = "accuracy", "format", "language"
 
 @dataclass(frozen=True, slots=True)
 class JudgedSample:
-    """What the figures need of one sample. vote: equal answers share a number, -1 votes not;
-    outcome: None where the family has no accuracy reward."""
+    """One sample for the figures. vote: equal answers share a number, -1 votes not; outcome: None
+    if the family has no accuracy reward."""
 
     outcome: Outcome | None
     vote: int
@@ -107,7 +107,7 @@ def judged_from_rows(rows: Iterable[Mapping[str, Any]]) -> list[JudgedProblem]:
 
 
 def problem_figures(problems: Sequence[JudgedProblem]) -> ProblemFigures:
-    """Return pass@1 and cons@k of every problem: what paired comparisons of two runs start from."""
+    """Return pass@1 and cons@k of every problem, for paired comparisons of two runs."""
     correct_PK, judged_PK, vote_PK = _tables(problems)
     return ProblemFigures(
         estimators.pass_at_1(correct_PK, judged_PK),
@@ -118,7 +118,7 @@ def problem_figures(problems: Sequence[JudgedProblem]) -> ProblemFigures:
 def summarise(
     problems: Sequence[JudgedProblem], *, step: int, sampling: dict[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Return the figures of an evaluation as JSON-serialisable values; None where there are none.
+    """Return the figures of an evaluation as JSON values; None if there are none.
 
     seed: of the bootstrap. The order of the problems decides nothing but the resampling's draw.
     """
@@ -154,7 +154,7 @@ def summarise(
 
 
 def _tables(problems: Sequence[JudgedProblem]) -> tuple[Bools, Bools, Ints]:
-    """correct_PK, judged_PK and vote_PK; problems with fewer samples are padded as unjudged."""
+    """Return correct_PK, judged_PK and vote_PK; missing samples are padded as unjudged."""
     shape = (len(problems), max((len(problem.samples) for problem in problems), default=0))
     correct_PK, judged_PK = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     vote_PK = np.full(shape, estimators.NO_VOTE, dtype=np.int64)
@@ -183,7 +183,7 @@ def _outcome_counts(samples: Sequence[JudgedSample]) -> dict[str, int]:
 
 
 def _value(score: Any) -> float | None:
-    """A part's value where it is one: a part without a verdict has none."""
+    """Return a part's value; None for a part without a verdict."""
     return None if score is None or not score.outcome.is_verdict else float(score.value)
 
 
@@ -202,7 +202,7 @@ def _row_value(row: Mapping[str, Any], part: str) -> float | None:
 
 
 def _mean(values: Any) -> float:
-    """Mean of what is known; NaN where nothing is."""
+    """Return the mean of the known values; NaN without any."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else math.nan

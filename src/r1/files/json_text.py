@@ -1,7 +1,7 @@
 """Parse JSON and TOML that may be hostile: nesting, repeated keys and numbers are bounded.
 
 Python's parser ends in a RecursionError on deep nesting, takes NaN and 1e999, and lets the last of
-two equal keys win. What it lets through is checked here, so that nothing behind it has to.
+two equal keys win. These cases are checked here, so that no reader has to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_INTEGER = 1 << 64
 
 
 class FormatError(ValueError):
-    """What is wrong with a text; the caller adds where it stands and what to do."""
+    """The fault in a text; the caller adds its place and the remedy."""
 
 
 def parse_json(text: bytes | str, finite: bool = False) -> Any:
@@ -72,12 +72,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise FormatError(f"the key {twice[:80]!r} stands twice in one object")
+        raise FormatError(f"the key {twice[:80]!r} occurs twice in one object")
     return values
 
 
 def _check_depth(value: Any) -> None:
-    """Level by level, so that the check itself does not recurse."""
+    """Check nesting level by level, without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [

@@ -1,6 +1,6 @@
-"""Read Parquet files a batch at a time, with a bound on what a batch unfolds to.
+"""Read Parquet files in batches, with a limit on a batch's unpacked size.
 
-A file may be a thousandth of what it holds: one text of 100 MB, stored once, can stand in every
+A file may unpack to a thousand times its size: one text of 100 MB, stored once, can be in every
 row. Texts are therefore read as dictionaries (each value once, and a number a row), and their size
 is computed from the lengths before a single row is made.
 """
@@ -30,13 +30,13 @@ Choose = Callable[[list[str]], list[str]]
 
 
 def count_rows(path: Path) -> int:
-    """The number of rows, from the footer. Raises UserError as read_batches does."""
+    """Return the number of rows, from the footer. Raises UserError as read_batches does."""
     with _opened(path) as file:
         return file.metadata.num_rows
 
 
 def column_names(path: Path) -> list[str]:
-    """The names of the columns. Raises UserError as read_batches does."""
+    """Return the names of the columns. Raises UserError as read_batches does."""
     with _opened(path) as file:
         return list(file.schema_arrow.names)
 
@@ -95,7 +95,7 @@ def read_rows(
 
 
 def read_columns(path: Path, names: Sequence[str]) -> Any:
-    """A table of the named columns, with plain texts, at most MAX_ROWS_BYTES of them.
+    """Return a table of the named columns with plain texts, at most MAX_ROWS_BYTES of them.
 
     Raises UserError as read_batches does, and for a column that is not there.
     """
@@ -131,8 +131,8 @@ def read_columns(path: Path, names: Sequence[str]) -> Any:
 
 
 def require_types(path: Path, wanted: Mapping[str, Sequence[str]]) -> None:
-    """UserError where a column is missing or of none of the kinds "text", "integer", "number",
-    "boolean" or "null" (only nulls) that `wanted` names for it."""
+    """Raise UserError if a column is missing or has none of the kinds that `wanted` allows for it:
+    "text", "integer", "number", "boolean" or "null" (only nulls)."""
     with _opened(path) as file:
         schema = file.schema_arrow
     for name, kinds in wanted.items():
@@ -147,7 +147,7 @@ def require_types(path: Path, wanted: Mapping[str, Sequence[str]]) -> None:
 
 
 def unfolded_bytes(batch: Any) -> int:
-    """What a batch takes once every row has its own copy of its texts."""
+    """Return a batch's size once every row has its own copy of its texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -171,7 +171,7 @@ def _longest_text(batch: Any) -> int:
 
 @contextmanager
 def _opened(path: Path, texts: Sequence[str] = ()) -> Iterator[Any]:
-    """The file, with what the library raises about it as UserError."""
+    """Open the file; turn the library's exceptions into UserError."""
     import pyarrow.parquet as pq
 
     try:
@@ -204,7 +204,7 @@ def _faults(path: Path) -> Iterator[None]:
 
 
 def _safe_rows(path: Path, metadata: Any, others: set[str]) -> int:
-    """How many rows may be read at once, by what the footer says of the column chunks.
+    """Return how many rows may be read at once, from the column chunks in the footer.
 
     others: columns that are read but cannot be dictionaries, such as lists of messages: there every
     value may be as large as the dictionary page is.
@@ -227,8 +227,9 @@ def _safe_rows(path: Path, metadata: Any, others: set[str]) -> int:
 
 
 def _dictionary_bytes(path: Path, offset: int) -> int:
-    """The unpacked size of a dictionary page: field 2 of its header (Thrift's compact protocol:
-    a byte 0x15 before either of the first two fields, the value zigzag in groups of seven bits)."""
+    """Return the unpacked size of a dictionary page: field 2 of its header (Thrift's compact
+    protocol: a byte 0x15 before either of the first two fields, the value zigzag in groups of seven
+    bits)."""
     with open_file(path) as file:
         file.seek(offset)
         header = file.read(24)

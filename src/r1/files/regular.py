@@ -1,4 +1,4 @@
-"""Open regular files only: a FIFO, a socket or a device would hang a reader or never end."""
+"""Open regular files only: a FIFO, a socket or a device could block a reader for ever."""
 
 from __future__ import annotations
 
@@ -50,13 +50,14 @@ def open_file(path: Path) -> IO[bytes]:
 
 
 def check_regular(path: Path) -> int:
-    """The size of a regular file that may be read. Raises as open_file does."""
+    """Return the size of a regular file that may be read. Raises as open_file does."""
     with open_file(path) as file:
         return os.fstat(file.fileno()).st_size
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """The content of a regular file. Raises as open_file does, and UserError for a larger one."""
+    """Return the content of a regular file. Raises as open_file does, and UserError for a larger
+    one."""
     with open_file(path) as file:
         try:
             content = file.read(max_bytes + 1)

@@ -1,4 +1,4 @@
-"""Read JSON files against the shape that the reader relies on, told by file and field.
+"""Read JSON files against the shape that the reader needs; errors name file and field.
 
 A shape is a type: `dict[str, str]`, or a TypedDict with the fields that are read (others pass).
 Values are not converted: "7" is no number.
@@ -37,10 +37,10 @@ RESTORE = "restore it or remove it"
 def read_json(
     path: Path, default: Any = None, shape: Any = dict[str, Any], finite: bool = True
 ) -> Any:
-    """Parse a JSON file; `default` where there is none.
+    """Parse a JSON file; return `default` if there is none.
 
-    shape: the type it must have. Raises UserError where it is malformed or of another shape, and
-    where NaN or a number beyond 64 bits stands in it, unless finite is False (a model's config).
+    shape: the type it must have. Raises UserError if it is malformed or of another shape, or
+    contains NaN or a number beyond 64 bits, unless finite is False (a model's config).
     """
     try:
         content = read_bytes(path)
@@ -57,7 +57,7 @@ def read_json(
 
 
 def read_json_lines(path: Path, shape: Any = dict[str, Any]) -> Iterator[Any]:
-    """Yield the lines of a file of JSON lines; nothing where there is none.
+    """Yield the lines of a file of JSON lines; nothing if there is no file.
 
     A torn last line (a write in progress) is left out. Raises UserError, as read_json does, naming
     the line.
@@ -83,7 +83,7 @@ def read_json_lines(path: Path, shape: Any = dict[str, Any]) -> Iterator[Any]:
 
 
 def fitted(value: Any, shape: Any) -> Any:
-    """The value where it has the shape. Raises FormatError naming the first field that has not."""
+    """Return the value if it has the shape. Raises FormatError that names the first wrong field."""
     if shape is Any:
         return value
     try:

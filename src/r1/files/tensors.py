@@ -1,4 +1,4 @@
-"""Headers of safetensors files: read, bounded and checked before a library maps the file.
+"""Read, bound and check headers of safetensors files before a library maps the file.
 
 Layout: 8 bytes, the header's length N; N bytes of JSON, an object of
 {name: {dtype, shape, data_offsets: [begin, end]}} and __metadata__; then the tensors' bytes.
@@ -46,7 +46,7 @@ class TensorEntry(NamedTuple):
 
 
 def read_header(file: Path) -> Mapping[str, TensorEntry]:
-    """The tensors of a safetensors file by name.
+    """Return the tensors of a safetensors file by name.
 
     Raises UserError where the file is missing, truncated or longer than its header says, where
     the header is malformed, and where a tensor's bytes lie outside the file, over another's, or do
@@ -97,7 +97,7 @@ def _entries(header: object) -> dict[str, TensorEntry]:
 
 
 def _check_places(found: Mapping[str, TensorEntry]) -> None:
-    """Every tensor has the bytes of its shape, one after the other."""
+    """Check that every tensor has the bytes of its shape, one after the other."""
     reached = 0
     for name, entry in sorted(found.items(), key=lambda item: (item[1].begin, item[1].end)):
         if entry.dtype not in _BITS:

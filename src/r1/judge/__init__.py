@@ -1,4 +1,4 @@
-"""The generative judge: a language model asked for verdicts, as JSON, over HTTP or an engine.
+"""The generative judge: a language model that gives verdicts as JSON, over HTTP or from an engine.
 
     task -> prompt (fenced by a nonce) -> cache, budget, limits, retries -> reply -> strict verdict
 

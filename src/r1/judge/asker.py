@@ -1,11 +1,10 @@
-"""One verdict for one task: cache, budget, limits, tries and strict reading, in that order.
+"""Get one verdict for one task: cache, budget, limits, retries and strict reading, in that order.
 
     kept replies -> (set aside the price -> wait for the turn -> send -> keep)* -> read
 
-The same request asked twice at a time is sent once. A reply is kept before it is read; what was
-malformed is asked for again, with a new nonce, malformed_retries times, and is then a failure of
-the judge's, never a verdict. A resumed run finds the malformed replies too and does not pay for
-them again.
+Simultaneous equal requests are sent once. A reply is stored before it is read. A malformed one is
+asked for again with a new nonce, malformed_retries times, and is then a failure of the judge, never
+a verdict. A resumed run finds the malformed replies too and does not pay for them again.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NoVerdict:
-    """Why the judge gave none. outcome: VERIFIER_FAILED, or TIMED_OUT after nothing but silence.
+    """Why the judge gave no verdict. outcome: VERIFIER_FAILED, or TIMED_OUT if every try timed out.
 
     unanswered: no reply came, though a later request may have one.
     """
@@ -45,11 +44,11 @@ class NoVerdict:
 
 
 class JudgeClosedError(RuntimeError):
-    """The judge was closed before the verdict was there."""
+    """The judge was closed before the verdict was ready."""
 
 
 class Asker:
-    """Belongs to one event loop.
+    """Asks for verdicts; belongs to one event loop.
 
     Raises (from `verdict`) UserError where the budget is used up or no request can succeed.
     """
@@ -78,7 +77,7 @@ class Asker:
         self._asked: dict[str, asyncio.Task[Verdict | NoVerdict]] = {}
 
     async def verdict(self, task: Task, vote: int = 0) -> Verdict | NoVerdict:
-        """Return the model's verdict on a task; vote numbers independent replies to one task."""
+        """Return the model's verdict on a task. vote: numbers independent replies to one task."""
         key = cache_key(self._model.identity, build_prompt(task, PLACEHOLDER), vote)
         asked = self._asked.get(key)
         if asked is None:
@@ -112,7 +111,7 @@ class Asker:
         return NoVerdict(Outcome.VERIFIER_FAILED, f"the judge's reply is malformed ({defect})")
 
     async def _pay(self, key: str, nonce: str, prompt: str) -> Reply | NoVerdict:
-        """Send a request until a reply is there and kept, or the tries are used up."""
+        """Send a request until a reply is received and stored, or the tries are used up."""
         limits = self._settings.limits
         only_silence = True
         for attempt in range(limits.retries + 1):
@@ -135,7 +134,7 @@ class Asker:
         raise AssertionError("the loop returns")
 
     def _tell(self, error: NoReplyError) -> None:
-        """Say that the judge is silent: a step that waits for it shows nothing else."""
+        """Warn that the judge is silent, since a waiting step shows nothing else."""
         now = time.monotonic()
         self._failing_since = self._failing_since or now
         if not self._told and now - self._failing_since >= TOLD_AFTER_S:
@@ -153,7 +152,7 @@ class Asker:
             )
 
     async def _send(self, key: str, nonce: str, prompt: str) -> Reply:
-        """One try: a place among those under way, the price set aside, a turn, and out."""
+        """Make one try: take a slot, reserve the price, wait for a turn, send."""
         most = Usage(1, estimate_tokens(prompt), self._settings.max_tokens)
         async with self._slots:
             await self._reserve(most)
@@ -173,7 +172,7 @@ class Asker:
         return reply
 
     async def _ask(self, key: str, prompt: str, most: Usage) -> Reply:
-        """Ask the model; what brings no reply and may be billed is recorded."""
+        """Ask the model; record a request that brought no reply and may be billed."""
         self.counts.requests += 1
         self.num_under_way += 1
         try:
@@ -189,7 +188,7 @@ class Asker:
             self.num_under_way -= 1
 
     async def _reserve(self, most: Usage) -> None:
-        """Set the price aside; waits while requests under way may still turn out cheaper."""
+        """Reserve the price; wait while requests in flight may still turn out cheaper."""
         while not self._budget.reserve(most):
             if self._budget.idle():
                 raise self._budget.exhausted(most)

@@ -1,16 +1,15 @@
-"""Many verdicts at once, asked in batches: of an engine of the project, or of an endpoint.
+"""Many verdicts at once, asked in batches from an engine or an endpoint.
 
     votes = EngineVotes(engine, renderer, sampling, name="judge@step-400", seed=0)
     for id, found in votes.begin([Asked("p1#0", task, vote=0), ...]): ...
 
-For data sets, which must come out the same whenever they are made: here a verdict follows from the
-task, the vote, the judge's weights and the seed alone. So the nonce of a prompt (r1.judge.prompt)
-is a hash of what is asked, rather than drawn: no answer can hold a hash of itself, and
-`fresh_nonce` makes sure of it. Batches follow from what is asked, too, never from timing, which
-`r1.judge.engine` lets decide.
+For data sets, which must be reproducible: a verdict depends on the task, the vote, the judge's
+weights and the seed alone. So the nonce of a prompt (r1.judge.prompt) is a hash of the task instead
+of random: no answer can contain a hash of itself, and `fresh_nonce` makes sure of it. Batches
+depend on the tasks too, never on timing, which decides in `r1.judge.engine`.
 
-An endpoint's replies do not follow from anything. What was paid for is in the judge's cache, and
-is not asked again.
+An endpoint's replies are not reproducible. Paid replies are in the judge's cache and are not asked
+for again.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MALFORMED_RETRIES = 2
 
 
 class Asked(NamedTuple):
-    """One vote on one task; id tells it from the others of its batch."""
+    """One vote on one task. id: unique in its batch."""
 
     id: str
     task: Task
@@ -50,17 +49,17 @@ Found = tuple[str, Verdict | NoVerdict]
 
 
 class Votes(Protocol):
-    """What judges in batches. capacity: votes that it works on together, 0 for one batch at a
-    time (r1.rollout.engine_pool.calls_ahead)."""
+    """A judge of batches. capacity: votes in progress at once, 0 for one batch at a time
+    (r1.rollout.engine_pool.calls_ahead)."""
 
     capacity: int
 
     def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
-        """Ask for all of them now; yield each verdict when it is there, in any order."""
+        """Ask for all votes now; yield each verdict when it is ready, in any order."""
 
 
 class EngineVotes:
-    """Votes by an engine; replicas (EnginePool) have the whole batch in their queue at once.
+    """Votes from an engine; replicas (EnginePool) queue the whole batch at once.
 
     A reply that is malformed is asked for again, those of a batch together.
     Raises UserError (from what `begin` returns) where a prompt is longer than the context.
@@ -75,13 +74,13 @@ class EngineVotes:
         seed: int = 0,
         retries: int = MALFORMED_RETRIES,
     ) -> None:
-        """name: the weights'. seed: of the replies. retries: of malformed ones."""
+        """Wrap an engine. name: the weights'. seed: of the replies. retries: of malformed ones."""
         self.capacity = capacity(engine)
         self._engine, self._renderer, self._sampling = engine, renderer, sampling
         self._name, self._seed, self._retries = name, seed, retries
 
     def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
-        """Queue the prompts; yield verdicts as the engine ends them."""
+        """Queue the prompts; yield verdicts as the engine finishes them."""
         nonces, groups = self._ask(asked, 0)
         return self._read(asked, nonces, groups)
 
@@ -132,14 +131,14 @@ class EngineVotes:
 
 
 class EndpointVotes:
-    """Votes by a Judge, whose settings say how fast and how often it is asked."""
+    """Votes from a Judge, whose settings limit how fast and how often it is asked."""
 
     def __init__(self, judge: Judge) -> None:
         self.capacity = judge.settings.limits.concurrency
         self._judge = judge
 
     def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
-        """Submit all; yield the verdicts in their order.
+        """Submit all; yield the verdicts in order.
 
         Raises UserError as Judge.submit does, and where the endpoint answers none of them.
         """
@@ -148,8 +147,8 @@ class EndpointVotes:
 
 
 def _answered(futures: Sequence[tuple[str, Future[Verdict | NoVerdict]]]) -> Iterator[Found]:
-    """The verdicts, held back until one question was answered: an endpoint that is down must not
-    pass for a judge that has no opinion."""
+    """Hold verdicts back until one question was answered: an endpoint that is down must not look
+    like a judge without an opinion."""
     unanswered: list[tuple[str, NoVerdict]] = []
     down = True
     for id, future in futures:
@@ -164,6 +163,6 @@ def _answered(futures: Sequence[tuple[str, Future[Verdict | NoVerdict]]]) -> Ite
     if unanswered:
         raise UserError(
             f"the judge's endpoint answered none of {len(unanswered)} questions (the last: "
-            f"{unanswered[-1][1].reason}): see that it runs and answers; the same command carries "
-            "on. judge.endpoint.limits says how long it is waited for."
+            f"{unanswered[-1][1].reason}): check that it runs and answers; the same command "
+            "carries on. judge.endpoint.limits sets the longest wait."
         )

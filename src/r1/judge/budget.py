@@ -1,7 +1,7 @@
-"""What may be spent. A request's highest possible price is set aside before it is sent.
+"""A spending limit. A request's highest possible price is reserved before it is sent.
 
-spent + set aside never exceeds the budget, however many requests are under way; what a reply
-really cost replaces what was set aside for it. Requests that brought no reply but may be billed
+spent + set aside never exceeds the budget, however many requests are in progress; a reply's real
+cost replaces the amount set aside for it. Requests that brought no reply but may be billed
 (silence, a broken connection) stay counted at their highest price.
 """
 
@@ -16,7 +16,7 @@ TOKENS_PER_PRICE = 1_000_000
 
 
 class BudgetExhaustedError(UserError):
-    """The next request could exceed the budget; everything paid for is in the cache."""
+    """The next request could exceed the budget; all paid replies are in the cache."""
 
 
 @dataclass(slots=True)
@@ -51,29 +51,29 @@ class Budget:
         self._reserved = Usage()
 
     def reserve(self, most: Usage) -> bool:
-        """Set aside what a request may cost; False where it would not fit at present."""
+        """Reserve the price of a request; False if it does not fit at present."""
         if self._excess(most) is not None:
             return False
         self._reserved.add(most)
         return True
 
     def release(self, most: Usage) -> None:
-        """Take back what was set aside: what the request cost is in `spent` by now."""
+        """Cancel a reservation; the request's real price is in `spent` by then."""
         self._reserved.add(most, sign=-1)
 
     def idle(self) -> bool:
-        """True where nothing is set aside: no reply can make room any more."""
+        """Whether nothing is reserved: no reply can free any budget."""
         return self._reserved.requests == 0
 
     def exhausted(self, most: Usage) -> BudgetExhaustedError:
-        """The error for a request that does not fit."""
+        """Return the error for a request that does not fit."""
         return BudgetExhaustedError(
             f"the judge's budget is used up: {self._excess(most)}. Everything paid for is kept in "
             "the cache; raise rewards.judge.budget and start the same command again to carry on."
         )
 
     def _excess(self, most: Usage) -> str | None:
-        """What limit the request would break, in words."""
+        """Name the limit that the request would exceed."""
         total = Usage()
         for part in (self.spent, self._reserved, most):
             total.add(part)

@@ -1,8 +1,8 @@
-"""Paid replies on disk: a file of JSON lines that is only ever appended to.
+"""Paid replies on disk: an append-only file of JSON lines.
 
-A line is a reply with the key of what was asked and the nonce it must give back, or the record of
-a request that brought none and may have been billed. Verdicts are read from the replies anew, so
-that a stricter or better reading costs nothing.
+A line is a reply with the key of its request and the nonce it must return, or the record of a
+request that brought no reply and may have been billed. Verdicts are read from the replies every
+time, so that a stricter or better reader costs nothing.
 
 key = SHA-256 over the model's identity, the prompt with a placeholder for its nonce, and the
 number of the vote: the same question to the same model, and nothing else.
@@ -35,20 +35,20 @@ SYNC_EVERY_S = 1.0
 
 
 class Kept(NamedTuple):
-    """A reply that was paid for, with the nonce of its prompt."""
+    """A paid reply with the nonce of its prompt."""
 
     nonce: str
     reply: Reply
 
 
 def cache_key(identity: dict[str, Any], prompt: str, vote: int) -> str:
-    """Return the key of a request; prompt holds prompt.PLACEHOLDER for its nonce."""
+    """Return the key of a request; prompt contains prompt.PLACEHOLDER for its nonce."""
     content = json.dumps([identity, prompt, vote], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 class ReplyCache:
-    """Replies by key, several a key where the first were malformed. Not thread-safe.
+    """Replies by key; a key has several if the first were malformed. Not thread-safe.
 
     Memory holds where the lines are, not what is in them. path None keeps them in memory.
     Raises UserError for a file that cannot be written or is something else.
@@ -73,14 +73,14 @@ class ReplyCache:
                 )
 
     def get(self, key: str) -> list[Kept]:
-        """Return the replies kept for a key, oldest first."""
+        """Return the stored replies of a key, oldest first."""
         if self.path is None:
             return list(self._held.get(key, ()))
         self._read_on()
         return [self._load(*place) for place in self._lines.get(key, ())]
 
     def add(self, key: str, nonce: str, reply: Reply) -> None:
-        """Keep a reply, before anything is done with it."""
+        """Store a reply before it is used."""
         if self.path is None:
             self._held.setdefault(key, []).append(Kept(nonce, reply))
             self.usage.add(Usage(1, reply.tokens_in, reply.tokens_out))
@@ -131,7 +131,7 @@ class ReplyCache:
         self._read_on()
 
     def _read_on(self) -> None:
-        """Take in the whole lines that anyone has appended since the last look."""
+        """Read the whole lines that any process appended since the last call."""
         if os.fstat(self._file).st_size <= self._read_to:
             return
         with open(self._file, "rb", closefd=False) as file:
@@ -160,7 +160,7 @@ class ReplyCache:
 
 
 def _kept(record: dict[str, Any]) -> Kept:
-    """Read a line; TypeError where a field is of another type: the file may be anybody's."""
+    """Read a line. Raises TypeError for a field of another type, as the file may be anyone's."""
     text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
     reply = Reply(text, finish_reason, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
     return Kept(_text(record["nonce"]), reply)

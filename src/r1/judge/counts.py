@@ -1,4 +1,4 @@
-"""What happened between the judge and its model, for metrics and for people."""
+"""Counts of the exchanges between the judge and its model, for metrics and for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JudgeCounts:
     gave_up: Counter[str] = field(default_factory=Counter)
 
     def as_metrics(self) -> dict[str, float]:
-        """Return `judge/…` figures for metrics.jsonl; none where nothing was asked."""
+        """Return `judge/…` figures for metrics.jsonl; none if nothing was asked."""
         if self == JudgeCounts():
             return {}
         sums = {

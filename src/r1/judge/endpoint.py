@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint: one POST a prompt, and what each way of failing means.
+"""An OpenAI-compatible endpoint: one POST per prompt, and the meaning of each failure.
 
     reply                                         a Reply with its tokens
     408 409 425 429 5xx, silence, broken JSON     try again, after Retry-After where it is given
@@ -43,8 +43,8 @@ _QUOTA = ("insufficient_quota", "billing", "credit balance")
 class Endpoint:
     """A ChatModel over HTTP.
 
-    Raises UserError on construction where the key is missing, or stands in the settings, which a
-    run keeps and shows.
+    Raises UserError on construction if the key is missing, or is in the settings, which a run
+    stores and shows.
     """
 
     def __init__(self, settings: JudgeSettings) -> None:
@@ -68,7 +68,7 @@ class Endpoint:
         return reply
 
     async def check(self) -> None:
-        """Raise UserError where the endpoint, the key or the model cannot work.
+        """Raise UserError if the endpoint, the key or the model cannot work.
 
         The list of models is free; where it does not settle the matter, one request for a few
         tokens does.
@@ -125,7 +125,7 @@ class Endpoint:
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None
     ) -> tuple[int, Any, str]:
-        """Return status, headers and text. Raises NoReplyError where there is no whole answer."""
+        """Return status, headers and text. Raises NoReplyError if there is no whole answer."""
         import httpx2
 
         if self._client is None:
@@ -177,7 +177,8 @@ class Endpoint:
     def _failure(
         self, status: int, headers: Any, text: str, known: list[str] | None = None
     ) -> Exception:
-        """What a status other than 200 means. known: the models that the endpoint serves."""
+        """Return the error for a status other than 200. known: the models that the endpoint
+        serves."""
         exhausted = status == 429 and any(word in text for word in _QUOTA)
         at_first = status in _HOPELESS_AT_FIRST and not self._ever_answered
         if 300 <= status < 400:
@@ -191,7 +192,7 @@ class Endpoint:
         return NoReplyError(str(status), detail, again=False)
 
     def _hopeless(self, status: int, text: str, known: list[str] | None = None) -> UserError:
-        """What the user must put right."""
+        """Return the error that the user must fix."""
         address, model = self._settings.base_url, self._settings.model
         said = f"status {status}: {self._words(text)}"
         if status in (401, 403):
@@ -199,7 +200,7 @@ class Endpoint:
             given = f"the key in {name}" if name else 'a request without key (api_key_env is "")'
             return UserError(f"the judge's endpoint {address} refuses {given} ({said}).")
         if status in (402, 429):
-            return UserError(f"the judge's endpoint {address} wants to be paid ({said}).")
+            return UserError(f"the judge's endpoint {address} asks for payment ({said}).")
         if status == 404:
             near = difflib.get_close_matches(model, known or [], n=1, cutoff=0.4)
             hint = f" Did you mean {self._words(near[0])!r}?" if near else ""
@@ -213,7 +214,7 @@ class Endpoint:
         )
 
     def _moved(self, status: int, headers: Any) -> UserError:
-        """The endpoint sends us elsewhere; the key must not follow."""
+        """Return the error for a redirect; the key must not follow it."""
         there = self._words(headers.get("location") or "nowhere")
         return UserError(
             f"the judge's endpoint {self._settings.base_url} redirects to {there} (status "
@@ -222,7 +223,7 @@ class Endpoint:
         )
 
     def _check_completion(self, text: str) -> None:
-        """Raise UserError where what came with status 200 is something else (a web page)."""
+        """Raise UserError if the content with status 200 is no completion (a web page)."""
         try:
             read_reply(text, "", self._scrub)
         except NoReplyError as error:
@@ -232,12 +233,12 @@ class Endpoint:
             ) from None
 
     def _words(self, text: str) -> str:
-        """The endpoint's own words for an error, scrubbed, then short."""
+        """Return the endpoint's error message, scrubbed, then shortened."""
         words = " ".join(self._scrub(error_words(text)).split())
         return words[:MAX_WORDS_CHARS] or "no explanation"
 
     def _says(self, error: Exception) -> str:
-        """An HTTP client's words, which may quote what the endpoint sent."""
+        """Return an HTTP client's message, scrubbed: it may quote the endpoint."""
         return self._words(str(error) or type(error).__name__)
 
 
@@ -256,7 +257,7 @@ def _read_key(name: str) -> str | None:
 
 
 def _check_not_written(key: str | None, settings: JudgeSettings) -> None:
-    """Raise UserError where the key itself stands in the recipe."""
+    """Raise UserError if the key itself is written in the recipe."""
     if key and len(key) >= MIN_PIECE and key in settings.model_dump_json():
         raise UserError(
             f"rewards.judge holds the key that {settings.api_key_env} names; take it out of the "

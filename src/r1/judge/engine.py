@@ -33,7 +33,7 @@ GATHER_S = 0.01
 
 
 class GeneratingModel:
-    """A ChatModel over a callable. What the callable raises reaches whoever waits for a verdict.
+    """A ChatModel over a callable. An exception of the callable reaches all waiting callers.
 
     A UserError is tried again prompt by prompt: one that is longer than the engine's context must
     not fail the others. Once some prompt was answered it is that prompt's fault alone.
@@ -64,14 +64,14 @@ class GeneratingModel:
         return Reply(text, "stop", estimate_tokens(prompt), estimate_tokens(text))
 
     async def check(self) -> None:
-        """Nothing to find out: the engine is here."""
+        """Do nothing: the engine is loaded."""
 
     async def close(self) -> None:
-        """Wait for the batches under way and end the threads."""
+        """Wait for the batches in progress and end the threads."""
         await asyncio.to_thread(self._threads.shutdown, True, cancel_futures=True)
 
     async def _run(self) -> None:
-        """Generate batch after batch while anyone waits."""
+        """Generate batches while anyone waits."""
         await asyncio.sleep(GATHER_S)
         while self._waiting:
             batch = self._waiting[: self._max_batch]
@@ -89,7 +89,7 @@ class GeneratingModel:
         self._runners.discard(own)
 
     async def _texts_of(self, prompts: list[str]) -> list[str | Exception]:
-        """A text a prompt, or what kept it from having one."""
+        """Return a text for each prompt, or the exception that prevented it."""
         loop = asyncio.get_running_loop()
         try:
             texts = list(await loop.run_in_executor(self._threads, self._generate, prompts))
@@ -109,7 +109,7 @@ class GeneratingModel:
 def engine_generate(
     engine: Engine, renderer: PromptRenderer, sampling: SamplingSettings, seed: int = 0
 ) -> Generate:
-    """Return a callable that samples one text a prompt from an engine.
+    """Return a callable that samples one text per prompt from an engine.
 
     The engine is called from the judge's threads: one by itself must not be in use elsewhere
     meanwhile, nor have several batches.

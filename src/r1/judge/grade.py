@@ -32,7 +32,7 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The votes on one answer, summed up.
+    """The sum of the votes on one answer.
 
     label: the majority's "correct" or "incorrect"; None where no vote is valid or they are even.
     share: of valid votes, those that say "correct"; None where no vote is valid.
@@ -45,7 +45,7 @@ class Judgement:
     votes: tuple[Verdict | NoVerdict, ...]
 
     def as_score(self) -> Score:
-        """Return a reward's score; no verdict is VERIFIER_FAILED or TIMED_OUT, never WRONG."""
+        """Return a reward's score; without a verdict VERIFIER_FAILED or TIMED_OUT, never WRONG."""
         if self.label is not None:
             outcome = Outcome.CORRECT if self.label == CORRECT else Outcome.WRONG
             analysis = next(

@@ -1,4 +1,4 @@
-"""What an endpoint sent, read without trusting it: every number is bounded, every text scrubbed."""
+"""Parse an endpoint's reply without trusting it: every number is bounded, every text scrubbed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_WORDS_CHARS = 200
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
-    """Return the seconds a Retry-After header asks for (a number or a date), None for none.
+    """Return the seconds of a Retry-After header (a number or a date), None without one.
 
     now: seconds since 1970.
     """
@@ -32,7 +32,7 @@ def retry_after_s(value: str | None, now: float) -> float | None:
 
 
 def read_reply(text: str, prompt: str, scrub: KeyScrubber) -> Reply:
-    """Read a completion's JSON; NoReplyError where it was cut short or has another form."""
+    """Read a completion's JSON. Raises NoReplyError if it is cut short or has another form."""
     try:
         body = read_json(text)
     except ValueError:
@@ -55,7 +55,7 @@ def read_reply(text: str, prompt: str, scrub: KeyScrubber) -> Reply:
 
 
 def read_json(text: str) -> Any:
-    """Parse what an endpoint sent; ValueError also for nesting too deep to read."""
+    """Parse an endpoint's JSON. Raises ValueError, also for nesting that is too deep."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -68,7 +68,7 @@ def _count(usage: Any, name: str) -> int:
 
 
 def model_names(text: str) -> list[str]:
-    """Return the models of an endpoint's list; none where it is no such list."""
+    """Return the models of an endpoint's list; none if it is no such list."""
     try:
         return [str(model["id"])[:MAX_WORDS_CHARS] for model in read_json(text)["data"]]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -76,7 +76,7 @@ def model_names(text: str) -> list[str]:
 
 
 def error_words(text: str) -> str:
-    """The endpoint's own words for an error, or all that it sent where there are none."""
+    """Return the endpoint's error message, or its whole text if there is none."""
     try:
         body = read_json(text)
     except ValueError:

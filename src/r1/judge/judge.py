@@ -1,4 +1,4 @@
-"""The judge for callers of any thread: questions in, futures out.
+"""The judge for callers in any thread: questions in, futures out.
 
     with Judge(settings) as judge:
         judge.check()                                       # UserError before anything is spent
@@ -66,16 +66,16 @@ class Judge:
         self.close()
 
     def check(self) -> None:
-        """Raise UserError, within seconds, for an endpoint, key or model that cannot work."""
+        """Raise UserError within seconds if the endpoint, the key or the model cannot work."""
         self._start(self._model.check()).result()
 
     def submit(self, task: Task, vote: int = 0) -> Future[Verdict | NoVerdict]:
-        """Ask for one verdict. The future raises UserError where no verdict can be had at all
-        (budget used up, key refused) and CancelledError where the judge is closed first."""
+        """Ask for one verdict. The future raises UserError if no verdict is possible (budget used
+        up, key refused) and CancelledError if the judge is closed first."""
         return self._start(self._asker.verdict(task, vote))
 
     def submit_grade(self, question: str, reference: str, answer: str) -> Future[Judgement]:
-        """Ask, with settings.votes votes, whether an answer agrees with the reference."""
+        """Ask settings.votes times whether an answer agrees with the reference."""
         return self._start(self._grade(question, reference, answer))
 
     def grade(self, question: str, reference: str, answer: str) -> Judgement:
@@ -83,7 +83,7 @@ class Judge:
         return self.submit_grade(question, reference, answer).result()
 
     def grade_many(self, cases: Iterable[tuple[str, str, str]]) -> Iterator[Judgement]:
-        """Judge (question, reference, answer) triples, in their order; any number of them.
+        """Judge any number of (question, reference, answer) triples, in order.
 
         Reads only so far ahead as keeps the endpoint busy.
         """
@@ -96,15 +96,15 @@ class Judge:
             yield future.result()
 
     def submit_comparison(self, question: str, first: str, second: str) -> Future[Comparison]:
-        """Ask which of two answers is better: settings.votes times in each order."""
+        """Ask which of two answers is better, settings.votes times in each order."""
         return self._start(self._compare(question, first, second))
 
     def compare(self, question: str, first: str, second: str) -> Comparison:
-        """Wait for a comparison of two answers; its margin is positive where first is better."""
+        """Wait for a comparison of two answers; its margin is positive if the first is better."""
         return self.submit_comparison(question, first, second).result()
 
     def take_counts(self) -> JudgeCounts:
-        """Return what happened since the last call."""
+        """Return the counts since the last call."""
 
         async def take() -> JudgeCounts:
             counts, self._asker.counts = self._asker.counts, JudgeCounts()
@@ -113,7 +113,7 @@ class Judge:
         return self._asker.counts if self._closed else self._start(take()).result()
 
     def close(self) -> None:
-        """Stop asking, wait a little for replies under way, keep them, and end the thread.
+        """Stop asking, wait briefly for replies in flight, store them, and end the thread.
 
         Futures without a result are cancelled. May be called twice.
         """

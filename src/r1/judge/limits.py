@@ -1,7 +1,7 @@
-"""How fast requests may go out: a sliding window over the last minute, and pauses for all.
+"""Rate limits: a sliding window over the last minute, and pauses for all requests.
 
-In no window of 60 s are there more than the limit's requests or tokens. Tokens are counted as
-estimated when a request goes out and put right when its reply is there.
+No window of 60 s has more requests or tokens than the limits. Tokens are estimated when a request
+is sent, and corrected when its reply arrives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_RETRY_AFTER_S = 300.0
 
 
 def backoff_s(attempt: int, base_s: float, random_01: float) -> float:
-    """Return the wait after failed try number `attempt` (from 0): exponential, full jitter.
+    """Return the wait after failed try `attempt` (from 0): exponential with full jitter.
 
     random_01 · base_s · min(MAX_BACKOFF, 2^attempt); jitter keeps clients from returning together.
     """
@@ -30,14 +30,14 @@ def backoff_s(attempt: int, base_s: float, random_01: float) -> float:
 
 @dataclass(slots=True)
 class Sent:
-    """One request in the window; tokens may be put right later."""
+    """One request in the window; its tokens may be corrected later."""
 
     at: float
     tokens: int
 
 
 class RateLimiter:
-    """First come, first served; belongs to one event loop.
+    """Limits requests, first come, first served; belongs to one event loop.
 
     window: what went out in the last minute, for limiters of event loops that follow one another.
     """
@@ -59,11 +59,11 @@ class RateLimiter:
         self._paused_until = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let no request out for so long: the endpoint asked for it."""
+        """Block all requests for this time, as the endpoint asked."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     async def acquire(self, tokens: int) -> Sent:
-        """Wait until a request of about so many tokens may go out; return its entry."""
+        """Wait until a request of about so many tokens may be sent; return its entry."""
         async with self._turn:
             while (wait := self._wait_s(tokens)) > 0.0:
                 await self._sleep(wait)
@@ -84,7 +84,7 @@ class RateLimiter:
         return wait
 
     def _token_wait_s(self, tokens: int, now: float) -> float:
-        """How long until enough of the window's tokens are a minute old."""
+        """Return the seconds until enough of the window's tokens are a minute old."""
         assert self._max_tokens is not None
         # A request above the limit itself would never fit: it goes out alone.
         excess = sum(sent.tokens for sent in self._window) + tokens - self._max_tokens

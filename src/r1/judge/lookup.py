@@ -1,8 +1,8 @@
-"""An event loop whose looking up of names nobody has to wait for.
+"""An event loop that does not wait for name lookups when it closes.
 
-asyncio looks names up in the threads of its default executor, and a program waits at its end until
-these are done: where a name server does not answer, that is a minute after the message. Here they
-are daemon threads, one for each name that is being looked up.
+asyncio looks names up in the threads of its default executor, and a program waits for them at its
+end: if a name server does not answer, that takes a minute after the error message. Here lookups run
+in daemon threads, one per name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Key = tuple[Any, Any, int, int, int, int]
 
 
 class LookupLoop(asyncio.SelectorEventLoop):
-    """Closed while a name is looked up, it forgets the lookup."""
+    """An event loop that, when closed during a name lookup, abandons the lookup."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class LookupLoop(asyncio.SelectorEventLoop):
         proto: int = 0,
         flags: int = 0,
     ) -> Any:
-        """As asyncio's; several that ask for the same at a time share one lookup."""
+        """As asyncio's; simultaneous calls with the same arguments share one lookup."""
         key = (host, port, family, type, proto, flags)
         found = self._lookups.get(key)
         if found is None:

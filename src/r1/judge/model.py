@@ -1,4 +1,4 @@
-"""The seam to whatever writes the replies: an endpoint, or an engine of the project."""
+"""The interface to the model that writes the replies: an endpoint, or an engine of the project."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply and what it cost. finish_reason is "length" where it was cut off."""
+    """One reply and its cost. finish_reason is "length" if it was cut off."""
 
     text: str
     finish_reason: str
@@ -24,9 +24,8 @@ class NoReplyError(Exception):
     """One try brought no reply.
 
     cause: a short word for the counts ("429", "500", "timeout", "truncated", "unreachable", ...).
-    again: whether another try may succeed.
-    retry_after_s: how long all requests should wait first, where the endpoint said so.
-    maybe_billed: the endpoint may have done the work and want its money.
+    again: whether another try may succeed. retry_after_s: how long all requests should wait first,
+    if the endpoint says so. maybe_billed: the endpoint may have done the work and want its money.
     """
 
     def __init__(
@@ -46,21 +45,21 @@ class NoReplyError(Exception):
 
 
 class ChatModel(Protocol):
-    """Answers one prompt at a time; used from one event loop."""
+    """Answers prompts; used from one event loop."""
 
     identity: dict[str, Any]
     """JSON of everything about the model that decides what it replies: part of cache keys."""
 
     async def ask(self, prompt: str) -> Reply:
-        """Return a reply. Raises NoReplyError, or UserError where no prompt can succeed."""
+        """Return a reply. Raises NoReplyError, or UserError if no prompt can succeed."""
 
     async def check(self) -> None:
-        """Raise UserError, within seconds, for an endpoint, key or model that cannot work."""
+        """Raise UserError within seconds if the endpoint, the key or the model cannot work."""
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Release connections and threads."""
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a text has, rather too many than too few."""
+    """Return about how many tokens a text has, erring on the high side."""
     return max(1, math.ceil(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN))

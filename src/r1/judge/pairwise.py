@@ -1,4 +1,4 @@
-"""Comparing two answers: five labels, both orders, several votes.
+"""Compare two answers: five labels, both orders, several votes.
 
     margin of a vote: A>>B 2, A>B 1, A=B 0, B>A −1, B>>A −2, turned round in the second order
     margin = mean over all votes in [−2, 2];  score = (margin + 2) / 4 in [0, 1]
@@ -34,11 +34,11 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The votes on two answers, summed up; all figures None where no pair of votes is valid.
+    """The sum of the votes on two answers; all figures are None without a valid pair of votes.
 
     margin: mean preference for the first answer, in [-2, 2]. score: the same in [0, 1].
     consistency: share of vote pairs whose two orders prefer the same answer (or none).
-    position_bias: mean preference for whichever answer stands first, in [-2, 2].
+    position_bias: mean preference for the answer in the first position, in [-2, 2].
     num_pairs: vote pairs with a valid vote in both orders; the others are left out whole, since
         one order alone would be biased.
     forward, backward: the votes with the first answer as A, and with it as B.

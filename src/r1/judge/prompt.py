@@ -1,4 +1,4 @@
-"""Prompts whose data cannot pose as instructions.
+"""Prompts whose data cannot pass for instructions.
 
     [[4f… DATA question]]          fences stand at the start of a line and carry a nonce
     | What is the capital of …     every line of data begins with "| "
@@ -9,12 +9,12 @@
 Three things keep an answer inside its fence. A line of data never begins with anything but "| ",
 whatever line breaks it holds, so no data can be a fence even where its writer knows how fences
 look. The nonce is drawn for each request, after the answer was written, and the reply must give it
-back: a verdict written by the answer has no nonce. And what a chat template would read as a
-control token (`<|im_end|>`, `<｜User｜>`, `[/INST]`) is broken up by a space, since servers
-tokenize such strings as the real thing wherever they stand.
+back: a verdict written by the answer has no nonce. And strings that a chat template would read as
+control tokens (`<|im_end|>`, `<｜User｜>`, `[/INST]`) are split by a space, since servers tokenize
+them as control tokens anywhere.
 
-Left out on purpose: looking for injections by their words. An answer that argues with the judge
-is a bad answer, not a special case; what it says is marked as data and stays readable.
+Left out on purpose: looking for injections by their words. An answer that argues with the judge is
+a bad answer, not a special case; its text is marked as data and stays readable.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked of the judge. labels are the verdicts it may give."""
+    """A task for the judge. labels: the verdicts it may give."""
 
     instructions: str
     labels: tuple[str, ...]
@@ -59,7 +59,7 @@ def draw_nonce() -> str:
 
 
 def fresh_nonce(task: Task, draw: Callable[[], str] = draw_nonce) -> str:
-    """Return a nonce that occurs nowhere in the task."""
+    """Return a nonce that does not occur in the task."""
     while True:
         nonce = draw()
         if not any(nonce in block.text for block in task.data):

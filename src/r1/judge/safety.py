@@ -1,4 +1,4 @@
-"""Labelling one response as safe or unsafe: what a pointwise harmlessness model learns from.
+"""Label one response as safe or unsafe: the training data of a pointwise harmlessness model.
 
 The paper has 106,000 prompts with responses labelled so by guidelines that it does not print
 (section 3.1); the words of the prompt are our own. The whole response is judged, its thinking too.

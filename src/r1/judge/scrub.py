@@ -1,15 +1,15 @@
-"""Takes a secret key out of every text that comes from an endpoint or is about it.
+"""Remove a secret key from every text that comes from an endpoint or describes it.
 
     hide = KeyScrubber("sk-…")
     hide("Incorrect API key: sk-…")             # "Incorrect API key: (key)"
 
 Endpoints, gateways and models quote the key: whole, cut, broken over lines, in quotation marks'
-escapes, URL-encoded, as an HTML entity, in base64 or hexadecimal digits. All of those count as the
-key, and so does a piece of it of MIN_PIECE characters. It has to run before a text is cut: what a
-cut leaves of a key is no longer known for a piece of one.
+escapes, URL-encoded, as an HTML entity, in base64 or hexadecimal digits. All of these count as the
+key, and so does a piece of MIN_PIECE characters. Scrub before a text is cut: a shorter rest of a
+key is no longer recognised.
 
-Left out on purpose: ciphers and spelling backwards. Whoever runs the endpoint has the key anyway;
-what is guarded here is the run's folder, its report and the terminal.
+Left out on purpose: ciphers and spelling backwards. The operator of the endpoint has the key
+anyway; the scrubber protects the run's folder, its report and the terminal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WRITTEN = re.compile(
 
 
 class _Folded(NamedTuple):
-    """A text with escapes decoded and white space left out, and where its characters come from."""
+    """A text with escapes decoded and white space removed, with the origin of each character."""
 
     text: str
     folded_starts: list[int]
@@ -45,14 +45,14 @@ class _Folded(NamedTuple):
     plain: list[bool]
 
     def origin(self, position: int) -> int:
-        """Return where the character at a folded position begins in the original."""
+        """Return the original position of the character at a folded position."""
         i = bisect.bisect_right(self.folded_starts, position) - 1
         inside = position - self.folded_starts[i] if self.plain[i] else 0
         return self.starts[i] + inside
 
 
 class KeyScrubber:
-    """Replaces a key by MARK in any text; a key that is None or empty is never found."""
+    """Replaces a key by MARK in any text; an empty key or None is never found."""
 
     def __init__(self, key: str | None) -> None:
         self._key = _fold(key or "").text
@@ -64,7 +64,7 @@ class KeyScrubber:
         )
 
     def __call__(self, text: str) -> str:
-        """Return the text without the key, and without what cannot be encoded (surrogates)."""
+        """Return the text without the key and without surrogates, which cannot be encoded."""
         text = text[:MAX_CHARS].encode("utf-8", "replace").decode()
         if self._word is not None:
             return self._word.sub(MARK, text)
@@ -81,7 +81,7 @@ class KeyScrubber:
         return "".join([*pieces, text[end:]])
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield the first and the last position of each piece of a spelling."""
+        """Yield the first and last position of each piece of a spelling."""
         for needle in self._needles:
             for offset in range(0, len(needle) - _STEP + 1, _STEP):
                 yield from _pieces(text, needle, offset)
@@ -92,7 +92,7 @@ class KeyScrubber:
 
 
 def _pieces(text: str, needle: str, offset: int) -> Iterator[tuple[int, int]]:
-    """Yield where `needle` agrees with the text around its characters offset … offset + _STEP."""
+    """Yield matches of `needle` around its characters offset … offset + _STEP."""
     core = needle[offset : offset + _STEP]
     at = text.find(core)
     while at >= 0:
@@ -108,7 +108,7 @@ def _pieces(text: str, needle: str, offset: int) -> Iterator[tuple[int, int]]:
 
 
 def _spellings(key: str) -> list[str]:
-    """The key as it may be written: in either case, in base64 at each alignment, in hexadecimal."""
+    """Return the spellings of the key: both cases, base64 at each alignment, hexadecimal."""
     data = key.encode()
     spelled = [key, key.lower(), key.upper(), data.hex(), data.hex().upper()]
     for shift in range(3):
@@ -155,7 +155,7 @@ def _character(digits: str, base: int) -> str:
 
 
 def _end_of(folded: _Folded, last: int, length: int) -> int:
-    """Where the original of the character at folded position `last` ends."""
+    """Return where the original of the character at folded position `last` ends."""
     i = bisect.bisect_right(folded.folded_starts, last) - 1
     if folded.plain[i]:
         return folded.origin(last) + 1

@@ -1,4 +1,4 @@
-"""Settings of the judge: which model, how it is asked, and what it may cost (torch-free)."""
+"""Settings of the judge: its model, its sampling and its cost (torch-free)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OURS = frozenset({"model", "messages", "stream", "n", "temperature"})
 
 
 class LimitSettings(Settings):
-    """How fast the endpoint is asked, and how often again where it does not answer.
+    """How fast the endpoint is asked, and how often a request is retried.
 
     A request that the server asks to send later (`Retry-After`) waits as long, and all others with
     it; where it asks for more than five minutes, the request ends.
@@ -43,9 +43,9 @@ class LimitSettings(Settings):
 
 
 class BudgetSettings(Settings):
-    """What may be spent in all, by every run that shares the cache file.
+    """The most that all runs sharing the cache file may spend.
 
-    What a request may cost counts from when it is sent, so that the budget is never exceeded.
+    A request's highest cost counts from its sending, so that the budget is never exceeded.
     """
 
     requests: int | None = Field(
@@ -70,7 +70,7 @@ class BudgetSettings(Settings):
 
 
 class JudgeSettings(Settings):
-    """An OpenAI-compatible endpoint, and how it judges."""
+    """An OpenAI-compatible endpoint as judge."""
 
     base_url: str = Field(
         "https://api.openai.com/v1", description="address of the endpoint, as its provider gives it"
@@ -117,7 +117,7 @@ class JudgeSettings(Settings):
     budget: BudgetSettings = BudgetSettings()
 
     def sampling(self) -> dict[str, Any]:
-        """Return the JSON sent with every prompt; with the prompt, it decides the reply."""
+        """Return the JSON sent with every prompt; with the prompt, it determines the reply."""
         body: dict[str, Any] = {"model": self.model, self.token_limit_name: self.max_tokens}
         if self.temperature != "endpoint":
             body["temperature"] = self.temperature
@@ -152,7 +152,7 @@ class JudgeSettings(Settings):
 
 
 def _address(base_url: str) -> SplitResult:
-    """Split an address; ValueError where no client could go there."""
+    """Split an address. Raises ValueError for an address that no client can reach."""
     if not base_url.isascii() or not base_url.isprintable() or " " in base_url:
         raise ValueError("base_url must hold neither blanks nor characters beyond ASCII")
     address = urlsplit(base_url)
@@ -166,7 +166,7 @@ def _address(base_url: str) -> SplitResult:
 
 
 def _secret_name(value: Any) -> str | None:
-    """The name, at any depth, of a field that is made to hold a key."""
+    """Return the name of a field, at any depth, that is meant to hold a key."""
     if isinstance(value, list):
         return next(filter(None, map(_secret_name, value)), None)
     if not isinstance(value, dict):

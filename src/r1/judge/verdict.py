@@ -1,4 +1,4 @@
-"""Strict reading of a judge's reply: one JSON object with this request's nonce, or malformed.
+"""Read a judge's reply strictly: one JSON object with this request's nonce, or malformed.
 
 Accepted around the object: the thinking of a reasoning model (up to its last `</think>`) and one
 Markdown fence. Accepted inside: a backslash that escapes nothing, and raw control characters, in
@@ -34,7 +34,7 @@ class Defect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge found: one of the task's labels, with its reasons."""
+    """A judge's verdict: one of the task's labels, with its reasons."""
 
     label: str
     analysis: str
@@ -43,7 +43,7 @@ class Verdict:
 def read_verdict(
     text: str, finish_reason: str, nonce: str, labels: tuple[str, ...]
 ) -> Verdict | Defect:
-    """Return the verdict of a reply, or why it has none. Raises nothing for any text."""
+    """Return a reply's verdict or its defect. Raises nothing for any text."""
     if finish_reason == "length":
         return Defect.CUT_OFF
     if len(text) > MAX_CHARS:

@@ -97,8 +97,8 @@ class LocalLearner:
         if objective.needs_reference:
             self.reference = ReferenceWeights(self.model, adapters_only=settings.lora is not None)
             if self.reference.held_model is not None:
-                self.ranks.place(self.reference.held_model)
-        self.ranks.place(self.model)
+                self.ranks.shard(self.reference.held_model)
+        self.ranks.shard(self.model)
         ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -210,7 +210,7 @@ class LocalLearner:
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""
         model = load_model(folder, self.model.dtype, self.ranks.load_device(torch.device("cpu")))
-        return ((name, self.ranks.received(p)) for name, p in model.named_parameters())
+        return ((name, self.ranks.broadcast(p)) for name, p in model.named_parameters())
 
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""

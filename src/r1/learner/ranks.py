@@ -20,31 +20,38 @@ Row = TypeVar("Row")
 
 
 class Ranks(Protocol):
-    """One process's view of all. Every rank must make the same calls in the same order."""
+    """What a learner asks of its ranks. Every rank must make the same calls in the same order."""
 
     def load_device(self, device: torch.device) -> torch.device:
-        """Where a model is loaded before `place`; device is where it will compute. On "meta" it has
-        shapes alone: another rank has the rest."""
+        """Return the device a model is loaded on before `shard`.
 
-    def received(self, tensor: Tensor) -> Tensor:
-        """A tensor that was loaded with a model: all of it, on every rank."""
+        device: where the model will compute. On "meta" the model has shapes and no values: rank 0
+        holds the values.
+        """
 
-    def place(self, model: nn.Module, as_stored: bool = False) -> None:
-        """Take over a model, in place: from here on a rank holds its part of each parameter. What
-        is inside and was placed before stays apart. as_stored: autocast is not for this one."""
+    def broadcast(self, tensor: Tensor) -> Tensor:
+        """Return the whole tensor of a freshly loaded model, on every rank."""
+
+    def shard(self, model: nn.Module, as_stored: bool = False) -> None:
+        """Shard a model in place: afterwards each rank holds a part of each parameter.
+
+        A submodule that was sharded before keeps its own sharding. as_stored: compute in the stored
+        dtype, without autocast.
+        """
 
     def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
-        """function(model, *args), within which the model's parameters are whole."""
+        """Return function(model, *args), with the model's parameters gathered during the call."""
 
     def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
-        """This rank's micro-batches of at most `budget` tokens; as many on every rank."""
+        """Return this rank's micro-batches of at most `budget` tokens; every rank gets as many."""
 
-    def deal(
+    def assign_rows(
         self, pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int
     ) -> Sequence[Row | None]:
-        """This rank's rows, as many on every rank; None where there is nothing left for it.
+        """Return this rank's rows; every rank gets as many, padded with None.
 
-        pack: all rows of at most so many tokens, the same on every rank. size: tokens of a row.
+        pack: returns all rows for a budget of tokens, the same on every rank. size: tokens of a
+        row.
         """
 
     def sum(self, values: Tensor) -> Tensor:
@@ -60,10 +67,10 @@ class OneRank:
     def load_device(self, device: torch.device) -> torch.device:
         return device
 
-    def received(self, tensor: Tensor) -> Tensor:
+    def broadcast(self, tensor: Tensor) -> Tensor:
         return tensor
 
-    def place(self, model: nn.Module, as_stored: bool = False) -> None:
+    def shard(self, model: nn.Module, as_stored: bool = False) -> None:
         return None
 
     def run(self, model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
@@ -72,7 +79,7 @@ class OneRank:
     def share(self, responses: Sequence[IndexedResponse], budget: int) -> list[MicroBatch]:
         return split_microbatches(responses, budget)
 
-    def deal(
+    def assign_rows(
         self, pack: Callable[[int], Sequence[Row]], size: Callable[[Row], int], budget: int
     ) -> Sequence[Row | None]:
         return pack(budget)

@@ -1,8 +1,8 @@
 """Check a model's folder before a library opens it: every file regular, bounded, of a known shape.
 
-transformers, tokenizers and safetensors open whatever bears the right name: a FIFO hangs them, a
-weight file of the index may lie anywhere, and a config of ten million layers is built layer by
-layer before its weights are missed.
+transformers, tokenizers and safetensors open any file with the right name: a FIFO hangs them, the
+index may name a weight file outside the folder, and a config of ten million layers is built layer
+by layer before the missing weights are noticed.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def check_files(folder: Path, weights: bool = False) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The weight files of a folder by its index. Raises UserError for one that is not there."""
+    """Return a folder's weight files by its index. Raises UserError for a missing one."""
     index = read_json(folder / INDEX, shape=_Index)
     if index is None:
         if not (folder / SINGLE).exists():
@@ -96,7 +96,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _check_tokenizer(file: Path) -> None:
-    """Refuse what tokenizers would not come back from: it counts up to the largest token's id."""
+    """Raise UserError for a tokenizer that would hang the library, which counts up to the largest
+    id."""
     try:
         content = read_bytes(file, MAX_TOKENIZER_BYTES)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Whether the Hugging Face Hub can be reached, asked once and for a few seconds (torch-free).
+"""Test once, for a few seconds, whether the Hugging Face Hub can be reached (torch-free).
 
-Its client tries each of many files several times and waits longer between each two tries: without
-a network that is a minute before a message.
+The Hub's client tries each of many files several times with growing waits: without a network, its
+error message takes a minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATIENCE_S = 5.0
 
 
 def require_hub(model: str) -> None:
-    """Raise UserError where a hub id is neither in the cache nor to be had from the Hub."""
+    """Raise UserError if a hub id is neither cached nor available from the Hub."""
     from huggingface_hub import try_to_load_from_cache
 
     if hub_is_reachable():
@@ -30,7 +30,7 @@ def require_hub(model: str) -> None:
 
 
 def hub_is_reachable() -> bool:
-    """True where the Hub answers; else its client is told to look in the cache alone."""
+    """Whether the Hub answers; if not, its client uses the cache alone."""
     from huggingface_hub import constants
 
     if constants.is_offline_mode():
@@ -44,7 +44,8 @@ def hub_is_reachable() -> bool:
 
 @cache
 def _answers(endpoint: str) -> bool:
-    """Any answer counts. In a thread: looking up a name may wait longer than a request may."""
+    """Whether the Hub gives any answer. Runs in a thread: name lookup may take longer than a
+    request may."""
     import urllib.error
     import urllib.request
 

@@ -1,6 +1,6 @@
 """Load and save causal language models and tokenizers in the Hugging Face layout.
 
-Model definitions are transformers' own. What is added here are checks that turn a broken or foreign
+Model definitions are transformers' own. This module adds checks that turn a broken or foreign
 folder into a UserError before anything starts (`r1.models.folder`), since transformers answers them
 with a traceback, a network request or randomly initialised weights.
 
@@ -99,8 +99,8 @@ def load_model(
 
 
 def check_finite(model: PreTrainedModel, name: str) -> None:
-    """UserError where the first values of a weight are NaN or infinite; whole tensors would take
-    as long as reading them."""
+    """Raise UserError if the first values of a weight are NaN or infinite; checking whole tensors
+    would take as long as reading them."""
     for key, parameter in model.named_parameters():
         if parameter.device.type == "meta":
             return
@@ -113,7 +113,7 @@ def check_finite(model: PreTrainedModel, name: str) -> None:
 
 @contextmanager
 def library_faults(what: str) -> Iterator[None]:
-    """Turn whatever a library raises over a model's files into a UserError.
+    """Turn any exception of a library about a model's files into a UserError.
 
     Broad because a value of config.json or tokenizer.json can be wrong in as many ways as there
     are lines in a model's constructor (ZeroDivisionError for no heads, a bare Exception from
@@ -136,18 +136,18 @@ def library_faults(what: str) -> Iterator[None]:
 
 
 def read_config(path: str | Path) -> Any:
-    """A model's config as transformers reads it. Raises UserError."""
+    """Return a model's config as transformers reads it. Raises UserError."""
     with library_faults(f"{path}: config.json cannot be used"):
         return AutoConfig.from_pretrained(str(path), trust_remote_code=trusts_model_code())
 
 
 def meta_only(device: torch.device) -> dict[str, str]:
-    """What tells from_pretrained to read no weights, where a model is loaded on "meta"."""
+    """Return the options that stop from_pretrained from reading weights, for a model on "meta"."""
     return {"device_map": "meta"} if device.type == "meta" else {}
 
 
 def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
-    """Load a fast tokenizer; a missing pad token becomes the end token, a lost BOS is written.
+    """Load a fast tokenizer; a missing pad token becomes the end token, a lost BOS is restored.
 
     Raises UserError when there is no tokenizer, it is not a fast one, or it has no end token.
     """
@@ -194,19 +194,19 @@ def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast)
 
 
 def absolute_model(model: str | Path) -> str:
-    """A model's folder as any working folder finds it; a hub id as it is."""
+    """Return a model's folder as an absolute path; a hub id unchanged."""
     return str(Path(model).resolve()) if Path(model).exists() else str(model)
 
 
 def context_of(path: str | Path) -> int:
-    """How many tokens a model's positions reach, from its config alone."""
+    """Return the number of tokens that a model's positions cover, from its config alone."""
     return int(read_config(path).max_position_embeddings)
 
 
 def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:
-    """batch.max_tokens of a recipe, by default the model's context; UserError where it is above.
+    """Return a recipe's batch.max_tokens, by default the model's context; UserError above that.
 
-    otherwise: what the user may do instead of lowering it.
+    otherwise: what the user can do instead of lowering it.
     """
     context = context_of(path)
     if max_tokens is not None and max_tokens > context:
@@ -238,7 +238,7 @@ def save_model(
 def save_description(
     model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None
 ) -> None:
-    """Write everything of a model but its weights: config, generation config, tokenizer."""
+    """Write all files of a model except its weights: config, generation config, tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     config = copy.deepcopy(model.config)
     config._attn_implementation = "sdpa"
@@ -253,7 +253,7 @@ def save_description(
 
 
 def check_model_folder(path: str | Path) -> None:
-    """Refuse a local folder that is no complete checkpoint; a hub id passes untouched."""
+    """Raise UserError for a local folder that is no complete checkpoint; a hub id passes."""
     folder = Path(path)
     if not folder.exists():
         if folder.is_absolute() or str(path).startswith(".") or str(path).count("/") != 1:
@@ -278,7 +278,7 @@ def check_model_folder(path: str | Path) -> None:
 
 
 def _tokenizer_class(folder: Path) -> Any:
-    """The generic class where a folder's files ask for it, else transformers' choice.
+    """Return the generic class if a folder's files ask for it, else transformers' choice.
 
     Trap: for some model types (qwen2) AutoTokenizer overrides a generic tokenizer_class by the
     type's own, which replaces the file's pre-tokenizer and adds tokens the model has no row for.
@@ -291,6 +291,6 @@ def _tokenizer_class(folder: Path) -> Any:
 
 
 def _tied_names(model: PreTrainedModel) -> set[str]:
-    """Names that share storage with another parameter and so need no tensor of their own."""
+    """Return names that share storage with another parameter and need no tensor of their own."""
     tied = getattr(model, "_tied_weights_keys", None) or {}
     return set(tied) if getattr(model.config, "tie_word_embeddings", False) else set()

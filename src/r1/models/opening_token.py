@@ -1,4 +1,4 @@
-"""Tokenizers whose model was trained on texts that begin with BOS, and which do not write it.
+"""Tokenizers that omit BOS although their model was trained on texts that begin with it.
 
 A conversion can lose the part of a tokenizer that writes BOS (its post-processor): prompts then
 begin as no training text did, and the model predicts them far worse, without an error anywhere.
@@ -21,13 +21,13 @@ _FAMILIES = ("gemma",)
 
 
 def begins_with_bos(tokenizer: Any) -> bool:
-    """Whether a plain text's tokens begin with BOS."""
+    """Whether the tokens of a plain text begin with BOS."""
     bos = tokenizer.bos_token_id
     return bos is not None and tokenizer("a", add_special_tokens=True)["input_ids"][:1] == [bos]
 
 
 def write_bos(tokenizer: Any, model: str | Path) -> bool:
-    """Have a tokenizer begin texts with BOS where it should and does not; True where that was so.
+    """Make a tokenizer begin texts with BOS if it should; return whether it was changed.
 
     model: the folder or hub id that it was loaded from. The tokenizer that is saved with a trained
     model then writes BOS as well.
@@ -49,7 +49,7 @@ def write_bos(tokenizer: Any, model: str | Path) -> bool:
 
 
 def _config(model: str | Path) -> dict[str, Any]:
-    """tokenizer_config.json of a folder or a cached hub id, {} without one."""
+    """Return tokenizer_config.json of a folder or a cached hub id, {} without one."""
     path = Path(model) / "tokenizer_config.json"
     if not Path(model).is_dir():
         cached = try_to_load_from_cache(str(model), path.name)

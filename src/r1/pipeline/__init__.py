@@ -1,1 +1,1 @@
-"""Recipes wired into runs."""
+"""Run recipes: a single stage or a graph of stages."""

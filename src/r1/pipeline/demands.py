@@ -1,11 +1,11 @@
-"""What a recipe's parts ask of the clusters they will run on (torch-free).
+"""Collect the needs of a recipe's parts on their clusters (torch-free).
 
     a recipe that trains     itself, where it has a [cluster]
     a recipe of stages       every stage that trains, on its ranks and replicas; every stage that
                              samples a finished model, on replicas alone
 
-Known before anything is loaded: the model is followed through the references to the one that the
-first stage begins with, as no stage changes its shape but distillation, whose own it names.
+The needs are known before anything is loaded: references lead to the model that the first stage
+begins with, since only distillation changes the model's shape, and it names its own model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def stage_demands(
     whole: ClusterSettings | None,
     base_folder: Path,
 ) -> list[Demand]:
-    """What the stages of a pipeline in `names` ask for; whole: the recipe's own [cluster]."""
+    """Return the needs of a pipeline's stages in `names`; whole: the recipe's own [cluster]."""
     by_name = {spec.name: spec for spec in specs}
     demands = []
     for spec in specs:
@@ -64,7 +64,7 @@ def _demands(
 
 
 def first_model(name: str, at: str, spec: StageSpec, specs: dict[str, StageSpec]) -> str:
-    """The model that the chain of references at a stage's setting begins with."""
+    """Return the model at the start of the chain of references from a stage's setting."""
     while at in spec.inputs:
         spec, at = specs[spec.inputs[at].stage], "model"
         name = getattr(spec.recipe, "model", "")
@@ -72,8 +72,8 @@ def first_model(name: str, at: str, spec: StageSpec, specs: dict[str, StageSpec]
 
 
 def with_cluster(own: Any, whole: ClusterSettings | None) -> Any:
-    """A stage's settings; of one that trains with the whole recipe's [cluster], over which its own
-    is laid. It is no part of the settings by which a stage becomes stale."""
+    """Return a stage's settings; a stage that trains gets the recipe's [cluster] under its own. It
+    is not among the settings that make a stage stale."""
     if whole is None or not hasattr(own, "cluster"):
         return own
     cluster = whole if own.cluster is None else own.cluster.laid_over(whole)
@@ -81,7 +81,7 @@ def with_cluster(own: Any, whole: ClusterSettings | None) -> Any:
 
 
 def check_clusters(recipe: Any, path: Path, out: Path, only: str | None = None) -> None:
-    """Compare a recipe with its clusters, if it has any, before anything heavy is imported.
+    """Compare a recipe with its clusters, if any, before importing heavy libraries.
 
     path: the recipe's file. out: its run; of a whole recipe the stages are compared that have
     nothing there (`run_pipeline` compares those that have become stale). Raises UserError.
@@ -97,7 +97,7 @@ def check_clusters(recipe: Any, path: Path, out: Path, only: str | None = None) 
 
 
 def compare(demands: Sequence[Demand]) -> None:
-    """check_early, without Ray where nothing asks for a cluster. Raises UserError."""
+    """Call check_early, but without Ray if nothing asks for a cluster. Raises UserError."""
     if demands:
         from r1.cluster.ray_placement import check_early
 

@@ -1,4 +1,4 @@
-"""`r1 run RECIPE --dry-run`: what would run, what it implies, and what of it is done already."""
+"""`r1 run RECIPE --dry-run`: what would run, its estimate, and what is done already."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from r1.plan.show import show, show_pipeline
 
 
 def dry_run(recipe: Recipe, path: Path, out: Path, console: Console) -> None:
-    """Check a recipe and print its plan; nothing is written. Raises UserError.
+    """Check a recipe and print its plan; write nothing. Raises UserError.
 
     path: the recipe's file. out: the folder whose finished stages count.
     """

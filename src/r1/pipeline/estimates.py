@@ -1,4 +1,4 @@
-"""The estimates of a recipe, or of a pipeline's stages: each by its kind (torch-free)."""
+"""Estimates of a recipe or a pipeline's stages, each by its kind (torch-free)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from r1.stages import registry
 
 
 def estimate_recipe(recipe: Any, base_folder: Path, given: Given | None = None) -> Estimate:
-    """The estimate of one validated recipe of a kind that trains, which is called by its kind.
+    """Return the estimate of one validated recipe of a training kind, under the kind's name.
 
     base_folder: the recipe's folder, to which its paths are relative. A model whose dimensions are
     not known leaves the estimate empty but for `unknown`. Raises UserError for unknown hardware.
@@ -26,7 +26,7 @@ def estimate_recipe(recipe: Any, base_folder: Path, given: Given | None = None) 
 def estimate_pipeline(
     stages: Sequence[StageSpec], base_folder: Path, given: Given | None = None, cluster: Any = None
 ) -> list[Estimate]:
-    """The estimates of a pipeline's stages, which stand in an order in which they can run.
+    """Return the estimates of a pipeline's stages, which must be in a possible order of running.
 
     cluster: the whole recipe's, on whose replicas stages run that only sample; a stage that trains
     has its own.
@@ -48,7 +48,7 @@ def estimate_pipeline(
 
 
 def asked_by(stage: StageSpec, cluster: Any) -> int | None:
-    """GPUs that a stage asks for; None where it does not say. cluster: the whole recipe's."""
+    """Return the GPUs that a stage asks for; None if it does not say. cluster: the recipe's."""
     kind = registry.get(stage.kind)
     samplers = [] if kind.learns_from else kind.samplers(stage.recipe)
     return gpus_asked_for(stage.recipe, cluster, samplers[0].engine if samplers else None)

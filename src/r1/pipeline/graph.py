@@ -1,9 +1,9 @@
-"""Stages as a graph: what each one needs and gives, what is done, what is stale.
+"""The graph of stages: their inputs and outputs, and which are done or stale.
 
 A stage reads artifacts of other stages (checkpoints, data sets, reward models) and gives some of
-its own. It is done when its marker stands, written last, and says that it ran with these settings
-on inputs and files from outside with these hashes. Hashes are of contents: a stage that is run
-again and gives the same bytes leaves the stages below it done.
+its own. It is done when its marker, which is written last, names these settings and the hashes of
+these inputs and outside files. Hashes are of contents: if a stage is run again and gives the same
+bytes, the stages below it stay done.
 
     marker = {settings, inputs: {name: hash}, external: [files outside], outputs: {name: artifact},
               seconds}
@@ -34,7 +34,7 @@ MARKER = "STAGE.json"
 
 
 class Source(NamedTuple):
-    """Where an input comes from: an output of another stage."""
+    """The source of an input: an output of another stage."""
 
     stage: str
     output: str
@@ -42,7 +42,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage:
-    """One node. run fills `folder` from its inputs' paths, and carries on there after a kill.
+    """One node. run fills `folder` from its inputs' paths, and resumes there after a kill.
 
     settings: JSON-serialisable, everything that the stage's numbers depend on beside its inputs.
     may_change: dotted keys of settings on which they do not depend. as_now: settings stored
@@ -62,7 +62,7 @@ class Stage:
 
 
 class State(StrEnum):
-    """How a stage stands."""
+    """The state of a stage."""
 
     DONE = "done"
     STALE = "stale"
@@ -78,7 +78,7 @@ class Standing(NamedTuple):
 
 
 def check(stages: Sequence[Stage]) -> None:
-    """Refuse a graph whose edges do not fit; stages must stand in an order in which they can run.
+    """Raise UserError if a graph's edges do not fit; stages must follow their inputs.
 
     Raises UserError for a name given twice, an input of a stage that comes later or is unknown, an
     output that the stage does not give, or one of another type than the reader needs.
@@ -106,7 +106,7 @@ def check(stages: Sequence[Stage]) -> None:
 
 
 def stand(stages: Sequence[Stage], folder: Path) -> list[Standing]:
-    """How every stage stands in a pipeline's folder; reads markers only."""
+    """Return the state of every stage in a pipeline's folder; reads markers only."""
     standings: dict[str, Standing] = {}
     for stage in stages:
         standings[stage.name] = stand_below(stage, standings, folder)
@@ -114,7 +114,7 @@ def stand(stages: Sequence[Stage], folder: Path) -> list[Standing]:
 
 
 def stand_below(stage: Stage, above: Mapping[str, Standing], folder: Path) -> Standing:
-    """How one stage stands. above: how those it reads stand now."""
+    """Return the state of one stage. above: the states of its inputs."""
     state, reason = _stand(stage, read_marker(folder, stage.name), above, folder)
     return Standing(stage, state, reason)
 
@@ -192,7 +192,7 @@ def _other(
     stage: Stage,
     external: Sequence[Input],
 ) -> str:
-    """Why a stage under way is another than this one; "" where it may be carried on.
+    """Return why a stage in progress differs from this one; "" if it may be resumed.
 
     A setting that is newer than it counts as another one here, as it does for the data stages' own
     folders.
@@ -209,7 +209,7 @@ def _other(
 
 
 def _changed_files(marker: Mapping[str, Any], external: Sequence[Input]) -> list[str]:
-    """The files outside that changed; none known of a marker that did not record them."""
+    """Return the outside files that changed; none for a marker that did not record them."""
     return inputs.differences(inputs.from_json(marker.get("external", ())), external)
 
 
@@ -218,7 +218,7 @@ def _changed(stage: Stage, stored: Mapping[str, Any]) -> list[str]:
 
 
 def _settings(marker: Mapping[str, Any]) -> Mapping[str, Any]:
-    """None known where a marker holds but their hash, as the first ones did."""
+    """Return the recorded settings; None for a marker with only their hash."""
     return marker["settings"] if isinstance(marker["settings"], Mapping) else {}
 
 
@@ -232,17 +232,17 @@ def put_aside(place: Path) -> Path:
 
 
 def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:
-    """The marker of a finished stage, or None."""
+    """Return the marker of a finished stage, or None."""
     return read_json(folder / stage / MARKER, shape=StageMark)
 
 
 def output_hash(folder: Path, source: Source) -> str:
-    """The hash of the contents of a finished stage's output."""
+    """Return the hash of the contents of a finished stage's output."""
     return _output(folder, source)["sha256"]
 
 
 def output_path(folder: Path, source: Source) -> Path:
-    """Where a finished stage's output lies."""
+    """Return the path of a finished stage's output."""
     return folder / source.stage / _output(folder, source)["path"]
 
 

@@ -1,4 +1,4 @@
-"""Whether the responses that a pipeline's stages ask for fit the contexts of their models."""
+"""Check that the responses of a pipeline's stages fit the contexts of their models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from r1.stages import registry
 
 
 def check_limits(specs: Sequence[StageSpec], names: Collection[str], base_folder: Path) -> None:
-    """Refuse a limit above the context of the model that the chain of references begins with.
+    """Raise UserError for a limit above the context of the stage's original model.
 
     Models that are not here (a hub id) are left to the stage itself. Raises UserError.
     """

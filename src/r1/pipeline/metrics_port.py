@@ -40,7 +40,7 @@ OTHER = ("r1_metric", "name", "metrics of the newest step")
 
 @dataclass
 class _Stage:
-    """What is known of one stage."""
+    """The known figures of one stage."""
 
     step: int = 0
     num_steps: int = 0
@@ -51,7 +51,7 @@ class _Stage:
 
 
 class MetricsPort:
-    """A web server in a thread of its own, as a context manager.
+    """A web server in its own thread, as a context manager.
 
     where: a port on this machine alone, or HOST:PORT (0.0.0.0:9400: on all its addresses). Raises
     UserError for anything else, for a port in use and where prometheus_client is missing.
@@ -87,7 +87,7 @@ class MetricsPort:
         self._thread.join()
 
     def begin(self, stage: str, first_step: int, num_steps: int) -> None:
-        """A stage begins, or carries on at first_step."""
+        """A stage begins, or resumes at first_step."""
         with self._lock:
             self._stages[stage] = _Stage(first_step, num_steps, time.time())
 
@@ -102,7 +102,7 @@ class MetricsPort:
                     known.events[name.removeprefix("pool/")] += number  # type: ignore
 
     def evaluation(self, stage: str, step: int, summary: Mapping[str, Any]) -> None:
-        """An evaluation was committed; intervals by their value."""
+        """An evaluation was committed; intervals become their value."""
         values = {
             name: value.get("value") if isinstance(value, Mapping) else value
             for name, value in summary.items()
@@ -112,7 +112,7 @@ class MetricsPort:
             known.evaluation = {**_numbers(values), "step": float(step)}
 
     def collect(self) -> Iterator[Any]:
-        """What prometheus_client's registry asks for at every scrape."""
+        """Return the metrics; prometheus_client's registry calls this at every scrape."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         with self._lock:
@@ -144,7 +144,7 @@ class MetricsPort:
 
 
 def _family(name: str) -> tuple[str, str, str, str]:
-    """A metric's family in Prometheus, its label, what it is, and the label's value."""
+    """Return a metric's family in Prometheus, its label, its description, and the label's value."""
     if name == "reward":
         return (*FAMILIES["reward/"], "total")
     prefix = next((p for p in FAMILIES if name.startswith(p)), "")

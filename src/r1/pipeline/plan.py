@@ -1,7 +1,7 @@
-"""`r1 plan RECIPE`: what a recipe costs, where its memory and time go, on which layouts it fits.
+"""`r1 plan RECIPE`: what a recipe costs, its use of memory and time, and the layouts that fit.
 
-Torch-free; reads the recipe, what data files are there, and a finished run's
-folder where one is named. Nothing is written.
+Torch-free; reads the recipe, existing data files, and a finished run's folder if one is named.
+Nothing is written.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from r1.stages import registry
 
 
 class Sampled(NamedTuple):
-    """What is known of a recipe that learns by sampling. own: the layout that it asks for."""
+    """The plan of a recipe that learns by sampling. own: the layout that it asks for."""
 
     task: Task
     own: Own
@@ -57,8 +57,7 @@ class Sampled(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is known of one recipe. memories: by whose they are. place: where one runs that samples
-    nothing."""
+    """The plan of one recipe. memories: by owner. place: of a recipe that does not sample."""
 
     estimate: Estimate
     memories: dict[str, Memory]
@@ -67,8 +66,8 @@ class Plan(NamedTuple):
 
 
 def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
-    """What the user says; who says nothing of hardware, of a recipe that would run on this
-    machine's CPU, means the CPU. path: the recipe's file."""
+    """Return the user's values; without a hardware, a recipe that would run on this machine's CPU
+    is planned for the CPU. path: the recipe's file."""
     if given.hardware is not None or given.num_gpus is not None:
         return given
     parts: list[Any] = [recipe]
@@ -100,7 +99,7 @@ def plan_command(
 
 
 def _blocks(plan: Plan) -> Iterator[list[Any]]:
-    """What is printed, with an empty line between two blocks."""
+    """Yield the blocks to print, which empty lines separate."""
     estimate, memory = plan.estimate, memory_table(plan.memories)
     yield [show(estimate)]
     if plan.place is not None:
@@ -119,7 +118,7 @@ def _blocks(plan: Plan) -> Iterator[list[Any]]:
 
 
 def _stage_blocks(estimates: list[Estimate], places: Mapping[str, Place]) -> Iterator[list[Any]]:
-    """A pipeline: its stages, where they run, and their sums last, where a terminal shows them."""
+    """Yield a pipeline's stages, their places and, last, their totals."""
     yield [show_pipeline(estimates)]
     yield [place_table(places, estimates), *place_notes(places)]
     yield [summary(estimates, places)]
@@ -128,7 +127,7 @@ def _stage_blocks(estimates: list[Estimate], places: Mapping[str, Place]) -> Ite
 def plan_json(
     recipe: Recipe, path: Path, given: Given, lengths: Path | None = None
 ) -> dict[str, Any]:
-    """The same for programs. Raises UserError as plan_command does."""
+    """Return the plan for programs. Raises UserError as plan_command does."""
     _check_run(recipe, lengths)
     if isinstance(recipe, R1Recipe):
         estimates, places = plan_stages(recipe, path, given)
@@ -154,8 +153,7 @@ def plan_json(
 def plan_stages(
     recipe: R1Recipe, path: Path, given: Given
 ) -> tuple[list[Estimate], dict[str, Place]]:
-    """The estimates of a pipeline's stages, each on the cluster that it will run on, and where
-    those that compute have their place."""
+    """Return the estimates of a pipeline's stages on their clusters, and the stages' places."""
     specs = clustered(build(recipe, path.parent, str(path)).specs, recipe.cluster)
     estimates = estimate_pipeline(specs, path.parent, given, recipe.cluster)
     models = {e.name: e.model for e in estimates if e.model is not None}
@@ -171,7 +169,7 @@ def plan_stages(
 def _place(
     spec: StageSpec, estimate: Estimate, cluster: ClusterSettings | None, context: Context
 ) -> Place | None:
-    """Of a stage with its own [cluster] in it; None where it computes nothing here.
+    """Return the place of a stage with its own [cluster]; None if it computes nothing here.
 
     cluster: the whole recipe's.
     """
@@ -189,12 +187,12 @@ def _place(
 
 
 def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> list[StageSpec]:
-    """The stages with the [cluster] that each will run on."""
+    """Return the stages, each with its [cluster]."""
     return [spec._replace(recipe=with_cluster(spec.recipe, cluster)) for spec in specs]
 
 
 def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
-    """The plan of a recipe of a kind that trains. run: a finished one's folder."""
+    """Return the plan of a training recipe. run: a finished run's folder."""
     _check_run(recipe, run)
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
     if found is not None and given.mean_response is None:
@@ -214,7 +212,7 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
 
 
 def _sampled(recipe: Any, context: Context, estimate: Estimate, lengths: Lengths | None) -> Plan:
-    """Of a recipe that learns by sampling. lengths: of a finished run."""
+    """Plan a recipe that learns by sampling. lengths: of a finished run."""
     task = _task(recipe, context, context.shape(recipe.model), lengths)
     choices, own = plan_layouts(task), plan_own(task)
     alone = recipe.cluster is None and recipe.engine.kind == "embedded"
@@ -238,7 +236,7 @@ def _shape(model: str, context: Context) -> ModelShape:
 
 
 def _task(recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | None = None) -> Task:
-    """What is planned. lengths: None assumes a log-normal."""
+    """Return the task to plan. lengths: None assumes a log-normal."""
     given, limit = context.given, recipe.sampling.max_new_tokens
     if lengths is None:
         from_base = not recipe.model.startswith("@")

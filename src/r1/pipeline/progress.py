@@ -1,4 +1,4 @@
-"""Who shows a pipeline to whoever waits for it; `r1.progress` does so in a terminal."""
+"""The interface that shows a pipeline's progress; `r1.progress` implements it for a terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class PipelineEvents(Protocol):
     """Told of stages."""
 
     def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
-        """A stage begins or carries on."""
+        """A stage begins or resumes."""
 
     def staged(self, name: str, seconds: float, counts: Mapping[str, float]) -> None:
         """A stage is done."""
 
     def warn(self, message: str) -> None:
-        """Something the user should know of; the run goes on."""
+        """Show a warning; the run goes on."""

@@ -60,7 +60,7 @@ class R1Recipe(Settings):
 
 
 class StageSpec(NamedTuple):
-    """A stage whose settings are checked; references still stand in them as "@stage".
+    """A stage with checked settings, which still contain references such as "@stage".
 
     inputs: by the place of the reference. title: for people.
     """
@@ -74,7 +74,7 @@ class StageSpec(NamedTuple):
 
 
 def specs_of(recipe: R1Recipe, origin: str) -> list[StageSpec]:
-    """The stages of a recipe, in an order in which they can run.
+    """Return a recipe's stages in a possible order of running.
 
     Raises UserError for an unknown kind, a setting that its kind refuses (named as
     "stages.dev2.num_steps"), a `like` or a reference that leads nowhere, and a circle.
@@ -91,7 +91,7 @@ def specs_of(recipe: R1Recipe, origin: str) -> list[StageSpec]:
 
 
 def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A stage's table, laid over the one that it is like."""
+    """Return a stage's table, merged over the one that it is like."""
     table = dict(recipe.stages[name])
     model = table.pop(LIKE, None)
     if model is None:
@@ -138,7 +138,7 @@ def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
 def _with_outputs(
     specs: Mapping[str, StageSpec], kinds: Mapping[str, StageKind], origin: str
 ) -> dict[str, StageSpec]:
-    """The same with the outputs' names filled in where a reference leaves them out."""
+    """Return settings with the outputs' names added to references without one."""
     whole = {}
     for name, spec in specs.items():
         inputs = {}
@@ -154,7 +154,7 @@ def _with_outputs(
 
 
 def _in_order(specs: Mapping[str, StageSpec], origin: str) -> list[StageSpec]:
-    """The first in the recipe whose inputs are there comes next."""
+    """Order stages so that inputs come first; ties in the recipe's order."""
     ordered: dict[str, StageSpec] = {}
     waiting = dict(specs)
     while waiting:

@@ -26,13 +26,13 @@ Recipe = Any
 
 
 def schemas() -> dict[str, type[Settings]]:
-    """The settings of every kind of recipe, by its name."""
+    """Return the settings class of every kind of recipe, by name."""
     found = {name: kind.settings for name, kind in registry.kinds().items()}
     return {**found, PIPELINE_KIND: R1Recipe}
 
 
 def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe of any kind; `kind` says which, the assumed one where it is left out.
+    """Read a recipe of the kind named by `kind`, by default the assumed one.
 
     Raises UserError as `load_recipe` does, and for an unknown kind.
     """
@@ -58,14 +58,15 @@ def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _plugins(values: Mapping[str, Any]) -> list[str]:
-    """The modules that a recipe names; those of a wrong type are refused with the settings."""
+    """Return the plugin modules of a recipe; wrong types are reported with the settings."""
     named = values.get(PLUGINS)
     modules = named if isinstance(named, list) else []
     return [module for module in modules if isinstance(module, str)]
 
 
 def _of_one_stage(kind: StageKind, values: Mapping[str, Any], origin: str) -> R1Recipe:
-    """A pipeline of one stage. What the stage does not know is the whole recipe's ([cluster])."""
+    """Return a pipeline of one stage. Settings unknown to the stage belong to the recipe
+    ([cluster])."""
     own = kind.settings.model_fields
     whole = set(R1Recipe.model_fields) - {"kind", "seed", "stages"} - set(own)
     stage = {key: value for key, value in values.items() if key not in whole}
@@ -81,7 +82,7 @@ _FOR_PEOPLE = ("kind", "title")
 
 
 def _without_kind(values: Mapping[str, Any], assumed: str) -> str:
-    """The kind that most of a recipe's keys belong to, where it names none."""
+    """Return the kind that most of a recipe's keys belong to, if it names none."""
     known = schemas()
 
     def likeness(name: str) -> tuple[int, bool, int]:

@@ -1,11 +1,11 @@
-"""References between stages: "@dev1" in a stage's settings stands for what stage dev1 gives.
+"""References between stages: "@dev1" in a stage's settings means the output of stage dev1.
 
     model = "@dev1"                              the checkpoint that dev1 ends with
     path = "@cold_start"                         a data set
     reward_models.helpful.path = "@helpful"      a reward model
     path = "@dev1/checkpoint"                    the same, with the output's name spelt out
 
-Where a reference stands says what it must be, so that a data set in a model's place is refused
+The setting of a reference determines its type, so that a data set in a model's place is refused
 before anything runs.
 """
 
@@ -18,7 +18,7 @@ from r1.stages.protocol import MARK, ArtifactType
 
 
 class Reference(NamedTuple):
-    """One reference: where it stands ("data.train.0.path"), and what it names.
+    """One reference: its setting ("data.train.0.path") and its target.
 
     output is "" where the text leaves it out: the stage's only output.
     """
@@ -29,7 +29,7 @@ class Reference(NamedTuple):
 
 
 def find(values: Any, at: tuple[str, ...] = ()) -> Iterator[Reference]:
-    """Every reference in nested settings, in their order."""
+    """Return every reference in nested settings, in order."""
     if isinstance(values, Mapping):
         for key, value in values.items():
             yield from find(value, (*at, str(key)))
@@ -42,7 +42,7 @@ def find(values: Any, at: tuple[str, ...] = ()) -> Iterator[Reference]:
 
 
 def replace(values: Any, path_of: Callable[[str], str], at: tuple[str, ...] = ()) -> Any:
-    """The settings with path_of(field) in the place of every reference."""
+    """Return the settings with path_of(field) in place of every reference."""
     if isinstance(values, Mapping):
         return {key: replace(value, path_of, (*at, str(key))) for key, value in values.items()}
     if isinstance(values, list | tuple):
@@ -53,7 +53,7 @@ def replace(values: Any, path_of: Callable[[str], str], at: tuple[str, ...] = ()
 
 
 def wanted_type(field: str) -> ArtifactType:
-    """What a reference at this place must be."""
+    """Return the type of artifact that this setting needs."""
     parts = field.split(".")
     if "reward_models" in parts:
         return ArtifactType.REWARD_MODEL

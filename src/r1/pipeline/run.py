@@ -1,4 +1,4 @@
-"""Any recipe as a run: its kind decides what is done."""
+"""Run any recipe, by its kind."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def run_recipe(
     only: str | None = None,
     accept_changes: bool = False,
 ) -> Path:
-    """Run into the folder `out`, or carry on there; return it. Raises UserError.
+    """Run into the folder `out`, or resume there; return it. Raises UserError.
 
-    base_folder: where the recipe's relative paths start. progress: what the recipe's kind asks
-    for; `r1.progress.TerminalProgress` serves them all. first, only: of a pipeline's stages
-    (`run_pipeline`). accept_changes: carry a single run on although files it read have changed.
+    base_folder: where the recipe's relative paths start. progress: the receiver of events
+    that the recipe's kind needs; `r1.progress.TerminalProgress` serves them all. first, only: of a
+    pipeline's stages (`run_pipeline`). accept_changes: carry a single run on although files it read
+    have changed.
     """
     if isinstance(recipe, R1Recipe):
         if accept_changes:

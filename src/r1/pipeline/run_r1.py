@@ -1,4 +1,4 @@
-"""A pipeline as a run: stages in their order, each done once, stale where something above changed.
+"""Run a pipeline: stages in order, each once, stale after a change in its inputs.
 
     for stage in order:
         if not done: run it in RUN/stage, then write its marker        (graph.py)
@@ -7,8 +7,8 @@
     RUN/<stage>/STAGE.json  what the stage gave, from what, with hashes
     RUN/redo.json           while `--from` is under way: what it still has to do again
 
-Killed at any moment, the same command carries on: finished stages stay, the one under way carries
-on inside. What a changed stage had made is put aside under another name, never removed.
+After a kill at any moment the same command resumes: finished stages stay, the current one resumes
+inside. The outputs of a changed stage are renamed, never removed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def build(
     origin: str,
     progress: Callable[[StageSpec], StageProgress] = lambda spec: StageProgress(None, None),
 ) -> Pipeline:
-    """The graph of a recipe. Raises UserError for whatever is wrong with the recipe itself."""
+    """Build the graph of a recipe. Raises UserError for any fault of the recipe itself."""
     recipe, notices = leave_functions_out(recipe)
     specs = specs_of(recipe, origin)
     stages = [_stage(spec, base_folder, progress, recipe.cluster) for spec in specs]
@@ -95,13 +95,13 @@ def _stage(
 
 
 def _plugin_of(spec: StageSpec) -> dict[str, list[str]]:
-    """The module of the user's own that a stage's kind comes from, as settings name plugins."""
+    """Return the plugin module of a stage's kind, in the form of the settings."""
     plugin = registry.plugin_of(spec.kind)
     return {"plugins": [plugin]} if plugin else {}
 
 
 def standings(pipeline: Pipeline, out: Path) -> list[Standing]:
-    """How every stage stands in the folder."""
+    """Return the state of every stage in the folder."""
     return graph.stand(pipeline.stages, out)
 
 
@@ -114,7 +114,7 @@ def run_pipeline(
     first: str | None = None,
     only: str | None = None,
 ) -> Path:
-    """Run what is not done into the folder `out`, or carry on there; return it.
+    """Run unfinished stages into the folder `out`, or resume there; return it.
 
     first: do this stage and all below it again. only: run this stage alone; what it reads must be
     done. Raises UserError for the user's mistakes, before anything runs where they can be seen.
@@ -171,7 +171,7 @@ def _run(
 
 
 def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
-    """Everything about the stages that can be checked before any of them runs."""
+    """Check everything about the stages that can be checked before any of them runs."""
     compare(stage_demands(pipeline.specs, names, pipeline.recipe.cluster, base_folder))
     check_limits(pipeline.specs, names, base_folder)
     cache = CheckCache(base_folder)
@@ -184,7 +184,7 @@ def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
 
 
 def _claim(out: Path) -> None:
-    """Make the folder. UserError where it holds something else."""
+    """Create the folder. Raises UserError if it holds something else."""
     held = {path.name for path in out.iterdir()} - {lock.LOCK_NAME} if out.exists() else set()
     if held and PIPELINE not in held:
         raise UserError(f"{out} holds something that is no pipeline; give another --out.")
@@ -210,7 +210,7 @@ def _describe(out: Path, pipeline: Pipeline) -> None:
 
 
 def _put_aside(pipeline: Pipeline, first: str, out: Path) -> None:
-    """Put aside a stage and all below it, once: a killed `--from` carries on."""
+    """Rename a stage and all below it, once: a killed `--from` resumes."""
     if (read_json(out / REDO) or {}).get("from") == first:
         return
     for name in _below(pipeline, first):
@@ -220,7 +220,7 @@ def _put_aside(pipeline: Pipeline, first: str, out: Path) -> None:
 
 
 def _below(pipeline: Pipeline, first: str) -> Sequence[str]:
-    """A stage and all that follow from it."""
+    """Return a stage and all stages that depend on it."""
     found = [first]
     for stage in pipeline.stages:
         if any(source.stage in found for source in stage.inputs.values()):
@@ -234,7 +234,7 @@ def is_pipeline(folder: Path) -> bool:
 
 
 def last_seconds(out: Path, name: str) -> float | None:
-    """How long a stage took when it last ran, here or in what was put aside."""
+    """Return the duration of a stage's last run, here or in a renamed folder."""
     folders = [out / name, *sorted(out.glob(f"{name}.old-*"), reverse=True)]
     markers: list[Any] = [graph.read_marker(folder.parent, folder.name) for folder in folders]
     return next((marker["seconds"] for marker in markers if marker), None)

@@ -1,4 +1,4 @@
-"""A pipeline on a machine that cannot isolate programs: its code problems are left out, aloud."""
+"""Leave code problems out, with a warning, on a machine that cannot isolate programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAMILY = "functions"
 
 
 def leave_functions_out(recipe: R1Recipe) -> tuple[R1Recipe, list[str]]:
-    """The recipe, and what the user should be told.
+    """Return the recipe without code problems, and a message for the user.
 
     With without_sandbox = "leave_out" and no sandbox on this machine the tiny world's functions
     are taken out of every `families` list; otherwise the recipe is returned as it is, and a stage

@@ -1,5 +1,4 @@
-"""A pipeline in the terminal: the graph with what is done, stale and to do; the ancestry of what
-it made."""
+"""Show a pipeline in the terminal: the graph with each stage's state; the origin of its outputs."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ COLOURS = {State.DONE: "green", State.STALE: "yellow", State.TO_DO: "cyan"}
 
 
 def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str, float]) -> None:
-    """Print the stages with their inputs and states, and what is left to do.
+    """Print the stages with their inputs and states, and the remaining work.
 
     seconds: an estimate for stages that never ran here; those that did are expected to take as
     long as they did.
@@ -64,7 +63,7 @@ def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str
 
 
 def show_lineage(path: Path, console: Console) -> None:
-    """Print where a checkpoint or data set comes from, down to seeds and parents.
+    """Print the origin of a checkpoint or data set, down to seeds and parents.
 
     path: a pipeline (all that nothing else reads), one of its stages, something inside a stage, or
     a run folder. Raises UserError for anything else.
@@ -122,7 +121,7 @@ def _seeds(run: Path) -> list[str]:
 
 
 def _outside(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for everything that was read from outside: its role, its place, its hash."""
+    """Return a line per outside input: its role, its place, its hash."""
     lines = []
     for given in inputs.from_json(records):
         digest = str(given.summary().get("sha256", "no local files"))[:12]
@@ -131,7 +130,7 @@ def _outside(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _story(run: Path) -> list[str]:
-    """What a run by itself tells: seeds, model, data, plugins, and what was changed on the way."""
+    """Return a single run's record: seeds, model, data, plugins, and later changes."""
     story: dict[str, Any] = read_json(run / "lineage.json", {}, Story)
     lines = _seeds(run)
     if "inputs" in story:
@@ -144,7 +143,7 @@ def _story(run: Path) -> list[str]:
 
 
 def _run_tree(path: Path) -> Tree:
-    """Of a run by itself."""
+    """Return the tree of a single run."""
     run = next((p for p in (path, *path.parents) if is_run(p)), None)
     if run is None:
         raise UserError(f"{path} is neither a pipeline, nor a run, nor inside one.")

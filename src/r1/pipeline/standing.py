@@ -1,4 +1,4 @@
-"""How a single run's folder stands to a recipe: what is done, what would be, what is in the way."""
+"""Compare a single run's folder with a recipe: what is done, what remains, what prevents it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DERIVED = ("model_sha256", "tokens_sha256", "data_sha256")
 
 
 def standing_of(recipe: Any, base_folder: Path, out: Path) -> list[str]:
-    """Sentences for people on what `r1 run` would do with the folder; nothing is written.
+    """Describe in sentences what `r1 run` would do with the folder; write nothing.
 
     Files are compared as they are now; what only loading would show (the encoded data) is not.
     """

@@ -1,4 +1,4 @@
-"""What a command that Ctrl-C stopped leaves behind (torch-free)."""
+"""Report what a command stopped by Ctrl-C leaves behind (torch-free)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STAGE_MARKER, RUN, BLOCKS = "STAGE.json", "run", "blocks"
 
 
 class Stopped(SystemExit):
-    """Ctrl-C, of which the user has been told."""
+    """Ctrl-C, already reported to the user."""
 
 
 @contextmanager
 def told_if_stopped(folder: Path) -> Iterator[None]:
-    """After Ctrl-C say what the folder keeps, and end with exit status 130."""
+    """On Ctrl-C, report what the folder keeps, and exit with status 130."""
     try:
         yield
     except KeyboardInterrupt:
@@ -26,7 +26,7 @@ def told_if_stopped(folder: Path) -> Iterator[None]:
 
 
 def saved_in(folder: Path) -> str:
-    """One sentence: what of a run, a pipeline or an evaluation is kept, and how to go on."""
+    """Return a sentence on what a run, pipeline or evaluation keeps, and how to resume."""
     from r1.run_dir.checkpoint import checkpoint_steps
 
     stages = sorted(path.parent.name for path in folder.glob(f"*/{STAGE_MARKER}"))

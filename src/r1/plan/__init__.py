@@ -1,1 +1,1 @@
-"""What a recipe implies before it runs: samples, tokens, FLOPs, GPU-hours, memory (torch-free)."""
+"""Estimate a recipe before it runs: samples, tokens, FLOPs, GPU-hours, memory (torch-free)."""

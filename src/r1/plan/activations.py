@@ -1,4 +1,4 @@
-"""What one token of a row leaves behind for the backward pass, from what transformers' layers save.
+"""Activation memory of one token for the backward pass, from what transformers' layers save.
 
 A decoder layer of width D, feed-forward width F, H query and J key/value heads of width E saves, in
 numbers a token,
@@ -32,26 +32,26 @@ MATRICES = 7
 
 
 class Precision(NamedTuple):
-    """dtype of the weights in bytes; whether products run in bfloat16 over float32 weights."""
+    """The dtype of the weights in bytes; whether products run in bfloat16 over float32 weights."""
 
     weight: int
     autocast: bool = False
 
     @property
     def product(self) -> int:
-        """Bytes of a number that goes into a matrix product, or comes out of one."""
+        """Return the bytes of a number that enters or leaves a matrix product."""
         return 2 if self.autocast else self.weight
 
     @property
     def stream(self) -> int:
-        """Bytes of a number of the residual stream."""
+        """Return the bytes of a number in the residual stream."""
         return self.weight
 
 
 def layer_bytes(
     shape: ModelShape, precision: Precision, device: Device = "cpu", rank: int = 0
 ) -> float:
-    """Bytes a token that one layer saves. rank: of its adapters, 0 without them."""
+    """Return the bytes per token that one layer saves. rank: of its adapters, 0 without them."""
     product = precision.product
     heads = shape.heads * (shape.key_width + shape.value_width)
     heads += shape.kv_heads * (shape.key_width + shape.value_width)
@@ -67,7 +67,7 @@ def layer_bytes(
 
 
 def norms_bytes(shape: ModelShape, precision: Precision, trained: bool = True) -> float:
-    """Bytes a token that the two norms of a layer and the products reading them save."""
+    """Return the bytes per token that a layer's two norms and the products reading them save."""
     width, normalised = shape.width, 1 if trained else 0
     if precision.autocast:
         return 2 * width * (4 + 4 * normalised) + 2 * width * 5
@@ -77,13 +77,13 @@ def norms_bytes(shape: ModelShape, precision: Precision, trained: bool = True) -
 
 
 def backward_bytes(shape: ModelShape, precision: Precision) -> float:
-    """Bytes a token of gradients alive while a layer's feed-forward goes backward: of the stream,
-    of the product, of its two factors."""
+    """Return the bytes per token of live gradients in a feed-forward's backward pass: of the
+    stream, of the product, of its two factors."""
     return 2 * precision.stream * shape.width + 3 * precision.product * ffn_width(shape)
 
 
 def ffn_width(shape: ModelShape) -> int:
-    """Width of the feed-forward that one token passes."""
+    """Return the width of the feed-forward that one token passes."""
     if shape.experts is None:
         return shape.ffn
     return shape.experts.ffn * (shape.experts.chosen + shape.experts.shared)

@@ -19,13 +19,13 @@ from r1.plan.model import ModelShape
 
 
 def attention_flops(shape: ModelShape, before: float, after: float) -> float:
-    """Scores and weighted sums of the tokens from position `before` to `after` of one sequence."""
+    """Return FLOPs of scores and weighted sums for positions `before` to `after` of a sequence."""
     per_pair = shape.layers * shape.heads * (shape.key_width + shape.value_width)
     return per_pair * (after**2 - before**2)
 
 
 def forward_flops(shape: ModelShape, prompt: float, response: float, sharing: float = 1.0) -> float:
-    """One forward pass over a sequence; its prompt is shared by `sharing` sequences of the row."""
+    """Return FLOPs of a forward pass; `sharing` sequences of the row share the prompt."""
     tokens = prompt / sharing + response
     attention = attention_flops(shape, 0, prompt) / sharing
     attention += attention_flops(shape, prompt, prompt + response)
@@ -35,12 +35,12 @@ def forward_flops(shape: ModelShape, prompt: float, response: float, sharing: fl
 def training_flops(
     shape: ModelShape, prompt: float, response: float, sharing: float = 1.0
 ) -> float:
-    """Forward and backward over a sequence: three forward passes."""
+    """Return the FLOPs of forward and backward over a sequence: three forward passes."""
     return 3 * forward_flops(shape, prompt, response, sharing)
 
 
 def generation_flops(shape: ModelShape, prompt: float, response: float, samples: int = 1) -> float:
-    """Draw `samples` responses to one prompt, which is computed once for all of them.
+    """Return the FLOPs of drawing `samples` responses to one prompt, which is computed once.
 
     The same products as a forward pass, one token at a time: what differs is the rate.
     """

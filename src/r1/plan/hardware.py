@@ -1,4 +1,4 @@
-"""Named hardware, and how much of it a run is assumed to use (torch-free).
+"""Named hardware and its assumed utilisation (torch-free).
 
 Each rate is an assumption with a source, printed with every estimate; all can be given instead.
 
@@ -28,8 +28,8 @@ GB = 1e9
 
 
 class Hardware(NamedTuple):
-    """One accelerator: dense bf16 peak in FLOP/s, memory in bytes, bytes/s of its own memory, to
-    the other GPUs of its node, and to other nodes (one direction). title: for people."""
+    """One accelerator: dense bf16 peak in FLOP/s, memory in bytes, bytes/s of its memory, to the
+    other GPUs of its node, and to other nodes (one direction). title: for people."""
 
     name: str
     title: str
@@ -41,12 +41,12 @@ class Hardware(NamedTuple):
     per_node: int = 8
 
     def between(self, num_gpus: int) -> float:
-        """Bytes/s that each of so many GPUs, side by side, sends to the others."""
+        """Return the bytes/s that each of so many adjacent GPUs sends to the others."""
         return self.link if num_gpus <= self.per_node else self.network
 
 
 class Rates(NamedTuple):
-    """What is assumed of a run: shares of the peak, tokens a second of one response."""
+    """Assumed rates of a run: shares of the peak, tokens a second of one response."""
 
     training_share: float = 0.35
     generation_share: float = 0.15
@@ -72,8 +72,8 @@ PRICE_PER_HOUR = 2.0
 
 
 def on_this_cpu(recipes: Sequence[Any]) -> bool:
-    """Whether a recipe, or all stages of one, would compute on this machine's CPU as they stand:
-    none has a [cluster], and each device is "cpu", or "auto" where there is no GPU."""
+    """Whether a recipe, or all its stages, would run on this machine's CPU: without a [cluster],
+    and with the device "cpu", or "auto" without a GPU."""
     if any(getattr(recipe, "cluster", None) is not None for recipe in recipes):
         return False
     parts = [getattr(r, "learner", None) or getattr(r, "engine", None) for r in recipes]
@@ -83,7 +83,7 @@ def on_this_cpu(recipes: Sequence[Any]) -> bool:
 
 
 def hardware_named(name: str) -> Hardware:
-    """Raises UserError for a name that is not in HARDWARE."""
+    """Return the hardware of a name. Raises UserError for a name that is not in HARDWARE."""
     found = next((h for key, h in HARDWARE.items() if key.lower() == name.lower()), None)
     if found is None:
         raise UserError(f"hardware {name!r} is not known; known: {', '.join(HARDWARE)}.")

@@ -1,4 +1,4 @@
-"""Who holds what: learner ranks, engine replicas, tensor parallel, shared or separate GPUs."""
+"""Layouts: learner ranks, engine replicas, tensor parallel, shared or separate GPUs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class Layout(NamedTuple):
 
     @property
     def num_gpus(self) -> int:
-        """GPUs in use."""
+        """Return the number of GPUs in use."""
         engines = self.replicas * self.tensor_parallel
         return max(self.ranks, engines) if self.shared else self.ranks + engines
 
     def describe(self) -> str:
-        """For people: "8 ranks, 2 x TP 4, shared"."""
+        """Describe the layout for people: "8 ranks, 2 x TP 4, shared"."""
         ranks = f"{self.ranks} rank{'s' if self.ranks > 1 else ''}"
         engines = f"{self.replicas} x TP {self.tensor_parallel}" if self.replicas else "no engine"
         return f"{ranks}, {engines}, {'shared' if self.shared else 'separate'}"
 
 
 def own_layout(recipe: Any) -> Layout:
-    """What a recipe's [cluster] and engine ask for; without an engine (fine-tuning) no replicas."""
+    """Return the layout of a recipe's [cluster] and engine; fine-tuning has no replicas."""
     cluster, engine = getattr(recipe, "cluster", None), getattr(recipe, "engine", None)
     tensor = 1 if engine is None else tensor_parallel(engine)
     if cluster is None:
@@ -41,13 +41,13 @@ def own_layout(recipe: Any) -> Layout:
 
 
 def tensor_parallel(engine: Any) -> int:
-    """GPUs of one replica, of its EngineSettings."""
+    """Return the GPUs of one replica, from its EngineSettings."""
     size: int = engine.vllm.tensor_parallel_size if engine.kind == "vllm" else 1
     return size
 
 
 def gpus_asked_for(recipe: Any, whole: Any = None, engine: Any = None) -> int | None:
-    """GPUs that a recipe, or a stage of one, asks for; None where it does not say.
+    """Return the GPUs that a recipe or stage asks for; None if it does not say.
 
     whole: the [cluster] of a recipe of stages, whose replicas are for those that only sample.
     engine: the EngineSettings by which the stage samples, None where it does not.

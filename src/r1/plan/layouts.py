@@ -1,4 +1,4 @@
-"""Which layouts fit a machine, and how long a step takes in each.
+"""Find the layouts that fit a machine, and estimate the time of a step in each.
 
     fits a learner's GPU    the peak of memory.py <= what the hardware leaves
     fits an engine's GPU    weights / TP + one response at its limit <= the same (less what the
@@ -7,12 +7,12 @@
     a step                  drawing one engine's share of a batch + the update + sending weights;
                             on separate GPUs the longer of the first two: one batch is sampled ahead
 
-Layouts are tried as the learner is; where none fits, also with a fused attention kernel that
+Layouts are tried with the learner as it is; if none fits, also with a fused attention kernel that
 PyTorch may not have. Such a layout names that need. Drawing is the mean of two batches of lengths.
 
-GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline, tensor and expert parallel for
-the learner, which has none; nodes that differ; host memory; rewards; an engine that gets more than
-its share of long responses.
+GPUs keep 5 % and 2 GB for themselves. Left out on purpose: pipeline, tensor and expert parallelism,
+which the learner lacks; unequal nodes; host memory; rewards; an engine that gets more than its
+share of long responses.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ DRAWN_BATCHES = 2
 
 
 class Choice(NamedTuple):
-    """A layout that was tried. reason: why it does not fit, "" where it does. needs: what the
-    learner would have to have. slots: rows of one engine. ahead: drawing and update overlap.
-    draw_s, update_s, sync_s: parts of a step."""
+    """A layout that was tried. reason: why it does not fit, "" if it does. needs: the learner
+    settings it requires. slots: rows of one engine. ahead: drawing and update overlap. draw_s,
+    update_s, sync_s: parts of a step."""
 
     layout: Layout
     memory: Memory
@@ -63,13 +63,13 @@ class Choice(NamedTuple):
 
     @property
     def step_s(self) -> float:
-        """Estimated seconds of a step."""
+        """Return the estimated seconds of a step."""
         busy = max(self.draw_s, self.update_s) if self.ahead else self.draw_s + self.update_s
         return busy + self.sync_s
 
 
 class Task(NamedTuple):
-    """A recipe that learns by sampling, on a machine. prompt: mean tokens of one."""
+    """A recipe that learns by sampling, and its machine. prompt: mean tokens of one."""
 
     recipe: Any
     shape: ModelShape
@@ -79,24 +79,24 @@ class Task(NamedTuple):
 
     @property
     def device(self) -> Device:
-        """Whose kernels."""
+        """Return the device whose kernels are used."""
         return self.machine.device
 
     @property
     def budget(self) -> float:
-        """Bytes of a GPU that can be used."""
+        """Return the usable bytes of a GPU."""
         return self.machine.budget
 
     @property
     def tokens(self) -> float:
-        """Tokens of one step, prompts once a group."""
+        """Return the tokens of one step; a group's prompt counts once."""
         algorithm = self.recipe.algorithm
         return algorithm.num_problems * (self.prompt + algorithm.group_size * self.lengths.mean)
 
 
 def plan_layouts(task: Task) -> list[Choice]:
-    """All layouts tried: those that fit, the fastest first; then those that do not. Needs are
-    tried only where nothing fits without."""
+    """Return all layouts tried: those that fit, fastest first, then the others. Layouts with needs
+    are tried only if nothing fits without."""
     grouped = task.shape.heads != task.shape.kv_heads
     tried: list[Choice] = []
     for needs in ((), (FUSED,)) if grouped else ((),):
@@ -109,7 +109,7 @@ def plan_layouts(task: Task) -> list[Choice]:
 
 
 def candidates(num_gpus: int) -> Iterator[Layout]:
-    """Layouts of all GPUs: all shared, and those in which 1, 2, 4 or 6 of 8 learn.
+    """Return layouts of all GPUs: all shared, and those in which 1, 2, 4 or 6 of 8 learn.
 
     An engine over several GPUs has GPUs of its own: [cluster] cannot place it on shared ones.
     """
@@ -140,7 +140,7 @@ def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
 
 
 def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:
-    """Why learner or engine do not run in so many parts, "" where they do."""
+    """Return why learner or engine cannot be divided so, "" if they can."""
     if layout.ranks > 1 and getattr(recipe.learner, "lora", None) is not None:
         return "learner.lora runs in one process only"
     if shape.heads % layout.tensor_parallel:
@@ -149,13 +149,13 @@ def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:
 
 
 def too_large(what: str, memory: Memory, budget: float) -> str:
-    """What is too large, by how much, and its three largest parts."""
+    """Return a message with what is too large, by how much, and its three largest parts."""
     parts = [f"{part} {size / GB:,.1f}" for part, size in list(memory.at_peak().items())[:3]]
     return f"{what} needs {memory.peak / GB:,.1f} GB of {budget / GB:,.1f}: {', '.join(parts)}"
 
 
 def no_room(fixed: float, token: float, longest: int, free: float) -> str:
-    """Why an engine cannot sample one response of so many tokens, "" where it can."""
+    """Return why an engine cannot sample one response of so many tokens, "" if it can."""
     weights, cache = fixed / GB, token * longest / GB
     if fixed + token * longest <= free:
         return ""
@@ -166,7 +166,7 @@ def no_room(fixed: float, token: float, longest: int, free: float) -> str:
 
 
 class EngineNeeds(NamedTuple):
-    """Bytes on one GPU of an engine. token: of one cached token."""
+    """Memory of an engine on one GPU, in bytes. token: of one cached token."""
 
     weights: float
     buffers: float
@@ -174,7 +174,7 @@ class EngineNeeds(NamedTuple):
 
 
 def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> EngineNeeds:
-    """What an engine (vLLM's) takes on each of its GPUs."""
+    """Return the memory that a vLLM engine takes on each of its GPUs."""
     size = engine_bytes(engine, shape)
     logits = 16 * min(engine.max_batch, 512) * shape.vocab / gpus
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens / gpus
@@ -183,7 +183,7 @@ def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> Engine
 
 
 def timed(task: Task, choice: Choice) -> Choice:
-    """A batch's share of one engine, drawn; the update; the transfer."""
+    """Return the choice with the times of drawing, update and transfer."""
     layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
     prompt, algorithm = round(task.prompt), recipe.algorithm
     engine = engine_speed(shape, machine, layout.tensor_parallel, recipe.engine)

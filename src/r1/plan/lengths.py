@@ -1,4 +1,4 @@
-"""How long responses are: measured ones of a finished run, or a log-normal.
+"""Response lengths: measured from a finished run, or log-normal.
 
     measured    any response of RUN/rollouts, drawn with replacement
     log-normal  a mean, a spread sigma of the logarithm; what exceeds the limit is cut there
@@ -37,16 +37,16 @@ class Lengths(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean length."""
+        """Return the mean length."""
         return float(np.mean(self.quantiles))
 
     def draw(self, generator: np.random.Generator, size: tuple[int, int]) -> NDArray[np.int64]:
-        """Lengths of (groups, responses in each), with replacement."""
+        """Draw lengths (groups, responses in each) with replacement."""
         return generator.choice(self.quantiles, size)
 
 
 def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 4096) -> Lengths:
-    """Quantiles of a log-normal, cut at `limit`, of that mean after the cut.
+    """Return quantiles of a log-normal that is cut at `limit` and then has this mean.
 
     Its median is found by bisection; a mean at the limit gives the limit alone.
     """
@@ -65,7 +65,7 @@ def log_normal(mean: float, limit: int, spread: float = SPREAD, number: int = 40
 
 
 def measured(run: Path, limit: int) -> Lengths:
-    """Lengths of all responses in a run's rollouts, cut at `limit`.
+    """Return the lengths of all responses in a run's rollouts, cut at `limit`.
 
     Raises UserError where the folder holds none.
     """
@@ -77,7 +77,7 @@ def measured(run: Path, limit: int) -> Lengths:
 
 
 def by_step(run: Path) -> dict[int, NDArray[np.int64]]:
-    """Lengths of the responses of each step of a run. Raises UserError where there are none."""
+    """Return the lengths of each step's responses in a run. Raises UserError without any."""
     found = {}
     for step in rollout_steps(run):
         column = read_columns(rollouts_path(run, step), ["num_tokens"])["num_tokens"]

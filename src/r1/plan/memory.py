@@ -36,7 +36,7 @@ LONGEST_PROMPT = 512
 
 
 class Item(NamedTuple):
-    """One part, in bytes, and when it is there."""
+    """One part of the memory, in bytes, and its phase."""
 
     part: str
     phase: Phase
@@ -44,26 +44,26 @@ class Item(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """All parts."""
+    """All parts of the memory."""
 
     items: tuple[Item, ...]
 
     def of(self, phase: Phase) -> float:
-        """Bytes of one phase, what is resident left out."""
+        """Return the bytes of one phase without the resident ones."""
         return sum(item.bytes for item in self.items if item.phase == phase)
 
     @property
     def worst(self) -> Phase:
-        """The phase of the peak."""
+        """Return the phase of the peak."""
         return max(PHASES, key=self.of)
 
     @property
     def peak(self) -> float:
-        """Bytes at the worst moment."""
+        """Return the bytes at the peak."""
         return self.of("resident") + self.of(self.worst)
 
     def at_peak(self) -> dict[str, float]:
-        """Bytes by part at the worst moment, largest first; they add up to the peak."""
+        """Return the bytes by part at the peak, largest first; their sum is the peak."""
         parts: dict[str, float] = {}
         for item in self.items:
             if item.bytes and item.phase in ("resident", self.worst):
@@ -72,7 +72,7 @@ class Memory(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A micro-batch: tokens of its row, tokens predicted, keys that the longest one attends to.
+    """A micro-batch: tokens in its row, predicted tokens, keys of the longest sequence.
 
     several: an optimiser step has more than one, so that gradients are there from the start.
     """
@@ -84,14 +84,15 @@ class Row(NamedTuple):
 
 
 class Kernels(NamedTuple):
-    """fused_attention: None takes what PyTorch is assumed to have for the device and model."""
+    """The kernels in use. fused_attention: None assumes PyTorch's choice for the device and
+    model."""
 
     device: Device = "cuda"
     fused_attention: bool | None = None
 
 
 def full_row(recipe: Any) -> Row:
-    """The largest row of an optimiser step, every token predicted, the longest sequence in it.
+    """Return an optimiser step's largest row, all tokens predicted, with its longest sequence.
 
     That is a row filled to its budget, or all that one step holds where this is less.
     """
@@ -104,7 +105,7 @@ def full_row(recipe: Any) -> Row:
 
 
 def _step_tokens(recipe: Any, longest: int) -> int:
-    """Tokens that one optimiser step learns from at the most. longest: of a sequence."""
+    """Return the most tokens that one optimiser step learns from. longest: of a sequence."""
     algorithm = getattr(recipe, "algorithm", None)
     if algorithm is not None:
         responses = math.ceil(
@@ -122,7 +123,7 @@ def learner_memory(
     kernels: Kernels | None = None,
     row: Row | None = None,
 ) -> Memory:
-    """What one of `ranks` ranks of a recipe's learner holds.
+    """Return the memory of one of `ranks` ranks of a recipe's learner.
 
     kernels: None is CUDA, PyTorch's own choice. row: None is the largest one of a step (full_row).
     """
@@ -154,14 +155,14 @@ def learner_memory(
 
 
 def _during(part: str, amount: float) -> list[Item]:
-    """A part that is there from the first forward to the last backward pass."""
+    """Return a part that exists from the first forward to the last backward pass."""
     return [Item(part, phase, amount) for phase in ("forward", "loss", "backward")]
 
 
 def _learning(
     learner: Any, shape: ModelShape, sharded: bool, kernels: Kernels, row: Row
 ) -> list[Item]:
-    """Activations, logits and temporaries of one micro-batch."""
+    """Return activations, logits and temporaries of one micro-batch."""
     lora = getattr(learner, "lora", None)
     precision = Precision(BYTES[learner.dtype], learner.autocast)
     if sharded and learner.autocast:
@@ -193,7 +194,7 @@ def _learning(
 
 
 def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: bool) -> list[Item]:
-    """Chunks of logits, and the head's gradient; a tied head's waits for the embedding's."""
+    """Return chunks of logits and the head's gradient; a tied head's waits for the embedding's."""
     table = shape.vocab * shape.width
     budget = getattr(learner, "logits_budget_mb", 0) * 2**20
     one = max(1.0, budget // (12 * shape.vocab)) if budget else row.predicted
@@ -213,7 +214,7 @@ def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: 
 
 
 def _gathered(shape: ModelShape, half: int, trained: bool) -> list[Item]:
-    """Parameters that FSDP2 has whole for a while, and a layer's gradients before the scatter."""
+    """Return the parameters that FSDP2 gathers, and a layer's gradients before the scatter."""
     table = shape.vocab * shape.width * (1 if shape.tied else 2)
     layer = shape.largest_layer
     items = _during("gathered parameters", half * (table + 2 * layer))
@@ -224,12 +225,12 @@ def _gathered(shape: ModelShape, half: int, trained: bool) -> list[Item]:
 
 
 def layer_parameters(shape: ModelShape) -> float:
-    """Parameters without embeddings and head."""
+    """Return the number of parameters without embeddings and head."""
     return shape.parameters - shape.vocab * shape.width * (1 if shape.tied else 2)
 
 
 def score_bytes(shape: ModelShape, row: Row, kernels: Kernels) -> float:
-    """Attention scores of one layer.
+    """Return the bytes of one layer's attention scores.
 
     On a CPU nothing is kept. On CUDA every segment of a packed row is unpacked against its own
     keys under an explicit mask. A fused kernel then needs the mask as a bias in half precision.
@@ -246,14 +247,14 @@ def score_bytes(shape: ModelShape, row: Row, kernels: Kernels) -> float:
 
 
 def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
-    """Adapters of rank r on every matrix of a dense model: r (inputs + outputs) each."""
+    """Return the adapters' parameters: r (inputs + outputs) for each matrix of a dense model."""
     query, key = shape.heads * shape.key_width, shape.kv_heads * shape.key_width
     ends = 2 * (shape.width + query) + 2 * (shape.width + key) + 3 * (shape.width + shape.ffn)
     return lora.rank * shape.layers * ends
 
 
 def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item]:
-    """What one of `replicas` embedded engines holds: its copy of the weights, cache and logits.
+    """Return the memory of one of `replicas` embedded engines: weights, cache and logits.
 
     It caches transformers' keys and values, never the latent ones.
     """
@@ -273,19 +274,19 @@ def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item
 
 
 def samples_together(algorithm: Any, replicas: int) -> int:
-    """Responses that one of the engines has at a time: its share of a batch, or, with partial
-    rollouts, of all batches that are begun."""
+    """Return the responses that one engine has at a time: its share of a batch or, with partial
+    rollouts, of all batches in progress."""
     batches = 1 + algorithm.staleness if algorithm.partial_rollouts else 1
     return math.ceil(batches * algorithm.num_problems * algorithm.group_size / replicas)
 
 
 def engine_bytes(engine: EngineSettings, shape: ModelShape) -> int:
-    """Bytes of a number of the engine's copy; "auto" is fp32 for small models only."""
+    """Return the bytes of a number in the engine's copy; "auto" is fp32 for small models only."""
     return BYTES.get(engine.dtype, 2 if shape.parameters > 5e7 else 4)
 
 
 def cached_numbers(shape: ModelShape, tensor_parallel: int) -> float:
-    """Numbers a token that each GPU of a tensor-parallel engine (vLLM) caches.
+    """Return the numbers per token that each GPU of a tensor-parallel engine (vLLM) caches.
 
     Heads are dealt out; a latent (DeepSeek-V3) is one for all heads, so every GPU has it whole.
     """
@@ -295,7 +296,7 @@ def cached_numbers(shape: ModelShape, tensor_parallel: int) -> float:
 
 
 def cache_tokens(engine: EngineSettings, samples: int, group_size: int, limit: int) -> int:
-    """Tokens that the embedded engine's cache has room for: rows and prompts of a full batch."""
+    """Return the tokens that fit the embedded engine's cache: rows and prompts of a full batch."""
     rows = min(engine.max_batch, samples)
     while rows > 1:
         slots = min(samples // group_size, rows, max(1, 2 * math.ceil(rows / group_size)))

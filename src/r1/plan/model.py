@@ -1,4 +1,4 @@
-"""The shape of a model from its config.json, without its weights (torch-free).
+"""Read a model's shape from its config.json, without its weights (torch-free).
 
 Parameters are counted from the dimensions (matrices, biases, norms), for dense decoders (Qwen2,
 Qwen3, Llama) and for DeepSeek-V3's: multi-head latent attention and routed experts (DeepSeek-V3
@@ -28,7 +28,7 @@ KINDS = (*DENSE, "deepseek_v3")
 
 
 class UnknownModelError(UserError):
-    """The dimensions of a model cannot be found out; the message says what is missing."""
+    """A model's dimensions are unknown; the message names what is missing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Experts:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What arithmetic and memory depend on.
+    """The dimensions that determine arithmetic and memory.
 
     parameters: all of them. matmul_parameters: those that multiply each token, i.e. without the
     input embedding (a look-up) and without the experts a token does not visit, but with the output
@@ -77,12 +77,12 @@ class ModelShape:
 
 
 def is_tiny(shape: ModelShape) -> bool:
-    """Whether it is one of the shipped bases of the tiny world."""
+    """Whether it is a shipped base of the tiny world."""
     return shape.name in MODELS
 
 
 def shape_of(name: str, base_folder: Path = Path()) -> ModelShape:
-    """The shape of what a recipe calls `model`: a shipped base ("tiny"), a folder, a name.
+    """Return the shape of a recipe's `model`: a shipped base ("tiny"), a folder, a name.
 
     A folder is looked for from the working folder, then from base_folder. A hub id is known where
     it is one of PUBLISHED or its config.json lies in the local hub cache.
@@ -106,7 +106,7 @@ def shape_of(name: str, base_folder: Path = Path()) -> ModelShape:
 
 
 def published(name: str) -> dict[str, Any] | None:
-    """The published config of one of the paper's models, with or without the owner in its name."""
+    """Return the published config of one of the paper's models, named with or without its owner."""
     wanted = name.rsplit("/", 1)[-1].lower()
     return next((c for n, c in PUBLISHED.items() if n.rsplit("/", 1)[-1].lower() == wanted), None)
 
@@ -116,7 +116,8 @@ _Size = Annotated[int, Field(ge=0, le=1 << 40)]
 
 
 def read_shape(folder: Path, name: str) -> ModelShape:
-    """The shape of the model in a folder of the Hugging Face layout. Raises UnknownModelError."""
+    """Return the shape of a model in a folder of the Hugging Face layout. Raises
+    UnknownModelError."""
     file = folder / "config.json"
     try:
         values = read_json(file, finite=False)
@@ -202,7 +203,7 @@ def _count(config: Mapping[str, Any], name: str, kind: str) -> ModelShape:
 def _grouped_attention(
     config: Mapping[str, Any], kind: str, heads: int, kv_heads: int, width: int, head: int
 ) -> int:
-    """Query, key, value and output matrices; Qwen2 has biases on the first three."""
+    """Count query, key, value and output matrices; Qwen2 has biases on the first three."""
     count = 2 * width * heads * head + 2 * width * kv_heads * head
     if kind == "qwen2" or config.get("attention_bias"):
         count += (heads + 2 * kv_heads) * head
@@ -212,7 +213,7 @@ def _grouped_attention(
 
 
 def _latent_attention(config: Mapping[str, Any], heads: int, width: int) -> int:
-    """DeepSeek-V3's: queries and keys/values through low-rank bottlenecks with a norm in each."""
+    """Count DeepSeek-V3's attention: low-rank queries and keys/values with norms."""
     nope, rope, value = (config[f"{n}_head_dim"] for n in ("qk_nope", "qk_rope", "v"))
     query_rank, kv_rank = config.get("q_lora_rank"), config["kv_lora_rank"]
     if query_rank:
@@ -243,7 +244,8 @@ def _in_hub_cache(name: str) -> Path | None:
 
 
 def _dense(kind: str, sizes: str, tied: bool, context: int) -> dict[str, Any]:
-    """sizes: layers, width, heads, key/value heads, feed-forward width, vocabulary."""
+    """Return the shape of a dense model. sizes: layers, width, heads, key/value heads, feed-forward
+    width, vocabulary."""
     layers, width, heads, kv_heads, ffn, vocab = (int(size) for size in sizes.split())
     return {
         "model_type": kind,

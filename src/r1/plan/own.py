@@ -1,4 +1,4 @@
-"""The layout that a recipe itself asks for: its [cluster], its engine, its staleness.
+"""Check the layout that a recipe asks for by its [cluster], engine and staleness.
 
     ranks, replicas     cluster.learner_ranks, cluster.engine_replicas; 1 and 1 without [cluster]
     GPUs of a replica   engine.vllm.tensor_parallel_size; 1 for the embedded engine
@@ -38,8 +38,8 @@ CPU_CACHE_GIB = 1.0  # what vLLM takes on a CPU where nothing is said
 
 
 class Own(NamedTuple):
-    """What a recipe asks for. choice.memory: of a learner's GPU, with the engine on it where they
-    share it. learner, engine: of a rank, and of one GPU of an engine, by themselves."""
+    """A recipe's own layout. choice.memory: of a learner's GPU, with the engine on it if shared.
+    learner, engine: of a rank, and of one GPU of an engine, alone."""
 
     choice: Choice
     learner: Memory
@@ -47,7 +47,7 @@ class Own(NamedTuple):
 
 
 def own_mode(algorithm: Any) -> str:
-    """algorithm.staleness and algorithm.partial_rollouts in words."""
+    """Describe algorithm.staleness and algorithm.partial_rollouts in words."""
     if algorithm.partial_rollouts:
         return f"partial rollouts, {algorithm.staleness} ahead"
     names = {0: "synchronous", 1: "one step off"}
@@ -55,7 +55,7 @@ def own_mode(algorithm: Any) -> str:
 
 
 def plan_own(task: Task) -> Own:
-    """Whether the recipe's own layout fits, its memory and its estimated step."""
+    """Return whether the recipe's own layout fits, with its memory and estimated step."""
     recipe, layout = task.recipe, own_layout(task.recipe)
     learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
     engine = _engine(task, layout)
@@ -79,14 +79,14 @@ def plan_own(task: Task) -> Own:
 
 
 class _Engine(NamedTuple):
-    """Parts of the memory of one GPU of an engine, and tokens that its cache has room for."""
+    """The memory of an engine's GPU by part, and the tokens that its cache holds."""
 
     items: tuple[Item, ...]
     cached: float
 
 
 def _engine(task: Task, layout: Layout) -> _Engine:
-    """A sleeping engine has its memory while it draws and at no other time."""
+    """Return an engine's memory; a sleeping engine has it only while it draws."""
     recipe, engine, algorithm = task.recipe, task.recipe.engine, task.recipe.algorithm
     if engine.kind == "embedded":
         samples = samples_together(algorithm, layout.replicas)
@@ -109,7 +109,7 @@ def _engine(task: Task, layout: Layout) -> _Engine:
 
 
 def _unplaceable(task: Task, layout: Layout) -> str:
-    """Why Ray cannot place it on the machine's GPUs, "" where it can."""
+    """Return why Ray cannot place it on the machine's GPUs, "" if it can."""
     cluster, have = task.recipe.cluster, task.machine.num_gpus
     if task.device == "cpu":
         return ""
@@ -135,7 +135,7 @@ def _unplaceable(task: Task, layout: Layout) -> str:
 
 
 def _lacks_memory(task: Task, own: Own) -> str:
-    """Why memory does not do, in numbers; "" where it does."""
+    """Return why memory is too small, in numbers; "" if it is not."""
     layout, budget = own.choice.layout, task.budget
     if task.device == "cpu":
         need = all_processes(own)
@@ -150,7 +150,7 @@ def _lacks_memory(task: Task, own: Own) -> str:
 
 
 def all_processes(own: Own) -> float:
-    """Bytes of every rank and every engine together, where they are in one memory."""
+    """Return the bytes of every rank and engine together, if they share one memory."""
     layout = own.choice.layout
     if layout == Layout():
         return own.choice.memory.peak
@@ -158,7 +158,7 @@ def all_processes(own: Own) -> float:
 
 
 def processes_text(own: Own) -> str:
-    """How these bytes come about."""
+    """Return the terms of that sum as text."""
     layout = own.choice.layout
     return (
         f"{layout.ranks} x {own.learner.peak / GB:,.2f} to learn, "
@@ -167,7 +167,7 @@ def processes_text(own: Own) -> str:
 
 
 def _too_long(task: Task, cached_tokens: float) -> str:
-    """Why the cache does not do, "" where it does."""
+    """Return why the cache is too small, "" if it is not."""
     engine, limit = task.recipe.engine, task.recipe.sampling.max_new_tokens
     longest, what = limit + LONGEST_PROMPT, f"one response of {limit:,} and its prompt"
     if engine.kind == "vllm":

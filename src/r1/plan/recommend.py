@@ -1,4 +1,4 @@
-"""The settings that ask for the fastest layout that fits.
+"""Recommend settings for the fastest layout that fits.
 
 Engines are vLLM's, whose speed the plan assumes. vLLM's share of a GPU is what the learner leaves
 where they share one. On separate GPUs one batch is sampled ahead. A layout that needs what the
@@ -23,7 +23,7 @@ WORTH = 0.98
 
 
 class Recommended(NamedTuple):
-    """Settings by their dotted names, and the plan of the recipe with them in it."""
+    """Settings by dotted name, and the plan of the recipe with them."""
 
     settings: dict[str, Any]
     recipe: Any
@@ -31,8 +31,8 @@ class Recommended(NamedTuple):
 
 
 def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | None:
-    """The fastest of what [cluster] can ask for; None where there is none, or the recipe's own is
-    within 2 % of it, and on CPUs, whose cores all processes share.
+    """Return the fastest layout that [cluster] can ask for; None without one, if the recipe's own
+    is within 2 % of it, and on CPUs, whose cores all processes share.
 
     choices: the fastest first.
     """
@@ -52,7 +52,7 @@ def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | 
 
 
 def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
-    """What asks for a layout."""
+    """Return the settings that ask for a layout."""
     layout, recipe, algorithm = choice.layout, task.recipe, task.recipe.algorithm
     longest = recipe.sampling.max_new_tokens + LONGEST_PROMPT
     given = recipe.engine.vllm.max_model_len
@@ -79,7 +79,7 @@ def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
 
 
 def _gpu_share(task: Task, choice: Choice) -> float:
-    """What vLLM may take of a GPU: what can be used, less what a learner that shares it keeps."""
+    """Return vLLM's share of a GPU: the usable memory without a learner's on the same GPU."""
     kept = 0.0
     if choice.layout.shared:
         gradients = (i for i in choice.memory.items if (i.part, i.phase) == ("gradients", "step"))
@@ -88,13 +88,13 @@ def _gpu_share(task: Task, choice: Choice) -> float:
 
 
 def applied(recipe: Any, settings: Mapping[str, Any]) -> Any:
-    """The recipe with the settings in it."""
+    """Return the recipe with the settings."""
     values = recipe.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     return type(recipe).model_validate(apply_overrides(values, overrides(settings)))
 
 
 def overrides(settings: Mapping[str, Any]) -> list[str]:
-    """The settings as `--set` takes them."""
+    """Return the settings as `--set` takes them."""
     return [
         f"{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in settings.items()

@@ -29,7 +29,7 @@ def estimate_sampling(
     limit: int,
     engine: EngineSettings,
 ) -> Estimate:
-    """`number` responses, of at most `limit` tokens, to each of the rows of amount."""
+    """Estimate `number` responses, of at most `limit` tokens, to each row of amount."""
     machine = context.machine(shape)
     if amount.rows is None:
         return Estimate(name, kind, shape, machine, unknown=amount.notes)

@@ -1,4 +1,4 @@
-"""Estimates for people (rich tables) and for programs (JSON)."""
+"""Show estimates to people (rich tables) and programs (JSON)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEGEND = (
 
 
 def show(estimate: Estimate) -> Group:
-    """One recipe: what it draws and learns from, and where its GPU-hours go."""
+    """Print one recipe: its samples, its training tokens, its GPU-hours."""
     rows = [
         (p.name, f"{p.samples:,}", count(p.tokens), f"{p.flops:.2e}", hours(p.gpu_hours))
         for p in estimate.parts
@@ -30,7 +30,7 @@ def show(estimate: Estimate) -> Group:
 
 
 def show_pipeline(estimates: Sequence[Estimate]) -> Group:
-    """All stages of a pipeline, and their sum."""
+    """Print all stages of a pipeline and their sum."""
     rows = [
         (e.name, e.model.name.rsplit("/", 1)[-1] if e.model else "", *_figures([e]))
         for e in estimates
@@ -41,7 +41,7 @@ def show_pipeline(estimates: Sequence[Estimate]) -> Group:
 
 
 def as_json(estimates: Estimate | Sequence[Estimate]) -> dict[str, Any]:
-    """The same figures, JSON-serialisable."""
+    """Return the same figures as JSON values."""
     stages = [estimates] if isinstance(estimates, Estimate) else list(estimates)
     sums = ("flops", "gpu_hours", "held_gpu_hours", "hours")
     return {
@@ -97,7 +97,7 @@ def _facts(e: Estimate) -> list[tuple[str, str]]:
 
 
 def bill(busy: float, held: float, dollars: float) -> str:
-    """GPU-hours and what they cost."""
+    """Return the GPU-hours and their price."""
     cost = f"about ${dollars:,.0f} at ${PRICE_PER_HOUR:.0f} an hour"
     return f"{hours(busy)} busy, {hours(held)} held: {cost}"
 
@@ -117,7 +117,7 @@ def _figures(estimates: Sequence[Estimate]) -> list[str]:
 
 
 def _notes(estimates: Sequence[Estimate]) -> list[Text]:
-    """Rates and assumptions, each once; then what is missing from the figures."""
+    """Return rates and assumptions, each once; then what the figures leave out."""
     lines = []
     machines = dict.fromkeys(e.machine for e in estimates if e.machine)
     for hardware, rates in dict.fromkeys((m.hardware, m.rates) for m in machines):

@@ -1,4 +1,4 @@
-"""Layouts, their memory and their steps, for people (rich) and for programs (JSON)."""
+"""Show layouts, their memory and their steps to people (rich) and programs (JSON)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 def memory_table(memories: Mapping[str, Memory]) -> Table:
-    """Parts at the worst moment, one column for each learner."""
+    """Return the parts at the peak, one column per learner."""
     columns = [memory.at_peak() for memory in memories.values()]
     parts = dict.fromkeys(part for column in columns for part in column)
     rows = [(part, *(gigabytes(c.get(part, 0.0)) for c in columns)) for part in parts]
@@ -29,7 +29,7 @@ def memory_table(memories: Mapping[str, Memory]) -> Table:
 
 
 def layout_table(choices: Sequence[Choice]) -> Table:
-    """The fastest layouts that fit."""
+    """Return the fastest layouts that fit."""
     rows = [
         (
             choice.layout.describe(),
@@ -45,8 +45,8 @@ def layout_table(choices: Sequence[Choice]) -> Table:
 
 
 def layout_notes(choices: Sequence[Choice]) -> list[Text]:
-    """What the fitting layouts need, and why the others do not fit: for each kind of reason the
-    layout that comes nearest."""
+    """Return the needs of the fitting layouts, and for each kind of reason the best layout that
+    does not fit."""
     notes = []
     fitting = [c for c in choices if not c.reason]
     if any(choice.ahead for choice in fitting):
@@ -72,14 +72,14 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
 
 
 def own_memories(own: Own) -> dict[str, Memory]:
-    """Columns for `memory_table`."""
+    """Return the columns of the recipe's own layout for `memory_table`."""
     if own.choice.layout.shared:
         return {"the recipe's GPU": own.choice.memory}
     return {"the recipe's learner": own.choice.memory, "its engine": own.engine}
 
 
 def own_table(task: Task, own: Own) -> Table:
-    """What the recipe asks for, whether that fits, and what a step would take."""
+    """Return the recipe's own layout, whether it fits, and the time of a step."""
     choice, machine, recipe = own.choice, task.machine, task.recipe
     asked = "one process (no [cluster])" if recipe.cluster is None else choice.layout.describe()
     found: list[tuple[str, str | Text]] = [
@@ -106,7 +106,7 @@ def own_table(task: Task, own: Own) -> Table:
 
 
 def recommendation(own: Own, found: Recommended | None) -> list[Text]:
-    """What to add to the command for the fastest layout, or that there is nothing."""
+    """Return the options to add for the fastest layout, or that there are none."""
     if found is None and own.choice.reason:
         return [Text("no layout that [cluster] can ask for fits: see what forbids them above")]
     if found is None:
@@ -121,7 +121,7 @@ def recommendation(own: Own, found: Recommended | None) -> list[Text]:
 
 
 def choice_json(choice: Choice) -> dict[str, Any]:
-    """One layout, JSON-serialisable; it takes no time where it does not fit."""
+    """Return one layout as JSON values; without times if it does not fit."""
     return {
         **choice.layout._asdict(),
         "num_gpus": choice.layout.num_gpus,
@@ -139,12 +139,12 @@ def choice_json(choice: Choice) -> dict[str, Any]:
 
 
 def memory_json(memory: Memory) -> dict[str, Any]:
-    """Parts at the peak."""
+    """Return the parts at the peak."""
     return {"peak_bytes": memory.peak, "moment": memory.worst, "at_peak": memory.at_peak()}
 
 
 def own_json(own: Own) -> dict[str, Any]:
-    """The recipe's layout, and the memory of its GPUs; step_s is None where it does not fit."""
+    """Return the recipe's layout and its GPUs' memory; step_s is None if it does not fit."""
     return choice_json(own.choice) | {
         "step_s": own.choice.step_s or None,
         "learner_memory": memory_json(own.choice.memory),

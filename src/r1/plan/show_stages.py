@@ -1,4 +1,4 @@
-"""Where the stages of a pipeline run and what they take together, for people and for programs."""
+"""Show where a pipeline's stages run and their total, to people and programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from r1.plan.tables import clock, facts, seconds, table
 
 
 def place_table(places: Mapping[str, Place], estimates: Sequence[Estimate]) -> Table:
-    """Where each stage runs and the memory that it takes there."""
+    """Return where each stage runs and the memory that it takes there."""
     machines = {e.name: e.machine for e in estimates if e.machine is not None}
     rows = []
     for stage, place in places.items():
@@ -33,7 +33,7 @@ def place_table(places: Mapping[str, Place], estimates: Sequence[Estimate]) -> T
 
 
 def place_notes(places: Mapping[str, Place]) -> list[Text]:
-    """Why stages do not fit, each reason once; what the marks mean."""
+    """Return why stages do not fit, each reason once, and the meaning of the marks."""
     notes = []
     for reason in dict.fromkeys(place.reason for place in places.values() if place.reason):
         stages = ", ".join(name for name, place in places.items() if place.reason == reason)
@@ -48,7 +48,7 @@ def place_notes(places: Mapping[str, Place]) -> list[Text]:
 
 
 def summary(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> Table:
-    """What all stages take, the one that takes the most, and how many do not fit."""
+    """Return the total of all stages, the longest one, and how many do not fit."""
     total, dollars = sum(e.hours for e in estimates), _dollars(estimates)
     found: list[tuple[str, str | Text]] = [("together", f"{clock(total)}, one stage after another")]
     if dollars:
@@ -68,7 +68,7 @@ def summary(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> Table
 
 
 def stages_json(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> dict[str, Any]:
-    """Sums, and where each stage runs; JSON-serialisable."""
+    """Return totals and each stage's place as JSON values."""
     longest = _longest(estimates)
     return {
         "dollars": _dollars(estimates),
@@ -79,16 +79,16 @@ def stages_json(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> d
 
 
 def place_json(place: Place) -> dict[str, Any]:
-    """JSON-serialisable."""
+    """Return a place as JSON values."""
     return {**place._asdict(), "fits": not place.reason}
 
 
 def _longest(estimates: Sequence[Estimate]) -> Estimate | None:
-    """The stage that takes the most time; None where nothing takes any."""
+    """Return the longest stage; None if no stage takes time."""
     return max((e for e in estimates if e.hours), key=lambda e: e.hours, default=None)
 
 
 def _dollars(estimates: Sequence[Estimate]) -> float:
-    """What stages on GPUs cost."""
+    """Return the price of the stages on GPUs."""
     on_gpus = (e for e in estimates if e.machine is not None and e.machine.device != "cpu")
     return PRICE_PER_HOUR * sum(e.held_gpu_hours for e in on_gpus)

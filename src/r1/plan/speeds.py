@@ -1,4 +1,4 @@
-"""How fast engines and learner ranks of a layout are taken to be: a roofline of named hardware.
+"""Assumed speeds of a layout's engines and learner ranks: a roofline of named hardware.
 
     iteration of an engine   overhead + max(weights read, arithmetic of the rows) + cache read
     drawing                  rows of continuous batching: one that ends makes room for the next
@@ -36,10 +36,10 @@ LAYER_S, REDUCE_S, REDUCE_FAR_S = 10e-6, 15e-6, 40e-6
 
 
 class EngineSpeed(NamedTuple):
-    """Seconds. overhead_s: of an iteration. weights_s: read what every token passes. experts_s:
-    read all routed experts; chosen_share of them are passed by one token, so that b tokens read
-    1 - (1 - chosen_share)^b of them. row_s: arithmetic of one token. context_s: read one cached
-    token. prefill_s: compute one token of a prompt."""
+    """Seconds. overhead_s: per iteration. weights_s: to read the weights that every token passes.
+    experts_s: to read all routed experts; a token passes chosen_share of them, so b tokens read 1 -
+    (1 - chosen_share)^b of them. row_s: arithmetic of one token. context_s: to read one cached
+    token. prefill_s: to compute one token of a prompt."""
 
     overhead_s: float
     weights_s: float = 0.0
@@ -50,18 +50,18 @@ class EngineSpeed(NamedTuple):
     chosen_share: float = 1.0
 
     def base(self, rows: int) -> float:
-        """Seconds of one iteration with that many rows and nothing cached."""
+        """Return the seconds of one iteration with so many rows and an empty cache."""
         touched = 1.0 - (1.0 - self.chosen_share) ** rows
         read = self.weights_s + self.experts_s * touched
         return self.overhead_s + max(read, self.row_s * rows)
 
     def seconds(self, rows: int, context: float, iterations: float) -> float:
-        """Seconds of some iterations in a row: the cache grows by one token a row in each."""
+        """Return the seconds of iterations in a row; each adds one cached token per row."""
         grown = context * iterations + rows * iterations * (iterations + 1) / 2
         return self.base(rows) * iterations + self.context_s * grown
 
     def drawing_s(self, slots: int, prompt: int, lengths_PG: NDArray[np.int64]) -> float:
-        """Seconds in which an engine of `slots` rows draws responses of these lengths.
+        """Return the seconds in which an engine of `slots` rows draws responses of these lengths.
 
         A prompt is computed when its group's first response enters, and keeps the others waiting.
         Between two responses that end, iterations have a closed form.
@@ -87,8 +87,8 @@ class EngineSpeed(NamedTuple):
 
 
 class LearnerSpeed(NamedTuple):
-    """Seconds: of an update whatever is in it, of one response token, of one prompt token (once a
-    group), of the square of a sequence's length."""
+    """Seconds: fixed per update, per response token, per prompt token (once per group), per squared
+    length of a sequence."""
 
     update_s: float = 0.0
     token_s: float = 0.0
@@ -96,7 +96,7 @@ class LearnerSpeed(NamedTuple):
     square_s: float = 0.0
 
     def seconds(self, prompt: int, lengths: NDArray[np.int64], groups: int) -> float:
-        """One update on responses of these lengths."""
+        """Return the seconds of one update on responses of these lengths."""
         squares = float(np.sum((lengths + prompt) ** 2.0)) if self.square_s else 0.0
         tokens = self.token_s * float(lengths.sum()) + self.prompt_s * prompt * groups
         return self.update_s + tokens + self.square_s * squares
@@ -105,7 +105,7 @@ class LearnerSpeed(NamedTuple):
 def engine_speed(
     shape: ModelShape, machine: Machine, tensor_parallel: int, engine: Any
 ) -> EngineSpeed:
-    """Of one replica on `tensor_parallel` GPUs."""
+    """Return the speed of one replica on `tensor_parallel` GPUs."""
     hardware, rates = machine.hardware, machine.rates
     flops = hardware.peak_flops * tensor_parallel
     token = 2 * shape.matmul_parameters / flops
@@ -135,7 +135,8 @@ def engine_speed(
 def learner_speed(
     recipe: Any, shape: ModelShape, machine: Machine, layout: Layout, tokens: float
 ) -> LearnerSpeed:
-    """Of all ranks together. tokens: of one step, by which transfers are spread over tokens."""
+    """Return the speed of all ranks together. tokens: of one step, over which transfers are
+    spread."""
     algorithm = getattr(recipe, "algorithm", None)
     steps = algorithm.num_minibatches * algorithm.num_epochs if algorithm else 1
     epochs = algorithm.num_epochs if algorithm else 1
@@ -152,7 +153,7 @@ def learner_speed(
 
 
 def transfer_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout) -> float:
-    """Seconds to gather parameters and scatter gradients for one micro-batch of every rank."""
+    """Return the seconds to gather parameters and scatter gradients for one micro-batch."""
     if layout.ranks == 1:
         return 0.0
     half = 2 if recipe.learner.autocast else BYTES[recipe.learner.dtype]
@@ -160,7 +161,7 @@ def transfer_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout)
 
 
 def sync_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout) -> float:
-    """Seconds to bring new weights to every engine."""
+    """Return the seconds to send new weights to every engine."""
     size, hardware = BYTES[recipe.learner.dtype], machine.hardware
     gathered = size * shape.parameters / hardware.between(layout.ranks)
     sent = engine_bytes(recipe.engine, shape) * shape.parameters / layout.tensor_parallel
@@ -169,7 +170,7 @@ def sync_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout) -> 
 
 
 def routed_parameters(shape: ModelShape) -> float:
-    """Parameters of all routed experts."""
+    """Return the number of parameters of all routed experts."""
     if shape.experts is None:
         return 0.0
     layers = shape.layers - shape.experts.first_layer

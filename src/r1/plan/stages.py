@@ -1,4 +1,4 @@
-"""Where each stage of a pipeline runs, and whether its memory does.
+"""Find where each stage of a pipeline runs, and whether its memory suffices.
 
     a stage that learns by sampling     its own layout, with its estimated step (own.py), where it
                                         has a [cluster]; else the fastest one, as nothing is said
@@ -34,7 +34,7 @@ from r1.rollout.settings import EngineSettings
 
 
 class Place(NamedTuple):
-    """Where a stage runs.
+    """The hardware of a stage.
 
     where: its layout in words. asked: by [cluster]. gpu_bytes: of its fullest GPU (on CPUs: of all
     processes together). reason: why it does not fit, "" where it does. needs: what the learner
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 def rewarded_place(task: Task) -> Place:
-    """Of a stage that learns by sampling."""
+    """Return the place of a stage that learns by sampling."""
     silent = task.recipe.cluster is None and task.recipe.engine.kind == "embedded"
     choice = plan_layouts(task)[0] if silent else plan_own(task).choice
     step_s = None if choice.reason else choice.step_s
@@ -59,7 +59,7 @@ def rewarded_place(task: Task) -> Place:
 
 
 def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
-    """Of a recipe or a stage that fine-tunes."""
+    """Return the place of a recipe or stage that fine-tunes."""
     asked, on_cpu = recipe.cluster is not None, machine.device == "cpu"
     if asked:
         layout = own_layout(recipe)._replace(shared=False)
@@ -86,7 +86,7 @@ def _ranks(layout: Layout) -> str:
 
 
 class _Sampling(NamedTuple):
-    """What of a recipe an engine's needs are counted from."""
+    """The part of a recipe that determines an engine's needs."""
 
     engine: EngineSettings
 
@@ -94,7 +94,7 @@ class _Sampling(NamedTuple):
 def sampling_place(
     engine: EngineSettings, limit: int, shape: ModelShape, machine: Machine, cluster: Any
 ) -> Place:
-    """Of a stage that samples a finished model and trains nothing.
+    """Return the place of a stage that samples a finished model and does not train.
 
     limit: tokens of the longest response. cluster: the whole recipe's.
     """

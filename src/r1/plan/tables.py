@@ -1,4 +1,4 @@
-"""A table, and numbers as people read them (rich)."""
+"""Tables and numbers for people (rich)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from r1.plan.hardware import GB
 def table(
     headings: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1, fold: str = ""
 ) -> Table:
-    """Rows under headings, the first `left` columns aligned left.
+    """Return rows under headings, the first `left` columns aligned left.
 
     fold: the only column whose cells may take two lines; "" is all of them.
     """
@@ -28,7 +28,7 @@ def table(
 
 
 def facts(pairs: Iterable[tuple[str, str | Text]]) -> Table:
-    """One labelled fact a line."""
+    """Return one labelled fact per line."""
     made = Table.grid(padding=(0, 2))
     for label, value in pairs:
         made.add_row(Text(label, style="dim"), value)
@@ -36,7 +36,7 @@ def facts(pairs: Iterable[tuple[str, str | Text]]) -> Table:
 
 
 def count(number: float) -> str:
-    """1234567 -> "1.23M"; "" for 0."""
+    """Format a count: 1234567 -> "1.23M"; "" for 0."""
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{letter}"
@@ -44,14 +44,14 @@ def count(number: float) -> str:
 
 
 def hours(number: float) -> str:
-    """Hours of GPUs; "" for 0."""
+    """Format GPU-hours; "" for 0."""
     if not number:
         return ""
     return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def clock(number: float, short: bool = False) -> str:
-    """Hours as people say them; short: "" for 0, and units of a letter or three."""
+    """Format hours in words. short: "" for 0, and units of one to three letters."""
     if short and not number:
         return ""
     for size, unit, letters in ((48, "days", "d"), (1, "hours", "h"), (1 / 60, "minutes", "min")):
@@ -62,10 +62,10 @@ def clock(number: float, short: bool = False) -> str:
 
 
 def seconds(number: float) -> str:
-    """Seconds of a step."""
+    """Format the seconds of a step."""
     return f"{number:,.0f} s" if number >= 100 else f"{number:.3g} s"
 
 
 def gigabytes(size: float) -> str:
-    """Bytes in GB; "" for 0."""
+    """Format bytes in GB; "" for 0."""
     return "" if not size else f"{size / GB:,.1f}" if size >= 0.1 * GB else f"{size / GB:.3f}"

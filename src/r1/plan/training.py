@@ -1,4 +1,4 @@
-"""The estimates of training: by rewards (reinforcement learning), and in epochs over fixed data.
+"""Estimate training: by rewards (reinforcement learning), and in epochs over fixed data.
 
 Reinforcement learning, a step of P problems with G samples each (settings of the recipe):
     generation     2ND over the prompt once and G responses, by the engine
@@ -29,7 +29,7 @@ from r1.plan.workload import (
 
 
 def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Estimate:
-    """Reinforcement learning, from a base or from another stage's checkpoint."""
+    """Estimate reinforcement learning from a base or another stage's checkpoint."""
     shape = context.shape(recipe.model)
     machine, algorithm, steps = context.machine(shape), recipe.algorithm, recipe.num_steps
     limit, given = recipe.sampling.max_new_tokens, context.given
@@ -71,7 +71,7 @@ def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Es
 
 
 def _siblings(recipe: Any, prompt: Length, response: Length) -> float:
-    """Responses of a group that share a packed row, and its prompt, in training."""
+    """Return the responses of a group that share a packed row and its prompt in training."""
     fit = recipe.learner.tokens_per_microbatch // (prompt.tokens + response.tokens)
     return min(recipe.algorithm.group_size, max(1.0, fit))
 
@@ -83,7 +83,7 @@ def _passes(
     tokens: float,
     row: tuple[ModelShape, float, float, float],
 ) -> list[Part]:
-    """The policy's update and what it is compared with. row: as forward_flops takes it."""
+    """Return the policy's update and the reference's pass. row: as forward_flops takes it."""
     update, updated = samples * algorithm.num_epochs, tokens * algorithm.num_epochs
     forward = samples * forward_flops(*row)
     flops = update * training_flops(*row)
@@ -124,7 +124,8 @@ def _evaluations(
     prompt: Length,
     response: Length,
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Held-out problems before the first step, after the last, and at multiples of `every`."""
+    """Return the number of held-out problems evaluated: at the start, the end, every `every`
+    steps."""
     if not recipe.data.heldout:
         return (), ()
     amount = amount_of(recipe.data.heldout, context.base_folder, context.made)
@@ -140,7 +141,7 @@ def _evaluations(
 def estimate_epochs(
     name: str, kind: str, recipe: Any, context: Context, amount: Amount, notes: list[str]
 ) -> Estimate:
-    """6ND over the rows of amount in every epoch."""
+    """Estimate 6ND over the rows of amount in every epoch."""
     shape = context.shape(recipe.model)
     machine = context.machine(shape)
     if amount.rows is None or amount.tokens is None:

@@ -1,8 +1,8 @@
-"""How much a recipe reads: rows and mean tokens of its data, mean lengths of its responses.
+"""Measure a recipe's workload: rows and mean tokens of its data, mean lengths of its responses.
 
-Files that are there are counted. Of one that is not there `limit` is taken as its size; without
-one the amount is unknown, and the estimate says so. Lengths of texts are counted as four
-characters a token. Torch-free; nothing is downloaded.
+Existing files are counted. A missing file counts as `limit` rows; without `limit` the amount is
+unknown, and the estimate says so. Texts count as one token per four characters. Torch-free; nothing
+is downloaded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PUBLIC_SETS = {
 
 
 class Amount(NamedTuple):
-    """Rows of some data, mean tokens of one; None where unknown. notes: what was assumed."""
+    """The rows of some data and their mean tokens; None if unknown. notes: assumptions."""
 
     rows: int | None
     tokens: float | None = None
@@ -45,14 +45,14 @@ class Amount(NamedTuple):
 
 
 class Length(NamedTuple):
-    """A mean number of tokens and where it comes from."""
+    """A mean number of tokens and its source."""
 
     tokens: float
     note: str
 
 
 def amount_of(sources: Iterable[Any], base_folder: Path, made: Mapping[str, Amount]) -> Amount:
-    """The amount of several sources together. made: by stage, what "@stage" stands for."""
+    """Return the amount of several sources together. made: by stage, the output of "@stage"."""
     amounts = [_one(source, base_folder, made) for source in sources]
     notes = tuple(dict.fromkeys(note for amount in amounts for note in amount.notes))
     if any(amount.rows is None for amount in amounts):
@@ -91,7 +91,7 @@ def _least(rows: int | None, limit: int) -> int:
 
 
 def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
-    """Rows of a "parquet" file or folder, or of a "jsonl" file; their length from the first 200."""
+    """Count the rows of Parquet or JSON lines; take their length from the first 200."""
     if kind == "parquet":
         files = sorted(file.glob("*.parquet")) if file.is_dir() else [file]
         rows = sum(map(count_rows, files))
@@ -129,7 +129,7 @@ def _characters(value: Any) -> int:
 def response_length(
     shape: ModelShape, limit: int, from_base: bool, given: float | None = None
 ) -> Length:
-    """The mean response to assume: what is given, the paper's, the tiny world's, or half the limit.
+    """Return the assumed mean response: given, the paper's, the tiny world's, or half the limit.
 
     from_base: the policy starts as a base model (R1-Zero), whose responses grow from short ones.
     """
@@ -147,7 +147,7 @@ def response_length(
 
 
 def prompt_length(shape: ModelShape, given: float | None = None) -> Length:
-    """The mean prompt to assume, its template included."""
+    """Return the assumed mean prompt, with its template."""
     if given is not None:
         return Length(given, "mean prompt: as given")
     if is_tiny(shape):

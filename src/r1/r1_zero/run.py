@@ -1,7 +1,7 @@
-"""R1-Zero as a run: a recipe becomes problems, an engine, a learner and rewards; the loop trains.
+"""Run R1-Zero: build problems, engine, learner and rewards from a recipe; the loop trains.
 
-Everything that can be wrong with a recipe, its data, its model and its folder is found before the
-first token is sampled.
+Every fault of a recipe, its data, its model and its folder is found before the first token is
+sampled.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def run_r1_zero(
     *,
     accept_changes: bool = False,
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it.
+    """Train into the folder `out`, or resume there; return it.
 
     base_folder: where the recipe's relative paths start. accept_changes: carry on although files
     that the run read have changed. Raises UserError for a user's mistakes, with nothing written.
@@ -143,7 +143,7 @@ def run_r1_zero(
 def batch_source(
     recipe: R1ZeroRecipe, data: LoadedData, teaches: Callable[[ScoredGroup], bool]
 ) -> BatchSource:
-    """Where a recipe's batches come from."""
+    """Return the source of a recipe's batches."""
     said = recipe.algorithm
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     return BatchSource(
@@ -164,7 +164,7 @@ def _teaches(algorithm: Algorithm, max_new_tokens: int, scored: ScoredGroup) -> 
 def evaluator(
     run: RunDir, prepared: PreparedR1Zero, engine: Engine, scorer: VotingScorer, progress: RunEvents
 ) -> Callable[[int], None]:
-    """A function that evaluates the weights after `step` updates where that is due and not done."""
+    """Return an Evaluation that measures the weights after `step` updates if due and not done."""
     recipe, problems = prepared.recipe, prepared.data.heldout
 
     def measure(step: int) -> None:
@@ -248,7 +248,7 @@ def _open_run(
 
 
 def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[Input]:
-    """The problems of sources that are no files here (drawn, or from a hub), by their content."""
+    """Return the problems of sources without local files (generated, or from a hub), by content."""
     local = {found.role.removesuffix(".path") for found in files if found.files}
     parts = {f"data.train.{i}": pool for i, pool in enumerate(data.pools)}
     drawn = [f"data.heldout.{i}" for i in range(len(recipe.data.heldout))]
@@ -267,7 +267,7 @@ def _drawn(data: LoadedData, recipe: R1ZeroRecipe, files: list[Input]) -> list[I
 def _too_long(
     problem: Problem, renderer: PromptRenderer, context: int, lengths: dict[str, int]
 ) -> str | None:
-    """Why a prompt leaves no room for a response, or None; notes the prompt's length."""
+    """Return why a prompt leaves no space for a response, or None; record the prompt's length."""
     length = lengths[problem.prompt] = len(renderer.encode(problem.prompt))
     if length < context:
         return None

@@ -1,4 +1,4 @@
-"""The whole of a reinforcement-learning recipe (torch-free)."""
+"""The settings of a reinforcement-learning recipe (torch-free)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class R1ZeroRecipe(Settings):
 
     @classmethod
     def for_values(cls, values: Mapping[str, Any]) -> type[Self]:
-        """The recipe's class with the field of the algorithm whose section the table has."""
+        """Return the recipe's class for the algorithm whose section the table has."""
         plugins = values.get("plugins", ())
         if isinstance(plugins, list | tuple) and all(isinstance(name, str) for name in plugins):
             import_plugins(plugins, "plugins")
@@ -114,7 +114,7 @@ class R1ZeroRecipe(Settings):
 
     @classmethod
     def for_reference(cls) -> type[Self]:
-        """The recipe's class with the sections of all algorithms, of which a recipe has one."""
+        """Return the class with the sections of all algorithms; a recipe has one."""
         sections: Any = {
             name: (found.settings, Field(default_factory=found.settings, description=_told(found)))
             for name, found in registry.algorithms().items()
@@ -125,7 +125,7 @@ class R1ZeroRecipe(Settings):
 
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
-        """The sections of algorithms, for another one's name."""
+        """Name the algorithms' sections, for an unknown one."""
         if key not in OTHER_ALGORITHMS:
             return None
         names = ", ".join(f"[{name}]" for name in registry.algorithms())
@@ -133,13 +133,13 @@ class R1ZeroRecipe(Settings):
 
     @property
     def algorithm(self) -> AlgorithmSettings:
-        """The settings in the algorithm's section."""
+        """Return the settings in the algorithm's section."""
         settings = getattr(self, self.algorithm_name)
         assert isinstance(settings, AlgorithmSettings)
         return settings
 
     def make_algorithm(self) -> Algorithm:
-        """The algorithm with its settings."""
+        """Return the algorithm with its settings."""
         return registry.make_algorithm(self.algorithm_name, self.algorithm)
 
 
@@ -148,14 +148,14 @@ OTHER_ALGORITHMS = ("algorithm", "algo", "ppo", "dpo", "reinforce", "dapo", "gsp
 
 
 def _told(found: registry.Registered) -> str:
-    """What an algorithm's section is, for the reference of settings."""
+    """Describe an algorithm's section, for the reference of settings."""
     summary = " ".join((found.settings.__doc__ or "").split("\n\n")[0].split()).rstrip(".")
     return f"{summary}; a recipe has the section of one algorithm, [{registry.DEFAULT}] by default"
 
 
 @cache
 def _with_algorithm(cls: type[R], name: str) -> type[R]:
-    """The recipe's class for one algorithm; cls may be that for another."""
+    """Return the recipe's class for one algorithm; cls may be that for another."""
     if name in cls.model_fields:
         return cls
     general = cls.__bases__[0] if cls.algorithm_name in cls.model_fields else cls

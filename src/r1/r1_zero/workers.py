@@ -1,5 +1,5 @@
-"""The one place that makes a run's learner, engine and reward models: in this process, or on a
-cluster.
+"""Make a run's learner, engine and reward models, in this process or on a cluster; no other module
+does.
 
 Without [cluster] nothing of Ray is imported.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Workers(NamedTuple):
-    """Who learns and who samples, and the count of how busy the latter are.
+    """The learner and the engine of a run, and a measure of how busy the engine is.
 
     events: what was lost of the cluster; None where there is none.
     """
@@ -41,7 +41,7 @@ class Workers(NamedTuple):
 
 
 def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement | None]:
-    """Reach the recipe's cluster and reserve what it asks for; None where it has no [cluster].
+    """Connect to the recipe's cluster and reserve its resources; None without a [cluster].
 
     model: the folder or hub id that the run begins with. Raises UserError where that cannot be,
     before anything is written.
@@ -58,7 +58,7 @@ def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement 
 def open_workers(
     recipe: R1ZeroRecipe, model: str, placement: Placement | None, run: RunDir
 ) -> Iterator[Workers]:
-    """Make learner and engine from the model the run begins with; end their processes after."""
+    """Make learner and engine from the run's initial model; end their processes afterwards."""
     if placement is None:
         learner = LocalLearner(
             model,

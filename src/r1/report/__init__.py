@@ -1,4 +1,4 @@
-"""The report of a run or of a whole pipeline: one self-contained page, JSON, and pictures.
+"""The report of a run or a pipeline: one self-contained page, JSON, and pictures.
 
 Reads folders and nothing else; torch-free.
 """
@@ -29,7 +29,7 @@ def build_report(folder: Path) -> Path:
 
 
 def report_json(folder: Path) -> dict[str, Any]:
-    """The report's figures for programs (`run_json`, `pipeline_json`). Raises UserError."""
+    """Return the report's figures for programs (`run_json`, `pipeline_json`). Raises UserError."""
     folder = Path(folder)
     return pipeline_json(folder) if is_pipeline(folder) else run_json(folder)
 

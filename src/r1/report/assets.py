@@ -1,4 +1,4 @@
-"""What every page is made of: scripts, styles, inline data, and the policy that binds them.
+"""The shared parts of every page: scripts, styles, inline data, and the security policy.
 
 Completions are hostile text. They travel as base64 or as JSON with "<" escaped, the script puts
 them into the page as text nodes only, and a content security policy allows no script but ours
@@ -18,7 +18,7 @@ from typing import Any
 
 
 def inline_json(value: Any) -> str:
-    """JSON that may stand inside a script element: no character of it can end the element."""
+    """Return JSON for a script element: no character of it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -33,7 +33,7 @@ def fill_page(
     packed: str,
     **parts: str,
 ) -> str:
-    """A page in the frame of all pages (frame.html) with its assets inline.
+    """Return a page in the common frame (frame.html) with its assets inline.
 
     data: what the scripts read, by the id of its element. packed: the completions, in base64.
     parts: ready HTML for the page's names; `name` is the title as well.

@@ -13,27 +13,27 @@ REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 
 
 def is_evaluation(folder: Path) -> bool:
-    """True where `folder` is that of an evaluation by itself, finished or not."""
+    """Whether `folder` holds a stand-alone evaluation, finished or not."""
     return (folder / REQUEST).is_file() and not is_run(folder)
 
 
 def read_request(folder: Path) -> dict[str, Any]:
-    """What was asked for: model, template, rewards, sampling."""
+    """Return the request: model, template, rewards, sampling."""
     found: dict[str, Any] = read_json(folder / REQUEST, {})
     return found
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The figures; None where the evaluation has not ended."""
+    """Return the figures; None if the evaluation has not ended."""
     found: dict[str, Any] | None = read_json(folder / RESULT)
     return found
 
 
 def block_files(folder: Path) -> list[Path]:
-    """The completions, a file a block."""
+    """Return the files of completions, one per block."""
     return sorted((folder / BLOCKS).glob("*.parquet"))
 
 
 def read_completions(folder: Path) -> list[dict[str, Any]]:
-    """Every completion that was judged."""
+    """Return every completion that was judged."""
     return [row for path in block_files(folder) for row in stored.iterate_completions(path)]

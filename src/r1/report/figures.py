@@ -1,7 +1,7 @@
 """The figures of a run as plain numbers; page.py and pictures.py draw them.
 
-After the paper: accuracy over steps is its Figure 2, mean response length its Figure 3.
-The x of every point is the number of updates behind the weights it was measured on.
+After the paper: accuracy over steps is its Figure 2, mean response length its Figure 3. The x of
+every point is the number of updates behind the measured weights.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Chart:
 
 
 def main_charts(run: RunData) -> list[Chart]:
-    """The figures to look at first; those without a single point are left out."""
+    """Return the most important figures; charts without a point are left out."""
     makers = (accuracy, loss, length, self_check, reward_parts, outcomes)
     return [chart for chart in (make(run) for make in makers) if chart.series]
 
 
 def health_charts(run: RunData) -> list[Chart]:
-    """Small figures that tell whether the optimisation is sound."""
+    """Return small figures that show whether the optimisation is sound."""
     wanted: tuple[tuple[str, str, Unit, tuple[str, ...]], ...] = (
         ("Entropy", "nats per token", "number", ("entropy",)),
         ("KL", "to the reference policy", "number", ("kl",)),
@@ -80,7 +80,7 @@ def health_charts(run: RunData) -> list[Chart]:
 
 
 def accuracy(run: RunData) -> Chart:
-    """Figure 2: pass@1 and cons@k on held-out problems, and the pass rate in training."""
+    """Return Figure 2: pass@1 and cons@k on held-out problems, and the pass rate in training."""
     k = run.evaluations[-1].get("k", "k") if run.evaluations else "k"
     series = [
         training_series(run, "pass_rate", "training pass rate", 5, "thin"),
@@ -92,7 +92,7 @@ def accuracy(run: RunData) -> Chart:
 
 
 def loss(run: RunData) -> Chart:
-    """Supervised fine-tuning only: a policy's loss says nothing of how well it does."""
+    """Return the loss of supervised fine-tuning; a policy's loss says nothing about its quality."""
     series = []
     if any("tokens_learnt" in row for row in run.metrics[:1]):
         series = [
@@ -103,7 +103,7 @@ def loss(run: RunData) -> Chart:
 
 
 def length(run: RunData) -> Chart:
-    """Figure 3: mean response length, with the middle half of the training responses."""
+    """Return Figure 3: mean response length, with the middle half of the training responses."""
     training = training_series(run, "length_mean", "training, mean", 2)
     bands = {item.step: item for item in run.lengths}
     if training.x and all(step in bands for step in training.x):
@@ -115,7 +115,7 @@ def length(run: RunData) -> Chart:
 
 
 def self_check(run: RunData) -> Chart:
-    """Share of the responses that check themselves (reflective words)."""
+    """Return the share of responses that check themselves (reflective words)."""
     series = [
         training_series(run, "self_check_share", "training", 5, "thin"),
         _evaluated(run, "self_check_share", "held-out", 3),
@@ -125,7 +125,7 @@ def self_check(run: RunData) -> Chart:
 
 
 def reward_parts(run: RunData) -> Chart:
-    """Mean of every part of the reward in training."""
+    """Return the mean of every part of the reward in training."""
     names = _keys(run.metrics, "reward/")
     lines = [
         training_series(run, name, name.removeprefix("reward/"), tone)
@@ -135,7 +135,7 @@ def reward_parts(run: RunData) -> Chart:
 
 
 def seconds_by_phase(run: RunData) -> Chart:
-    """Seconds of a step by phase, stacked."""
+    """Return the seconds of a step by phase, stacked."""
     apart = ("seconds/total", "seconds/evaluate")
     names = [name for name in _keys(run.timings, "seconds/") if name not in apart]
     names.sort(key=lambda name: rank(name.removeprefix("seconds/"), PHASE_ORDER))
@@ -156,7 +156,7 @@ def seconds_by_phase(run: RunData) -> Chart:
 
 
 def outcomes(run: RunData) -> Chart:
-    """What the verifiers found in training, counted by outcome and stacked."""
+    """Return the verifiers' outcomes in training, counted and stacked."""
     names = [n for n in _keys(run.metrics, "outcome/") if any(row.get(n) for row in run.metrics)]
     order = ("correct", "wrong", "unparseable", "timed-out", "verifier-failed")
     tones = {"correct": 2, "wrong": 4, "unparseable": 1, "timed-out": 3, "verifier-failed": 5}
@@ -182,7 +182,7 @@ def training_series(
     tone: int,
     style: Literal["line", "thin"] = "line",
 ) -> Series:
-    """A metric of every training step."""
+    """Return a metric of every training step."""
     points = [(row["step"], row[key]) for row in run.metrics if row.get(key) is not None]
     return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
 
@@ -192,7 +192,7 @@ def _evaluated(run: RunData, key: str, name: str, tone: int) -> Series:
 
 
 def interval_series(run: RunData, key: str, name: str, tone: int) -> Series:
-    """A metric of every evaluation, with its interval."""
+    """Return a metric of every evaluation, with its interval."""
     series = _marked(run, name, tone, lambda row: (row.get(key) or {}).get("value"))
     rows = [row[key] for row in run.evaluations if (row.get(key) or {}).get("value") is not None]
     if all(row.get("low") is not None and row.get("high") is not None for row in rows):
@@ -207,7 +207,7 @@ def _marked(run: RunData, name: str, tone: int, value: Callable[[dict[str, Any]]
 
 
 def _keys(rows: Iterable[dict[str, Any]], prefix: str) -> list[str]:
-    """All keys with a prefix, in the order of their first appearance."""
+    """Return all keys with a prefix, in the order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row if key.startswith(prefix)))
 
 
@@ -216,5 +216,5 @@ def _kept(series: list[Series]) -> list[Series]:
 
 
 def rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
-    """A key to sort by: the order given, then what is not in it by name."""
+    """Return a sort key: the given order first, then the other names alphabetically."""
     return (order.index(name) if name in order else len(order), name)

@@ -1,4 +1,4 @@
-"""Everything the report needs from a run folder, read once."""
+"""Read everything that the report needs from a run folder, once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_LENGTH_STEPS = 400
 
 @dataclass(frozen=True, slots=True)
 class LengthQuartiles:
-    """Response lengths of one training step, in tokens: the middle half lies in low..high."""
+    """Response lengths of one training step, in tokens: the middle half is low..high."""
 
     step: int
     low: float
@@ -37,7 +37,7 @@ class LengthQuartiles:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run as its folder tells it; lists are by ascending step and may be empty.
+    """A run as read from its folder; lists are by ascending step and may be empty.
 
     metrics[i]: values of training step i, measured on the weights after i updates.
     evaluations: measured on the weights after `step` updates.
@@ -61,7 +61,7 @@ class RunData:
 
 
 def load_run(folder: Path) -> RunData:
-    """Read a run folder, also one that is still being written, or that of an evaluation.
+    """Read a run's or an evaluation's folder, even while it is being written.
 
     UserError where it is neither.
     """
@@ -84,7 +84,7 @@ def load_run(folder: Path) -> RunData:
 
 
 def load_evaluation(folder: Path) -> RunData:
-    """What `r1 eval` left in a folder, as a run that has one evaluation and no step."""
+    """Read the folder of `r1 eval` as a run with one evaluation and no step."""
     result, request = read_result(folder), read_request(folder)
     lineage = {"parent": request.get("model", {})}
     evaluations = [] if result is None else [result]
@@ -94,7 +94,7 @@ def load_evaluation(folder: Path) -> RunData:
 
 
 def spread(steps: list[int], limit: int) -> list[int]:
-    """At most `limit` of the steps, evenly spaced, with the first and the last."""
+    """Return at most `limit` of the steps, evenly spaced, with the first and the last."""
     if len(steps) <= limit:
         return steps
     chosen = {round(i * (len(steps) - 1) / max(1, limit - 1)) for i in range(limit)}

@@ -1,4 +1,4 @@
-"""The report of one run as one page: everything inline, no network (assets.py says how)."""
+"""The report of one run as one page, with everything inline and no network (see assets.py)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_run_report(folder: Path) -> Path:
 
 
 def render(run: RunData, sample: Sample) -> str:
-    """The page as text."""
+    """Return the page as text."""
     figures = {
         # an evaluation by itself is one point, which the headline already names
         "main": [asdict(chart) for chart in main_charts(run) if run.kind != EVALUATION],

@@ -37,7 +37,7 @@ def draw_chart(chart: Chart, path: Path) -> Path:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
+    """Return an empty figure; sizes in inches."""
     # Imported here: matplotlib takes half a second, and only pictures need it.
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The completions that travel inside the page: a sample that fits, packed small.
+"""The completions inside the page: a sample that fits, packed small.
 
 Every evaluation's completions come first, then whole groups of evenly spaced training steps. When
 that is too much for a page, fewer problems are taken, the same ones in every evaluation, so that a
@@ -29,7 +29,7 @@ _FALLBACK_ROWS = 24
 
 
 class Share(NamedTuple):
-    """How much to take: evaluations, problems of each, training steps, problems of each."""
+    """The size of a sample: evaluations, problems of each, training steps, problems of each."""
 
     evaluations: int
     evaluation_problems: int
@@ -43,8 +43,8 @@ _FIRST_SHARE = Share(40, evaluation_problems=1_000, training_steps=60, training_
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """packed: base64 of gzipped JSON; few: the same of a handful of rows, unpacked, for browsers
-    that cannot unpack; shown and total count completions."""
+    """A packed sample. packed: base64 of gzipped JSON; few: some rows unpacked, for browsers that
+    cannot unpack; shown and total count completions."""
 
     packed: str
     few: dict[str, Any]
@@ -53,7 +53,7 @@ class Sample:
 
 
 def take_sample(folder: Path, max_bytes: int = MAX_PACKED_BYTES) -> Sample:
-    """Choose and pack completions of a run; packed stays below max_bytes where at all possible."""
+    """Choose and pack completions of a run; packed stays below max_bytes if possible."""
     share = _FIRST_SHARE
     while True:
         rows = _rows(folder, share)
@@ -70,7 +70,7 @@ def take_sample(folder: Path, max_bytes: int = MAX_PACKED_BYTES) -> Sample:
 
 
 def encode(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as the page reads them: problems and part names stored once, a list a completion.
+    """Return rows in the page's form: problems and part names once, a list per completion.
 
     A completion is [problem, is_evaluation, step, sample, text, thinking span, answer span,
     finish_reason, num_tokens, reward, valid, advantage, [[value, outcome, detail] of each part]];
@@ -117,12 +117,12 @@ def _judgement(row: dict[str, Any], part: str) -> list[Any] | None:
 
 
 def _short(value: float | None) -> float | None:
-    """Four digits are enough to read; NaN is not JSON."""
+    """Round to four digits; NaN becomes None, as JSON lacks it."""
     return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
 def _span(text: str, part: str | None, last: bool) -> list[int] | None:
-    """Where a part lies in the text, in UTF-16 units as JavaScript counts them."""
+    """Return a part's position in the text, in UTF-16 units as JavaScript counts them."""
     if part is None:
         return None
     start = text.rfind(part) if last else text.find(part)
@@ -133,7 +133,7 @@ def _span(text: str, part: str | None, last: bool) -> list[int] | None:
 
 
 def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
-    """The chosen completions: evaluations from the last to the first, then training steps."""
+    """Return the chosen completions: evaluations from last to first, then training steps."""
     rows: list[dict[str, Any]] = []
     if is_evaluation(folder):
         return _of_problems(block_files(folder), share.evaluation_problems, is_evaluation=True)
@@ -149,7 +149,7 @@ def _rows(folder: Path, share: Share) -> list[dict[str, Any]]:
 def _of_problems(
     paths: Sequence[Path], limit: int, is_evaluation: bool, step: int | None = None
 ) -> list[dict[str, Any]]:
-    """All samples of at most `limit` problems, evenly spaced; the first problem is among them.
+    """Return all samples of at most `limit` problems, evenly spaced, with the first problem.
 
     step: what to show in place of the step that the rows hold.
     """
@@ -161,7 +161,7 @@ def _of_problems(
 
 
 def spread_rows(rows: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """At most `limit` rows, evenly spaced."""
+    """Return at most `limit` rows, evenly spaced."""
     return [rows[index] for index in spread(list(range(len(rows))), limit)]
 
 
@@ -170,7 +170,7 @@ def _evaluation_steps(folder: Path) -> list[int]:
 
 
 def _count(folder: Path) -> int:
-    """All stored completions, from the files' footers."""
+    """Count all stored completions, from the files' footers."""
     if is_evaluation(folder):
         return sum(count_rows(path) for path in block_files(folder))
     paths = [

@@ -26,7 +26,7 @@ def run_json(folder: Path) -> dict[str, Any]:
 
 
 def summarise(run: RunData) -> dict[str, Any]:
-    """`run_json` of a run already read."""
+    """Return `run_json` of a run already read."""
     last = run.evaluations[-1] if run.evaluations else {}
     return {
         "run": str(run.folder),
@@ -52,19 +52,19 @@ def summarise(run: RunData) -> dict[str, Any]:
 
 
 def before_after(run: RunData, key: str) -> dict[str, Any]:
-    """An interval at the first and at the last evaluation."""
+    """Return an interval at the first and at the last evaluation."""
     first = run.evaluations[0].get(key) if run.evaluations else None
     last = run.evaluations[-1].get(key) if run.evaluations else None
     return {"before": first or _NOTHING, "after": last or _NOTHING}
 
 
 def by_step(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """The values of a key, with their steps."""
+    """Return the values of a key, with their steps."""
     return [{"step": r["step"], "value": r[key]} for r in rows if r.get(key) is not None]
 
 
 def seconds(run: RunData) -> dict[str, float]:
-    """Seconds in total and by phase; "evaluate" is a phase, outside every step's own total."""
+    """Return seconds in total and by phase; the phase "evaluate" is outside the steps' totals."""
     sums: dict[str, float] = {}
     for row in run.timings:
         for key, value in row.items():

@@ -1,4 +1,4 @@
-"""The parts of the page that are plain HTML: headline, tables. Every value is escaped."""
+"""The plain-HTML parts of the page: headline and tables. Every value is escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from r1.report.summary import by_step
 
 
 class Tile(NamedTuple):
-    """One headline number: what it was, what it is, and a line of explanation."""
+    """One headline number: its old and new value, and a line of explanation."""
 
     label: str
     before: str | None
@@ -21,7 +21,7 @@ class Tile(NamedTuple):
 
 
 def status(run: RunData) -> str:
-    """A word on whether the run, or the evaluation, has ended."""
+    """Return a word for whether the run or the evaluation has ended."""
     if run.kind == EVALUATION:
         counts = _outcomes(run.evaluations[-1]) if run.evaluations else "not finished"
         return f'<span class="chip{" good" * run.done}">{"finished" * run.done}</span> {counts}'
@@ -32,14 +32,14 @@ def status(run: RunData) -> str:
 
 
 def _outcomes(evaluation: Mapping[str, Any]) -> str:
-    """How the samples were judged: "40 of 40 unparseable"."""
+    """Summarise the samples' outcomes: "40 of 40 unparseable"."""
     counts = {name: n for name, n in evaluation.get("outcomes", {}).items() if n}
     total = sum(counts.values())
     return escape(", ".join(f"{n:,} of {total:,} {name}" for name, n in counts.items()))
 
 
 def headline(run: RunData, summary: Mapping[str, Any]) -> str:
-    """The tiles at the top: before and after, with intervals."""
+    """Return the tiles at the top: before and after, with intervals."""
     k = summary["k"] or "k"
     tiles = [
         _interval_tile("pass@1", summary["pass_at_1"]),
@@ -53,7 +53,7 @@ def headline(run: RunData, summary: Mapping[str, Any]) -> str:
 
 
 def families(run: RunData) -> str:
-    """A row per family of problems: pass@1 before and after with intervals, and cons@k."""
+    """Return a row per family: pass@1 before and after with intervals, and cons@k."""
     if not run.evaluations or not run.evaluations[-1].get("by_family"):
         return ""
     first, last = run.evaluations[0].get("by_family", {}), run.evaluations[-1]["by_family"]
@@ -74,7 +74,7 @@ def families(run: RunData) -> str:
 
 
 def key_values(values: Mapping[str, Any]) -> str:
-    """A two-column table; a word for no values."""
+    """Return a two-column table; a word if it is empty."""
     if not values:
         return '<p class="note">nothing recorded</p>'
     rows = "".join(
@@ -85,7 +85,7 @@ def key_values(values: Mapping[str, Any]) -> str:
 
 
 def lineage_rows(lineage: Mapping[str, Any]) -> str:
-    """Where the weights and the data came from, and the hash of every checkpoint."""
+    """Return the origin of weights and data, and every checkpoint's hash."""
     parent = lineage.get("parent") or {}
     sources = [("starts from", parent)] if parent else []
     sources += [("data", item) for item in lineage.get("datasets", [])]
@@ -100,17 +100,17 @@ def lineage_rows(lineage: Mapping[str, Any]) -> str:
 
 
 def percent(value: float) -> str:
-    """0.7134 -> 71.3%."""
+    """Format 0.7134 as 71.3%."""
     return f"{100 * value:.1f}%"
 
 
 def decimal(value: float) -> str:
-    """Three significant places or so: 61.3, 4,201."""
+    """Format with about three significant digits: 61.3, 4,201."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that people would use."""
+    """Format seconds in a convenient unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"
@@ -148,7 +148,7 @@ def _time_tile(seconds: Mapping[str, float]) -> Tile | None:
 
 
 def tile_html(tile: Tile) -> str:
-    """A headline number as HTML."""
+    """Return a headline number as HTML."""
     before = (
         f'<span class="before">{escape(tile.before)}</span><span class="arrow">→</span>'
         if tile.before is not None
@@ -174,7 +174,7 @@ def _family(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> s
 
 
 def _bars(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Two points with their intervals on an axis from 0 to 100 %."""
+    """Draw two points with their intervals on an axis from 0 to 100 %."""
     shapes = [
         f'<line class="grid" x1="{x}" x2="{x}" y1="0" y2="28"/>' for x in (0, 25, 50, 75, 100)
     ]

@@ -1,4 +1,4 @@
-"""Where the time went, and the gap between engine and learner, in words: plain HTML, escaped."""
+"""A run's use of time, and the gap between engine and learner, as escaped plain HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from r1.report.time_use import QUEUES, time_use
 
 
 def time_section(run: RunData) -> str:
-    """The table under the figures: seconds by phase with their shares, and the run's means."""
+    """Return the table under the figures: seconds by phase with shares, and the run's means."""
     found = time_use(run)
     if not found:
         return ""
@@ -34,8 +34,8 @@ def time_section(run: RunData) -> str:
 
 
 def gap_note(run: RunData) -> str:
-    """One sentence on how far the engine's log-probabilities are from the learner's, and what is
-    done about it; "" for a run without an engine."""
+    """Return a sentence on the gap between the engine's and the learner's log-probabilities, and
+    its correction; "" for a run without an engine."""
     gaps = [row["engine_gap"] for row in run.metrics if row.get("engine_gap") is not None]
     if not gaps:
         return ""
@@ -57,7 +57,7 @@ def gap_note(run: RunData) -> str:
 
 
 def _importance_cap(recipe: Mapping[str, Any]) -> float:
-    """Of the algorithm's section, whichever it is; 0 where none has one."""
+    """Return importance_cap from the algorithm's section; 0 if no section has one."""
     sections = (section for section in recipe.values() if isinstance(section, dict))
     found = next((s["importance_cap"] for s in sections if "importance_cap" in s), 0.0)
     return found if isinstance(found, int | float) else 0.0

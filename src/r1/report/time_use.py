@@ -1,7 +1,7 @@
-"""Where a run's time went: phases, tokens a second, who was busy, what waited, what was lost.
+"""A run's use of time: phases, tokens a second, busy shares, queues, restarts.
 
-Reads timings.jsonl (and staleness from metrics.jsonl). Steps that were done again after a kill are
-there once, as they were done last; a time between two processes of one run is in none of them.
+Reads timings.jsonl (and staleness from metrics.jsonl). A step that was repeated after a kill
+appears once, with its last timings; the time between two processes of one run belongs to no step.
 """
 
 from __future__ import annotations
@@ -35,20 +35,19 @@ QUEUES = {"queue/engines": ("for an engine", 0), "queue/rewards": ("for their re
 
 
 def time_charts(run: RunData) -> list[Chart]:
-    """The figures; those without a single point are left out."""
+    """Return the figures; charts without a point are left out."""
     makers = (seconds_by_phase, tokens_per_second, busy, queues, staleness, restarts)
     return [chart for chart in (make(run) for make in makers) if chart.series]
 
 
 def tokens_per_second(run: RunData) -> Chart:
-    """Tokens a second of drawing, of learning, and of the whole step."""
+    """Return tokens a second of sampling, of learning, and of the whole step."""
     note = "Of responses where they are drawn, with prompts where they are learnt from."
     return _lines(run, "speed", "Tokens a second", note, "number", SPEEDS)
 
 
 def busy(run: RunData) -> Chart:
-    """Shares of a step in which engines and learner work; band: from the idlest replica to the
-    busiest."""
+    """Return busy shares of engines and learner; band: from the idlest to the busiest replica."""
     engines = _timing(run, "busy/engines", "engines", 0)
     replicas = [
         [
@@ -69,13 +68,13 @@ def busy(run: RunData) -> Chart:
 
 
 def queues(run: RunData) -> Chart:
-    """The deepest that the queues of groups were in a step."""
+    """Return the deepest queues of groups in a step."""
     note = "Groups that waited at one time, the most in a step."
     return _lines(run, "queues", "Queues", note, "number", QUEUES)
 
 
 def staleness(run: RunData) -> Chart:
-    """Updates between the weights that drew a batch and those that learn from it."""
+    """Return updates between the weights that sampled a batch and those that learn from it."""
     largest = training_series(run, "staleness_max", "the most", 5, "thin")
     lines = [training_series(run, "staleness", "mean over samples", 3), largest]
     note = "Updates between the weights that drew a sample and those that learn from it."
@@ -83,7 +82,7 @@ def staleness(run: RunData) -> Chart:
 
 
 def restarts(run: RunData) -> Chart:
-    """Processes started again, summed up; empty where there were none."""
+    """Return the number of restarted processes; empty without any."""
     chart = _lines(
         run, "restarts", "Restarts", "Processes started again, so far.", "number", RESTARTS
     )
@@ -95,10 +94,10 @@ def restarts(run: RunData) -> Chart:
 
 
 def time_use(run: RunData) -> dict[str, Any]:
-    """Sums and means over the run for programs; {} where nothing was timed.
+    """Return sums and means over the run for programs; {} if nothing was timed.
 
-    seconds: by phase; "evaluate" lies between steps, "other" is what of the steps is in no phase.
-    tokens_per_s: response tokens over the steps' seconds (supervised: tokens learnt from).
+    seconds: by phase; "evaluate" is between steps, "other" is the part of the steps outside all
+    phases. tokens_per_s: response tokens over the steps' seconds (supervised: tokens learnt from).
     busy: means over time, by who. deepest: groups that waited, by where. restarts: by who.
     """
     rows = [row for row in run.timings if row.get("seconds/total")]
@@ -148,7 +147,7 @@ def _values(rows: list[dict[str, Any]], key: str) -> list[float]:
 
 
 def _over_time(rows: list[dict[str, Any]], key: str) -> float | None:
-    """A rate's or share's mean over time: each step counts by its seconds."""
+    """Return a mean over time: each step counts by its seconds."""
     pairs = [(row[key], row["seconds/total"]) for row in rows if row.get(key) is not None]
     seconds = sum(weight for _, weight in pairs)
     return sum(value * weight for value, weight in pairs) / seconds if seconds else None

@@ -92,8 +92,8 @@ class RewardLearner:
             self.model.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.body.eval()  # dropout off: what is trained is what will score
         # The head first, to be apart from the body it may be a part of: it stays in fp32.
-        self.ranks.place(self.model.head, as_stored=True)
-        self.ranks.place(self.model.body)
+        self.ranks.shard(self.model.head, as_stored=True)
+        self.ranks.shard(self.model.body)
         embeddings = self.model.body.get_input_embeddings().parameters()
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -179,11 +179,11 @@ class RewardLearner:
         """The weights that a checkpoint holds, whole."""
         place = self.ranks.load_device(torch.device("cpu"))
         model = load_reward_model(folder, self.model.body.dtype, place)
-        return ((name, self.ranks.received(p)) for name, p in model.named_parameters())
+        return ((name, self.ranks.broadcast(p)) for name, p in model.named_parameters())
 
     def _share(self, examples: Sequence[PreferenceExample]) -> Sequence[_Micro | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
-        return self.ranks.deal(
+        return self.ranks.assign_rows(
             lambda budget: _rows(examples, budget),
             lambda micro: micro.content.num_tokens,
             self.settings.tokens_per_microbatch,

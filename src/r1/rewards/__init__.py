@@ -1,4 +1,4 @@
-"""Rewards: one a file, each a judgement (problem, completion) -> Score; pool.py runs them.
+"""Rewards: one per file, each a function (problem, completion) -> Score; pool.py runs them.
 
 As a library, without torch: `from r1.rewards import math_reward, format_reward, choice_reward,
 exact_reward, code_reward, language_reward, trl_reward` (see library.py and adapters.py).
@@ -31,7 +31,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a function where it is first asked for: workers and recipes need none of them."""
+    """Import a reward function on first use, so that workers and recipes load none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

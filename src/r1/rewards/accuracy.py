@@ -1,7 +1,7 @@
-"""The accuracy reward: reads the answer and hands it to the problem's verifier (§2.2.2).
+"""The accuracy reward: read the answer and give it to the problem's verifier (§2.2.2).
 
-An answer that cannot be read is UNPARSEABLE with value 0. What a verifier raises is left to the
-worker that runs it, which reports it as verifier-failed.
+An answer that cannot be read is UNPARSEABLE with value 0. A verifier's exception goes to the worker
+that runs it, which reports it as verifier-failed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BOX_IN_TEXT = '(it holds a box, which rewards.answer_from = "boxed" would judge
 
 
 def make_accuracy(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for responses asked for in a given form."""
+    """Build the reward for one form of prompt."""
 
     def score(problem: Problem, completion: Completion) -> Score:
         verifier = find_verifier(problem.verifier)
@@ -41,7 +41,7 @@ def judge_answer(
     settings: RewardSettings,
     form: PromptForm,
 ) -> Score:
-    """Read the answer where the problem puts it and judge it; says by which rule it was found."""
+    """Read the answer where the problem puts it, and judge it; the detail names the rule used."""
     source = answer_source(problem, verifier, settings)
     found = find_answer(completion, source, form)
     if found is None:
@@ -55,7 +55,7 @@ def judge_answer(
 
 
 def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings) -> AnswerSource:
-    """Where this problem's answer is read: its own word, its verifier's, or the recipe's."""
+    """Return where an answer is read: set by the problem, its verifier or the recipe."""
     own: AnswerSource | None = problem.metadata.get("answer_from") or verifier.answer_from
     if own:
         return own
@@ -67,7 +67,7 @@ def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings
 def source_notice(
     problems: Iterable[Problem], settings: RewardSettings, asked: str = ""
 ) -> str | None:
-    """Return what to tell a user whose prompts ask for an answer where it is not read, or None.
+    """Return a warning if the prompts ask for an answer in a place that is not read, else None.
 
     asked: what stands before every prompt (a system prompt). "text" judges a whole
     summary where the prompts ask for a box; "boxed" finds nothing where they ask for tags.
@@ -101,13 +101,13 @@ def source_notice(
 def warn_of_source(
     settings: RewardSettings, problems: Iterable[Problem], template: TemplateSettings
 ) -> None:
-    """Tell, before anything is sampled, where answers will be read where none is asked for."""
+    """Log before sampling where answers are read if the prompts name no place."""
     if (notice := source_notice(problems, settings, template.system or "")) is not None:
         logger.warning("%s", notice)
 
 
 def check_reference(problem: Problem, settings: RewardSettings | None = None) -> str | None:
-    """Return why the problem's reference cannot be verified, or None where it can.
+    """Return why the problem's reference cannot be verified, or None if it can.
 
     The verifier must accept its own gold answer, on this machine. Runs in the caller's process:
     references are the user's own data, not a model's output.

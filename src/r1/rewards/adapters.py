@@ -5,9 +5,10 @@
 
 verl: this file is its `custom_reward_function.path`, `compute_score` the name.
 
-Of a dialogue only the assistant's last message is judged, never a tool's or a user's; where the
-prompt ended in `<think>`, nothing before the `</think>`. A gold answer that cannot be verified is
-no verdict (None for TRL, 0 for verl), said once and counted by `r1.rewards.library.counts()`.
+Only the assistant's last message of a dialogue is judged, never a tool's or a user's. If the prompt
+ended in `<think>`, nothing before the `</think>` is judged. A gold answer that cannot be verified
+gives no verdict (None for TRL, 0 for verl): it is logged once, and `r1.rewards.library.counts()`
+counts it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _said: set[str] = set()
 def trl_reward(
     kind: str = "math", reference: str = "answer", *, opened: bool | None = None, **metadata: Any
 ) -> TRLReward:
-    """A function for TRL's `reward_funcs`; None where there is no verdict.
+    """Return a function for TRL's `reward_funcs`; it gives None for a response without a verdict.
 
     kind: "format", "language" or the name of a verifier ("math", "choice", "exact", "code", …).
     reference: the column with the gold answers. opened: whether prompts end in `<think>`; None
@@ -73,7 +74,7 @@ def compute_score(
     extra_info: Mapping[str, Any] | str | None = None,
     **_: Any,
 ) -> float:
-    """verl's reward function: one response, one number; 0 where there is no verdict.
+    """Score one response for verl: one number, 0 without a verdict.
 
     extra_info may hold "verifier" (math), "question", "answer_from", "opened" (the prompt ended in
     `<think>`) or "prompt" (from which that is read), and what the verifier needs ("options",
@@ -92,7 +93,7 @@ def compute_score(
 
 
 class _Row:
-    """One response with what it is judged by."""
+    """One response and the data that it is judged with."""
 
     def __init__(self, text: str, question: str, gold: Any, given: Mapping[str, Any]) -> None:
         self.text = text
@@ -129,7 +130,7 @@ def _judge(kind: str, rows: Sequence[_Row]) -> list[Score]:
 
 
 def _response(completion: Any, prompt: Any, opened: bool | None) -> str:
-    """Return the text to judge, with the `<think>` that its prompt already held."""
+    """Return the text to judge, with the `<think>` that the prompt already contained."""
     from r1.rewards.library import reopened
 
     is_open = leaves_thinking_open(prompt) if opened is None else bool(opened)
@@ -145,7 +146,7 @@ def _has(column: Any, i: int) -> bool:
 
 
 def _say(message: str) -> None:
-    """Warn of something once."""
+    """Log a warning once."""
     if message not in _said and len(_said) < 1000:
         _said.add(message)
         warnings.warn(message, stacklevel=3)

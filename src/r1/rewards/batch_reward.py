@@ -4,8 +4,8 @@
     register_reward("brevity", brevity)
 
 It is called with one completion, as text, and the problem's columns, each a list of one: `answer`,
-`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None is
-no verdict. A value of 1 or more counts as correct, any other as wrong.
+`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None
+means no verdict. A value of 1 or more counts as correct, any other as wrong.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REFERENCE_COLUMNS = ("answer", "solution", "reference", "ground_truth")
 
 
 def as_factory(name: str, function: Callable[..., Any]) -> RewardFactory:
-    """Return the factory of a reward, made of a function of TRL's form where it is one.
+    """Return a reward's factory; a function in TRL's form is wrapped.
 
     Raises UserError for a function that is neither.
     """
@@ -68,7 +68,7 @@ def _make_factory(
 
 
 def _read_values(name: str, values: Sequence[float | None] | Any) -> Score:
-    """Return the one value of a batch of one; what is not that is the reward's failure."""
+    """Return the value of a batch of one; anything else is a failure of the reward."""
     listed = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(listed, list | tuple) or len(listed) != 1:
         return Score(

@@ -1,4 +1,5 @@
-r"""What a text boxed: `\boxed{…}` and `\fbox{…}`, one or several that form one answer."""
+r"""Find boxed answers in a text: `\boxed{…}` and `\fbox{…}`, one or several that form one
+answer."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ MAX_BETWEEN = 60
 
 
 class Box(NamedTuple):
-    """One box: where it begins and ends in the text, and what it holds."""
+    """One box: its start and end in the text, and its content."""
 
     start: int
     end: int
@@ -25,7 +26,7 @@ class Box(NamedTuple):
 
 
 def boxed_answer(text: str, whole: bool = False) -> str | None:
-    r"""Return the content of the last box, with those that directly precede it as one list.
+    r"""Return the content of the last box; boxes directly before it join it as one list.
 
     `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
     stands in an earlier sentence is a step on the way. whole: None where there is one. Linear.
@@ -88,7 +89,7 @@ _DELIMITERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", 
 
 
 def without_wrapping(text: str) -> str:
-    r"""Take off one box, delimiters of formulas and `\text{…}`: $\boxed{\text{Rome}}$ is Rome."""
+    r"""Remove one box, formula delimiters and `\text{…}`: $\boxed{\text{Rome}}$ becomes Rome."""
     text = text.strip()
     if "\\" in text:
         boxed = boxed_answer(text, whole=True)

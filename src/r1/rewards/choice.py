@@ -1,4 +1,4 @@
-"""Multiple choice: one letter A–J in its common forms, or the chosen option's own words.
+"""Multiple choice: one letter A–J in its common forms, or the words of the chosen option.
 
 Read as B: `B`, `b`, `(B)`, `B.`, `[B]`, `\\boxed{B}`, `答案：B`, `选B`, `Option B`,
 `The answer is B.`, `B. Paris` (where option B is Paris), `Paris`, `B, because …`. Several letters
@@ -44,7 +44,7 @@ _SINGLE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
 
 
 def read_choice(answer: str, options: list[str] | None = None) -> str | None:
-    """Return the letter chosen, "" for several or a contradiction, None where nothing is chosen."""
+    """Return the chosen letter, "" for several or a contradiction, None if nothing is chosen."""
     text = _simplify(answer)
     if options and (letter := _letter_of_option(text, options)) is not None:
         return letter
@@ -67,13 +67,13 @@ def read_choice(answer: str, options: list[str] | None = None) -> str | None:
 
 
 def _letters_in(text: str, options: list[str] | None) -> set[str]:
-    """The capital letters on their own; where there are options, those that name one of them."""
+    """Return the capital letters that stand alone; with options, only theirs."""
     valid = LETTERS[: len(options)] if options else LETTERS
     return set(_SINGLE.findall(text)) & set(valid)
 
 
 def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
-    """Whether what follows a letter is its own option or a reason, and names no other option."""
+    """Whether the text after a letter is its own option or a reason, and names no other option."""
     place = LETTERS.index(letter)
     if place >= len(options):
         return False
@@ -87,13 +87,13 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
 
 
 def _spaced(text: str) -> str:
-    """The words of a text between single spaces, Chinese characters one by one."""
+    """Return the words, single-spaced; each Chinese character is a word."""
     words = re.findall(r"[\u4e00-\u9fff]|(?:(?![\u4e00-\u9fff])\w)+", exact.normalise(text))
     return " ".join(words)
 
 
 def score_choice(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """1 if the letter chosen, or the option spelled out, is the reference."""
+    """Return 1 if the letter or the option chosen is the reference."""
     options = problem.metadata.get("options")
     if len(answer) > MAX_CHARS:
         return Score(0.0, Outcome.WRONG, "the answer is too long to be one choice")
@@ -108,7 +108,7 @@ def score_choice(problem: Problem, answer: str, settings: RewardSettings) -> Sco
 
 
 def check_choice(problem: Problem) -> str | None:
-    """The reference must be a letter within the options, or one of the options."""
+    """Check that the reference is a letter of an option, or one of the options."""
     options = problem.metadata.get("options")
     if options is not None:
         listed = isinstance(options, list | tuple)
@@ -133,7 +133,7 @@ _AMBIGUOUS = "?"
 
 
 def _gold_letter(reference: str, options: list[str] | None) -> str | None:
-    """The letter of a reference: a letter, an option's words, or an index from 0 as MMLU has it."""
+    """Return a reference's letter: from a letter, an option's words, or an index from 0 (MMLU)."""
     letter = read_choice(reference, options)
     place = int(reference) if re.fullmatch(r"\s*\d\s*", reference) else None
     if options is None or place is None or place >= len(options):
@@ -142,14 +142,14 @@ def _gold_letter(reference: str, options: list[str] | None) -> str | None:
 
 
 def _words_of(place: int, option: object) -> str:
-    """An option without the letter that it may carry itself: "B. green"."""
+    """Return an option without a letter of its own: "B. green" becomes "green"."""
     found = re.match(r"\s*\(?([A-Ja-j])\s*[).:、．]\s*(?=\S)", str(option))
     own = found is not None and found[1].upper() == LETTERS[place]
     return str(option)[found.end() :] if found is not None and own else str(option)
 
 
 def equal_choice(a: str, b: str) -> bool:
-    """Whether two answers choose the same letter, else whether they are the same words."""
+    """Whether two answers choose the same letter or, without letters, have the same words."""
     first, second = read_choice(a), read_choice(b)
     if first or second:
         return first == second

@@ -1,4 +1,4 @@
-"""Columns of other people's data as a verifier's metadata: names it knows, plain JSON values."""
+"""Turn other data sets' columns into a verifier's metadata: known names, plain JSON values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _STRUCTURED = frozenset(_LISTS.split())
 
 
 def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
-    """Raise UserError for metadata that the verifier does not read (a plugin's reads any)."""
+    """Raise UserError for metadata that the verifier does not read (a plugin's may read any)."""
     known = KNOWN.get(kind)
     for key in metadata if known is not None else ():
         valid = [*(known or ()), *COMMON]
@@ -51,7 +51,7 @@ def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
 
 
 def unused_columns(kind: str, names: Iterable[str], reference: str) -> list[str]:
-    """Return the columns that nothing reads, without those that trainers add."""
+    """Return the columns that nothing reads, except those that trainers add."""
     if kind not in KNOWN:
         return []
     used = {*KNOWN[kind], *COMMON, reference} | _TRAINERS
@@ -59,7 +59,7 @@ def unused_columns(kind: str, names: Iterable[str], reference: str) -> list[str]
 
 
 def plain_metadata(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the verifier reads, as JSON values; nulls are left out.
+    """Return the metadata that the verifier reads, as JSON values without nulls.
 
     Structured values may come as JSON text, as tables without nested columns hold them.
     """
@@ -69,7 +69,7 @@ def plain_metadata(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: arrays as lists, their scalars as Python's."""
+    """Return a value as JSON types: arrays as lists, their scalars as Python's."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
 
 
 def plain_text(gold: Any) -> str | None:
-    """Return a gold answer as text: a number, or a list of one, too; None where it is none."""
+    """Return a gold answer as text, also from a number or a list of one; None if it is none."""
     value = plain(gold)
     while isinstance(value, list) and len(value) == 1:
         value = value[0]

@@ -1,4 +1,4 @@
-"""Weighted sums that keep their parts, and the count of what the verifiers said.
+"""Weighted sums of rewards that keep their parts, and counts of the outcomes.
 
 total = sum over rewards of weight × value;  valid only if every part has a verdict.
 """
@@ -17,7 +17,7 @@ ALARM_SHARE = 0.02
 
 
 def combine(parts: dict[str, Score], weights: Mapping[str, float]) -> Reward:
-    """Return the weighted sum of a completion's scores; a part without verdict adds nothing."""
+    """Return the weighted sum of a completion's scores; a part without a verdict adds nothing."""
     total = sum(weights[name] * score.value for name, score in parts.items())
     return Reward(total, parts, all(score.outcome.is_verdict for score in parts.values()))
 
@@ -40,8 +40,8 @@ class PoolCounts:
             self.outcomes[name, score.outcome] += 1
 
     def as_metrics(self) -> dict[str, float]:
-        """`pool/restarts`, `pool/<reward>/<outcome>`, where there is a judge `pool/judge/…`, and
-        `queue/rewards`.
+        """Return `pool/restarts`, `pool/<reward>/<outcome>` and `queue/rewards`; with a judge also
+        `pool/judge/…`.
 
         They go to timings.jsonl: a worker that is killed, a request sent again, and an evaluation
         between two steps change them and no number of the run.
@@ -55,13 +55,13 @@ class PoolCounts:
         return metrics | waited | judged
 
     def failed_share(self, name: str) -> float:
-        """The share of a reward's scores that have no verdict."""
+        """Return the share of a reward's scores that have no verdict."""
         of_reward = {o: n for (reward, o), n in self.outcomes.items() if reward == name}
         failed = sum(number for outcome, number in of_reward.items() if not outcome.is_verdict)
         return failed / max(1, sum(of_reward.values()))
 
     def alarm(self, alarm_share: float = ALARM_SHARE) -> str | None:
-        """Return a warning where some reward fails more often than alarm_share, else None."""
+        """Return a warning if some reward fails more often than alarm_share, else None."""
         for name in sorted({reward for reward, _ in self.outcomes}):
             share = self.failed_share(name)
             if share > alarm_share:

@@ -1,7 +1,7 @@
 """Exact match after normalisation: unicode NFKC, white space, quotes and a final full stop.
 
-Case counts for nothing unless the problem's metadata has {"case": true}; further accepted answers
-stand in metadata["aliases"].
+Case is ignored unless the problem's metadata has {"case": true}; metadata["aliases"] lists further
+accepted answers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def normalise(text: str, case: bool = False) -> str:
 
 
 def score_exact(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """1 if the answer is the reference or one of its aliases."""
+    """Return 1 if the answer is the reference or one of its aliases."""
     case = bool(problem.metadata.get("case", False))
     if len(answer) > MAX_CHARS:
         return Score(0.0, Outcome.WRONG, "the answer is too long")
@@ -54,9 +54,9 @@ _NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?")
 
 
 def _unwrapped(answer: str, gold: str, case: bool) -> list[str]:
-    """The answer without what other verifiers do not mind either: a lead-in, a box, `x =`, a unit.
+    """Return forms of the answer without a lead-in, a box, `x =` or a unit.
 
-    What the reference itself has is left on.
+    Parts that the reference has too are kept.
     """
     plain, wanted = without_wrapping(answer), without_wrapping(gold)
     if (found := _LEAD.match(plain)) and not _LEAD.match(wanted):
@@ -73,7 +73,8 @@ def _unwrapped(answer: str, gold: str, case: bool) -> list[str]:
 
 
 def _without_unit(text: str) -> str:
-    """42 of "42 m/s"; the mathematics verifier's reader is loaded only here."""
+    """Remove the unit: "42 m/s" becomes 42. Loads the mathematics verifier's reader only when
+    called."""
     from r1.rewards.math.numbers import cut_quantity
     from r1.rewards.math.text import normalise as normalise_formula
 
@@ -82,14 +83,14 @@ def _without_unit(text: str) -> str:
 
 
 def _golds(problem: Problem) -> list[str]:
-    """The reference and its aliases; a single text is one alias, not a list of letters."""
+    """Return the reference and its aliases; a single text is one alias, not a list of letters."""
     aliases = problem.metadata.get("aliases") or []
     listed = aliases if isinstance(aliases, list | tuple) else [aliases]
     return [problem.reference or "", *(str(alias) for alias in listed)]
 
 
 def check_exact(problem: Problem) -> str | None:
-    """A reference is needed, and something must be left of it and of each alias."""
+    """Check that the reference and each alias are not empty after normalisation."""
     if not problem.reference or not normalise(problem.reference):
         return "exact match needs a reference that is not empty"
     for alias in _golds(problem):
@@ -101,7 +102,7 @@ def check_exact(problem: Problem) -> str | None:
 
 
 def equal_exact(a: str, b: str) -> bool:
-    """Whether two answers are the same once normalised."""
+    """Whether two answers are equal after normalisation."""
     return normalise(a) == normalise(b)
 
 

@@ -1,7 +1,7 @@
 """The format reward: 1 for a well-formed response, else 0 (DeepSeek-R1 §2.2.2).
 
-Well-formed is what `r1.template.parse` calls so: one `<think>` block, then one `<answer>` block,
-neither empty, nothing else. The defect is kept as the score's detail.
+`r1.template.parse` decides: a well-formed response has one `<think>` block, then one `<answer>`
+block, neither empty, and nothing else. The score's detail names the defect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from r1.types import Completion, Outcome, Problem, Score
 
 
 def make_format(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for responses asked for in a given form."""
+    """Build the reward for one form of prompt."""
 
     def score(problem: Problem, completion: Completion) -> Score:
         defect = parse_completion(completion, form).defect

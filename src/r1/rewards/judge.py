@@ -1,10 +1,10 @@
-"""Answers that only a reader can judge: the generative judge as a verifier and as a reward.
+"""The generative judge as a verifier and as a reward, for answers that no rule can judge.
 
 A problem with the verifier "judge" has its accuracy judged by a language model; the reward
 "judge" has every problem judged so, whatever its verifier (weight 0: an audit of the rules).
 
 Waiting for a network is not work for the pool's workers: their clock is short and each does one
-thing at a time. Judged scores take a lane of their own, a thread of the training process with an
+thing at a time. Judged scores therefore run in a separate thread of the training process with an
 event loop, in which hundreds of requests wait at once while generation and the workers go on.
 """
 
@@ -47,12 +47,12 @@ Scores = dict[int, Score]
 
 
 def judged_rewards(names: Iterable[str], problem: Problem) -> set[str]:
-    """Return which of a recipe's rewards the judge computes for this problem."""
+    """Return the rewards of a recipe that the judge computes for this problem."""
     return {n for n in names if n == NAME or (n == "accuracy" and problem.verifier == NAME)}
 
 
 def check_judge(settings: RewardSettings, problems: Iterable[Problem]) -> None:
-    """Raise UserError, within seconds, where a judge is needed and cannot work.
+    """Raise UserError within seconds if a judge is needed and cannot work.
 
     For before training: a missing section or key, an endpoint out of reach, an unknown model.
     """
@@ -62,7 +62,7 @@ def check_judge(settings: RewardSettings, problems: Iterable[Problem]) -> None:
 
 
 def cached_in(settings: RewardSettings, folder: Path) -> RewardSettings:
-    """Return settings whose judge keeps its replies in a run's folder unless told where."""
+    """Return settings whose judge keeps its replies in a run's folder, unless they name a place."""
     if settings.judge is None or settings.judge.cache is not None:
         return settings
     judge = settings.judge.model_copy(update={"cache": folder / CACHE_NAME})
@@ -70,9 +70,9 @@ def cached_in(settings: RewardSettings, folder: Path) -> RewardSettings:
 
 
 class JudgeLane:
-    """The judged scores of a pool's groups. Opens its judge with the first of them.
+    """The judged scores of a pool's groups. Opens its judge on first use.
 
-    At most MAX_PENDING groups wait for the judge; one more blocks whoever submits it.
+    At most MAX_PENDING groups wait for the judge; a further submit blocks.
     """
 
     def __init__(self, settings: RewardSettings, form: PromptForm) -> None:
@@ -83,7 +83,7 @@ class JudgeLane:
         self._places = threading.BoundedSemaphore(MAX_PENDING)
 
     def submit(self, group: RolloutGroup, samples: dict[int, int]) -> Future[Scores]:
-        """Begin to judge samples of a group: item number -> index of its completion.
+        """Begin to judge samples of a group. samples: item number -> index of its completion.
 
         The future raises UserError where the judge cannot go on (budget, key).
         Raises UserError where the recipe has no judge.
@@ -104,7 +104,7 @@ class JudgeLane:
         return joined
 
     def take_counts(self) -> JudgeCounts:
-        """Return what the judge did since the last call."""
+        """Return the judge's counts since the last call."""
         return self._judge.take_counts() if self._judge is not None else JudgeCounts()
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class JudgeLane:
 
 
 def join(futures: Sequence[Future[Any]], finish: Callable[[list[Any]], T]) -> Future[T]:
-    """Return a future of finish(results), settled by whichever of the futures ends last.
+    """Return a future of finish(results), completed when the last of the futures is.
 
     The first exception, in their order, becomes its exception; a cancelled one cancels it.
     """
@@ -189,12 +189,12 @@ def _not_here(problem: Problem, completion: object, *_: object) -> Score:
 
 
 def make_judge(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Never called in a worker; the pool's JudgeLane computes this reward."""
+    """Return a reward that is never called: the pool's JudgeLane computes it."""
     return _not_here
 
 
 def check_reference(problem: Problem) -> str | None:
-    """A judge needs something to compare with."""
+    """Check that there is a reference for the judge to compare with."""
     if not (problem.reference or "").strip():
         return "the judge needs a reference that is not empty"
     return None

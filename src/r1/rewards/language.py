@@ -2,11 +2,10 @@
 
     value = words of the problem's language / words of any language   (DeepSeek-R1 §2.3.2)
 
-The target is `Problem.language`; what counts as a word, and what is left out (formulas, code,
-numbers, names), stands in `r1.text.language`. The chain of thought is everything up to the last
-`</think>`, and, where an `<answer>` follows, up to that: a policy cannot move its thinking in
-front of, behind or between well-formed blocks to escape. A thought cut at the token limit counts
-as far as it goes.
+The target is `Problem.language`; `r1.text.language` defines the words, and what is left out
+(formulas, code, numbers, names). The chain of thought is all text before the last `</think>` and,
+if an `<answer>` follows, before that: a policy cannot avoid the reward by moving its thinking
+before, after or between well-formed blocks. A thought cut at the token limit counts up to the cut.
 
 A thought without any word (empty, or bare arithmetic) is worth 0, not 1: otherwise the surest way
 to a full score would be to stop writing words, and the paper's aim, a chain of thought that people
@@ -31,7 +30,7 @@ _TAG = re.compile(r"</?(?:think|answer)>")
 
 
 def make_language(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for responses asked for in a given form."""
+    """Build the reward for one form of prompt."""
 
     def score(problem: Problem, completion: Completion) -> Score:
         return language_reward(completion.text, problem.language, problem.prompt, form.opened)
@@ -61,7 +60,7 @@ def language_reward(
 
 
 def chain_of_thought(text: str, opened: bool = False) -> str | None:
-    """Return the thinking of a response, tags removed; None where it has no thinking at all."""
+    """Return the thinking of a response without tags; None if it has no thinking."""
     if not opened and "<think>" not in text and "</think>" not in text:
         return None
     head, closing, rest = text.rpartition("</think>")

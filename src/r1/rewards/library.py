@@ -4,14 +4,14 @@ r"""The rewards as plain functions, for scripts, notebooks and other trainers; w
     score = math_reward(r"… so it is \boxed{\frac12}.", "0.5")
     score.value, score.outcome                    # 1.0, Outcome.CORRECT
 
-Nothing here hangs: what may (symbolic mathematics, and any verifier of one's own) runs in worker
-processes that start with the first call that needs them, under `timeout_s`, and end with this
-process. Plain numbers are compared at once. `configure` changes the workers' settings.
+Nothing here hangs: symbolic mathematics and verifiers of your own run in worker processes, which
+start with the first call that needs them, obey `timeout_s`, and end with this process. Plain
+numbers are compared at once. `configure` changes the workers' settings.
 
-The answer is read where the text puts it: in its one `<answer>` block, else in the last `\boxed{}`
-after the thinking, else on a last line `#### 18` or `Answer: 34`, else it is all that follows the
-thinking. `answer_from="stated"` reads the answer stated last, in whatever form. `opened=True` says
-that the prompt ended in `<think>`: then nothing is judged before the `</think>`.
+The answer is read where the text puts it: its single `<answer>` block, else the last `\boxed{}`
+after the thinking, else a last line `#### 18` or `Answer: 34`, else all text after the thinking.
+`answer_from="stated"` reads the answer stated last, in whatever form. `opened=True` says that the
+prompt ended in `<think>`: then nothing is judged before the `</think>`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def math_reward(
     answer_from: AnswerSource | None = None,
     opened: bool = False,
 ) -> Score:
-    """1 if the answer in a text is mathematically the reference (see r1.rewards.math).
+    """Return 1 if the answer in a text mathematically equals the reference (r1.rewards.math).
 
     question: a formula copied from it is not paid. answer_from: where the answer must stand.
     Raises UserError for a reference that cannot be verified.
@@ -73,7 +73,7 @@ def choice_reward(
     answer_from: AnswerSource | None = None,
     opened: bool = False,
 ) -> Score:
-    """1 if the text chooses the reference, a letter or one of the options (r1.rewards.choice)."""
+    """Return 1 if the text chooses the reference, a letter or an option (r1.rewards.choice)."""
     metadata = {} if options is None else {"options": list(options)}
     problem = _problem("choice", reference, metadata)
     return _judge_here(problem, reopened(text, opened), answer_from)
@@ -88,20 +88,20 @@ def exact_reward(
     answer_from: AnswerSource | None = None,
     opened: bool = False,
 ) -> Score:
-    """1 if the answer is the reference or an alias, after normalisation (r1.rewards.exact)."""
+    """Return 1 if the answer is the reference or an alias when normalised (r1.rewards.exact)."""
     problem = _problem("exact", reference, {"aliases": list(aliases), "case": case})
     return _judge_here(problem, reopened(text, opened), answer_from)
 
 
 def format_reward(text: str, *, opened: bool = False) -> Score:
-    """1 for `<think> … </think> <answer> … </answer>` and nothing else; opened: the prompt ended
-    in `<think>`."""
+    """Return 1 for `<think> … </think> <answer> … </answer>` and nothing else. opened: the prompt
+    ended in `<think>`."""
     reward = make_reward("format", _DEFAULTS, PromptForm(opened=opened))
     return reward(_problem("exact", "", {}), _completion(text))
 
 
 def language_reward(text: str, language: str = "en", *, opened: bool = False) -> Score:
-    """The share of the language's words in the thinking (see r1.rewards.language)."""
+    """Return the language's share of the words in the thinking (see r1.rewards.language)."""
     from r1.rewards.language import language_reward as judge
 
     return judge(text, language, opened=opened)
@@ -115,7 +115,7 @@ def code_reward(
     opened: bool = False,
     **task: Any,
 ) -> Score:
-    """1 if the program in a text passes all tests, in the sandbox (see r1.rewards.code.problem).
+    """Return 1 if a text's program passes all tests in the sandbox (r1.rewards.code.problem).
 
     tests: [{"input": "1 2", "output": "3"}] for programs that read and print, or APPS's {"inputs":
     [...], "outputs": [...]}; other kinds and further keys of the task as r1.rewards.code.problem
@@ -152,7 +152,7 @@ def answer_reward(
 def answer_rewards(
     texts: Sequence[str], problems: Sequence[Problem], *, answer_from: AnswerSource | None = None
 ) -> list[Score]:
-    """Judge text i as an answer to problem i; many at once keep all workers busy."""
+    """Judge text i as an answer to problem i; a large batch keeps all workers busy."""
     scores = judge_all(texts, problems, answer_from=answer_from)
     for score in scores:
         if reason := refusal(score):
@@ -163,7 +163,7 @@ def answer_rewards(
 def judge_all(
     texts: Sequence[str], problems: Sequence[Problem], *, answer_from: AnswerSource | None = None
 ) -> list[Score]:
-    """As answer_rewards, but a reference that cannot be verified is a score without a verdict.
+    """As answer_rewards, but a reference that cannot be verified gives a score without a verdict.
 
     Raises UserError where a verifier is unknown.
     """
@@ -178,18 +178,18 @@ def judge_all(
 
 
 def refusal(score: Score) -> str | None:
-    """Return why the problem of a score could not be judged at all, or None."""
+    """Return why a score's problem could not be judged, or None."""
     failed = score.outcome is Outcome.VERIFIER_FAILED
     return (score.detail.partition("UserError: ")[2] or None) if failed else None
 
 
 def reopened(text: str, opened: bool) -> str:
-    """Return a response with the `<think>` that its prompt already held."""
+    """Return a response with the `<think>` that its prompt already contained."""
     return "<think>" + text if opened and not text.lstrip().startswith("<think>") else text
 
 
 def configure(settings: RewardSettings | None = None) -> None:
-    """Use other settings for the workers from now on (None: the defaults). Stops running ones.
+    """Set the workers' settings from now on (None: the defaults). Stops running workers.
 
     Of the settings, weights and families mean nothing here.
     """
@@ -200,13 +200,13 @@ def configure(settings: RewardSettings | None = None) -> None:
 
 
 def counts() -> PoolCounts:
-    """What the workers found since the last call: outcomes and restarts."""
+    """Return the workers' outcomes and restarts since the last call."""
     with _lock:
         return _pool.take_counts() if _pool is not None else PoolCounts()
 
 
 def close() -> None:
-    """Stop the workers; the next call that needs one starts it again."""
+    """Stop the workers; the next call starts them again."""
     global _pool
     with _lock:
         pool, _pool = _pool, None
@@ -243,7 +243,7 @@ def _with_source(problem: Problem, text: str, answer_from: AnswerSource | None) 
 
 
 def find_source(text: str) -> AnswerSource:
-    """Where a text puts its answer."""
+    """Return where a text puts its answer."""
     if "<answer>" in text:
         return "tag"
     after = text.rpartition("</think>")[2]
@@ -253,7 +253,7 @@ def find_source(text: str) -> AnswerSource:
 
 
 def _judge_here(problem: Problem, text: str, answer_from: AnswerSource | None) -> Score:
-    """Judge in this process: only for verifiers whose time is linear in the text."""
+    """Judge in this process; only for verifiers that take linear time."""
     if reason := check_reference(problem):
         raise UserError(reason)
     problem = _with_source(problem, text, answer_from)
@@ -262,7 +262,7 @@ def _judge_here(problem: Problem, text: str, answer_from: AnswerSource | None) -
 
 
 def _judge_number(problem: Problem, text: str) -> Score | None:
-    """The score where both sides are plain numbers; None where a worker must see to it."""
+    """Return the score if both sides are plain numbers; None if a worker must judge."""
     reference = problem.reference or ""
     if problem.verifier != "math" or not PLAIN_NUMBER.fullmatch(reference):
         return None
@@ -292,13 +292,13 @@ def _open_pool() -> RewardPool:
 
 
 def _forget_pool() -> None:
-    """After a fork the workers are the parent's, and the threads that served them are gone."""
+    """Forget the pool after a fork: its workers and threads belong to the parent."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
 
 
 def _make_checked(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Accuracy that also looks at the reference, which a recipe has checked before it starts."""
+    """Build an accuracy reward that checks the reference too, as a recipe does before it starts."""
     accuracy = make_accuracy(settings, form)
     known: dict[tuple[str, str | None], str | None] = {}
 

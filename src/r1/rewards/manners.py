@@ -1,7 +1,7 @@
 """The tiny world's rules of good manners as rewards: "manners_helpful" and "manners_harmless".
 
 1 or 0 by r1.data.tiny.manners, for problems whose metadata has the kind of request; the reason is
-the score's detail. Meant for looking (weight 0), beside reward models that are trained.
+the score's detail. Meant as a measure (weight 0), beside trained reward models.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ KIND = "kind"
 
 
 def has_kind(problem: Problem) -> bool:
-    """Whether the rules can judge responses to a problem."""
+    """Whether the rules of manners can judge responses to a problem."""
     return KIND in problem.metadata and problem.verifier == "none"
 
 
 def make_helpful(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for answers: what follows the thinking."""
+    """Build the helpfulness reward, which judges the text after the thinking."""
 
     def judge(problem: Problem, completion: Completion) -> RuleFinding:
         answer = answer_of(completion, form) or ""
@@ -36,7 +36,7 @@ def make_helpful(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 
 
 def make_harmless(settings: RewardSettings, form: PromptForm) -> RewardFunction:
-    """Build the reward for whole responses."""
+    """Build the harmlessness reward, which judges whole responses."""
 
     def judge(problem: Problem, completion: Completion) -> RuleFinding:
         answer, thinking = answer_of(completion, form), parse_completion(completion, form).thinking
@@ -48,7 +48,7 @@ def make_harmless(settings: RewardSettings, form: PromptForm) -> RewardFunction:
 
 
 def answer_of(completion: Completion, form: PromptForm) -> str | None:
-    """The one <answer>, else all that follows the thinking; None where there is nothing."""
+    """Return the one <answer>, else all text after the thinking; None if there is none."""
     return read_answer(completion, "tag", form) or read_answer(completion, "text", form)
 
 

@@ -38,7 +38,7 @@ _APPROXIMATELY = (
 
 
 class Reading(NamedTuple):
-    """A number as it was written: its exact value, unit and whether per cent."""
+    """A number as written: its exact value, its unit and whether it is per cent."""
 
     value: Fraction
     unit: Unit | None
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
 
 
 def read_numeric(text: str) -> Reading | None:
-    """Return the one number that a text is, or None. Never raises; fast for any text."""
+    """Return the single number in a text, or None. Never raises; fast for any text."""
     if len(text) > MAX_CHARS:
         return None
     text = text.strip()
@@ -70,13 +70,13 @@ def read_numeric(text: str) -> Reading | None:
 
 
 def is_close(value: Fraction, reference: Fraction, rel_tol: float, abs_tol: float) -> bool:
-    """Whether value lies within the larger of the two tolerances of reference."""
+    """Whether value is within the larger of the two tolerances of reference."""
     allowed = max(Fraction(abs_tol), Fraction(rel_tol) * abs(reference))
     return abs(value - reference) <= allowed
 
 
 def score_numeric(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """1 if the answer is one number within the problem's tolerance."""
+    """Return 1 if the answer is one number within the problem's tolerance."""
     given = read_numeric(answer)
     if given is None:
         return Score(0.0, Outcome.UNPARSEABLE, "not one plain number")
@@ -92,7 +92,7 @@ def score_numeric(problem: Problem, answer: str, settings: RewardSettings) -> Sc
 
 
 def tolerances(problem: Problem) -> tuple[float, float]:
-    """Relative and absolute tolerance; the default relative one where neither is given."""
+    """Return the relative and the absolute tolerance; by default the default relative one."""
     metadata = problem.metadata
     if all(metadata.get(name) is None for name in _TOLERANCES):
         return DEFAULT_REL_TOL, 0.0
@@ -100,7 +100,7 @@ def tolerances(problem: Problem) -> tuple[float, float]:
 
 
 def check_numeric(problem: Problem) -> str | None:
-    """The reference must be one number; tolerances must be numbers from 0, rel_tol at most 0.5."""
+    """Check that the reference is one number, tolerances are from 0, rel_tol at most 0.5."""
     if read_numeric(problem.reference or "") is None:
         return f"reference {problem.reference!r} is not one plain number"
     for name in _TOLERANCES:

@@ -42,7 +42,7 @@ MAX_PENDING = 64
 
 @dataclass(frozen=True, slots=True)
 class GroupHandle:
-    """A group on its way."""
+    """A group being scored."""
 
     group: RolloutGroup
     _future: Future[ScoredGroup]
@@ -52,7 +52,7 @@ class GroupHandle:
         return self._future.result()
 
     def done(self) -> bool:
-        """True once result() would not wait."""
+        """Whether result() returns at once."""
         return self._future.done()
 
 
@@ -138,7 +138,7 @@ class RewardPool:
         return GroupHandle(group, join(parts, lambda found: finish(dict(ChainMap(*found)))))
 
     def score_groups(self, groups: Sequence[RolloutGroup]) -> list[ScoredGroup]:
-        """Score groups that are all there already; same order."""
+        """Score groups that are all available; return the scores in the same order."""
         handles = [self.submit_group(group) for group in groups]
         return [handle.result() for handle in handles]
 
@@ -157,8 +157,9 @@ class RewardPool:
         return [NO_VOTE if key is None else number[key] for key in keys]
 
     def _number(self, problem: Problem, answers: list[str]) -> list[int]:
-        """Number distinct answers: each is compared with the first of every group so far, as in
-        r1.evaluate.estimators. One job a group, all answers that are still without one at once."""
+        """Number distinct answers by comparing each with the first of every group so far, as in
+        r1.evaluate.estimators. One job per group compares all its answers without a number at
+        once."""
         numbers = [NO_VOTE] * len(answers)
         left = list(range(len(answers)))
         for group in range(len(answers)):
@@ -228,7 +229,7 @@ class RewardPool:
         return task.future
 
     def _serve(self, worker: WorkerHandle) -> None:
-        """One thread a worker: takes a job, waits for its scores, settles its future."""
+        """Run one worker's thread: take a job, wait for its scores, complete its future."""
         try:
             while (task := self._queue.get()) is not None:
                 if not task.future.set_running_or_notify_cancel():
@@ -246,6 +247,6 @@ class RewardPool:
 
 
 def _needed(names: list[str], problem: Problem) -> tuple[str, ...]:
-    """Verifiers whose libraries must be loaded before an item's clock may run."""
+    """Return the verifiers whose libraries must be loaded before an item's clock starts."""
     judged = any(name in ("accuracy", "checked_accuracy") for name in names)
     return (problem.verifier,) if judged else ()

@@ -11,7 +11,7 @@ from r1.types import Completion, Problem, Score
 
 
 class RewardFunction(Protocol):
-    """A judgement of one completion. Raises nothing for anything a model may write."""
+    """Judges one completion. Raises nothing, whatever the model wrote."""
 
     def __call__(self, problem: Problem, completion: Completion) -> Score:
         """Return the score; value is in [0, 1] unless the reward says otherwise."""
@@ -19,7 +19,7 @@ class RewardFunction(Protocol):
 
 @dataclass(frozen=True)
 class PromptForm:
-    """What the rewards must know of how responses were asked for.
+    """The form of the prompt, as far as rewards need it.
 
     opened: the prompt ended in `<think>`. stop: the stop strings left out of completions' text.
     """

@@ -1,4 +1,4 @@
-"""Where in a response the answer stands. Pure text, linear time."""
+"""Find the answer in a response. Pure text, linear time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from r1.types import Completion
 
 
 def parse_completion(completion: Completion, form: PromptForm) -> Parsed:
-    """Parse a completion; a stop string `</answer>` that ended it is put back first."""
+    """Parse a completion; a stop string `</answer>` that ended it is restored first."""
     text = completion.text
     parsed = parse(text, opened=form.opened)
     stopped = completion.finish_reason == "stop" and "</answer>" in form.stop
@@ -25,20 +25,20 @@ def parse_completion(completion: Completion, form: PromptForm) -> Parsed:
 
 class Reading(NamedTuple):
     """An answer to judge, stripped and not empty, and the rule of "stated" that found it ("" for
-    the other sources)."""
+    other sources)."""
 
     answer: str
     rule: str = ""
 
 
 def read_answer(completion: Completion, source: AnswerSource, form: PromptForm) -> str | None:
-    """Return the answer to judge, stripped, or None where there is none."""
+    """Return the answer to judge, stripped, or None if there is none."""
     reading = find_answer(completion, source, form)
     return None if reading is None else reading.answer
 
 
 def find_answer(completion: Completion, source: AnswerSource, form: PromptForm) -> Reading | None:
-    """Return the answer to judge and how it was found, or None where there is none."""
+    """Return the answer to judge and how it was found, or None if there is none."""
     if source == "answer":
         return _reading(parse_completion(completion, form).answer_strict)
     if source == "tag":
@@ -62,7 +62,7 @@ def _reading(answer: str | None) -> Reading | None:
 
 
 def find_source_fault(source: object) -> str | None:
-    """Return why something is no place of an answer, with the nearest one, or None."""
+    """Return why a value names no place of an answer, with the nearest valid one, or None."""
     names = get_args(AnswerSource)
     if source in names:
         return None
@@ -72,7 +72,7 @@ def find_source_fault(source: object) -> str | None:
 
 
 def after_thinking(text: str, opened: bool) -> str | None:
-    """Return what follows the last `</think>`; None where thinking began and never ended.
+    """Return the text after the last `</think>`; None if thinking began and never ended.
 
     A text without thinking tags is returned whole. Tags of an answer are dropped.
     """
@@ -81,8 +81,7 @@ def after_thinking(text: str, opened: bool) -> str | None:
 
 
 def final_text(text: str, opened: bool) -> str | None:
-    """Return what follows the thinking, tags of an answer and all; None where thinking that began
-    did not end."""
+    """Return the text after the thinking, with answer tags; None if thinking never ended."""
     _, closing, rest = text.rpartition("</think>")
     if "<think>" in rest or (opened and not closing):
         return None

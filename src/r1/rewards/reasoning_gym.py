@@ -1,9 +1,9 @@
 """reasoning-gym's own scorers for the entries in metadata {"task": name, "entry": {…}}.
 
-metadata["parameters"] holds what the task was drawn with: some scorers read it (the number of
-decimal places, the size of a board).
+metadata["parameters"] holds the task's parameters: some scorers read them (the number of decimal
+places, the size of a board).
 
-Paid only where the scorer gives a full 1.0: many scorers give a share of 1 to an answer that merely
+Only a full score of 1.0 is rewarded: many scorers give a share of 1 to an answer that merely
 contains the gold one, or for being well-formed, and reinforcement learning would collect it
 (`rewards.partial_credit` pays the share as reasoning-gym gives it).
 
@@ -54,7 +54,7 @@ def _make_scorer(task: str, parameters: str) -> Callable[[str, dict[str, Any]], 
 
 
 def is_harmless(task: str, answer: str) -> bool:
-    """False where an evaluating scorer could be made to run something by this answer."""
+    """Whether the answer is safe for a scorer that evaluates it."""
     if task in EVALUATING:
         return not _CALLS.search(answer)
     if task in PARSING:
@@ -77,8 +77,8 @@ _CLOSE = Fraction(1, 10**6)
 
 
 def says_more(gold: object, answer: str) -> bool:
-    """Whether an answer holds the gold one and hedges, denies or goes on: some scorers only look
-    for the gold answer, and pay "not False" for "False"."""
+    """Whether an answer contains the gold one and hedges, denies or continues: some scorers only
+    look for the gold answer, and reward "not False" for "False"."""
     wanted, given = exact.normalise(str(gold)), exact.normalise(answer)
     if wanted == given or not wanted or wanted not in given:
         return False
@@ -88,7 +88,7 @@ def says_more(gold: object, answer: str) -> bool:
 
 
 def score_reasoning_gym(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """The task's own score; CORRECT only at 1."""
+    """Return the task's own score; CORRECT only at 1."""
     task = str(problem.metadata["task"])
     if len(answer) > MAX_CHARS:
         return Score(0.0, Outcome.WRONG, "the answer is too long")
@@ -111,7 +111,7 @@ def score_reasoning_gym(problem: Problem, answer: str, settings: RewardSettings)
 
 
 def check_reasoning_gym(problem: Problem) -> str | None:
-    """The task must be known and the entry's own answer must score 1."""
+    """Check that the task is known and that the entry's own answer scores 1."""
     task, entry = problem.metadata.get("task"), problem.metadata.get("entry")
     if not isinstance(task, str) or not isinstance(entry, dict):
         return 'metadata needs "task" (a reasoning-gym name) and "entry" (one of its items)'

@@ -1,8 +1,8 @@
-"""Who judges what: rewards by name (for recipes) and verifiers by name (for problems).
+"""Registries: rewards by name (for recipes) and verifiers by name (for problems).
 
-A reward or verifier is a file in this package that registers itself when imported; modules
-outside it are named in `rewards.plugins`. Nothing here imports what a verifier needs: heavy
-libraries load in its `warm`, inside a worker.
+A reward or verifier is a file in this package that registers itself when imported; other modules
+are named in `rewards.plugins`. Heavy libraries of a verifier load in its `warm`, inside a worker,
+never here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Verifier:
-    """How one kind of answer is checked. Every function must be pure and may crash or hang: they
+    """The functions that check one kind of answer. Each must be pure and may crash or hang: they
     run in worker processes.
 
     score: (problem, answer, settings) -> Score; answer is stripped and not empty.
@@ -55,7 +55,7 @@ _VERIFIERS: dict[str, Verifier] = {}
 
 
 def register_verifier(name: str, verifier: Verifier) -> None:
-    """Make a verifier known under the name that problems carry."""
+    """Register a verifier under the name that problems carry."""
     _refuse_taken(name, _VERIFIERS, "verifier")
     _VERIFIERS[name] = verifier
 
@@ -68,7 +68,7 @@ def _refuse_taken(name: str, known: Mapping[str, object], what: str) -> None:
 
 
 def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
-    """Make a reward known under the name that recipes weigh.
+    """Register a reward under the name that recipes give weights to.
 
     factory: (settings, form) -> RewardFunction, or a reward function of TRL's
     (`r1.rewards.batch_reward`). Raises UserError for what is neither.

@@ -18,7 +18,7 @@ AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
 
 
 class RewardSettings(Settings):
-    """Which rewards are summed with which weights, and the processes that compute them."""
+    """The rewards that are summed, their weights, and the processes that compute them."""
 
     weights: dict[str, float] = Field(
         default_factory=lambda: {"accuracy": 1.0, "format": 1.0},
@@ -72,12 +72,12 @@ class RewardSettings(Settings):
 
     @property
     def names(self) -> list[str]:
-        """Every reward that some family of problems is judged by."""
+        """Return every reward that judges some family of problems."""
         tables = (self.weights, *self.families.values())
         return list(dict.fromkeys(name for table in tables for name in table))
 
     def weights_of(self, family: str) -> dict[str, float]:
-        """The weights that hold for the problems of a family."""
+        """Return the weights for the problems of a family."""
         return self.families.get(family, self.weights)
 
     def validate_names(self) -> None:

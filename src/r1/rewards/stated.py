@@ -1,16 +1,16 @@
-r"""The answer that a text states last, by the conventions of the usual evaluation harnesses.
+r"""Find the answer that a text states last, by the conventions of common evaluation harnesses.
 
 Explicit statements, in English and Chinese: `<answer>…</answer>`, `\boxed{…}`, GSM8K's `#### 18`
 and `A: 18`, `Answer: 34`, "The answer is (C).", "Option B is correct", 答案是 18, 答：18, 故选 B.
-The one that stands last counts, and only its own words: the rest of the sentence up to a reason
-("because …", ", not 6"). Without any, a text that came to its end may state its answer in its last
-sentence: a formula ("46 - 78 = -32"), bold words, a letter in brackets, its last number; and a text
-of one short line is its own answer.
+The last one counts, and only its own words: the rest of the sentence up to a reason ("because …",
+", not 6"). A complete text without any may state its answer in its last sentence: a formula
+("46 - 78 = -32"), bold words, a letter in brackets, its last number; and a text of one short line
+is its own answer.
 
-No statement are questions ("is it 5?"), negations ("the answer is not 5"), conditions ("if the
-answer is 5") and last sentences that hesitate ("it may be 5", "5 or 6"). What is listed after a
-statement ("The answer is 5 or 6.", "The answer is 5. Or 6.") belongs to it, so that the verifier
-sees all of it. Linear in the length of the text; never raises.
+Questions ("is it 5?"), negations ("the answer is not 5"), conditions ("if the answer is 5") and
+last sentences that hesitate ("it may be 5", "5 or 6") are no statements. A list after a statement
+("The answer is 5 or 6.", "The answer is 5. Or 6.") belongs to it, so that the verifier sees all of
+it. Linear in the length of the text; never raises.
 
 Left out on purpose: searching the whole text for the last number, which pays for unfinished work.
 """
@@ -27,7 +27,7 @@ from r1.text.sentences import split_sentences
 
 
 class Rule(StrEnum):
-    """The convention by which an answer was found; shown in a score's detail."""
+    """The convention that found an answer; shown in a score's detail."""
 
     TAG = "<answer>"
     BOXED = "\\boxed"
@@ -42,7 +42,7 @@ class Rule(StrEnum):
 
 
 class Stated(NamedTuple):
-    """An answer, the rule that found it, and where its statement begins in the text."""
+    """An answer, the rule that found it, and the position of its statement in the text."""
 
     answer: str
     rule: Rule
@@ -105,13 +105,13 @@ def _explicit(text: str, boxed: str | None) -> Iterator[Stated]:
 
 
 def _tagged(text: str) -> str:
-    """Return what the closed `<answer>` blocks hold; different ones are one list."""
+    """Return the content of the closed `<answer>` blocks; different ones form one list."""
     pieces = [piece.partition("</answer>") for piece in text.split("<answer>")[1:]]
     return ", ".join(dict.fromkeys(inside.strip() for inside, end, _ in pieces if end))
 
 
 def doubts_its_box(text: str) -> bool:
-    r"""Whether what follows the last `\boxed{}` on its line takes it back ("wait, …")."""
+    r"""Whether the text after the last `\boxed{}` on its line retracts it ("wait, …")."""
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
     line = text[start : start + MAX_STATEMENT].partition("\n")[0] if start >= 0 else ""
     return any(_is_taken_back(line[end.end() :]) for end in re.finditer("}", line))
@@ -122,8 +122,8 @@ def _is_taken_back(following: str) -> bool:
 
 
 def _said_after(text: str, marker: re.Match[str], rule: Rule) -> str | None:
-    """Return what a statement says: the rest of its sentence, or the next line with anything in it
-    where its own ends there."""
+    """Return the content of a statement: the rest of its sentence, or the next line that is not
+    empty if the sentence ends there."""
     if patterns.DOUBTED.search(text, max(0, marker.start() - 60), marker.start()):
         return None
     rest = text[marker.end() : marker.end() + MAX_STATEMENT].lstrip(" \t:：*_`")
@@ -156,7 +156,7 @@ def _leading_words(text: str) -> int:
 
 
 def _bare(said: str) -> str:
-    """Take off emphasis, quotation marks, the final stop and one pair of dollar signs."""
+    """Remove emphasis, quotation marks, the final stop and one pair of dollar signs."""
     said = said.replace("**", "").replace("__", "").strip(" \t*_`\"“”'‘’")
     said = said.rstrip(".。!！;；,，").strip(' \t*_`"“”')
     return said[1:-1].strip() if said[:1] == said[-1:] == "$" and said.count("$") == 2 else said
@@ -187,7 +187,8 @@ def _find_final(body: str) -> Stated | None:
 
 
 def _last_words(last: str, alone: bool) -> tuple[str, Rule] | None:
-    """The answer in a last sentence; of several beside each other all. alone: it is the text."""
+    """Return the answer in a last sentence; several side by side are all returned. alone: the
+    sentence is the whole text."""
     bold = [_bare(one or other) for one, other in patterns.BOLD.findall(last)]
     if bold := [said for said in dict.fromkeys(bold) if said and not said.endswith((":", "："))]:
         return ", ".join(bold), Rule.FINAL_BOLD
@@ -202,7 +203,7 @@ def _last_words(last: str, alone: bool) -> tuple[str, Rule] | None:
 
 
 def _last_numbers(sentence: str) -> str:
-    """The last number, with those that precede it in the same list; "" where there is none."""
+    """Return the last number and those before it in the same list; "" without a number."""
     found = list(patterns.LAST_NUMBER.finditer(sentence))
     if not found:
         return ""
@@ -215,7 +216,7 @@ def _last_numbers(sentence: str) -> str:
 
 
 def _is_formula(sentence: str) -> bool:
-    """Whether a sentence is a formula, perhaps several joined by "or" or "and"."""
+    """Whether a sentence is a formula, or several joined by "or" or "and"."""
     if not patterns.FORMULA.fullmatch(sentence) or not re.search(r"\d|=|\\", sentence):
         return False
     return all(
@@ -224,7 +225,7 @@ def _is_formula(sentence: str) -> bool:
 
 
 def _value_of(formula: str) -> str:
-    """Return the right-hand side of finished arithmetic; other formulas as they stand."""
+    """Return the right-hand side of completed arithmetic; other formulas unchanged."""
     formula = formula.strip(" \t.。,，;$")
     left, equals, right = formula.rpartition("=")
     if equals and right.strip() and patterns.ARITHMETIC.fullmatch(left):

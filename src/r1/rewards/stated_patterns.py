@@ -1,4 +1,4 @@
-"""Patterns of r1.rewards.stated: what states an answer, doubts it or gives a reason.
+"""Patterns of r1.rewards.stated: statements of an answer, doubts about it, reasons for it.
 
 In English and Chinese. Each takes time linear in the text it is shown.
 """

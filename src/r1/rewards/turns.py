@@ -1,4 +1,4 @@
-"""Whose words a response is made of: turns of a dialogue, as messages or as decoded text."""
+"""The speakers of a response: turns of a dialogue, as messages or as decoded text."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _PARTIAL = re.compile(
 
 
 def final_turn(completion: Any) -> str:
-    """Return the assistant's last words; "" where the last word is another's (a tool's, a user's).
+    """Return the assistant's last words; "" if the last turn is another's (a tool's, a user's).
 
-    completion: a text, in which other turns stand as chat templates write them, or messages.
+    completion: a text, with other turns as chat templates write them, or messages.
     """
     if isinstance(completion, str):
         return _final_of_text(completion)
@@ -35,7 +35,7 @@ def final_turn(completion: Any) -> str:
 
 
 def question_of(prompt: Any) -> str:
-    """Return a prompt's text; of messages the user's."""
+    """Return a prompt's text; for messages, the user's."""
     if prompt is None or isinstance(prompt, str):
         return prompt or ""
     users = [turn for turn in prompt if _role(turn) == "user"]
@@ -43,8 +43,8 @@ def question_of(prompt: Any) -> str:
 
 
 def leaves_thinking_open(prompt: Any) -> bool:
-    """Whether a prompt ends within `<think>`: a text, or messages of which the last, the
-    assistant's, is continued."""
+    """Whether a prompt ends within `<think>`: a text, or messages that end in an unfinished
+    assistant's turn."""
     if prompt is None:
         return False
     if isinstance(prompt, str):
@@ -73,7 +73,7 @@ def _role(turn: Any) -> str:
 
 
 def _content(turn: Any) -> str:
-    """The text of a message, whose content may be parts or (a call alone) nothing."""
+    """Return a message's text; its content may be a list of parts, or missing (only a call)."""
     content = turn.get("content") if isinstance(turn, Mapping) else turn
     if content is None or isinstance(content, str):
         return content or ""

@@ -1,8 +1,8 @@
-"""Problems that no rule can judge (the verifier "none"), and whether rewards fit their problems.
+"""Problems without a rule (the verifier "none"), and checks that rewards fit their problems.
 
 A greeting has no reference answer: its problem names the verifier "none", and its family has
 rewards of its own (`[rewards.families.NAME]`, reward models) among which there is no accuracy.
-What does not fit is found before anything is sampled.
+Misfits are found before anything is sampled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check_families(
     problems: Iterable[Problem],
     models: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Raise UserError where the rewards do not fit the problems of a run, training and held-out.
+    """Raise UserError if the rewards do not fit a run's problems, training or held-out.
 
     models: reward model -> the families it judges, empty for all of them.
     Mistakes are a table for a family without problems, a family that nothing judges, and what
@@ -51,7 +51,7 @@ def check_families(
 
 
 def check_rules(settings: RewardSettings, problems: Iterable[Problem]) -> None:
-    """Raise UserError for a problem with the verifier "none" whose family is paid for accuracy."""
+    """Raise UserError for problems with verifier "none" in a family rewarded for accuracy."""
     for problem in problems:
         wrong = [name for name in settings.weights_of(problem.family) if name in NEED_A_RULE]
         if problem.verifier == NONE and wrong:

@@ -1,4 +1,4 @@
-"""What travels between the reward pool and its workers."""
+"""Messages between the reward pool and its workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Setup(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One score to compute: a reward of one sample, or (reward None) whether a pair is equal."""
+    """One score to compute: a reward of one sample or, with reward None, the equality of a pair."""
 
     number: int
     reward: str | None
@@ -35,7 +35,7 @@ class Item(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Items about one problem. completions carry no log-probabilities."""
+    """Items of one problem. completions carry no log-probabilities."""
 
     problem: Problem
     completions: list[Completion]
@@ -44,12 +44,12 @@ class Job(NamedTuple):
 
 
 def send(channel: socket.socket, message: bytes) -> None:
-    """Send one message; OSError or TimeoutError if the other side is gone or stuck."""
+    """Send one message. Raises OSError or TimeoutError if the other side is gone or stuck."""
     channel.sendall(_LENGTH.pack(len(message)) + message)
 
 
 def receive(channel: socket.socket) -> bytes:
-    """Wait for one message; EOFError if the other side is gone."""
+    """Wait for one message. Raises EOFError if the other side is gone."""
     (length,) = _LENGTH.unpack(_receive_exactly(channel, _LENGTH.size))
     return _receive_exactly(channel, length)
 

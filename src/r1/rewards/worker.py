@@ -1,9 +1,9 @@
-"""The worker process: scores what the pool sends, one item after the other, and can be killed.
+"""The worker process: scores the pool's items one after the other, and can be killed.
 
 Run by `r1.rewards.pool` as `python -m r1.rewards.worker`; speaks length-prefixed messages over an
-inherited socket: pickled jobs in (from its own parent), JSON out (whatever happened in here).
-Before each item it writes the item's number and start time into memory shared with the parent, so
-that the parent can enforce the wall clock and knows whom to blame, at no cost in messages.
+inherited socket: pickled jobs in (from its own parent), JSON out. Before each item it writes the
+item's number and start time into memory shared with the parent, so that the parent can enforce the
+wall clock and knows the item at fault, without extra messages.
 
 It dies with its parent, however that ended (PR_SET_PDEATHSIG on Linux, end of file elsewhere).
 """
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends; exit if it already has."""
+    """Ask the kernel to kill this process when its parent ends; exit if the parent has ended."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -73,7 +73,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def _serve(channel: socket.socket, progress: mmap.mmap, job: Job, rewards: dict[str, Any]) -> None:
-    """Score a job's items, sending results whenever FLUSH_S have passed, and at the end."""
+    """Score a job's items; send results after every FLUSH_S seconds and at the end."""
     _report(progress, PREPARING)
     for name in job.verifiers:
         _try(_warm, name)
@@ -111,7 +111,7 @@ def _score(job: Job, item: Any, rewards: dict[str, Any]) -> Score:
 
 
 def _try(task: Callable[..., Score], *arguments: Any) -> Score:
-    """Run a task; what it raises is the verifier's failure, never the model's."""
+    """Run a task; an exception is the verifier's failure, never the model's."""
     try:
         return task(*arguments)
     except MemoryError:

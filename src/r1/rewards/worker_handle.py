@@ -1,4 +1,4 @@
-"""The parent's side of one worker process: start it, give it a job, kill it when it must."""
+"""The parent's side of one worker process: start it, give it a job, kill it if needed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerDiedError(Exception):
-    """The process is gone; number is the item it was at, negative where at none."""
+    """The process is gone. number: the item it was computing, negative for none."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(reason)
@@ -58,11 +58,11 @@ class WorkerHungError(Exception):
 
 
 class PoolClosedError(RuntimeError):
-    """The pool was closed before the scores were there."""
+    """The pool was closed before the scores were ready."""
 
 
 class WorkerHandle:
-    """One worker, started when first needed and restarted as often as it takes.
+    """One worker, started on first use and restarted as often as needed.
 
     Not thread-safe: it belongs to the thread that uses it. That thread must outlive the worker,
     since Linux tells a child of the death of the *thread* that made it.
@@ -80,7 +80,7 @@ class WorkerHandle:
         self._never_ready: dict[tuple[str, ...], str] = {}
 
     def score(self, job: Job) -> dict[int, Score]:
-        """Return a score for every item's index, whatever happens to the worker on the way."""
+        """Return a score for every item's index, whatever happens to the worker meanwhile."""
         scores: dict[int, Score] = {}
         crashes: dict[int, int] = {}
         if (reason := self._never_ready.get(job.verifiers)) is not None:
@@ -115,13 +115,13 @@ class WorkerHandle:
         return scores
 
     def abort(self) -> None:
-        """Make `score` give up soon; the only method that another thread may call."""
+        """Make `score` give up soon; the only method that other threads may call."""
         self._aborted = True
         if (process := self._process) is not None:
             process.kill()
 
     def stop(self) -> None:
-        """Kill the worker and everything it started; nothing is left behind."""
+        """Kill the worker and every process it started."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -133,7 +133,7 @@ class WorkerHandle:
         self._num_scored = 0
 
     def _give_up_on(self, verifiers: tuple[str, ...]) -> str:
-        """Remember verifiers that hang before their first score; return what to say of them.
+        """Remember verifiers that hang before their first score; return a message about them.
 
         The next job would wait for them as long again, and so would every one after it.
         """
@@ -142,7 +142,7 @@ class WorkerHandle:
             f"{names} did not get ready within {START_TIMEOUT_S:g} s, {NUM_EARLY_HANGS} times: "
             "the verifier's warm, or what it imports, hangs"
         )
-        logger.warning("%s. What waits for it counts as verifier-failed.", reason)
+        logger.warning("%s. Its pending scores count as verifier-failed.", reason)
         if verifiers:
             self._never_ready[verifiers] = reason
         return reason
@@ -219,9 +219,9 @@ class WorkerHandle:
                     why = f"nothing after {START_TIMEOUT_S:g} s" if hung else str(error)
                     plugins = ", ".join(self._setup.settings.plugins) or "none"
                     raise UserError(
-                        f"reward workers cannot start ({why}). Raise rewards.worker_memory_mb, see "
-                        f"that rewards.plugins ({plugins}) can be imported, and why "
-                        f"`{sys.executable} -m r1.rewards.worker` fails to."
+                        f"reward workers cannot start ({why}). Raise rewards.worker_memory_mb, "
+                        f"check that rewards.plugins ({plugins}) can be imported, and run "
+                        f"`{sys.executable} -m r1.rewards.worker` to see its error."
                     ) from None
         raise PoolClosedError("the reward pool was closed while a worker started")
 
@@ -250,7 +250,7 @@ def _failed(reason: str) -> Score:
 
 
 def _environment() -> dict[str, str]:
-    """The parent's, with its import path, and one thread a worker for numerical libraries."""
+    """Return the parent's environment with its import path and single-threaded libraries."""
     source = str(Path(r1.__file__).parent.parent)
     paths = [source, *(path for path in sys.path if path)]
     return os.environ | {

@@ -34,7 +34,7 @@ _ATTENTION_KINDS = {"full_attention", "sliding_attention"}
 
 
 class EmbeddedEngine:
-    """Implements rollout.protocol.Engine on one device. It owns the model it is given."""
+    """Implements rollout.protocol.Engine on one device. It owns its model."""
 
     def __init__(self, model: Any, tokenizer: Any, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
@@ -77,7 +77,7 @@ class EmbeddedEngine:
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Yield every group as soon as its last sample has ended; ties in request order.
+        """Yield every group when its last sample has ended; ties in request order.
 
         A response is cut at max_new_tokens or at the model's context, whichever comes first.
         Dropping the iterator half-way, or `abort`, frees everything it held. Raises UserError,
@@ -97,18 +97,18 @@ class EmbeddedEngine:
         self._keep(rollout.memory)
 
     def abort(self) -> None:
-        """As rollout.protocol.AbortableEngine, after the decode step that is being computed."""
+        """Implement AbortableEngine: stop after the current decode step."""
         self._aborts += 1
 
     def _step(self, rollout: Rollout) -> list[FinishedGroup]:
-        """One decode step, under the newest weights."""
+        """Do one decode step with the newest weights."""
         if rollout.loads != self._loads:
             rollout.renew(self.version)
             rollout.loads = self._loads
         return rollout.step()
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """As rollout.protocol.PartialEngine.
+        """Implement PartialEngine.submit.
 
         The memory is made for what is submitted before the first `poll`, and for as many samples as
         were ever under way together. Longer prompts than that wait, and with them what is submitted
@@ -121,7 +121,7 @@ class EmbeddedEngine:
         self._later.append((requests, sampling))
 
     def poll(self) -> list[FinishedGroup]:
-        """One decode step of what was submitted; the groups that ended, in the order asked for."""
+        """Do one decode step of the submitted groups; return those that ended, in request order."""
         self._take_later()
         rollout = self._partial
         if rollout is None:
@@ -133,7 +133,7 @@ class EmbeddedEngine:
         return finished
 
     def _take_later(self) -> None:
-        """Let what was submitted into the rollout under way where it fits, into a new one else."""
+        """Add the submitted groups to the current rollout if they fit, else to a new one."""
         if self._partial is None and self._later:
             every = [request for some, _ in self._later for request in some]
             self._partial = self._rollout(every, self._later[0][1], self._longest, self._most)
@@ -151,7 +151,8 @@ class EmbeddedEngine:
             self._most = max(self._most, self._partial.n + self._partial.num_waiting)
 
     def _limits(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> list[int]:
-        """The most tokens of each response. Raises UserError for what cannot be sampled."""
+        """Return the token limit of each response. Raises UserError for a request that cannot be
+        sampled."""
         if sampling.stop and (self.tokenizer is None or "" in sampling.stop):
             raise UserError("sampling.stop needs a tokenizer and strings that are not empty")
         return [response_limit(request, sampling, self.context) for request in requests]
@@ -169,8 +170,8 @@ class EmbeddedEngine:
         prompt: int = 0,
         samples: int = 0,
     ) -> Rollout:
-        """A rollout with memory for the requests; prompt: the least tokens of a prompt's slot;
-        samples: how many there is to be room for, where others join these."""
+        """Make a rollout with memory for the requests. prompt: smallest number of tokens in a
+        prompt's slot; samples: rows to reserve if other requests join."""
         limits = self._limits(requests, sampling)
         lengths = [len(request.prompt_ids) for request in requests]
         sizes = [len(request.seeds) for request in requests]
@@ -206,7 +207,7 @@ class EmbeddedEngine:
         )
 
     def _memory(self, room: Room) -> KVMemory:
-        """The memory kept from an earlier call where it is large enough, else a new one."""
+        """Return the memory kept from an earlier call if it is large enough, else new memory."""
         memory, self._spare = self._spare, None
         if memory is not None and memory.holds(room.rows, room.own, room.slots, room.prompt):
             return memory
@@ -214,7 +215,7 @@ class EmbeddedEngine:
         return KVMemory(num_layers, room.rows, room.own, room.slots, room.prompt)
 
     def _keep(self, memory: KVMemory) -> None:
-        """On a CPU, spare the next call the page faults; a GPU's memory goes to the learner."""
+        """Keep the memory on a CPU, to save page faults; on a GPU free it for the learner."""
         if self.model.device.type == "cpu":
             self._spare = memory
 
@@ -235,7 +236,7 @@ class EmbeddedEngine:
         self._loads += 1
 
     def close(self) -> None:
-        """Let go of what was submitted and of the memory kept between calls."""
+        """Drop the submitted groups and the memory kept between calls."""
         self._spare = self._partial = None
         self._later.clear()
 

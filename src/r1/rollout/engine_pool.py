@@ -1,18 +1,18 @@
-"""Several engines with the same weights behind one Engine that is given work ahead of time.
+"""Several engines with the same weights behind one Engine that accepts work ahead of time.
 
     generate(window 1) ----.                        .--> engine 0
     generate(window 2) -----+--> queue of calls ---+---> engine 1
                                                     '--> engine 2
 
-`generate` queues its requests at once, before its first group is asked for, so that whoever works
-in windows begins the next one while the slowest samples of this one end (`calls_ahead` says how
-many), and no engine waits for another. How requests are cut into calls depends on the requests
+`generate` queues its requests at once, before its first group is taken, so that a caller that works
+in windows begins the next one while the slowest samples of this one end (`calls_ahead` gives their
+number), and no engine waits for another. How requests are cut into calls depends on the requests
 alone, never on timing; groups come back in the order they end.
 
-An engine that is lost for good leaves the pool with a warning, and what it has not ended goes to
-the others; only when none is left do those who wait get an error.
+An engine that is lost for good leaves the pool with a warning, and its unfinished groups go to the
+others; callers get an error only when no engine is left.
 
-Back-pressure is the caller's: what it has queued and not yet taken is what the pool holds, so a
+Back-pressure is the caller's: the pool holds the groups that were queued and not yet taken, so a
 caller that keeps few windows open needs constant memory.
 
 Left out on purpose: new weights (a policy's engines are r1.cluster.ray_engine's), and calls made
@@ -44,15 +44,15 @@ JOIN_S = 30.0
 
 
 class ClosingEngine(Engine, Protocol):
-    """An engine that can be ended from another thread than the one that waits for it."""
+    """An engine that another thread can close while one waits for it."""
 
     def close(self) -> None:
-        """End its processes; whoever waits for groups gets an error."""
+        """End its processes; waiting callers get an error."""
 
 
 @dataclass(eq=False)
 class _Asked:
-    """One call of `generate`. found: groups, or what kept them from coming."""
+    """One call of `generate`. found: its groups, or the exception that ended it."""
 
     sampling: SamplingSettings
     calls: deque[Sequence[GroupRequest]]
@@ -61,7 +61,7 @@ class _Asked:
 
 
 class EnginePool:
-    """Implements rollout.protocol.LoadedEngine. Close it when done: it owns the engines."""
+    """Implements rollout.protocol.LoadedEngine over several engines, which it owns and closes."""
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class EnginePool:
         groups_per_call: int = 0,
         lost: type[Exception] = EngineDiedError,
     ) -> None:
-        """max_batch: samples that one engine draws together. groups_per_call: 0 chooses. lost: what
-        an engine raises that is gone for good."""
+        """Start a thread per engine. max_batch: samples that one engine draws together.
+        groups_per_call: 0 chooses. lost: the exception of an engine that is lost for good."""
         self.tokenizer, self.num_parameters = tokenizer, num_parameters
         self.capacity = len(engines) * max_batch
         self._engines = list(engines)
@@ -94,10 +94,10 @@ class EnginePool:
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Queue the requests now; yield every group as soon as an engine has ended it.
+        """Queue the requests now; yield every group when an engine has finished it.
 
-        Raises what an engine raises, and UserError where every engine is lost. Half-way dropped,
-        what is not begun yet is not sampled.
+        Raises what an engine raises, and UserError where every engine is lost. If the iterator is
+        dropped half-way, calls that have not begun are not sampled.
         """
         asked = _Asked(sampling, deque(self._calls(requests)))
         with self._changed:
@@ -110,20 +110,20 @@ class EnginePool:
         return self._groups(asked, len(requests))
 
     def load_weights(self, weights: Iterable[tuple[str, Any]], version: int) -> None:
-        """Refused: these engines serve the weights they were loaded with."""
+        """Raise an error: these engines serve the weights they were loaded with."""
         raise NotImplementedError("engines of offline work serve the weights of their folder")
 
     def stream(
         self, prompt_ids: Sequence[int], sampling: SamplingSettings, seed: int = 0
     ) -> Generator[str, None, str]:
-        """Yield one response's text, in one piece; return how it ended."""
+        """Yield one response's text in one piece; return how it ended."""
         request = GroupRequest("stream", tuple(prompt_ids), (seed,))
         (group,) = self.generate([request], sampling)
         yield group.completions[0].text
         return group.completions[0].finish_reason
 
     def close(self) -> None:
-        """End the engines; whoever still waits for groups gets an error."""
+        """End the engines; waiting callers get an error."""
         with self._changed:
             self._closed = True
             for asked in {*self._asked, *self._under_way}:
@@ -137,7 +137,7 @@ class EnginePool:
             thread.join(JOIN_S)
 
     def _calls(self, requests: Sequence[GroupRequest]) -> Iterator[Sequence[GroupRequest]]:
-        """The requests in calls: even over the engines, several batches long at most."""
+        """Split the requests into calls: even over the engines, at most several batches long."""
         if not requests:
             return
         size = self._groups_per_call
@@ -165,7 +165,7 @@ class EnginePool:
                 self._asked.remove(asked)
 
     def _serve(self, engine: Engine) -> None:
-        """One engine's thread: call after call, the oldest caller's first."""
+        """Run one engine's thread: call after call, the oldest caller's first."""
         while (taken := self._take()) is not None:
             asked, call = taken
             ended: set[str] = set()
@@ -189,7 +189,7 @@ class EnginePool:
                 return
 
     def _hand_on(self, asked: _Asked, owed: Sequence[GroupRequest], error: BaseException) -> None:
-        """An engine is lost: what it owes returns to the front of the queue, for the others."""
+        """Return a lost engine's groups to the front of the queue for the others."""
         with self._changed:
             self._alive -= 1
             if self._alive:
@@ -211,7 +211,7 @@ class EnginePool:
             self._asked.clear()
 
     def _take(self) -> tuple[_Asked, Sequence[GroupRequest]] | None:
-        """The next call, waited for; None when the pool is closed."""
+        """Wait for the next call; None when the pool is closed."""
         with self._changed:
             while not self._asked and not self._closed:
                 self._changed.wait()
@@ -226,12 +226,12 @@ class EnginePool:
 
 
 def capacity(engine: Engine) -> int:
-    """Samples that all engines of a pool draw together; 0 for an engine that works when asked."""
+    """Return the samples that a pool's engines draw together; 0 for an engine without a queue."""
     return engine.capacity if isinstance(engine, EnginePool) else 0
 
 
 def calls_ahead(capacity: int, samples: int) -> int:
-    """How many windows of `samples` samples to open beyond the one whose groups are taken.
+    """Return how many windows of `samples` samples to open beyond the current one.
 
     One for the ends of windows, and as many as fill the engines; 0 without a pool (capacity 0).
     """

@@ -1,4 +1,4 @@
-"""Faster forwards for common modules of transformers' models, used only where proven equal.
+"""Faster forwards for common modules of transformers' models, used only if proven equal.
 
 A decode step of a small model is bound by the number of operations rather than by arithmetic.
 Four kinds of module are given a leaner forward, instance by instance:
@@ -8,10 +8,10 @@ Four kinds of module are given a leaner forward, instance by instance:
     gated MLP          gate and up projection as one matrix product
     attention          query, key and value projection as one product; one rotation for both
 
-Each is found by its structure, then tried on random input beside the forward it replaces; where
-the results differ by more than rounding, or anything about it is unusual, the original stays. Fused
-weights share memory with the parameters they come from, so new weights copied into the parameters
-are in force at once.
+Each is found by its structure, then compared on random input with the forward it replaces; if the
+results differ by more than rounding, or the module is unusual in any way, the original stays. Fused
+weights share memory with the parameters, so new weights copied into the parameters take effect at
+once.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _ROWS = 5
 
 
 class RotaryTable:
-    """cos and sin [1, N, D] by position, computed once by the module's own forward."""
+    """Table of cos and sin [1, N, D] by position, computed once by the module's own forward."""
 
     def __init__(self, module: nn.Module) -> None:
         self.compute = module.forward
         self.cos = self.sin = torch.empty(0)
 
     def grow(self, positions: int, like: Tensor) -> None:
-        """Make the table reach `positions` positions, in the dtype and on the device of like."""
+        """Extend the table to `positions` positions, in the dtype and on the device of like."""
         if len(self.cos) < positions or self.cos.dtype != like.dtype:
             where = torch.arange(positions, device=like.device)[None]
             cos, sin = self.compute(like.new_empty(1, 1), where)
@@ -55,7 +55,8 @@ class RotaryTable:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor, rollout: Any, in_c: bool) -> Tensor:
-    """x [N, H, D], cos and sin [1, N, D]: x cos + rotate_half(x) sin. x may be overwritten.
+    """Return x cos + rotate_half(x) sin for x [N, H, D], cos and sin [1, N, D]. x may be
+    overwritten.
 
     The step object keeps sin with its signs folded in, for all layers of one forward pass.
     """
@@ -71,7 +72,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, rollout: Any, in_c: bool) -> Ten
 
 
 def speed_up(model: nn.Module, in_c: bool) -> list[RotaryTable]:
-    """Give the model's modules faster forwards where that changes nothing; returns its tables.
+    """Give the model's modules faster forwards that change nothing; return its tables.
 
     in_c: native.c is at hand and the model in fp32 on a CPU.
     """
@@ -142,7 +143,7 @@ def _speed_up_mlp(module: Any, in_c: bool) -> None:
 
 
 class _Probe:
-    """An attention step that keeps what it was given."""
+    """An attention step that records its arguments."""
 
     folded_sin: Tensor | None = None
 
@@ -213,7 +214,7 @@ def _fused_attention(
 
 
 def _plain(*linears: Any) -> bool:
-    """Whether all are ordinary linear layers, with a bias all or none."""
+    """Whether all are ordinary linear layers, all with a bias or none."""
     return (
         all(type(linear) is nn.Linear for linear in linears)
         and len({linear.bias is None for linear in linears}) == 1
@@ -221,7 +222,7 @@ def _plain(*linears: Any) -> bool:
 
 
 def _fuse(*linears: nn.Linear) -> tuple[Tensor, Tensor | None]:
-    """One weight and bias over all, whose slices become the parameters of each."""
+    """Join weights and biases into one each; the modules' parameters become slices of them."""
     weight = torch.cat([linear.weight.data for linear in linears])
     bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
     start = 0
@@ -240,6 +241,6 @@ def _random(like: Tensor, *shape: int) -> Tensor:
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
-    """Equal up to rounding in their dtype."""
+    """Whether two tensors are equal up to rounding in their dtype."""
     bound = 16 * torch.finfo(a.dtype).eps * float(b.abs().max().clamp(min=1e-6))
     return a.shape == b.shape and float((a - b).abs().max()) <= bound

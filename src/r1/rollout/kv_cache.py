@@ -1,6 +1,6 @@
 """Key/value memory of the embedded engine, and attention over it.
 
-The memory is in two parts, so that what a group shares is stored and read once:
+The memory has two parts, so that a group's shared prompt is stored and read once:
 
     prompts  [S, Hkv, Tp, D]   one slot per living group, written by the prefill
     own      [B, Hkv, To, D]   one row per living sample, one column per sampled token
@@ -42,7 +42,7 @@ MASKED = -1e30  # finite: a row whose part is masked whole gets weight 0 instead
 
 
 class AttentionStep(Protocol):
-    """What one forward pass does in each attention layer; folded_sin is fast_modules' to keep."""
+    """The attention of one forward pass in each layer; folded_sin belongs to fast_modules."""
 
     folded_sin: Tensor | None
 
@@ -84,7 +84,7 @@ ALL_ATTENTION_FUNCTIONS.register(ATTENTION_NAME, rollout_attention)
 
 
 class KVMemory:
-    """The tensors of both parts and the moves that keep them dense.
+    """The key/value tensors of prompts and responses, and the moves that keep them dense.
 
     Keys (values) of all layers of equal shape are one tensor [L, ...], so that a move is one
     copy. It is made at the first write, when the shape is known, and so fits any architecture.
@@ -113,7 +113,7 @@ class KVMemory:
         )
 
     def prompt_of(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Prompt keys and values [S, Hkv, Tp, D] of a layer whose new keys are [N, Hkv, D]."""
+        """Return a layer's prompt keys and values [S, Hkv, Tp, D]; its new keys are [N, Hkv, D]."""
         if layer not in self.shapes:
             self.shapes[layer] = (("key", *key.shape[1:]), ("value", *value.shape[1:]))
             for name, like in zip(self.shapes[layer], (key, value), strict=True):
@@ -123,12 +123,12 @@ class KVMemory:
         return self.stacks[key_name][1][layer], self.stacks[value_name][1][layer]
 
     def own_of(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Own keys and values [B, Hkv, 1 + To, D] of a layer already written to."""
+        """Return own keys and values [B, Hkv, 1 + To, D] of a layer already written to."""
         key_name, value_name = self.shapes[layer]
         return self.stacks[key_name][0][layer], self.stacks[value_name][0][layer]
 
     def addresses(self, layer: int) -> tuple[int, int, int, int]:
-        """Where the layer's own keys, own values, prompt keys and prompt values begin."""
+        """Return the addresses of a layer's own keys, own values, prompt keys and prompt values."""
         if layer not in self._addresses:
             key_name, value_name = self.shapes[layer]
             parts = (self.stacks[key_name], self.stacks[value_name])
@@ -159,7 +159,7 @@ class KVMemory:
 
 
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros; on a CPU from the operating system, which commits pages only as they are written."""
+    """Return zeros; on a CPU from the operating system, which commits pages only when written."""
     if like.device.type != "cpu":
         return like.new_zeros(shape)
     num_bytes = int(np.prod(shape)) * like.element_size()
@@ -183,7 +183,7 @@ class Packing:
             self.repack = torch.from_numpy(np.flatnonzero(valid_PT.ravel())).to(device)
 
     def padded(self, packed: Tensor) -> Tensor:
-        """[N, H, D] -> [P, H, T, D]; padding repeats some token, which nothing valid attends to."""
+        """[N, H, D] -> [P, H, T, D]; padding repeats a token, which no valid token attends to."""
         if not self.even:
             packed = packed.index_select(0, self.unpack)
         return packed.reshape(self.P, self.T, *packed.shape[1:]).transpose(1, 2)
@@ -204,7 +204,7 @@ class Packing:
 
 
 class PrefillStep:
-    """Packed prompts, whose keys and values are kept in the given slots."""
+    """Packed prompts; their keys and values are stored in the given slots."""
 
     folded_sin: Tensor | None = None
 
@@ -224,7 +224,7 @@ class PrefillStep:
 
 
 class Grouping:
-    """Which rows share which prompt slot, as index tensors; rebuilt when rows come or go."""
+    """Which rows share which prompt slot, as index tensors; rebuilt when rows change."""
 
     def __init__(self, slot_B: np.ndarray, prompt_lengths_S: np.ndarray, device: Any) -> None:
         self.S, self.T = len(prompt_lengths_S), int(prompt_lengths_S.max())
@@ -321,7 +321,7 @@ class DecodeStep:
     def _attend_prompt(
         self, query: Tensor, keys: Tensor, values: Tensor, scaling: float, window: int, heads: int
     ) -> tuple[Tensor, Tensor]:
-        """Output [B, H, Dv] over the prompt alone, and log-sum-exp [B, H, 1] of its scores.
+        """Return output [B, H, Dv] over the prompt, and log-sum-exp [B, H, 1] of scores.
 
         The greatest score and the greatest weight belong to the same key: their difference in
         logarithms is the log-sum-exp, without a second pass of exponentials.
@@ -339,7 +339,7 @@ class DecodeStep:
     def _bias(
         self, part: str, window: int, heads: int, dtype: torch.dtype, repeats: int = 1
     ) -> Tensor | None:
-        """What to add to scores so that hidden keys vanish, made once for all alike layers."""
+        """Return the bias that hides keys from scores, computed once for all equal layers."""
         name = (part, window, heads)
         if name not in self.biases:
             hidden = self._hidden_own(window) if part == "own" else self._hidden_prompt(window)
@@ -354,7 +354,7 @@ class DecodeStep:
         return self.biases[name]
 
     def _hidden_own(self, window: int) -> Tensor | None:
-        """[B, 1, columns] True where a row may not look, or None."""
+        """Return [B, 1, columns], True where a row may not attend, or None."""
         if self.even and not 0 < window < self.columns:
             return None
         column = torch.arange(-1, self.columns - 1, device=self.lengths_B.device)
@@ -365,7 +365,7 @@ class DecodeStep:
         return hidden[:, None]
 
     def _hidden_prompt(self, window: int) -> Tensor | None:
-        """[S, 1 or G, Tp] True where a row may not look, or None."""
+        """Return [S, 1 or G, Tp], True where a row may not attend, or None."""
         groups = self.grouping
         if groups.even and not window:
             return None

@@ -1,4 +1,4 @@
-"""How long a response may get, and which requests no engine can answer."""
+"""Limits of a response's length, and requests that no engine can answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def response_limit(request: GroupRequest, sampling: SamplingSettings, context: int) -> int:
-    """Most tokens the response may have: max_new_tokens, or what the context leaves.
+    """Return the response's token limit: max_new_tokens, or the rest of the context.
 
     Raises UserError for a prompt that is empty or leaves no room, and for a group of no samples.
     """
@@ -33,7 +33,7 @@ def response_limit(request: GroupRequest, sampling: SamplingSettings, context: i
 def tell_of_short_room(
     whose: str, prompt_lengths: Sequence[int], max_new_tokens: int, context: int
 ) -> None:
-    """Warn of prompts that leave a response less than max_new_tokens, and say how many they are."""
+    """Warn of prompts that leave a response less than max_new_tokens, with their number."""
     rooms = [context - length for length in prompt_lengths]
     num_short = sum(room < max_new_tokens for room in rooms)
     if num_short:

@@ -1,4 +1,4 @@
-"""From a recipe's [engine] to an engine: the one place that knows which kinds there are."""
+"""Make an engine from a recipe's [engine]; the only place that knows the kinds of engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from r1.types import Problem
 
 
 def check_engine(model: str | Path, settings: EngineSettings) -> None:
-    """Refuse, within seconds and before anything is loaded, what cannot run. Raises UserError."""
+    """Raise UserError, within seconds and before loading, for an engine that cannot run."""
     if settings.kind == "vllm":
         check_vllm(model, settings)
     else:
@@ -25,16 +25,16 @@ def check_engine(model: str | Path, settings: EngineSettings) -> None:
 
 
 def check_engine_model(model: str | Path, settings: EngineSettings) -> None:
-    """The part of check_engine that holds on whatever machine. Raises UserError."""
+    """Do the part of check_engine that does not depend on the machine. Raises UserError."""
     if settings.kind == "vllm":
         check_vllm_model(model, settings)
 
 
 def make_engine(model: str | Path, settings: EngineSettings) -> LoadedEngine:
-    """Load a model and its tokenizer into the engine that settings.kind names.
+    """Load a model and its tokenizer into the engine of settings.kind.
 
-    model: a folder in the Hugging Face layout, or a hub id. Close the engine when done: vLLM's is
-    processes and memory of its own. Raises UserError for what cannot be loaded.
+    model: a folder in the Hugging Face layout, or a hub id. Close the engine when done: vLLM's
+    engine has its own processes and memory. Raises UserError for what cannot be loaded.
     """
     check_engine(model, settings)
     if settings.kind == "vllm":
@@ -48,7 +48,7 @@ def make_engine(model: str | Path, settings: EngineSettings) -> LoadedEngine:
 
 
 def engine_context(model: str | Path, settings: EngineSettings) -> int:
-    """How many tokens a prompt and its response may have together."""
+    """Return the token limit of a prompt and its response together."""
     context = context_of(model)
     return context_limit(context, settings) if settings.kind == "vllm" else context
 
@@ -59,7 +59,7 @@ def check_limit(
     settings: EngineSettings,
     name: str = "sampling.max_new_tokens",
 ) -> None:
-    """Refuse a limit of a response (the setting `name`) that the context cannot hold. UserError."""
+    """Raise UserError for a response limit (the setting `name`) that the context cannot hold."""
     context = engine_context(model, settings)
     if max_new_tokens > context:
         raise UserError(

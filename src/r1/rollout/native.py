@@ -1,4 +1,4 @@
-"""Calls decode.c: the small operations of a CPU decode step, each in one pass over memory.
+"""Call decode.c: the small operations of a CPU decode step, each in one pass over memory.
 
 In torch a decode step of a small model is hundreds of operations of microseconds each. Here the
 attention of a layer is one call, and so are rotation, norm and gate. Only fp32 on a CPU; without a
@@ -47,7 +47,7 @@ class _Attention(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled functions, or None where they cannot be had."""
+    """Return the compiled functions, or None if they are not available."""
     found = load(Path(__file__).with_name("decode.c"))
     if found is None:
         return None
@@ -60,12 +60,12 @@ def library() -> ctypes.CDLL | None:
 
 
 def threads_for(numbers: int) -> int:
-    """Threads worth waking for an operation over so many numbers."""
+    """Return the number of threads that pay off for an operation over so many numbers."""
     return torch.get_num_threads() if numbers >= _GRAIN else 1
 
 
 class NativeDecodeStep:
-    """kv_cache.DecodeStep as one call a layer. The memory is the same, own column 0 unused."""
+    """kv_cache.DecodeStep as one call per layer. Same memory, with own column 0 unused."""
 
     folded_sin: Tensor | None = None
 
@@ -114,7 +114,7 @@ class NativeDecodeStep:
 
 
 def fits(memory: KVMemory, num_heads: int) -> bool:
-    """Whether native.c's fixed sizes hold the model's heads."""
+    """Whether the model's heads fit native.c's fixed sizes."""
     shapes = [name for pair in memory.shapes.values() for name in pair]
     return all(
         width <= _MAX_WIDTH and num_heads <= heads * _MAX_REPEATS for _, heads, width in shapes
@@ -122,7 +122,7 @@ def fits(memory: KVMemory, num_heads: int) -> bool:
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """x [..., D] / sqrt(mean(x^2) + eps) * weight [D]."""
+    """Return x [..., D] / sqrt(mean(x^2) + eps) * weight [D]."""
     x = x.contiguous()
     out = torch.empty_like(x)
     D = weight.shape[0]
@@ -134,7 +134,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def silu_gate(x: Tensor) -> Tensor:
-    """silu(x[..., :W]) * x[..., W:] for x [..., 2 W]."""
+    """Return silu(x[..., :W]) * x[..., W:] for x [..., 2 W]."""
     x = x.contiguous()
     W = x.shape[-1] // 2
     out = x.new_empty(*x.shape[:-1], W)
@@ -145,7 +145,7 @@ def silu_gate(x: Tensor) -> Tensor:
 
 
 def rotate_in_place(x: Tensor, cos: Tensor, sin: Tensor) -> None:
-    """x [N, H, D] with heads side by side; cos and sin [1, N, D]."""
+    """Rotate x [N, H, D], heads side by side, by cos and sin [1, N, D]."""
     N, H, D = x.shape
     _functions().rotate(
         x.data_ptr(), cos.data_ptr(), sin.data_ptr(), N, H, D, x.stride(0), threads_for(x.numel())

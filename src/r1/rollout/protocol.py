@@ -1,6 +1,6 @@
-"""The Engine seam: anything that turns tokenized prompts into sampled responses.
+"""The Engine interface: turns tokenized prompts into sampled responses.
 
-The embedded engine, vLLM and an OpenAI-compatible endpoint fill it; the loop never asks which.
+The embedded engine, vLLM and pools or replicas of them implement it; the loop never asks which.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class FinishedGroup(NamedTuple):
 
 
 class EngineDiedError(RuntimeError):
-    """An engine's process is gone; a new engine can take its place."""
+    """An engine's process is gone; a new engine can replace it."""
 
 
 class AbortedError(RuntimeError):
-    """Whoever waited for samples is not to wait any longer."""
+    """Sampling was aborted."""
 
 
 class Engine(Protocol):
@@ -36,7 +36,7 @@ class Engine(Protocol):
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Yield every request's group as soon as its last sample has ended, in that order."""
+        """Yield every request's group when its last sample has ended, in order of ending."""
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]], version: int) -> None:
         """Replace the weights by (Hugging Face parameter name, tensor) pairs."""
@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class PartialEngine(Engine, Protocol):
-    """An engine that takes more groups, and new weights, while it samples.
+    """An engine that accepts more groups and new weights while it samples.
 
     Between two calls of `poll` weights may be replaced: what is under way goes on under the new
     ones, its keys and values computed again, and each log-probability is that of the weights that
@@ -53,18 +53,18 @@ class PartialEngine(Engine, Protocol):
     """
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """Add groups to those under way; ids must differ, sampling must be that of the others."""
+        """Add groups to those in progress; ids must differ, sampling settings must be the same."""
 
     def poll(self) -> list[FinishedGroup]:
-        """Go on for a moment, a decode step say; return the groups that have ended in it."""
+        """Sample for a moment, such as a decode step; return the groups that ended."""
 
 
 @runtime_checkable
 class AbortableEngine(Engine, Protocol):
-    """An engine whose caller need not wait for its next group."""
+    """An engine whose `generate` another thread can abort."""
 
     def abort(self) -> None:
-        """From any thread: a `generate` under way raises AbortedError within a moment."""
+        """Abort a `generate` in progress, from any thread: it soon raises AbortedError."""
 
 
 class LoadedEngine(Engine, Protocol):

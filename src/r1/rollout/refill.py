@@ -1,4 +1,4 @@
-"""Keys and values of responses under way, computed again: their weights have been replaced.
+"""Recompute keys and values of unfinished responses after their weights were replaced.
 
 A response's prompt and the tokens drawn so far go through the model once more, packed with others
 as prompts are in a prefill; the keys and values of the drawn tokens replace those in its row. The
@@ -21,7 +21,7 @@ from r1.rollout.kv_cache import KVMemory, Packing
 
 
 class Under(NamedTuple):
-    """A response under way: its row in the memory, and the tokens whose keys are stored."""
+    """An unfinished response: its row in the memory, and the tokens whose keys are stored."""
 
     row: int
     prompt_ids: Sequence[int]
@@ -33,7 +33,7 @@ class Under(NamedTuple):
 
 
 class RefillStep:
-    """Packed prompts with responses; keys and values of the responses are kept in their rows."""
+    """Packed prompts with responses; the responses' keys and values are stored in their rows."""
 
     folded_sin: Tensor | None = None
 
@@ -61,7 +61,7 @@ class RefillStep:
 
 @torch.inference_mode()
 def refill(model: Any, memory: KVMemory, under: Sequence[Under], max_tokens: int) -> None:
-    """Compute the stored keys and values of responses again, about max_tokens at a time."""
+    """Recompute the stored keys and values of responses, about max_tokens at a time."""
     for part in parts([one.num_tokens for one in under], max_tokens):
         some = under[part]
         ids = [i for one in some for i in (*one.prompt_ids, *one.own_ids)]
@@ -76,7 +76,7 @@ def refill(model: Any, memory: KVMemory, under: Sequence[Under], max_tokens: int
 
 
 def parts(sizes: Sequence[int], budget: int) -> Iterator[slice]:
-    """Runs of neighbours whose sizes sum to at most budget; what is larger alone is one."""
+    """Group neighbours whose sizes sum to at most budget; an oversized item forms its own part."""
     begin = total = 0
     for index, size in enumerate(sizes):
         if index > begin and total + size > budget:

@@ -1,4 +1,4 @@
-"""Drawing tokens: one uniform number per token, chosen by the sample's own seed alone.
+"""Draw tokens: one uniform number per token, determined by the sample's own seed.
 
     u = hash(seed, index of the token) in [0, 1),   token = min{v : sum_{w<=v} p_w > u}
 
@@ -29,32 +29,32 @@ _FIRST_CANDIDATES = 64
 
 
 class Drawn(NamedTuple):
-    """tokens_B int64 and the log-probabilities logprobs_B fp32 they were drawn with."""
+    """tokens_B (int64) and the log-probabilities logprobs_B (fp32) they were drawn with."""
 
     tokens_B: Tensor
     logprobs_B: Tensor
 
 
 def seed_keys(seeds_B: Tensor) -> Tensor:
-    """Keys of `uniforms` from int64 seeds: mixed once, so that near seeds give unlike streams."""
+    """Return keys of `uniforms` from int64 seeds; near seeds give different streams."""
     return _mix(seeds_B + _GOLDEN)
 
 
 def uniforms(keys_B: Tensor, index_B: Tensor) -> Tensor:
-    """float64 numbers in [0, 1), element `index` of the stream of each key."""
+    """Return float64 numbers in [0, 1): element `index` of the stream of each key."""
     bits_B = _mix(keys_B + index_B * _GOLDEN) >> 11 & (1 << 53) - 1
     return bits_B.double() * 2.0**-53
 
 
 def _mix(x: Tensor) -> Tensor:
-    """SplitMix64's finalizer; the masks make torch's arithmetic shift a logical one."""
+    """Apply SplitMix64's finalizer; the masks make torch's arithmetic shift a logical one."""
     x = (x ^ (x >> 30 & (1 << 34) - 1)) * _MIX_1
     x = (x ^ (x >> 27 & (1 << 37) - 1)) * _MIX_2
     return x ^ (x >> 31 & (1 << 33) - 1)
 
 
 def draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: SamplingSettings) -> Drawn:
-    """One token per row. logits_BV may be overwritten."""
+    """Draw one token per row. logits_BV may be overwritten."""
     logits_BV = logits_BV.float()
     if sampling.temperature == 0.0:
         tokens_B = logits_BV.argmax(-1)
@@ -79,14 +79,14 @@ def _chosen(values_BV: Tensor, tokens_B: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _block_width(vocab: int) -> int:
-    """The divisor of the vocabulary nearest to its square root, or 0 where none is near."""
+    """Return the vocabulary's divisor nearest to its square root, or 0 if none is near."""
     root = vocab**0.5
     near = [w for w in range(int(root / 8) + 1, int(root * 8) + 1) if vocab % w == 0]
     return min(near, key=lambda w: max(w / root, root / w), default=0)
 
 
 def _blocks(weights_BV: Tensor) -> Tensor:
-    """[B, V] -> [B, C, W], padded with zeros where V has no divisor near its root."""
+    """[B, V] -> [B, C, W], padded with zeros if V has no divisor near its root."""
     width = _block_width(weights_BV.shape[-1])
     if width == 0:
         width = max(int(weights_BV.shape[-1] ** 0.5), 1)
@@ -99,7 +99,7 @@ def _block_sums(weights_BV: Tensor) -> Tensor:
 
 
 def _first_above(cumulative: Tensor, target_B: Tensor) -> Tensor:
-    """Index of the first cumulative weight above the target (the last where weights are NaN)."""
+    """Return the index of the first cumulative weight above the target (NaN: the last)."""
     found_B1 = torch.searchsorted(cumulative, target_B[:, None], right=True)
     return found_B1.clamp_(max=cumulative.shape[-1] - 1).squeeze(-1)
 
@@ -122,7 +122,7 @@ def _draw_full(weights_BV: Tensor, blocks_BC: Tensor, uniforms_B: Tensor) -> Ten
 def _draw_truncated(
     weights_BV: Tensor, total_B: Tensor, uniforms_B: Tensor, sampling: SamplingSettings
 ) -> Tensor:
-    """Inverse CDF among the most likely tokens only; a full sort only where they need it."""
+    """Draw by inverse CDF among the most likely tokens; sort fully only if they are not enough."""
     V = weights_BV.shape[-1]
     K = min(V, sampling.top_k or _FIRST_CANDIDATES)
     while True:

@@ -1,4 +1,4 @@
-"""Continuous batching: which samples live, when they enter, when they leave.
+"""Continuous batching: when samples enter and leave the batch.
 
     admit (prefill new groups, draw first tokens) -> retire ended rows -> decode -> retire -> ...
 
@@ -57,7 +57,7 @@ class Room:
         max_batch: int,
         max_kv_tokens: int,
     ) -> Room:
-        """The most rows that fit; rows is 0 where not even one does."""
+        """Return the most rows that fit; rows is 0 if not even one does."""
         own, prompt = max(limits), max(prompt_lengths)
         rows = min(max_batch, sum(num_samples))
         smallest = min(num_samples)
@@ -132,7 +132,7 @@ class Rollout:
         self.grouping: Grouping | None = None
 
     def add(self, requests: Sequence[GroupRequest], limits: Sequence[int]) -> None:
-        """Let more groups wait; each must fit (`room`)."""
+        """Queue more groups; each must fit (`room`)."""
         for request, limit in zip(requests, limits, strict=True):
             samples: list[Completion | None] = [None] * len(request.seeds)
             self.waiting.append(_Group(request, self.num_asked, limit, completions=samples))
@@ -141,7 +141,7 @@ class Rollout:
 
     @torch.inference_mode()
     def renew(self, version: int) -> None:
-        """Go on under the model's new weights: what stands in memory is computed again."""
+        """Continue under the model's new weights; stored keys and values are recomputed."""
         self.version = version
         lengths = [len(group.request.prompt_ids) for group in self.slots]
         for part in parts(lengths, self.prefill_tokens):
@@ -158,11 +158,11 @@ class Rollout:
 
     @property
     def done(self) -> bool:
-        """True when every sample has ended."""
+        """Whether every sample has ended."""
         return not (self.waiting or self.n)
 
     def step(self) -> list[FinishedGroup]:
-        """Admit what fits, then one token for every living row; returns the groups now complete."""
+        """Admit waiting samples, draw one token per living row; return the completed groups."""
         finished = self._retire(*self._admit()) if self._should_admit() else []
         if self.n:
             finished += self._retire(0, self._decode())
@@ -178,14 +178,15 @@ class Rollout:
         yield completion.token_ids[-1], completion
 
     def _should_admit(self) -> bool:
-        """Enter in batches of an eighth of the rows: a prefill costs a whole pass of overhead."""
+        """Whether to admit now: in batches of an eighth of the rows, as a prefill costs the
+        overhead of a whole pass."""
         if not self.waiting or (not self.waiting[0].entered and len(self.slots) == self.room.slots):
             return False
         return self.room.rows - self.n >= min(self.num_waiting, max(1, self.room.rows // 8))
 
     @torch.inference_mode()
     def _admit(self) -> tuple[int, Tensor]:
-        """Fill free rows; returns the first new row and the ended ones among the new rows."""
+        """Fill free rows; return the first new row and the new rows that ended."""
         first = self.n
         free = self.room.rows - self.n
         new: list[_Group] = []
@@ -221,7 +222,7 @@ class Rollout:
         return first, self._draw(first, logits_BV)
 
     def _prefill(self, groups: list[_Group]) -> Tensor:
-        """Write the prompts into their slots; returns logits [P, V] after each prompt."""
+        """Write the prompts into their slots; return logits [P, V] after each prompt."""
         lengths = [len(group.request.prompt_ids) for group in groups]
         ids = [i for group in groups for i in group.request.prompt_ids]
         positions = np.concatenate([np.arange(length) for length in lengths])
@@ -236,7 +237,7 @@ class Rollout:
         ).logits[0]
 
     def _place(self, entering: list[tuple[_Group, int]]) -> None:
-        """Give the samples rows n.. and set their state as if about to take their first token."""
+        """Give the samples rows from n on, in the state before their first token."""
         rows = slice(self.n, self.n + len(entering))
         columns = [
             (0, len(g.request.prompt_ids) - 1, -1, _signed(g.request.seeds[i]), g.limit)
@@ -254,7 +255,7 @@ class Rollout:
 
     @torch.inference_mode()
     def _decode(self) -> Tensor:
-        """One token for every living row; returns the indices of those that may have ended."""
+        """Draw one token for every living row; return the rows that may have ended."""
         n = self.n
         logits_BV = self.model(
             input_ids=self.state[TOKEN, None, :n],
@@ -279,7 +280,7 @@ class Rollout:
         return DecodeStep(self.memory, self.grouping, lengths_B, longest, even)
 
     def _draw(self, first: int, logits_BV: Tensor) -> Tensor:
-        """Append a token to rows first..n-1; returns the rows that ended or may have."""
+        """Append a token to rows first..n-1; return the rows that ended or may have."""
         rows = slice(first, self.n)
         state = self.state[:, rows]
         state[POSITION : LENGTH + 1] += 1
@@ -300,7 +301,7 @@ class Rollout:
 
     @torch.inference_mode()
     def _retire(self, first: int, marked: Tensor) -> list[FinishedGroup]:
-        """Take ended rows out; returns the groups that are complete now, in request order."""
+        """Remove ended rows; return the groups that are now complete, in request order."""
         if not len(marked):
             return []
         marked = marked + first
@@ -332,7 +333,7 @@ class Rollout:
     def _completion(
         self, token_ids: list[int], logprobs: list[float], limit: int, version: int
     ) -> Completion | None:
-        """The finished response, or None where it has not ended after all."""
+        """Return the finished response, or None if it has not ended."""
         if not math.isfinite(sum(logprobs)):
             raise FloatingPointError(
                 "the policy's logits are not finite: the weights have diverged "
@@ -387,6 +388,6 @@ class Rollout:
 
 
 def _signed(seed: int) -> int:
-    """A seed of any size as a signed 64-bit integer."""
+    """Return a seed of any size as a signed 64-bit integer."""
     seed &= (1 << 64) - 1
     return seed - (1 << 64) if seed >> 63 else seed

@@ -1,4 +1,4 @@
-"""Problems -> rollouts -> rewards: groups are scored while the others are still being sampled."""
+"""Problems -> rollouts -> rewards: score groups while others are still being sampled."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from r1.types import GroupRequest, Problem, RolloutGroup, ScoredGroup
 
 
 class ScoreHandle(Protocol):
-    """A group whose scoring is under way."""
+    """A group being scored."""
 
     def done(self) -> bool:
-        """True where `result` would not wait."""
+        """Whether `result` returns at once."""
 
     def result(self) -> ScoredGroup:
         """Wait for the rewards."""
 
 
 class Counts(Protocol):
-    """What happened while scoring, since the counts were last taken."""
+    """Counts of scoring since they were last taken."""
 
     def as_metrics(self) -> dict[str, float]:
-        """`pool/...` for timings.jsonl."""
+        """Return `pool/...` for timings.jsonl."""
 
     def alarm(self) -> str | None:
-        """A warning where too many scores have no verdict."""
+        """Return a warning if too many scores have no verdict."""
 
 
 class GroupScorer(Protocol):
     """Scores groups in the background."""
 
     def submit_group(self, group: RolloutGroup) -> ScoreHandle:
-        """Begin to score a group; blocks while too many wait."""
+        """Begin to score a group; block while too many groups wait."""
 
 
 class Scorer(GroupScorer, Protocol):
-    """One that counts what happened: `r1.rewards.pool.RewardPool`."""
+    """A GroupScorer with counts: `r1.rewards.pool.RewardPool`."""
 
     def take_counts(self) -> Counts:
-        """The counts since the last call."""
+        """Return the counts since the last call."""
 
 
 def scored_groups(
@@ -51,7 +51,7 @@ def scored_groups(
     requests: Sequence[GroupRequest],
     sampling: SamplingSettings,
 ) -> Iterator[ScoredGroup]:
-    """Sample and score requests[p] of problems[p]; yield each group once it is scored.
+    """Sample and score requests[p] of problems[p]; yield each group when it is scored.
 
     The order is that in which the engine ends the groups. Request ids are the problems'. The engine
     has the requests when this returns: one with a queue samples before a group is asked for.

@@ -1,4 +1,4 @@
-"""Seeds by name: a sample's randomness follows from what it is for, never from when it is drawn.
+"""Seeds by name: a sample's randomness depends on its purpose, never on when it is drawn.
 
 seed = the first 63 bits of SHA-256 over the parts, each written with its type and its length.
 The same parts give the same seed in every process and on every machine (Python's `hash` does
@@ -14,7 +14,7 @@ SEED_BITS = 63  # the largest width that fits a signed 64-bit integer, as torch'
 
 
 def sample_seed(*parts: int | str) -> int:
-    """Return a seed in [0, 2**63) for the thing the parts name, in order.
+    """Return a seed in [0, 2**63) for the named parts, in order.
 
     Training uses `sample_seed(run_seed, "train", step, problem_id, g)`, evaluation
     `sample_seed(seed, "evaluate", problem_id, g)`. Integers and strings that print alike differ.

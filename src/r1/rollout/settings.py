@@ -31,7 +31,7 @@ class SamplingSettings(Settings):
 
 
 class VllmSettings(Settings):
-    """What only vLLM has. All else comes from the settings of the engine."""
+    """Settings of vLLM alone; all others come from the engine's settings."""
 
     gpu_memory_utilization: float = Field(
         0.9,
@@ -70,7 +70,7 @@ class VllmSettings(Settings):
 
 
 class EngineSettings(Settings):
-    """What generates: transformers' own model code in this process, or vLLM beside it."""
+    """The sampling engine: transformers' own model code in this process, or vLLM beside it."""
 
     kind: Literal["embedded", "vllm"] = Field(
         "embedded", description='the shipped engine, or vLLM (`pip install "r1[vllm]"`)'

@@ -1,4 +1,4 @@
-"""From tokens to text: end tokens, stop strings, streaming.
+"""Turn tokens into text: end tokens, stop strings, streaming.
 
 A stop string ends a response as soon as the decoded text holds it, wherever its characters fall
 on token borders. Decoding every row at every step would cost more than the model, so a token is
@@ -18,7 +18,7 @@ _UNCLEAR = "\ufffd"
 
 
 def decode(tokenizer: Any, token_ids: Sequence[int]) -> str:
-    """Text of the tokens, special ones included: a template may be made of them."""
+    """Return the tokens' text, special tokens included: a template may consist of them."""
     if tokenizer is None or not token_ids:
         return ""
     return tokenizer.decode(
@@ -27,7 +27,7 @@ def decode(tokenizer: Any, token_ids: Sequence[int]) -> str:
 
 
 def end_token_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """All end tokens named by the generation config, the model's config and the tokenizer."""
+    """Return all end tokens of the generation config, the model's config and the tokenizer."""
     found: set[int] = set()
     for owner in (getattr(model, "generation_config", None), model.config, tokenizer):
         ids = getattr(owner, "eos_token_id", None)
@@ -59,20 +59,20 @@ class StopStrings:
         ]
 
     def find(self, token_ids: Sequence[int]) -> str | None:
-        """The text before the first stop string, or None where the response holds none."""
+        """Return the text before the first stop string, or None if the response has none."""
         tail = decode(self.tokenizer, token_ids[-self.window :])
         if not any(s in tail for s in self.stop):
             return None
         return self.cut(decode(self.tokenizer, token_ids))
 
     def cut(self, text: str) -> str | None:
-        """text up to the first stop string, or None where it holds none."""
+        """Return text up to the first stop string, or None if it has none."""
         ends = [at for at in (text.find(s) for s in self.stop) if at >= 0]
         return text[: min(ends)] if ends else None
 
 
 class TextStream:
-    """Turns tokens that arrive one by one into text pieces that are final.
+    """Turns arriving tokens into pieces of text that are final.
 
     Held back: an unfinished UTF-8 character, and any ending that may yet become a stop string.
     """
@@ -86,7 +86,7 @@ class TextStream:
         self.num_given = 0
 
     def push(self, token_id: int) -> str:
-        """Take one token; return the text that is certain now (often empty)."""
+        """Take one token; return the text that is now final (often empty)."""
         self.token_ids.append(token_id)
         window = decode(self.tokenizer, self.token_ids[self.start :])
         if window.endswith(_UNCLEAR):
@@ -99,7 +99,7 @@ class TextStream:
         return self._give(len(self.text) - held)
 
     def finish(self, text: str) -> str:
-        """The rest of the response, given its final text."""
+        """Return the rest of the response, given its final text."""
         rest, self.num_given = text[self.num_given :], len(text)
         return rest
 
@@ -110,7 +110,7 @@ class TextStream:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest ending of text that begins stop."""
+    """Return the length of the longest suffix of text that begins stop."""
     for length in range(min(len(stop), len(text)), 0, -1):
         if text.endswith(stop[:length]):
             return length

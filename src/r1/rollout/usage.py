@@ -1,8 +1,8 @@
-"""Who is busy, for how long, and how deep the queues in front of them get.
+"""Measure how long workers are busy, and how deep their queues get.
 
-A worker is busy from the moment it is given something until its answer is there, as whoever asked
-sees it. What is under way when the figures are taken counts up to then, and from then on for the
-next time. Thread-safe: engines may work while a learner learns.
+A worker is busy from a request until its answer arrives, as seen by the caller. Work in progress
+when the figures are taken is split between this interval and the next. Thread-safe: engines may
+work while a learner learns.
 
 Left out on purpose: what a GPU does meanwhile (nvidia-smi and Ray's own metrics tell that).
 """
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 class Used(NamedTuple):
-    """Since the figures were last taken: seconds on the clock, busy seconds of each worker, seconds
-    in which any of them was busy, groups that waited at the deepest."""
+    """Figures since they were last taken: seconds elapsed, busy seconds of each worker, seconds in
+    which any was busy, the most groups that waited."""
 
     seconds: float
     busy: Mapping[str, float]
@@ -33,7 +33,7 @@ class Used(NamedTuple):
     deepest: int
 
     def shares(self) -> dict[str, float]:
-        """`busy/engines`, the mean over workers; `busy/NAME` of each where there are several."""
+        """Return `busy/engines`, the mean over workers; with several also `busy/NAME` of each."""
         whole = max(1e-9, self.seconds)
         each = {name: min(1.0, busy / whole) for name, busy in self.busy.items()}
         if not each:
@@ -44,14 +44,14 @@ class Used(NamedTuple):
 
 @dataclass
 class _Worker:
-    """since: when its work under way began, None where it is idle."""
+    """A worker. since: when its current work began, None if it is idle."""
 
     busy: float = 0.0
     since: float | None = None
 
 
 class Usage:
-    """Counts the workers named at the beginning, whether they ever work or not."""
+    """Measures the workers named at creation, including those that never work."""
 
     def __init__(
         self, names: Sequence[str], clock: Callable[[], float] = time.perf_counter
@@ -64,7 +64,7 @@ class Usage:
         self._waiting = self._deepest = 0
 
     def now(self, busy: Collection[str] = (), waiting: int = 0) -> None:
-        """From now on these workers are busy and the others idle; so many groups wait for one."""
+        """Record that these workers are busy, the others idle, and so many groups wait."""
         with self._lock:
             now = self._clock()
             for name, worker in self._workers.items():
@@ -74,7 +74,7 @@ class Usage:
             self._deepest = max(self._deepest, waiting)
 
     def take(self) -> Used:
-        """The figures since they were last taken."""
+        """Return the figures since they were last taken."""
         with self._lock:
             now = self._clock()
             busy = {name: _taken(worker, now) for name, worker in self._workers.items()}
@@ -84,7 +84,7 @@ class Usage:
 
 
 def _turn(worker: _Worker, busy: bool, now: float) -> None:
-    """Count what has been worked; go on or stop."""
+    """Add a worker's elapsed busy time and set whether it is busy now."""
     if worker.since is not None:
         worker.busy += now - worker.since
     worker.since = now if busy else None
@@ -97,8 +97,7 @@ def _taken(worker: _Worker, now: float) -> float:
 
 
 class WatchedEngine:
-    """Implements rollout.protocol.Engine with an engine of this process, which works while its next
-    group is waited for."""
+    """Wraps an engine of this process, which counts as busy while its next group is awaited."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -124,20 +123,20 @@ class WatchedEngine:
         self.engine.load_weights(weights, version)
 
     def abort(self) -> None:
-        """The engine's own, where it has one."""
+        """Call the engine's own, if it has one."""
         if isinstance(self.engine, AbortableEngine):
             self.engine.abort()
 
 
 class WatchedPartialEngine(WatchedEngine):
-    """The same of an engine that also takes groups while it samples (`submit` and `poll`)."""
+    """A WatchedEngine with `submit` and `poll`."""
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """The engine's own."""
+        """Call the engine's own."""
         self.engine.submit(requests, sampling)  # type: ignore[attr-defined]
 
     def poll(self) -> list[FinishedGroup]:
-        """The engine's own, timed."""
+        """Call the engine's own, timed."""
         self.usage.now(["engine"])
         try:
             return self.engine.poll()  # type: ignore[attr-defined]
@@ -146,6 +145,6 @@ class WatchedPartialEngine(WatchedEngine):
 
 
 def watched(engine: Engine) -> WatchedEngine:
-    """The engine with a count of how busy it is."""
+    """Return the engine with a measure of how busy it is."""
     partial = hasattr(engine, "submit") and hasattr(engine, "poll")
     return WatchedPartialEngine(engine) if partial else WatchedEngine(engine)

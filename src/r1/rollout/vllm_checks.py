@@ -1,4 +1,4 @@
-"""What can be said of `engine.kind = "vllm"` before vLLM is imported, which takes 15 seconds.
+"""Check `engine.kind = "vllm"` before vLLM is imported, which takes 15 seconds.
 
 Torch-free but for what asks the machine for its GPUs, or reads a model's whole config.
 
@@ -28,14 +28,14 @@ INSTALL = (
 
 
 def check_vllm(model: str | Path, settings: EngineSettings) -> None:
-    """Raise UserError for a missing or foreign vLLM and for settings this machine cannot fill."""
+    """Raise UserError if vLLM is missing or foreign, or the settings do not fit this machine."""
     _check_version()
     _check_device(settings)
     check_vllm_model(model, settings)
 
 
 def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
-    """Raise UserError for settings that the model cannot have, on whatever machine."""
+    """Raise UserError for settings that do not fit the model, on any machine."""
     from r1.models.load import read_config
 
     config = read_config(model)
@@ -46,7 +46,7 @@ def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
 
 
 def context_limit(context: int, settings: EngineSettings) -> int:
-    """engine.vllm.max_model_len, by default the model's context; UserError where it is above."""
+    """Return engine.vllm.max_model_len, by default the model's context; UserError above that."""
     wanted = settings.vllm.max_model_len
     if wanted is not None and wanted > context:
         raise UserError(
@@ -64,7 +64,7 @@ def _check_version() -> None:
 
 
 def check_vllm_version(found: str, where: str) -> None:
-    """Raise UserError for another vLLM than the one written for; found: "" where there is none."""
+    """Raise UserError for another vLLM version than the supported one; found: "" without vLLM."""
     if not found:
         raise UserError(
             f'engine.kind = "vllm", but vLLM is not installed {where}: {INSTALL}; '
@@ -109,8 +109,8 @@ def _check_device(settings: EngineSettings) -> None:
 
 
 def check_heads(heads: int, shared: int, ranks: int) -> None:
-    """Raise UserError where attention heads, `shared` of them for keys and values, cannot be shared
-    out evenly over ranks; a key-value head may also be copied evenly."""
+    """Raise UserError if attention heads, `shared` of them for keys and values, cannot be divided
+    evenly over ranks; key-value heads may also be copied evenly."""
     if heads % ranks or (shared % ranks and ranks % shared):
         fitting = [
             n for n in range(1, heads + 1) if not heads % n and (not shared % n or not n % shared)

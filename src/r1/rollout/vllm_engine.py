@@ -1,4 +1,4 @@
-"""The vLLM engine: generation at scale, in processes of its own, behind the same seam.
+"""The vLLM engine: generation at scale, in separate processes, behind the Engine interface.
 
 Every sample is a request of its own with its own seed; prefix caching makes a group compute its
 prompt once (in whole blocks of 16 tokens, 32 on a CPU). Seeds are vLLM's: the same seed gives the
@@ -6,8 +6,8 @@ same sample again while the numbers round alike, and another sample than the emb
 Text, end tokens, finish reasons and log-probabilities are the embedded engine's (vllm_worker.py has
 the one definition that vLLM lacks).
 
-Weights may be replaced while a call is under way: what is under way pauses, its keys and values are
-computed again, and it goes on under the new weights with the version it began with.
+Weights may be replaced during a call: running samples pause, their keys and values are recomputed,
+and they continue under the new weights, with the version they began with.
 
 Left out on purpose: several engines, restarts, more than one node (placement is another layer's),
 vLLM's own multi-turn and multimodal requests.
@@ -46,7 +46,7 @@ _LEAST_TEMPERATURE = 0.01  # vLLM silently raises anything between 0 and this
 
 @dataclass
 class _Call:
-    """One call of `generate`: what it asked for and the groups that are whole."""
+    """One call of `generate`: its requests and its complete groups."""
 
     sampling: SamplingSettings
     version: int
@@ -54,7 +54,7 @@ class _Call:
     ready: list[_Group] = field(default_factory=list)
 
     def take(self) -> list[FinishedGroup]:
-        """The groups that are whole and were not taken yet, in the order asked for."""
+        """Return the complete groups that were not taken yet, in request order."""
         whole = sorted(self.ready, key=lambda group: group.order)
         self.ready.clear()
         self.unfinished -= len(whole)
@@ -111,7 +111,7 @@ class VllmEngine:
     def generate(
         self, requests: Sequence[GroupRequest], sampling: SamplingSettings
     ) -> Iterator[FinishedGroup]:
-        """Yield every group as soon as its last sample has ended; ties in request order.
+        """Yield every group when its last sample has ended; ties in request order.
 
         As the embedded engine's: cut at max_new_tokens or at the context, everything aborted where
         the iterator is dropped half-way, UserError before anything is computed. Raises
@@ -122,7 +122,8 @@ class VllmEngine:
         return self._run(requests, self._limits(requests, sampling), sampling)
 
     def _limits(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> list[int]:
-        """The most tokens of each response. Raises UserError for what cannot be sampled."""
+        """Return the token limit of each response. Raises UserError for a request that cannot be
+        sampled."""
         if sampling.stop and "" in sampling.stop:
             raise UserError("sampling.stop needs strings that are not empty")
         if 0.0 < sampling.temperature < _LEAST_TEMPERATURE:
@@ -152,7 +153,7 @@ class VllmEngine:
                 self.sleep()
 
     def abort(self) -> None:
-        """As rollout.protocol.AbortableEngine, once vLLM gives its next outputs."""
+        """Implement AbortableEngine: stop when vLLM gives its next outputs."""
         self._aborts += 1
 
     def _ask(
@@ -162,7 +163,8 @@ class VllmEngine:
         limits: Sequence[int],
         names: list[str],
     ) -> None:
-        """Hand a call's samples to vLLM; names: where theirs are put down as they are given."""
+        """Give a call's samples to vLLM; names: filled with the samples' names as they are
+        given."""
         for order, (request, limit) in enumerate(zip(requests, limits, strict=True)):
             group = _Group(call, order, request)
             for index, seed in enumerate(request.seeds):
@@ -171,8 +173,8 @@ class VllmEngine:
                 self._add(names[-1], request.prompt_ids, call.sampling, limit, seed)
 
     def submit(self, requests: Sequence[GroupRequest], sampling: SamplingSettings) -> None:
-        """As rollout.protocol.PartialEngine; a sample's version is that of the weights now held,
-        though vLLM may begin with it later."""
+        """Implement PartialEngine.submit; a sample's version is that of the current weights, though
+        vLLM may begin it later."""
         if not requests:
             return
         limits = self._limits(requests, sampling)
@@ -182,7 +184,7 @@ class VllmEngine:
         self._ask(call, requests, limits, [])
 
     def poll(self) -> list[FinishedGroup]:
-        """Wait for vLLM's next outputs; the groups that ended, in the order asked for."""
+        """Wait for vLLM's next outputs; return the groups that ended, in request order."""
         if not self._submitted:
             return []
         self._step()
@@ -226,7 +228,7 @@ class VllmEngine:
             self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(prompt_ids)}, params)
 
     def _step(self) -> None:
-        """Wait for vLLM's next outputs and hand them to the calls they belong to."""
+        """Wait for vLLM's next outputs and give them to their calls."""
         with deaths_named():
             outputs = self.llm.llm_engine.step()
         for output in outputs:
@@ -251,12 +253,12 @@ class VllmEngine:
                 "(lower the learning rate, or check the checkpoint)"
             )
         if output.finish_reason not in ("stop", "length"):
-            raise RuntimeError(f"vLLM gave a sample up: {output.finish_reason}")
+            raise RuntimeError(f"vLLM aborted a sample: {output.finish_reason}")
         text = self._text(token_ids, call.sampling)
         return Completion(token_ids, logprobs, text, output.finish_reason, call.version)
 
     def _drop(self, names: list[str]) -> None:
-        """Abort what has not ended."""
+        """Abort the unfinished samples."""
         left = [name for name in names if self._samples.pop(name, None)]
         if left:
             with deaths_named():
@@ -290,27 +292,27 @@ class VllmEngine:
             self.resume()
 
     def pause(self) -> None:
-        """Stop generating; what is under way is kept, what comes waits."""
+        """Stop generating; running samples are kept, new ones wait."""
         self.llm.sleep(level=0, mode="keep")
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self.llm.wake_up(tags=["scheduling"])
 
     def sleep(self) -> None:
-        """Give the GPU back: KV cache dropped, weights in the machine's memory."""
+        """Release the GPU: drop the KV cache, move the weights to host memory."""
         if not self.asleep:
             self.llm.sleep(level=1)
             self.asleep = True
 
     def wake(self) -> None:
-        """Take the GPU again; `generate` does it by itself."""
+        """Take the GPU again; `generate` does so by itself."""
         if self.asleep:
             self.llm.wake_up()
             self.asleep = False
 
     def close(self) -> None:
-        """End vLLM's processes; a thread that waits for them gets EngineDiedError."""
+        """End vLLM's processes; a waiting thread gets EngineDiedError."""
         self._closing.set()
         self.llm.llm_engine.engine_core.shutdown()
         release(self.llm.llm_engine.engine_core)
@@ -349,7 +351,7 @@ class VllmEngine:
         return reason
 
     def _text(self, token_ids: list[int], sampling: SamplingSettings) -> str:
-        """The response without its end token and without its stop string."""
+        """Return the response without its end token and its stop string."""
         ended = token_ids[-1] in self.end_ids
         text = decode(self.tokenizer, token_ids[:-1] if ended else token_ids)
         cuts = [at for at in (text.find(stop) for stop in sampling.stop) if at >= 0]
@@ -357,7 +359,7 @@ class VllmEngine:
 
 
 def _within(timeout_s: float, send: Callable[[], None]) -> None:
-    """Run send in a thread; TimeoutError where it takes longer (the thread is left behind)."""
+    """Run send in a thread; TimeoutError if it takes longer (the thread is left behind)."""
     problem: list[BaseException] = []
 
     def run() -> None:

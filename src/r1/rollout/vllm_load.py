@@ -1,4 +1,4 @@
-"""Start vLLM with the settings that make it an engine of this project."""
+"""Start vLLM with the settings that make it an engine of r1."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CPU_CACHE_GIB = 1.0
 
 
 def empty_model(path: str | Path) -> Any:
-    """The model without memory (device "meta"): names, shapes, ties, end tokens."""
+    """Return the model without memory (device "meta"): names, shapes, ties, end tokens."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(read_config(path))
     with contextlib.suppress(OSError):
@@ -40,12 +40,12 @@ def empty_model(path: str | Path) -> Any:
 
 
 def own_dtype(path: str | Path) -> Any:
-    """The checkpoint's precision, as the embedded engine takes it: vLLM's "auto" halves fp32."""
+    """Return the checkpoint's dtype, as the embedded engine; vLLM's "auto" would halve fp32."""
     return getattr(read_config(path), "dtype", None) or "auto"
 
 
 def check_names(path: str | Path, names: Iterable[str]) -> None:
-    """Raise UserError where transformers names weights otherwise than the checkpoint does.
+    """Raise UserError if transformers names the weights differently from the checkpoint.
 
     vLLM reads checkpoints; it passes over names that are in none. Experts that transformers joins
     into one tensor are such. A hub id is not looked up.
@@ -63,7 +63,7 @@ def check_names(path: str | Path, names: Iterable[str]) -> None:
 
 
 def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer]:
-    """A `vllm.LLM` that gives the project's log-probabilities, and the way to send it weights."""
+    """Return a `vllm.LLM` with r1's log-probabilities, and a transfer for its weights."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("vllm").setLevel(logging.ERROR)  # it speaks before it reads the above
@@ -82,10 +82,10 @@ def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer
 
 
 def _share_cpus(ranks: int) -> None:
-    """Let several ranks share a CPU's memory node, each with its part of the threads.
+    """Let several ranks share a CPU's memory node, each with a part of the threads.
 
-    vLLM binds every rank to a node of its own and refuses to start where there are fewer. What the
-    user has set stands.
+    vLLM binds every rank to a node of its own and refuses to start where there are fewer. The
+    user's own settings are kept.
     """
     from vllm.utils.cpu_resource_utils import get_visible_memory_node
 

@@ -1,9 +1,9 @@
-"""No wait without end on a vLLM that has died.
+"""Prevent endless waits for a vLLM that has died.
 
-vLLM 0.32's synchronous client notices the death of its engine process, but leaves whoever waits for
-outputs or for the answer to a call waiting for ever. A thread of ours wakes them.
+vLLM 0.32's synchronous client notices the death of its engine process, but callers that wait for
+outputs or for the answer to a call wait for ever. A thread here wakes them.
 
-Left out on purpose: an engine that lives and does not move.
+Left out on purpose: an engine that is alive and makes no progress.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def deaths_named() -> Iterator[None]:
 
 
 def watch(client: Any) -> threading.Event:
-    """Watch a vLLM SyncMPClient's processes; set the event that is returned before closing it."""
+    """Watch a vLLM SyncMPClient's processes; set the returned event before closing the client."""
     closing = threading.Event()
     processes = list(client.resources.engine_manager.processes)
     arguments = (weakref.ref(client), processes, closing)
@@ -51,7 +51,7 @@ def _watch(reference: weakref.ref[Any], processes: list[Any], closing: threading
 
 
 def release(client: Any) -> None:
-    """Let whoever waits for a SyncMPClient whose process is gone know that nothing will come."""
+    """Wake all callers that wait for a SyncMPClient whose process is gone."""
     for future in list(client.utility_results.values()):
         if not future.done():
             future.set_exception(_died())
@@ -61,6 +61,6 @@ def release(client: Any) -> None:
 
 def _died() -> EngineDiedError:
     return EngineDiedError(
-        "vLLM's engine process has died; what it wrote last says why (memory, mostly). The same "
-        "command carries on from the newest checkpoint"
+        "vLLM's engine process has died; its last output gives the reason (mostly memory). The "
+        "same command carries on from the newest checkpoint"
     )

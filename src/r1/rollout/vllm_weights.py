@@ -1,4 +1,4 @@
-"""How a policy's new weights reach vLLM's workers.
+"""Send a policy's new weights to vLLM's workers.
 
 * file: the tensors are written to memory (/dev/shm) and every rank reloads its share by vLLM's own
   `reload_weights`, called by collective RPC (vllm_worker.py completes it). For a CPU; works
@@ -34,31 +34,31 @@ class Transfer(Protocol):
     """Sends whole sets of weights to a loaded vLLM."""
 
     def send(self, weights: dict[str, torch.Tensor]) -> None:
-        """Replace the engine's weights; returns when every rank has them."""
+        """Replace the engine's weights; return when every rank has them."""
 
 
 def backend_of(settings: VllmSettings, on_gpu: bool) -> str:
-    """What `transfer` means here: file, ipc or nccl."""
+    """Return the backend that `transfer` means here: file, ipc or nccl."""
     if settings.transfer != "auto":
         return settings.transfer
     return "ipc" if on_gpu else "file"
 
 
 def make_transfer(backend: str, llm: Any, settings: VllmSettings) -> Transfer:
-    """The transfer for a loaded `vllm.LLM` that was made with the same backend."""
+    """Return the transfer for a loaded `vllm.LLM` with the same backend."""
     if backend == "file":
         return FileTransfer(llm)
     return NativeTransfer(llm, backend, settings.tensor_parallel_size)
 
 
 class FileTransfer:
-    """Weights by way of a file that never leaves the memory."""
+    """Transfers weights through a file that stays in memory."""
 
     def __init__(self, llm: Any) -> None:
         self.llm = llm
 
     def send(self, weights: dict[str, torch.Tensor]) -> None:
-        """Write, have every rank read, remove."""
+        """Write the file, have every rank read it, remove it."""
         place = _MEMORY if _MEMORY.is_dir() else None
         prefix = f"r1-weights-{os.environ.get(OWNER_VARIABLE, '')}-"
         with tempfile.TemporaryDirectory(prefix=prefix, dir=place) as folder:
@@ -68,7 +68,7 @@ class FileTransfer:
 
 
 class NativeTransfer:
-    """vLLM's weight transfer engine, trainer's side. Needs GPUs: untested here."""
+    """The trainer's side of vLLM's weight transfer engine. Needs GPUs: untested here."""
 
     def __init__(self, llm: Any, backend: str, num_ranks: int) -> None:
         self.llm, self.backend, self.num_ranks = llm, backend, num_ranks
@@ -76,7 +76,7 @@ class NativeTransfer:
         self._trainer: Any = None
 
     def send(self, weights: dict[str, torch.Tensor]) -> None:
-        """Push the weights; the first time, meet the workers before."""
+        """Push the weights; the first call connects to the workers."""
         # A tensor on a GPU stays there: cuda() would move it to this thread's own, which is 0.
         on_gpu = ((name, t if t.is_cuda else t.cuda()) for name, t in weights.items())
         self.source.weights = {name: tensor.detach() for name, tensor in on_gpu}
@@ -115,7 +115,7 @@ class WeightClient:
         self.llm = llm
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
-        """Have the workers meet the trainer."""
+        """Connect the workers to the trainer."""
         self.llm.init_weight_transfer_engine({"init_info": init_info})
 
     def start_weight_update(self) -> None:
@@ -123,7 +123,7 @@ class WeightClient:
         self.llm.start_weight_update()
 
     def update_weights(self, update_info: Any) -> None:
-        """Receive what the trainer sends."""
+        """Receive the trainer's weights."""
         self.llm.update_weights({"update_info": update_info})
 
     def finish_weight_update(self, weight_version: str | None = None) -> None:
@@ -132,7 +132,7 @@ class WeightClient:
 
 
 def weight_source() -> Any:
-    """A vLLM WeightSource over a dictionary, `weights`, that is replaced before every transfer."""
+    """Return a vLLM WeightSource over `weights`, a dictionary replaced before every transfer."""
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
     class DictionarySource(WeightSource):

@@ -1,4 +1,4 @@
-"""What runs inside vLLM's worker processes: a definition of log-probability, a complete reload.
+"""Code inside vLLM's worker processes: r1's definition of log-probability, a complete reload.
 
 The project's log-probabilities are those of softmax(logits / T) before top-p and top-k cut anything
 (r1.types.Completion), which is what the learner computes. vLLM has either softmax(logits) or the
@@ -18,23 +18,24 @@ from typing import Any
 
 
 class WorkerExtension:
-    """vLLM adds these methods to its worker; they are called by `collective_rpc`."""
+    """Methods that vLLM adds to its worker; called by `collective_rpc`."""
 
     model_runner: Any
     reload_weights: Callable[..., None]
 
     def r1_prepare(self) -> str:
-        """Called once after loading; returns which of vLLM's samplers was found."""
+        """Prepare the worker once after loading; return which of vLLM's samplers was found."""
         return record_before_truncation(self.model_runner.sampler)
 
     def r1_reload(self, folder: str) -> int:
-        """vLLM's own reload of a checkpoint, and what it forgets; returns the layers packed."""
+        """Reload a checkpoint by vLLM's own method, with the steps that it lacks; return the number
+        of packed layers."""
         self.reload_weights(weights_path=folder)
         return pack_heads_again(self.model_runner.get_model())
 
 
 def pack_heads_again(model: Any) -> int:
-    """Pack the weights of every layer anew that keeps them beside a packed copy (CPU only)."""
+    """Repack the weights of every layer that keeps a packed copy beside them (CPU only)."""
     layers = [
         layer
         for layer in model.modules()
@@ -46,7 +47,7 @@ def pack_heads_again(model: Any) -> int:
 
 
 def record_before_truncation(sampler: Any) -> str:
-    """Make a vLLM sampler with `processed_logprobs` report them as if nothing were truncated.
+    """Make a vLLM sampler with `processed_logprobs` report log-probabilities without truncation.
 
     Raises RuntimeError for a sampler of another vLLM than the two known ones.
     """

@@ -1,4 +1,4 @@
-"""New weights are compared with the model they are for before anything is copied or sent."""
+"""Check new weights against the model before any is copied or sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from r1.errors import UserError
 def fitting_weights(
     model: Any, weights: Iterable[tuple[str, torch.Tensor]]
 ) -> dict[str, torch.Tensor]:
-    """The (Hugging Face parameter name, tensor) pairs as a dictionary; model may be on "meta".
+    """Return (Hugging Face name, tensor) pairs as a dictionary; model may be on "meta".
 
     Tied weights may come under either name or under both; buffers may be left out. Raises
     UserError that lists missing, unexpected and mis-shaped names.
@@ -42,7 +42,7 @@ def fitting_weights(
 
 
 def once_each(model: Any, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """One tensor for each parameter, in the model's order under the model's first name for it.
+    """Return one tensor per parameter, in the model's order and under its first name.
 
     given: as `fitting_weights` returns it. Buffers and the second names of tied weights are gone.
     """

@@ -1,4 +1,4 @@
-"""A run is a folder that tells its own story; this package writes, resumes and reads it.
+"""Write, resume and read runs: a run is a folder that records its own history.
 
     run.json                 the kind of the run          recipe.json   its resolved settings
     versions.json            python and the libraries     seeds.json    every seed

@@ -1,4 +1,4 @@
-"""Writing so that a kill, a power cut or a full disk loses nothing already written.
+"""Write so that a kill, a power cut or a full disk loses nothing already written.
 
 A file is written under a temporary name beside its place, flushed to the disk, renamed, and its
 folder flushed. A reader therefore sees the old file or the new one, never a part.
@@ -46,7 +46,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def disk_full(path: Path, numbers: str = "") -> UserError:
-    """What a user is told; numbers: what is needed and what is free."""
+    """Return the message for a full disk. numbers: needed and free bytes."""
     return UserError(
         f"the disk is full: {path} could not be written{numbers}. Nothing already written was "
         "lost; free some space and start the same command again, it carries on from there."
@@ -54,7 +54,7 @@ def disk_full(path: Path, numbers: str = "") -> UserError:
 
 
 def is_disk_full(error: BaseException, folder: Path) -> bool:
-    """True when the error, or one that caused it, is the disk (or a quota) being full."""
+    """Whether the error, or one of its causes, is a full disk or quota."""
     current: BaseException | None = error
     while current is not None:
         if isinstance(current, OSError) and current.errno in _FULL:
@@ -69,7 +69,7 @@ def is_disk_full(error: BaseException, folder: Path) -> bool:
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file, then put it in place of `path`.
+    """Fill a temporary file by `write`, then rename it to `path`.
 
     Raises UserError for a full disk; the old file, if there was one, is then untouched.
     """
@@ -123,7 +123,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Return a file's SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -132,13 +132,13 @@ def sha256(path: Path) -> str:
 
 
 def hash_of(value: Any) -> str:
-    """SHA-256 of a JSON value in its canonical form."""
+    """Return the SHA-256 of a JSON value in canonical form."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what an interrupted write left in `folder` (temporary names only)."""
+    """Remove the temporary files of an interrupted write in `folder`."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():
@@ -147,7 +147,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; renamed first, so that a kill never leaves half a folder."""
+    """Remove a file or a folder; it is renamed first, so that a kill never leaves half a folder."""
     if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
         return

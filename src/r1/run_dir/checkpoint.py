@@ -1,4 +1,4 @@
-"""Checkpoints: a folder in the Hugging Face layout, complete or not there at all.
+"""Checkpoints: folders in the Hugging Face layout, either complete or absent.
 
 `checkpoints/step-000020` holds the weights after 20 updates. Its marker `checkpoint.json`, written
 last, gives size and SHA-256 of every other file, so that a truncated or changed one is noticed
@@ -27,7 +27,7 @@ _NAME = re.compile(r"step-(\d{6,})")
 
 
 class CheckpointSettings(Settings):
-    """How often weights are kept, and how many of them."""
+    """How often weights are kept, and how many checkpoints."""
 
     every: int = Field(
         default=10, ge=1, description="steps from one checkpoint to the next; the end has one too"
@@ -36,17 +36,17 @@ class CheckpointSettings(Settings):
 
 
 def step_name(step: int) -> str:
-    """The name that sorts: step-000020."""
+    """Return a name that sorts by step: step-000020."""
     return f"step-{step:06d}"
 
 
 def checkpoint_steps(run_folder: Path) -> list[int]:
-    """Number of updates behind each checkpoint in a run folder, ascending."""
+    """Return the number of updates behind each checkpoint of a run, ascending."""
     return numbered(run_folder / "checkpoints", "")
 
 
 def numbered(folder: Path, suffix: str) -> list[int]:
-    """The N of every entry named step-N<suffix> in `folder`, ascending; [] without the folder."""
+    """Return the N of every entry step-N<suffix> in `folder`, ascending; [] without the folder."""
     if not folder.is_dir():
         return []
     found = []
@@ -58,7 +58,7 @@ def numbered(folder: Path, suffix: str) -> list[int]:
 
 
 def write_checkpoint(folder: Path, step: int, save: Callable[[Path], None]) -> dict[str, Any]:
-    """Let `save` fill a temporary folder, add the marker, put it in place; return the marker.
+    """Fill a temporary folder by `save`, add the marker, rename the folder; return the marker.
 
     Raises UserError for a full disk; earlier checkpoints are untouched.
     """
@@ -87,12 +87,12 @@ def write_checkpoint(folder: Path, step: int, save: Callable[[Path], None]) -> d
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files below a folder, 0 where there is none."""
+    """Return the bytes of the files below a folder; 0 without the folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _numbers(folder: Path, written: int) -> str:
-    """What a checkpoint needs, which is what the one before it took, and what is free."""
+    """Return the space needed (that of the previous checkpoint) and the free space, as text."""
     earlier = [s for s in checkpoint_steps(folder.parent.parent) if step_name(s) != folder.name]
     before = _size(folder.parent / step_name(earlier[-1])) if earlier else 0
     need = f"about {_megabytes(before)}" if before > written else f"over {_megabytes(written)}"
@@ -119,7 +119,7 @@ def _seal(folder: Path, step: int) -> dict[str, Any]:
 
 
 def read_marker(folder: Path) -> dict[str, Any]:
-    """The marker of a checkpoint; UserError where it is missing or unreadable."""
+    """Return a checkpoint's marker. Raises UserError if it is missing or unreadable."""
     try:
         marker = read_json(folder / MARKER, shape=CheckpointMark)
     except UserError as error:
@@ -130,7 +130,7 @@ def read_marker(folder: Path) -> dict[str, Any]:
 
 
 def verify_checkpoint(folder: Path, hashes: bool = True) -> dict[str, Any]:
-    """Compare every file with the marker and return it; UserError names the first that differs."""
+    """Compare every file with the marker and return it; UserError names the first difference."""
     marker = read_marker(folder)
     for name, expected in marker["files"].items():
         path = folder / name
@@ -145,7 +145,7 @@ def verify_checkpoint(folder: Path, hashes: bool = True) -> dict[str, Any]:
 
 
 def find_checkpoint(run_folder: Path, step: int | None = None) -> Path:
-    """The newest checkpoint of a run, or the one after `step` updates, with its sizes checked.
+    """Return a run's newest checkpoint, or the one after `step` updates, with its sizes checked.
 
     Raises UserError when there is none, naming those that exist.
     """

@@ -1,4 +1,4 @@
-"""Completions and their judgements as one columnar table, a row a sample.
+"""Completions and their judgements as one columnar table, one row per sample.
 
 Columns: step, problem_id, family, language, prompt, reference, sample (its place in the group),
 text, thinking, answer, finish_reason, num_tokens, reward (the weighted sum), valid, advantage, and
@@ -34,7 +34,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 
 
 class Parsed(Protocol):
-    """What a template's parser finds in a response; None where a part is missing."""
+    """The parts of a response by a template's parser; None for a missing part."""
 
     @property
     def thinking(self) -> str | None: ...
@@ -99,7 +99,7 @@ def _rows(
 
 
 def _part_columns(rewards: list[Reward]) -> dict[str, pa.Array]:
-    """Value, outcome and detail of every part; null where a row was not judged by it."""
+    """Return value, outcome and detail of every part; null if a row was not judged by it."""
     names = list(dict.fromkeys(name for reward in rewards for name in reward.parts))
     columns: dict[str, pa.Array] = {}
     for name in names:
@@ -111,7 +111,7 @@ def _part_columns(rewards: list[Reward]) -> dict[str, pa.Array]:
 
 
 def storable(text: str) -> str:
-    """The text without lone surrogates, which JSON lets into a prompt; they become '?'."""
+    """Return the text with '?' for lone surrogates, which JSON allows in a prompt."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -10,7 +10,7 @@ class RunEvents(Protocol):
     """Receives the events of a run; one that never evaluates problems calls no `evaluating`."""
 
     def begin(self, first_step: int, num_steps: int, notices: list[str]) -> None:
-        """The run starts, or carries on at first_step."""
+        """The run starts, or resumes at first_step."""
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step was committed."""

@@ -1,11 +1,11 @@
-"""What a run reads from outside its folder, by content: recorded at its start, compared later.
+"""Inputs of a run from outside its folder: recorded by content at the start, compared later.
 
     lineage.json   inputs: [{role, source, files: {name: {bytes, sha256}}}, ...]
 
-role is where the settings name it ("data.train.0.path", "model", "rewards.plugins.mine"); source is
-where it lay, which may change: a run and its data may be moved. Every byte of every file is hashed
-at every start, since size and time of a file can be kept while its content changes; files are
-hashed side by side.
+role: the setting that names it ("data.train.0.path", "model", "rewards.plugins.mine"). source: its
+path, which may change, as a run and its data may be moved. Every byte of every file is hashed at
+every start, since a file's content can change while size and time stay; several files are hashed in
+parallel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOWN = 8
 
 
 class FileHash(NamedTuple):
-    """Size and content of one file."""
+    """The size and hash of one file."""
 
     bytes: int
     sha256: str
@@ -36,19 +36,19 @@ class FileHash(NamedTuple):
 
 
 class Input(NamedTuple):
-    """Something outside a run that its numbers follow from; no files where nothing is local."""
+    """A source outside a run that its numbers depend on; without files if nothing is local."""
 
     role: str
     source: str
     files: Mapping[str, FileHash]
 
     def as_json(self) -> dict[str, Any]:
-        """The record in lineage.json and in a stage's marker."""
+        """Return the record for lineage.json and a stage's marker."""
         files = {name: found._asdict() for name, found in self.files.items()}
         return {"role": self.role, "source": self.source, "files": files}
 
     def summary(self) -> dict[str, Any]:
-        """Source, size and one hash over all of its files: of one file its own."""
+        """Return source, size and one hash over all files; for one file its own hash."""
         if not self.files:
             return {"source": self.source}
         size = sum(found.bytes for found in self.files.values())
@@ -58,7 +58,7 @@ class Input(NamedTuple):
 
 
 def from_json(records: Iterable[Mapping[str, Any]]) -> list[Input]:
-    """The inputs that `as_json` recorded."""
+    """Read the inputs that `as_json` recorded."""
     return [
         Input(
             str(record["role"]),
@@ -73,13 +73,13 @@ def from_json(records: Iterable[Mapping[str, Any]]) -> list[Input]:
 
 
 def hash_files(files: Mapping[str, Path]) -> dict[str, FileHash]:
-    """Size and SHA-256 of files by their names, several read at once."""
+    """Return size and SHA-256 of files by name, several read at once."""
     with ThreadPoolExecutor(_THREADS) as threads:
         return dict(zip(files, threads.map(hash_file, files.values()), strict=True))
 
 
 def hash_file(path: Path) -> FileHash:
-    """Size and SHA-256 of a file. Within one process a large one that nobody touched is read once.
+    """Return size and SHA-256 of a file; in one process a large unchanged file is read once.
 
     The kernel alone sets the time of a file's last change (ctime), so that none can be missed but
     one within the clock's tick; small files are therefore read every time.
@@ -97,7 +97,7 @@ def _hash_of_large(path: Path, stamp: tuple[int, ...]) -> str:
 
 
 def differences(before: Sequence[Input], now: Sequence[Input]) -> list[str]:
-    """One line for each file of an input that changed, came or went, in the order of the inputs.
+    """Return a line per file that changed, was added or was removed, in input order.
 
     An input that only one side knows says nothing: the settings that name it differ then.
     """
@@ -116,7 +116,7 @@ def differences(before: Sequence[Input], now: Sequence[Input]) -> list[str]:
 
 
 def refuse_changed(folder: Path, lines: Sequence[str]) -> None:
-    """Raise UserError where a run's inputs are others than it began with (lines)."""
+    """Raise UserError if a run's inputs changed since its start (lines)."""
     if not lines:
         return
     raise UserError(

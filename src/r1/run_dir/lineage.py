@@ -1,4 +1,4 @@
-"""Where every checkpoint and data set of a run comes from: versions, sources, hashes."""
+"""The origin of every checkpoint and data set of a run: versions, sources, hashes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of python and of the libraries that decide a run's numbers, without importing."""
+    """Return versions of python and the libraries that affect numbers, without importing."""
     machine = f"{sys.platform} {platform.machine()}"
     found = {"python": platform.python_version(), "platform": machine}
     for name in _PACKAGES:
@@ -46,14 +46,14 @@ def versions() -> dict[str, str]:
 
 @cache
 def source_hash() -> str:
-    """A hash of this package's own program, which changes more often than its version."""
+    """Return a hash of this package's source, which changes more often than its version."""
     package = Path(__file__).parents[1]
     files = sorted(p for p in package.rglob("*") if p.suffix in (".py", ".c", ".h"))
     return hash_of({str(p.relative_to(package)): sha256(p) for p in files})[:12]
 
 
 def version_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """One sentence for each version that differs between the start of a run and now."""
+    """Return a sentence per version that differs between the start of a run and now."""
     return [
         f"{name} was {before.get(name, 'absent')} when this run began and is "
         f"{now.get(name, 'absent')} now; the last bits of the result may differ."
@@ -63,12 +63,12 @@ def version_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def _unknown(name: str, before: dict[str, str], now: dict[str, str]) -> bool:
-    """Whether one of two runs did not record what every run has: an older one, or one elsewhere."""
+    """Whether one run lacks the record of a kernel or of the source, as an older run does."""
     return name.startswith(("kernel ", "r1 source")) and (name not in before or name not in now)
 
 
 def describe_source(source: str | Path) -> dict[str, Any]:
-    """What identifies a model or a data set: its name, and for a path its size and SHA-256.
+    """Return a model's or data set's identity: its name and, for a path, size and SHA-256.
 
     A folder's hash is that of its sorted (file name, file hash) pairs.
     """
@@ -85,7 +85,7 @@ def describe_source(source: str | Path) -> dict[str, Any]:
 
 
 def checkpoint_entry(marker: dict[str, Any], stage: str, parent: dict[str, Any]) -> dict[str, Any]:
-    """The line of a checkpoint in lineage.json: made by which stage, from what, with which hash."""
+    """Return a checkpoint's entry in lineage.json: its stage, its inputs, its hash."""
     return {
         "step": marker["step"],
         "folder": f"checkpoints/{step_name(marker['step'])}",

@@ -1,4 +1,4 @@
-"""One writer a run folder: a POSIX record lock, which the kernel frees however a process ends."""
+"""One writer per run folder: a POSIX record lock, which the kernel releases when a process ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _descriptors: dict[tuple[int, str], int] = {}  # (pid, folder) -> descriptor
 
 
 def acquire(folder: Path) -> None:
-    """Take the folder's lock for this process (again is harmless).
+    """Take the folder's lock for this process; taking it again does no harm.
 
     Record locks rather than flock: forked reward workers do not inherit them, so a worker that
     outlives a killed run cannot keep its folder locked.
@@ -40,7 +40,7 @@ def acquire(folder: Path) -> None:
 
 
 def refuse_held(folder: Path) -> None:
-    """Raise UserError where another process writes the folder; take nothing, make nothing.
+    """Raise UserError if another process writes the folder; take and create nothing.
 
     For the first moment of a command, before anything heavy is imported: the lock itself is taken
     once all has been checked.
@@ -62,7 +62,7 @@ def refuse_held(folder: Path) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Who wrote the lock's file: its process and, where that is to be had, its command."""
+    """Return the process that wrote the lock's file and, if available, its command."""
     pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
     if not pid.isdigit():
         return "pid unknown"
@@ -83,7 +83,7 @@ def _held(folder: Path, holder: str) -> UserError:
 
 
 def release(folder: Path) -> None:
-    """Give the lock back; without one, do nothing."""
+    """Release the lock, if held."""
     descriptor = _descriptors.pop((os.getpid(), str(folder.resolve())), None)
     if descriptor is not None:
         os.close(descriptor)

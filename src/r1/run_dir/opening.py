@@ -1,4 +1,4 @@
-"""Whether a folder may be carried on under a recipe, must be refused, or is begun anew.
+"""Decide whether a folder is resumed under a recipe, refused, or started anew.
 
 nothing there, or no step taken under another recipe   -> begun anew
 the same recipe and the same inputs                    -> carried on
@@ -25,7 +25,7 @@ from r1.run_dir.shapes import Story
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is: carried on only under the same.
+    """Identity of a run: it is resumed only if this is unchanged.
 
     recipe: the resolved settings, JSON-serialisable. kind: the stage ("sft", "r1_zero", ...).
     ignore: dotted keys that may differ (a section's name covers what is in it). grows: those whose
@@ -46,7 +46,7 @@ class Identity:
 
 
 class Verdict(NamedTuple):
-    """How a folder stands to an identity.
+    """The relation of a folder to an identity.
 
     begins: the run starts here. changes: what is recorded in the lineage (longer, or accepted).
     longer: of these, what makes the run longer. notices: for the user.
@@ -98,7 +98,7 @@ def judge(folder: Path, identity: Identity) -> Verdict:
 
 
 def recorded_inputs(folder: Path) -> list[Input] | None:
-    """What the run in `folder` was made of; None where it recorded nothing."""
+    """Return the recorded inputs of the run in `folder`; None if it recorded none."""
     records = read_json(folder / "lineage.json", {}, Story).get("inputs")
     return None if records is None else inputs.from_json(records)
 

@@ -1,4 +1,4 @@
-"""Reading a run folder, also one that is still being written. Nothing here writes or locks."""
+"""Read a run folder, even while it is being written. Nothing here writes or locks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from r1.run_dir.stored import read_completions
 
 
 def is_run(folder: Path) -> bool:
-    """True where `folder` is a run folder of ours."""
+    """Whether `folder` is a run folder of r1."""
     return (folder / "run.json").is_file()
 
 
 def is_done(folder: Path) -> bool:
-    """True where the run reached its end."""
+    """Whether the run reached its end."""
     return (folder / "DONE.json").is_file()
 
 
@@ -32,7 +32,7 @@ def require_run(folder: Path) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl or timings.jsonl: numbers, each line with its "step"."""
+    """Return the lines of metrics.jsonl or timings.jsonl: numbers, each line with its "step"."""
     rows = list(read_json_lines(path, Values))
     for number, row in enumerate(rows, start=1):
         try:
@@ -43,12 +43,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The deterministic metrics, one dictionary a step, each with "step". None stands for NaN."""
+    """Return the deterministic metrics, a dictionary per step with "step". None stands for NaN."""
     return read_lines(folder / "metrics.jsonl")
 
 
 def read_timings(folder: Path) -> list[dict[str, Any]]:
-    """The measured seconds/... and speed/..., one dictionary a step, each with "step".
+    """Return the measured seconds/... and speed/..., a dictionary per step with "step".
 
     seconds/evaluate is the time of evaluating the weights after `step` updates; the last such
     evaluation belongs to a step that has no other timings.
@@ -60,33 +60,33 @@ def read_timings(folder: Path) -> list[dict[str, Any]]:
 
 
 def rollout_steps(folder: Path) -> list[int]:
-    """The steps whose rollouts are stored, ascending."""
+    """Return the steps whose rollouts are stored, ascending."""
     return numbered(folder / "rollouts", ".parquet")
 
 
 def rollouts_path(folder: Path, step: int) -> Path:
-    """Where the completions of one training step are (columns: run_dir/completions.py)."""
+    """Return the path of one training step's completions (columns: run_dir/completions.py)."""
     return folder / "rollouts" / f"{step_name(step)}.parquet"
 
 
 def read_rollouts(folder: Path, step: int) -> list[dict[str, Any]]:
-    """The completions of one training step."""
+    """Return the completions of one training step."""
     return read_completions(rollouts_path(folder, step))
 
 
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """The summaries of all evaluations, by ascending step."""
+    """Return the summaries of all evaluations, by ascending step."""
     steps = numbered(folder / "evaluations", ".json")
     files = [folder / "evaluations" / f"{step_name(step)}.json" for step in steps]
     return [read_json(file, shape=Summary) for file in files]
 
 
 def evaluation_path(folder: Path, step: int) -> Path:
-    """Where the completions behind one evaluation are, if they were kept."""
+    """Return the path of one evaluation's completions, if they were kept."""
     return folder / "evaluations" / f"{step_name(step)}.parquet"
 
 
 def read_evaluation_completions(folder: Path, step: int) -> list[dict[str, Any]]:
-    """The completions behind one evaluation; [] where they were not kept."""
+    """Return the completions of one evaluation; [] if they were not kept."""
     path = evaluation_path(folder, step)
     return read_completions(path) if path.exists() else []

@@ -1,5 +1,5 @@
-"""Whether a folder belongs to a recipe: same kind, same settings, but for those that may change,
-and those that may grow (a run is made longer)."""
+"""Decide whether a folder belongs to a recipe: same kind and settings, except for settings that may
+change or grow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MISSING = object()
 
 
 def refuse_other_kind(folder: Path, kind: str) -> None:
-    """Raise UserError where `folder` already holds a run of another kind."""
+    """Raise UserError if `folder` already holds a run of another kind."""
     made_by = read_json(folder / "run.json", {"kind": kind}, Identity)["kind"]
     if made_by != kind:
         raise UserError(
@@ -27,7 +27,8 @@ def refuse_other_kind(folder: Path, kind: str) -> None:
 
 
 def stored_recipe(folder: Path) -> dict[str, Any] | None:
-    """The recipe of the run in `folder`, None before there is one. UserError where it was lost."""
+    """Return the recipe of the run in `folder`; None before there is one. UserError if it was
+    lost."""
     before: dict[str, Any] | None = read_json(folder / "recipe.json")
     if before is None and (folder / "metrics.jsonl").exists():
         raise UserError(f"{folder} has lost its recipe.json; restore it or give another folder.")
@@ -35,7 +36,7 @@ def stored_recipe(folder: Path) -> dict[str, Any] | None:
 
 
 def refuse_other_recipe(folder: Path, lines: Sequence[str]) -> None:
-    """Raise UserError where the recipe of the run in `folder` differs (lines: `differences`)."""
+    """Raise UserError if the recipe of the run in `folder` differs (lines: `differences`)."""
     if not lines:
         return
     raise UserError(
@@ -46,13 +47,13 @@ def refuse_other_recipe(folder: Path, lines: Sequence[str]) -> None:
 
 
 def first_lines(lines: Sequence[str], most: int) -> str:
-    """Indent the first lines, one below the other, and say how many more there are."""
+    """Indent the first lines and state how many more there are."""
     shown = "\n".join(f"  {line}" for line in lines[:most])
     return shown + (f"\n  and {len(lines) - most} more" if len(lines) > most else "")
 
 
 def grown(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
-    """One line for each of the dotted keys whose number is larger now, or without limit (null)."""
+    """Return a line per dotted key whose number grew or lost its limit (null)."""
     old, new = flatten(before), flatten(now)
     return [
         f"{key}: {_shown(old[key])} in the run, {_shown(new[key])} now"
@@ -66,7 +67,7 @@ def grown(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]
 def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], ignore: Sequence[str] = ()
 ) -> list[str]:
-    """One line per dotted key whose value differs, in the order of the keys."""
+    """Return a line per dotted key whose value differs, in key order."""
     old, new = flatten(before), flatten(now)
     changed = [key for key in old | new if old.get(key, _MISSING) != new.get(key, _MISSING)]
     return [
@@ -77,7 +78,7 @@ def differences(
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one of dotted keys; lists stay values."""
+    """Flatten nested dictionaries to dotted keys; lists stay values."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:

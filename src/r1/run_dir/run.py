@@ -1,4 +1,4 @@
-"""RunDir: writes a run step by step, and carries on with one that was interrupted.
+"""RunDir: write a run step by step, and resume an interrupted one.
 
     run = RunDir.open(folder, recipe, kind="r1_zero", checkpoints=settings.checkpoints)
     if run.resume_from: learner.load(run.resume_from)
@@ -7,9 +7,8 @@
         run.commit_step(step, learner.save, metrics, table)
     run.finish()
 
-A checkpoint is the only point of return. On opening, whatever was written after the newest one
-(metrics, rollouts, evaluations) is dropped and done again, identically; a kill at any moment
-therefore costs time and nothing else.
+A run resumes only from a checkpoint. On opening, everything written after the newest one (metrics,
+rollouts, evaluations) is removed and repeated identically; a kill at any moment costs only time.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _OF_STEPS = ("rollouts", "evaluations", "metrics.jsonl", "timings.jsonl", "DONE.
 
 
 class RunDir:
-    """The one writer of a run folder. Made by `RunDir.open`.
+    """The only writer of a run folder. Made by `RunDir.open`.
 
     folder: the run folder.
     resume_from: the checkpoint to load before the first remaining step, None at the beginning.
@@ -80,7 +79,7 @@ class RunDir:
         kernels: Mapping[str, str] | None = None,
         **identity: Any,
     ) -> RunDir:
-        """Create the run, or carry on with it where recipe and inputs are the same.
+        """Create the run, or resume it if recipe and inputs are unchanged.
 
         recipe, kind, identity: see `opening.Identity`.
         parent, datasets: where the weights and the data come from (`describe_source`).
@@ -113,7 +112,7 @@ class RunDir:
         return run
 
     def close(self) -> None:
-        """Let another process write this run."""
+        """Release the run for other writers."""
         lock.release(self.folder)
 
     def __enter__(self) -> RunDir:
@@ -123,11 +122,11 @@ class RunDir:
         self.close()
 
     def resume_step(self) -> int:
-        """The number of updates behind the newest checkpoint: the next step to do."""
+        """Return the number of updates behind the newest checkpoint: the next step."""
         return self._next_step
 
     def remaining_steps(self, num_steps: int) -> Iterator[int]:
-        """Yield the steps still to do, ascending; each must be committed before the next."""
+        """Yield the remaining steps, ascending; each must be committed before the next."""
         self._num_steps = num_steps
         if self._next_step < num_steps:
             (self.folder / "DONE.json").unlink(missing_ok=True)
@@ -168,7 +167,7 @@ class RunDir:
         return (step + 1) % self.checkpoints.every == 0 or step + 1 == self._num_steps
 
     def save_checkpoint(self, save: Callable[[Path], None]) -> Path:
-        """Write the weights after the steps committed so far; return their folder."""
+        """Write the weights after the committed steps; return their folder."""
         folder = self.checkpoint_folder(self._next_step)
         marker = write_checkpoint(folder, self._next_step, save)
         self._enter_lineage(marker)
@@ -176,16 +175,16 @@ class RunDir:
         return folder
 
     def checkpoint_folder(self, step: int) -> Path:
-        """Where the weights after `step` updates are, or would be."""
+        """Return the folder of the weights after `step` updates, whether or not it exists."""
         return self.folder / "checkpoints" / step_name(step)
 
     def newest_checkpoint(self) -> Path | None:
-        """The folder of the newest complete checkpoint."""
+        """Return the folder of the newest complete checkpoint."""
         steps = checkpoint_steps(self.folder)
         return self.checkpoint_folder(steps[-1]) if steps else None
 
     def has_evaluation(self, step: int) -> bool:
-        """True where the weights after `step` updates were already evaluated."""
+        """Whether the weights after `step` updates were already evaluated."""
         return (self.folder / "evaluations" / f"{step_name(step)}.json").is_file()
 
     def commit_evaluation(
@@ -216,7 +215,7 @@ class RunDir:
 
     @property
     def done(self) -> bool:
-        """True where the run reached its end."""
+        """Whether the run reached its end."""
         return (self.folder / "DONE.json").is_file()
 
     def _begin(
@@ -226,7 +225,7 @@ class RunDir:
         seeds: dict[str, int],
         story: dict[str, Any],
     ) -> None:
-        """Write what stands at the beginning of a run. recipe.json is the last."""
+        """Write the first files of a run, recipe.json last."""
         atomic.remove_leftovers(self.folder)
         for name in (*_OF_STEPS, "recipe.json"):  # of a run that took no step
             atomic.remove(self.folder / name)
@@ -239,7 +238,7 @@ class RunDir:
         atomic.write_json(self.folder / "recipe.json", dict(asked.recipe))
 
     def _note_changes(self, asked: Identity, changes: list[str]) -> None:
-        """Record in lineage and recipe that the run goes on longer, or with other inputs."""
+        """Record in lineage and recipe that the run is longer or has other inputs."""
         story = read_json(self.folder / "lineage.json", {}, Story)
         now = dict(story)
         if asked.inputs is not None and (changes or "inputs" not in story):
@@ -254,7 +253,7 @@ class RunDir:
             atomic.write_json(self.folder / "recipe.json", dict(asked.recipe))
 
     def _recover(self) -> None:
-        """Find the newest checkpoint, check it, and only then drop what came after it."""
+        """Find and check the newest checkpoint, then remove everything after it."""
         steps = checkpoint_steps(self.folder)
         marker = None
         if steps:
@@ -318,13 +317,13 @@ def _line(step: int, values: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A numpy or torch scalar as a Python number; NaN and infinity, which JSON lacks, as None."""
+    """Return a numpy or torch scalar as a Python number; NaN and infinity as None (JSON)."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _finite(value: Any) -> Any:
-    """`_plain` through nested dictionaries and lists."""
+    """Apply `_plain` to nested dictionaries and lists."""
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -333,7 +332,7 @@ def _finite(value: Any) -> Any:
 
 
 def _keep_lines(path: Path, before_step: int) -> None:
-    """Drop the lines of steps from `before_step` on, and a torn last line."""
+    """Remove the lines from `before_step` on, and a torn last line."""
     if not path.exists():
         return
     with open_file(path) as file:
@@ -357,7 +356,7 @@ def _keep_lines(path: Path, before_step: int) -> None:
 
 
 def _keep_files(folder: Path, up_to_step: int, suffixes: Sequence[str]) -> None:
-    """Remove the files of later steps than `up_to_step`."""
+    """Remove the files of steps after `up_to_step`."""
     for suffix in suffixes:
         for step in numbered(folder, suffix):
             if step > up_to_step:

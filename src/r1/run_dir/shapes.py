@@ -1,7 +1,7 @@
-"""What readers rely on in the files of a run folder and of a pipeline's; other fields pass.
+"""Shapes that readers rely on in the files of runs and pipelines; other fields are allowed.
 
-A run folder may come from somebody else: a text where a number belongs is told by file and field
-(`r1.files.shapes`), not by a traceback from the figure that would have drawn it.
+A run folder may come from another person: a text in place of a number is reported by file and field
+(`r1.files.shapes`), not by a traceback from the figure that uses it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CheckpointMark(TypedDict):
 
 @open_shape
 class Origin(TypedDict, total=False):
-    """A model or a data set of lineage.json."""
+    """A model or a data set in lineage.json."""
 
     source: str
     model: str
@@ -52,7 +52,7 @@ class Origin(TypedDict, total=False):
 
 
 class FileHash(TypedDict):
-    """Content of a file that was read from outside a run."""
+    """The size and hash of a file from outside a run."""
 
     bytes: int
     sha256: str
@@ -60,7 +60,7 @@ class FileHash(TypedDict):
 
 @open_shape
 class InputEntry(TypedDict):
-    """What a run or a stage read from outside (r1.run_dir.inputs)."""
+    """A source that a run or a stage read from outside (r1.run_dir.inputs)."""
 
     role: str
     source: str
@@ -69,7 +69,7 @@ class InputEntry(TypedDict):
 
 @open_shape
 class ChangeNote(TypedDict):
-    """From which step on a run goes on longer, or with other inputs."""
+    """The step from which a run is longer, or has other inputs."""
 
     step: Step
     changes: list[str]
@@ -77,7 +77,7 @@ class ChangeNote(TypedDict):
 
 @open_shape
 class CheckpointEntry(TypedDict):
-    """A checkpoint of lineage.json."""
+    """A checkpoint in lineage.json."""
 
     step: Step
     folder: str
@@ -133,7 +133,7 @@ class Summary(TypedDict):
 
 @open_shape
 class InputOf(TypedDict):
-    """The output of another stage that a stage reads."""
+    """Another stage's output that a stage reads."""
 
     stage: Inside
     output: str
@@ -141,7 +141,7 @@ class InputOf(TypedDict):
 
 @open_shape
 class StageEntry(TypedDict):
-    """A stage of pipeline.json."""
+    """A stage in pipeline.json."""
 
     name: Inside
     kind: str
@@ -163,7 +163,7 @@ class PipelineFile(TypedDict):
 
 @open_shape
 class OutputMark(TypedDict):
-    """What a stage gave, in STAGE.json."""
+    """An output of a stage, in STAGE.json."""
 
     path: Inside
     type: str

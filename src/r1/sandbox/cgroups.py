@@ -1,4 +1,4 @@
-"""Control groups, where this process may make its own: what all of a program may use together.
+"""Control groups, if this process may create them: limits for all processes of a program together.
 
 rlimits bound one process each; a group bounds their sum, and counts their processor time, that of
 processes that nobody waited for too. Version 1 has one hierarchy a controller,
@@ -24,14 +24,14 @@ SUPERVISOR_PIDS = 6
 
 @cache
 def group_parents() -> list[str]:
-    """Folders in which a supervisor may make its own group, at most one a hierarchy."""
+    """Return folders in which a supervisor may create its group, at most one per hierarchy."""
     return find_group_parents(
         Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()
     )
 
 
 def bounds_memory(parents: list[str]) -> bool:
-    """Whether a group below these bounds memory."""
+    """Whether a group below these limits memory."""
     return any(
         Path(parent, "memory.limit_in_bytes").exists()
         or "memory" in _words(Path(parent, "cgroup.subtree_control"))
@@ -48,7 +48,7 @@ def counts_cpu(parents: list[str]) -> bool:
 
 
 def find_group_parents(own_groups: str, mountinfo: str) -> list[str]:
-    """The same, from the text of /proc/self/cgroup and /proc/self/mountinfo."""
+    """Find group_parents from the text of /proc/self/cgroup and /proc/self/mountinfo."""
     mounts = _mounted_controllers(mountinfo)
     parents: list[str] = []
     for line in own_groups.splitlines():
@@ -64,7 +64,7 @@ def find_group_parents(own_groups: str, mountinfo: str) -> list[str]:
 
 
 def _mounted_controllers(mountinfo: str) -> dict[str, str]:
-    """Controller (or "" for version 2) -> where its hierarchy is mounted."""
+    """Map each controller ("" for version 2) to the mount point of its hierarchy."""
     mounts: dict[str, str] = {}
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
@@ -93,7 +93,7 @@ def _words(path: Path) -> list[str]:
 
 
 def group_limits(memory_mb: int, processes: int) -> dict[str, str]:
-    """The files to write for one run, in order, for either version."""
+    """Return the files to write for one run, in order, for either version."""
     memory = str((memory_mb + SUPERVISOR_MB) * 2**20)
     return {
         "memory.limit_in_bytes": memory,

@@ -1,4 +1,4 @@
-"""What is to run, before anyone has decided how it is kept apart: a value and its rlimits."""
+"""A command and its rlimits, before the isolation is chosen."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Command:
 
     @property
     def memory_mb(self) -> int:
-        """What all its processes may hold together."""
+        """Return the memory limit of all its processes together."""
         return self.limits.memory_mb + self.overhead_mb
 
     @property
@@ -66,7 +66,7 @@ def check_file_name(name: str) -> str:
 
 
 def kernel_cpu_limit_s(limits: Limits) -> int:
-    """Processor seconds of one process at which the kernel ends it (it counts whole ones).
+    """Return the processor seconds at which the kernel ends a process (it counts whole ones).
 
     A second beyond what the supervisor allows all processes together: it stands behind that. Where
     no limit is asked for, more than the wall clock allows on every core.
@@ -77,7 +77,7 @@ def kernel_cpu_limit_s(limits: Limits) -> int:
 
 
 def rlimits(command: Command) -> dict[str, int]:
-    """Name in the `resource` module -> hard limit.
+    """Map names of the `resource` module to hard limits.
 
     The soft ones are the same but for processor time: its signal SIGXCPU tells why a program ended,
     which the hard limit's SIGKILL, for those that ignore the signal, does not.
@@ -110,7 +110,7 @@ def _hard_limit(name: str) -> int:
 
 @cache
 def _may_lift_limits() -> bool:
-    """Whether this process has CAP_SYS_RESOURCE; in a container root often has not."""
+    """Whether this process has CAP_SYS_RESOURCE, which root in a container often lacks."""
     lines = Path("/proc/self/status").read_text().splitlines()
     effective = next(line.split()[1] for line in lines if line.startswith("CapEff:"))
     return bool(int(effective, 16) & 1 << _CAP_SYS_RESOURCE)
@@ -128,7 +128,7 @@ os.execv(sys.argv[mark + 1], sys.argv[mark + 1:])
 
 
 def with_rlimits(command: Command, prlimit: str | None, python: str | None) -> list[str]:
-    """The command's words, behind the tool that sets its limits and then becomes it.
+    """Return the command's words behind the tool that sets its limits and executes it.
 
     prlimit starts ten times faster than a Python that does the same.
     """

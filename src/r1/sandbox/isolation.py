@@ -1,8 +1,8 @@
-"""From a command to the request that a supervisor carries out: in bubblewrap, or with nothing.
+"""Turn a command into a supervisor's request: run in bubblewrap, or without isolation.
 
 Inside bubblewrap a program sees /usr and the dynamic linker's cache read-only, its own files in
 /program read-only, an empty /tmp of limited size, six harmless devices and the /proc of its own
-process namespace. The root itself is read-only. What is not shown does not exist.
+process namespace. The root itself is read-only. Nothing else exists there.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _STDIN, _FILTER, _FIRST_FILE = 0, 1, 2
 
 
 def observe(command: Command, settings: SandboxSettings) -> Observation:
-    """Run a command as the settings say and return what was seen of it."""
+    """Run a command as the settings say and return the observation."""
     if settings.isolation == "bubblewrap":
         return _observe_in_bubblewrap(command, settings)
     return _observe_without(command)
@@ -102,7 +102,7 @@ def _observe_in_bubblewrap(command: Command, settings: SandboxSettings) -> Obser
 
 
 def namespaces() -> list[str]:
-    """bubblewrap's flags for what is cut off, and for how it ends."""
+    """Return bubblewrap's flags for the namespaces it unshares and for how it ends."""
     return [
         *["--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"],
         *["--uid", INSIDE_UID, "--gid", INSIDE_UID, "--hostname", "sandbox"],
@@ -112,7 +112,7 @@ def namespaces() -> list[str]:
 
 @cache
 def shown_folders(etc: tuple[str, ...], toolchain_folders: tuple[str, ...]) -> list[str]:
-    """bubblewrap's flags for what a program can see of this machine, all of it read-only."""
+    """Return bubblewrap's flags for the folders that a program can see, all read-only."""
     flags = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
@@ -134,7 +134,7 @@ def shown_folders(etc: tuple[str, ...], toolchain_folders: tuple[str, ...]) -> l
 
 
 def environment_flags(command: Command, settings: SandboxSettings) -> list[str]:
-    """bubblewrap's flags for the environment; its own is empty."""
+    """Return bubblewrap's flags for the environment, which is otherwise empty."""
     words = ENVIRONMENT | dict(command.environment)
     if folders := visible(settings.toolchain_folders):
         first = ":".join(f"{folder}/bin" for folder in folders)
@@ -143,8 +143,8 @@ def environment_flags(command: Command, settings: SandboxSettings) -> list[str]:
 
 
 def _other_user() -> dict[str, Any]:
-    """Whom programs run as where this process is root: a user of its own for each supervisor, and
-    nobody where the container maps no range of users for that.
+    """Return the user that programs run as if this process is root: one per supervisor, or nobody
+    if the container maps no range of users.
 
     Users of their own share none of what the kernel counts by user: processes (before Linux 5.14),
     pending signals, pages of pipes, watches of files.
@@ -161,13 +161,13 @@ def _limit_setters(folders: tuple[str, ...]) -> tuple[str | None, str | None]:
 
 @cache
 def closed_folders(folders: tuple[str, ...]) -> list[str]:
-    """Those of the folders that other users cannot reach."""
+    """Return the folders that other users cannot reach."""
     return [folder for folder in folders if os.path.isdir(folder) and first_closed(folder)]
 
 
 @cache
 def _may_become(uid: int) -> bool:
-    """Whether this process is root where that user exists; a container may map few users."""
+    """Whether this process is root and that user exists here; a container may map few users."""
     if os.geteuid() != 0 or "deny" in Path("/proc/self/setgroups").read_text():
         return False
     ranges = [
@@ -182,7 +182,7 @@ def _filter() -> bytes:
 
 
 def _request(command: Command, argv: list[str]) -> dict[str, Any]:
-    """What both ways have in common."""
+    """Return the part of the request that both ways share."""
     limits = command.limits
     groups = group_parents()
     return {

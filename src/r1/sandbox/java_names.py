@@ -1,7 +1,7 @@
-"""The names that javac and java want of a source: its file's, and the class to start.
+"""The names that javac and java require for a source: its file's, and the class to start.
 
-A scan of tokens in one pass. Each of its expressions consumes what it has looked at, so that its
-time is linear in the source whatever stands there.
+A scan of tokens in one pass. Each of its expressions consumes the text it has read, so that its
+time is linear in the source.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MODIFIERS = frozenset({"public", "final", "abstract", "sealed", "strictfp"})
 
 
 def java_file_name(source: str) -> str:
-    """The file name that javac wants: that of the public type, else Main.java."""
+    """Return the file name that javac requires: that of the public type, else Main.java."""
     is_public, previous = False, ""
     for token in _tokens(_NOISE.sub(" ", source)):
         if is_public and previous in _KINDS and _is_word(token):
@@ -39,7 +39,7 @@ def java_file_name(source: str) -> str:
 
 
 def main_class(source: str) -> str:
-    """The class to start: the innermost type around the first `static void main(`, else Main."""
+    """Return the innermost type around the first `static void main(`, else Main."""
     code = _NOISE.sub(" ", source)
     package = _PACKAGE.search(code)
     prefix = f"{package[1]}." if package else ""

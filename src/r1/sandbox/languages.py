@@ -1,4 +1,4 @@
-"""The eight languages: what each needs, how it is compiled and how it runs. One entry a language.
+"""The eight languages: what each needs, how it compiles and runs. One entry per language.
 
 A program's own files lie in one read-only folder; its working folder is an empty /tmp. Compilers
 write into `out` below their working folder.
@@ -19,7 +19,7 @@ from r1.sandbox.java_names import java_file_name, main_class
 
 
 class Where(NamedTuple):
-    """What a command is made from: tool -> command words, the program's folder, its memory."""
+    """The parts of a command: tool -> command words, the program's folder, its memory."""
 
     tools: dict[str, list[str]]
     folder: str

@@ -1,7 +1,7 @@
-"""Supervisors: started when first needed, kept for the next run, replaced when they die.
+"""Supervisors: started on first use, kept for the next run, replaced when they die.
 
-`execute` may be called from many threads; each run has a supervisor to itself for as long as it
-lasts. A forked child of this process starts its own and leaves its parent's alone.
+`execute` may be called from many threads; each run has its own supervisor while it lasts. A forked
+child of this process starts its own supervisors and does not use its parent's.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ serve(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]))
 
 
 class Observation(NamedTuple):
-    """What a supervisor saw of one run.
+    """A supervisor's observation of one run.
 
     `ended_by` is "exit", "wall", "cpu", "output", "memory", "caller", or "lost" where the
-    supervisor itself went; `status_text` is what bubblewrap says of itself.
+    supervisor itself went; `status_text`: bubblewrap's own status.
     """
 
     ended_by: str
@@ -69,7 +69,7 @@ class Supervisor:
             )
 
     def execute(self, request: dict[str, Any], parts: list[bytes]) -> Observation | None:
-        """Run one program; None where the supervisor went or fell silent, and is now ended."""
+        """Run one program; None if the supervisor died or fell silent (it is then ended)."""
         self._channel.settimeout(request["wall_s"] + GRACE_S)
         try:
             send(self._channel, request, parts)
@@ -86,7 +86,7 @@ class Supervisor:
         return self._process.poll() is None
 
     def close(self) -> None:
-        """End it; the kernel ends whatever it was running."""
+        """End it; the kernel ends the program it was running."""
         self._channel.close()
         try:
             self._process.wait(2.0)
@@ -103,7 +103,7 @@ _lock = threading.Lock()
 
 
 def execute(request: dict[str, Any], parts: list[bytes]) -> Observation:
-    """Have a supervisor carry out `request` (see `supervisor.Run`); never raises for the run.
+    """Send `request` to a supervisor (see `supervisor.Run`); never raises because of the run.
 
     Where the supervisor itself is killed the run is done once more, by a new one.
     """
@@ -117,7 +117,7 @@ def execute(request: dict[str, Any], parts: list[bytes]) -> Observation:
 
 
 def _take() -> Supervisor | None:
-    """An idle supervisor of this process that still lives, if there is one."""
+    """Return an idle living supervisor of this process, if there is one."""
     while True:
         with _lock:
             if not _idle:
@@ -139,7 +139,7 @@ def _give_back(supervisor: Supervisor) -> None:
 
 @atexit.register
 def close_idle() -> None:
-    """End the supervisors that nobody is using."""
+    """End the idle supervisors."""
     with _lock:
         mine = [supervisor for supervisor in _idle if supervisor.owner == os.getpid()]
         _idle.clear()

@@ -1,4 +1,4 @@
-"""Whether programs can be kept apart on this machine, and what to do where they cannot."""
+"""Test whether this machine can isolate programs, and say what to do if it cannot."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _OPT_OUT = (
 
 
 def require_isolation(settings: SandboxSettings) -> None:
-    """Raise UserError, with what to do about it, unless programs can be isolated as asked."""
+    """Raise UserError, with a remedy, unless programs can be isolated as asked."""
     if settings.isolation == "bubblewrap" and (problem := isolation_problem(settings)):
         raise UserError(problem)
 
 
 def isolation_problem(settings: SandboxSettings) -> str | None:
-    """What keeps bubblewrap from working here, with the remedy; None if nothing does."""
+    """Return what prevents bubblewrap from working here, with the remedy; None if it works."""
     if (path := find_bubblewrap()) is None:
         return f"running programs needs bubblewrap: {INSTALL['bwrap']}. {_OPT_OUT}"
     version = version_of(path)
@@ -70,7 +70,7 @@ def _try_it(settings: SandboxSettings) -> str | None:
 
 
 def exposed_project(settings: SandboxSettings) -> str | None:
-    """What to tell somebody whose project lies where programs can read it; None elsewhere."""
+    """Return a warning for a project that lies where programs can read it, else None."""
     here = Path.cwd().resolve()
     shown = next((f for f in ("/usr", *settings.toolchain_folders) if here.is_relative_to(f)), None)
     if shown is None:

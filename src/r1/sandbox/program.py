@@ -1,8 +1,8 @@
 """A program: built once, run many times, each run in a fresh sandbox.
 
-Nothing of a program lies on disk: compilers hand their output back through a pipe, and each run
-gets its files from memory. So there is nothing to clean up after a crash, and nothing that one run
-could leave for the next.
+No part of a program is on disk: compilers return their output through a pipe, and each run gets its
+files from memory. So there is nothing to clean up after a crash, and no run can leave anything for
+the next.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BUILD = 'mkdir out && "$@" 1>&2 && exec tar -C out -cf - .'
 
 @dataclass(frozen=True)
 class Program:
-    """A program that can be run, or whose compiler refused it (see `compile_result`).
+    """A program that can be run, or that its compiler refused (see `compile_result`).
 
     An immutable value, safe to share between threads. The context manager is there for callers who
     like to say where a program's life ends; it holds nothing that needs releasing.
@@ -58,7 +58,7 @@ class Program:
         limits: Limits | None = None,
         files: Mapping[str, str] | None = None,
     ) -> Program:
-        """Compile where the language needs it.
+        """Compile if the language needs it.
 
         Args:
             language: one of LANGUAGES.
@@ -88,7 +88,7 @@ class Program:
         limits: Limits | None = None,
         files: Mapping[str, str] | None = None,
     ) -> RunResult:
-        """Run once, in a sandbox of its own.
+        """Run once, in its own sandbox.
 
         Args:
             stdin: what it reads; a file, not a pipe, so that all of it is there at once.
@@ -96,8 +96,8 @@ class Program:
             limits: of this run; the program's own by default.
             files: path -> text of files in its working folder, which is empty otherwise.
 
-        Never raises for what the program does. Where it did not compile the status is
-        COMPILE_ERROR, and stderr is the compiler's; where its compiler was STARVED, that.
+        Never raises because of the program. Where it did not compile the status is COMPILE_ERROR,
+        and stderr is the compiler's; where its compiler was STARVED, that.
         """
         if self.compile_result is not None and self.compile_result.status is not Status.OK:
             if self.compile_result.status in (Status.SANDBOX_FAILED, Status.STARVED):
@@ -123,7 +123,7 @@ class Program:
         return self._judged(command)
 
     def _compiled(self, spec: Language) -> Program:
-        """This program with the compiler's output for its files."""
+        """Return this program with the compiler's output as its files."""
         assert spec.compile is not None
         limits = Limits(
             wall_s=self.settings.compile_wall_s,
@@ -170,7 +170,7 @@ class Program:
 
 
 def find_language(name: str) -> Language:
-    """The language of that name; UserError with the nearest one otherwise."""
+    """Return the language of that name; UserError names the nearest one otherwise."""
     if name not in TABLE:
         near = difflib.get_close_matches(name, TABLE, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -181,7 +181,7 @@ def find_language(name: str) -> Language:
 def find_tools(
     spec: Language, settings: SandboxSettings, purpose: str = ""
 ) -> dict[str, list[str]]:
-    """Tool -> the words that start it; UserError with the remedy where one is missing."""
+    """Return tool -> the words that start it; UserError with the remedy for a missing one."""
     folders = visible(settings.toolchain_folders)
     found: dict[str, list[str]] = {}
     for name in (*spec.run_tools, *spec.compile_tools):
@@ -196,12 +196,12 @@ def find_tools(
 
 
 def _encode(text: str) -> bytes:
-    """UTF-8; a lone surrogate, which a model's tokens can make, becomes a question mark."""
+    """Encode as UTF-8; a lone surrogate, which tokens can form, becomes a question mark."""
     return text.encode("utf-8", "replace")
 
 
 def _unpacked(archive: bytes) -> dict[str, bytes]:
-    """The regular files of a tar that came out of a compiler's sandbox, and nothing else of it."""
+    """Return the regular files of a tar from a compiler's sandbox, and nothing else of it."""
     files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive), encoding="utf-8") as tar:
         for member in tar:
@@ -212,7 +212,7 @@ def _unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
-    """The files as one archive that is not compressed."""
+    """Return the files as one uncompressed archive."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in files.items():

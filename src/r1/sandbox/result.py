@@ -1,4 +1,4 @@
-"""What a program may use, and what became of it: the two values that cross the sandbox's border."""
+"""The limits and the result of a run: the two values that cross the sandbox's border."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a run ended. Only `OK` (exit code 0 within every limit) may ever be paid for.
+    """How a run ended. Only `OK` (exit code 0 within every limit) may earn a reward.
 
     `TIME_LIMIT` is the program's own doing: it used more processor time than it may, or slept.
     `STARVED` is not: its wall clock ran out while it waited for a processor on a busy machine, and
@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use.
+    """The limits of one run.
 
     Attributes:
         wall_s: seconds on the clock, the start of the isolation (about 15 ms) included.
@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one run.
+    """The result of one run.
 
     Attributes:
         exit_code: as a shell would show it (128 + the number of a fatal signal); None where the

@@ -1,4 +1,4 @@
-"""The system-call filter: a classic BPF program that the kernel runs at each call of the program.
+"""The system-call filter: a classic BPF program that the kernel runs at each system call.
 
 It takes away what no contest program needs and what namespaces and rlimits do not bound:
 * other processes and the kernel's insides: ptrace, process_vm_*, pidfd_getfd, keyrings, bpf, perf,
@@ -31,7 +31,7 @@ from r1.errors import UserError
 
 
 class Architecture(NamedTuple):
-    """What differs between machines: the audit number and the column of the tables below."""
+    """The differences between machines: the audit number and the column of the tables below."""
 
     audit: int
     column: int
@@ -190,7 +190,7 @@ def _program(machine: Architecture, keeps_children: bool) -> list[Instruction]:
 
 
 def _with_argument(number: int, index: int, block: list[Instruction]) -> list[Instruction]:
-    """`block` for call `number`, with the low half of argument `index` loaded; it must return."""
+    """Return `block` for call `number`, with the low half of argument `index` loaded."""
     load = (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * index)  # little-endian: the low half comes first
     return [(_EQUAL, 0, len(block) + 1, number), load, *block]
 

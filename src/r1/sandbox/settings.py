@@ -1,4 +1,4 @@
-"""How untrusted programs are kept apart: the settings of `[sandbox]`."""
+"""Settings of `[sandbox]`: how untrusted programs are isolated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Isolation = Literal["bubblewrap", "none_programs_run_with_my_rights"]
 
 
 class SandboxSettings(Settings):
-    """How programs are kept apart from the machine, and what their compilers may take."""
+    """How programs are isolated from the machine, and the limits of their compilers."""
 
     isolation: Isolation = Field(
         "bubblewrap",
@@ -33,6 +33,6 @@ class SandboxSettings(Settings):
 
     @property
     def compile_wall_s(self) -> float:
-        """Wall clock a compiler may take, in seconds. Beyond it there is no verdict where it was
-        kept waiting for a processor, which a busy machine does for a minute."""
+        """Return a compiler's wall clock limit, in seconds. Beyond it there is no verdict if the
+        compiler waited for a processor, which can take a minute on a busy machine."""
         return max(60.0, 3.0 * self.compile_cpu_s)

@@ -1,4 +1,4 @@
-"""Where compilers and interpreters are, and what installs those that are not."""
+"""Find compilers and interpreters, and name the command that installs a missing one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INSTALL = {
 
 
 def find_tool(name: str, folders: Sequence[str] = ()) -> str | None:
-    """Absolute path of a tool as programs will see it, links followed; None where it is missing.
+    """Return a tool's absolute path as programs will see it, links resolved; None if it is missing.
 
     Only folders that the sandbox shows are searched: `folders`' own bin first, then the system's.
     A tool in a home folder is therefore not found; name its folder in
@@ -46,7 +46,7 @@ def find_tool(name: str, folders: Sequence[str] = ()) -> str | None:
 
 @cache
 def visible(folders: tuple[str, ...]) -> tuple[str, ...]:
-    """`folders`, and the installation of this interpreter where no other Python is visible."""
+    """Return `folders`, and this interpreter's installation if no other Python is visible."""
     home = sys.base_prefix
     if find_tool("python3", folders) is not None or not Path(home, "bin/python3").exists():
         return folders
@@ -55,7 +55,7 @@ def visible(folders: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def require_tool(name: str, folders: tuple[str, ...] = (), purpose: str = "") -> str:
-    """The same; UserError with the command that installs it where it is missing."""
+    """Return find_tool's path. Raises UserError with the install command if it is missing."""
     if (path := find_tool(name, folders)) is None:
         raise UserError(
             f"{purpose or 'the sandbox'} needs {name}, which is not here: {INSTALL[name]}"
@@ -64,7 +64,7 @@ def require_tool(name: str, folders: tuple[str, ...] = (), purpose: str = "") ->
 
 
 def find_typescript(folders: Sequence[str] = ()) -> list[str] | None:
-    """The command of the TypeScript compiler: its own binary (7 and later), or node and a script.
+    """Return the TypeScript compiler's command: its own binary (7 and later), or node and a script.
 
     Older ones are JavaScript; 7 is a binary with a script around it that costs a start of node.
     """

@@ -1,4 +1,4 @@
-"""From what a supervisor saw to a verdict. Pure."""
+"""Turn a supervisor's observation into a verdict. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ told apart from one that was ended for it by nothing, and neither is ever paid."
 
 
 def inner_exit_code(seen: Observation) -> int | None:
-    """What bubblewrap says the program's exit code was; None if it never started one."""
+    """Return the program's exit code as bubblewrap reports it; None if it started no program."""
     for line in reversed(seen.status_text.splitlines()):
         if "exit-code" in line:
             return int(json.loads(line)["exit-code"])
@@ -31,7 +31,7 @@ def inner_exit_code(seen: Observation) -> int | None:
 
 
 def judge(command: Command, seen: Observation, is_isolated: bool) -> RunResult:
-    """The verdict on one run."""
+    """Return the verdict on one run."""
     stderr = seen.stderr.decode("utf-8", "replace")
     code = inner_exit_code(seen) if is_isolated else seen.exit_status
     if code is not None and code < 0:
@@ -74,13 +74,13 @@ def _status(command: Command, seen: Observation, code: int | None, stderr: str) 
 
 
 def _was_starved(command: Command, seen: Observation) -> bool:
-    """Whether a run that its wall clock ended would go on, had it never waited for a processor."""
+    """Whether a run stopped by its wall clock lacked only processor time."""
     cpu_s = command.limits.cpu_s
     return cpu_s is not None and seen.cpu_s + seen.asleep_s < cpu_s
 
 
 def _ran_out_of_cpu(command: Command, seen: Observation, code: int) -> bool:
-    """Ended by the kernel for it, or over the limit in all processes together."""
+    """Whether the kernel or the limit over all processes ended it for processor time."""
     limits = command.limits
     if code == 128 + signal.SIGXCPU:
         return True

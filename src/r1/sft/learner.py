@@ -142,7 +142,7 @@ class SFTLearner:
 
     def _share(self, examples: Examples, indices: Sequence[int]) -> Sequence[list[int] | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
-        return self.local.ranks.deal(
+        return self.local.ranks.assign_rows(
             lambda budget: best_fit(indices, examples.lengths, budget),
             lambda row: int(examples.lengths[row].sum()),
             self.settings.tokens_per_microbatch,

@@ -1,1 +1,1 @@
-"""The stage kinds: one file each, which registers itself; protocol.py says what one consists of."""
+"""Stage kinds: one file each, which registers itself; protocol.py describes their parts."""

@@ -1,4 +1,4 @@
-"""What the checks of a pipeline's stages share: nothing that one has read is read again."""
+"""A cache shared by the checks of a pipeline's stages, so that nothing is read twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from r1.types import Problem
 
 
 class CheckCache:
-    """Problems that passed, and other checks that passed, by what was read."""
+    """Problems and other checks that passed, by the data that they read."""
 
     def __init__(self, base_folder: Path) -> None:
         self.base_folder = base_folder
@@ -20,7 +20,7 @@ class CheckCache:
         self._passed: set[str] = set()
 
     def examples(self, source: SourceSettings, rewards: RewardSettings) -> list[Problem]:
-        """The first problem of each verifier and family of a source whose problems all pass."""
+        """Check a source's problems; return the first per verifier and family."""
         from r1.data.load import load_problems
         from r1.rewards.accuracy import check_reference
 
@@ -34,7 +34,7 @@ class CheckCache:
         return self._examples[key]
 
     def once(self, key: str, check: Callable[[], object]) -> None:
-        """Call check, which raises UserError, unless one with the same key has passed."""
+        """Call check, which raises UserError, unless a check with the same key has passed."""
         if key not in self._passed:
             check()
             self._passed.add(key)

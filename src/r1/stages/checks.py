@@ -1,4 +1,4 @@
-"""Checks that several stage kinds share. All raise UserError; what another stage makes passes."""
+"""Checks shared by stage kinds. All raise UserError; another stage's output passes unchecked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from r1.types import Problem
 
 
 def is_reference(value: str | None) -> bool:
-    """Whether a setting stands for what another stage gives ("@dev1")."""
+    """Whether a setting refers to another stage's output ("@dev1")."""
     return value is not None and value.startswith(MARK)
 
 
 def check_model(name: str, cache: CheckCache) -> None:
-    """Refuse a model folder whose files are not a model's."""
+    """Raise UserError for a model folder without a model's files."""
     from r1.models.load import check_model_folder
 
     if not is_reference(name):
@@ -30,13 +30,13 @@ def check_model(name: str, cache: CheckCache) -> None:
 def check_problems(
     sources: Sequence[SourceSettings], rewards: RewardSettings, cache: CheckCache
 ) -> list[Problem]:
-    """Check the sources that no stage makes; return a problem of each verifier and family."""
+    """Check the sources that no stage makes; return one problem per verifier and family."""
     own = [source for source in sources if not is_reference(source.path)]
     return [problem for source in own for problem in cache.examples(source, rewards)]
 
 
 def check_paths(paths: Iterable[str | None], cache: CheckCache) -> None:
-    """Refuse a data file or folder that does not exist."""
+    """Raise UserError for a data file or folder that does not exist."""
     for path in paths:
         if path and not is_reference(path) and not _exists(path, cache.base_folder):
             raise UserError(f"{path} does not exist; make it, or name a stage's with @.")

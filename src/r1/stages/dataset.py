@@ -1,8 +1,8 @@
-"""What the kinds that make data sets share: their output, their counts, their problems.
+"""Shared parts of the kinds that make data sets: their output, counts and problems.
 
-Each such stage is one call of r1.curation with what that call needs: an engine of the checkpoint
-named, the problems, a pool that verifies. All of them carry on where they stopped
-(r1.curation.store). With a cluster the engine is replicas on it; what is written is the same.
+Each such stage is one call of r1.curation with an engine of the named checkpoint, the problems, and
+a pool that verifies. All resume where they stopped (r1.curation.store). On a cluster the engine is
+a set of replicas; the output is the same.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def dataset_run(make: Callable[[Any, StageContext], None]) -> Run:
 
 
 def counts_of(folder: Path) -> dict[str, float]:
-    """What a data set's card counts: rows, and where samples were drawn prompts and samples."""
+    """Return the counts of a data set's card: rows and, if it was sampled, prompts and samples."""
     from r1.curation.card import CARD_JSON, CardFile
 
     total = read_json(folder / CARD_JSON, shape=CardFile)["total"]
@@ -52,7 +52,7 @@ def counts_of(folder: Path) -> dict[str, float]:
 
 
 def nothing_kept(folder: Path) -> str:
-    """What a user is told of a data set that came out empty: the counts by reason, the remedy."""
+    """Return the message for an empty data set: the counts by reason, and the remedy."""
     from r1.curation.card import CARD_JSON, CARD_MD
 
     total = read_json(folder / CARD_JSON)["total"]
@@ -68,7 +68,7 @@ def nothing_kept(folder: Path) -> str:
 
 
 def find_data(path: str, base_folder: Path) -> Path:
-    """A data set that a stage's settings name: from the recipe's folder, else the working one."""
+    """Return a data set's path: in the recipe's folder, else the working one."""
     there = base_folder / Path(path).expanduser()
     return there if there.exists() else Path(path).expanduser()
 
@@ -79,7 +79,7 @@ def load_problem_lists(
     rewards: RewardSettings,
     base_folder: Path,
 ) -> tuple[list[Problem], list[Problem]]:
-    """The problems of a stage, checked; overlaps are counted where they are left out, later."""
+    """Load and check a stage's problems; overlaps are counted later, when they are left out."""
     from r1.data.load import load_data
     from r1.rewards.accuracy import check_reference
 
@@ -89,11 +89,11 @@ def load_problem_lists(
 
 
 def identity_of(model: str) -> str:
-    """A checkpoint's name and hash, the same wherever the run's folder lies."""
+    """Return a checkpoint's name and hash, independent of the run's place."""
     described = describe_source(model)
     return f"{Path(model).name} sha256:{described.get('sha256', 'unknown')[:16]}"
 
 
 def part(settings: BaseModel, schema: type[S]) -> S:
-    """The fields of a stage's settings that belong to a base of them, as that base."""
+    """Return the fields of a base class from a stage's settings, as that base."""
     return schema(**{name: getattr(settings, name) for name in schema.model_fields})

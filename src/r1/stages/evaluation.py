@@ -1,6 +1,6 @@
 """kind = "evaluation": one checkpoint for the table of stages (paper, tables 3 to 6).
 
-The samples, the judges and the figures are r1.evaluate.battery.
+r1.evaluate.battery samples, judges and computes the figures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAME = "evaluation"
 
 
 def run(stage: EvaluationStageSettings, context: StageContext) -> Mapping[str, Artifact]:
-    """Measure the checkpoint."""
+    """Evaluate the checkpoint."""
     from r1.evaluate.battery import RESULT, run_battery
 
     counts = run_battery(
@@ -36,7 +36,7 @@ def run(stage: EvaluationStageSettings, context: StageContext) -> Mapping[str, A
 
 
 def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
-    """Check the model and what is asked, unless another evaluation asks the same."""
+    """Check model and questions, unless another evaluation asks the same."""
     from r1.evaluate.battery import load_questions
 
     check_model(stage.model, cache)
@@ -54,7 +54,7 @@ def samplers(stage: EvaluationStageSettings) -> list[SampledModel]:
 
 
 def estimate(name: str, stage: EvaluationStageSettings, context: Context) -> Estimate:
-    """k samples of every problem and of every general request."""
+    """Estimate k samples of every problem and every general request."""
     amount = amount_of((*stage.problems, *stage.general), context.base_folder, context.made)
     shape, number = context.shape(stage.model), stage.evaluation.num_samples
     return estimate_sampling(
@@ -63,7 +63,7 @@ def estimate(name: str, stage: EvaluationStageSettings, context: Context) -> Est
 
 
 def _limit(stage: EvaluationStageSettings) -> int:
-    """Tokens of a response."""
+    """Return the token limit of a response."""
     return stage.evaluation.max_new_tokens or stage.max_new_tokens
 
 

@@ -91,7 +91,7 @@ def check(stage: ExamplesStage, cache: CheckCache) -> None:
 
 
 def estimate(name: str, stage: ExamplesStage, context: Context) -> Estimate:
-    """Examples that are there already."""
+    """Estimate nothing to compute: the examples exist."""
     made = amount_of(stage.sources, context.base_folder, context.made)
     unknown = made.notes if made.rows is None else ()
     return Estimate(name, NAME, makes=made, assumptions=made.notes, unknown=unknown)

@@ -1,4 +1,4 @@
-"""The general model of a stage: the one that writes or judges (a checkpoint, or an endpoint)."""
+"""The general model of a stage, which writes or judges: a checkpoint or an endpoint."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class GeneralSettings(Settings):
     @model_validator(mode="after")
     def _one_of_both(self) -> GeneralSettings:
         if (self.model is None) == (self.endpoint is None):
-            raise ValueError("name either model or endpoint: who writes?")
+            raise ValueError("set either model or endpoint")
         if self.endpoint is not None and self.endpoint.budget != BudgetSettings():
             raise ValueError(
-                "endpoint.budget is a judge's and would not be kept to here; leave it out, and "
-                "limit what may be spent where the key comes from"
+                "endpoint.budget works for judges only; leave it out, and limit the spending at "
+                "the key's provider"
             )
         return self
 
@@ -58,7 +58,7 @@ def samplers_of(settings: GeneralSettings | None, at: str = "general") -> list[S
 def open_general(
     settings: GeneralSettings, base_folder: Path, cluster: ClusterSettings | None = None
 ) -> Iterator[General]:
-    """The general model of a recipe, loaded or connected."""
+    """Yield a recipe's general model, loaded or connected."""
     from r1.curation.cold_start import General
     from r1.curation.generate import endpoint_generate, engine_generate
     from r1.judge.endpoint import Endpoint

@@ -1,6 +1,6 @@
 """kind = "mixture": several data sets as one (paper, section 2.3.3).
 
-How rows are drawn and joined is r1.curation.mixture.
+r1.curation.mixture draws and joins the rows.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def samplers(stage: MixtureStage) -> list[SampledModel]:
 
 
 def estimate(name: str, stage: MixtureStage, context: Context) -> Estimate:
-    """Rows of several data sets; thoughts that a general model adds are not counted."""
+    """Estimate the rows of several data sets; thoughts added by a general model are not counted."""
     amounts: list[Amount] = []
     notes: list[str] = []
     for source in stage.sources:

@@ -1,4 +1,5 @@
-"""kind = "preferences": a checkpoint's responses, judged; what a reward model learns from (3.1).
+"""kind = "preferences": a checkpoint's responses with a judge's votes, to train a reward model
+(3.1).
 
     folder/responses/   every response (r1.preferences.responses)
     folder/             the preferences, with their card (r1.preferences.make)
@@ -123,7 +124,7 @@ def _open_sampler(
 def _open_votes(
     model: ModelSource | None, name: str, stage: PreferencesStage, context: StageContext
 ) -> Iterator[Votes]:
-    """The judge: replicas or one engine of a model, or an endpoint with its paid replies kept."""
+    """Open the judge: replicas or one engine of a model, or an endpoint with stored replies."""
     from r1.judge.batch import EndpointVotes, EngineVotes
     from r1.judge.judge import Judge
     from r1.rewards.judge import CACHE_NAME
@@ -158,7 +159,7 @@ def samplers(stage: PreferencesStage) -> list[SampledModel]:
 
 
 def estimate(name: str, stage: PreferencesStage, context: Context) -> Estimate:
-    """Responses of a checkpoint, and a judge's votes on them; it reads every response whole."""
+    """Estimate a checkpoint's responses and a judge's votes on whole responses."""
     amount = amount_of(stage.problems, context.base_folder, context.made)
     shape, number = context.shape(stage.model), stage.num_samples
     limit = stage.sampling.max_new_tokens
@@ -178,7 +179,7 @@ def estimate(name: str, stage: PreferencesStage, context: Context) -> Estimate:
 def _with_votes(
     done: Estimate, stage: PreferencesStage, context: Context, votes: int, read: float
 ) -> Estimate:
-    """The same with the judge's votes, each after `read` tokens of responses."""
+    """Return the estimate with the judge's votes, each after `read` tokens of responses."""
     sampler = done.machine
     assert stage.judge.model is not None
     assert sampler is not None

@@ -1,6 +1,6 @@
 """kind = "prompted": traces that a general model writes, few-shot or direct (section 2.3.1).
 
-How it is prompted and what is kept is r1.curation.prompted.
+r1.curation.prompted has the prompts and the rules of what is kept.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def check(stage: PromptedStage, cache: CheckCache) -> None:
 
 
 def estimate(name: str, stage: PromptedStage, context: Context) -> Estimate:
-    """num_samples calls a problem."""
+    """Estimate num_samples calls per problem."""
     amount = amount_of(stage.problems, context.base_folder, context.made)
     calls = (stage.few_shot if stage.how == "few-shot" else stage.direct).num_samples
     kept = min(1.0, KEPT_SHARE * calls)

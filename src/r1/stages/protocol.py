@@ -1,4 +1,4 @@
-"""What a stage kind consists of (torch-free).
+"""The parts of a stage kind (torch-free).
 
     settings -> check -> run -> outputs          a stage of a pipeline, or a recipe of its own
     settings -> estimate                         `r1 plan`, before anything runs
@@ -32,7 +32,7 @@ LearnsFrom = Literal["rewards", "examples", "preferences"]
 
 
 class ArtifactType(StrEnum):
-    """What a stage may give, and another one read."""
+    """The types of a stage's outputs."""
 
     CHECKPOINT = "checkpoint"
     DATASET = "dataset"
@@ -41,7 +41,7 @@ class ArtifactType(StrEnum):
 
 
 class Artifact(NamedTuple):
-    """Something a stage made.
+    """An output of a stage.
 
     path: inside the stage's folder. counts: how much of it there is, by plural noun
     ({"rows": 812}), as the terminal and the report show it.
@@ -53,7 +53,7 @@ class Artifact(NamedTuple):
 
 
 class StageProgress(NamedTuple):
-    """Who is told of training and evaluation inside a stage, and who of data sets.
+    """Receivers of events inside a stage: of training and evaluation, and of making data.
 
     What each is told depends on the stage (r1.run_dir.events and
     r1.curation.progress say).
@@ -64,7 +64,7 @@ class StageProgress(NamedTuple):
 
 
 class StageContext(NamedTuple):
-    """Where a stage runs, and who is told.
+    """A stage's folders and event receivers.
 
     base_folder: where the recipe's relative paths start. folder: the stage's own; run fills it, or
     carries on there after a kill. cluster: the whole recipe's, for kinds that sample from a
@@ -93,7 +93,7 @@ class SampledModel(NamedTuple):
 
 
 class Train(Protocol):
-    """Trains into the run folder `out`, or carries on there; returns it. Raises UserError."""
+    """Trains into the run folder `out`, or resumes there; returns it. Raises UserError."""
 
     def __call__(
         self,

@@ -23,7 +23,7 @@ NAME = "r1_zero"
 def train(
     recipe: R1ZeroRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it."""
+    """Train into the folder `out`, or resume there; return it."""
     from r1.r1_zero.run import run_r1_zero
 
     return run_r1_zero(recipe, base_folder, out, progress, **options)
@@ -52,7 +52,7 @@ def samplers(recipe: R1ZeroRecipe) -> list[SampledModel]:
 
 
 def estimate(name: str, recipe: R1ZeroRecipe, context: Context) -> Estimate:
-    """Sampling, the update and what it is compared with, reward models, evaluations."""
+    """Estimate sampling, the update and its reference, reward models, evaluations."""
     return estimate_rewarded(name, NAME, recipe, context)
 
 

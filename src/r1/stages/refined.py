@@ -1,6 +1,6 @@
 """kind = "refined": a data set's traces, rewritten and summarised by a general model (2.3.1).
 
-How it is asked and what is kept is r1.curation.refined.
+r1.curation.refined has the prompts and the rules of what is kept.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check(stage: RefinedStage, cache: CheckCache) -> None:
 
 
 def estimate(name: str, stage: RefinedStage, context: Context) -> Estimate:
-    """CALLS calls a trace."""
+    """Estimate CALLS calls per trace."""
     amount = context.made_by(stage.samples) or Amount(None)
     return estimate_written(name, NAME, stage, context, amount, CALLS, KEPT_SHARE)
 

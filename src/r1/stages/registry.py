@@ -21,7 +21,7 @@ _PLUGINS: dict[str, str] = {}
 
 
 def register(kind: StageKind) -> None:
-    """Make a kind known under its name. Raises UserError for a name that is taken."""
+    """Register a kind by its name. Raises UserError for a name that is taken."""
     if kind.name in _KINDS:
         raise UserError(
             f"the stage kind {kind.name!r} is registered twice; give that of your plugin another "
@@ -31,35 +31,35 @@ def register(kind: StageKind) -> None:
 
 
 def kinds() -> Mapping[str, StageKind]:
-    """Every known kind by its name, those that train first."""
+    """Return every registered kind by name, those that train first."""
     _import_built_in()
     ordered = sorted(_KINDS.values(), key=lambda kind: (kind.train is None, not kind.assumed))
     return {kind.name: kind for kind in ordered}
 
 
 def get(name: str) -> StageKind:
-    """The kind of this name, which must be known."""
+    """Return the kind of this name, which must be registered."""
     _import_built_in()
     return _KINDS[name]
 
 
 def assumed() -> StageKind:
-    """The kind of a recipe that names none."""
+    """Return the kind of a recipe that names none."""
     return next(kind for kind in kinds().values() if kind.assumed)
 
 
 def other_names() -> dict[str, str]:
-    """What people call a kind -> its name."""
+    """Return common other names of the kinds, mapped to their names."""
     return {other: kind.name for kind in kinds().values() for other in kind.other_names}
 
 
 def plugin_of(name: str) -> str | None:
-    """The module of the user's own that registered a kind; None for a kind of this package."""
+    """Return the plugin module that registered a kind; None for a kind of this package."""
     return _PLUGINS.get(name)
 
 
 def import_plugins(modules: Iterable[str]) -> None:
-    """Import modules of the user's own that register stage kinds; UserError if absent."""
+    """Import plugin modules that register stage kinds. Raises UserError for a missing one."""
     for module in modules:
         before = set(kinds())
         plugins.import_plugins([module], "plugins")

@@ -1,7 +1,7 @@
-"""kind = "rejection": samples of a checkpoint, the correct and readable ones kept.
+"""kind = "rejection": the correct and readable samples of a checkpoint.
 
-The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1). What is kept
-and why is r1.curation.rejection.
+The paper's section 2.3.3, and R1-Zero's readable samples for the cold start (2.3.1).
+r1.curation.rejection has the rules of what is kept.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def samplers(stage: RejectionStage) -> list[SampledModel]:
 
 
 def estimate(name: str, stage: RejectionStage, context: Context) -> Estimate:
-    """Samples of a checkpoint; of each prompt at most keep.cap good ones are written."""
+    """Estimate a checkpoint's samples; at most keep.cap good ones per prompt are written."""
     amount = amount_of(stage.problems, context.base_folder, context.made)
     shape = context.shape(stage.model)
     sampling, number = stage.sampling, stage.num_samples

@@ -1,4 +1,4 @@
-"""kind = "review": a data set's traces as people edited them (paper, section 2.3.1).
+"""kind = "review": a data set's traces, edited by people (paper, section 2.3.1).
 
 Exported first, imported once edited: r1.curation.review_export and review_import.
 """
@@ -78,7 +78,7 @@ def check(stage: ReviewStage, cache: CheckCache) -> None:
 
 
 def estimate(name: str, stage: ReviewStage, context: Context) -> Estimate:
-    """People read and edit: no tokens."""
+    """Estimate no tokens: people read and edit."""
     made = context.made_by(stage.samples)
     return Estimate(name, NAME, makes=made, assumptions=("people's time is not estimated",))
 

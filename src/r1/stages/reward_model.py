@@ -25,7 +25,7 @@ NAME = "reward_model"
 def train(
     recipe: RewardModelRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
-    """Train into the folder `out`, or carry on there; return it."""
+    """Train into the folder `out`, or resume there; return it."""
     from r1.reward_model.train import ALONE, train_reward_model
 
     return train_on_data(train_reward_model, ALONE, recipe, base_folder, out, progress, **options)
@@ -37,7 +37,7 @@ def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:
 
 
 def estimate(name: str, recipe: RewardModelRecipe, context: Context) -> Estimate:
-    """6ND over both responses of every pair, or over every labelled response."""
+    """Estimate 6ND over both responses of every pair, or over every labelled response."""
     amount = amount_of(recipe.data.train, context.base_folder, context.made)
     notes = [*amount.notes]
     if amount.rows is not None:

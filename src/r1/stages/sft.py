@@ -23,7 +23,7 @@ NAME = "sft"
 
 
 def train(recipe: SFTRecipe, base_folder: Path, out: Path, progress: Any, **options: bool) -> Path:
-    """Train into the folder `out`, or carry on there; return it."""
+    """Train into the folder `out`, or resume there; return it."""
     from r1.sft.train import ALONE, train_sft
 
     return train_on_data(train_sft, ALONE, recipe, base_folder, out, progress, **options)
@@ -39,7 +39,7 @@ def check(recipe: SFTRecipe, cache: CheckCache) -> None:
 
 
 def estimate(name: str, recipe: SFTRecipe, context: Context) -> Estimate:
-    """6ND over every example in every epoch."""
+    """Estimate 6ND over every example in every epoch."""
     amount, notes = _examples(recipe, context)
     return estimate_epochs(name, NAME, recipe, context, amount, notes)
 

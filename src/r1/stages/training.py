@@ -1,4 +1,4 @@
-"""What the kinds that train share: the run folder inside a stage's, and a learner's place."""
+"""Shared parts of the kinds that train: the run folder inside a stage's, and a learner's place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = "run"
 
 
 def stage_run(train: Train, output: str, gives: ArtifactType) -> Run:
-    """The run function of a kind that trains: its output is the run's last checkpoint."""
+    """Return the run function of a kind that trains: its output is the run's last checkpoint."""
 
     def run(recipe: Any, context: StageContext) -> Mapping[str, Artifact]:
         folder = context.folder
@@ -36,7 +36,7 @@ def train_on_data(
     *rest: Any,
     **options: bool,
 ) -> Path:
-    """Call a trainer that takes a model's folder and the place of its learner.
+    """Call a trainer with a model's folder and a learner's place.
 
     recipe.model may be a run as well, whose newest checkpoint is taken. alone: where the learner is
     without a [cluster].
@@ -48,7 +48,7 @@ def train_on_data(
 
 
 def _counts_of_run(out: Path) -> dict[str, float]:
-    """Updates, and the tokens that they learnt from."""
+    """Return the number of updates and of their tokens."""
     metrics = read_metrics(out)
     counts: dict[str, float] = {"steps": len(metrics)}
     for name in ("tokens_learnt", "tokens_trained"):

@@ -1,4 +1,4 @@
-"""What "prompted" and "refined" share: traces that a general model writes (section 2.3.1)."""
+"""Shared parts of "prompted" and "refined": traces written by a general model (section 2.3.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_ENDPOINT = "the general model behind an endpoint computes elsewhere"
 
 
 class WrittenStage(ColdStartSettings):
-    """What the stages share in which a general model writes; cold start's own rules."""
+    """Settings of the stages in which a general model writes, with cold start's rules."""
 
     general: GeneralSettings = Field(description="who writes: a checkpoint or an endpoint")
     problems: tuple[SourceSettings, ...] = Field(
@@ -52,7 +52,8 @@ def estimate_written(
     calls: int,
     kept_share: float,
 ) -> Estimate:
-    """calls of the general model for each row of amount; kept_share of the rows are written."""
+    """Estimate `calls` calls of the general model per row of amount; kept_share of the rows are
+    written."""
     made = None
     if amount.rows is not None:
         made = Amount(round(amount.rows * kept_share), amount.tokens)

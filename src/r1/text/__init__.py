@@ -1,1 +1,1 @@
-"""Plain text, read without a model: prose, words, languages, sentences, readability."""
+"""Plain text read without a model: prose, words, languages, sentences, readability."""

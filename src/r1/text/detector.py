@@ -1,9 +1,9 @@
-"""Sentences of languages that share a script: their small words, then py3langid's ranking.
+"""Tell languages that share a script: by their function words, then py3langid's ranking.
 
 py3langid is Python with a table of some megabytes, loaded when first needed. On short sentences it
 guesses, so a sentence is judged by its small words first (`r1.text.function_words`), then by
-py3langid among the languages of its script alone, where it prefers one clearly; a sentence that
-stays unsure goes with most of the text.
+py3langid among the languages of its script alone, if it clearly prefers one; an undecided sentence
+follows the majority of the text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _identifier() -> Any:
 
 @cache
 def _rank(text: str, script: str) -> tuple[tuple[str, float], ...]:
-    """Languages of a script by their share of what py3langid gives to all of them, best first."""
+    """Rank a script's languages by their share of py3langid's probability, best first."""
     shares: dict[str, float] = {}
     for label, share in _identifier().rank(text):
         code = _SAME.get(label, label)

@@ -1,8 +1,8 @@
-"""Small words that give a Latin-script language away, for telling English from its neighbours.
+"""Function words that identify Latin-script languages, to tell English from its neighbours.
 
-A vote over a sentence's function words is exact enough for the question that matters here (is
-this sentence English, or something else?), needs no library, and works on five words, where
-statistical detectors guess. Words that two of the languages share stand in both lists and cancel.
+A vote over a sentence's function words is exact enough for the question that matters here (is this
+sentence English, or something else?), needs no library, and works on five words, on which
+statistical detectors guess. Words shared by two languages are in both lists and cancel.
 """
 
 from __future__ import annotations

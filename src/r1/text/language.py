@@ -40,7 +40,7 @@ NUM_EXAMPLES = 5
 
 
 class LanguageShare(NamedTuple):
-    """What was counted: words' worth in the language and in others, and the first of the others.
+    """The counts: words in the language, words in others, and the first of the others.
 
     share is 0 where there are no words at all.
     """
@@ -52,12 +52,12 @@ class LanguageShare(NamedTuple):
 
     @property
     def words(self) -> float:
-        """All words' worth."""
+        """Return the number of all words."""
         return self.target + self.foreign
 
 
 def consistency(text: str, language: str, prompt: str = "") -> float:
-    """Return the share of words in `language`, in [0, 1]; 0 where there are no words.
+    """Return the share of words in `language`, in [0, 1]; 0 without words.
 
     A text without words shows nothing of its language, and must not be the safest way to a full
     score: a policy paid 1 for silence learns to be silent. Raises UserError as language_share.
@@ -66,11 +66,11 @@ def consistency(text: str, language: str, prompt: str = "") -> float:
 
 
 def language_share(text: str, language: str, prompt: str = "") -> LanguageShare:
-    """Count the words of a text by whether they belong to a language ("en", "zh", "French", …).
+    """Count a text's words that belong to a language ("en", "zh", "French", …), and the others.
 
     prompt is the problem the text is about: words of other languages that it uses are not held
-    against the text. Raises UserError for a language that is not known or cannot be told from
-    others. Linear in the length of the text.
+    against the text. Raises UserError for an unknown language, or one that cannot be distinguished
+    from others. Linear in the length of the text.
     """
     code = language_code(language)
     body = prose(text)
@@ -106,7 +106,7 @@ class _Excused(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _quoted(prompt: str, code: str) -> tuple[frozenset[str], str]:
-    """The prompt's words and its whole text, where the prompt is in the language itself."""
+    """Return the prompt's words and whole text, if the prompt is in the language."""
     if not prompt or language_share(prompt, code).share < 0.5:
         return frozenset(), ""
     text = clean(prompt)
@@ -114,7 +114,7 @@ def _quoted(prompt: str, code: str) -> tuple[frozenset[str], str]:
 
 
 def _names(sentences: list[Sentence], body: str, code: str) -> frozenset[str]:
-    """Words taken for names; none where the language itself is written in Latin letters."""
+    """Return the words taken for names; none if the language is written in Latin letters."""
     if SCRIPT_OF[code] == "latin":
         return frozenset()
     names: set[str] = set()
@@ -131,7 +131,7 @@ def _names(sentences: list[Sentence], body: str, code: str) -> frozenset[str]:
 
 
 def _judge(sentences: list[Sentence], code: str) -> list[list[bool | None]]:
-    """For each word of each sentence: the language's own, foreign, or None for either."""
+    """For each word of each sentence: in the language, foreign, or None for neither."""
     if code in ("zh", "ja"):
         return [_judge_east_asian(sentence, code) for sentence in sentences]
     script = SCRIPT_OF[code]

@@ -1,11 +1,11 @@
-r"""The prose of a text: without its formulas, code, links and tags.
+r"""The prose of a text, without its formulas, code, links and tags.
 
     prose("Since $a^2+b^2=c^2$, run `f(3)`.") == "Since  , run  ."
 
-What hides prose is not taken for a formula or code: three plain words in a row inside $…$, four
-inside `…`, a fenced block most of whose lines are sentences, and any text of a script that
-formulas are not written in, all stay. Otherwise a reward on the language of the prose would be
-earned by putting dollar signs around everything.
+Prose inside formula or code marks is kept: three plain words in a row inside $…$, four inside `…`,
+a fenced block whose lines are mostly sentences, and any text in a script that formulas do not use.
+Otherwise a reward on the language of the prose would be earned by putting dollar signs around
+everything.
 
 Linear in the length of the text, whatever it is.
 """
@@ -50,14 +50,14 @@ MAX_MONEY = 8
 
 
 def clean(text: str) -> str:
-    """Full-width letters and look-alikes become plain ones (NFKC); invisible characters go."""
+    """Normalise full-width letters and look-alikes (NFKC) and remove invisible characters."""
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
 
 
 def prose(text: str) -> str:
     """Return the text without formulas, code, links, tags and snake_case names.
 
-    Line breaks between what remains are kept.
+    Line breaks in the rest are kept.
     """
     kept = _without_spans(without_code_blocks(clean(text)))
     kept = _TAG.sub(" ", _LINK.sub(" ", kept))
@@ -65,7 +65,7 @@ def prose(text: str) -> str:
 
 
 def code_blocks(text: str) -> list[str]:
-    """Return the insides of the fenced blocks that hold code; the last may be unclosed."""
+    """Return the content of the fenced blocks that hold code; the last may be unclosed."""
     return [block for kind, block in _split_fences(text) if kind == "code"]
 
 
@@ -96,7 +96,7 @@ def _named(lines: list[str], fence: str) -> tuple[str, str]:
 
 
 def looks_like_code(lines: list[str]) -> bool:
-    """Whether neither sentences nor comments make up the most of the lines."""
+    """Whether sentences and comments are not the majority of the lines."""
     filled = [line for line in lines if line.strip()]
     comments = sum(1 for line in filled if _COMMENT_LINE.match(line))
     sentences = sum(1 for line in filled if not _COMMENT_LINE.match(line) and _is_prose(line))
@@ -105,12 +105,12 @@ def looks_like_code(lines: list[str]) -> bool:
 
 
 def _is_prose(code: str) -> bool:
-    """Whether something set as code reads as a sentence."""
+    """Whether text set as code reads as a sentence."""
     return bool(_SENTENCE_LIKE.search(code) or _FOREIGN_RUN.search(code))
 
 
 def _without_spans(text: str) -> str:
-    """Take out inline code and formulas, keeping what prose hides in them."""
+    """Remove inline code and formulas, but keep the prose inside them."""
     pieces: list[str] = []
     position = 0
     missing: set[str] = set()  # closings that occur nowhere further on
@@ -132,7 +132,7 @@ def _without_spans(text: str) -> str:
 
 
 def _find_closing(text: str, opening: re.Match[str], missing: set[str]) -> tuple[int, str]:
-    """Return where the span ends and what is inside it; (-1, "") where it is not one."""
+    """Return where the span ends and its content; (-1, "") if it is no span."""
     mark, inner = opening[0], opening.end()
     if mark in ("$",) or mark[0] == "`":
         return _find_on_line(text, mark, inner)

@@ -1,4 +1,4 @@
-"""Which chains of thought are hard to read: the filters of the paper's curation (§2.3.3).
+"""Find chains of thought that are hard to read: the filters of the paper's curation (§2.3.3).
 
 The paper drops chains of thought "with mixed languages, long paragraphs, and code blocks" from its
 rejection-sampled data, and repetition from the cold start's. It gives no thresholds: those of
@@ -41,7 +41,7 @@ NUM_CYCLES = 4
 
 
 class ReadabilityDefect(StrEnum):
-    """What makes a text hard to read."""
+    """Kinds of defects that make a text hard to read."""
 
     MIXED_LANGUAGES = "mixed languages"
     LONG_PARAGRAPH = "long paragraph"
@@ -52,7 +52,7 @@ class ReadabilityDefect(StrEnum):
 
 
 class Defect(NamedTuple):
-    """One thing found, the figure that was measured and the limit it passed."""
+    """One defect, its measured figure and the limit it exceeded."""
 
     kind: ReadabilityDefect
     measured: float
@@ -65,7 +65,7 @@ class Defect(NamedTuple):
 
 
 class ReadabilitySettings(Settings):
-    """Limits beyond which a text counts as hard to read; one that no text reaches is off."""
+    """Limits beyond which a text counts as hard to read; a limit that no text reaches is off."""
 
     min_language_share: float | None = Field(
         0.95, ge=0.0, le=1.0, description="least share of words in the language of the question"
@@ -98,7 +98,7 @@ class ReadabilitySettings(Settings):
 def readability_defects(
     text: str, language: str, settings: ReadabilitySettings | None = None, prompt: str = ""
 ) -> list[Defect]:
-    """Return what makes a chain of thought hard to read, each kind at most once; [] if nothing.
+    """Return the defects of a chain of thought, each kind at most once; [] without any.
 
     language is the problem's; prompt its question, whose foreign words are excused. Raises
     UserError for an unknown language, and for one that cannot be told from others.
@@ -117,7 +117,7 @@ def readability_defects(
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """The paragraphs of a text: its lines, joined where they are hard-wrapped.
+    """Return the paragraphs of a text: its lines, joined if they are hard-wrapped.
 
     Models break the line where a thought ends, with a blank line or without, so that a list of
     a hundred short steps is not one long paragraph.
@@ -147,7 +147,7 @@ def repeated_line_share(lines: list[str]) -> float:
 
 
 def looping_tokens(tokens: list[str], cycles: int = NUM_CYCLES) -> int:
-    """How many tokens at the end of a text run in a circle, at least `cycles` times round.
+    """Return how many tokens at the end of a text repeat in a cycle, at least `cycles` times.
 
     The last turn may be cut short, as by a token limit. Linear: the prefix function of the
     reversed text gives the shortest period of every ending.

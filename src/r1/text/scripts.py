@@ -1,4 +1,4 @@
-"""Writing systems and languages: which letters belong to which, and what a word's worth is.
+"""Writing systems and languages: the letters of each, and how many characters make a word.
 
 The unit everywhere in `r1.text` is the word. Scripts without spaces between words are measured in
 characters and turned into words by a fixed average, CHARS_PER_WORD, so that the share of each
@@ -77,7 +77,7 @@ _NAMES = {
 
 
 def letters_of(script: str) -> str:
-    """The inside of a regular expression's character class for a script's letters."""
+    """Return the content of a regular expression's character class for a script's letters."""
     return _RANGES[script]
 
 

@@ -1,4 +1,4 @@
-"""Sentences of English and Chinese text, split by rules: no model, no data to download.
+"""Split English and Chinese text into sentences by rules: no model, no data to download.
 
 A full stop ends a sentence unless it belongs to a number ("3.14"), an abbreviation ("Dr. Smith",
 "e.g. this", "J. K. Rowling", "U.S. law"), an ellipsis that goes on in lower case, a name with dots
@@ -44,7 +44,7 @@ _WORDLIKE = re.compile(r"\w")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the sentences of a text, stripped, each with its closing marks. Linear."""
+    """Return the sentences of a text, stripped, with their closing marks. Linear."""
     sentences: list[str] = []
     lower = text.islower()
     for block in _BLOCK.split(text):
@@ -53,9 +53,8 @@ def split_sentences(text: str) -> list[str]:
 
 
 def count_sentences(text: str) -> int:
-    """How many sentences a text has, where one that breaks off at the end of its block goes on in
-    the next: headings and list items without a stop are no sentences of their own.
-    """
+    """Count sentences; one that breaks off at the end of its block continues in the next. Headings
+    and list items without a stop are no sentences of their own."""
     sentences = split_sentences(text)
     ended = [_ENDED.search(sentence) is not None for sentence in sentences]
     return sum(ended) + (not all(ended[-1:]))
@@ -74,8 +73,8 @@ def _split_block(block: str, lower: bool) -> list[str]:
 
 
 def _ends_sentence(block: str, end: re.Match[str], start: int, lower: bool) -> bool:
-    """Whether a sentence ends at a stop. lower: the text has no capitals, and so neither have the
-    beginnings of its sentences."""
+    """Whether a sentence ends at a stop. lower: the text has no capitals, so sentences begin
+    without one."""
     marks = end[0]
     if marks[0] in "。！？｡":
         return True
@@ -98,7 +97,7 @@ def _ends_sentence(block: str, end: re.Match[str], start: int, lower: bool) -> b
 
 
 def _stop_ends(word: str, following: str, lower: bool) -> bool:
-    """Whether a single full stop after `word` ends the sentence that `following` goes on from."""
+    """Whether a full stop after `word` ends the sentence, given the `following` text."""
     plain = word.lstrip("*_").casefold()
     if len(plain) == 1 and plain.isalpha():
         # An initial, unless it is the pronoun or a variable at the end of its sentence.

@@ -1,4 +1,4 @@
-"""The words of a text: which of its tokens belong to some language, sentence by sentence.
+"""The words of a text, sentence by sentence: its tokens that belong to some language.
 
 Belonging to none: numbers, single letters, units, functions such as `sin` and `gcd`, short
 operands beside an operator, letters that touch digits ("3rd", "x12"), and short acronyms, unless
@@ -32,7 +32,7 @@ MAX_ACRONYMS_IN_A_ROW = 2
 
 
 class Word(NamedTuple):
-    """A word, its script, and where it stands in the text."""
+    """A word, its script and its position in the text."""
 
     text: str
     script: str
@@ -41,13 +41,13 @@ class Word(NamedTuple):
 
     @property
     def worth(self) -> float:
-        """Words' worth: 1, or characters by CHARS_PER_WORD in scripts without spaces."""
+        """Return its weight: 1, or characters / CHARS_PER_WORD in scripts without spaces."""
         chars = CHARS_PER_WORD.get(self.script)
         return 1.0 if chars is None else len(self.text) / chars
 
 
 def sentences_of_words(body: str) -> list[list[Word]]:
-    """Return the words of every sentence (or line) that has any. Linear."""
+    """Return the words of every sentence (or line) that has words. Linear."""
     tokens = [Word(m[0], m.lastgroup or "", *m.span()) for m in TOKEN.finditer(body)]
     left_out = _acronyms(tokens, body)
     ends = [found.start() for found in _SENTENCE_END.finditer(body)] + [len(body)]
@@ -65,7 +65,7 @@ def sentences_of_words(body: str) -> list[list[Word]]:
 
 
 def runs(words: list[Word], body: str, between: str) -> list[list[Word]]:
-    """Group words with nothing but the characters of `between` from one to the next."""
+    """Group words that are separated only by characters of `between`."""
     grouped: list[list[Word]] = []
     for word in words:
         if grouped and not body[grouped[-1][-1].end : word.start].strip(between):
@@ -105,7 +105,7 @@ def _beside_operator(word: Word, body: str) -> bool:
 
 
 def _acronyms(tokens: list[Word], body: str) -> set[int]:
-    """Numbers of the tokens that are acronyms."""
+    """Return the indices of the tokens that are acronyms."""
     numbers = {
         id(word): number
         for number, word in enumerate(tokens)

@@ -1,4 +1,5 @@
-"""The report of a whole pipeline: the graph of stages, the paper's Table 3, what each stage moved.
+"""The report of a whole pipeline: the stage graph, the paper's Table 3, and the effect of each
+stage.
 
 load         the folder, read once              problems   each problem's figures, from tables
 differences  after - before, with intervals     columns    who stands in the table of stages

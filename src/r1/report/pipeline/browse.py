@@ -1,4 +1,4 @@
-"""The completions of every evaluated checkpoint, the same problems for each, packed for the page.
+"""Completions of every evaluated checkpoint on the same problems, packed for the page.
 
 When they are too many for a page, fewer problems and then fewer samples are taken; every family
 keeps its share. In the packed table the "step" of a completion is the place of its checkpoint.
@@ -31,7 +31,7 @@ _FIRST_SHARE, _LAST_SHARE = _Share(600, 16), _Share(1, 1)
 def take_across(
     pipeline: PipelineData, order: Sequence[str], max_bytes: int = MAX_PACKED_BYTES
 ) -> tuple[Sample, list[str]]:
-    """Choose and pack; also the titles of the checkpoints, in the order of their places."""
+    """Choose and pack completions; also return the checkpoints' titles in order."""
     evaluations = [pipeline.evaluations[name] for name in order if name in pipeline.evaluations]
     evaluations = [item for item in evaluations if completions_path(item).is_file()]
     ids, total = _problems(evaluations)
@@ -48,7 +48,7 @@ def take_across(
 
 
 def _smaller(share: _Share) -> _Share:
-    """Samples first: problems are what one looks for."""
+    """Return a smaller choice; samples shrink first, since readers look for problems."""
     if share.samples > 4:
         return share._replace(samples=share.samples // 2)
     if share.problems > 40 or share.samples == 1:
@@ -57,7 +57,7 @@ def _smaller(share: _Share) -> _Share:
 
 
 def _problems(evaluations: Iterable[Evaluation]) -> tuple[list[tuple[str, str]], int]:
-    """(family, id) of every problem that any checkpoint answered, and the number of completions."""
+    """Return (family, id) of every answered problem, and the number of completions."""
     found: dict[tuple[str, str], None] = {}
     total = 0
     for evaluation in evaluations:
@@ -69,7 +69,7 @@ def _problems(evaluations: Iterable[Evaluation]) -> tuple[list[tuple[str, str]],
 
 
 def _chosen(ids: Sequence[tuple[str, str]], limit: int) -> set[str]:
-    """At most `limit` problems, or one a family where there are more families."""
+    """Return at most `limit` problems, or one per family if there are more families."""
     by_family: dict[str, list[str]] = {}
     for family, name in ids:
         by_family.setdefault(family, []).append(name)

@@ -1,11 +1,11 @@
-"""What each stage moved, said by rule from the numbers, beside what the paper says it moves.
+"""Each stage's effect, stated by rule from the numbers, beside the paper's claim.
 
     "up"     the interval of after - before lies above zero: as the paper says; below: the opposite
     "kept"   it lies above -5 points: kept; below -5 points: lost
     "mixes"  the consistency's interval lies below 0.9: languages are mixed; above: they are not
     "holds"  the consistency's interval lies above 0.97: it holds; below: it does not
 
-Whatever else is found cannot be told, and the sentence says that. Differences are paired over
+In all other cases the data cannot tell, and the sentence says so. Differences are paired over
 problems where both evaluations asked the same ones (paper, Table 3 and its discussion).
 """
 
@@ -28,7 +28,7 @@ MIXES_BELOW, HOLDS_ABOVE = 0.9, 0.97
 
 
 class Claim(NamedTuple):
-    """What the paper leads one to expect of a stage's checkpoint; before: against which other."""
+    """A claim of the paper about a stage's checkpoint. before: the checkpoint to compare with."""
 
     after: str
     before: str | None
@@ -58,7 +58,7 @@ CLAIMS = (
 
 
 class Statement(NamedTuple):
-    """A claim held against the numbers. difference is None where nothing was compared."""
+    """A claim compared with the numbers. difference is None if nothing was compared."""
 
     claim: Claim
     verdict: Verdict
@@ -69,7 +69,7 @@ class Statement(NamedTuple):
 
 
 class Measured:
-    """Evaluations with their problems' figures; every table is read, every pair compared, once."""
+    """Evaluations with their problems' figures; each table and each pair is read once."""
 
     def __init__(self, pipeline: PipelineData) -> None:
         self.evaluations: Mapping[str, Evaluation] = pipeline.evaluations
@@ -77,14 +77,14 @@ class Measured:
         self._differences: dict[tuple[str, str, str, str], Difference | None] = {}
 
     def problems(self, stage: str) -> ProblemFigures | None:
-        """Of an evaluated stage; None where it or its completions are missing."""
+        """Return the problems of an evaluated stage; None without it or its completions."""
         if stage not in self._problems:
             evaluation = self.evaluations.get(stage)
             self._problems[stage] = None if evaluation is None else read_problems(evaluation)
         return self._problems[stage]
 
     def value(self, stage: str, metric: str, scope: str = "reasoning") -> Interval | None:
-        """A figure of the table of stages; scope may be a family."""
+        """Return a figure from the table of stages; scope may be a family."""
         evaluation = self.evaluations.get(stage)
         if evaluation is None:
             return None
@@ -97,7 +97,7 @@ class Measured:
     def difference(
         self, before: str, after: str, metric: str, scope: str = "reasoning"
     ) -> Difference | None:
-        """after - before; paired where the same problems were asked, and have figures."""
+        """Return after - before, paired if the same problems were asked and have figures."""
         key = (before, after, metric, scope)
         if key not in self._differences:
             self._differences[key] = self._compare(*key)
@@ -114,7 +114,7 @@ class Measured:
 
 
 def statements(pipeline: PipelineData, measured: Measured) -> list[Statement]:
-    """Every claim about stages that this pipeline has, in the order of the stages."""
+    """Return every claim about stages of this pipeline, in stage order."""
     known = {BASE, *pipeline.stages}
     evaluated = {s.evaluates for s in pipeline.stages.values() if s.evaluates}
     found = []
@@ -128,7 +128,7 @@ def statements(pipeline: PipelineData, measured: Measured) -> list[Statement]:
 
 
 def judge(claim: Claim, pipeline: PipelineData, measured: Measured) -> Statement | None:
-    """Hold one claim against the numbers; None where the metric was not measured at all."""
+    """Compare one claim with the numbers; None if the metric was not measured."""
     metric = METRICS[claim.metric]
     sides = [claim.after] if claim.before is None else [claim.before, claim.after]
     titles = {side: pipeline.title(side) for side in sides}
@@ -155,7 +155,7 @@ def judge(claim: Claim, pipeline: PipelineData, measured: Measured) -> Statement
 def _moved(
     names: tuple[str, str], metric: Metric, before: Interval, after: Interval, found: Difference
 ) -> tuple[Verdict, str]:
-    """ "up": did it rise, fall, or can that not be told?"""
+    """Judge "up": the metric rose, fell, or the data cannot tell."""
     numbers = _numbers(metric, before, after, found)
     old, new = names
     if found.interval.low > 0:
@@ -175,7 +175,7 @@ def _moved(
 def _kept(
     names: tuple[str, str], metric: Metric, before: Interval, after: Interval, found: Difference
 ) -> tuple[Verdict, str]:
-    """ "kept": is a loss of more than 5 points ruled out, certain, or neither?"""
+    """Judge "kept": a loss of more than 5 points is excluded, certain, or neither."""
     numbers = _numbers(metric, before, after, found)
     old, new = names
     points = f"{100 * KEPT_WITHIN:.0f} points"
@@ -196,7 +196,7 @@ def _kept(
 
 
 def _consistency(name: str, after: Interval, expected: Expectation) -> tuple[Verdict, str]:
-    """ "mixes" and "holds": where the interval of the language consistency lies."""
+    """Judge "mixes" and "holds" by the interval of the language consistency."""
     number = f"{show(after.value, 'share')} of its words are in the asked language"
     numbers = f"{number} (95% interval {show_range(after, 'share')})"
     if expected == "mixes":

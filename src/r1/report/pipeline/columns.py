@@ -1,4 +1,4 @@
-"""The table of stages, after the paper's Table 3: who stands in it, and which rows it has.
+"""The table of stages, after the paper's Table 3: its columns and its rows.
 
 Columns: base, R1-Zero, Dev1, Dev2, Dev3, R1, other checkpoints that were evaluated, students. The
 twin without the language reward has a section of its own.
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """cells: a figure a column, None where it was not measured; best: the columns to mark."""
+    """A row. cells: a figure per column, None if not measured; best: the columns to mark."""
 
     group: str
     label: str
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def columns(pipeline: PipelineData) -> list[Column]:
-    """Every checkpoint that is or will be evaluated, in the order of the table."""
+    """Return every checkpoint that is or will be evaluated, in table order."""
     evaluations = pipeline.evaluations
     stages = [s.evaluates for s in pipeline.stages.values() if s.evaluates]
     names = [name for name in dict.fromkeys(stages) if not name.endswith(PLAIN)]
@@ -57,7 +57,7 @@ def columns(pipeline: PipelineData) -> list[Column]:
 
 
 def rows(table: list[Column]) -> list[Row]:
-    """Families, then all reasoning problems, then the general ones; empty rows are left out."""
+    """Return families, then all reasoning problems, then general ones; empty rows are left out."""
     evaluations = [column.evaluation for column in table]
 
     def solved(family: str) -> list[Interval | None]:

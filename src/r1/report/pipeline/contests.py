@@ -1,4 +1,4 @@
-"""Two checkpoints against each other: the language ablation, the paper's Table 6, preference.
+"""Comparisons of two checkpoints: the language ablation, the paper's Table 6, preference.
 
 ablation     the same stage with and without the language reward (v1, section 2.3.2)
 table 6      a student distilled against the same student trained by RL alone
@@ -24,7 +24,7 @@ PREFERENCES = ("helpful", "rule_helpful", "harmless", "rule_harmless")
 
 
 class Ablation(NamedTuple):
-    """A stage and its twin without the language reward. before and after: plain, with."""
+    """A stage and its twin without the language reward."""
 
     stage: str
     plain: str
@@ -34,7 +34,7 @@ class Ablation(NamedTuple):
 
 
 class Compute(NamedTuple):
-    """What a training run cost: tokens learnt from and seen in updates, seconds of the stage."""
+    """The cost of a training run: tokens learned from, tokens seen in updates, seconds."""
 
     num_steps: int
     tokens_trained: float | None
@@ -43,7 +43,7 @@ class Compute(NamedTuple):
 
 
 class Table6(NamedTuple):
-    """Distilled against RL alone. values, differences: by "overall" and by family; pass@1."""
+    """Distillation against RL alone. values, differences: by "overall" and by family; pass@1."""
 
     distilled: str
     alone: str
@@ -54,7 +54,7 @@ class Table6(NamedTuple):
 
 
 class Preference(NamedTuple):
-    """On how many general prompts a metric's mean is higher; share counts a tie half."""
+    """The share of general prompts on which a metric's mean is higher; a tie counts half."""
 
     metric: str
     share: Interval
@@ -64,7 +64,7 @@ class Preference(NamedTuple):
 
 
 def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
-    """The first stage with a twin (see `twins`); None where there is none."""
+    """Return the first stage with a twin (see `twins`); None without one."""
     found = twins(tuple(pipeline.stages))
     if found is None:
         return None
@@ -81,7 +81,7 @@ def ablation(pipeline: PipelineData, measured: Measured) -> Ablation | None:
 
 
 def twins(names: Sequence[str]) -> tuple[str, str] | None:
-    """(with the reward, without it): X and X_plain, else X_language and X; None without twins."""
+    """Return (with the reward, without it): X and X_plain, else X_language and X; else None."""
     pairs = [(name, name + PLAIN) for name in names] + [(name + WITH, name) for name in names]
     return next((pair for pair in pairs if set(pair) <= set(names)), None)
 
@@ -99,7 +99,7 @@ def _language(found: Difference | None) -> str:
 
 
 def _in_training(plain: RunData | None, rewarded: RunData | None) -> str:
-    """The last steps' own samples, whose temperature is that of training."""
+    """Return a sentence on the last steps' own samples, at the training temperature."""
     without, rewarded_end = (_at_the_end(run, "language_consistency") for run in (plain, rewarded))
     if without is None or rewarded_end is None:
         return ""
@@ -130,14 +130,14 @@ def _cost(found: Difference | None) -> str:
 
 
 def _by_side(interval: Interval, *, above: str, below: str, between: str, of: float = 0.0) -> str:
-    """What to say where the whole interval is above `of`, below it, or it holds it."""
+    """Return the text for an interval above `of`, below it, or containing it."""
     if interval.low > of:
         return above
     return below if interval.high < of else between
 
 
 def table_6(pipeline: PipelineData, measured: Measured) -> Table6 | None:
-    """The student trained by RL against the distilled one of the same base; None without both."""
+    """Compare the RL-only student with the distilled one of the same base; None without both."""
     students = [stage for name, stage in pipeline.stages.items() if name.startswith(STUDENT)]
     alone = next((stage for stage in students if stage.learns_from == "rewards"), None)
     distilled = _same_base(alone, [stage for stage in students if stage.learns_from == "examples"])
@@ -167,7 +167,7 @@ def table_6(pipeline: PipelineData, measured: Measured) -> Table6 | None:
 
 
 def _same_base(alone: StageData | None, distilled: Sequence[StageData]) -> StageData | None:
-    """The distilled student that starts where the other starts, else the first."""
+    """Return the distilled student with the same base, else the first."""
     if alone is None or not distilled:
         return None
     same = (stage for stage in distilled if alone.source and stage.source == alone.source)
@@ -187,7 +187,7 @@ def _distilled_wins(found: Difference | None, alone: str, distilled: str) -> str
 
 
 def compute(stage: StageData) -> Compute:
-    """What a stage's training cost so far."""
+    """Return the cost of a stage's training so far."""
     run = stage.run
     if run is None:
         return Compute(0, None, None, stage.seconds)
@@ -196,7 +196,7 @@ def compute(stage: StageData) -> Compute:
 
 
 def _sum(run: RunData, *keys: str) -> float | None:
-    """Of the first of the keys that the steps have."""
+    """Sum the first of the keys that the steps have."""
     for key in keys:
         values = [row[key] for row in run.metrics if row.get(key) is not None]
         if values:
@@ -205,7 +205,7 @@ def _sum(run: RunData, *keys: str) -> float | None:
 
 
 def preferences(measured: Measured, before: str = "dev3", after: str = "r1") -> list[Preference]:
-    """Of the general problems both answered; [] where one has not been measured."""
+    """Compare the general problems that both answered; [] if one was not measured."""
     first, second = measured.problems(before), measured.problems(after)
     if first is None or second is None:
         return []
@@ -221,7 +221,7 @@ def preferences(measured: Measured, before: str = "dev3", after: str = "r1") -> 
 
 
 def preference_sentence(item: Preference, before: str, after: str) -> str:
-    """Who is preferred, by rule from the interval."""
+    """State which is preferred, by rule from the interval."""
     return _by_side(
         item.share,
         above=f"{after} is preferred to {before}.",
@@ -232,5 +232,5 @@ def preference_sentence(item: Preference, before: str, after: str) -> str:
 
 
 def _sign(difference: float) -> int:
-    """Equal scores of equal responses are equal to the last bit; means of them may not be."""
+    """Return the sign of a difference; below rounding it is 0."""
     return 0 if abs(difference) < 1e-9 else 1 if difference > 0 else -1

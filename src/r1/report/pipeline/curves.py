@@ -1,4 +1,4 @@
-"""The curves of a pipeline: each stage's training, the ablation's two runs, the reward models."""
+"""A pipeline's curves: each stage's training, both ablation runs, the reward models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from r1.report.pipeline.load import PipelineData, StageData
 
 
 class RewardModel(NamedTuple):
-    """A reward model's run: its last held-out evaluation, and that of every step before."""
+    """A reward model's run: its last held-out evaluation, and the earlier ones."""
 
     stage: str
     last: Mapping[str, Any]
@@ -22,7 +22,7 @@ class RewardModel(NamedTuple):
 
 
 def reward_models(pipeline: PipelineData) -> list[RewardModel]:
-    """The reward models that have been measured."""
+    """Return the reward models that were measured."""
     found = []
     for stage in pipeline.stages.values():
         if stage.makes_reward_model and stage.run is not None:
@@ -33,7 +33,7 @@ def reward_models(pipeline: PipelineData) -> list[RewardModel]:
 
 
 def reward_model_chart(pipeline: PipelineData) -> Chart | None:
-    """Held-out accuracy over steps, a line a model."""
+    """Return held-out accuracy over steps, one line per model."""
     series = []
     for tone, model in enumerate(reward_models(pipeline)):
         run = pipeline.stages[model.stage].run
@@ -46,7 +46,7 @@ def reward_model_chart(pipeline: PipelineData) -> Chart | None:
 
 
 def ablation_charts(pipeline: PipelineData, found: Ablation) -> list[Chart]:
-    """Language consistency and accuracy over the steps of both runs."""
+    """Return language consistency and accuracy over the steps of both runs."""
     pairs = [(pipeline.stages[found.stage], 0), (pipeline.stages[found.plain], 1)]
     runs = [(pipeline.title(stage.name), stage.run, tone) for stage, tone in pairs if stage.run]
     language = [
@@ -70,7 +70,7 @@ def ablation_charts(pipeline: PipelineData, found: Ablation) -> list[Chart]:
 
 
 def _end(pipeline: PipelineData, stage: StageData, metric: str, tone: int) -> Series:
-    """What a stage's own evaluation found, at its last step; empty where there is none."""
+    """Return the result of a stage's own evaluation at its last step; empty without one."""
     name = f"{pipeline.title(stage.name)}, held-out"
     evaluation = pipeline.evaluations.get(stage.name)
     found = evaluation.overall.get(metric) if evaluation else None
@@ -81,7 +81,7 @@ def _end(pipeline: PipelineData, stage: StageData, metric: str, tone: int) -> Se
 
 
 def stage_charts(stage: StageData) -> list[Chart]:
-    """The few figures that tell how a stage's training went."""
+    """Return the few figures that describe a stage's training."""
     run = stage.run
     if run is None or stage.makes_reward_model:
         return []
@@ -91,7 +91,7 @@ def stage_charts(stage: StageData) -> list[Chart]:
 
 
 def training_groups(pipeline: PipelineData) -> tuple[dict[str, list[Chart]], list[Chart]]:
-    """The curves of stages that have several, and of those with a loss alone, titled by stage."""
+    """Return the curves of stages that have several, and the losses of the others."""
     several, losses = {}, []
     for stage in pipeline.stages.values():
         charts = stage_charts(stage)

@@ -1,4 +1,4 @@
-"""Inline SVG of the graph and of the reliability figure. Every word is escaped.
+"""Inline SVG of the graph and of the reliability figure. All text is escaped.
 
 Left out on purpose: scripts. The drawings are there where JavaScript is not.
 """
@@ -20,7 +20,7 @@ _TITLE_CHARS, _LINE_CHARS = 20, 31
 
 
 def graph_svg(graph: Graph) -> str:
-    """The pipeline as a picture; its width is its natural one, so that text keeps its size."""
+    """Draw the pipeline at its natural width, so that text keeps its size."""
     links = {(link.parent, link.child): link for link in graph.links}
     layout = graph.layout
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
@@ -45,7 +45,7 @@ def _edge(link: Link, route: Route) -> str:
 
 
 def edge_path(points: Sequence[tuple[float, float]]) -> str:
-    """Curves from row to row, straight along a waypoint."""
+    """Return a path that curves from row to row and runs straight along a waypoint."""
     x, y = points[0]
     parts = [f"M{x:.1f} {y:.1f}"]
     for x_next, y_next in points[1:]:
@@ -61,7 +61,7 @@ def edge_path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def label_places(routes: Sequence[Route]) -> list[tuple[float, float]]:
-    """Where labels stand: apart from those of the edges that begin or end at the same node.
+    """Place labels apart from those of edges that share a node.
 
     A long edge has a waypoint of its own; where many leave a node, labels stand near the children;
     where many reach one, near the parents; else in the middle.
@@ -119,7 +119,7 @@ def _node(node: Node, x: float, y: float) -> str:
 
 
 def reliability_svg(models: Sequence[tuple[str, int, Mapping[str, Any]]]) -> str:
-    """What was predicted against what was so. models: (title, tone, calibration of an evaluation).
+    """Draw predicted against observed. models: (title, tone, calibration of an evaluation).
 
     A bin's circle has an area that grows with its examples; the diagonal is perfect calibration.
     """
@@ -162,5 +162,5 @@ def _bins(
 
 
 def short(text: str, limit: int) -> str:
-    """Text that fits where it stands."""
+    """Shorten a text to fit its place."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,7 +1,7 @@
-"""The pipeline as a graph to draw: which nodes and edges, and what is written on them.
+"""The pipeline as a graph to draw: its nodes, its edges and their texts.
 
-Evaluations are folded into the checkpoint that they measure: its pass@1 stands on the node. A base
-that was evaluated is a node too, and the stages that start from it hang below it.
+Evaluations are folded into the checkpoint that they measure: its pass@1 is shown on the node. An
+evaluated base is a node too, above the stages that start from it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL_WIDTH, _LINE_WIDTH = 104.0, 4.0
 
 
 class Node(NamedTuple):
-    """title, then two lines below it; tone: what it gives."""
+    """A stage to draw: title, two lines below it. tone: the type of its output."""
 
     name: str
     title: str
@@ -32,7 +32,8 @@ class Node(NamedTuple):
 
 
 class Link(NamedTuple):
-    """what travels ("data"), its counts ("2,312 rows"); done: the parent has given it."""
+    """An edge to draw: the kind of artifact ("data"), its counts ("2,312 rows"). done: the parent
+    has made it."""
 
     parent: str
     child: str
@@ -42,7 +43,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes by name, links in order, and where they stand."""
+    """Nodes by name, links in order, and the layout."""
 
     nodes: Mapping[str, Node]
     links: tuple[Link, ...]
@@ -50,7 +51,7 @@ class Graph(NamedTuple):
 
 
 def make_graph(pipeline: PipelineData) -> Graph:
-    """The graph of a pipeline's stages."""
+    """Build the graph of a pipeline's stages."""
     drawn = [stage for stage in pipeline.stages.values() if not stage.measures]
     base = next((s for s in pipeline.stages.values() if s.evaluates == BASE), None)
     common = base.source if base else None
@@ -70,13 +71,13 @@ def make_graph(pipeline: PipelineData) -> Graph:
 
 
 def counts_of(output: Output, limit: int = _MAX_COUNTS) -> str:
-    """ "2,312 rows, 1.2M tokens"."""
+    """Format counts: "2,312 rows, 1.2M tokens"."""
     shown = list(output.counts.items())[:limit]
     return ", ".join(f"{short_number(value)} {label}" for label, value in shown)
 
 
 def short_number(value: float) -> str:
-    """950, 6,210, 48.1k, 870k, 1.2M, 3.4B."""
+    """Format a number: 950, 6,210, 48.1k, 870k, 1.2M, 3.4B."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             scaled = value / (1e3 if letter == "k" else size)
@@ -85,7 +86,7 @@ def short_number(value: float) -> str:
 
 
 def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> Node:
-    """common: the base below which stages hang; a stage that starts from another one names it."""
+    """Build a node. common: the shared base; a stage with another base names it."""
     if stage.seconds is not None:
         spent = duration(stage.seconds)
     elif stage.state == "begun" and stage.run is not None:
@@ -100,7 +101,7 @@ def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> Node:
 
 
 def _links(pipeline: PipelineData, stage: StageData, nodes: Mapping[str, Node]) -> list[Link]:
-    """One link a parent: what it gives in all, each output once."""
+    """Return one link per parent: all that it gives, each output once."""
     found: dict[str, list[Output]] = {}
     for edge in stage.inputs:
         output = pipeline.stages[edge.stage].outputs.get(edge.output)

@@ -1,4 +1,4 @@
-"""Where the nodes of a graph of stages stand: layers by depth, few crossings.
+"""Lay out a graph of stages: layers by depth, few crossings.
 
     layer of a node    one below the deepest of its parents; a node without parents stands just
                        above the first that needs it
@@ -31,7 +31,7 @@ class Route(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """centres: of the nodes' boxes; everything lies in 0..width, 0..height."""
+    """Positions. centres: of the nodes' boxes; all within 0..width, 0..height."""
 
     width: float
     height: float
@@ -48,7 +48,7 @@ class _Item(NamedTuple):
 
 
 def lay_out(nodes: Sequence[str], edges: Mapping[tuple[str, str], float]) -> Layout:
-    """Place nodes. edges: (parent, child) and the width that the edge needs where it passes nodes.
+    """Place nodes. edges: (parent, child) and the width that the edge needs between nodes.
 
     `nodes` has parents before their children.
     """
@@ -71,7 +71,7 @@ def lay_out(nodes: Sequence[str], edges: Mapping[tuple[str, str], float]) -> Lay
 
 
 def depths(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The layer of every node, from 0."""
+    """Return the layer of every node, from 0."""
     parents = {name: [a for a, b in edges if b == name] for name in nodes}
     children = {name: [b for a, b in edges if a == name] for name in nodes}
     depth: dict[str, int] = {}
@@ -148,7 +148,7 @@ def _places(layers: list[list[_Item]], links: list[tuple[_Item, _Item]]) -> dict
 
 
 def _apart(layer: list[_Item], wanted: list[float]) -> dict[_Item, float]:
-    """Centres in their order, near where they are wanted, with room between them."""
+    """Return centres in order, near their wanted positions, with space between them."""
     placed: list[float] = []
     for item, x in zip(layer, wanted, strict=True):
         least = x

@@ -1,4 +1,4 @@
-"""Everything the report needs from a pipeline's folder, read once; it may be unfinished.
+"""Read everything that the report needs from a pipeline's folder, once; it may be unfinished.
 
 pipeline.json                  the recipe, and the stages in an order in which they can run
 STAGE/STAGE.json               marker of a finished stage: outputs with counts and hashes
@@ -36,7 +36,7 @@ _TITLES = {
 
 
 class Edge(NamedTuple):
-    """An input: the setting that names it, and the output of a stage that it stands for."""
+    """An input: the setting that names it, and the output of another stage."""
 
     field: str
     stage: str
@@ -44,7 +44,7 @@ class Edge(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What a stage gives; counts and sha256 are empty until it is done."""
+    """An output of a stage; counts and sha256 are empty until it is done."""
 
     type: str
     counts: Mapping[str, float]
@@ -53,7 +53,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What an evaluation found. Metrics: pass_at_1, cons_at_k, format, language, mean_length, ...
+    """The figures of an evaluation: pass_at_1, cons_at_k, format, language, mean_length, ...
 
     folder holds completions.parquet; families are of reasoning; general may be {}.
     """
@@ -70,7 +70,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class StageData:
-    """A stage as it stands. state: "done", "stale", "begun" or "to do".
+    """A stage. state: "done", "stale", "begun" or "to do".
 
     label: its kind in a word for people. learns_from: of a stage that trains, "rewards", "examples"
     or "preferences".
@@ -94,18 +94,18 @@ class StageData:
 
     @property
     def makes_reward_model(self) -> bool:
-        """Whether what it gives is a reward model."""
+        """Whether its output is a reward model."""
         return REWARD_MODEL in (output.type for output in self.outputs.values())
 
     @property
     def measures(self) -> bool:
-        """Whether it measures a checkpoint, and makes nothing that is learnt from."""
+        """Whether it evaluates a checkpoint, and makes nothing to learn from."""
         return RESULTS in (output.type for output in self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineData:
-    """A pipeline as its folder tells it; stages stand in the order in which they run."""
+    """A pipeline as read from its folder; stages are in the order in which they run."""
 
     folder: Path
     kind: str
@@ -114,17 +114,17 @@ class PipelineData:
 
     @property
     def done(self) -> bool:
-        """True where every stage has run on what stands above it now."""
+        """Whether every stage is done with its current inputs."""
         return all(stage.state == "done" for stage in self.stages.values())
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
-        """By the evaluated stage; the last one where a stage was evaluated twice."""
+        """Return evaluations by evaluated stage; of several, the last one."""
         found = (stage.evaluation for stage in self.stages.values())
         return {item.of: item for item in found if item is not None}
 
     def title(self, stage: str) -> str:
-        """What people call a stage."""
+        """Return a stage's display name."""
         if stage in self.stages and self.stages[stage].title != stage:
             return self.stages[stage].title
         evaluation = self.evaluations.get(stage)
@@ -134,12 +134,12 @@ class PipelineData:
 
 
 def is_pipeline(folder: Path) -> bool:
-    """True where `folder` holds a pipeline."""
+    """Whether `folder` holds a pipeline."""
     return (folder / PIPELINE).is_file()
 
 
 def load_pipeline(folder: Path) -> PipelineData:
-    """Read a pipeline's folder. Raises UserError for a file that is not what it should be."""
+    """Read a pipeline's folder. Raises UserError for an invalid file."""
     told = read_json(folder / PIPELINE, shape=PipelineFile)
     if told is None:
         raise UserError(f"{folder / PIPELINE} names no stages; run the recipe again to restore it.")
@@ -149,8 +149,8 @@ def load_pipeline(folder: Path) -> PipelineData:
         below = {source["stage"] for source in one.get("inputs", {}).values()} - {*names[:place]}
         if below or one["name"] in names[:place]:
             raise UserError(
-                f"{folder / PIPELINE}: stage {one['name']!r} stands twice, or reads one that does "
-                "not stand before it; run the recipe again to restore it."
+                f"{folder / PIPELINE}: stage {one['name']!r} occurs twice, or reads a stage that "
+                "does not precede it; run the recipe again to restore it."
             )
     markers = {name: read_json(folder / name / MARKER, shape=StageMark) for name in names}
     stages: dict[str, StageData] = {}
@@ -166,7 +166,7 @@ def _state(
     markers: Mapping[str, Any],
     above: Mapping[str, StageData],
 ) -> str:
-    """As the folder alone can tell; whether the recipe has changed since, it cannot."""
+    """Return a stage's state from the folder alone, without comparing the recipe."""
     marker = markers[one["name"]]
     if marker is None:
         return "begun" if (folder / one["name"]).exists() else "to do"
@@ -224,7 +224,7 @@ def _outputs(one: Mapping[str, Any], marker: Mapping[str, Any] | None) -> dict[s
 
 
 def _source(name: str, tables: Mapping[str, Any]) -> str | None:
-    """The model that a stage's own table names, or that of the stage it is like."""
+    """Return the model named in a stage's own table, or in the stage it is like."""
     seen: set[str] = set()
     while isinstance(tables.get(name), Mapping) and name not in seen:
         seen.add(name)
@@ -263,7 +263,7 @@ def _evaluation(place: Path) -> Evaluation | None:
 
 
 def _intervals(part: str, values: Mapping[str, Any]) -> dict[str, Interval]:
-    """Metrics that were measured; a value without bounds is its own interval."""
+    """Return the metrics that were measured; a value without bounds is its own interval."""
     found = {}
     for name, item in values.items():
         if isinstance(item, Mapping) and item.get("value") is not None:

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, and how people speak of them."""
+"""The figures of an evaluation, and their wording for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MINUS = "−"
 
 
 class Metric(NamedTuple):
-    """name: its key in evaluation.json. more, less: verb phrases for a difference with a sign."""
+    """A figure. name: its key in evaluation.json. more, less: verb phrases for its difference."""
 
     name: str
     label: str
@@ -50,7 +50,7 @@ METRICS = {
 
 
 def show(value: float, unit: Unit) -> str:
-    """71.3%, 1.24, 61.3."""
+    """Format a value: 71.3%, 1.24, 61.3."""
     shown = {
         "share": f"{100 * value:.1f}%",
         "score": f"{value:.2f}",
@@ -60,7 +60,7 @@ def show(value: float, unit: Unit) -> str:
 
 
 def show_range(interval: Interval, unit: Unit) -> str:
-    """68.0–74.4."""
+    """Format a range: 68.0–74.4."""
     scale = 100 if unit == "share" else 1
     places = 2 if unit == "score" else 1
     low, high = (f"{scale * bound:,.{places}f}" for bound in (interval.low, interval.high))
@@ -69,7 +69,7 @@ def show_range(interval: Interval, unit: Unit) -> str:
 
 
 def show_difference(interval: Interval, unit: Unit) -> str:
-    """+12.3 points (95% interval 9.8 to 14.9)."""
+    """Format a difference: +12.3 points (95% interval 9.8 to 14.9)."""
     scale = 100 if unit == "share" else 1
     places = 2 if unit == "score" else 1
     noun = {"share": " points", "score": "", "tokens": " tokens"}[unit]
@@ -78,5 +78,5 @@ def show_difference(interval: Interval, unit: Unit) -> str:
 
 
 def as_json(interval: Interval | None) -> dict[str, float] | None:
-    """{"value", "low", "high"}."""
+    """Return {"value", "low", "high"}."""
     return None if interval is None else interval._asdict()

@@ -1,4 +1,5 @@
-"""The report of a pipeline as one page: everything inline, no network (../assets.py says how)."""
+"""The report of a pipeline as one page, with everything inline and no network (see
+../assets.py)."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def build_pipeline_report(folder: Path) -> Path:
 def render(
     pipeline: PipelineData, table: Sequence[Column], sample: Sample, titles: Sequence[str]
 ) -> str:
-    """The page as text."""
+    """Return the page as text."""
     measured = Measured(pipeline)
     found = statements(pipeline, measured)
     data = {
@@ -96,7 +97,7 @@ def render(
 
 
 def _headline(pipeline: PipelineData, measured: Measured, found: Sequence[Statement]) -> list[Tile]:
-    """R1 against the base, who agrees with the paper, and the time."""
+    """Return the headline: R1 against the base, the agreement with the paper, and the time."""
     tiles = []
     for label, metric in (("pass@1 of R1", "pass_at_1"), ("in the asked language", "language")):
         before, after = measured.value("base", metric), measured.value("r1", metric)
@@ -119,7 +120,7 @@ def _headline(pipeline: PipelineData, measured: Measured, found: Sequence[Statem
 
 
 def _charts(pipeline: PipelineData, measured: Measured) -> list[dict[str, Any]]:
-    """What the script draws: [{"into": an element's id, "small", "charts"}]."""
+    """Return the script's charts: [{"into": an element's id, "small", "charts"}]."""
     groups: list[tuple[str, bool, list[Chart]]] = []
     twin = ablation(pipeline, measured)
     if twin is not None:
@@ -196,7 +197,7 @@ def _reward_models(pipeline: PipelineData) -> str:
 
 
 def _training(pipeline: PipelineData) -> str:
-    """A heading and a place for the curves of each stage that trains."""
+    """Return a heading and a place for the curves of each training stage."""
     several, losses = training_groups(pipeline)
     blocks = [
         f'<div class="training">{training_head(pipeline.stages[name], pipeline)}'

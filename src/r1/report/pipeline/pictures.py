@@ -58,7 +58,7 @@ def _draw_all(pipeline: PipelineData, out: Path) -> list[Path]:
 
 
 def draw_stages(table: Sequence[Column], found: Sequence[Row], path: Path) -> Path:
-    """The table of stages as two panels: shares, and the reward models' scores."""
+    """Draw the table of stages as two panels: shares, and the reward models' scores."""
     wanted = [row for row in found if row.group == "All reasoning" and row.label in _SHARES]
     scores = [row for row in found if row.group == "General prompts" and row.label in _SCORES]
     panels = [(title, rows_) for title, rows_ in (("Reasoning problems", wanted),
@@ -77,7 +77,7 @@ def draw_stages(table: Sequence[Column], found: Sequence[Row], path: Path) -> Pa
 
 
 def _marks(axes: Axes, row: Row, number: int, total: int) -> None:
-    """A point with its interval a checkpoint; rows stand beside each other."""
+    """Draw a point with its interval per checkpoint; rows are side by side."""
     points = [(i, cell) for i, cell in enumerate(row.cells) if cell is not None]
     beside = (number - (total - 1) / 2) * 0.2
     axes.errorbar(
@@ -102,7 +102,7 @@ def _stage_axis(axes: Axes, title: str, names: Sequence[str]) -> None:
 
 
 def draw_reward_models(pipeline: PipelineData, path: Path) -> Path:
-    """Held-out accuracy over steps, and the reliability figure."""
+    """Draw held-out accuracy over steps, and the reliability figure."""
     chart = reward_model_chart(pipeline)
     assert chart is not None
     figure = new_figure(10.4, 3.9)
@@ -123,7 +123,7 @@ def draw_reward_models(pipeline: PipelineData, path: Path) -> Path:
 
 
 def draw_graph(graph: Graph, path: Path) -> Path:
-    """The graph as on the page."""
+    """Draw the graph as on the page."""
     layout = graph.layout
     figure = new_figure(max(3.0, layout.width / 100 + 0.3), max(2.0, layout.height / 100 + 0.3))
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Each problem's own figures, from the completions behind an evaluation.
+"""Per-problem figures, from the completions of an evaluation.
 
     figure of a problem = mean over its samples that have a verdict
 
@@ -26,14 +26,14 @@ _VERDICTS = [str(outcome) for outcome in Outcome if outcome.is_verdict]
 
 @dataclass(frozen=True, slots=True)
 class ProblemFigures:
-    """values[metric][problem id]; general: those without a right answer."""
+    """Figures: values[metric][problem id]. general: problems without a right answer."""
 
     values: Mapping[str, Mapping[str, float]]
     families: Mapping[str, str]
     general: frozenset[str]
 
     def of(self, metric: str, scope: str = "reasoning") -> dict[str, float]:
-        """A metric of "reasoning" or "general" problems, or of one family."""
+        """Return a metric of "reasoning" or "general" problems, or of one family."""
         found = self.values.get(metric, {})
         if scope in ("reasoning", "general"):
             wanted = scope == "general"
@@ -41,17 +41,17 @@ class ProblemFigures:
         return {name: v for name, v in found.items() if self.families[name] == scope}
 
     def ids(self, scope: str = "reasoning") -> set[str]:
-        """The problems of a scope, with or without a figure."""
+        """Return the problems of a scope, with or without a figure."""
         return set(self.families) - self.general if scope != "general" else set(self.general)
 
 
 def completions_path(evaluation: Evaluation) -> Path:
-    """The table behind an evaluation."""
+    """Return the path of an evaluation's table of completions."""
     return evaluation.folder / "completions.parquet"
 
 
 def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
-    """The figures of every problem; None where the completions were not kept.
+    """Return every problem's figures; None if the completions were not kept.
 
     Raises UserError for a damaged file.
     """
@@ -64,7 +64,7 @@ def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
 
 
 def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
-    """The figures of a table's problems. reasoning: the families that have a right answer."""
+    """Return the figures of a table's problems. reasoning: families with a right answer."""
     ids, first, owner = np.unique(
         table["problem_id"].to_numpy(), return_index=True, return_inverse=True
     )

@@ -39,7 +39,7 @@ def pipeline_json(folder: Path) -> dict[str, Any]:
 
 
 def summarise(pipeline: PipelineData, measured: Measured) -> dict[str, Any]:
-    """`pipeline_json` of a pipeline already read."""
+    """Return `pipeline_json` of a pipeline already read."""
     found_ablation, found_table = ablation(pipeline, measured), table_6(pipeline, measured)
     spent = {s.name: s.seconds for s in pipeline.stages.values() if s.seconds is not None}
     return {

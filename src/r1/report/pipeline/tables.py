@@ -21,7 +21,7 @@ _CHIPS = {
 
 
 def stage_table(table: Sequence[Column], rows: Sequence[Row]) -> str:
-    """After the paper's Table 3: a column a checkpoint, "–" where nothing was measured."""
+    """Return a table after the paper's Table 3: a column per checkpoint, "–" if not measured."""
     head = "".join(
         f'<th class="number{_edge(table, index)}">{escape(column.title)}</th>'
         for index, column in enumerate(table)
@@ -50,7 +50,7 @@ def stage_table(table: Sequence[Column], rows: Sequence[Row]) -> str:
 
 
 def _edge(table: Sequence[Column], index: int) -> str:
-    """A line before the first student."""
+    """Return the style of a line before the first student."""
     return " edge" if table[index].student and index and not table[index - 1].student else ""
 
 
@@ -66,7 +66,7 @@ def _cell(cell: Interval | None, unit: Unit, best: bool, edge: str) -> str:
 
 
 def interval_bar(cell: Interval) -> str:
-    """A share and its interval on an axis from 0 to 100 %."""
+    """Draw a share and its interval on an axis from 0 to 100 %."""
     low, high, value = (100 * min(1.0, max(0.0, x)) for x in (cell.low, cell.high, cell.value))
     return (
         '<svg class="bars mini" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
@@ -85,7 +85,7 @@ def _about(column: Column, key: str, edge: str) -> str:
 
 
 def moved(found: Sequence[Statement], pipeline: PipelineData) -> str:
-    """The statements by stage, each with its verdict."""
+    """Return the statements by stage, each with its verdict."""
     if not found:
         return '<p class="note">No two stages have been measured yet.</p>'
     blocks = []
@@ -104,7 +104,7 @@ def moved(found: Sequence[Statement], pipeline: PipelineData) -> str:
 
 
 def ablation_table(found: Ablation, pipeline: PipelineData) -> str:
-    """What the runs with and without the language reward ended with."""
+    """Return the final figures of the runs with and without the language reward."""
     rows = "".join(
         f'<tr><th scope="row">{METRICS[metric].label}</th>'
         f"{_cell(plain, METRICS[metric].unit, False, '')}"
@@ -122,7 +122,7 @@ def ablation_table(found: Ablation, pipeline: PipelineData) -> str:
 
 
 def table_6_html(found: Table6, pipeline: PipelineData) -> str:
-    """RL alone against distillation, and what both cost."""
+    """Return the table of RL alone against distillation, and the cost of both."""
     rows = "".join(
         f'<tr><th scope="row">{"all problems" if label == "overall" else escape(label)}</th>'
         f"{_cell(alone, 'share', False, '')}{_cell(distilled, 'share', False, '')}"
@@ -160,7 +160,7 @@ def _difference(found: object, unit: Unit) -> str:
 
 
 def preference_table(found: Sequence[Preference], before: str, after: str) -> str:
-    """Win, tie, lose of every measure, with the share and its interval."""
+    """Return win, tie and loss of every measure, with the share and its interval."""
     if not found:
         return (
             f'<p class="note">{escape(after)} and {escape(before)} are not both measured yet.</p>'
@@ -182,7 +182,7 @@ def preference_table(found: Sequence[Preference], before: str, after: str) -> st
 
 
 def time_bars(pipeline: PipelineData) -> str:
-    """Where the time went, a bar a finished stage."""
+    """Return a bar of time per finished stage."""
     spent = {s.name: s.seconds for s in pipeline.stages.values() if s.seconds is not None}
     most, total = max(spent.values(), default=0.0) or 1.0, sum(spent.values()) or 1.0
     rows = "".join(
@@ -198,7 +198,7 @@ def time_bars(pipeline: PipelineData) -> str:
 
 
 def stage_title(pipeline: PipelineData, name: str) -> str:
-    """What people call a stage, an evaluation too."""
+    """Return a stage's display name, also of an evaluation."""
     stage = pipeline.stages[name]
     if stage.evaluates:
         return f"{pipeline.title(stage.evaluates)}, evaluation"
@@ -206,7 +206,7 @@ def stage_title(pipeline: PipelineData, name: str) -> str:
 
 
 def training_head(stage: StageData, pipeline: PipelineData) -> str:
-    """A stage's heading above its curves, with the way to its own report."""
+    """Return a stage's heading above its curves, with a link to its own report."""
     spent = "" if stage.seconds is None else f", {duration(stage.seconds)}"
     steps = 0 if stage.run is None else stage.run.num_steps
     page = pipeline.folder / stage.name / "run" / "report.html"
@@ -220,7 +220,7 @@ def training_head(stage: StageData, pipeline: PipelineData) -> str:
 
 
 def lineage_table(pipeline: PipelineData) -> str:
-    """Every stage with what it starts from and what it gave."""
+    """Return every stage with its inputs and its outputs."""
     rows = "".join(
         f"<tr><td>{escape(stage.name)}</td><td>{escape(stage.state)}</td>"
         f"<td><code>{escape(_origins(stage))}</code></td><td>{_given(stage)}</td></tr>"
@@ -250,7 +250,7 @@ def _given(stage: StageData) -> str:
 
 
 def overview(pipeline: PipelineData) -> Mapping[str, str]:
-    """Status line of the page."""
+    """Return the page's status line."""
     states = [stage.state for stage in pipeline.stages.values()]
     done = states.count("done")
     counted = f"{done} of {len(states)} stages have run"

@@ -1,8 +1,8 @@
-"""Function tests: the answer and a harness become one program that is told calls and tells results.
+"""Function tests: the answer and a harness form one program that reads calls and writes results.
 
 The harness (`harness/`, one a language) reads a list of arguments a line and writes what the
 function returned. It runs beside the answer, in the answer's own process, so the answer may read
-it, patch it or speak in its place; it gains nothing by that, because the results are values that
+it, patch it or write in its place. It gains nothing by that, because the results are values that
 are compared outside, and the expected ones never enter the sandbox. The nonce only tells results
 from what the answer prints.
 
@@ -39,7 +39,7 @@ CSHARP_IMPORTS = (
 
 
 class Record(NamedTuple):
-    """What became of one call: the JSON of its result, or of its error.
+    """The outcome of one call: its result or its error, as JSON.
 
     failure: how the process ended, where it did so before answering.
     """
@@ -62,7 +62,7 @@ def harness_source(task: CodeTask, answer: str) -> str:
 
 
 def opening_lines(task: CodeTask, answer: str, nonce: str) -> str:
-    """What the harness reads before the first call."""
+    """Return the lines that the harness reads before the first call."""
     if task.language == "python":
         code = task.before + answer + "\n" + task.after
         setup = {"nonce": nonce, "source": code, "entry": task.entry}
@@ -71,14 +71,14 @@ def opening_lines(task: CodeTask, answer: str, nonce: str) -> str:
 
 
 def call_line(language: str, args: Sequence[Any]) -> str:
-    """One call as the harness reads it."""
+    """Return one call in the form the harness reads."""
     if language != "bash":
         return json.dumps(list(args)) + "\n"
     return " ".join("." + for_printf(as_word(value)) for value in args) + "\n"
 
 
 def read_records(stdout: str, nonce: str) -> dict[int, Record]:
-    """The calls that were answered: the first record of each number."""
+    """Return the calls that were answered: the first record of each number."""
     records: dict[int, Record] = {}
     for line in stdout.split("\n"):
         parts = line.split(" ", 3)
@@ -88,7 +88,7 @@ def read_records(stdout: str, nonce: str) -> dict[int, Record]:
 
 
 def raised(record: Record) -> str:
-    """What a call raised, for people."""
+    """Return the exception of a call, for people."""
     try:
         told = json.loads(record.text)
     except (ValueError, RecursionError):
@@ -97,7 +97,7 @@ def raised(record: Record) -> str:
 
 
 def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
-    """Whether a record is the expected result; False for whatever cannot be read."""
+    """Whether a record is the expected result; False if it cannot be read."""
     if not record.ok:
         return False
     if task.language == "bash":
@@ -114,7 +114,7 @@ def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
 
 
 def printed_text(record: Record) -> str | None:
-    """What a function of Bash printed; None where there is nothing, or the answer forged it."""
+    """Return what a Bash function printed; None if nothing, or if the answer forged it."""
     try:
         printed = json.loads(record.text, strict=False) if record.ok else None
     except (ValueError, RecursionError):
@@ -123,13 +123,13 @@ def printed_text(record: Record) -> str | None:
 
 
 def split_entry(entry: str) -> tuple[str, str]:
-    """ "Solution.add" -> ("Solution", "add"); "add" -> ("", "add")."""
+    """Split "Solution.add" into ("Solution", "add") and "add" into ("", "add")."""
     owner, _, name = entry.replace("::", ".").rpartition(".")
     return owner, name
 
 
 def as_word(value: Any) -> str:
-    """A JSON value as a word of Bash: lists by spaces, true, false, nothing for null."""
+    """Return a JSON value as a Bash word: lists joined by spaces, true, false, nothing for null."""
     if value is None:
         return ""
     if isinstance(value, list):
@@ -138,7 +138,7 @@ def as_word(value: Any) -> str:
 
 
 def for_printf(word: str) -> str:
-    """A text as Bash's `printf %b` reads it, in one line without blanks."""
+    """Return a text for Bash's `printf %b`, in one line without blanks."""
     return "".join(
         chr(byte) if chr(byte).isalnum() and byte < 128 else f"\\0{byte:03o}"
         for byte in word.encode(errors="replace")  # half a surrogate pair, where it was forged
@@ -146,7 +146,7 @@ def for_printf(word: str) -> str:
 
 
 def _without_objects(value: Any) -> Any:
-    """PHP cannot tell an empty object from an empty list."""
+    """Replace empty objects by empty lists, which PHP cannot tell apart."""
     if isinstance(value, list):
         return [_without_objects(item) for item in value]
     if isinstance(value, dict):
@@ -155,12 +155,12 @@ def _without_objects(value: Any) -> Any:
 
 
 def without_public(code: str) -> str:
-    """Java source whose types are not public, so that several may stand in one file."""
+    """Return Java source without `public` types, so that several can share one file."""
     return _PUBLIC.sub("", code)
 
 
 def json_part(name: str) -> str:
-    """The reader and writer of JSON that a harness begins with."""
+    """Return the JSON reader and writer that a harness begins with."""
     return re.split(r"^(?:public )?class R1Harness\b", _harness(name), maxsplit=1, flags=re.M)[0]
 
 
@@ -171,7 +171,7 @@ def _harness(name: str) -> str:
 
 @cache
 def python_harness(carried: bool) -> str:
-    """Serves plain JSON, or values of every kind that a test program's calls carry."""
+    """Return the Python harness: for plain JSON, or for a test program's values of any kind."""
     if carried:
         return "\n\n".join(map(_harness, ("bridge.py", "usual.py", "harness.py", "carrier.py")))
     return "\n\n".join([*map(_harness, ("usual.py", "harness.py")), "serve(call, told_error)\n"])

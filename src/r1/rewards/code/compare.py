@@ -1,13 +1,13 @@
-"""Is what a program gave what was expected? Pure functions, outside any program's reach.
+"""Compare a program's output with the expected one. Pure functions, outside any program's reach.
 
-Text (standard output) is compared token by token, so white space counts for nothing but its
-presence. A token that is expected to be a decimal number d is met by any finite number x with
-|x - d| <= tolerance * max(1, |d|); an expected whole number only by the same number. Values (what a
-function returned, read from JSON) are compared by type and content: true is not 1, "1" is not 1,
-but 2.0 is 2, which JavaScript cannot tell apart.
+Text (standard output) is compared token by token, so only the presence of white space matters. An
+expected decimal number d accepts any finite number x with |x - d| <= tolerance * max(1, |d|); an
+expected whole number accepts only the same number. Values (what a function returned, read from
+JSON) are compared by type and content: true is not 1, "1" is not 1, but 2.0 is 2, which JavaScript
+cannot tell apart.
 
-Left out on purpose: "not a number" equals itself only where it is expected by name, and infinity
-meets no tolerance, so that neither is ever an answer by accident.
+Left out on purpose: "not a number" equals itself only if it is expected by name, and infinity is
+within no tolerance, so that neither is accepted by accident.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_DIGITS = 400
 def same_text(
     given: str, expected: str, tolerance: float | None, mode: Mode = "tokens", case: bool = True
 ) -> bool:
-    """Whether an output meets the expected one; tolerance None compares numbers as text.
+    """Whether an output matches the expected one; tolerance None compares numbers as text.
 
     mode "lines" keeps the white space inside lines (drawings), "exact" keeps all of it but for
     line ends at the very end.
@@ -48,7 +48,7 @@ def same_text(
 
 
 def same_token(given: str, expected: str, tolerance: float | None) -> bool:
-    """Whether one word or number meets the expected one."""
+    """Whether one word or number matches the expected one."""
     if given == expected:
         return True
     if tolerance is None or max(len(given), len(expected)) > _MAX_DIGITS:
@@ -62,14 +62,14 @@ def same_token(given: str, expected: str, tolerance: float | None) -> bool:
 
 
 def has_decimals(text: str) -> bool:
-    """Whether some token is a number with a decimal point or an exponent."""
+    """Whether any token is a number with a decimal point or an exponent."""
     return any(_NUMBER.match(word) and not _WHOLE.match(word) for word in text.split())
 
 
 def same_value(
     given: Any, expected: Any, tolerance: float | None = TOLERANCE, order: Order = "same"
 ) -> bool:
-    """Whether a returned value (JSON types, NaN and infinities allowed) is the expected one."""
+    """Whether a returned value (JSON types, NaN and infinities allowed) equals the expected one."""
     try:
         if order != "same":
             levels = MAX_DEPTH if order == "any at every level" else 1
@@ -133,7 +133,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _sorted(value: Any, levels: int) -> Any:
-    """The value with the items of its lists in a fixed order, `levels` deep."""
+    """Return the value with the items of its lists in a fixed order, down to `levels` levels."""
     if levels == 0 or not isinstance(value, list):
         return value
     items = [_sorted(item, levels - 1) for item in value]

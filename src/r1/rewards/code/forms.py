@@ -1,4 +1,4 @@
-"""Reads tests in the forms of other data sets. Pure.
+"""Read tests in the forms of other data sets. Pure.
 
     APPS, TACO: {"inputs": [...], "outputs": [...]}, with "fn_name" for calls of a function, as
     metadata, as its "tests" or "input_output", or as the JSON text of them
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class TaskError(ValueError):
-    """The metadata make no usable task; the message says why and what is expected."""
+    """The metadata form no usable task; the message gives the reason and the expected form."""
 
 
 APPS_KEYS = ("inputs", "outputs")
@@ -68,7 +68,7 @@ def _from_apps(rest: dict[str, Any], given: dict[str, Any], where: str) -> dict[
 
 
 def _as_lines(value: Any) -> Any:
-    """A text, also where it is a list of lines."""
+    """Return a text or a list of lines as one text."""
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(line if line.endswith("\n") else f"{line}\n" for line in value)
     return value

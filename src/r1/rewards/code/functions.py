@@ -1,4 +1,4 @@
-"""Judges answers that are functions: by calls and their results, or by a test program in rounds."""
+"""Judge answers that are functions: by calls and their results, or by a test program in rounds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def call_verdicts(attempt: Attempt) -> Iterator[Verdict]:
 
 
 def answer_calls(attempt: Attempt, lines: list[str], expected_chars: int = 0) -> Iterator[Record]:
-    """One record a call, in order; where a process ends at a call, another goes on after it.
+    """Return one record per call, in order; if a process ends at a call, another one continues.
 
     Fewer records than calls after MAX_SLOW calls over the time limit.
     """
@@ -62,7 +62,7 @@ def answer_calls(attempt: Attempt, lines: list[str], expected_chars: int = 0) ->
 
 
 def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
-    """The test program's rounds and the answer's calls in turn; one verdict."""
+    """Alternate between the test program's rounds and the answer's calls; return one verdict."""
     task = attempt.task
     try:
         source = program.source_of_tester(task, attempt.answer)
@@ -116,7 +116,7 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
 
 
 def _why_tests_failed(known: dict[str, Record], result: RunResult) -> str:
-    """Failures of calls are only a guess at the reason: some are made with stand-in arguments."""
+    """Return the likely reason; a failed call is only a hint, its arguments may be stand-ins."""
     for call, record in known.items():
         if not record.ok:
             told = record.failure or f"raised {shown(calls.raised(record))}"

@@ -1,7 +1,8 @@
-"""Well-known packages that the sandbox's Python lacks, named where an answer's import of one fails.
+"""Known packages that the sandbox's Python lacks, named in the note when their import fails.
 
-The answer is wrong all the same: a policy must not be able to choose "no verdict" by an import.
-Tests that import one have no verdict. `r1 doctor` says which are missing and what installs them.
+The answer is wrong nevertheless: a policy must not be able to choose "no verdict" by an import.
+Tests that import such a package give no verdict. `r1 doctor` names the missing packages and how to
+install them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PROBE = "import importlib.util\nprint(*[n for n in {} if importlib.util.find_sp
 
 
 def lacked_package(answer: str, note: str, sandbox: SandboxSettings) -> str:
-    """Return what to add to a failure's note where the sandbox lacks a package, else "".
+    """Return a note if a failure comes from a package that the sandbox lacks, else "".
 
     The note is the answer's to write, so its own imports and the sandbox are looked at as well.
     """
@@ -48,7 +49,7 @@ def lacked_package(answer: str, note: str, sandbox: SandboxSettings) -> str:
 
 @lru_cache(maxsize=4)
 def missing_packages(sandbox: SandboxSettings) -> tuple[str, ...]:
-    """The well-known packages that programs in the sandbox cannot import."""
+    """Return the known packages that sandboxed programs cannot import."""
     program = Program.build("python", _PROBE.format(list(WELL_KNOWN)), sandbox)
     result = program.run(limits=Limits(wall_s=20.0))
     if result.status is not Status.OK:
@@ -57,7 +58,7 @@ def missing_packages(sandbox: SandboxSettings) -> tuple[str, ...]:
 
 
 def _imports(source: str) -> set[str]:
-    """The packages that a program imports whatever happens."""
+    """Return the packages that a program always imports."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

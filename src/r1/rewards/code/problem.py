@@ -1,4 +1,4 @@
-"""What a problem's metadata says about its program and its tests.
+"""Read a problem's program and tests from its metadata.
 
     {"language": "python", "tests": [{"input": "1 2\\n", "output": "3\\n"}]}          standard input
     {"language": "cpp", "tests": [...], "checker": {"language": "python", "source": "..."}}
@@ -36,7 +36,7 @@ Kind = Literal["stdio", "calls", "program"]
 
 @dataclass(frozen=True, slots=True)
 class StdioTest:
-    """One input and what must be printed."""
+    """One input and the output expected for it."""
 
     input: str
     output: str
@@ -44,7 +44,7 @@ class StdioTest:
 
 @dataclass(frozen=True, slots=True)
 class CallTest:
-    """One call's arguments and what must be returned, as JSON values."""
+    """One call's arguments and its expected result, as JSON values."""
 
     args: list[Any]
     expected: Any
@@ -81,12 +81,12 @@ class CodeTask:
 
     @property
     def given(self) -> list[str]:
-        """What the tests may use beside the function: the code around the answer, the prompt's."""
+        """Return the code around the answer and in the prompt, which the tests may use."""
         return [text for text in (self.before, self.prompt_code) if text]
 
     @property
     def num_tests(self) -> int:
-        """How many verdicts the task has; a test program is one."""
+        """Return the number of verdicts; a test program counts as one."""
         return len(self.stdio) or len(self.calls) or 1
 
 

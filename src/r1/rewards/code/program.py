@@ -1,16 +1,16 @@
-"""Test programs (HumanEval's `check`, MultiPL-E's asserts): the tests and the answer never meet.
+"""Test programs (HumanEval's `check`, MultiPL-E's asserts); tests and answer never share a process.
 
-The test program runs in a sandbox of its own, where the function under test is a stub. A call whose
-result is not known yet is told to us; the answer's harness (`r1.rewards.code.calls`) makes that
-call in another sandbox; the next round of the test program knows the result. Once a round makes no
-unknown call, it alone decides: a pass is its own last line. Independent assertions take two rounds,
-since after an unknown call no assertion can fail and the round goes on; one that needs another
-call's result takes one more.
+The test program runs in its own sandbox, with a stub for the function under test. The stub reports
+every call whose result is unknown; the answer's harness (`r1.rewards.code.calls`) makes that call
+in another sandbox; the next round of the test program knows the result. A round without unknown
+calls decides alone: its own last line is the pass. Independent assertions take two rounds, since
+after an unknown call no assertion can fail and the round goes on; one that needs another call's
+result takes one more.
 
-So the answer can neither read the tests, nor end them early, nor patch what they compare with:
-only values reach them. `harness/bridge.py` says how values of Python cross, and whose fault it is
-where one cannot. Left out on purpose: arguments changed in place in other languages than Python,
-and functions that answer differently when asked the same again.
+So the answer can neither read the tests, nor end them early, nor patch what they compare with: only
+values reach them. `harness/bridge.py` describes how Python values cross, and whose fault it is if
+one cannot. Left out on purpose: arguments changed in place in other languages than Python, and
+functions whose results change from call to call.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TYPED = ("cpp", "java", "csharp")
 
 
 class Round(NamedTuple):
-    """What one run of the test program told.
+    """The results of one run of the test program.
 
     unknown: calls it could not make. finished: whether it came to its end. fault: why it cannot
     judge the answer. idle: it reached no assertion and has no other way to fail. hangs: which way
@@ -50,11 +50,12 @@ class Round(NamedTuple):
 
 
 class NoTesterError(ValueError):
-    """The answer's function cannot be stood in for; the message says why."""
+    """No stub can replace the answer's function; the message gives the reason."""
 
 
 def source_of_tester(task: CodeTask, answer: str) -> str:
-    """Return the program that runs the tests against a stub; NoTesterError where it cannot be."""
+    """Return the program that runs the tests against a stub. Raises NoTesterError if there can be
+    none."""
     owner, name = calls.split_entry(task.entry)
     return _TESTERS[task.language](task, answer, owner, name)
 
@@ -62,7 +63,7 @@ def source_of_tester(task: CodeTask, answer: str) -> str:
 def input_of_tester(
     task: CodeTask, known: dict[str, Record], nonce: str, classes: Sequence[str] = ()
 ) -> str:
-    """What the test program reads: the results so far; classes: those that the answer defines."""
+    """Return the test program's input: results so far; classes: those of the answer."""
     if task.language == "python":
         setup = {
             "nonce": nonce,
@@ -80,7 +81,7 @@ def input_of_tester(
 
 
 def read_round(stdout: str, nonce: str) -> Round:
-    """Read what the test program told."""
+    """Read the output of the test program."""
     unknown: dict[str, None] = {}
     told = set()
     fault = ""
@@ -95,7 +96,7 @@ def read_round(stdout: str, nonce: str) -> Round:
 
 
 def classes_of(answer: str) -> list[str]:
-    """The classes that a Python answer defines."""
+    """Return the classes that a Python answer defines."""
     try:
         tree = ast.parse(answer)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -138,7 +139,7 @@ def _javascript(task: CodeTask, answer: str, owner: str, name: str) -> str:
 
 
 def _required(found: re.Match[str]) -> str:
-    """`import a, {b as c} from "m"` as a call of require."""
+    """Rewrite `import a, {b as c} from "m"` as a call of require."""
     names, module = found[1].strip(), found[2]
     default, _, rest = names.partition("{")
     default = default.strip(" ,").removeprefix("* as ").strip()
@@ -226,16 +227,15 @@ def _csharp(task: CodeTask, answer: str, owner: str, name: str) -> str:
 
 
 def _with_checks(head: str, language: str, tests: str) -> str:
-    """A tester that counts assertions, from 1 where the tests can fail in another way as well."""
+    """Return a tester that counts assertions, from 1 if the tests can fail in another way too."""
     return head.replace("R1_CHECKS", str(int(testable.can_fail_otherwise(language, tests))))
 
 
 def _with_stub(
     task: CodeTask, answer: str, owner: str, name: str, tests: str, call: str, modifiers: str
 ) -> str:
-    """The tests with a method of the answer's types that asks: in the class that they declare, or
-    in one of its own.
-    """
+    """Return the tests with a stub method on the answer's types: in the class that the tests
+    declare, or in a new one."""
     found = find_method(task.before + answer, name)
     if found is None or not owner:
         raise NoTesterError(f"no method {name} with plain types")
@@ -252,7 +252,7 @@ def _with_stub(
 
 
 def _cast(result: str) -> str:
-    """The result's type without the type parameters that a generic method declares before it."""
+    """Return the result's type without a generic method's type parameters."""
     depth, end = 0, 0
     for place, char in enumerate(result if result.startswith("<") else ""):
         depth += (char == "<") - (char == ">")
@@ -263,7 +263,7 @@ def _cast(result: str) -> str:
 
 
 def _soft_asserts(tests: str) -> str:
-    """`assert (…);` as a call that does not end a round with unknown results."""
+    """Rewrite `assert (…);` as a call that does not end a round with unknown results."""
     pieces, begin = [], 0
     for found in re.finditer(r"\bassert\s*\(", tests):
         end = _closing(tests, found.end())
@@ -275,7 +275,7 @@ def _soft_asserts(tests: str) -> str:
 
 
 def _closing(text: str, begin: int) -> int:
-    """Where the bracket that was opened before `begin` has been closed."""
+    """Return the index after the bracket that closes the one opened before `begin`."""
     depth = 1
     for found in re.finditer(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|[()]', text[begin:], re.S):
         depth += (found[0] == "(") - (found[0] == ")")

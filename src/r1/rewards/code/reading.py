@@ -1,4 +1,4 @@
-"""Which part of an answer is the program. Pure text, linear time, never raises.
+"""Find the program in an answer. Pure text, linear time, never raises.
 
 Several fenced blocks: the last one that says it is in the problem's language, else the last that
 names no other language. No fence: the whole answer. A fence that is never closed runs to the end.
@@ -27,14 +27,14 @@ _ITEM = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?=```|~~~)")
 
 
 class Block(NamedTuple):
-    """A fenced block: what it says its language is, in lower case, and its text."""
+    """A fenced block: its stated language in lower case, and its text."""
 
     tag: str
     text: str
 
 
 class Fence(NamedTuple):
-    """A line of backticks or tildes: what follows them, where it starts and where it ends.
+    """A line of backticks or tildes: the text after them, its start and its end.
 
     indent: columns before it, which the block's lines share where it stands in a list.
     opens_only: it follows the mark of a list's item.
@@ -49,7 +49,7 @@ class Fence(NamedTuple):
 
 
 def extract_code(answer: str, language: str) -> str | None:
-    """Return the program in an answer, or None where there is none."""
+    """Return the program in an answer, or None if there is none."""
     blocks = [block for block in fenced_blocks(answer) if block.text.strip()]
     if not blocks:
         bare = None if any(_fences(answer)) else _without_ticks(answer).strip()
@@ -62,7 +62,7 @@ def extract_code(answer: str, language: str) -> str | None:
 
 
 def fenced_blocks(text: str) -> list[Block]:
-    """All blocks between lines of three or more backticks or tildes, in order."""
+    """Return all blocks between lines of three or more backticks or tildes, in order."""
     blocks: list[Block] = []
     opening: Fence | None = None
     for fence in _fences(text):
@@ -77,7 +77,7 @@ def fenced_blocks(text: str) -> list[Block]:
 
 
 def _fences(text: str) -> Iterator[Fence]:
-    """Lines that open or close a block."""
+    """Yield the lines that open or close a block."""
     start = 0
     for line in text.split("\n"):
         end = start + len(line) + 1
@@ -103,7 +103,7 @@ def _block(text: str, opening: Fence, end: int) -> Block:
 
 
 def _without_indent(text: str, indent: int) -> str:
-    """Take from each line what its fence was indented by, as far as the first line is.
+    """Remove the fence's indentation from each line, at most that of the first line.
 
     Lines that have less (of a string that spans lines) lose what they have.
     """
@@ -118,7 +118,7 @@ def _margin(line: str) -> str:
 
 
 def _dedented(line: str, columns: int) -> str:
-    """The line without its first columns of white space; a tab is four."""
+    """Return the line without its first columns of white space; a tab is four columns."""
     taken = 0
     while line and line[0] in " \t" and taken < columns:
         taken += 4 if line[0] == "\t" else 1
@@ -127,7 +127,7 @@ def _dedented(line: str, columns: int) -> str:
 
 
 def _without_ticks(answer: str) -> str:
-    """`code` -> code, ```code``` on one line likewise."""
+    """Remove the backticks of `code` or ```code``` on one line."""
     text = answer.strip()
     for ticks in ("```", "`"):
         whole = len(text) > 2 * len(ticks) and text.startswith(ticks) and text.endswith(ticks)

@@ -1,9 +1,9 @@
-"""Runs of untrusted programs within one response's limits; the judge of standard input and output.
+"""Run untrusted programs within one response's limits; judge standard input and output.
 
-Limits are of processor time; the wall clock is there for programs that sleep. A run that fails
-because the sandbox failed, or because a busy machine kept it waiting, is never a verdict on the
-answer. What the answer itself causes is one: it is wrong where its own work and sleep fill the time
-of all tests, and where a checker that works on the reference output breaks on what it printed.
+Limits apply to processor time; the wall clock is for programs that sleep. A run that fails because
+the sandbox failed, or because a busy machine kept it waiting, gives no verdict on the answer.
+Failures that the answer causes do: the answer is wrong if its own work and sleep use up the time of
+all tests, or if a checker that works on the reference output fails on the answer's output.
 """
 
 from __future__ import annotations
@@ -37,15 +37,16 @@ class SandboxError(RuntimeError):
 
 
 class OutOfTimeError(RuntimeError):
-    """The wall clock ran out in want of a processor: nobody knows."""
+    """The wall clock ran out while the program waited for a processor: there is no verdict."""
 
 
 class TotalTimeError(RuntimeError):
-    """The answer's own work and sleep filled the time of all tests: it is wrong."""
+    """The answer's own work and sleep used up the time of all tests: the answer is wrong."""
 
 
 class Verdict(NamedTuple):
-    """One test, numbered from 1; note says why it failed, slow that it was a time limit."""
+    """The result of one test, numbered from 1. note: why it failed; slow: whether by a time
+    limit."""
 
     number: int
     passed: bool
@@ -54,7 +55,7 @@ class Verdict(NamedTuple):
 
 
 class Clock:
-    """Keeps all the tests of one response within `total_s` seconds of wall clock."""
+    """Keep all tests of one response within `total_s` seconds of wall clock."""
 
     def __init__(self, total_s: float) -> None:
         self._total_s = total_s
@@ -62,7 +63,7 @@ class Clock:
         self._own_s = 0.0
 
     def run(self, program: Program, limits: Limits, **given: Any) -> RunResult:
-        """program.run within what is left.
+        """Run program.run within the time left.
 
         Raises SandboxError and OutOfTimeError where there is no verdict, TotalTimeError where all
         time is gone and the programs have used it.
@@ -89,7 +90,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One answer under judgement: its task, its text, the program built from it, its time."""
+    """One answer being judged: its task, its text, the program built from it, its time."""
 
     task: CodeTask
     answer: str
@@ -110,7 +111,7 @@ class Attempt:
 
 
 def built(language: str, source: str, sandbox: SandboxSettings) -> Program:
-    """A program of the problem's own (a checker, tests), which is the same for many answers."""
+    """Build a program of the problem (a checker, tests); cached, as many answers share it."""
     program = _built(language, source, sandbox)
     if program.compile_result is not None and program.compile_result.status in _NO_VERDICT:
         _built.cache_clear()  # or one busy moment would void every later answer
@@ -123,7 +124,7 @@ def _built(language: str, source: str, sandbox: SandboxSettings) -> Program:
 
 
 def compile_error(program: Program) -> str:
-    """Why a program does not compile, or ""; SandboxError and OutOfTimeError where nobody knows."""
+    """Return why a program does not compile, or "". Raises SandboxError or OutOfTimeError."""
     result = program.compile_result
     if result is None or result.status is Status.OK:
         return ""
@@ -138,7 +139,7 @@ def compile_error(program: Program) -> str:
 
 
 def stdio_verdicts(attempt: Attempt) -> Iterator[Verdict]:
-    """Feed each input to a process of its own and compare what it prints."""
+    """Run one process per input and compare its output."""
     for number, test in enumerate(attempt.task.stdio[: attempt.settings.max_tests], 1):
         result = attempt.run(test.input, len(test.output))
         note = _judge_output(attempt, test, result)
@@ -146,7 +147,7 @@ def stdio_verdicts(attempt: Attempt) -> Iterator[Verdict]:
 
 
 def _judge_output(attempt: Attempt, test: StdioTest, result: RunResult) -> str:
-    """Why a run does not pass its test, or ""."""
+    """Return why a run fails its test, or ""."""
     task = attempt.task
     if result.status is not Status.OK:
         return failure(result)
@@ -159,7 +160,7 @@ def _judge_output(attempt: Attempt, test: StdioTest, result: RunResult) -> str:
 
 
 def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> bool:
-    """Ask the problem's own checker.
+    """Ask the problem's own checker for a verdict.
 
     One that breaks is asked about the reference output too: where it can judge that, what was
     printed broke it and is refused. Otherwise the checker itself is at fault, and SandboxError says
@@ -174,7 +175,7 @@ def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attem
 
 
 def _run_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> RunResult:
-    """Run a checker on an output, in a sandbox of its own with room for its files."""
+    """Run a checker on an output, in its own sandbox with space for its files."""
     program = built(checker.language, checker.source, attempt.settings.sandbox)
     if error := compile_error(program):
         raise SandboxError(f"the checker does not compile: {error}")
@@ -187,7 +188,7 @@ def _run_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attem
 
 
 def _checkers_word(result: RunResult) -> bool | None:
-    """Whether a checker accepts; None where it broke.
+    """Whether a checker accepts; None if the checker failed.
 
     Its exit code alone counts: what it says on standard error may quote the output, words about
     memory too.
@@ -199,23 +200,23 @@ def _checkers_word(result: RunResult) -> bool | None:
 
 
 def is_slow(result: RunResult) -> bool:
-    """Whether a run used more time than it may: a processor's, or slept away."""
+    """Whether a run used more time than allowed, computing or sleeping."""
     return result.status is Status.TIME_LIMIT
 
 
 def shown_use(result: RunResult) -> str:
-    """How much processor time a run got of its wall clock."""
+    """Return how much processor time a run got of its wall clock, for people."""
     return f"{result.cpu_s:.1f} s of processor time in {result.wall_s:.1f} s"
 
 
 def failure(result: RunResult) -> str:
-    """A run that did not end well, in a few words that begin with its status."""
+    """Describe a failed run in a few words, beginning with its status."""
     last = result.stderr.strip().splitlines()[-1:] or [""]
     code = "" if result.exit_code is None else f" (exit code {result.exit_code})"
     return f"{result.status.value}{code} {shown(last[0]) if last[0] else ''}".strip()
 
 
 def shown(text: str) -> str:
-    """The beginning of a text, quoted, in one line."""
+    """Return the beginning of a text, quoted, on one line."""
     text = " ".join(text[: 4 * _SHOWN].split())
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")

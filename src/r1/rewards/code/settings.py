@@ -11,7 +11,7 @@ from r1.sandbox import SandboxSettings
 
 
 class CodeSettings(Settings):
-    """What a program is paid for and how far it may go.
+    """Settings of the code reward: what earns a reward, and the limits of programs.
 
     A problem's own metadata (`time_limit_s`, `memory_mb`) override the limits. Time limits are of
     processor time, so that no answer fails because the machine is busy. The wall clock stops a

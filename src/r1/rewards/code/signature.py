@@ -1,8 +1,8 @@
-"""The signature of a C++ function, or of a method, for a stub of the same types. Pure text.
+"""Find the signature of a C++ function or a method, for a stub of the same types. Pure text.
 
-Only plain types pass (names, templates, references): what stands there becomes part of a program
-that the answer must not be able to write, so that preprocessor lines, bodies and literals are
-refused rather than escaped.
+Only plain types are accepted (names, templates, references): the signature becomes part of a
+program that the answer must not be able to write, so preprocessor lines, bodies and literals are
+refused, not escaped.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ class Signature(NamedTuple):
 
 
 def find_signature(source: str, name: str) -> Signature | None:
-    """Return the signature of the first definition or declaration of `name`, None where none is
-    plain.
-    """
+    """Return the signature of the first plain definition or declaration of `name`, or None."""
     code = _DIRECTIVE.sub(";", _COMMENT.sub(" ", source))
     definition = rf"\b{re.escape(name)}\s*\(([^(){{}};]*)\)\s*(?:const\s*)?[{{;]"
     for found in re.finditer(definition, code):
@@ -49,7 +47,7 @@ def find_signature(source: str, name: str) -> Signature | None:
 
 
 def find_method(source: str, name: str) -> Signature | None:
-    """The same of a method of Java or C#; `ref`, `out` and tuples of C# are not plain."""
+    """Return the signature of a Java or C# method; C#'s `ref`, `out` and tuples are not plain."""
     code = _ANNOTATION.sub(" ", _COMMENT.sub(" ", source))
     definition = rf"\b{re.escape(name)}\s*\(([^(){{}};]*)\)\s*(?:throws[\w.,\s]+)?(?:\{{|=>)"
     for found in re.finditer(definition, code):
@@ -65,7 +63,7 @@ def find_method(source: str, name: str) -> Signature | None:
 
 
 def parameter_names(parameters: str) -> list[str]:
-    """The names of parameters: the last word of each, commas inside type arguments left alone."""
+    """Return the last word of each parameter; commas in type arguments do not split."""
     flat = parameters
     while (shorter := re.sub(r"<[^<>]*>", "", flat)) != flat:
         flat = shorter

@@ -1,8 +1,8 @@
-"""What can be told of a test program without running it. Pure text; Python also by its syntax.
+"""Examine a test program without running it. Pure text; Python also by its syntax.
 
 A program that cannot fail, or never names the function under test, tests nothing and would pay
-every answer: such a problem is refused when it is loaded. What only a run shows (a test that is
-never reached) is found when it runs.
+every answer: such a problem is refused when it is loaded. A test that is never reached is found
+only when the program runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _HASH_NOISE = re.compile(r"(?m)^\s*#[^\n]*")
 
 
 def why_no_test(language: str, source: str, entry: str) -> str:
-    """Why a test program cannot judge any answer, or "": it begins with a verb."""
+    """Return why a test program cannot judge any answer, as a phrase with a verb, or ""."""
     names = [*re.split(r"\W+", entry), "candidate"]
     if language == "python":
         return _why_no_python_test(source, names)
@@ -67,18 +67,18 @@ def why_no_test(language: str, source: str, entry: str) -> str:
 
 
 def can_fail_otherwise(language: str, tests: str) -> bool:
-    """Whether tests, as their tester runs them, can fail without an assertion that is counted."""
+    """Whether tests can fail in their tester without a counted assertion."""
     return re.search(_FAILS_OTHERWISE[language], tests) is not None
 
 
 def hangs_on_results(language: str, source: str) -> bool:
-    """Whether results may decide which assertions are reached; Python's tester tells it itself."""
+    """Whether results can decide which assertions are reached (not for Python)."""
     code = (_HASH_NOISE if language == "bash" else _NOISE).sub(" ", source)
     return language != "python" and re.search(_BRANCHES, code) is not None
 
 
 def may_go_on(source: str) -> bool:
-    """Whether results may decide how many calls a test program makes: it has an open loop."""
+    """Whether results can decide the number of calls: the test program has an open loop."""
     return re.search(r"\b(?:while|until|loop)\b|\bfor\s*\(\s*;", source) is not None
 
 
@@ -114,7 +114,7 @@ def _parsed(source: str) -> ast.Module | None:
 
 
 def code_in_prompt(prompt: str) -> str:
-    """The Python code that a prompt is, or that its last block holds, where it defines functions.
+    """Return the Python code of a prompt, or of its last block, if it defines functions.
 
     HumanEval's prompts define functions that its tests call.
     """

@@ -1,18 +1,18 @@
-"""The code reward: the answer is a program, and tests say whether it does what was asked (§2.2.2).
+"""The code reward: the answer is a program, judged by tests (§2.2.2).
 
 Eight languages (those of HumanEval-Mul), two kinds of test: standard input and output, and calls of
-a function; `r1.rewards.code.problem` says how a problem states them. The program runs in
-`r1.sandbox`; expected results stay on this side and are compared here, so that nothing the program
-reads, patches, prints or leaves undone can make a pass of a wrong result.
+a function; `r1.rewards.code.problem` describes their form. The program runs in `r1.sandbox`;
+expected results stay on this side and are compared here, so that nothing the program reads,
+patches, prints or omits can turn a wrong result into a pass.
 
 A program that does not compile (within the compiler's processor time), crashes, exceeds a limit,
 sleeps, fills the time of all tests or breaks a checker is WRONG. A sandbox that fails, and a
-checker or test program that does so by itself, is VERIFIER_FAILED. Where a busy machine kept a
-compiler or a program waiting until its wall clock ran out: TIMED_OUT, which is neither paid nor
-held against anyone.
+checker or test program that does so by itself, is VERIFIER_FAILED. If a busy machine kept a
+compiler or a program waiting until its wall clock ran out, the outcome is TIMED_OUT, which counts
+neither for nor against the answer.
 
 Not covered: a program that computes the right results for the tested inputs alone (a table) is
-paid like any other that passes; only unseen tests tell them apart. Tests of one function run in
+rewarded like any other that passes; only unseen tests tell them apart. Tests of one function run in
 one process, so an earlier call may leave something behind for a later one.
 """
 
@@ -74,7 +74,7 @@ def score_code(problem: Problem, answer: str, settings: RewardSettings) -> Score
 
 
 def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool) -> list[Verdict]:
-    """Build an answer and try it; stop_early ends at the first test that fails.
+    """Build an answer and run its tests; stop_early ends at the first failure.
 
     Fewer verdicts than tests: the others were not tried. Raises SandboxError and OutOfTimeError
     where there is no verdict, UserError where this machine cannot run the language.
@@ -109,7 +109,7 @@ _VERDICTS: dict[str, Callable[[Attempt], Iterator[Verdict]]] = {
 
 
 def to_score(verdicts: list[Verdict], num_tests: int, share: bool) -> Score:
-    """All or nothing, or the share of tests passed; the first failures are told."""
+    """Return all or nothing, or the share of tests passed; the detail names the first failures."""
     num_passed = sum(verdict.passed for verdict in verdicts)
     counted = f"{num_passed}/{num_tests} tests"
     if num_passed == num_tests:
@@ -125,7 +125,7 @@ def to_score(verdicts: list[Verdict], num_tests: int, share: bool) -> Score:
 def code_reward(
     text: str, problem: Problem | dict[str, object], settings: RewardSettings | None = None
 ) -> Score:
-    """Judge the program in a text, outside any pool; for scripts and other trainers.
+    """Judge the program in a text outside any pool, for scripts and other trainers.
 
     problem: a Problem, or its metadata, such as {"language": "python", "tests": [{"input": "1 2",
     "output": "3"}]}. The last fenced block after the thinking is the program, else all that follows
@@ -145,7 +145,7 @@ def code_reward(
 
 
 def check_code(problem: Problem) -> str | None:
-    """Metadata must make a task."""
+    """Check that the metadata form a task."""
     try:
         read_task(problem)
     except TaskError as error:
@@ -157,7 +157,7 @@ _gold_run: dict[str, int] = {}
 
 
 def check_machine(problem: Problem, settings: RewardSettings) -> str | None:
-    """The languages must run here; the first gold programs of each language must pass."""
+    """Check that the languages run here and that the first gold programs of each language pass."""
     task = read_task(problem)
     _warn_of_sight(settings.code.sandbox)
     for language in {task.language, *([task.checker.language] if task.checker else [])}:
@@ -170,7 +170,7 @@ def check_machine(problem: Problem, settings: RewardSettings) -> str | None:
 
 
 def check_gold(problem: Problem, settings: RewardSettings) -> str | None:
-    """Why the problem's own program does not pass, or None where it does or there is none."""
+    """Return why the problem's own program fails, or None if it passes or there is none."""
     if problem.reference is None:
         return None
     score = score_code(problem, problem.reference, settings)
@@ -197,7 +197,7 @@ _HELLO = {
 
 @cache
 def _why_not(language: str, sandbox: SandboxSettings) -> str | None:
-    """Why programs of a language cannot be run on this machine."""
+    """Return why this machine cannot run programs of a language."""
     try:
         with Program.build(language, _HELLO[language], sandbox) as program:
             if program.compile_result is None or program.compile_result.status == "ok":
@@ -211,12 +211,12 @@ def _why_not(language: str, sandbox: SandboxSettings) -> str | None:
 
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
-    """The pool's wall clock for one response: two compilations, all tests, and some slack."""
+    """Return the pool's wall clock for one response: two compilations, all tests, slack."""
     return settings.code.total_s + 2 * settings.code.sandbox.compile_wall_s + _SLACK_S
 
 
 def equal_code(a: str, b: str) -> bool:
-    """Whether two programs are the same text but for white space at line ends and blank lines."""
+    """Whether two programs are equal apart from white space at line ends and blank lines."""
     return _lines(a) == _lines(b)
 
 

@@ -44,7 +44,7 @@ _FIRST_WORD_END = re.compile(r"[.,?!'\"，。？！、：；]")
 
 @dataclass(frozen=True)
 class Check:
-    """One instruction: the kinds of its arguments by name, and whether a response follows it."""
+    """One instruction: its arguments' kinds by name, and a test of a response."""
 
     follows: Callable[[str, Arguments], bool]
     arguments: Mapping[str, str]
@@ -91,7 +91,7 @@ def _no_forbidden_words(response: str, arguments: Arguments) -> bool:
 
 
 def _has_word(lowered: str, word: str) -> bool:
-    """Whether a word or phrase occurs on its own; Chinese and Japanese ones anywhere."""
+    """Whether a word or phrase occurs as a whole word; Chinese and Japanese ones match anywhere."""
     if word not in lowered:
         return False
     before = "" if _HAN_OR_KANA.match(word) else r"(?<!\w)"
@@ -134,7 +134,7 @@ def _capital_words(response: str, arguments: Arguments) -> bool:
 
 
 def _case_words(response: str) -> list[str]:
-    """Words as a treebank tokenizer cuts them: hyphens stay, contractions part ("I", "'m")."""
+    """Split words as a treebank tokenizer does: hyphens stay, contractions split ("I", "'m")."""
     words = []
     for piece in _PIECE.findall(response.replace("--", " ").replace("’", "'")):
         word = piece.strip("'.") or piece

@@ -1,8 +1,8 @@
-"""The language of a response as the benchmark's own checker sees it: langdetect's guess.
+"""The language of a response by langdetect, the benchmark's own detector.
 
-langdetect draws at random; a fixed seed, given anew to every text, makes it a function of the text.
-Languages that it has no profile of are measured by `r1.text.language` instead. A text without
-letters is in no language (there: in every one, since what langdetect raises counts as followed).
+langdetect is random; a fixed seed, set again for every text, makes it a function of the text.
+`r1.text.language` measures languages without a langdetect profile. A text without letters is in no
+language (in the benchmark it is in every one, since an exception of langdetect counts as followed).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def load_profiles() -> Any:
 
 @cache
 def _codes() -> dict[str, str]:
-    """langdetect's names ("zh-cn") -> ours ("zh")."""
+    """Map langdetect's names ("zh-cn") to ours ("zh")."""
     return {name: language_code(name) for name in load_profiles().get_lang_list()}
 
 

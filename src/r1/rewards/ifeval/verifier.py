@@ -1,13 +1,13 @@
 """Instructions a program can check, strict and loose: the verifier of IFEval (arXiv 2311.07911).
 
 metadata: {"instruction_id_list": ["punctuation:no_comma", ...], "kwargs": [{}, ...]}, as in the
-public data set (null arguments there mean "not of this instruction"). An answer is everything
-after the thinking. Strict asks of every instruction that the answer follows it as it stands; loose
-asks the same of the best of eight variants: with and without its first line, its last line and its
-asterisks ("Sure, here it is:", markdown). Followed are never empty texts.
+public data set (null arguments there mean "not of this instruction"). An answer is everything after
+the thinking. Strict: the answer as it is follows every instruction. Loose: the best of eight
+variants does, with and without the first line, the last line and the asterisks ("Sure, here it
+is:", markdown). An empty text follows no instruction.
 
-The reward is the benchmark's prompt-level strict accuracy: 1 where all instructions are followed;
-`rewards.partial_credit` pays the share of them. Loose verdicts go into the detail.
+The reward is the benchmark's prompt-level strict accuracy: 1 if all instructions are followed. With
+`rewards.partial_credit` it is the share of them. The detail gives the loose verdicts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from r1.types import Outcome, Problem, Score
 
 
 class Followed(NamedTuple):
-    """Whether one response follows each of its prompt's instructions, in their order."""
+    """Whether one response follows each instruction of its prompt, in order."""
 
     ids: tuple[str, ...]
     strict: tuple[bool, ...]
@@ -63,7 +63,7 @@ def check_response(response: str, ids: Sequence[str], kwargs: Sequence[Any]) -> 
 
 
 def accuracy(responses: Iterable[Followed]) -> IfevalAccuracy:
-    """Return the benchmark's figures over the responses to its prompts; 0 where there are none."""
+    """Return the benchmark's figures over responses to its prompts; 0 without prompts."""
     checked = list(responses)
 
     def share(marks: list[bool]) -> float:
@@ -82,7 +82,7 @@ def _follows(response: str, name: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def _variants(response: str) -> list[str]:
-    """The seven other readings of the loose criterion."""
+    """Return the seven other readings of the loose criterion."""
     lines = response.split("\n")
     cut = ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
     return cut + [text.replace("*", "") for text in (response, *cut)]
@@ -92,7 +92,7 @@ def _variants(response: str) -> list[str]:
 
 
 def find_fault(ids: Any, kwargs: Any) -> str | None:
-    """Return what is wrong with instructions and their arguments, and the remedy, or None."""
+    """Return the fault in instructions or arguments, with its remedy, or None."""
     if not isinstance(ids, list | tuple) or not ids:
         return 'metadata needs "instruction_id_list", a list of instruction ids'
     if not isinstance(kwargs, list | tuple) or len(kwargs) != len(ids):
@@ -157,7 +157,7 @@ def _find_kind_fault(value: Any, kind: str) -> str | None:
 
 
 def score_ifeval(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """1 if the answer follows every instruction as it stands (strict)."""
+    """Return 1 if the answer follows every instruction as written (strict)."""
     metadata = problem.metadata
     followed = check_response(answer, metadata["instruction_id_list"], metadata["kwargs"])
     if all(followed.strict):
@@ -173,7 +173,7 @@ def score_ifeval(problem: Problem, answer: str, settings: RewardSettings) -> Sco
 
 
 def check_ifeval(problem: Problem) -> str | None:
-    """Instructions must be known and complete; a reference, where given, must follow them."""
+    """Check that the instructions are known and complete, and that a reference follows them."""
     ids, kwargs = (problem.metadata.get(key) for key in ("instruction_id_list", "kwargs"))
     if (fault := find_fault(ids, kwargs)) is not None:
         return fault
@@ -188,7 +188,7 @@ def check_ifeval(problem: Problem) -> str | None:
 
 
 def warm_ifeval() -> None:
-    """Load what telling languages needs, outside any score's wall clock."""
+    """Load the language detector, outside any score's wall clock."""
     load_profiles()
 
 

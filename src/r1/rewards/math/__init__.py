@@ -1,1 +1,1 @@
-"""Mathematical equality of answers, whatever their notation (section 2.2.2 of the paper)."""
+"""Mathematical equality of answers in any notation (section 2.2.2 of the paper)."""

@@ -1,11 +1,11 @@
-"""Whether two formulas are equal, judged by their values at a few points.
+"""Decide whether two formulas are equal by their values at a few points.
 
-Simplification costs sympy 100 ms and more, and may not end; evaluating both sides takes 1 ms.
-Digits are as many as the smallest and the largest term on the way need, so that 1 - e^{-50} is not
-1, and a difference counts by its own size: no comparison turns absolute near zero.
+Simplification costs sympy 100 ms and more, and may not end; evaluating both sides takes 1 ms. The
+smallest and the largest intermediate term determine the number of digits, so that 1 - e^{-50} is
+not 1, and a difference is relative to its own size: no comparison becomes absolute near zero.
 
-Symbols stand for real numbers, positive ones where there are several: points count where the
-reference is real. A reference that is real nowhere is compared by complex principal values.
+Symbols stand for real numbers, or positive ones if there are several; only points at which the
+reference is real count. A reference that is real nowhere is compared by complex principal values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NUM_AGREED = 2
 
 
 class Agreement(Enum):
-    """What the values of two formulas at one point say."""
+    """The comparison of two formulas' values at one point."""
 
     EQUAL = 1
     DIFFERENT = 2
@@ -39,7 +39,7 @@ class Agreement(Enum):
 
 
 def agree(gold: Any, given: Any) -> Agreement:
-    """EQUAL, DIFFERENT, ROUNDED (equal to six decimals), or NO_VALUE where values do not decide."""
+    """Return EQUAL, DIFFERENT, ROUNDED (to six decimals), or NO_VALUE if values do not decide."""
     names = tuple(sorted({str(name) for each in (gold, given) for name in each.free_symbols}))
     if len(names) > len(_PROBES):
         return Agreement.NO_VALUE
@@ -77,7 +77,7 @@ def _is_repeated(formula: Any) -> bool:
 
 
 def _real_points(gold: Any, given: Any, names: tuple[str, ...]) -> list[Any]:
-    """Positive points, small and large; a negative one where the sign may matter."""
+    """Return positive points, small and large; and a negative one if the sign may matter."""
     import sympy
 
     points = [_point(names, shift, factor) for shift, factor in ((0, 1), (1, 1), (3, 0.25))]
@@ -101,7 +101,7 @@ def _point(names: tuple[str, ...], shift: int, factor: float) -> tuple[tuple[str
 
 
 def _whole_points(names: tuple[str, ...]) -> list[Any]:
-    """Whole numbers, for what has a value only there: (-1)^n, finite sums."""
+    """Return whole numbers, for formulas defined only there: (-1)^n, finite sums."""
     return [tuple(zip(names, numbers, strict=False)) for numbers in _WHOLE]
 
 
@@ -138,7 +138,7 @@ def _classify(gap: Any, size: Any, noise: Any) -> Agreement:
 
 
 def _digits_for(largest: int, smallest: int) -> int:
-    """As many digits as tell the smallest term on the way from nothing beside the largest."""
+    """Return enough digits to tell the smallest intermediate term from 0 beside the largest."""
     span = max(largest, -smallest) * log10(2)
     wanted, digits = 30 + 2 * span, DIGITS
     while digits < wanted:
@@ -147,7 +147,7 @@ def _digits_for(largest: int, smallest: int) -> int:
 
 
 def _undefined(gold: Any, given: Any, point: Any, real: bool) -> Agreement:
-    """ln x is no answer where ln|x| is asked for: |x| says that negative numbers are meant."""
+    """Return DIFFERENT if the reference has |x| and the point is negative: ln x is not ln|x|."""
     import sympy
 
     negative = any(value < 0 for _, value in point)

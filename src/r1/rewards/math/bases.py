@@ -18,7 +18,7 @@ _ASKED = re.compile(r"base|binary|octal|hexa|进制")
 
 
 def compare_bases(gold: str, given: str, question: str) -> bool | None:
-    """Whether two numerals of a base are the same; None where neither side is one.
+    """Whether two numerals with a base are equal; None if neither side is one.
 
     A base that the answer leaves out is understood; one that only the answer names must have been
     asked for.
@@ -50,7 +50,7 @@ _TIME = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([aApP])\.?\s?[mM]\.?)?")
 
 
 def compare_times(gold: str, given: str) -> bool | None:
-    """Whether two times are the same, 3:30 p.m. and 15:30; None where neither has a.m. or p.m."""
+    """Whether two times are equal, such as 3:30 p.m. and 15:30; None if neither has a.m. or p.m."""
     found = [_TIME.fullmatch(text.strip()) for text in (gold, given)]
     first, second = found
     if first is None or second is None or not (first[3] or second[3]):
@@ -60,7 +60,7 @@ def compare_times(gold: str, given: str) -> bool | None:
 
 
 def _minutes(time: re.Match[str], other_half: str) -> int:
-    """Minutes since midnight; a time that does not say its half means the other side's."""
+    """Return minutes since midnight; a time without a.m. or p.m. takes the other side's."""
     hour, minute = int(time[1]), int(time[2])
     half = time[3] or (other_half if hour <= 12 else "")
     if half:

@@ -31,7 +31,7 @@ _FREE = re.compile(r"(?<![A-Za-z\\])[AckK](?P<index>_\{?[1-4]\}?)?(?=e\s*\^|[^A-
 
 
 class Bounded(NamedTuple):
-    """A text without its domain, and the name and the set (Z or N) that the domain gave."""
+    """A text without its domain, the domain's name, and its set (Z or N)."""
 
     text: str
     name: str | None
@@ -52,7 +52,7 @@ def cut_domain(text: str) -> Bounded:
 
 
 def with_common_name(gold: Bounded, given: Bounded) -> tuple[str, str, str | None]:
-    """Both texts with the reference's name of the whole number, and that name if there is one."""
+    """Return both texts with the reference's name of the whole number, and that name."""
     name = gold.name or given.name
     if name is None:
         return gold.text, given.text, None
@@ -73,12 +73,12 @@ def with_common_name(gold: Bounded, given: Bounded) -> tuple[str, str, str | Non
 
 
 def domains_agree(gold: Bounded, given: Bounded) -> bool:
-    """False where both say what k is, and not the same: all integers or natural numbers."""
+    """Whether the domains of k agree: False if both are named and differ (Z, N)."""
     return None in (gold.domain, given.domain) or gold.domain == given.domain
 
 
 def cut_constant(text: str) -> str | None:
-    """What an indefinite integral is apart from its constant; None where there is none."""
+    """Return an indefinite integral without its constant; None if it has none."""
     found = _PLUS_C.fullmatch(text) or _C_PLUS.fullmatch(text)
     if not found or found["rest"].count("(") != found["rest"].count(")"):
         return None
@@ -93,7 +93,7 @@ def states_constant(gold: str) -> bool:
 
 
 def with_common_constants(gold: str, given: str) -> str:
-    """The answer with C, C_1, C_2 where it has c, c_1, k, … and the reference C e^{…}."""
+    """Return the answer with C, C_1, C_2 for its c, c_1, k, …, and the reference with C e^{…}."""
     if not _SOLUTION.search(gold) or re.search(r"(?<![A-Za-z\\])C(?![A-Za-z])", given):
         return given
     names = {found[0][0] for found in _FREE.finditer(given)}

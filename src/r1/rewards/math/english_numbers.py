@@ -28,7 +28,7 @@ _SCALED = re.compile(r"(-?\d{1,12}(?:\.\d{1,12})?)\s+(hundred|thousand|million|b
 
 
 def read_number(text: str) -> Fraction | None:
-    """Return the number that words stand for, or None; "2.5 million" is read too."""
+    """Return the number that words stand for, or None; also reads "2.5 million"."""
     text = text.strip().lower()
     if not text or len(text) > MAX_CHARS:
         return None
@@ -68,7 +68,7 @@ def _read_integer(words: list[str]) -> int | None:
 
 
 def _extend(section: int | None, word: str) -> int | None:
-    """Add a word below a thousand: it must be smaller than what the section still leaves open."""
+    """Add a word below a thousand; it must be smaller than the open place."""
     if word == "hundred":
         return section * 100 if section is not None and 0 < section < 10 else None
     if word in UNITS:

@@ -1,8 +1,8 @@
 """The value of a sympy formula at a point, to any number of digits, in time linear in the formula.
 
 sympy's own `evalf` raises its precision until it is sure, which on nested fractions and towers
-never ends; simplification is worse. Here every node is computed once, in mpmath, and what is too
-large to matter is given up. Finite sums and products are added up term by term.
+never ends; simplification is worse. Here every node is computed once, in mpmath, and a value that
+is too large is given up. Finite sums and products are added up term by term.
 
 Left out on purpose: integrals, infinite sums, limits, derivatives, matrices. They have no value
 here.
@@ -36,15 +36,15 @@ _REPEATED = ("Sum", "Product")
 
 
 class NoValueError(ArithmeticError):
-    """The formula has no value here, or one too large to compute."""
+    """The formula has no value at this point, or one too large to compute."""
 
 
 class TooLargeError(NoValueError):
-    """A number on the way is too large to compute with."""
+    """An intermediate number is too large to compute with."""
 
 
 class Evaluation(NamedTuple):
-    """A value, and the binary exponents of the largest and the smallest value on the way to it."""
+    """A value, and the binary exponents of the largest and smallest intermediate values."""
 
     value: Any
     largest: int
@@ -52,8 +52,8 @@ class Evaluation(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """How a formula is computed: real takes the real odd root of a negative number and has no value
-    where any part of the formula is not real; else every function has its principal value."""
+    """How a formula is computed. real: the odd root of a negative number is real, and a formula
+    with a part that is not real has no value; otherwise every function has its principal value."""
 
     digits: int = DIGITS
     real: bool = False
@@ -64,7 +64,7 @@ _PLAIN = Mode()
 
 
 def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Evaluation | None:
-    """The value of a formula (mpf or mpc) where symbols have these values; None without one."""
+    """Return a formula's value (mpf or mpc) at its symbols' values, or None."""
     values: dict[Any, Any] = {}
     mp = context(mode.digits)
     largest = smallest = 0
@@ -86,7 +86,7 @@ def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Eva
 
 
 def is_too_large(formula: Any) -> bool:
-    """Whether sympy could be busy for ever with a number in a formula; symbols count as 3."""
+    """Whether a number in a formula could keep sympy busy without end; symbols count as 3."""
     import sympy
 
     if isinstance(formula, sympy.MatrixBase):
@@ -110,7 +110,7 @@ def is_too_large(formula: Any) -> bool:
 
 @cache
 def context(digits: int) -> Any:
-    """mpmath at a number of digits; values of one context must not meet another's."""
+    """Return mpmath at a number of digits; values of different contexts must not be mixed."""
     import mpmath
 
     found = mpmath.mp.clone()
@@ -119,7 +119,7 @@ def context(digits: int) -> Any:
 
 
 def _postorder(formula: Any) -> list[Any]:
-    """Every node after its arguments, without recursion; a sum is one node."""
+    """Yield every node after its arguments, without recursion; a sum is one node."""
     order, waiting = [], [formula]
     while waiting:
         node = waiting.pop()
@@ -159,7 +159,7 @@ def _constant(name: str, digits: int) -> Any:
 
 
 def _repeated(node: Any, name: str, point: Mapping[str, Any], mode: Mode) -> Any:
-    """A sum or product over one index between whole numbers, term by term."""
+    """Compute a sum or product over one index between whole numbers, term by term."""
     mp = context(mode.digits)
     body, (index, *ends) = node.args[0], node.args[1]
     if len(node.args) != 2 or len(ends) != 2 or mode.depth >= len(MAX_TERMS):
@@ -190,7 +190,7 @@ def _power(base: Any, exponent: Any, mode: Mode) -> Any:
 
 
 def _real_root(base: Any, exponent: Any, mode: Mode) -> Any:
-    """A negative number to p/q with an odd q, as schools define it: (-8)^(1/3) is -2."""
+    """Return a negative number to p/q for an odd q, as taught in school: (-8)^(1/3) is -2."""
     mp = context(mode.digits)
     ratio = Fraction(float(exponent)).limit_denominator(99)
     near = mp.mpf(ratio.numerator) / ratio.denominator

@@ -27,15 +27,15 @@ LONG_INTEGER_DIGITS = 8
 
 
 class Asked(NamedTuple):
-    """What judging one expression must know: the question's text in its plain form, and the name of
-    a whole number that may be any (the k of 2k\\pi), None without one."""
+    r"""The context for judging one expression: the question's plain text, and the name of a free
+    whole number (the k of 2k\pi) or None."""
 
     question: str = ""
     any_integer: str | None = None
 
 
 def plain_key(text: str) -> str:
-    """The text without what never matters: spaces, delimiters, braces around one symbol."""
+    """Return the text without spaces, delimiters, and braces around single symbols."""
     text = re.sub(r"\\(?:left|right)(?![a-z])|\$", "", text)
     text = re.sub(r"(?<=\d)\s+(?=\d)", "\x00", text)  # 1 2 is not 12
     text = re.sub(r"\s+", "", text)
@@ -69,12 +69,12 @@ def _letters(text: str) -> set[str]:
 
 
 def _is_product_of(text: str) -> bool:
-    """True for what may be a number times symbols of one letter."""
+    """Whether a text may be a number times symbols of one letter."""
     return bool(re.fullmatch(r"[\d.\s]+(?:[A-Za-z](?:\s*\^\s*\{?-?\d\}?)?\s*)+", text))
 
 
 def _quantities(gold: str, given: str) -> tuple[Quantity, Quantity]:
-    """Both with their units; "3m" is a length where the other side has a unit."""
+    """Return both sides with their units; "3m" is a length if the other side has a unit."""
     gold_quantity, quantity = cut_quantity(gold), cut_quantity(given)
     if gold_quantity.unit is not None and quantity.unit is None:
         quantity = cut_quantity(given, glued=True)
@@ -143,12 +143,12 @@ def _compare_numbers(
 
 
 def _terms(ratio: Quantity) -> list[str]:
-    """6:8 is not 3:4 where ratios are asked for: reducing it was the task."""
+    """Return a ratio's terms; if the question asks for ratios, 6:8 is not 3:4."""
     return re.findall(r"\d+", ratio.core)
 
 
 def _values_agree(gold: Fraction, gold_percent: bool, given: Fraction, percent: bool) -> bool:
-    """50 % is 0.5; where only one side has the sign, numbers from 1 on may also mean per cent."""
+    """Compare values: 50 % is 0.5; with one sign missing, numbers from 1 may be per cent."""
     if gold_percent == percent:
         return gold == given
     if gold_percent:
@@ -157,7 +157,7 @@ def _values_agree(gold: Fraction, gold_percent: bool, given: Fraction, percent: 
 
 
 def _equal_when_rounded(gold: Number, given: Number, quantity: Quantity) -> bool:
-    """A decimal of six places and five figures may stand for a fraction that never ends."""
+    """Whether a decimal of six places and five figures stands for a fraction that never ends."""
     exact, rounded = (given, gold) if gold.form == "decimal" else (gold, given)
     if exact.form == "decimal" or rounded.value.denominator < 10**5 or quantity.percent:
         return False
@@ -166,7 +166,7 @@ def _equal_when_rounded(gold: Number, given: Number, quantity: Quantity) -> bool
 
 
 def is_words(text: str) -> bool:
-    """True for answers such as "east" or 星期三, which mean nothing to sympy."""
+    """Whether an answer is words that mean nothing to sympy, such as "east" or 星期三."""
     return bool(_WORDS.fullmatch(text)) and (max(map(len, text.split())) >= 3 or not text.isascii())
 
 
@@ -180,7 +180,7 @@ def _compare_words(gold: str, given: str) -> Verdict:
 
 
 def repeats_question(given: str, question: str) -> bool:
-    """True for a formula copied from the question: simplifying it was the task."""
+    """Whether a formula is copied from the question, whose task was to simplify it."""
     key = plain_key(given)
     if len(key) < 4 or not re.search(r"[+*/^\\(-]", key):
         return False

@@ -1,4 +1,4 @@
-r"""Inequalities in one variable as the intervals that they stand for.
+r"""Read inequalities in one variable as intervals.
 
 `1 < x \le 3` is (1, 3], `x > 2` is (2, \infty), `|x - 1| < 2` is (-1, 3), `x \ne 2` all but 2,
 `x < 1 or x > 2` a union, `x > 1 and x < 2` an intersection.
@@ -29,7 +29,7 @@ _OR = re.compile(r"\bor\b|\\(?:lor|vee)(?![a-z])|或")
 
 
 def line_of(text: str) -> Value | None:
-    r"""\mathbb{R}, and \mathbb{R} without some points."""
+    r"""Return \mathbb{R}, or \mathbb{R} without some points."""
     whole = _REALS.match(text)
     if not whole:
         return None
@@ -41,12 +41,12 @@ def line_of(text: str) -> Value | None:
 
 
 def interval(low: str, high: str, brackets: str, name: str | None = None) -> Group:
-    """The group of an interval's ends."""
+    """Return the group of an interval's ends."""
     return Group(brackets[0], brackets[1], (atom(low.strip()), atom(high.strip())), name)
 
 
 def punctured(points: list[str], name: str | None = None) -> Group | None:
-    """The line without some points; several must be numbers, to be put into order."""
+    """Return the line without some points; several must be numbers, so that they can be sorted."""
     if len(points) > 1:
         numbers = {point: number.value for point in points if (number := read_number(point))}
         if len(numbers) < len(points):
@@ -58,7 +58,7 @@ def punctured(points: list[str], name: str | None = None) -> Group | None:
 
 
 def interval_of(text: str) -> Group | None:
-    r"""The interval that an inequality stands for, or None."""
+    r"""Return the interval of an inequality, or None."""
     unequal = split(text, r"\\ne(?![a-z])")
     if len(unequal) == 2 and _VARIABLE.fullmatch(unequal[0]) and unequal[1].strip():
         points = [
@@ -84,7 +84,7 @@ def interval_of(text: str) -> Group | None:
 
 
 def _both_signs(point: str) -> list[str]:
-    """-1 and 1 of \\pm 1."""
+    r"""Return -1 and 1 for \pm 1."""
     return [point.replace("\\pm", sign).replace(" ", "") for sign in ("-", "")]
 
 
@@ -104,7 +104,7 @@ def _ray(end: str, sign: str, name: str | None) -> Group:
 
 
 def _absolute(sides: list[str], sign: str) -> Group | None:
-    """|x - c| < r is (c - r, c + r); |x - c| > r is what lies outside."""
+    """Return (c - r, c + r) for |x - c| < r, and its outside for |x - c| > r."""
     if not (found := _ABSOLUTE.fullmatch(sides[0].strip())):
         sides, sign = sides[::-1], _flip(sign)
         if not (found := _ABSOLUTE.fullmatch(sides[0].strip())):
@@ -122,7 +122,7 @@ def _absolute(sides: list[str], sign: str) -> Group | None:
 
 
 def _ends(found: re.Match[str], radius: str) -> tuple[str, str] | None:
-    """c - r and c + r: exact numbers where all is numbers, else formulas."""
+    """Return c - r and c + r: exact numbers if all parts are numbers, else formulas."""
     size = read_number(radius)
     shift = read_number(found["shift"]) if found["shift"] else None
     if size is not None and (shift is not None or not found["shift"]):
@@ -144,7 +144,7 @@ def _ends(found: re.Match[str], radius: str) -> tuple[str, str] | None:
 
 
 def combined(values: tuple[Value, ...], text: str) -> Group | None:
-    """Several inequalities in one variable as one set; None where they are only a list."""
+    """Return several inequalities in one variable as one set; None if they are only a list."""
     groups = [value for value in values if isinstance(value, Group) and value.name]
     if len(groups) != len(values) or len({group.name for group in groups}) != 1:
         return None
@@ -171,7 +171,7 @@ def _union(groups: list[Group], name: str | None) -> Group:
 
 
 def _points(group: Group) -> list[str]:
-    """The points that a punctured line leaves out."""
+    """Return the points that a punctured line leaves out."""
     parts = [part for part in group.parts if isinstance(part, Group)]
     return [_end(part, 1) for part in parts[:-1] if part.opening + part.closing == "()"]
 
@@ -182,7 +182,7 @@ def _end(group: Group, place: int) -> str:
 
 
 def _ray_ends(groups: list[Group]) -> tuple[Group | None, Group | None]:
-    """The ray to the right and the ray to the left."""
+    """Return the ray to the right and the ray to the left."""
     right = next((group for group in groups if _end(group, 1) == LINE[1]), None)
     left = next((group for group in groups if _end(group, 0) == LINE[0]), None)
     return right, left

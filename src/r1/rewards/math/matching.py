@@ -1,4 +1,4 @@
-r"""Matching of structured answers part by part: as many parts as the reference has."""
+r"""Match structured answers part by part, with as many parts as the reference."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _are_named(group: Group) -> bool:
 
 
 def _by_name(group: Group) -> Group:
-    """y = 2, x = 1 in the order of the names, as the coordinates of a point stand."""
+    """Order named values by name: y = 2, x = 1 become the coordinates (1, 2)."""
     if group.opening or not _are_named(group):
         return group
     parts = sorted(group.parts, key=lambda part: (isinstance(part, Atom) and part.name) or "")
@@ -54,7 +54,7 @@ def _are_intervals(group: Group) -> bool:
 
 
 def _compare_whole(gold: Group, given: Atom, asked: Asked) -> Verdict:
-    """A set with one member may be answered by the member."""
+    """Compare wholes; a set with one member may be answered by the member."""
     if len(gold.parts) == 1 and gold.opening == "{":
         return compare_values(gold.parts[0], given, asked)
     if gold == _REALS and given.chain[-1].strip() == "R":
@@ -127,7 +127,7 @@ def _member(value: Value) -> Hashable:
 def _without_indices(
     gold: tuple[Value, ...], given: tuple[Value, ...]
 ) -> tuple[tuple[Value, ...], tuple[Value, ...], bool]:
-    """x_1 = 3, x_2 = -5 as x = 3, x = -5 where only one side numbers its values.
+    """Return x_1 = 3, x_2 = -5 as x = 3, x = -5 if only one side numbers its values.
 
     True where the values must then stand in their order, as terms of a sequence do.
     """
@@ -142,7 +142,7 @@ def _without_indices(
 
 
 def _indexed_letter(parts: tuple[Value, ...]) -> str | None:
-    """The letter of which every part is a numbered value."""
+    """Return the letter whose numbered values the parts are."""
     found = [_INDEXED.fullmatch(part.name or "") for part in parts if isinstance(part, Atom)]
     letters = {match[1] for match in found if match}
     return letters.pop() if len(letters) == 1 and all(found) and len(found) == len(parts) else None
@@ -179,8 +179,8 @@ _SOLVED = re.compile(r"\s*\\?[A-Za-z]+(?:_\{?\w\}?)?\s*[-+]\s*[^A-Za-z=]+=\s*0\s
 
 
 def _compare_equations(gold: Atom, given: Atom, asked: Asked) -> Verdict:
-    """Compare two equations; one that has x = 5 for its solution, 2x + 3 = 13, is not solved, but
-    x - 5 = 0 says the same. One copied from the question is no answer either."""
+    """Compare two equations. An equation such as 2x + 3 = 13 does not answer x = 5, but x - 5 = 0
+    does; a copy of the question is no answer."""
     equation = _as_equation(given)
     value = _COMMAND.sub("", gold.chain[-1])
     is_solution = gold.name is not None and not re.search("[A-Za-z]", value)
@@ -192,7 +192,7 @@ def _compare_equations(gold: Atom, given: Atom, asked: Asked) -> Verdict:
 
 
 def _is_rounded_well(given: Atom) -> bool:
-    """22/7 ≈ 3.14 says 22/7; "≈ 5" alone is about 5, and 3 ≈ 4 is nothing."""
+    """Whether an approximation matches its value: 22/7 ≈ 3.14 does, "≈ 5" and 3 ≈ 4 do not."""
     if given.rounded is None or given.chain == (given.rounded,):
         return False
     return is_near(*(cut_quantity(each).core for each in (given.chain[-1], given.rounded)))
@@ -202,7 +202,7 @@ _ARGUMENT = re.compile(r"(?P<head>[A-Za-z]'*)(?:\((?P<letter>[a-z])\)|_(?P<index
 
 
 def _with_argument(name: str, given: Atom) -> Atom | None:
-    """f(t) = t^2 with the argument's name of f(x); None where the functions are not the same."""
+    """Return f(t) = t^2 with the argument's name of f(x); None if the functions differ."""
     ours, theirs = _ARGUMENT.fullmatch(name), _ARGUMENT.fullmatch(given.name or "")
     if not ours or not theirs or ours["head"] != theirs["head"]:
         return None
@@ -222,7 +222,7 @@ _SLOPES = re.compile(r"y'|f'\(x\)|\\fracdydx|\\fracddxf\(x\)")
 
 
 def _names_agree(gold: str, given: str) -> bool:
-    """Symbols must be the same one; words ("area", 面积) only say what is meant."""
+    """Whether names agree: symbols must be equal, words ("area", 面积) only describe the value."""
     if gold == given:
         return True
     for forms in (_Y_OF_X, _SLOPES):
@@ -233,14 +233,14 @@ def _names_agree(gold: str, given: str) -> bool:
 
 
 def _is_said(name: str) -> bool:
-    """True for a name in words, which may stand for any symbol."""
+    """Whether a name is in words, which may stand for any symbol."""
     if not name.isascii():
         return True
     return bool(re.fullmatch(r"[A-Za-z][a-z]{2,}[A-Za-z]*", name))
 
 
 def _last(gold: Atom, given: Atom, asked: Asked) -> Verdict:
-    """Compare the last sides; every earlier side of the answer must be equal too."""
+    """Compare the last sides; all earlier sides of the answer must equal them."""
     verdict = compare_expressions(gold.chain[-1], given.chain[-1], asked)
     if verdict is not Verdict.EQUAL or len(given.chain) == 1:
         return verdict

@@ -23,14 +23,14 @@ Form = Literal["integer", "decimal", "fraction", "ratio", "power"]
 
 
 class Number(NamedTuple):
-    """An exact value and the form it was written in."""
+    """An exact value and the form in which it was written."""
 
     value: Fraction
     form: Form
 
 
 class Quantity(NamedTuple):
-    """A text cut into its core, its unit (None where there is none) and its per cent sign."""
+    """A text split into its core, its unit (None without one) and its per cent sign."""
 
     core: str
     unit: Unit | None
@@ -61,7 +61,7 @@ _SCIENTIFIC = re.compile(
 
 @lru_cache(maxsize=4096)
 def read_number(text: str) -> Number | None:
-    """Return the number that the whole text is, or None."""
+    """Return the number that the whole text denotes, or None."""
     text = text.strip()
     if not text or len(text) > MAX_DIGITS:
         return None
@@ -84,7 +84,7 @@ def read_number(text: str) -> Number | None:
 
 
 def _read_recurring(text: str) -> Fraction | None:
-    r"""`0.1\overline{6}`, `0.1\dot{6}` and `0.1(6)` are 1/6."""
+    r"""Return 1/6 for `0.1\overline{6}`, `0.1\dot{6}` and `0.1(6)`."""
     if not (found := _RECURRING.fullmatch(text)):
         return None
     dotted = "".join(found[name] or "" for name in ("first", "between", "last"))
@@ -159,7 +159,7 @@ MAX_SPLITS = 12
 
 @lru_cache(maxsize=4096)
 def cut_quantity(text: str, glued: bool = False) -> Quantity:
-    """Cut a unit and a per cent sign off; a text with neither comes back whole.
+    """Cut off a unit and a per cent sign; a text with neither is returned whole.
 
     "3m" may be three times m, "3 m" is a length; glued takes both for lengths.
     """
@@ -181,7 +181,7 @@ def cut_quantity(text: str, glued: bool = False) -> Quantity:
 
 
 def _cut_unit(text: str, glued: bool) -> Quantity:
-    """Cut at the first place from which everything is a unit."""
+    """Cut at the first position from which the rest is a unit."""
     if read_number(text) is not None:
         return Quantity(text, None, False)
     for count, found in enumerate(_NUMBER_ENDS.finditer(text)):
@@ -198,7 +198,7 @@ def _cut_unit(text: str, glued: bool) -> Quantity:
 
 
 def _goes_with(core: str, rest: str, unit: Unit, glued: bool) -> bool:
-    """Whether a text may be a number and its unit rather than a product of symbols."""
+    """Whether a text may be a number with a unit rather than a product of symbols."""
     if core.count("{") != core.count("}") or core.count("(") != core.count(")"):
         return False
     chinese = is_chinese(rest.strip())

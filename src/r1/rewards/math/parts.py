@@ -1,4 +1,4 @@
-r"""What a structured answer is made of: single expressions, groups of values, their names."""
+r"""The parts of a structured answer: single expressions, groups of values, their names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from r1.rewards.math.text import NOT_A_NAME, unwrap
 
 
 class Atom(NamedTuple):
-    """One expression; name is what it was said to be equal to ("x" in `x = 3`).
+    """One expression. name: the symbol it is assigned to ("x" in `x = 3`).
 
     chain holds all sides of `a = b = c` from left to right, without the name; rounded is the number
-    after `\\approx`, which is also the chain where nothing exact was said.
+    after `\\approx`, which is also the chain if there is no exact value.
     """
 
     name: str | None
@@ -60,7 +60,7 @@ _ROUNDED = r"\\(?:approx|doteq|simeq|thickapprox)(?![a-z])"
 
 
 def split(text: str, pattern: str) -> list[str]:
-    """Split at matches outside every bracket and environment; [] where there are none."""
+    """Split at matches outside all brackets and environments; [] without a match."""
     if not (found := list(re.finditer(pattern, text))):
         return []
     depths, depth = [], 0
@@ -98,7 +98,7 @@ def atom(text: str) -> Atom:
 
 
 def _without_repeats(sides: list[str]) -> list[str]:
-    """x = 2 of `x_1 = x_2 = 2`."""
+    """Return x = 2 for `x_1 = x_2 = 2`."""
     found = [re.fullmatch(r"\s*(\\?[A-Za-z]+)_\{?\d\}?\s*", side) for side in sides[:-1]]
     letters = {each[1] for each in found if each}
     return (
@@ -107,5 +107,5 @@ def _without_repeats(sides: list[str]) -> list[str]:
 
 
 def key(text: str) -> str:
-    """A name without spaces and braces."""
+    """Return a name without spaces and braces."""
     return re.sub(r"[\s{}]", "", text)

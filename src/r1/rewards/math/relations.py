@@ -12,7 +12,7 @@ _POINT = (13, 7, 11, 5, 17, 3)
 
 
 def compare_relations(left: Any, right: Any) -> bool | None:
-    """Whether two relations say the same; None where this cannot be told by values.
+    """Whether two relations are equivalent; None if values cannot decide.
 
     2x + y = 3 is 4x + 2y = 6; an inequality may only be multiplied by what is positive.
     """
@@ -31,7 +31,7 @@ def compare_relations(left: Any, right: Any) -> bool | None:
 
 
 def _as_difference(relation: Any) -> tuple[str, Any]:
-    """The relation as f = 0, f != 0, f < 0 or f <= 0."""
+    """Return the relation as f = 0, f != 0, f < 0 or f <= 0."""
     import sympy
 
     kind, sign = {
@@ -43,7 +43,7 @@ def _as_difference(relation: Any) -> tuple[str, Any]:
 
 
 def _same_polynomial(first: Any, second: Any) -> bool | None:
-    """Whether the numerators are the same polynomial up to a factor; None for other formulas."""
+    """Whether the numerators are one polynomial up to a factor; None if sympy cannot tell."""
     import sympy
 
     names = sorted(first.free_symbols | second.free_symbols, key=str)

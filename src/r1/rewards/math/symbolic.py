@@ -1,11 +1,11 @@
-"""Symbolic equality of two LaTeX expressions, by values, and what sympy is never asked.
+"""Symbolic equality of two LaTeX expressions by their values, with limits on what sympy is asked.
 
-Formulas are compared by their values (agreement.py), matrices entry by entry; only where that does
-not decide (functions without a value, sets) is math-verify asked.
+Formulas are compared by their values (agreement.py), matrices entry by entry; math-verify decides
+only if that does not (functions without a value, sets).
 
 
-math-verify's own timeouts are off (see math.py): whatever is called here may hang on an input that
-`is_too_hard` does not foresee, and belongs in a worker process.
+math-verify's own timeouts are off (see verifier.py): any function here may hang on an input that
+`is_too_hard` does not foresee, so call it in a worker process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from r1.rewards.math.text import group_end
 
 
 class Verdict(Enum):
-    """What comparing two values found."""
+    """The result of comparing two values."""
 
     EQUAL = 1
     DIFFERENT = 2
@@ -64,7 +64,7 @@ MAX_DEPTH = 8
 
 
 def is_too_hard(text: str, gold: str = "") -> bool:
-    """True where evaluating the text could take for ever and the reference is nothing like it."""
+    """Whether evaluating the text could take for ever and the reference is nothing like it."""
     if set(_HEAVY.findall(text)) - (_COMPUTABLE & set(_HEAVY.findall(gold))):
         return True
     if any(is_hard(text) and not is_hard(gold) for is_hard in _HARD):
@@ -77,7 +77,7 @@ def is_too_hard(text: str, gold: str = "") -> bool:
 
 
 def is_hard_reference(text: str) -> bool:
-    """True for a reference that cannot be computed with; factorials and finite sums can."""
+    """Whether a reference cannot be computed with; factorials and finite sums can."""
     if set(_HEAVY.findall(text)) - _COMPUTABLE or _is_tower(text) or _BIG.search(text):
         return True
     operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
@@ -87,7 +87,7 @@ def is_hard_reference(text: str) -> bool:
 
 
 def _exponents(text: str) -> Iterator[tuple[str, bool]]:
-    """Every exponent, and whether another one follows it at once, as in 9^9^9."""
+    """Yield every exponent, and whether another one follows it directly, as in 9^9^9."""
     for found in _EXPONENT_TOKEN.finditer(text):
         end = found.end()
         is_token = bool(found["token"]) and not found["token"].startswith("\\")
@@ -98,7 +98,7 @@ def _exponents(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _is_tower(text: str) -> bool:
-    """True for powers in exponents, 9^{9^9} and 9^9^9, but for the small ones of e^{x^2}."""
+    """Whether exponents contain powers, 9^{9^9} or 9^9^9, except small ones as in e^{x^2}."""
     return any(
         is_followed or exponent.count("^") > len(_SMALL_POWER.findall(exponent))
         for exponent, is_followed in _exponents(text)
@@ -109,7 +109,7 @@ _HARD: tuple[Callable[[str], object], ...] = (_is_tower, _BIG.search, _MATRIX_PO
 
 
 def _is_large(operand: str) -> bool:
-    """True for a factorial of more than a few thousand; symbols are taken to be small."""
+    """Whether a factorial is of more than a few thousand; symbols count as small."""
     if operand.isdigit():
         return len(operand) > 4 or int(operand) > MAX_FACTORIAL
     return "^" in operand or bool(re.search(r"\d{3}", operand))
@@ -139,7 +139,7 @@ def _largest_power(text: str) -> int:
 
 
 def _depth(text: str) -> int:
-    """How deep round and square brackets nest: the grammar's time doubles with each level."""
+    """Return the nesting depth of brackets; each level doubles the grammar's time."""
     depth = deepest = 0
     for symbol in text:
         depth += (symbol in "([") - (symbol in ")]")
@@ -208,7 +208,7 @@ def is_same_up_to_constant(gold: str, given: str) -> bool:
 
 
 def is_same_family(gold: str, given: str, name: str) -> bool:
-    """Whether a + bk and a' + b'k are the same numbers for all whole k: 2k and 2 - 2k."""
+    """Whether a + bk and a' + b'k give the same numbers over all whole k, as 2k and 2 - 2k do."""
     import sympy
 
     left, right = _both(gold, given)
@@ -236,7 +236,7 @@ def is_same_family(gold: str, given: str, name: str) -> bool:
 
 
 def is_near(exact: str, rounded: str) -> bool:
-    """Whether a number is a formula's value to two figures."""
+    """Whether a number equals a formula's value to two figures."""
     left, right = _both(exact, rounded)
     found = [value_at(side, {}) if side is not None else None for side in (left, right)]
     if found[0] is None or found[1] is None:
@@ -245,7 +245,7 @@ def is_near(exact: str, rounded: str) -> bool:
 
 
 def _both(gold: str, given: str) -> tuple[Any, Any]:
-    """Both formulas, None for what is too hard, cannot be read or is no formula."""
+    """Return both formulas; None for one that is too hard, cannot be read or is no formula."""
     import sympy
 
     if is_too_hard(given, gold) or is_hard_reference(gold):
@@ -262,7 +262,7 @@ def _repeated() -> tuple[Any, ...]:
 
 
 def ask_math_verify(left: Any, right: Any) -> Verdict:
-    """What simplification says, for what has no values to compare; never of huge numbers."""
+    """Compare by simplification if there are no values; never with huge numbers."""
     from math_verify import verify
 
     if is_too_large(right):
@@ -276,7 +276,7 @@ _PARSED_AS = {"is_real": True, "convert_degrees": True, "normalization_config": 
 
 @lru_cache(maxsize=4096)
 def parse_latex(latex: str) -> Any:
-    """A sympy expression of the whole text, or None.
+    """Return a sympy expression of the whole text, or None.
 
     latex2sympy is called without math-verify's own reading of answers, which drops what it takes
     for units ("2ab" becomes 2) and, where an equation cannot be read, keeps its last side.
@@ -303,7 +303,7 @@ def parse_latex(latex: str) -> Any:
 
 
 def _names_functions(expression: Any) -> bool:
-    """True where sin, arctan, log and the like occur, of which values may be left to be found."""
+    """Whether sin, arctan, log or the like occur; their values may be left unevaluated."""
     import sympy
     from sympy.functions.elementary.hyperbolic import HyperbolicFunction, InverseHyperbolicFunction
     from sympy.functions.elementary.trigonometric import (

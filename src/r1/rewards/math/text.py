@@ -1,4 +1,4 @@
-r"""From what people and models write to one notation: LaTeX without ornaments.
+r"""Normalise answers of people and models to one notation: LaTeX without ornaments.
 
 Unicode and full-width symbols, Chinese punctuation, ASCII functions (`sqrt(2)`, `pi`, `<=`), text
 wrappers, delimiters and lead-ins ("the answer is", 答案是) go; the mathematics stays. Text only:
@@ -120,7 +120,7 @@ MAX_UNWRAPPINGS = 12
 
 
 def normalise(text: str) -> str:
-    """Return the text in plain LaTeX, still with its lead-in; spaces are single."""
+    """Return the text in plain LaTeX, lead-in included, with single spaces."""
     for symbol, (above, below) in _FRACTIONS.items():
         if symbol in text:
             text = text.replace(symbol, f"\\frac{{{above}}}{{{below}}}")
@@ -145,7 +145,7 @@ def normalise(text: str) -> str:
 
 
 def unwrap(text: str) -> str:
-    r"""Take off delimiters, one whole `\boxed{}`, lead-ins and a final full stop."""
+    r"""Remove delimiters, one whole `\boxed{}`, lead-ins and a final full stop."""
     text = _TAIL.sub("", text)
     for _ in range(MAX_UNWRAPPINGS):
         before = text
@@ -192,7 +192,7 @@ def _whole_boxed(text: str) -> str | None:
 
 
 def _brace_arguments(text: str) -> str:
-    r"""Write `\frac12`, `\frac\pi2` and `\frac{\sqrt2}2` with the braces that TeX lets one omit."""
+    r"""Add the braces that TeX lets one omit: `\frac12`, `\frac\pi2`, `\frac{\sqrt2}2`."""
     for found in reversed(list(_TWO_ARGUMENTS.finditer(text))):  # inner ones first
         above, middle = _argument(text, found.end())
         below, end = _argument(text, middle) if above is not None else (None, middle)
@@ -202,7 +202,7 @@ def _brace_arguments(text: str) -> str:
 
 
 def _argument(text: str, start: int) -> tuple[str | None, int]:
-    """The TeX argument that begins at `start`, without its braces, and where it ends."""
+    """Return the TeX argument at `start` without its braces, and where it ends."""
     if not (found := _ARGUMENT.match(text, start)):
         return None, start
     if found["one"]:

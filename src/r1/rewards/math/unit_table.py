@@ -153,7 +153,7 @@ _ANY_CASE = "km cm mm kg mg ml cl dl kwh mph kph lbs oz ft yd hr hrs min mins se
 
 @cache
 def units() -> dict[str, Unit]:
-    """Every name of a unit, with its prefix; a symbol's case counts."""
+    """Return every unit by its name, prefixes included; a symbol's case matters."""
     found: dict[str, Unit] = {}
     for line in _PREFIXED.strip().splitlines():
         symbols, words, chinese, unit = _read(line)
@@ -179,7 +179,7 @@ def units() -> dict[str, Unit]:
 
 @cache
 def _any_case() -> dict[str, str]:
-    """Names in small letters, for those of which the case does not count."""
+    """Return names in lower case, for units whose case does not matter."""
     words = [name for name in units() if len(name) > 3 and name.isascii() and name.isalpha()]
     return {name.lower(): name for name in words if name.islower()} | {
         name.lower(): name for name in units() if name.lower() in _ANY_CASE.split()
@@ -187,7 +187,7 @@ def _any_case() -> dict[str, str]:
 
 
 def named(name: str) -> Unit | None:
-    """The unit of a name, or None."""
+    """Return the unit of a name, or None."""
     if found := units().get(name):
         return found
     other = _any_case().get(name.lower())
@@ -195,7 +195,7 @@ def named(name: str) -> Unit | None:
 
 
 def multiply(first: Unit, second: Unit, power: int = 1) -> Unit:
-    """first × second^power."""
+    """Return first × second^power."""
     powers = dict(first.dimensions)
     for base, exponent in second.dimensions:
         powers[base] = powers.get(base, 0) + power * exponent

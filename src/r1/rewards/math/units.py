@@ -1,8 +1,8 @@
 r"""Units of measure read as a scale times dimensions, so that "5 cm" is neither "5 kg" nor "5 m".
 
 Read: `m/s^2`, `m·s^{-2}`, `\frac{m}{s^2}`, "meters per second squared", 米每秒, 平方米, J/(kg·K).
-Whatever may be counted ("apples", 个) is a dimension of its own. Two units are the same where scale
-and dimensions are: N·m is J, L is dm^3; nothing is converted.
+Anything that can be counted ("apples", 个) is a separate dimension. Two units are the same where
+scale and dimensions are: N·m is J, L is dm^3; nothing is converted.
 """
 
 from __future__ import annotations
@@ -57,23 +57,23 @@ class _NoUnitError(ValueError):
 
 
 def units_agree(gold: Unit | None, given: Unit | None) -> bool:
-    """False where both state a unit and not the same one; a unit may be left out."""
+    """Whether two units agree; False only if both sides state one and they differ."""
     return gold is None or given is None or gold == given
 
 
 def is_chinese(word: str) -> bool:
-    """True for words of Chinese characters alone, which need no space before them."""
+    """Whether a text is Chinese words only, which need no space before them."""
     return all("\u4e00" <= letter <= "\u9fff" for letter in word)
 
 
 def is_counted(unit: Unit) -> bool:
-    """True where a thing that is no measure is part of the unit: apples, apples per day."""
+    """Whether the unit contains a counted thing that is no measure: apples, apples per day."""
     return any(base.startswith("=") for base, _ in unit.dimensions)
 
 
 @lru_cache(maxsize=4096)
 def parse_unit(text: str) -> Unit | None:
-    """The unit that a normalised text is, or None."""
+    """Return the unit that a normalised text denotes, or None."""
     try:
         reader = _Reader(text.replace("light year", "light-year"))
         unit = reader.product(inside=False)
@@ -83,12 +83,12 @@ def parse_unit(text: str) -> Unit | None:
 
 
 def stated_unit(text: str) -> Unit:
-    """The unit that a problem states in so many words, whatever it is."""
+    """Return the unit that a problem states in a field of its own; any word counts."""
     return parse_unit(text) or _thing(text.strip().lower())
 
 
 class _Run:
-    """The factors read so far, and how the next one is to be taken."""
+    """The factors read so far, and how to take the next one."""
 
     def __init__(self) -> None:
         self.unit, self.last = ONE, ONE
@@ -97,7 +97,7 @@ class _Run:
         self.words: list[str] = []
 
     def takes_word(self, word: str) -> bool:
-        """Take "square" before a unit, "squared" after it, and what says nothing of it."""
+        """Accept "square" before a unit, "squared" after it, and words without meaning."""
         if word in _POWER_BEFORE:
             self.power = _POWER_BEFORE[word]
         elif word in _POWER_AFTER and self.words:
@@ -130,7 +130,7 @@ class _Run:
 
 
 class _Reader:
-    """Reads a product of units from left to right; after a slash everything is below it."""
+    """Reads a product of units from left to right; after a slash all are denominators."""
 
     def __init__(self, text: str) -> None:
         self.text, self.position, self.num_factors = text.strip(), 0, 0
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _word(word: str) -> Unit:
-    """The unit of one word, known or counted."""
+    """Return the unit of one word, known or counted."""
     name = re.sub(r"\s+", "", word)
     name = re.sub(r"\\mu(?=[A-Za-z])", r"\\mu ", name)
     if len(name) > MAX_NAME:
@@ -217,7 +217,7 @@ def _singular(word: str) -> str:
 
 
 def is_thing(word: str) -> bool:
-    """True for what may be counted ("apples", 个): words that say nothing about the number."""
+    """Whether words may name a counted thing ("apples", 个) and say nothing about the number."""
     if len(word) > MAX_NAME:
         return False
     if is_chinese(word):

@@ -66,7 +66,7 @@ def parse_value(text: str, depth: int = 0) -> Value:
 
 
 def _parse_open(text: str, depth: int) -> Value:
-    """A text without brackets around it: a bare list, an interval, a ratio, or one expression."""
+    """Parse a text without outer brackets: a bare list, an interval, a ratio, or one expression."""
     if "\\ne" in text and (line := interval_of(text)) is not None:
         return line  # x \ne 1, 2
     parts = [] if _THOUSANDS.fullmatch(text) else split(text, r"[,;]|" + _JOINERS.pattern)
@@ -78,7 +78,7 @@ def _parse_open(text: str, depth: int) -> Value:
 
 
 def _without_name(text: str) -> str | None:
-    """The bracketed value of `A = {1, 2}`, `(x, y) = (3, -4)` and `P(1, 2)`; else None.
+    """Return the bracketed value of `A = {1, 2}`, `(x, y) = (3, -4)` or `P(1, 2)`; else None.
 
     Names of coordinates must stand in their usual order: (y, x) = (3, -4) is another point.
     """
@@ -95,7 +95,7 @@ def _without_name(text: str) -> str | None:
 
 
 def _condition_of(body: str) -> str | None:
-    r"""What follows the bar of `x \mid x > 2`, where it is a condition on x alone."""
+    r"""Return the condition after the bar of `x \mid x > 2`, if it concerns x alone."""
     found = _BUILDER.fullmatch(body)
     if not found or not re.search(r"[<>=]|\\(?:le|ge|ne|in)(?![a-z])", found["rest"]):
         return None
@@ -107,7 +107,7 @@ def _condition_of(body: str) -> str | None:
 
 
 def _ratio_of(text: str) -> Group | None:
-    """`1:2:3` and `1:\\sqrt{2}`; two plain numbers stay one number, 3:4."""
+    r"""Parse `1:2:3` and `1:\sqrt{2}`; two plain numbers stay one number, 3:4."""
     sides = split(text, r"(?<![<>!=])=(?!=)")
     parts = split(sides[-1] if sides else text, _RATIO_SIGN.pattern)
     if len(parts) < 2 or any(not part.strip() for part in parts):
@@ -120,12 +120,12 @@ def _ratio_of(text: str) -> Group | None:
 
 
 def _is_simple(body: str) -> bool:
-    """True where brackets around the body only group it: (3), not (x+1)(x-1)."""
+    """Whether brackets around the body only group it: (3), not (x+1)(x-1)."""
     return _bracketed(body) is None and "\\mid" not in body
 
 
 def _bracketed(text: str) -> tuple[str, str, str] | None:
-    """Cut "(a, b]" into its brackets and its body, if the first bracket closes at the end."""
+    """Split "(a, b]" into its brackets and its body, if the first bracket closes at the end."""
     text = text.replace("\\{", "{").replace("\\}", "}") if text.startswith("\\{") else text
     if len(text) < 2 or text[0] not in _CLOSING or text[-1] not in ")]}":
         return None
@@ -138,7 +138,7 @@ def _bracketed(text: str) -> tuple[str, str, str] | None:
 
 
 def _expand_sign(text: str) -> Group | None:
-    r"""`a \pm b` is the two values it abbreviates."""
+    r"""Return the two values of `a \pm b`."""
     if text.count("\\pm") != 1:
         return None
     plus = re.sub(r"^\+|(?<=[=({])\s*\+", "", text.replace("\\pm", "+"))
@@ -146,7 +146,7 @@ def _expand_sign(text: str) -> Group | None:
 
 
 def _assignments(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """p = 3, q = 2, p = 11, q = 2 as the points (3, 2), (11, 2), in the order of the names."""
+    """Return p = 3, q = 2, p = 11, q = 2 as the points (3, 2), (11, 2), ordered by name."""
     names = [value.name if isinstance(value, Atom) else None for value in values]
     size = len(set(names))
     if None in names or not 2 <= size < len(names) or len(names) % size:

@@ -46,7 +46,7 @@ PLAIN_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 
 
 def score_math(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """1 if the answer is mathematically the reference."""
+    """Return 1 if the answer is mathematically equal to the reference."""
     verdict, reason = compare(problem.reference or "", answer, problem.prompt)
     if verdict is Verdict.EQUAL:
         return Score(1.0, Outcome.CORRECT)
@@ -56,7 +56,8 @@ def score_math(problem: Problem, answer: str, settings: RewardSettings) -> Score
 
 @lru_cache(maxsize=8192)
 def compare(reference: str, answer: str, question: str = "") -> tuple[Verdict, str]:
-    """Compare an answer with the reference; the reason is for people. May hang: use the pool."""
+    """Compare an answer with the reference and return a reason for people. May hang: use the
+    pool."""
     if PLAIN_NUMBER.fullmatch(answer) and PLAIN_NUMBER.fullmatch(reference):
         equal = Fraction(answer) == Fraction(reference)
         return (
@@ -101,7 +102,7 @@ _OTHER_CHOICE = re.compile(
 
 
 def _compare_choices(gold: str, given: str) -> bool | None:
-    """Compare "(C) 15" with C, either way; None where neither is a letter with its option."""
+    """Compare "(C) 15" with C, in either order; None if neither is a letter with its option."""
     golds, givens = _LETTER_FIRST.fullmatch(gold), _LETTER_FIRST.fullmatch(given)
     if _LETTER.fullmatch(gold) and givens and not _OTHER_CHOICE.search(givens["rest"]):
         return _LETTER.sub(r"\1", gold) == (givens[1] or givens[2])
@@ -120,8 +121,8 @@ def _question_key(question: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _simplify(text: str) -> str:
-    """Normalise and unwrap; a sentence around one `\\boxed{}`, or around several that form one
-    answer, gives way to them."""
+    r"""Normalise and unwrap; one `\boxed{}`, or several that form one answer, replace the sentence
+    around them."""
     text = text.strip()
     if "\\boxed" in text and (boxed := boxed_answer(text, whole=True)) is not None:
         text = boxed
@@ -132,7 +133,7 @@ def _simplify(text: str) -> str:
 
 
 def check_math(problem: Problem) -> str | None:
-    """The reference must be readable, and equal to itself through everything but the shortcut."""
+    """Check that the reference can be read and, without the shortcut, equals itself."""
     if not problem.reference or not problem.reference.strip():
         return "math needs a reference that is not empty"
     text = _simplify(problem.reference)

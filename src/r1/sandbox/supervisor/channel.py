@@ -1,4 +1,4 @@
-"""What is said between a caller and its supervisor.
+"""Messages between a caller and its supervisor.
 
 A message, either way: the lengths of all parts (32 bits each, their count first), then a JSON
 object, then raw parts.
@@ -24,7 +24,7 @@ def send(channel: socket.socket, header: dict[str, Any], parts: list[bytes]) -> 
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], list[bytes]]:
-    """Receive one message; EOFError where the other side has gone."""
+    """Receive one message. Raises EOFError if the other side is gone."""
     (count,) = struct.unpack("<I", _exactly(channel, 4))
     lengths = struct.unpack(f"<{count}I", _exactly(channel, 4 * count))
     header, *parts = [_exactly(channel, length) for length in lengths]

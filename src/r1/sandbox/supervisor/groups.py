@@ -1,4 +1,4 @@
-"""The control groups that a supervisor makes for itself and what it starts."""
+"""The control groups of a supervisor and of the programs it starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GROUP_PREFIX = "r1-sandbox-"
 
 
 class ControlGroups:
-    """This supervisor's own groups, one a hierarchy; what it starts is born inside them.
+    """This supervisor's own groups, one per hierarchy; its children start inside them.
 
     Moving a process into a group waits for every processor of the machine, so it is done once, not
     once a run. The supervisor is in the group too: its children carry a higher oom_score_adj, so it
@@ -28,7 +28,7 @@ class ControlGroups:
             write(f"{group}/cgroup.procs", str(os.getpid()))
 
     def set_limits(self, values: dict[str, str]) -> None:
-        """Write each value into the file of that name, wherever a group has one."""
+        """Write each value into the file of that name in every group that has it."""
         for name, value in values.items():
             for _, group in self._homes:
                 if os.path.exists(f"{group}/{name}"):
@@ -36,7 +36,7 @@ class ControlGroups:
                         write(f"{group}/{name}", value)
 
     def num_killed(self) -> int:
-        """How often the kernel killed a process of ours for memory, since the group was made."""
+        """Return how often the kernel killed one of our processes for memory in this group."""
         for _, group in self._homes:
             for name in ("memory.events", "memory.oom_control"):
                 with contextlib.suppress(OSError):
@@ -46,9 +46,8 @@ class ControlGroups:
         return 0
 
     def cpu_s(self) -> float | None:
-        """Processor seconds so far of all that ever ran in the group but this process; None where
-        no group counts them.
-        """
+        """Return the processor seconds of all processes that ran in the group, without this one;
+        None if no group counts them."""
         for _, group in self._homes:
             if os.path.exists(f"{group}/cpuacct.usage"):
                 return int(read(f"{group}/cpuacct.usage")) / 1e9 - time.process_time()
@@ -58,7 +57,7 @@ class ControlGroups:
         return None
 
     def remove(self) -> None:
-        """Step out and remove them."""
+        """Leave the groups and remove them."""
         for parent, group in self._homes:
             with contextlib.suppress(OSError):
                 write(f"{parent}/cgroup.procs", str(os.getpid()))

@@ -1,4 +1,4 @@
-"""What the processes of a run hold and use, read from /proc."""
+"""Memory and processor time of a run's processes, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOK_S = 0.25
 
 
 def descendants(root: int) -> list[int]:
-    """Process ids below `root`, itself left out."""
+    """Return the process ids below `root`, without `root`."""
     found: list[int] = []
     queue = [root]
     while queue:
@@ -29,7 +29,7 @@ def descendants(root: int) -> list[int]:
 
 
 def resident_kb(pids: list[int]) -> int:
-    """Sum of resident memory; pages shared by several processes count for each."""
+    """Return the sum of resident memory; shared pages count once per process."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, IndexError):
@@ -38,7 +38,7 @@ def resident_kb(pids: list[int]) -> int:
 
 
 def proportional_kb(pids: list[int]) -> int:
-    """Sum of resident memory; each page counts once (Pss)."""
+    """Return the sum of resident memory; each page counts once (Pss)."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -48,14 +48,14 @@ def proportional_kb(pids: list[int]) -> int:
 
 
 class Use(NamedTuple):
-    """Processor seconds so far, of the dead that were waited for too; whether any wants more."""
+    """Processor seconds so far, reaped processes included, and whether any process wants more."""
 
     cpu_s: float
     is_awake: bool
 
 
 def use_of(pids: list[int]) -> Use:
-    """What processes have used, and whether a thread of theirs runs or waits for a processor."""
+    """Return the processes' use, and whether one of their threads runs or waits for a processor."""
     ticks, is_awake = 0, False
     for pid in pids:
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -68,12 +68,12 @@ def use_of(pids: list[int]) -> Use:
 
 
 def _stat(path: str) -> list[str]:
-    """The fields behind the name, which may hold anything: state first, user time at 11."""
+    """Return the fields after the name (it may contain anything): state first, user time at 11."""
     return read(path).rpartition(")")[2].split()
 
 
 class Meter:
-    """Looks at a run up to LOOK_S apart, and sooner where it might be over its processor time.
+    """Measures a run up to LOOK_S apart, sooner when it may exceed its processor time.
 
     The moments are random, or a program could be awake in just those.
 
@@ -84,7 +84,8 @@ class Meter:
     def __init__(
         self, started: float, cpu_limit_s: float | None, group_cpu_s: Callable[[], float | None]
     ) -> None:
-        """group_cpu_s: what the control group has counted since it was made; None without one."""
+        """Start an account. group_cpu_s: the control group's count since its creation; None without
+        one."""
         self.asleep_s = self.cpu_s = 0.0
         self._limit_s = cpu_limit_s
         self._group_cpu_s = group_cpu_s
@@ -94,11 +95,12 @@ class Meter:
         self._due = started + min(_FIRST_LOOK_S, self._pause_s(0.0))
 
     def due_in(self, now: float) -> float:
-        """Seconds to the next look."""
+        """Return the seconds to the next measurement."""
         return self._due - now
 
     def look(self, pids: list[int], now: float) -> bool:
-        """Take note; whether they are over the limit together. No pids: not started yet."""
+        """Measure; return whether the processes exceed the limit together. No pids: not started
+        yet."""
         used = use_of(pids)
         self._has_begun = self._has_begun or bool(pids)
         self._was_asleep = bool(pids) and not used.is_awake
@@ -108,12 +110,12 @@ class Meter:
         return self._limit_s is not None and self.cpu_s > self._limit_s
 
     def end(self, now: float) -> None:
-        """Close the account: from the last look on it did what it did then."""
+        """Close the account; the run is charged since the last measurement at its last rate."""
         self._pass(now)
         self.count(0.0)
 
     def count(self, cpu_s: float) -> None:
-        """Take the larger of what was seen of processes and what the group has counted."""
+        """Take the larger of the processes' sum and the group's count."""
         counted = self._group_cpu_s()
         if counted is not None and self._counted_before is not None:
             cpu_s = max(cpu_s, counted - self._counted_before)
@@ -134,6 +136,6 @@ class Meter:
 
 
 def read(path: str) -> str:
-    """The text of a small file."""
+    """Return the text of a small file."""
     with open(path, errors="replace") as file:
         return file.read()

@@ -56,7 +56,7 @@ class Run:
         self.pidfd = os.pidfd_open(self.pid)
 
     def _start(self, parts: list[bytes]) -> int:
-        """Fork the program's first process; its pipes' other ends stay here."""
+        """Fork the program's first process and keep the other ends of its pipes."""
         files = [_memory_file(part) for part in parts]
         writers = {}
         for name in ("stdout", "stderr", "status"):
@@ -83,7 +83,7 @@ class Run:
         writers: dict[str, int],
         handshake: Handshake | None,
     ) -> None:
-        """In the child: take on the limits and the user, then become the first program."""
+        """In the child: apply limits and user, then execute the first program."""
         try:
             os.dup2(files[0], 0)
             os.dup2(writers["stdout"], 1)
@@ -112,7 +112,7 @@ class Run:
             os._exit(126)
 
     def watch(self, channel: socket.socket) -> None:
-        """Read what it writes until it ends or breaks a limit; then end whatever is left."""
+        """Read the output until the run ends or breaks a limit; then end all its processes."""
         poller = select.poll()
         for fd in (*self._pipes, self.pidfd, channel.fileno()):
             poller.register(fd, select.POLLIN)
@@ -144,7 +144,7 @@ class Run:
         self.meter.count(self.cpu_s)
 
     def _read(self, fd: int) -> bool:
-        """Take what a pipe holds; False at its end."""
+        """Read from a pipe; return False at its end."""
         piece = os.read(fd, _CHUNK)
         name = self._pipes[fd]
         if name == "status":
@@ -158,7 +158,7 @@ class Run:
         return bool(piece)
 
     def _find_init(self) -> None:
-        """Learn the first process of the namespace, whose death is the death of all in it."""
+        """Find the first process of the namespace, whose death ends all processes in it."""
         if self.init_pidfd < 0 and b"}" in self.status_text:
             first = json.loads(self.status_text[: self.status_text.index(b"}") + 1])
             with contextlib.suppress(ProcessLookupError):
@@ -166,19 +166,19 @@ class Run:
                 self.init_pidfd = os.pidfd_open(self.init_pid)
 
     def _holds_too_much(self) -> bool:
-        """Whether all processes together are over the limit; shared pages are counted once."""
+        """Whether all processes together exceed the limit; shared pages count once."""
         limit = self.request["sampled_memory_kb"]
         pids = descendants(self.init_pid or self.pid)
         return resident_kb(pids) > limit and proportional_kb(pids) > limit
 
     def _uses_too_much(self, now: float) -> bool:
-        """Look at the processor time of all processes; before the program starts, at none."""
+        """Measure the processor time of all processes, or of none before the program starts."""
         if not self.request["passes_fds"]:
             return self.meter.look([self.pid, *descendants(self.pid)], now)
         return self.meter.look(descendants(self.init_pid) if self.init_pid else [], now)
 
     def _end(self) -> None:
-        """Kill what is left of the sandbox, reap it, and drain the pipes."""
+        """Kill all processes of the sandbox, reap them, and drain the pipes."""
         for pidfd in (self.init_pidfd, self.pidfd):
             if pidfd >= 0:
                 with contextlib.suppress(ProcessLookupError):
@@ -200,7 +200,7 @@ class Run:
                 os.close(fd)
 
     def _reap(self) -> bool:
-        """Collect the dead; whether any of ours still lives.
+        """Reap dead processes; return whether any of ours still lives.
 
         The figures of the namespace's first process hold those of all it has waited for. The outer
         bubblewrap's own are left out: they would say what this supervisor weighs.
@@ -219,7 +219,7 @@ class Run:
                 self.peak_kb = max(self.peak_kb, usage.ru_maxrss)
 
     def answer(self) -> tuple[dict[str, Any], list[bytes]]:
-        """What happened, as a message."""
+        """Return the result as a message."""
         header = {
             "ended_by": self.ended_by,
             "exit_status": self.exit_status,
@@ -233,7 +233,7 @@ class Run:
 
 
 def _memory_file(content: bytes) -> int:
-    """A file descriptor of an anonymous file that holds `content`, at its start.
+    """Return a file descriptor of an anonymous file with `content`, at its start.
 
     The program gets it sealed and open for reading only: what it does with its standard input
     cannot outgrow what was given.
@@ -249,7 +249,7 @@ def _memory_file(content: bytes) -> int:
 
 
 def _raise_hard_limit(number: int, wanted: int) -> None:
-    """Lift a hard limit to what the program is to get; only a privileged caller can."""
+    """Raise a hard limit to the program's; only a privileged caller can."""
     _, hard = resource.getrlimit(number)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         with contextlib.suppress(ValueError, OSError):

@@ -1,9 +1,8 @@
-"""Makes folders reachable for another user in a mount namespace of this process alone.
+"""Make folders reachable for another user, in a mount namespace of this process alone.
 
 A Python or a bubblewrap below a home of mode 700 is out of reach for the unprivileged user that
-programs run as. Nothing is opened to that user on the machine: in a user and mount namespace of its
-own, an empty folder is laid over the closed one, and the folders asked for are bound into it at
-their own places.
+programs run as. No permission on the machine changes: in a separate user and mount namespace, an
+empty folder covers the closed one, and the requested folders are bound into it at their own paths.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Handshake:
-    """Two pipes: a child says that it has its namespace, and hears that its users are mapped."""
+    """Two pipes: the child reports its namespace, the parent reports that its users are mapped."""
 
     def __init__(self) -> None:
         self._has_namespace = os.pipe()
         self._is_mapped = os.pipe()
 
     def uncover(self, folders: list[str]) -> None:
-        """In the child: enter the namespace and uncover `folders`. OSError where it is refused."""
+        """In the child: enter the namespace and uncover `folders`. Raises OSError if refused."""
         os.close(self._is_mapped[1])
         _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
         os.write(self._has_namespace[1], b"x")
@@ -44,7 +43,7 @@ class Handshake:
             os.close(fd)
 
     def map_users(self, pid: int, uid: int) -> None:
-        """In the parent: map root and the other user, once the child has its namespace."""
+        """In the parent: map root and the other user once the child has its namespace."""
         os.close(self._has_namespace[1])
         if os.read(self._has_namespace[0], 1):
             with contextlib.suppress(OSError):  # the child hears of it by the pipe's end
@@ -57,7 +56,7 @@ class Handshake:
 
 
 def first_closed(folder: str) -> str | None:
-    """The outermost folder on the way to `folder` that other users cannot pass; None if none."""
+    """Return the outermost folder on the path to `folder` that blocks other users, or None."""
     parts = folder.strip("/").split("/")
     for end in range(1, len(parts) + 1):
         path = "/" + "/".join(parts[:end])

@@ -1,0 +1,58 @@
+"""The pages for people: links lead somewhere, and the examples work as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from r1.config import validate
+from r1.r1_zero.settings import R1ZeroRecipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+REGISTERED = {
+    "short": "from r1.rewards.registry import reward_names as names",
+    "parity": "from r1.rewards.registry import verifier_names as names",
+    "centred": "from r1.algorithms.registry import algorithms as names",
+    "longest_rows": "from r1.stages.registry import kinds as names",
+}
+
+
+def heading_ids(page: Path) -> set[str]:
+    """The anchors that a forge makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        assert not anchor or anchor in heading_ids(file), target
+
+
+def test_the_examples_of_contributing_register_themselves() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == len(REGISTERED)
+    lines = [f"exec({example!r}, {{'__name__': 'example'}})" for example in examples]
+    for name, import_names in REGISTERED.items():
+        lines += [import_names, f"assert {name!r} in names(), {name!r}"]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_recipe_of_the_readme_is_valid() -> None:
+    [recipe] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    validate(tomllib.loads(recipe), R1ZeroRecipe, "README.md")
