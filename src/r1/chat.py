@@ -45,7 +45,7 @@ class StreamingEngine(Protocol):
 
 @dataclass
 class ChatSession:
-    """What was said, and how the next answer is drawn."""
+    """The turns so far, and the sampling settings of the next answer."""
 
     renderer: PromptRenderer
     sampling: SamplingSettings
@@ -98,7 +98,7 @@ def chat(
     seed: int = 0,
     source: TextIO | None = None,
 ) -> None:
-    """Hold a conversation until /quit or the end of `source` (stdin)."""
+    """Hold a conversation until the input ends. source: the stream of messages (stdin)."""
     source = source or sys.stdin
     conversation = ChatSession(renderer, sampling, seed, renderer.settings.system)
     if source.isatty():

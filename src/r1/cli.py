@@ -372,7 +372,7 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
 
 
 def main() -> None:
-    """Run the command line; a UserError becomes a message and exit status 2, Ctrl-C one and 130."""
+    """Run the command line. A UserError becomes a message and exit status 2, Ctrl-C status 130."""
     _keep_docstrings()
     guard_terminal()
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)

@@ -295,7 +295,7 @@ def show(findings: list[Finding], console: Console) -> None:
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:
-    """The same for scripts; `ready` is whether nothing that is needed is missing or broken."""
+    """Return the findings for scripts; `ready`: nothing required is missing or broken."""
     bad = {CheckState.MISSING, CheckState.BROKEN}
     return {
         "ready": not any(finding.state in bad for finding in findings),

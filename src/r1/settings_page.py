@@ -53,7 +53,7 @@ class Shown(NamedTuple):
 def shown(
     node: SectionNode, seen: dict[type, tuple[str, SectionNode]], kind: str = ""
 ) -> Iterator[Shown]:
-    """The sections of a node in order. seen: where each class was shown in full; it grows."""
+    """Yield a node's sections in order. seen: where each class was displayed in full; it grows."""
     if node.schema in seen and node.parts + node.settings:
         label, first = seen[node.schema]
         theirs = dict(leaves(first))
@@ -142,7 +142,7 @@ def _indented(console: Console, text: Text, first: int, others: int | None = Non
 
 
 def markdown() -> str:
-    """The page docs/settings.md."""
+    """Return the page docs/settings.md."""
     seen: dict[type, tuple[str, SectionNode]] = {}
     parts = [_INTRODUCTION]
     for kind, schema in schemas().items():

@@ -72,14 +72,14 @@ def schemas() -> dict[str, type[BaseModel]]:
 
 @cache
 def tree_of(kind: str) -> SectionNode:
-    """The settings of a kind of recipe or stage."""
+    """Return the settings of a kind of recipe or stage."""
     schema = schemas()[kind]
     return _node(schema, schema.model_construct(), "", "", summary_of(schema))
 
 
 def find(section: str) -> list[ReferencePart]:
-    """What a name stands for: a kind, a section of one ("sft.batch"), of any kind ("sampling"), or
-    a setting ("optimizer.lr"). Where kinds differ, each variant.
+    """Find a name: a kind, a section of one ("sft.batch") or of any kind ("sampling"), or a setting
+    ("optimizer.lr"). Returns each variant if kinds differ.
 
     Raises UserError, with the nearest name.
     """
@@ -109,7 +109,7 @@ def kinds_with(section: str) -> list[str]:
 
 
 def leaves(node: SectionNode, above: str = "") -> Iterator[tuple[str, Setting]]:
-    """Every setting of a node by its dotted path from there."""
+    """Return every setting of a node by its dotted path from there."""
     for setting in node.settings:
         yield f"{above}{setting.name}", setting
     for part in node.parts:
@@ -124,7 +124,7 @@ def summary_of(schema: type[BaseModel]) -> str:
 def _node(
     schema: type[BaseModel], values: BaseModel, path: str, heading: str, description: str
 ) -> SectionNode:
-    """values: what holds where a recipe says nothing; a required setting has no value."""
+    """Build a node. values: the defaults; a required setting has none."""
     settings, parts = [], []
     for name, field in schema.model_fields.items():
         classes = settings_classes(field.annotation)
@@ -217,7 +217,7 @@ def toml(value: Any) -> str:
 
 
 def _at(node: SectionNode, path: str) -> SectionNode | None:
-    """The section at a path, or one that holds the only setting asked for."""
+    """Return the section at a path, or one with only the setting asked for."""
     for part in node.parts:
         if path == part.path:
             return part

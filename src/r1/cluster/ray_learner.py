@@ -335,7 +335,7 @@ class RemoteLearner:
 
 
 class RemoteSFTLearner:
-    """Implements sft.train.ExampleLearner: of all examples only a step's travel to the ranks."""
+    """Implements sft.train.Learner; only a step's examples are sent to the ranks."""
 
     def __init__(self, remote: RemoteLearner) -> None:
         self.remote = remote

@@ -178,7 +178,7 @@ def open_reward_servers(
     placement: Placement,
     events: Events,
 ) -> Iterator[Mapping[str, CompletionScorer]]:
-    """A recipe's reward models in servers, by name; end them after.
+    """Start servers of a recipe's reward models, by name; end them afterwards.
 
     Raises UserError for a model that is missing.
     """

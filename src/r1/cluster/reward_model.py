@@ -54,11 +54,11 @@ class ShardedRewardLearner:
         return self.learner.step
 
     def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]:
-        """RewardLearner.update; all ranks return the same, but for the seconds."""
+        """RewardLearner.update; all ranks return the same, except seconds."""
         return self.learner.update(examples)
 
     def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]:
-        """RewardLearner.measure, shared out over the ranks; all return the same."""
+        """RewardLearner.measure, divided over the ranks; all return the same."""
         return self.learner.measure(examples)
 
     def save(self, folder: Path) -> None:

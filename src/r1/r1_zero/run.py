@@ -196,7 +196,7 @@ def evaluator(
 
 
 def _due(prepared: PreparedR1Zero, step: int) -> bool:
-    """Whether the weights after `step` updates are to be evaluated."""
+    """Whether the weights after `step` updates must be evaluated."""
     recipe = prepared.recipe
     every = recipe.evaluation.every
     regular = every > 0 and step % every == 0
@@ -204,7 +204,7 @@ def _due(prepared: PreparedR1Zero, step: int) -> bool:
 
 
 def _watched(progress: RunEvents) -> Callable[[int, Mapping[str, float], Counts], None]:
-    """progress.step, with a warning where the verifiers fail too often."""
+    """Return progress.step with a warning if the verifiers fail too often."""
 
     def step(step: int, metrics: Mapping[str, float], counts: Counts) -> None:
         progress.step(step, metrics)

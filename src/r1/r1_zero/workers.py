@@ -109,8 +109,8 @@ def open_reward_models(
     placement: Placement | None,
     events: Events | None,
 ) -> Iterator[Mapping[str, CompletionScorer]]:
-    """The recipe's reward models, by name: in this process, or in servers on the cluster; end those
-    after.
+    """Yield the recipe's reward models by name, in this process or in servers on the cluster; end
+    those afterwards.
 
     form: how completions are asked for. Raises UserError for a model that cannot be loaded.
     """

@@ -28,8 +28,8 @@ class Box(NamedTuple):
 def boxed_answer(text: str, whole: bool = False) -> str | None:
     r"""Return the content of the last box; boxes directly before it join it as one list.
 
-    `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box that
-    stands in an earlier sentence is a step on the way. whole: None where there is one. Linear.
+    `\boxed{3}, \boxed{5}` and `x=\boxed{3} \text{ or } x=\boxed{5}` state two values; a box in an
+    earlier sentence is an intermediate step. whole: None where there is one. Linear.
     """
     boxes = _from_the_last(text)
     box = next(boxes, None)

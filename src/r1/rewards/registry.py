@@ -88,7 +88,7 @@ def find_verifier(name: str) -> Verifier:
 
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
-    """The wall clock of one score of a problem's response, in seconds."""
+    """Return the wall clock for scoring one response to a problem, in seconds."""
     import_built_in()
     verifier = _VERIFIERS.get(problem.verifier)
     if verifier is None or verifier.time_limit_s is None:
@@ -106,6 +106,6 @@ def make_reward(
 
 
 def verifier_names() -> list[str]:
-    """Names a problem's `verifier` may have."""
+    """Return the names that a problem's `verifier` may have."""
     import_built_in()
     return sorted(_VERIFIERS)

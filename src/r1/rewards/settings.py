@@ -66,7 +66,7 @@ class RewardSettings(Settings):
 
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
-        """A reward's name, written where `weights` belongs."""
+        """Hint for a reward's name that was written outside `weights`."""
         near = difflib.get_close_matches(key, reward_names(), n=1, cutoff=0.6)
         return f"did you mean rewards.weights.{near[0]}?" if near else None
 
@@ -81,7 +81,7 @@ class RewardSettings(Settings):
         return self.families.get(family, self.weights)
 
     def validate_names(self) -> None:
-        """Raise UserError for a reward that no module registers, with the nearest one that does."""
+        """Raise UserError for a reward that no module registers; name the nearest."""
         import_plugins(self.plugins)
         valid = reward_names()
         tables = {"weights": self.weights}

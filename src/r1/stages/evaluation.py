@@ -46,7 +46,7 @@ def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
 
 
 def samplers(stage: EvaluationStageSettings) -> list[SampledModel]:
-    """The checkpoint."""
+    """Return the checkpoint."""
     limits = {"max_new_tokens": stage.max_new_tokens}
     if stage.evaluation.max_new_tokens is not None:
         limits["evaluation.max_new_tokens"] = stage.evaluation.max_new_tokens

@@ -46,7 +46,7 @@ class GeneralSettings(Settings):
 
 
 def samplers_of(settings: GeneralSettings | None, at: str = "general") -> list[SampledModel]:
-    """The general model, where it is sampled by an engine here. at: its section."""
+    """Return the general model if an engine here samples it. at: its section."""
     if settings is None or settings.model is None:
         return []
     limit = settings.sampling.max_new_tokens

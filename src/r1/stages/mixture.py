@@ -57,7 +57,7 @@ def check(stage: MixtureStage, cache: CheckCache) -> None:
 
 
 def samplers(stage: MixtureStage) -> list[SampledModel]:
-    """The general model, where there is one."""
+    """Return the general model, if there is one."""
     return samplers_of(stage.general)
 
 

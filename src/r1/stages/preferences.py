@@ -77,7 +77,7 @@ class PreferencesStage(PreferenceSettings):
 
 
 def make(stage: PreferencesStage, context: StageContext) -> None:
-    """Sample a checkpoint's responses, have them judged, keep what a judge is sure of."""
+    """Sample a checkpoint's responses, have them judged, keep those with a clear verdict."""
     from r1.curation.store import read_size
     from r1.judge.judge import Judge
     from r1.preferences.make import Origins, make_preferences
@@ -151,7 +151,7 @@ def check(stage: PreferencesStage, cache: CheckCache) -> None:
 
 
 def samplers(stage: PreferencesStage) -> list[SampledModel]:
-    """The checkpoint, and the judge unless it is behind an endpoint."""
+    """Return the checkpoint, and the judge unless it is behind an endpoint."""
     limit = stage.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": limit}
     own = SampledModel("model", stage.model, stage.engine, limit, limits)

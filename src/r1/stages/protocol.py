@@ -112,7 +112,7 @@ EstimateStage = Callable[[str, Any, Context], Estimate]
 
 
 def no_samplers(settings: Any) -> Sequence[SampledModel]:
-    """Nothing is sampled."""
+    """Return no samplers."""
     return ()
 
 

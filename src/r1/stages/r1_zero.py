@@ -43,7 +43,7 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
 
 
 def samplers(recipe: R1ZeroRecipe) -> list[SampledModel]:
-    """The policy."""
+    """Return the policy."""
     longest = recipe.sampling.max_new_tokens
     limits = {"sampling.max_new_tokens": longest}
     if recipe.evaluation.max_new_tokens is not None:

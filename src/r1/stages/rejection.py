@@ -47,7 +47,7 @@ class RejectionStage(RejectionSettings):
 
 
 def make(stage: RejectionStage, context: StageContext) -> None:
-    """Sample a checkpoint and keep what is correct and readable."""
+    """Sample a checkpoint and keep correct and readable responses."""
     from r1.curation.rejection import SamplingLine, rejection_sample
     from r1.rewards.pool import RewardPool
     from r1.rewards.registry import PromptForm
@@ -85,7 +85,7 @@ def check(stage: RejectionStage, cache: CheckCache) -> None:
 
 
 def samplers(stage: RejectionStage) -> list[SampledModel]:
-    """The checkpoint."""
+    """Return the checkpoint."""
     limit = stage.sampling.max_new_tokens
     return [
         SampledModel("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})

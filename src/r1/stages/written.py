@@ -39,7 +39,7 @@ def check_written(
 
 
 def samplers(stage: WrittenStage) -> list[SampledModel]:
-    """The general model, unless it is behind an endpoint."""
+    """Return the general model, unless it is behind an endpoint."""
     return samplers_of(stage.general)
 
 
