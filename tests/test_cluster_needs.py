@@ -17,7 +17,7 @@ from r1.cluster.needs import (
     GIB,
     Gpus,
     Needs,
-    Node,
+    NodeResources,
     check_memory,
     check_shared_gpu,
     check_versions,
@@ -65,9 +65,9 @@ def test_an_engine_has_a_gpu_for_every_rank() -> None:
         gpus_of(wrong, VLLM, there_are=True)
 
 
-def node(memory: float = 0.0, *gpus: float, **versions: str) -> Node:
+def node(memory: float = 0.0, *gpus: float, **versions: str) -> NodeResources:
     found = tuple(sorted((dict(VERSIONS) | versions).items()))
-    return Node("10.0.0.7", memory * GIB, tuple(g * GIB for g in gpus), found)
+    return NodeResources("10.0.0.7", memory * GIB, tuple(g * GIB for g in gpus), found)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_nodes_hold_what_the_driver_holds(versions, gpus, message) -> None:
         return
     with pytest.raises(UserError, match=message):
         check_versions(own, [own, other], VLLM, gpus)
-    without = Node("x", 1.0)
+    without = NodeResources("x", 1.0)
     with pytest.raises(UserError, match="node x has r1 none"):
         check_versions(own, [without], Needs(), Gpus(0, 0))
 

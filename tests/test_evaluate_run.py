@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from r1.errors import UserError
-from r1.evaluate.blocks import Line, Plan, evaluate_in_blocks
+from r1.evaluate.blocks import BlockPlan, EvaluationLine, evaluate_in_blocks
 from r1.evaluate.pretty import evaluation_table, format_interval
 from r1.evaluate.run import evaluate
 from r1.evaluate.settings import EvaluationSettings
@@ -159,13 +159,15 @@ class Blocks:
     def __init__(self, out, monkeypatch, num=7):
         monkeypatch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 8)
         self.out = out
-        self.plan = Plan(problems_of(num), EvaluationSettings(num_samples=4), SamplingSettings())
+        self.plan = BlockPlan(
+            problems_of(num), EvaluationSettings(num_samples=4), SamplingSettings()
+        )
         self.identity = {"model": "m"}
 
     def run(self, fail_after=None, on_problem=lambda judged: None):
         kinds = list(TEXTS)
         engine = FakeEngine(lambda r: [kinds[s % len(kinds)] for s in r.seeds], fail_after)
-        line = Line(engine, FakeScorer(), FakeRenderer(), parse)
+        line = EvaluationLine(engine, FakeScorer(), FakeRenderer(), parse)
         evaluate_in_blocks(
             self.plan, lambda: nullcontext(line), self.out, self.identity, on_problem
         )

@@ -15,9 +15,9 @@ from r1.judge.engine import GeneratingModel
 from r1.judge.grade import CORRECT, INCORRECT, grading_task
 from r1.judge.judge import Judge
 from r1.judge.pairwise import comparison_tasks
-from r1.judge.prompt import Block, Task, build_prompt, draw_nonce, fresh_nonce, quote
+from r1.judge.prompt import DataBlock, JudgeTask, build_prompt, draw_nonce, fresh_nonce, quote
 from r1.judge.settings import JudgeSettings
-from r1.judge.verdict import Defect, Verdict, read_verdict
+from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
 from r1.types import Outcome
 
 QUESTION, REFERENCE = "What is the capital of Australia?", "Canberra"
@@ -208,7 +208,7 @@ def test_quoting_keeps_what_can_be_kept(text: str, quoted: str) -> None:
 
 def test_a_nonce_that_the_data_hold_is_not_used() -> None:
     draws = iter(["aaa", "bbb"])
-    task = Task("", ("x",), (Block("answer", "my aaa guess"),))
+    task = JudgeTask("", ("x",), (DataBlock("answer", "my aaa guess"),))
     assert fresh_nonce(task, lambda: next(draws)) == "bbb"
     assert len({draw_nonce() for _ in range(1000)}) == 1000
 
@@ -244,40 +244,40 @@ def test_what_is_a_verdict(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "defect"),
     [
-        ("", Defect.EMPTY),
-        ("<think>correct</think>", Defect.EMPTY),
-        ("x" * 300_000, Defect.TOO_LONG),
-        ("correct", Defect.NOT_JSON),
-        (f"The verdict: {reply()}", Defect.NOT_JSON),
-        (f"{reply()} That is all.", Defect.NOT_JSON),
-        (f"{reply()}{reply()}", Defect.NOT_JSON),
-        (reply()[:-1], Defect.NOT_JSON),
-        (reply()[:-2] + '", "verdict": "incorrect"}', Defect.NOT_JSON),
-        (reply(nonce=1).replace("1", "NaN"), Defect.NOT_JSON),
-        ("[" * 100_000, Defect.NOT_JSON),
-        ('{"nonce": "\\', Defect.NOT_JSON),
-        (f"[{reply()}]", Defect.WRONG_KEYS),
-        ('"correct"', Defect.WRONG_KEYS),
-        (reply(more=1), Defect.WRONG_KEYS),
-        ('{"verdict": "correct"}', Defect.WRONG_KEYS),
-        (reply(nonce="f" * 23), Defect.WRONG_NONCE),
-        (reply(nonce=None), Defect.WRONG_NONCE),
-        (reply(nonce=[NONCE]), Defect.WRONG_NONCE),
-        (reply(verdict=True), Defect.WRONG_TYPE),
-        (reply(verdict=["correct"]), Defect.WRONG_TYPE),
-        (reply(analysis=None), Defect.WRONG_TYPE),
-        (reply(verdict="Correct"), Defect.UNKNOWN_VERDICT),
-        (reply(verdict="correct or incorrect"), Defect.UNKNOWN_VERDICT),
+        ("", ReplyDefect.EMPTY),
+        ("<think>correct</think>", ReplyDefect.EMPTY),
+        ("x" * 300_000, ReplyDefect.TOO_LONG),
+        ("correct", ReplyDefect.NOT_JSON),
+        (f"The verdict: {reply()}", ReplyDefect.NOT_JSON),
+        (f"{reply()} That is all.", ReplyDefect.NOT_JSON),
+        (f"{reply()}{reply()}", ReplyDefect.NOT_JSON),
+        (reply()[:-1], ReplyDefect.NOT_JSON),
+        (reply()[:-2] + '", "verdict": "incorrect"}', ReplyDefect.NOT_JSON),
+        (reply(nonce=1).replace("1", "NaN"), ReplyDefect.NOT_JSON),
+        ("[" * 100_000, ReplyDefect.NOT_JSON),
+        ('{"nonce": "\\', ReplyDefect.NOT_JSON),
+        (f"[{reply()}]", ReplyDefect.WRONG_KEYS),
+        ('"correct"', ReplyDefect.WRONG_KEYS),
+        (reply(more=1), ReplyDefect.WRONG_KEYS),
+        ('{"verdict": "correct"}', ReplyDefect.WRONG_KEYS),
+        (reply(nonce="f" * 23), ReplyDefect.WRONG_NONCE),
+        (reply(nonce=None), ReplyDefect.WRONG_NONCE),
+        (reply(nonce=[NONCE]), ReplyDefect.WRONG_NONCE),
+        (reply(verdict=True), ReplyDefect.WRONG_TYPE),
+        (reply(verdict=["correct"]), ReplyDefect.WRONG_TYPE),
+        (reply(analysis=None), ReplyDefect.WRONG_TYPE),
+        (reply(verdict="Correct"), ReplyDefect.UNKNOWN_VERDICT),
+        (reply(verdict="correct or incorrect"), ReplyDefect.UNKNOWN_VERDICT),
     ],
 )
-def test_what_is_no_verdict(text: str, defect: Defect) -> None:
+def test_what_is_no_verdict(text: str, defect: ReplyDefect) -> None:
     assert read_verdict(text, "stop", NONCE, LABELS) is defect
 
 
 def test_a_reply_cut_off_is_no_verdict() -> None:
-    assert read_verdict(reply(), "length", NONCE, LABELS) is Defect.CUT_OFF
+    assert read_verdict(reply(), "length", NONCE, LABELS) is ReplyDefect.CUT_OFF
 
 
 @given(st.text())
 def test_reading_never_raises(text: str) -> None:
-    assert isinstance(read_verdict(text, "stop", NONCE, LABELS), Defect)
+    assert isinstance(read_verdict(text, "stop", NONCE, LABELS), ReplyDefect)

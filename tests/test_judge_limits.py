@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import pytest
 
 from r1.judge.asker import NoVerdict
-from r1.judge.budget import Budget, BudgetExhaustedError, Usage
+from r1.judge.budget import Budget, BudgetExhaustedError, TokenUsage
 from r1.judge.engine import GeneratingModel, engine_generate
 from r1.judge.grade import summarise_votes
 from r1.judge.judge import Judge
@@ -98,24 +98,24 @@ def test_waits_grow_and_are_drawn() -> None:
 
 
 def test_what_is_set_aside_counts() -> None:
-    budget = Budget(BudgetSettings(tokens=100), Usage())
-    assert budget.reserve(Usage(1, 30, 30))
-    assert not budget.reserve(Usage(1, 30, 30))
+    budget = Budget(BudgetSettings(tokens=100), TokenUsage())
+    assert budget.reserve(TokenUsage(1, 30, 30))
+    assert not budget.reserve(TokenUsage(1, 30, 30))
     assert not budget.idle()
-    budget.spent.add(Usage(1, 10, 10))
-    budget.release(Usage(1, 30, 30))
+    budget.spent.add(TokenUsage(1, 10, 10))
+    budget.release(TokenUsage(1, 30, 30))
     assert budget.idle()
-    assert budget.reserve(Usage(1, 40, 40))
-    assert isinstance(budget.exhausted(Usage(1, 1, 0)), BudgetExhaustedError)
+    assert budget.reserve(TokenUsage(1, 40, 40))
+    assert isinstance(budget.exhausted(TokenUsage(1, 1, 0)), BudgetExhaustedError)
 
 
 def test_money() -> None:
     settings = BudgetSettings(cost=1.0, price_in=2.0, price_out=8.0)
-    budget = Budget(settings, Usage(3, 100_000, 50_000))
+    budget = Budget(settings, TokenUsage(3, 100_000, 50_000))
     assert budget.spent.cost(settings) == pytest.approx(0.6)
-    assert budget.reserve(Usage(1, 0, 50_000))
-    assert not budget.reserve(Usage(1, 1, 0))
-    assert "0.6 of 1 are spent" in str(budget.exhausted(Usage(1, 1, 0)))
+    assert budget.reserve(TokenUsage(1, 0, 50_000))
+    assert not budget.reserve(TokenUsage(1, 1, 0))
+    assert "0.6 of 1 are spent" in str(budget.exhausted(TokenUsage(1, 1, 0)))
 
 
 # Votes

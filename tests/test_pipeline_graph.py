@@ -11,7 +11,7 @@ import pytest
 
 from r1.data.external import inputs_of
 from r1.errors import UserError
-from r1.pipeline.graph import Source, Stage, State, check, run_stage, stand
+from r1.pipeline.graph import InputSource, Stage, StageState, check, run_stage, stand
 from r1.stages.protocol import Artifact, ArtifactType
 
 DATA, MODEL = ArtifactType.DATASET, ArtifactType.CHECKPOINT
@@ -32,19 +32,19 @@ def writer(text: str, log: list[str], name: str):
 def chain(log: list[str], a: str = "a", b: str = "b", c: str = "c") -> list[Stage]:
     """Three stages, the second and the third both reading the first; the fourth reads both."""
     give = {"out": DATA}
-    one = Source("one", "out")
+    one = InputSource("one", "out")
     return [
         Stage("one", {"text": a}, give, writer(a, log, "one")),
         Stage("two", {"text": b}, give, writer(b, log, "two"), {"data": one}),
         Stage("three", {"text": c}, give, writer(c, log, "three"), {"data": one}),
         Stage("four", {}, give, writer("", log, "four"),
-              {"x": Source("two", "out"), "y": Source("three", "out")}),
+              {"x": InputSource("two", "out"), "y": InputSource("three", "out")}),
     ]  # fmt: skip
 
 
 def run_all(stages: list[Stage], folder: Path) -> None:
     for stage in stages:
-        if next(s for s in stand(stages, folder) if s.stage is stage).state is not State.DONE:
+        if next(s for s in stand(stages, folder) if s.stage is stage).state is not StageState.DONE:
             run_stage(stage, folder)
 
 
@@ -114,7 +114,7 @@ def test_a_killed_stage_is_carried_on_and_a_foreign_one_put_aside(tmp_path) -> N
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             run_stage(stage, tmp_path)
-    assert stand([stage], tmp_path)[0][1:] == (State.TO_DO, "begun")
+    assert stand([stage], tmp_path)[0][1:] == (StageState.TO_DO, "begun")
     with pytest.raises(KeyboardInterrupt):
         run_stage(Stage("one", {"text": "other"}, {"out": DATA}, dying), tmp_path)
     assert seen == [False, True, False]
@@ -124,9 +124,17 @@ def test_a_killed_stage_is_carried_on_and_a_foreign_one_put_aside(tmp_path) -> N
 @pytest.mark.parametrize(
     ("inputs", "types", "message"),
     [
-        ({"x": Source("later", "out")}, {}, "which is no stage before it; stages before it: one"),
-        ({"x": Source("one", "model")}, {}, "gives out, but no 'model'"),
-        ({"x": Source("one", "out")}, {"x": MODEL}, "needs a checkpoint, but one gives a dataset"),
+        (
+            {"x": InputSource("later", "out")},
+            {},
+            "which is no stage before it; stages before it: one",
+        ),
+        ({"x": InputSource("one", "model")}, {}, "gives out, but no 'model'"),
+        (
+            {"x": InputSource("one", "out")},
+            {"x": MODEL},
+            "needs a checkpoint, but one gives a dataset",
+        ),
     ],
 )
 def test_wrong_edges(inputs, types, message) -> None:
@@ -189,7 +197,7 @@ def test_a_file_outside_that_changed_makes_a_stage_stale(tmp_path, keep_times) -
     if keep_times:
         os.utime(data, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     (standing,) = stand([stage], out)
-    assert standing.state is State.STALE
+    assert standing.state is StageState.STALE
     assert "data.train.0.path" in standing.reason
     assert "train.jsonl: 3 bytes" in standing.reason
     told: list[str] = []

@@ -9,7 +9,7 @@ import pytest
 from r1.config import dump, validate
 from r1.errors import UserError
 from r1.pipeline import graph, references
-from r1.pipeline.graph import Source
+from r1.pipeline.graph import InputSource
 from r1.pipeline.r1 import R1Recipe, specs_of
 from r1.pipeline.recipe import load_any_recipe
 from r1.stages.protocol import Artifact, ArtifactType
@@ -38,8 +38,8 @@ def specs(stages: dict, seed: int = 0):
 def test_references_are_edges_and_are_replaced_where_they_stand() -> None:
     found = {spec.name: spec for spec in specs(WHOLE)}
     assert found["zero"].inputs == {}
-    assert found["readable"].inputs == {"model": Source("zero", "checkpoint")}
-    assert found["dev1"].inputs == {"data.train.0.path": Source("readable", "data")}
+    assert found["readable"].inputs == {"model": InputSource("zero", "checkpoint")}
+    assert found["dev1"].inputs == {"data.train.0.path": InputSource("readable", "data")}
     assert found["dev1"].input_types == {"data.train.0.path": ArtifactType.DATASET}
     values = references.replace(dump(found["dev1"].recipe), lambda field: f"<{field}>")
     assert values["data"]["train"][0]["path"] == "<data.train.0.path>"

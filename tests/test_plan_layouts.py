@@ -12,7 +12,7 @@ from r1.cli import app
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.estimate import Context, Given
 from r1.plan.layout import Layout
-from r1.plan.layouts import FUSED, Choice, Task, candidates, plan_layouts
+from r1.plan.layouts import FUSED, LayoutTask, TriedLayout, candidates, plan_layouts
 from r1.plan.lengths import log_normal
 from r1.plan.model import shape_of
 from r1.plan.speeds import engine_speed, learner_speed, routed_parameters
@@ -21,15 +21,17 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 CLUSTER = RECIPES / "cluster"
 
 
-def task_of(recipe: str, hardware: str, gpus: int, *overrides: str, mean: float = 4000) -> Task:
+def task_of(
+    recipe: str, hardware: str, gpus: int, *overrides: str, mean: float = 4000
+) -> LayoutTask:
     loaded = load_any_recipe(RECIPES / f"{recipe}.toml", overrides)
     context = Context(RECIPES, Given(hardware, gpus))
     shape = context.shape(loaded.model)
     lengths = log_normal(mean, loaded.sampling.max_new_tokens)
-    return Task(loaded, shape, context.machine(shape), 200, lengths)
+    return LayoutTask(loaded, shape, context.machine(shape), 200, lengths)
 
 
-def plan_of(*args, **kwargs) -> list[Choice]:
+def plan_of(*args, **kwargs) -> list[TriedLayout]:
     return plan_layouts(task_of(*args, **kwargs))
 
 

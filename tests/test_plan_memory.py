@@ -16,7 +16,7 @@ from r1.pipeline.recipe import load_any_recipe
 from r1.plan.memory import (
     Kernels,
     Memory,
-    Row,
+    MicrobatchRow,
     full_row,
     learner_memory,
     lora_parameters,
@@ -77,7 +77,7 @@ def test_activations_are_what_autograd_saves(tmp_path: Path, arch: str, settings
     learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPO(recipe.grpo))
     groups = make_groups(prompts=(19, 40), lengths=((90, 71, 83), (60, 120)))
     row = pack_groups(groups)
-    size = Row(row.input_ids_1N.shape[1], len(row.targets_M), 160)
+    size = MicrobatchRow(row.input_ids_1N.shape[1], len(row.targets_M), 160)
     memory = learner_memory(recipe, shape_of(str(folder)), 1, CPU, size)
     planned = next(i.bytes for i in memory.items if i.part == "activations")
     close = 0.05 if recipe.learner.lora else 0.025

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from r1.rewards.accuracy import check_reference
 from r1.rewards.boxes import boxed_answer, without_wrapping
 from r1.rewards.math.numbers import cut_quantity
-from r1.rewards.math.symbolic import Verdict
+from r1.rewards.math.symbolic import Sameness
 from r1.rewards.math.unit_table import units
 from r1.rewards.math.units import parse_unit, units_agree
 from r1.rewards.math.verifier import compare, score_math
@@ -73,9 +73,9 @@ def test_tiny_values_are_told_apart(base: int, power: int, other: int) -> None:
     near = f"\\frac{{1}}{{{base}^{{{power + other}}}}}"
     for reference, answer in ((tiny, near), (tiny, "0"), (f"x+{tiny}", f"x+{near}"),
                               (f"1-{tiny}", "1"), (f"1-{tiny}", f"1-{near}")):  # fmt: skip
-        assert compare(reference, answer)[0] is Verdict.DIFFERENT, (reference, answer)
-    assert compare(tiny, f"{base}^{{-{power}}}")[0] is Verdict.EQUAL
-    assert compare(f"x+{tiny}", f"{tiny}+x")[0] is Verdict.EQUAL
+        assert compare(reference, answer)[0] is Sameness.DIFFERENT, (reference, answer)
+    assert compare(tiny, f"{base}^{{-{power}}}")[0] is Sameness.EQUAL
+    assert compare(f"x+{tiny}", f"{tiny}+x")[0] is Sameness.EQUAL
 
 
 SYMBOLS = ["m", "g", "s", "A", "mol", "Hz", "N", "Pa", "J", "W", "V", "F", "L", "eV", "B", "bar"]
@@ -90,7 +90,7 @@ def test_units_of_other_prefixes_are_other_units(symbol: str, first: str, second
     if first + symbol == "min" or second + symbol == "min":
         return
     same = compare(f"7 \\text{{ {first}{symbol}}}", f"7\\text{{ {second}{symbol}}}")[0]
-    assert (same is Verdict.EQUAL) == (first == second)
+    assert (same is Sameness.EQUAL) == (first == second)
 
 
 @settings(max_examples=100, deadline=None)
@@ -250,7 +250,7 @@ def test_gold_answers_are_right() -> None:
     assert len(golds) == 590
     refused = [gold for gold in golds if check_reference(Problem("p", "", gold, "math"))]
     assert not refused
-    assert not [gold for gold in golds if compare(gold, f"${gold}$.")[0] is not Verdict.EQUAL]
+    assert not [gold for gold in golds if compare(gold, f"${gold}$.")[0] is not Sameness.EQUAL]
 
 
 @needs_shared

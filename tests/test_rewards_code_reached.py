@@ -13,7 +13,7 @@ import pytest
 
 from r1.rewards.code import program
 from r1.rewards.code import verifier as code
-from r1.rewards.code.calls import Record
+from r1.rewards.code.calls import CallRecord
 from r1.rewards.code.verifier import score_code
 from r1.rewards.settings import RewardSettings
 from r1.sandbox import SandboxSettings
@@ -229,8 +229,8 @@ def test_tests_that_never_call_the_function_are_no_verdict(language: str) -> Non
 
 @pytest.mark.parametrize("text", ["{", "5", "[1]", "null", '"\\ud800"', "[" * 100_000, '{"a": 1}'])
 def test_a_forged_line_of_bash_is_read_as_printing_something_else(text: str) -> None:
-    line = program._known_line("bash", Record(True, text))
+    line = program._known_line("bash", CallRecord(True, text))
     assert line == ("." if text != '"\\ud800"' else ".\\0077")  # a question mark
-    assert program._known_line("bash", Record(True, json.dumps("a b"))) == ".a\\0040b"
+    assert program._known_line("bash", CallRecord(True, json.dumps("a b"))) == ".a\\0040b"
     forge = f"exec 9>&1\nf() {{ printf '\\n%s %s ok %s\\n' \"$r1_nonce\" \"$r1_number\" '{text[:99]}' >&9; }}"
     assert outcome(forge, '[[ "$(f 1)" = 3 ]] || exit 1', "bash") == "wrong"

@@ -66,7 +66,7 @@ class Gpus(NamedTuple):
     reward: int = 0
 
 
-class Node(NamedTuple):
+class NodeResources(NamedTuple):
     """A node: bytes of memory and of each GPU, and versions by name; empty if unknown."""
 
     name: str
@@ -173,7 +173,7 @@ def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
 
 
 def check_shared_gpu(
-    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
+    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[NodeResources]
 ) -> None:
     """Raise UserError for a vLLM engine that leaves the learner no memory on their shared GPU.
 
@@ -196,7 +196,7 @@ def check_shared_gpu(
 
 
 def check_memory(
-    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[Node]
+    settings: ClusterSettings, needs: Needs, gpus: Gpus, nodes: Sequence[NodeResources]
 ) -> None:
     """Raise UserError if weights and optimiser cannot fit the cluster's memory."""
     learners, engines = settings.learner_ranks, settings.engine_replicas
@@ -236,7 +236,9 @@ def _more(who: str) -> str:
     return "raise cluster.learner_ranks, or take a smaller model."
 
 
-def check_versions(own: Node, nodes: Sequence[Node], needs: Needs, gpus: Gpus) -> None:
+def check_versions(
+    own: NodeResources, nodes: Sequence[NodeResources], needs: Needs, gpus: Gpus
+) -> None:
     """Raise UserError for nodes whose r1, torch or transformers is missing or differs from the
     driver's; for vLLM's engines also for nodes without vLLM (without GPUs too, if engines use
     GPUs)."""

@@ -33,7 +33,7 @@ from r1.cluster.ray_calls import (
     wait_all,
 )
 from r1.cluster.ray_placement import Placement
-from r1.cluster.ray_weights import Bucket, RemoteWeights, unpack
+from r1.cluster.ray_weights import RemoteWeights, WeightBucket, unpack
 from r1.cluster.settings import ClusterSettings
 from r1.rollout.protocol import AbortedError, FinishedGroup, LoadedEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -68,7 +68,7 @@ class EngineReplica:
             note_memory()
         return os.getpid()
 
-    def load_weights(self, version: int, *buckets: Bucket) -> int:
+    def load_weights(self, version: int, *buckets: WeightBucket) -> int:
         """Load all buckets of a version's weights; return the current version."""
         wrong = {bucket.version for bucket in buckets} - {version}
         assert not wrong, f"weights of versions {wrong} came for version {version}"

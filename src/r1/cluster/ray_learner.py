@@ -23,7 +23,7 @@ from torch import Tensor
 from r1.cluster import ray_weights
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
-from r1.cluster.ray_weights import Bucket, RemoteWeights, pack
+from r1.cluster.ray_weights import RemoteWeights, WeightBucket, pack
 from r1.cluster.settings import ClusterSettings
 from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -148,7 +148,7 @@ class LearnerRank:
         """Call the learner's measure; all ranks together."""
         return self.learner.measure(examples)
 
-    def send_weights(self, max_bytes: int) -> Iterator[Bucket]:
+    def send_weights(self, max_bytes: int) -> Iterator[WeightBucket]:
         """Yield buckets of the current policy; rank 0 sends while the others help to gather."""
         buckets = pack(self.learner.weights(), self.learner.step, max_bytes)
         for bucket in buckets:  # noqa: UP028 (Ray sends values into the generator)

@@ -22,7 +22,7 @@ import ray
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, late
 from r1.cluster.ray_engine import EngineReplica, RemoteEngine
 from r1.cluster.ray_placement import Placement
-from r1.cluster.ray_weights import Bucket
+from r1.cluster.ray_weights import WeightBucket
 from r1.cluster.settings import ClusterSettings
 from r1.rollout.protocol import FinishedGroup, PartialEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -48,7 +48,7 @@ class PartialReplica(EngineReplica):
             cast(PartialEngine, self.engine).submit(requests, sampling)
             self.owed |= {request.id for request in requests}
 
-    def exchange(self, version: int, *buckets: Bucket) -> int:
+    def exchange(self, version: int, *buckets: WeightBucket) -> int:
         """Load weights between two decode steps, as load_weights."""
         with self.door, self.work:
             return self.load_weights(version, *buckets)

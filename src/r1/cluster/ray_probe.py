@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from r1.cluster.needs import Node
+from r1.cluster.needs import NodeResources
 
 logger = logging.getLogger("r1.cluster")
 
@@ -23,7 +23,7 @@ class Machines(NamedTuple):
     """A cluster's nodes: Ray's counts for each (CPUs, GPUs), and the nodes that answered."""
 
     resources: list[Mapping[str, float]]
-    nodes: list[Node]
+    nodes: list[NodeResources]
 
 
 def machines_of(found: Sequence[Mapping[str, Any]], local: bool, timeout_s: float) -> Machines:
@@ -69,14 +69,14 @@ def this_machine() -> Machines:
     return Machines([resources], [node])
 
 
-def own_node() -> Node:
+def own_node() -> NodeResources:
     """Return the driver's own machine."""
     return _node("of the driver", _inspection()(False))
 
 
-def _node(name: str, answer: tuple[float, list[float], dict[str, str]]) -> Node:
+def _node(name: str, answer: tuple[float, list[float], dict[str, str]]) -> NodeResources:
     memory, gpus, versions = answer
-    return Node(name, memory, tuple(gpus), tuple(sorted(versions.items())))
+    return NodeResources(name, memory, tuple(gpus), tuple(sorted(versions.items())))
 
 
 def _has_gpu(node: Mapping[str, Any]) -> bool:

@@ -54,7 +54,7 @@ class RewardServer:
 
 
 @dataclass(eq=False)
-class _Asked:
+class _PendingGroup:
     """A group, the call that scores it, and the call's result."""
 
     group: RolloutGroup
@@ -72,7 +72,7 @@ class _Server:
     started: Any = None
     process_id: int = 0
     lost: int = 0
-    owes: deque[_Asked] = field(default_factory=deque)
+    owes: deque[_PendingGroup] = field(default_factory=deque)
 
 
 class RemoteScorer:
@@ -117,7 +117,7 @@ class RemoteScorer:
         """
         with self._state:
             server = next(self._turns)
-            asked = _Asked(group, server.actor.score.remote(group))
+            asked = _PendingGroup(group, server.actor.score.remote(group))
             server.owes.append(asked)
         return partial(self._result, server, asked)
 
@@ -127,7 +127,7 @@ class RemoteScorer:
         for server in self.servers:
             ray.kill(server.actor, no_restart=True)
 
-    def _result(self, server: _Server, asked: _Asked) -> list[Score]:
+    def _result(self, server: _Server, asked: _PendingGroup) -> list[Score]:
         with self._waiting:
             while asked.scores is None:
                 self._take_oldest(server)

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     shape: tuple[int, ...]
 
 
-class Bucket(NamedTuple):
+class WeightBucket(NamedTuple):
     """Tensors one after the other in `data` (uint8). version: number of policy updates."""
 
     version: int
@@ -40,7 +40,9 @@ class Bucket(NamedTuple):
     data: np.ndarray
 
 
-def pack(weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int) -> Iterator[Bucket]:
+def pack(
+    weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int
+) -> Iterator[WeightBucket]:
     """Fill buckets up to max_bytes; a larger tensor has its own."""
     entries: list[Entry] = []
     parts: list[np.ndarray] = []
@@ -48,17 +50,17 @@ def pack(weights: Iterable[tuple[str, Tensor]], version: int, max_bytes: int) ->
     for name, tensor in weights:
         flat = tensor.detach().to("cpu").contiguous().flatten().view(torch.uint8).numpy()
         if parts and size + flat.size > max_bytes:
-            yield Bucket(version, entries, np.concatenate(parts))
+            yield WeightBucket(version, entries, np.concatenate(parts))
             entries, parts, size = [], [], 0
         kind = str(tensor.dtype).removeprefix("torch.")
         entries.append(Entry(name, kind, tuple(tensor.shape)))
         parts.append(flat)
         size += flat.size
     if parts:
-        yield Bucket(version, entries, np.concatenate(parts))
+        yield WeightBucket(version, entries, np.concatenate(parts))
 
 
-def unpack(buckets: Iterable[Bucket]) -> Iterator[tuple[str, Tensor]]:
+def unpack(buckets: Iterable[WeightBucket]) -> Iterator[tuple[str, Tensor]]:
     """Return the tensors; they share the bucket's memory and must not be written to."""
     for bucket in buckets:
         start = 0

@@ -36,7 +36,7 @@ from r1.rollout.protocol import Engine
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
-from r1.run_dir.completions import Parsed
+from r1.run_dir.completions import ParsedResponse
 from r1.run_dir.stored import iterate_judged
 from r1.template import Renderer
 from r1.types import Problem
@@ -47,16 +47,16 @@ REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 OnProblem = Callable[[JudgedProblem], None]
 
 
-class Line(NamedTuple):
+class EvaluationLine(NamedTuple):
     """The components that samples pass through. parse: takes a response apart for the table."""
 
     engine: Engine
     scorer: VotingScorer
     renderer: Renderer
-    parse: Callable[[str], Parsed]
+    parse: Callable[[str], ParsedResponse]
 
 
-class Plan(NamedTuple):
+class BlockPlan(NamedTuple):
     """The problems to evaluate, and how."""
 
     problems: Sequence[Problem]
@@ -69,14 +69,14 @@ class Step(NamedTuple):
     """How a table's rows are made: the step they name, and the parser of responses."""
 
     number: int
-    parse: Callable[[str], Parsed]
+    parse: Callable[[str], ParsedResponse]
 
 
 Begin = Callable[[Sequence[Problem]], Iterator[JudgedGroup]]
 """Begins a block: its groups, in any order. The engine has the requests when it returns."""
 
 
-class _Block(NamedTuple):
+class _OpenBlock(NamedTuple):
     """A block in progress and its file."""
 
     path: Path
@@ -85,8 +85,8 @@ class _Block(NamedTuple):
 
 
 def evaluate_in_blocks(
-    plan: Plan,
-    open_line: Callable[[], AbstractContextManager[Line]],
+    plan: BlockPlan,
+    open_line: Callable[[], AbstractContextManager[EvaluationLine]],
     out: Path,
     identity: dict[str, Any],
     on_problem: OnProblem = lambda judged: None,
@@ -113,8 +113,8 @@ def evaluate_in_blocks(
 
 
 def _evaluate(
-    plan: Plan,
-    open_line: Callable[[], AbstractContextManager[Line]],
+    plan: BlockPlan,
+    open_line: Callable[[], AbstractContextManager[EvaluationLine]],
     out: Path,
     on_problem: OnProblem,
 ) -> dict[str, Any]:
@@ -162,16 +162,16 @@ def write_blocks(
     judged.
     """
     ahead = calls_ahead(capacity(engine), BLOCK_SAMPLES)
-    begun: deque[_Block] = deque()
+    begun: deque[_OpenBlock] = deque()
     for path, block in blocks.items():
-        begun.append(_Block(path, block, begin(block)))
+        begun.append(_OpenBlock(path, block, begin(block)))
         if len(begun) > ahead:
             _end(begun.popleft(), step, on_group)
     while begun:
         _end(begun.popleft(), step, on_group)
 
 
-def _request(plan: Plan, identity: dict[str, Any]) -> dict[str, Any]:
+def _request(plan: BlockPlan, identity: dict[str, Any]) -> dict[str, Any]:
     return {
         **identity,
         "step": plan.step,
@@ -206,13 +206,15 @@ def _is_new(out: Path, request: dict[str, Any]) -> bool:
     return True
 
 
-def _begin(line: Line, plan: Plan, block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+def _begin(
+    line: EvaluationLine, plan: BlockPlan, block: Sequence[Problem]
+) -> Iterator[JudgedGroup]:
     return judge_groups(
         line.engine, line.scorer, line.renderer, block, plan.settings, plan.sampling
     )
 
 
-def _end(block: _Block, step: Step, on_group: Callable[[JudgedGroup], None]) -> None:
+def _end(block: _OpenBlock, step: Step, on_group: Callable[[JudgedGroup], None]) -> None:
     by_id = {}
     for group in block.groups:
         by_id[group.scored.group.problem.id] = group

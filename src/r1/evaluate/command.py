@@ -16,7 +16,7 @@ from r1.data.external import inputs_of
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
-from r1.evaluate.blocks import RESULT, Line, Plan, evaluate_in_blocks
+from r1.evaluate.blocks import RESULT, BlockPlan, EvaluationLine, evaluate_in_blocks
 from r1.evaluate.console import block_rows, show_progress, show_samples
 from r1.evaluate.pretty import evaluation_table
 from r1.evaluate.settings import EvaluationSettings
@@ -79,7 +79,7 @@ def run_eval_command(
     problems = _load(sources, base_folder, rewards)
     training = source.settings("sampling", SamplingSettings, sampling)
     check_rules(rewards, problems)
-    plan = Plan(problems, settings, settings.sampling(training), source.step)
+    plan = BlockPlan(problems, settings, settings.sampling(training), source.step)
     check_limit(plan.sampling.max_new_tokens, source.path, engine)
     identity = _identity(source, template, rewards, engine)
     open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
@@ -175,9 +175,9 @@ def _open_line(
     rewards: RewardSettings,
     engine: EngineSettings,
     cluster: ClusterSettings | None,
-    plan: Plan,
+    plan: BlockPlan,
     out: Path,
-) -> Iterator[Line]:
+) -> Iterator[EvaluationLine]:
     """Load the model and start the reward workers; stop them at the end."""
     from r1.rewards.accuracy import warn_of_source
     from r1.rewards.judge import cached_in, check_judge
@@ -193,4 +193,4 @@ def _open_line(
         tell_of_room(plan.problems, renderer.encode, limit, source.path, engine)
         form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
-        yield Line(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
+        yield EvaluationLine(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))

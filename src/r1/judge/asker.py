@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from r1.judge.budget import Budget, Usage
+from r1.judge.budget import Budget, TokenUsage
 from r1.judge.cache import ReplyCache, cache_key
 from r1.judge.counts import JudgeCounts
 from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, backoff_s, jitter
 from r1.judge.model import ChatModel, NoReplyError, Reply, estimate_tokens
-from r1.judge.prompt import PLACEHOLDER, Task, build_prompt, fresh_nonce
+from r1.judge.prompt import PLACEHOLDER, JudgeTask, build_prompt, fresh_nonce
 from r1.judge.settings import JudgeSettings
-from r1.judge.verdict import Defect, Verdict, read_verdict
+from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
 from r1.types import Outcome
 
 TOLD_AFTER_S = 60.0
@@ -76,7 +76,7 @@ class Asker:
         self._told = False
         self._asked: dict[str, asyncio.Task[Verdict | NoVerdict]] = {}
 
-    async def verdict(self, task: Task, vote: int = 0) -> Verdict | NoVerdict:
+    async def verdict(self, task: JudgeTask, vote: int = 0) -> Verdict | NoVerdict:
         """Return the model's verdict on a task. vote: numbers independent replies to one task."""
         key = cache_key(self._model.identity, build_prompt(task, PLACEHOLDER), vote)
         asked = self._asked.get(key)
@@ -88,10 +88,10 @@ class Asker:
             self.counts.shared += 1
         return await asyncio.shield(asked)
 
-    async def _find(self, key: str, task: Task) -> Verdict | NoVerdict:
+    async def _find(self, key: str, task: JudgeTask) -> Verdict | NoVerdict:
         kept = self._cache.get(key)
         self.counts.from_cache += len(kept)
-        defect = Defect.EMPTY
+        defect = ReplyDefect.EMPTY
         for number in range(max(len(kept), self._settings.malformed_retries + 1)):
             if number < len(kept):
                 nonce, reply = kept[number]
@@ -153,7 +153,7 @@ class Asker:
 
     async def _send(self, key: str, nonce: str, prompt: str) -> Reply:
         """Make one try: take a slot, reserve the price, wait for a turn, send."""
-        most = Usage(1, estimate_tokens(prompt), self._settings.max_tokens)
+        most = TokenUsage(1, estimate_tokens(prompt), self._settings.max_tokens)
         async with self._slots:
             await self._reserve(most)
             try:
@@ -168,10 +168,10 @@ class Asker:
                 self._room.set()
         self._failing_since, self._told = None, False
         sent.tokens = reply.tokens_in + reply.tokens_out
-        self.counts.usage.add(Usage(1, reply.tokens_in, reply.tokens_out))
+        self.counts.usage.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
         return reply
 
-    async def _ask(self, key: str, prompt: str, most: Usage) -> Reply:
+    async def _ask(self, key: str, prompt: str, most: TokenUsage) -> Reply:
         """Ask the model; record a request that brought no reply and may be billed."""
         self.counts.requests += 1
         self.num_under_way += 1
@@ -187,7 +187,7 @@ class Asker:
         finally:
             self.num_under_way -= 1
 
-    async def _reserve(self, most: Usage) -> None:
+    async def _reserve(self, most: TokenUsage) -> None:
         """Reserve the price; wait while requests in flight may still turn out cheaper."""
         while not self._budget.reserve(most):
             if self._budget.idle():

@@ -24,8 +24,8 @@ from typing import NamedTuple, Protocol
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
 from r1.judge.judge import Judge
-from r1.judge.prompt import NONCE_BYTES, PLACEHOLDER, Task, build_prompt, fresh_nonce
-from r1.judge.verdict import Defect, Verdict, read_verdict
+from r1.judge.prompt import NONCE_BYTES, PLACEHOLDER, JudgeTask, build_prompt, fresh_nonce
+from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
 from r1.rollout.engine_pool import capacity
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.seeds import sample_seed
@@ -36,11 +36,11 @@ from r1.types import GroupRequest, Outcome
 MALFORMED_RETRIES = 2
 
 
-class Asked(NamedTuple):
+class VoteRequest(NamedTuple):
     """One vote on one task. id: unique in its batch."""
 
     id: str
-    task: Task
+    task: JudgeTask
     vote: int
 
 
@@ -54,7 +54,7 @@ class Votes(Protocol):
 
     capacity: int
 
-    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+    def begin(self, asked: Sequence[VoteRequest]) -> Iterator[Found]:
         """Ask for all votes now; yield each verdict when it is ready, in any order."""
 
 
@@ -79,13 +79,13 @@ class EngineVotes:
         self._engine, self._renderer, self._sampling = engine, renderer, sampling
         self._name, self._seed, self._retries = name, seed, retries
 
-    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+    def begin(self, asked: Sequence[VoteRequest]) -> Iterator[Found]:
         """Queue the prompts; yield verdicts as the engine finishes them."""
         nonces, groups = self._ask(asked, 0)
         return self._read(asked, nonces, groups)
 
     def _ask(
-        self, asked: Sequence[Asked], attempt: int
+        self, asked: Sequence[VoteRequest], attempt: int
     ) -> tuple[dict[str, str], Iterator[FinishedGroup]]:
         nonces = {one.id: self._nonce(one, attempt) for one in asked}
         assert len(nonces) == len(asked), "ids must differ"
@@ -96,7 +96,7 @@ class EngineVotes:
             requests.append(GroupRequest(one.id, self._renderer.encode(prompt), (seed,)))
         return nonces, self._engine.generate(requests, self._sampling)
 
-    def _nonce(self, one: Asked, attempt: int) -> str:
+    def _nonce(self, one: VoteRequest, attempt: int) -> str:
         asked = [self._name, self._seed, build_prompt(one.task, PLACEHOLDER), one.vote, attempt]
         numbers = count()
 
@@ -107,11 +107,11 @@ class EngineVotes:
         return fresh_nonce(one.task, draw)
 
     def _read(
-        self, asked: Sequence[Asked], nonces: dict[str, str], groups: Iterator[FinishedGroup]
+        self, asked: Sequence[VoteRequest], nonces: dict[str, str], groups: Iterator[FinishedGroup]
     ) -> Iterator[Found]:
         tasks = {one.id: one.task for one in asked}
         for attempt in range(self._retries + 1):
-            defects: dict[str, Defect] = {}
+            defects: dict[str, ReplyDefect] = {}
             for request, (reply, *_) in groups:
                 id, labels = request.id, tasks[request.id].labels
                 found = read_verdict(reply.text, reply.finish_reason, nonces[id], labels)
@@ -137,7 +137,7 @@ class EndpointVotes:
         self.capacity = judge.settings.limits.concurrency
         self._judge = judge
 
-    def begin(self, asked: Sequence[Asked]) -> Iterator[Found]:
+    def begin(self, asked: Sequence[VoteRequest]) -> Iterator[Found]:
         """Submit all; yield the verdicts in order.
 
         Raises UserError as Judge.submit does, and where the endpoint answers none of them.

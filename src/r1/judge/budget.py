@@ -20,14 +20,14 @@ class BudgetExhaustedError(UserError):
 
 
 @dataclass(slots=True)
-class Usage:
+class TokenUsage:
     """Requests and tokens, summed."""
 
     requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
 
-    def add(self, other: Usage, sign: int = 1) -> None:
+    def add(self, other: TokenUsage, sign: int = 1) -> None:
         """Add (or, with sign -1, take away) another sum."""
         self.requests += sign * other.requests
         self.tokens_in += sign * other.tokens_in
@@ -45,19 +45,19 @@ class Budget:
     spent is the cache's own sum, which grows as replies are kept, those of other processes too.
     """
 
-    def __init__(self, settings: BudgetSettings, spent: Usage) -> None:
+    def __init__(self, settings: BudgetSettings, spent: TokenUsage) -> None:
         self.settings = settings
         self.spent = spent
-        self._reserved = Usage()
+        self._reserved = TokenUsage()
 
-    def reserve(self, most: Usage) -> bool:
+    def reserve(self, most: TokenUsage) -> bool:
         """Reserve the price of a request; False if it does not fit at present."""
         if self._excess(most) is not None:
             return False
         self._reserved.add(most)
         return True
 
-    def release(self, most: Usage) -> None:
+    def release(self, most: TokenUsage) -> None:
         """Cancel a reservation; the request's real price is in `spent` by then."""
         self._reserved.add(most, sign=-1)
 
@@ -65,16 +65,16 @@ class Budget:
         """Whether nothing is reserved: no reply can free any budget."""
         return self._reserved.requests == 0
 
-    def exhausted(self, most: Usage) -> BudgetExhaustedError:
+    def exhausted(self, most: TokenUsage) -> BudgetExhaustedError:
         """Return the error for a request that does not fit."""
         return BudgetExhaustedError(
             f"the judge's budget is used up: {self._excess(most)}. Everything paid for is kept in "
             "the cache; raise rewards.judge.budget and start the same command again to carry on."
         )
 
-    def _excess(self, most: Usage) -> str | None:
+    def _excess(self, most: TokenUsage) -> str | None:
         """Name the limit that the request would exceed."""
-        total = Usage()
+        total = TokenUsage()
         for part in (self.spent, self._reserved, most):
             total.add(part)
         limits = self.settings

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
-from r1.judge.budget import Usage
+from r1.judge.budget import TokenUsage
 from r1.judge.http_reply import MAX_TOKENS
 from r1.judge.model import Reply
 
@@ -56,7 +56,7 @@ class ReplyCache:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.usage = Usage()
+        self.usage = TokenUsage()
         self.num_damaged = 0
         self._lines: dict[str, list[tuple[int, int]]] = {}
         self._held: dict[str, list[Kept]] = {}
@@ -83,7 +83,7 @@ class ReplyCache:
         """Store a reply before it is used."""
         if self.path is None:
             self._held.setdefault(key, []).append(Kept(nonce, reply))
-            self.usage.add(Usage(1, reply.tokens_in, reply.tokens_out))
+            self.usage.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
             return
         self._append(
             {
@@ -96,7 +96,7 @@ class ReplyCache:
             }
         )
 
-    def add_unanswered(self, key: str, cause: str, usage: Usage) -> None:
+    def add_unanswered(self, key: str, cause: str, usage: TokenUsage) -> None:
         """Record a request that brought no reply and may be billed."""
         if self.path is None:
             self.usage.add(usage)
@@ -145,7 +145,7 @@ class ReplyCache:
     def _take_in(self, line: bytes, start: int) -> None:
         try:
             record = json.loads(line)
-            usage = Usage(1, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
+            usage = TokenUsage(1, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
             key = _text(record["key"])
             if "unanswered" not in record:
                 _kept(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from r1.judge.budget import Usage
+from r1.judge.budget import TokenUsage
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class JudgeCounts:
     from_cache: int = 0
     shared: int = 0
     verdicts: int = 0
-    usage: Usage = field(default_factory=Usage)
+    usage: TokenUsage = field(default_factory=TokenUsage)
     failures: Counter[str] = field(default_factory=Counter)
     malformed: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[str] = field(default_factory=Counter)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from r1.judge.asker import NoVerdict
-from r1.judge.prompt import Block, Task
+from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Outcome, Score
 
@@ -60,10 +60,14 @@ class Judgement:
         return Score(0.0, outcome, failures[0].reason)
 
 
-def grading_task(question: str, reference: str, answer: str) -> Task:
+def grading_task(question: str, reference: str, answer: str) -> JudgeTask:
     """Return the task of grading an answer."""
-    data = (Block("question", question), Block("reference", reference), Block("answer", answer))
-    return Task(_INSTRUCTIONS, (CORRECT, INCORRECT), data)
+    data = (
+        DataBlock("question", question),
+        DataBlock("reference", reference),
+        DataBlock("answer", answer),
+    )
+    return JudgeTask(_INSTRUCTIONS, (CORRECT, INCORRECT), data)
 
 
 def summarise_votes(votes: Sequence[Verdict | NoVerdict]) -> Judgement:

@@ -26,7 +26,7 @@ from r1.judge.grade import Judgement, grading_task, summarise_votes
 from r1.judge.lookup import LookupLoop
 from r1.judge.model import ChatModel
 from r1.judge.pairwise import Comparison, comparison_tasks, summarise_pair
-from r1.judge.prompt import Task
+from r1.judge.prompt import JudgeTask
 from r1.judge.settings import JudgeSettings
 from r1.judge.verdict import Verdict
 
@@ -69,7 +69,7 @@ class Judge:
         """Raise UserError within seconds if the endpoint, the key or the model cannot work."""
         self._start(self._model.check()).result()
 
-    def submit(self, task: Task, vote: int = 0) -> Future[Verdict | NoVerdict]:
+    def submit(self, task: JudgeTask, vote: int = 0) -> Future[Verdict | NoVerdict]:
         """Ask for one verdict. The future raises UserError if no verdict is possible (budget used
         up, key refused) and CancelledError if the judge is closed first."""
         return self._start(self._asker.verdict(task, vote))
@@ -141,7 +141,7 @@ class Judge:
         found = await self._votes([(task, v) for v in votes for task in (forth, back)])
         return summarise_pair(found[::2], found[1::2])
 
-    async def _votes(self, asked: list[tuple[Task, int]]) -> list[Verdict | NoVerdict]:
+    async def _votes(self, asked: list[tuple[JudgeTask, int]]) -> list[Verdict | NoVerdict]:
         return await asyncio.gather(*(self._asker.verdict(task, vote) for task, vote in asked))
 
     def _serve(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from r1.judge.asker import NoVerdict
-from r1.judge.prompt import Block, Task
+from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 
 MARGINS = {"A>>B": 2, "A>B": 1, "A=B": 0, "B>A": -1, "B>>A": -2}
@@ -53,12 +53,12 @@ class Comparison:
     backward: tuple[Verdict | NoVerdict, ...]
 
 
-def comparison_tasks(question: str, first: str, second: str) -> tuple[Task, Task]:
+def comparison_tasks(question: str, first: str, second: str) -> tuple[JudgeTask, JudgeTask]:
     """Return the task in both orders."""
 
-    def task(a: str, b: str) -> Task:
-        data = (Block("question", question), Block("answer A", a), Block("answer B", b))
-        return Task(_INSTRUCTIONS, tuple(MARGINS), data)
+    def task(a: str, b: str) -> JudgeTask:
+        data = (DataBlock("question", question), DataBlock("answer A", a), DataBlock("answer B", b))
+        return JudgeTask(_INSTRUCTIONS, tuple(MARGINS), data)
 
     return task(first, second), task(second, first)
 

@@ -37,7 +37,7 @@ _CONTROL = re.compile(  # and text that runs backwards, unpaired surrogates, inv
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DataBlock:
     """A piece of data by name ("question", "reference", "answer"); its text is not trusted."""
 
     name: str
@@ -45,12 +45,12 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class JudgeTask:
     """A task for the judge. labels: the verdicts it may give."""
 
     instructions: str
     labels: tuple[str, ...]
-    data: tuple[Block, ...]
+    data: tuple[DataBlock, ...]
 
 
 def draw_nonce() -> str:
@@ -58,7 +58,7 @@ def draw_nonce() -> str:
     return secrets.token_hex(NONCE_BYTES)
 
 
-def fresh_nonce(task: Task, draw: Callable[[], str] = draw_nonce) -> str:
+def fresh_nonce(task: JudgeTask, draw: Callable[[], str] = draw_nonce) -> str:
     """Return a nonce that does not occur in the task."""
     while True:
         nonce = draw()
@@ -66,7 +66,7 @@ def fresh_nonce(task: Task, draw: Callable[[], str] = draw_nonce) -> str:
             return nonce
 
 
-def build_prompt(task: Task, nonce: str) -> str:
+def build_prompt(task: JudgeTask, nonce: str) -> str:
     """Return the prompt of a task: its data, fenced, then its instructions."""
     parts = [
         f"[[{nonce} DATA {block.name}]]\n{quote(block.text)}\n[[{nonce} END {block.name}]]"
@@ -83,7 +83,7 @@ def quote(text: str) -> str:
     return "\n".join(f"| {line}" for line in text.splitlines() or [""])
 
 
-def _instructions(task: Task, nonce: str) -> str:
+def _instructions(task: JudgeTask, nonce: str) -> str:
     names = ", ".join(block.name for block in task.data)
     verdicts = ", ".join(f'"{label}"' for label in task.labels)
     return (

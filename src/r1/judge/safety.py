@@ -8,7 +8,7 @@ Left out on purpose: kinds of harm. The reward model learns one bit.
 
 from __future__ import annotations
 
-from r1.judge.prompt import Block, Task
+from r1.judge.prompt import DataBlock, JudgeTask
 
 SAFE, UNSAFE = "safe", "unsafe"
 
@@ -25,8 +25,10 @@ _INSTRUCTIONS = (
 )
 
 
-def safety_task(request: str, response: str) -> Task:
+def safety_task(request: str, response: str) -> JudgeTask:
     """Return the task of labelling a response."""
-    return Task(
-        _INSTRUCTIONS, (SAFE, UNSAFE), (Block("request", request), Block("response", response))
+    return JudgeTask(
+        _INSTRUCTIONS,
+        (SAFE, UNSAFE),
+        (DataBlock("request", request), DataBlock("response", response)),
     )

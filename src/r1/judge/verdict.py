@@ -19,7 +19,7 @@ _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
 _BACKSLASH = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt]|)')
 
 
-class Defect(StrEnum):
+class ReplyDefect(StrEnum):
     """Why a reply is no verdict; the first that applies, in this order."""
 
     CUT_OFF = "cut-off"
@@ -42,15 +42,15 @@ class Verdict:
 
 def read_verdict(
     text: str, finish_reason: str, nonce: str, labels: tuple[str, ...]
-) -> Verdict | Defect:
+) -> Verdict | ReplyDefect:
     """Return a reply's verdict or its defect. Raises nothing for any text."""
     if finish_reason == "length":
-        return Defect.CUT_OFF
+        return ReplyDefect.CUT_OFF
     if len(text) > MAX_CHARS:
-        return Defect.TOO_LONG
+        return ReplyDefect.TOO_LONG
     text = text.rpartition("</think>")[2].strip()
     if not text:
-        return Defect.EMPTY
+        return ReplyDefect.EMPTY
     if fenced := _FENCE.fullmatch(text):
         text = fenced[1]
     try:
@@ -61,15 +61,15 @@ def read_verdict(
             parse_constant=_refuse,
         )
     except (ValueError, RecursionError):
-        return Defect.NOT_JSON
+        return ReplyDefect.NOT_JSON
     if not isinstance(found, dict) or found.keys() != {"nonce", "analysis", "verdict"}:
-        return Defect.WRONG_KEYS
+        return ReplyDefect.WRONG_KEYS
     if found["nonce"] != nonce:
-        return Defect.WRONG_NONCE
+        return ReplyDefect.WRONG_NONCE
     label, analysis = found["verdict"], found["analysis"]
     if not isinstance(label, str) or not isinstance(analysis, str):
-        return Defect.WRONG_TYPE
-    return Verdict(label, analysis) if label in labels else Defect.UNKNOWN_VERDICT
+        return ReplyDefect.WRONG_TYPE
+    return Verdict(label, analysis) if label in labels else ReplyDefect.UNKNOWN_VERDICT
 
 
 def _double_if_bare(found: re.Match[str]) -> str:

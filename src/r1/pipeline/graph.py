@@ -33,7 +33,7 @@ from r1.stages.protocol import Artifact, ArtifactType
 MARKER = "STAGE.json"
 
 
-class Source(NamedTuple):
+class InputSource(NamedTuple):
     """The source of an input: an output of another stage."""
 
     stage: str
@@ -54,14 +54,14 @@ class Stage:
     settings: Mapping[str, Any]
     outputs: Mapping[str, ArtifactType]
     run: Callable[[Path, Mapping[str, Path]], Mapping[str, Artifact]]
-    inputs: Mapping[str, Source] = field(default_factory=dict)
+    inputs: Mapping[str, InputSource] = field(default_factory=dict)
     input_types: Mapping[str, ArtifactType] = field(default_factory=dict)
     may_change: Sequence[str] = ()
     as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     external: Callable[[], Sequence[Input]] = tuple
 
 
-class State(StrEnum):
+class StageState(StrEnum):
     """The state of a stage."""
 
     DONE = "done"
@@ -73,7 +73,7 @@ class Standing(NamedTuple):
     """A stage's state, and why it is not done ("its settings changed")."""
 
     stage: Stage
-    state: State
+    state: StageState
     reason: str
 
 
@@ -121,26 +121,26 @@ def stand_below(stage: Stage, above: Mapping[str, Standing], folder: Path) -> St
 
 def _stand(
     stage: Stage, marker: dict[str, Any] | None, above: Mapping[str, Standing], folder: Path
-) -> tuple[State, str]:
+) -> tuple[StageState, str]:
     if marker is None:
         begun = (folder / stage.name).exists()
-        return State.TO_DO, "begun" if begun else ""
+        return StageState.TO_DO, "begun" if begun else ""
     changed = _changed(stage, stage.as_now(_settings(marker)))
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        return State.STALE, f"its settings changed: {changed[0]}{more}"
+        return StageState.STALE, f"its settings changed: {changed[0]}{more}"
     for name, source in stage.inputs.items():
-        if above[source.stage].state is not State.DONE:
-            return State.STALE, f"{source.stage} above it is {above[source.stage].state}"
+        if above[source.stage].state is not StageState.DONE:
+            return StageState.STALE, f"{source.stage} above it is {above[source.stage].state}"
         if marker["inputs"].get(name) != output_hash(folder, source):
-            return State.STALE, f"{source.stage} above it gave something else"
+            return StageState.STALE, f"{source.stage} above it gave something else"
     if set(marker["inputs"]) != set(stage.inputs):
-        return State.STALE, "its inputs changed"
+        return StageState.STALE, "its inputs changed"
     files = _changed_files(marker, stage.external())
     if files:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        return State.STALE, f"a file that it read changed: {files[0]}{more}"
-    return State.DONE, ""
+        return StageState.STALE, f"a file that it read changed: {files[0]}{more}"
+    return StageState.DONE, ""
 
 
 def run_stage(
@@ -236,17 +236,17 @@ def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:
     return read_json(folder / stage / MARKER, shape=StageMark)
 
 
-def output_hash(folder: Path, source: Source) -> str:
+def output_hash(folder: Path, source: InputSource) -> str:
     """Return the hash of the contents of a finished stage's output."""
     return _output(folder, source)["sha256"]
 
 
-def output_path(folder: Path, source: Source) -> Path:
+def output_path(folder: Path, source: InputSource) -> Path:
     """Return the path of a finished stage's output."""
     return folder / source.stage / _output(folder, source)["path"]
 
 
-def _output(folder: Path, source: Source) -> dict[str, Any]:
+def _output(folder: Path, source: InputSource) -> dict[str, Any]:
     marker = read_marker(folder, source.stage)
     assert marker is not None, f"stage {source.stage} has not run"
     if source.output not in marker["outputs"]:

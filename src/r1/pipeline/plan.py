@@ -23,7 +23,7 @@ from r1.pipeline.run_r1 import build
 from r1.plan.estimate import Context, Estimate, Given
 from r1.plan.hardware import on_this_cpu
 from r1.plan.layout import gpus_asked_for
-from r1.plan.layouts import Choice, Task, plan_layouts
+from r1.plan.layouts import LayoutTask, TriedLayout, plan_layouts
 from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Kernels, Memory, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError
@@ -50,13 +50,13 @@ from r1.stages import registry
 class Sampled(NamedTuple):
     """The plan of a recipe that learns by sampling. own: the layout that it asks for."""
 
-    task: Task
+    task: LayoutTask
     own: Own
-    choices: list[Choice]
+    choices: list[TriedLayout]
     recommended: Recommended | None
 
 
-class Plan(NamedTuple):
+class RecipePlan(NamedTuple):
     """The plan of one recipe. memories: by owner. place: of a recipe that does not sample."""
 
     estimate: Estimate
@@ -98,7 +98,7 @@ def plan_command(
             console.print(part)
 
 
-def _blocks(plan: Plan) -> Iterator[list[Any]]:
+def _blocks(plan: RecipePlan) -> Iterator[list[Any]]:
     """Yield the blocks to print, which empty lines separate."""
     estimate, memory = plan.estimate, memory_table(plan.memories)
     yield [show(estimate)]
@@ -191,7 +191,9 @@ def clustered(specs: Sequence[StageSpec], cluster: ClusterSettings | None) -> li
     return [spec._replace(recipe=with_cluster(spec.recipe, cluster)) for spec in specs]
 
 
-def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None = None) -> Plan:
+def plan_recipe(
+    recipe: Any, base_folder: Path, given: Given, run: Path | None = None
+) -> RecipePlan:
     """Return the plan of a training recipe. run: a finished run's folder."""
     _check_run(recipe, run)
     found = None if run is None else measured(run, recipe.sampling.max_new_tokens)
@@ -208,10 +210,12 @@ def plan_recipe(recipe: Any, base_folder: Path, given: Given, run: Path | None =
     ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
     if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
         memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, kernels)
-    return Plan(estimate, memories, place=tuned_place(recipe, shape, machine))
+    return RecipePlan(estimate, memories, place=tuned_place(recipe, shape, machine))
 
 
-def _sampled(recipe: Any, context: Context, estimate: Estimate, lengths: Lengths | None) -> Plan:
+def _sampled(
+    recipe: Any, context: Context, estimate: Estimate, lengths: Lengths | None
+) -> RecipePlan:
     """Plan a recipe that learns by sampling. lengths: of a finished run."""
     task = _task(recipe, context, context.shape(recipe.model), lengths)
     choices, own = plan_layouts(task), plan_own(task)
@@ -222,7 +226,7 @@ def _sampled(recipe: Any, context: Context, estimate: Estimate, lengths: Lengths
         whose = f"a rank of {best.layout.ranks}" if best.reason else "the fastest layout's"
         memories[whose] = best.memory
     recommended = recommend(task, choices, own)
-    return Plan(estimate, memories, sampled=Sampled(task, own, choices, recommended))
+    return RecipePlan(estimate, memories, sampled=Sampled(task, own, choices, recommended))
 
 
 def _shape(model: str, context: Context) -> ModelShape:
@@ -235,7 +239,9 @@ def _shape(model: str, context: Context) -> ModelShape:
         raise UserError(f"model = {model!r}: {error}; {remedy}.") from None
 
 
-def _task(recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | None = None) -> Task:
+def _task(
+    recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | None = None
+) -> LayoutTask:
     """Return the task to plan. lengths: None assumes a log-normal."""
     given, limit = context.given, recipe.sampling.max_new_tokens
     if lengths is None:
@@ -243,7 +249,7 @@ def _task(recipe: Any, context: Context, shape: ModelShape, lengths: Lengths | N
         mean = response_length(shape, limit, from_base, given.mean_response).tokens
         lengths = log_normal(mean, limit)
     prompt = prompt_length(shape, given.mean_prompt).tokens
-    return Task(recipe, shape, context.machine(shape), prompt, lengths)
+    return LayoutTask(recipe, shape, context.machine(shape), prompt, lengths)
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:

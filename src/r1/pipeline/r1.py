@@ -32,7 +32,7 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, apply_overrides, merged, validate
 from r1.errors import UserError
 from r1.pipeline import references
-from r1.pipeline.graph import Source
+from r1.pipeline.graph import InputSource
 from r1.setting_hints import kind_hint
 from r1.stages import registry
 from r1.stages.protocol import ArtifactType, StageKind
@@ -69,7 +69,7 @@ class StageSpec(NamedTuple):
     kind: str
     title: str
     recipe: Settings
-    inputs: dict[str, Source]
+    inputs: dict[str, InputSource]
     input_types: dict[str, ArtifactType]
 
 
@@ -122,8 +122,8 @@ def _spec(
     return StageSpec(name, kind, str(table.get("title", name)), settings, _edges(values), {})
 
 
-def _edges(values: Mapping[str, Any]) -> dict[str, Source]:
-    return {ref.field: Source(ref.stage, ref.output) for ref in references.find(values)}
+def _edges(values: Mapping[str, Any]) -> dict[str, InputSource]:
+    return {ref.field: InputSource(ref.stage, ref.output) for ref in references.find(values)}
 
 
 def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
@@ -147,7 +147,9 @@ def _with_outputs(
                 near = difflib.get_close_matches(stage, list(specs), n=1)
                 hint = f"did you mean @{near[0]}?" if near else f"stages: {', '.join(specs)}."
                 raise UserError(f"{origin}: stages.{name}.{field}: no stage {stage!r}; {hint}")
-            inputs[field] = Source(stage, output or next(iter(kinds[specs[stage].kind].outputs)))
+            inputs[field] = InputSource(
+                stage, output or next(iter(kinds[specs[stage].kind].outputs))
+            )
         types = {field: references.wanted_type(field) for field in inputs}
         whole[name] = spec._replace(inputs=inputs, input_types=types)
     return whole

@@ -25,7 +25,7 @@ from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
-from r1.pipeline.graph import Stage, Standing, State
+from r1.pipeline.graph import Stage, StageState, Standing
 from r1.pipeline.limits import check_limits
 from r1.pipeline.progress import PipelineEvents
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
@@ -132,7 +132,7 @@ def run_pipeline(
             raise UserError(f"no stage {name!r}; stages: {', '.join(names)}.")
     for notice in pipeline.notices:
         progress.warn(notice)
-    waiting = [s.stage.name for s in standings(pipeline, out) if s.state is not State.DONE]
+    waiting = [s.stage.name for s in standings(pipeline, out) if s.state is not StageState.DONE]
     checked = {only} if only else {*waiting, *(_below(pipeline, first) if first else ())}
     _check(pipeline, checked, base_folder)
     _claim(out)
@@ -144,7 +144,7 @@ def run_pipeline(
         above: dict[str, Standing] = {}
         for stage in pipeline.stages:
             standing = graph.stand_below(stage, above, out)
-            if standing.state is not State.DONE and (only is None or stage.name == only):
+            if standing.state is not StageState.DONE and (only is None or stage.name == only):
                 _run(stage, above, out, progress, alone=only is not None)
                 standing = graph.stand_below(stage, above, out)
             above[stage.name] = standing
@@ -159,7 +159,7 @@ def _run(
 ) -> None:
     for source in stage.inputs.values():
         state = above[source.stage].state
-        if state is not State.DONE:
+        if state is not StageState.DONE:
             assert alone, f"{source.stage} runs before {stage.name}"
             raise UserError(
                 f"stage {stage.name} reads {source.stage}, which is {state}; "

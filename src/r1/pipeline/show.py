@@ -14,14 +14,14 @@ from rich.tree import Tree
 from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.pipeline import graph
-from r1.pipeline.graph import State
+from r1.pipeline.graph import StageState
 from r1.pipeline.run_r1 import PIPELINE, Pipeline, is_pipeline, last_seconds, standings
 from r1.run_dir import inputs
 from r1.run_dir.checkpoint import find_checkpoint
 from r1.run_dir.read import is_run
 from r1.run_dir.shapes import PipelineFile, Story
 
-COLOURS = {State.DONE: "green", State.STALE: "yellow", State.TO_DO: "cyan"}
+COLOURS = {StageState.DONE: "green", StageState.STALE: "yellow", StageState.TO_DO: "cyan"}
 
 
 def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str, float]) -> None:
@@ -38,7 +38,7 @@ def show_plan(pipeline: Pipeline, out: Path, console: Console, seconds: dict[str
         stage, state = standing.stage, standing.state
         took = last_seconds(out, stage.name)
         expected = took if took is not None else seconds.get(stage.name)
-        if state is not State.DONE:
+        if state is not StageState.DONE:
             to_do += 1
             left += expected or 0.0
             unknown += [stage.name] if expected is None else []

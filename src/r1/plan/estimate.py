@@ -40,7 +40,7 @@ class Given(NamedTuple):
     rates: Rates | None = None
 
 
-class Part(NamedTuple):
+class WorkPart(NamedTuple):
     """One kind of work: its name, sequences, tokens passed through the model, FLOPs, GPU-hours."""
 
     name: str
@@ -76,11 +76,11 @@ class Machine:
         share = self.rates.training_share if training else self.rates.generation_share
         return flops / (self.hardware.peak_flops * share) / 3600
 
-    def part(self, name: str, work: Work, samples: float, tokens: float, flops: float) -> Part:
+    def part(self, name: str, work: Work, samples: float, tokens: float, flops: float) -> WorkPart:
         """Return a part with its GPU-hours."""
-        return Part(name, work, round(samples), tokens, flops, self.gpu_hours(flops, work))
+        return WorkPart(name, work, round(samples), tokens, flops, self.gpu_hours(flops, work))
 
-    def hours(self, parts: tuple[Part, ...], waits: float = 0.0) -> float:
+    def hours(self, parts: tuple[WorkPart, ...], waits: float = 0.0) -> float:
         """Return the hours of all parts on all GPUs; waits: the least hours of generation."""
         generation = sum(p.gpu_hours for p in parts if p.work == "generation") / self.num_gpus
         training = sum(p.gpu_hours for p in parts if p.work == "training") / self.num_gpus
@@ -105,7 +105,7 @@ class Estimate:
     prompt_tokens: float = 0.0
     response_tokens: float = 0.0
     trained_tokens: float = 0.0
-    parts: tuple[Part, ...] = ()
+    parts: tuple[WorkPart, ...] = ()
     hours: float = 0.0
     waits_for_longest: bool = False
     makes: Amount | None = None
@@ -182,7 +182,7 @@ def drawn(
     prompts: float,
     samples: int,
     name: str = "generation",
-) -> Part:
+) -> WorkPart:
     """Return the part of drawing `samples` responses to each of `prompts` prompts."""
     flops = prompts * generation_flops(shape, prompt.tokens, response.tokens, samples)
     tokens = prompts * (prompt.tokens + samples * response.tokens)

@@ -45,7 +45,7 @@ TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32)
 DRAWN_BATCHES = 2
 
 
-class Choice(NamedTuple):
+class TriedLayout(NamedTuple):
     """A layout that was tried. reason: why it does not fit, "" if it does. needs: the learner
     settings it requires. slots: rows of one engine. ahead: drawing and update overlap. draw_s,
     update_s, sync_s: parts of a step."""
@@ -68,7 +68,7 @@ class Choice(NamedTuple):
         return busy + self.sync_s
 
 
-class Task(NamedTuple):
+class LayoutTask(NamedTuple):
     """A recipe that learns by sampling, and its machine. prompt: mean tokens of one."""
 
     recipe: Any
@@ -94,11 +94,11 @@ class Task(NamedTuple):
         return algorithm.num_problems * (self.prompt + algorithm.group_size * self.lengths.mean)
 
 
-def plan_layouts(task: Task) -> list[Choice]:
+def plan_layouts(task: LayoutTask) -> list[TriedLayout]:
     """Return all layouts tried: those that fit, fastest first, then the others. Layouts with needs
     are tried only if nothing fits without."""
     grouped = task.shape.heads != task.shape.kv_heads
-    tried: list[Choice] = []
+    tried: list[TriedLayout] = []
     for needs in ((), (FUSED,)) if grouped else ((),):
         found = [_tried(task, layout, needs) for layout in candidates(task.machine.num_gpus)]
         tried += [choice for choice in found if choice.reason]
@@ -121,11 +121,11 @@ def candidates(num_gpus: int) -> Iterator[Layout]:
                 yield Layout(ranks, (num_gpus - ranks) // tensor, tensor, False)
 
 
-def _tried(task: Task, layout: Layout, needs: tuple[str, ...]) -> Choice:
+def _tried(task: LayoutTask, layout: Layout, needs: tuple[str, ...]) -> TriedLayout:
     recipe, each = task.recipe, task.prompt + task.lengths.mean
     kernels = Kernels(task.device, True if FUSED in needs else None)
     memory = learner_memory(recipe, task.shape, layout.ranks, kernels)
-    choice = Choice(layout, memory, needs=needs, ahead=not layout.shared)
+    choice = TriedLayout(layout, memory, needs=needs, ahead=not layout.shared)
     if reason := refused(recipe, task.shape, layout):
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
@@ -182,7 +182,7 @@ def engine_needs(engine: EngineSettings, shape: ModelShape, gpus: int) -> Engine
     return EngineNeeds(size * shape.parameters / gpus, logits + prompts, token)
 
 
-def timed(task: Task, choice: Choice) -> Choice:
+def timed(task: LayoutTask, choice: TriedLayout) -> TriedLayout:
     """Return the choice with the times of drawing, update and transfer."""
     layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
     prompt, algorithm = round(task.prompt), recipe.algorithm

@@ -35,7 +35,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LONGEST_PROMPT = 512
 
 
-class Item(NamedTuple):
+class MemoryItem(NamedTuple):
     """One part of the memory, in bytes, and its phase."""
 
     part: str
@@ -46,7 +46,7 @@ class Item(NamedTuple):
 class Memory(NamedTuple):
     """All parts of the memory."""
 
-    items: tuple[Item, ...]
+    items: tuple[MemoryItem, ...]
 
     def of(self, phase: Phase) -> float:
         """Return the bytes of one phase without the resident ones."""
@@ -71,7 +71,7 @@ class Memory(NamedTuple):
         return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 
-class Row(NamedTuple):
+class MicrobatchRow(NamedTuple):
     """A micro-batch: tokens in its row, predicted tokens, keys of the longest sequence.
 
     several: an optimiser step has more than one, so that gradients are there from the start.
@@ -91,7 +91,7 @@ class Kernels(NamedTuple):
     fused_attention: bool | None = None
 
 
-def full_row(recipe: Any) -> Row:
+def full_row(recipe: Any) -> MicrobatchRow:
     """Return an optimiser step's largest row, all tokens predicted, with its longest sequence.
 
     That is a row filled to its budget, or all that one step holds where this is less.
@@ -101,7 +101,7 @@ def full_row(recipe: Any) -> Row:
     longest = sampling.max_new_tokens + LONGEST_PROMPT if sampling else recipe.batch.max_tokens
     held = _step_tokens(recipe, longest or budget)
     tokens = min(budget, held)
-    return Row(tokens, tokens, min(longest or tokens, tokens), several=held > budget)
+    return MicrobatchRow(tokens, tokens, min(longest or tokens, tokens), several=held > budget)
 
 
 def _step_tokens(recipe: Any, longest: int) -> int:
@@ -121,7 +121,7 @@ def learner_memory(
     shape: ModelShape,
     ranks: int = 1,
     kernels: Kernels | None = None,
-    row: Row | None = None,
+    row: MicrobatchRow | None = None,
 ) -> Memory:
     """Return the memory of one of `ranks` ranks of a recipe's learner.
 
@@ -134,34 +134,34 @@ def learner_memory(
     trained = lora_parameters(shape, lora) if lora else shape.parameters
     moments = 1 if recipe.optimizer.kind == "muon" else 2
     items = [
-        Item("weights", "resident", size * shape.parameters / ranks),
-        Item("optimiser", "resident", moments * size * trained / ranks),
-        Item("gradients", "step", size * trained / ranks),
+        MemoryItem("weights", "resident", size * shape.parameters / ranks),
+        MemoryItem("optimiser", "resident", moments * size * trained / ranks),
+        MemoryItem("gradients", "step", size * trained / ranks),
     ]
     if kernels.device == "cuda":  # all parameters at once; on a CPU one after another
-        items.append(Item("optimiser's temporaries", "step", size * trained / ranks))
+        items.append(MemoryItem("optimiser's temporaries", "step", size * trained / ranks))
     else:
         largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
-        items.append(Item("optimiser's temporaries", "step", 2 * size * largest))
+        items.append(MemoryItem("optimiser's temporaries", "step", 2 * size * largest))
     if lora:
-        items.append(Item("adapters", "resident", size * trained))
-        items.append(Item("merged copy", "sync", size * layer_parameters(shape)))
+        items.append(MemoryItem("adapters", "resident", size * trained))
+        items.append(MemoryItem("merged copy", "sync", size * layer_parameters(shape)))
     algorithm = getattr(recipe, "algorithm", None)
     if algorithm is not None and algorithm.kl_weight > 0:
-        items.append(Item("reference", "resident", size * trained / ranks))
+        items.append(MemoryItem("reference", "resident", size * trained / ranks))
     if row.several:
         items += _during("gradients", size * trained / ranks)
     return Memory((*items, *_learning(learner, shape, ranks > 1, kernels, row)))
 
 
-def _during(part: str, amount: float) -> list[Item]:
+def _during(part: str, amount: float) -> list[MemoryItem]:
     """Return a part that exists from the first forward to the last backward pass."""
-    return [Item(part, phase, amount) for phase in ("forward", "loss", "backward")]
+    return [MemoryItem(part, phase, amount) for phase in ("forward", "loss", "backward")]
 
 
 def _learning(
-    learner: Any, shape: ModelShape, sharded: bool, kernels: Kernels, row: Row
-) -> list[Item]:
+    learner: Any, shape: ModelShape, sharded: bool, kernels: Kernels, row: MicrobatchRow
+) -> list[MemoryItem]:
     """Return activations, logits and temporaries of one micro-batch."""
     lora = getattr(learner, "lora", None)
     precision = Precision(BYTES[learner.dtype], learner.autocast)
@@ -177,23 +177,27 @@ def _learning(
     if not kept:
         items += _during("attention scores", shape.layers * scores)
     else:
-        items += [Item("recomputed layer", "backward", layer)]
-        items += [Item("attention scores", phase, scores) for phase in ("forward", "backward")]
+        items += [MemoryItem("recomputed layer", "backward", layer)]
+        items += [
+            MemoryItem("attention scores", phase, scores) for phase in ("forward", "backward")
+        ]
     temporary = backward_bytes(shape, precision) * row.tokens
-    items.append(Item("layer's temporaries", "backward", temporary))
+    items.append(MemoryItem("layer's temporaries", "backward", temporary))
     items += _logits(learner, shape, row, half, trained_head=lora is None)
     if sharded:
         items += _gathered(shape, half, trained=lora is None)
     elif learner.autocast:
         copies = 2 * layer_parameters(shape)
-        items += [Item("bf16 copies of the weights", "forward", copies)]
+        items += [MemoryItem("bf16 copies of the weights", "forward", copies)]
         one = copies / shape.layers if kept else copies
-        items += [Item("bf16 copies of the weights", "backward", one)]
-        items += [Item("bf16 copies of the weights", "loss", 0 if kept else copies)]
+        items += [MemoryItem("bf16 copies of the weights", "backward", one)]
+        items += [MemoryItem("bf16 copies of the weights", "loss", 0 if kept else copies)]
     return items
 
 
-def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: bool) -> list[Item]:
+def _logits(
+    learner: Any, shape: ModelShape, row: MicrobatchRow, half: int, trained_head: bool
+) -> list[MemoryItem]:
     """Return chunks of logits and the head's gradient; a tied head's waits for the embedding's."""
     table = shape.vocab * shape.width
     budget = getattr(learner, "logits_budget_mb", 0) * 2**20
@@ -202,25 +206,25 @@ def _logits(learner: Any, shape: ModelShape, row: Row, half: int, trained_head: 
     cast = half * table if half < 4 else 0
     rounded = chunk / 2 if half < 4 else 0
     items = [
-        Item("logits", "forward", 3 * chunk + rounded),
-        Item("logits", "loss", 2 * chunk + rounded + 4 * shape.width * row.predicted),
-        Item("output head", "forward", cast),
-        Item("output head", "loss", cast),
+        MemoryItem("logits", "forward", 3 * chunk + rounded),
+        MemoryItem("logits", "loss", 2 * chunk + rounded + 4 * shape.width * row.predicted),
+        MemoryItem("output head", "forward", cast),
+        MemoryItem("output head", "loss", cast),
     ]
     if trained_head:
-        items.append(Item("output head", "loss", 4 * table + cast))
-        items.append(Item("output head", "backward", 4 * table if shape.tied else 0))
+        items.append(MemoryItem("output head", "loss", 4 * table + cast))
+        items.append(MemoryItem("output head", "backward", 4 * table if shape.tied else 0))
     return items
 
 
-def _gathered(shape: ModelShape, half: int, trained: bool) -> list[Item]:
+def _gathered(shape: ModelShape, half: int, trained: bool) -> list[MemoryItem]:
     """Return the parameters that FSDP2 gathers, and a layer's gradients before the scatter."""
     table = shape.vocab * shape.width * (1 if shape.tied else 2)
     layer = shape.largest_layer
     items = _during("gathered parameters", half * (table + 2 * layer))
     if trained:
         both = half + 4 if half < 4 else half
-        items.append(Item("gathered gradients", "backward", both * layer))
+        items.append(MemoryItem("gathered gradients", "backward", both * layer))
     return items
 
 
@@ -229,7 +233,7 @@ def layer_parameters(shape: ModelShape) -> float:
     return shape.parameters - shape.vocab * shape.width * (1 if shape.tied else 2)
 
 
-def score_bytes(shape: ModelShape, row: Row, kernels: Kernels) -> float:
+def score_bytes(shape: ModelShape, row: MicrobatchRow, kernels: Kernels) -> float:
     """Return the bytes of one layer's attention scores.
 
     On a CPU nothing is kept. On CUDA every segment of a packed row is unpacked against its own
@@ -253,7 +257,7 @@ def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
     return lora.rank * shape.layers * ends
 
 
-def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item]:
+def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[MemoryItem]:
     """Return the memory of one of `replicas` embedded engines: weights, cache and logits.
 
     It caches transformers' keys and values, never the latent ones.
@@ -266,10 +270,10 @@ def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[Item
     rows = min(engine.max_batch, samples)
     prompts = layer_bytes(shape, Precision(2)) * engine.prefill_tokens
     return [
-        Item("engine's weights", "resident", size * shape.parameters),
-        Item("key/value cache", "resident", size * token * tokens),
-        Item("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
-        Item("prompts of the engine", "rollout", prompts),
+        MemoryItem("engine's weights", "resident", size * shape.parameters),
+        MemoryItem("key/value cache", "resident", size * token * tokens),
+        MemoryItem("logits of the engine", "rollout", 4 * 4 * rows * shape.vocab),
+        MemoryItem("prompts of the engine", "rollout", prompts),
     ]
 
 

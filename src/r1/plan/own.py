@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 from r1.plan.hardware import GB
 from r1.plan.layout import Layout, own_layout
-from r1.plan.layouts import Choice, Task, engine_needs, refused, timed, too_large
+from r1.plan.layouts import LayoutTask, TriedLayout, engine_needs, refused, timed, too_large
 from r1.plan.memory import (
     LONGEST_PROMPT,
-    Item,
     Kernels,
     Memory,
+    MemoryItem,
     Phase,
     cache_tokens,
     engine_items,
@@ -41,7 +41,7 @@ class Own(NamedTuple):
     """A recipe's own layout. choice.memory: of a learner's GPU, with the engine on it if shared.
     learner, engine: of a rank, and of one GPU of an engine, alone."""
 
-    choice: Choice
+    choice: TriedLayout
     learner: Memory
     engine: Memory
 
@@ -54,14 +54,14 @@ def own_mode(algorithm: Any) -> str:
     return names.get(algorithm.staleness, f"whole batches, {algorithm.staleness} ahead")
 
 
-def plan_own(task: Task) -> Own:
+def plan_own(task: LayoutTask) -> Own:
     """Return whether the recipe's own layout fits, with its memory and estimated step."""
     recipe, layout = task.recipe, own_layout(task.recipe)
     learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
     engine = _engine(task, layout)
     memory = Memory((*learner.items, *(engine.items if layout.shared else ())))
     apart = not layout.shared and task.device != "cpu"
-    choice = Choice(
+    choice = TriedLayout(
         layout, memory, Memory(engine.items).peak, ahead=apart and recipe.algorithm.staleness > 0
     )
     own = Own(choice, learner, Memory(engine.items))
@@ -81,11 +81,11 @@ def plan_own(task: Task) -> Own:
 class _Engine(NamedTuple):
     """The memory of an engine's GPU by part, and the tokens that its cache holds."""
 
-    items: tuple[Item, ...]
+    items: tuple[MemoryItem, ...]
     cached: float
 
 
-def _engine(task: Task, layout: Layout) -> _Engine:
+def _engine(task: LayoutTask, layout: Layout) -> _Engine:
     """Return an engine's memory; a sleeping engine has it only while it draws."""
     recipe, engine, algorithm = task.recipe, task.recipe.engine, task.recipe.algorithm
     if engine.kind == "embedded":
@@ -101,14 +101,14 @@ def _engine(task: Task, layout: Layout) -> _Engine:
         cache = (given or CPU_CACHE_GIB) * 2**30
     phase: Phase = "rollout" if engine.vllm.sleep and task.device == "cuda" else "resident"
     items = (
-        Item("engine's weights", phase, weights),
-        Item("engine's buffers", phase, buffers),
-        Item("key/value cache", phase, cache),
+        MemoryItem("engine's weights", phase, weights),
+        MemoryItem("engine's buffers", phase, buffers),
+        MemoryItem("key/value cache", phase, cache),
     )
     return _Engine(items, cache / token)
 
 
-def _unplaceable(task: Task, layout: Layout) -> str:
+def _unplaceable(task: LayoutTask, layout: Layout) -> str:
     """Return why Ray cannot place it on the machine's GPUs, "" if it can."""
     cluster, have = task.recipe.cluster, task.machine.num_gpus
     if task.device == "cpu":
@@ -134,7 +134,7 @@ def _unplaceable(task: Task, layout: Layout) -> str:
     return ""
 
 
-def _lacks_memory(task: Task, own: Own) -> str:
+def _lacks_memory(task: LayoutTask, own: Own) -> str:
     """Return why memory is too small, in numbers; "" if it is not."""
     layout, budget = own.choice.layout, task.budget
     if task.device == "cpu":
@@ -166,7 +166,7 @@ def processes_text(own: Own) -> str:
     )
 
 
-def _too_long(task: Task, cached_tokens: float) -> str:
+def _too_long(task: LayoutTask, cached_tokens: float) -> str:
     """Return why the cache is too small, "" if it is not."""
     engine, limit = task.recipe.engine, task.recipe.sampling.max_new_tokens
     longest, what = limit + LONGEST_PROMPT, f"one response of {limit:,} and its prompt"

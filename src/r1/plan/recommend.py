@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1.config import apply_overrides
-from r1.plan.layouts import Choice, Task
+from r1.plan.layouts import LayoutTask, TriedLayout
 from r1.plan.memory import LONGEST_PROMPT
 from r1.plan.own import Own, plan_own
 
@@ -30,7 +30,7 @@ class Recommended(NamedTuple):
     own: Own
 
 
-def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | None:
+def recommend(task: LayoutTask, choices: Sequence[TriedLayout], own: Own) -> Recommended | None:
     """Return the fastest layout that [cluster] can ask for; None without one, if the recipe's own
     is within 2 % of it, and on CPUs, whose cores all processes share.
 
@@ -51,7 +51,7 @@ def recommend(task: Task, choices: Sequence[Choice], own: Own) -> Recommended | 
     return None
 
 
-def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
+def settings_of(task: LayoutTask, choice: TriedLayout) -> dict[str, Any]:
     """Return the settings that ask for a layout."""
     layout, recipe, algorithm = choice.layout, task.recipe, task.recipe.algorithm
     longest = recipe.sampling.max_new_tokens + LONGEST_PROMPT
@@ -78,7 +78,7 @@ def settings_of(task: Task, choice: Choice) -> dict[str, Any]:
     return settings
 
 
-def _gpu_share(task: Task, choice: Choice) -> float:
+def _gpu_share(task: LayoutTask, choice: TriedLayout) -> float:
     """Return vLLM's share of a GPU: the usable memory without a learner's on the same GPU."""
     kept = 0.0
     if choice.layout.shared:

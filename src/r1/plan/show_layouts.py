@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from r1.plan.hardware import GB
-from r1.plan.layouts import Choice, Task
+from r1.plan.layouts import LayoutTask, TriedLayout
 from r1.plan.memory import Memory
 from r1.plan.own import Own, all_processes, own_mode, processes_text
 from r1.plan.recommend import Recommended, overrides
@@ -28,7 +28,7 @@ def memory_table(memories: Mapping[str, Memory]) -> Table:
     return table(("memory of one GPU, GB", *memories), rows)
 
 
-def layout_table(choices: Sequence[Choice]) -> Table:
+def layout_table(choices: Sequence[TriedLayout]) -> Table:
     """Return the fastest layouts that fit."""
     rows = [
         (
@@ -44,7 +44,7 @@ def layout_table(choices: Sequence[Choice]) -> Table:
     return table(names, rows)
 
 
-def layout_notes(choices: Sequence[Choice]) -> list[Text]:
+def layout_notes(choices: Sequence[TriedLayout]) -> list[Text]:
     """Return the needs of the fitting layouts, and for each kind of reason the best layout that
     does not fit."""
     notes = []
@@ -57,7 +57,7 @@ def layout_notes(choices: Sequence[Choice]) -> list[Text]:
         notes.append(Text(f"the learner lacks what these layouts need: {needs}", style="yellow"))
     if not fitting:
         notes.append(Text("no layout fits", style="red"))
-    nearest: dict[tuple[Any, ...], Choice] = {}
+    nearest: dict[tuple[Any, ...], TriedLayout] = {}
     for choice in choices:
         if choice.reason:
             key = (choice.needs, choice.reason.split(" needs ")[0].split(" cannot ")[0])
@@ -78,7 +78,7 @@ def own_memories(own: Own) -> dict[str, Memory]:
     return {"the recipe's learner": own.choice.memory, "its engine": own.engine}
 
 
-def own_table(task: Task, own: Own) -> Table:
+def own_table(task: LayoutTask, own: Own) -> Table:
     """Return the recipe's own layout, whether it fits, and the time of a step."""
     choice, machine, recipe = own.choice, task.machine, task.recipe
     asked = "one process (no [cluster])" if recipe.cluster is None else choice.layout.describe()
@@ -120,7 +120,7 @@ def recommendation(own: Own, found: Recommended | None) -> list[Text]:
     return [Text(line) for line in (*lines[:-1], lines[-1].removesuffix(" \\"))]
 
 
-def choice_json(choice: Choice) -> dict[str, Any]:
+def choice_json(choice: TriedLayout) -> dict[str, Any]:
     """Return one layout as JSON values; without times if it does not fit."""
     return {
         **choice.layout._asdict(),

@@ -20,7 +20,7 @@ from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
     FUSED,
     TENSOR_PARALLEL,
-    Task,
+    LayoutTask,
     engine_needs,
     no_room,
     plan_layouts,
@@ -49,7 +49,7 @@ class Place(NamedTuple):
     step_s: float | None = None
 
 
-def rewarded_place(task: Task) -> Place:
+def rewarded_place(task: LayoutTask) -> Place:
     """Return the place of a stage that learns by sampling."""
     silent = task.recipe.cluster is None and task.recipe.engine.kind == "embedded"
     choice = plan_layouts(task)[0] if silent else plan_own(task).choice

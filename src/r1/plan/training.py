@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from r1.plan.estimate import Context, Estimate, Machine, Part, drawn, sentences, waiting_hours
+from r1.plan.estimate import Context, Estimate, Machine, WorkPart, drawn, sentences, waiting_hours
 from r1.plan.flops import forward_flops, training_flops
 from r1.plan.model import ModelShape
 from r1.plan.workload import (
@@ -82,7 +82,7 @@ def _passes(
     samples: int,
     tokens: float,
     row: tuple[ModelShape, float, float, float],
-) -> list[Part]:
+) -> list[WorkPart]:
     """Return the policy's update and the reference's pass. row: as forward_flops takes it."""
     update, updated = samples * algorithm.num_epochs, tokens * algorithm.num_epochs
     forward = samples * forward_flops(*row)
@@ -103,7 +103,7 @@ def _reward_models(
     per_step: int,
     prompt: Length,
     response: Length,
-) -> list[Part]:
+) -> list[WorkPart]:
     parts = []
     for name, use in recipe.reward_models.items():
         stage = use.path.removeprefix("@").partition("/")[0]
@@ -123,7 +123,7 @@ def _evaluations(
     shape: ModelShape,
     prompt: Length,
     response: Length,
-) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+) -> tuple[tuple[WorkPart, ...], tuple[str, ...]]:
     """Return the number of held-out problems evaluated: at the start, the end, every `every`
     steps."""
     if not recipe.data.heldout:

@@ -31,7 +31,7 @@ from r1.curation.progress import DataEvents
 from r1.curation.store import Store, Totals
 from r1.data.rows import content_hash
 from r1.judge.asker import NoVerdict
-from r1.judge.batch import Asked, Found, Votes
+from r1.judge.batch import Found, VoteRequest, Votes
 from r1.judge.verdict import Verdict
 from r1.preferences.questions import (
     NO_VERDICT,
@@ -111,12 +111,12 @@ class _Judgement:
         self.found: list[dict[int, Verdict]] = [{} for _ in self.questions]
         self.missing = len(self.questions) * settings.judging.votes
 
-    def asked(self) -> Iterator[Asked]:
+    def asked(self) -> Iterator[VoteRequest]:
         """Every vote to ask for."""
         for number, question in enumerate(self.questions):
             for vote in range(self.settings.judging.votes):
                 id = f"{self.entry.item.problem_id}{_MARK}{number}{_MARK}{vote}"
-                yield Asked(id, question.task(vote), vote)
+                yield VoteRequest(id, question.task(vote), vote)
 
     def take(self, number: int, vote: int, found: Verdict | NoVerdict) -> None:
         """One vote on question `number`."""

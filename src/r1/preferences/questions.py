@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from r1.curation.filters import DROPPED
 from r1.judge.pairwise import comparison_tasks
-from r1.judge.prompt import Task
+from r1.judge.prompt import JudgeTask
 from r1.judge.safety import SAFE, UNSAFE, safety_task
 from r1.judge.verdict import Verdict
 from r1.preferences.responses import Answered, Response
@@ -62,7 +62,7 @@ Votes = Sequence[tuple[int, Verdict]]
 class Question(Protocol):
     """Something to vote on."""
 
-    def task(self, vote: int) -> Task:
+    def task(self, vote: int) -> JudgeTask:
         """What the judge is asked in this vote."""
 
     def settle(self, votes: Votes, counts: Counter[str]) -> dict[str, Any] | str:
@@ -77,7 +77,7 @@ class PairQuestion(NamedTuple):
     second: Response
     settings: VoteSettings
 
-    def task(self, vote: int) -> Task:
+    def task(self, vote: int) -> JudgeTask:
         """The comparison, in the order that is drawn for this vote."""
         orders = comparison_tasks(*self.candidate[:3])
         return orders[is_swapped(self.candidate, vote, self.settings.seed)]
@@ -114,7 +114,7 @@ class LabelQuestion(NamedTuple):
     response: Response
     settings: VoteSettings
 
-    def task(self, vote: int) -> Task:
+    def task(self, vote: int) -> JudgeTask:
         """The same in every vote."""
         return safety_task(self.prompt, self.read)
 

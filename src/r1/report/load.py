@@ -19,7 +19,7 @@ from r1.run_dir.read import (
     rollout_steps,
     rollouts_path,
 )
-from r1.run_dir.shapes import Identity, Story
+from r1.run_dir.shapes import StoredIdentity, Story
 from r1.run_dir.stored import read_columns
 
 EVALUATION = "evaluation"
@@ -71,7 +71,7 @@ def load_run(folder: Path) -> RunData:
     require_run(folder)
     return RunData(
         folder=folder,
-        kind=read_json(folder / "run.json", shape=Identity)["kind"],
+        kind=read_json(folder / "run.json", shape=StoredIdentity)["kind"],
         done=is_done(folder),
         recipe=read_json(folder / "recipe.json", {}, dict[str, Any]),
         versions=read_json(folder / "versions.json", {}, dict[str, str]),

@@ -53,7 +53,7 @@ def trl_reward(
         if unused := unused_columns(kind, columns, reference):
             _say(f"{name}: columns that the verifier {kind!r} does not read: {', '.join(unused)}")
         rows = [
-            _Row(
+            _JudgedRow(
                 _response(completion, prompt, opened),
                 question_of(prompt),
                 columns[reference][i] if columns.get(reference) is not None else None,
@@ -88,11 +88,11 @@ def compute_score(
     opened = extra.pop("opened", None)
     if unused := unused_columns(verifier, extra, ""):
         _say(f"compute_score: extra_info that {verifier!r} does not read: {', '.join(unused)}")
-    row = _Row(_response(solution_str, prompt, opened), question, ground_truth, extra)
+    row = _JudgedRow(_response(solution_str, prompt, opened), question, ground_truth, extra)
     return _judge(verifier, [row])[0].value
 
 
-class _Row:
+class _JudgedRow:
     """One response and the data that it is judged with."""
 
     def __init__(self, text: str, question: str, gold: Any, given: Mapping[str, Any]) -> None:
@@ -102,7 +102,7 @@ class _Row:
         self.given = given
 
 
-def _judge(kind: str, rows: Sequence[_Row]) -> list[Score]:
+def _judge(kind: str, rows: Sequence[_JudgedRow]) -> list[Score]:
     from r1.rewards import library
 
     if kind == "format":

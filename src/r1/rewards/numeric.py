@@ -37,7 +37,7 @@ _APPROXIMATELY = (
 )  # fmt: skip
 
 
-class Reading(NamedTuple):
+class WrittenNumber(NamedTuple):
     """A number as written: its exact value, its unit and whether it is per cent."""
 
     value: Fraction
@@ -45,7 +45,7 @@ class Reading(NamedTuple):
     percent: bool
 
 
-def read_numeric(text: str) -> Reading | None:
+def read_numeric(text: str) -> WrittenNumber | None:
     """Return the single number in a text, or None. Never raises; fast for any text."""
     if len(text) > MAX_CHARS:
         return None
@@ -66,7 +66,7 @@ def read_numeric(text: str) -> Reading | None:
     if number is None or number.form in ("ratio", "power"):
         return None
     value = number.value / 100 if quantity.percent else number.value
-    return Reading(value, quantity.unit, quantity.percent)
+    return WrittenNumber(value, quantity.unit, quantity.percent)
 
 
 def is_close(value: Fraction, reference: Fraction, rel_tol: float, abs_tol: float) -> bool:

@@ -31,7 +31,7 @@ from r1.rewards.judge import JudgeLane, join, judged_rewards
 from r1.rewards.reading import read_answer
 from r1.rewards.registry import PromptForm, find_verifier
 from r1.rewards.settings import RewardSettings
-from r1.rewards.wire import Item, Job, Setup
+from r1.rewards.wire import Job, ScoreItem, Setup
 from r1.rewards.worker_handle import WorkerHandle
 from r1.types import Problem, RolloutGroup, Score, ScoredGroup
 
@@ -103,7 +103,7 @@ class RewardPool:
         weights = self.settings.weights_of(group.problem.family)
         names = list(weights)
         every = [
-            Item(sample * len(names) + i, name, sample)
+            ScoreItem(sample * len(names) + i, name, sample)
             for sample in range(len(completions))
             for i, name in enumerate(names)
         ]
@@ -166,7 +166,9 @@ class RewardPool:
             if not left:
                 break
             first, *rest = left
-            pairs = [Item(other, None, pair=(answers[first], answers[other])) for other in rest]
+            pairs = [
+                ScoreItem(other, None, pair=(answers[first], answers[other])) for other in rest
+            ]
             scores: dict[int, Score] = {}
             if pairs:
                 job = Job(problem, [], pairs, (problem.verifier,))

@@ -23,7 +23,7 @@ def parse_completion(completion: Completion, form: PromptForm) -> Parsed:
     return parsed
 
 
-class Reading(NamedTuple):
+class ReadAnswer(NamedTuple):
     """An answer to judge, stripped and not empty, and the rule of "stated" that found it ("" for
     other sources)."""
 
@@ -37,7 +37,9 @@ def read_answer(completion: Completion, source: AnswerSource, form: PromptForm) 
     return None if reading is None else reading.answer
 
 
-def find_answer(completion: Completion, source: AnswerSource, form: PromptForm) -> Reading | None:
+def find_answer(
+    completion: Completion, source: AnswerSource, form: PromptForm
+) -> ReadAnswer | None:
     """Return the answer to judge and how it was found, or None if there is none."""
     if source == "answer":
         return _reading(parse_completion(completion, form).answer_strict)
@@ -52,13 +54,13 @@ def find_answer(completion: Completion, source: AnswerSource, form: PromptForm) 
         if stopped and "</answer>" in form.stop and "<answer>" in final:
             final += "</answer>"
         stated = find_stated(final, boxed_answer(final), ended=completion.finish_reason != "length")
-        return stated and Reading(stated.answer, stated.rule)
+        return stated and ReadAnswer(stated.answer, stated.rule)
     rest = _without_answer_tags(final)
     return _reading(boxed_answer(rest) if source == "boxed" else rest.strip())
 
 
-def _reading(answer: str | None) -> Reading | None:
-    return Reading(answer) if answer else None
+def _reading(answer: str | None) -> ReadAnswer | None:
+    return ReadAnswer(answer) if answer else None
 
 
 def find_source_fault(source: object) -> str | None:

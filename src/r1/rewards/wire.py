@@ -25,7 +25,7 @@ class Setup(NamedTuple):
     form: PromptForm
 
 
-class Item(NamedTuple):
+class ScoreItem(NamedTuple):
     """One score to compute: a reward of one sample or, with reward None, the equality of a pair."""
 
     number: int
@@ -39,7 +39,7 @@ class Job(NamedTuple):
 
     problem: Problem
     completions: list[Completion]
-    items: list[Item]
+    items: list[ScoreItem]
     verifiers: tuple[str, ...]
 
 

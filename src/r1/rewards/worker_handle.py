@@ -22,7 +22,7 @@ from typing import Any
 import r1
 from r1.errors import UserError
 from r1.rewards.registry import time_limit_s
-from r1.rewards.wire import IDLE, PROGRESS, Item, Job, Setup, receive, send
+from r1.rewards.wire import IDLE, PROGRESS, Job, ScoreItem, Setup, receive, send
 from r1.types import Outcome, Score
 
 START_TIMEOUT_S = 120.0
@@ -147,7 +147,9 @@ class WorkerHandle:
             self._never_ready[verifiers] = reason
         return reason
 
-    def _blame(self, died: WorkerDiedError, left: list[Item], scores: dict[int, Score]) -> None:
+    def _blame(
+        self, died: WorkerDiedError, left: list[ScoreItem], scores: dict[int, Score]
+    ) -> None:
         failed = _failed(f"the verifier died: {died}")
         # Where no item had begun (a library that crashes on import) all of them are affected.
         for index in [died.number] if died.number >= 0 else [item.number for item in left]:

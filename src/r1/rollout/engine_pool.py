@@ -51,7 +51,7 @@ class ClosingEngine(Engine, Protocol):
 
 
 @dataclass(eq=False)
-class _Asked:
+class _PendingCall:
     """One call of `generate`. found: its groups, or the exception that ended it."""
 
     sampling: SamplingSettings
@@ -80,8 +80,8 @@ class EnginePool:
         self._alive, self._lost = len(self._engines), lost
         self._why_none: str | None = None
         self._max_batch, self._groups_per_call = max_batch, groups_per_call
-        self._asked: deque[_Asked] = deque()
-        self._under_way: list[_Asked] = []
+        self._asked: deque[_PendingCall] = deque()
+        self._under_way: list[_PendingCall] = []
         self._closed = False
         self._changed = threading.Condition()
         self._threads = [
@@ -99,7 +99,7 @@ class EnginePool:
         Raises what an engine raises, and UserError where every engine is lost. If the iterator is
         dropped half-way, calls that have not begun are not sampled.
         """
-        asked = _Asked(sampling, deque(self._calls(requests)))
+        asked = _PendingCall(sampling, deque(self._calls(requests)))
         with self._changed:
             assert not self._closed, "the pool is closed"
             if self._why_none is not None:
@@ -148,7 +148,7 @@ class EnginePool:
         for start in range(0, len(requests), size):
             yield requests[start : start + size]
 
-    def _groups(self, asked: _Asked, number: int) -> Iterator[FinishedGroup]:
+    def _groups(self, asked: _PendingCall, number: int) -> Iterator[FinishedGroup]:
         try:
             for _ in range(number):
                 found = asked.found.get()
@@ -158,7 +158,7 @@ class EnginePool:
         finally:
             self._withdraw(asked)
 
-    def _withdraw(self, asked: _Asked) -> None:
+    def _withdraw(self, asked: _PendingCall) -> None:
         with self._changed:
             asked.withdrawn = True
             if asked in self._asked:
@@ -188,7 +188,9 @@ class EnginePool:
             if gone:
                 return
 
-    def _hand_on(self, asked: _Asked, owed: Sequence[GroupRequest], error: BaseException) -> None:
+    def _hand_on(
+        self, asked: _PendingCall, owed: Sequence[GroupRequest], error: BaseException
+    ) -> None:
         """Return a lost engine's groups to the front of the queue for the others."""
         with self._changed:
             self._alive -= 1
@@ -210,7 +212,7 @@ class EnginePool:
                 waiting.found.put(UserError(self._why_none))
             self._asked.clear()
 
-    def _take(self) -> tuple[_Asked, Sequence[GroupRequest]] | None:
+    def _take(self) -> tuple[_PendingCall, Sequence[GroupRequest]] | None:
         """Wait for the next call; None when the pool is closed."""
         with self._changed:
             while not self._asked and not self._closed:

@@ -51,7 +51,7 @@ class _Call:
     sampling: SamplingSettings
     version: int
     unfinished: int
-    ready: list[_Group] = field(default_factory=list)
+    ready: list[_PartGroup] = field(default_factory=list)
 
     def take(self) -> list[FinishedGroup]:
         """Return the complete groups that were not taken yet, in request order."""
@@ -67,7 +67,7 @@ class _Call:
 
 
 @dataclass
-class _Group:
+class _PartGroup:
     """A request with its completions so far."""
 
     call: _Call
@@ -99,7 +99,7 @@ class VllmEngine:
         self.asleep = False
         self.num_prompt_tokens = self.num_cached_tokens = 0
         self._count = self._aborts = 0
-        self._samples: dict[str, tuple[_Group, int]] = {}
+        self._samples: dict[str, tuple[_PartGroup, int]] = {}
         self._submitted: list[_Call] = []
         self._streams: dict[str, list[Any]] = {}
         self._transfer: Transfer
@@ -166,7 +166,7 @@ class VllmEngine:
         """Give a call's samples to vLLM; names: filled with the samples' names as they are
         given."""
         for order, (request, limit) in enumerate(zip(requests, limits, strict=True)):
-            group = _Group(call, order, request)
+            group = _PartGroup(call, order, request)
             for index, seed in enumerate(request.seeds):
                 names.append(self._name())
                 self._samples[names[-1]] = (group, index)

@@ -33,7 +33,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 }
 
 
-class Parsed(Protocol):
+class ParsedResponse(Protocol):
     """The parts of a response by a template's parser; None for a missing part."""
 
     @property
@@ -54,7 +54,7 @@ class _Row(NamedTuple):
 def completion_table(
     step: int,
     scored: Sequence[ScoredGroup],
-    parse: Callable[[str], Parsed],
+    parse: Callable[[str], ParsedResponse],
     advantages: Sequence[Sequence[float | None]] | None = None,
 ) -> pa.Table:
     """Return one row per completion of `scored`, groups and samples in their order.

@@ -45,7 +45,7 @@ class Identity:
     accept_changes: bool = False
 
 
-class Verdict(NamedTuple):
+class FolderVerdict(NamedTuple):
     """The relation of a folder to an identity.
 
     begins: the run starts here. changes: what is recorded in the lineage (longer, or accepted).
@@ -58,7 +58,7 @@ class Verdict(NamedTuple):
     notices: list[str]
 
 
-def judge(folder: Path, identity: Identity) -> Verdict:
+def judge(folder: Path, identity: Identity) -> FolderVerdict:
     """Compare a folder with a recipe and its inputs; nothing is written.
 
     Raises UserError for a run of another kind, recipe or inputs that holds a step.
@@ -66,7 +66,7 @@ def judge(folder: Path, identity: Identity) -> Verdict:
     stored = recipe_check.stored_recipe(folder)
     if stored is None:
         recipe_check.refuse_other_kind(folder, identity.kind)
-        return Verdict(True, [], [], [])
+        return FolderVerdict(True, [], [], [])
     before, now = identity.as_now(stored), json.loads(json.dumps(identity.recipe))
     longer = recipe_check.grown(before, now, identity.grows)
     may_differ = [*identity.ignore, *identity.derived]
@@ -80,7 +80,7 @@ def judge(folder: Path, identity: Identity) -> Verdict:
     if not holds_step(folder) and (other or changed or kind != identity.kind):
         first = [*other, *changed, f"kind: {kind} in the run, {identity.kind} now"][0]
         told = f"{folder} held a run that took no step; this one begins there anew ({first})."
-        return Verdict(True, [], [], [told])
+        return FolderVerdict(True, [], [], [told])
     recipe_check.refuse_other_kind(folder, identity.kind)
     recipe_check.refuse_other_recipe(folder, other)
     if not identity.accept_changes:
@@ -94,7 +94,7 @@ def judge(folder: Path, identity: Identity) -> Verdict:
             "This run recorded no hashes of its data and models when it began; whether they "
             "changed cannot be told. They are recorded from now on."
         )
-    return Verdict(False, [*longer, *changed], longer, notices)
+    return FolderVerdict(False, [*longer, *changed], longer, notices)
 
 
 def recorded_inputs(folder: Path) -> list[Input] | None:

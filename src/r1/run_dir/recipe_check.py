@@ -10,7 +10,7 @@ from typing import Any
 
 from r1.errors import UserError
 from r1.files.shapes import read_json
-from r1.run_dir.shapes import Identity
+from r1.run_dir.shapes import StoredIdentity
 
 _SHOWN = 6
 _MISSING = object()
@@ -18,7 +18,7 @@ _MISSING = object()
 
 def refuse_other_kind(folder: Path, kind: str) -> None:
     """Raise UserError if `folder` already holds a run of another kind."""
-    made_by = read_json(folder / "run.json", {"kind": kind}, Identity)["kind"]
+    made_by = read_json(folder / "run.json", {"kind": kind}, StoredIdentity)["kind"]
     if made_by != kind:
         raise UserError(
             f"{folder} is a run of kind {made_by!r}, not {kind!r}. Nothing was changed; "

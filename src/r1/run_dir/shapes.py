@@ -20,7 +20,7 @@ Values = dict[str, Number]
 
 
 @open_shape
-class Identity(TypedDict):
+class StoredIdentity(TypedDict):
     """run.json"""
 
     kind: str
@@ -51,7 +51,7 @@ class Origin(TypedDict, total=False):
     sha256: str
 
 
-class FileHash(TypedDict):
+class StoredFileHash(TypedDict):
     """The size and hash of a file from outside a run."""
 
     bytes: int
@@ -64,7 +64,7 @@ class InputEntry(TypedDict):
 
     role: str
     source: str
-    files: dict[str, FileHash]
+    files: dict[str, StoredFileHash]
 
 
 @open_shape

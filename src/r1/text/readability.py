@@ -51,7 +51,7 @@ class ReadabilityDefect(StrEnum):
     ENDLESS_LOOP = "ends in a loop"
 
 
-class Defect(NamedTuple):
+class ProseDefect(NamedTuple):
     """One defect, its measured figure and the limit it exceeded."""
 
     kind: ReadabilityDefect
@@ -97,7 +97,7 @@ class ReadabilitySettings(Settings):
 
 def readability_defects(
     text: str, language: str, settings: ReadabilitySettings | None = None, prompt: str = ""
-) -> list[Defect]:
+) -> list[ProseDefect]:
     """Return the defects of a chain of thought, each kind at most once; [] without any.
 
     language is the problem's; prompt its question, whose foreign words are excused. Raises
@@ -168,62 +168,66 @@ def looping_tokens(tokens: list[str], cycles: int = NUM_CYCLES) -> int:
 
 def _mixed_languages(
     text: str, language: str, prompt: str, limits: ReadabilitySettings
-) -> Defect | None:
+) -> ProseDefect | None:
     limit = limits.min_language_share
     if limit is None:
         return None
     share = language_share(text, language, prompt)
     if share.share >= limit or share.foreign <= limits.max_foreign_words:
         return None
-    return Defect(ReadabilityDefect.MIXED_LANGUAGES, share.share, limit, ", ".join(share.examples))
+    return ProseDefect(
+        ReadabilityDefect.MIXED_LANGUAGES, share.share, limit, ", ".join(share.examples)
+    )
 
 
-def _long_paragraph(text: str, limits: ReadabilitySettings) -> Defect | None:
+def _long_paragraph(text: str, limits: ReadabilitySettings) -> ProseDefect | None:
     for paragraph in paragraphs(text):
         start = " ".join(paragraph[:60].split())
         chars, limit = len(paragraph), limits.max_paragraph_chars
         if limit is not None and chars > limit:
-            return Defect(ReadabilityDefect.LONG_PARAGRAPH, chars, limit, start)
+            return ProseDefect(ReadabilityDefect.LONG_PARAGRAPH, chars, limit, start)
         limit = limits.max_paragraph_words
         # No paragraph has more words' worth than characters.
         if limit is None or chars <= limit:
             continue
         words = sum(word.worth for s in sentences_of_words(prose(paragraph)) for word in s)
         if words > limit:
-            return Defect(ReadabilityDefect.LONG_PARAGRAPH, words, limit, start)
+            return ProseDefect(ReadabilityDefect.LONG_PARAGRAPH, words, limit, start)
     return None
 
 
-def _code_block(text: str, limits: ReadabilitySettings) -> Defect | None:
+def _code_block(text: str, limits: ReadabilitySettings) -> ProseDefect | None:
     limit = limits.max_code_blocks
     blocks = [] if limit is None else code_blocks(text)
     if limit is None or len(blocks) <= limit:
         return None
-    return Defect(
+    return ProseDefect(
         ReadabilityDefect.CODE_BLOCK, len(blocks), limit, " ".join(blocks[0][:60].split())
     )
 
 
-def _repeated_ngrams(tokens: list[str], limits: ReadabilitySettings) -> Defect | None:
+def _repeated_ngrams(tokens: list[str], limits: ReadabilitySettings) -> ProseDefect | None:
     limit = limits.max_repeated_ngrams
     if limit is None or len(tokens) < MIN_TOKENS:
         return None
     share = repeated_ngram_share(tokens, NGRAM)
-    return Defect(ReadabilityDefect.REPEATED_NGRAMS, share, limit) if share > limit else None
+    return ProseDefect(ReadabilityDefect.REPEATED_NGRAMS, share, limit) if share > limit else None
 
 
-def _repeated_lines(text: str, tokens: list[str], limits: ReadabilitySettings) -> Defect | None:
+def _repeated_lines(
+    text: str, tokens: list[str], limits: ReadabilitySettings
+) -> ProseDefect | None:
     limit = limits.max_repeated_lines
     if limit is None or len(tokens) < MIN_TOKENS:
         return None
     lines = [line.strip() for line in text.split("\n")]
     share = repeated_line_share([line for line in lines if len(line) >= MIN_LINE_CHARS])
-    return Defect(ReadabilityDefect.REPEATED_LINES, share, limit) if share > limit else None
+    return ProseDefect(ReadabilityDefect.REPEATED_LINES, share, limit) if share > limit else None
 
 
-def _endless_loop(tokens: list[str], limits: ReadabilitySettings) -> Defect | None:
+def _endless_loop(tokens: list[str], limits: ReadabilitySettings) -> ProseDefect | None:
     limit = limits.min_loop_tokens
     if limit is None or (looping := looping_tokens(tokens)) < limit:
         return None
     end = " ".join(tokens[-12:])
-    return Defect(ReadabilityDefect.ENDLESS_LOOP, looping, limit, end)
+    return ProseDefect(ReadabilityDefect.ENDLESS_LOOP, looping, limit, end)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from r1.report.pipeline.load import Evaluation, PipelineData
+from r1.report.pipeline.load import EvaluationResults, PipelineData
 from r1.report.pipeline.problems import completions_path
 from r1.report.sample import MAX_PACKED_BYTES, Sample, encode, spread_rows
 from r1.run_dir.stored import iterate_completions, read_columns
@@ -56,7 +56,7 @@ def _smaller(share: _Share) -> _Share:
     return share._replace(samples=share.samples // 2)
 
 
-def _problems(evaluations: Iterable[Evaluation]) -> tuple[list[tuple[str, str]], int]:
+def _problems(evaluations: Iterable[EvaluationResults]) -> tuple[list[tuple[str, str]], int]:
     """Return (family, id) of every answered problem, and the number of completions."""
     found: dict[tuple[str, str], None] = {}
     total = 0
@@ -81,7 +81,7 @@ def _chosen(ids: Sequence[tuple[str, str]], limit: int) -> set[str]:
 
 
 def _rows(
-    evaluations: Iterable[Evaluation], chosen: set[str], num_samples: int
+    evaluations: Iterable[EvaluationResults], chosen: set[str], num_samples: int
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for place, evaluation in enumerate(evaluations):

@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple
 
 from r1.intervals import Interval
 from r1.report.pipeline.differences import Difference, paired, unpaired
-from r1.report.pipeline.load import BASE, Evaluation, PipelineData
+from r1.report.pipeline.load import BASE, EvaluationResults, PipelineData
 from r1.report.pipeline.metrics import METRICS, Metric, show, show_difference, show_range
-from r1.report.pipeline.problems import ProblemFigures, read_problems
+from r1.report.pipeline.problems import ProblemTable, read_problems
 
 Scope = Literal["reasoning", "general"]
 Expectation = Literal["up", "kept", "mixes", "holds"]
@@ -72,11 +72,11 @@ class Measured:
     """Evaluations with their problems' figures; each table and each pair is read once."""
 
     def __init__(self, pipeline: PipelineData) -> None:
-        self.evaluations: Mapping[str, Evaluation] = pipeline.evaluations
-        self._problems: dict[str, ProblemFigures | None] = {}
+        self.evaluations: Mapping[str, EvaluationResults] = pipeline.evaluations
+        self._problems: dict[str, ProblemTable | None] = {}
         self._differences: dict[tuple[str, str, str, str], Difference | None] = {}
 
-    def problems(self, stage: str) -> ProblemFigures | None:
+    def problems(self, stage: str) -> ProblemTable | None:
         """Return the problems of an evaluated stage; None without it or its completions."""
         if stage not in self._problems:
             evaluation = self.evaluations.get(stage)

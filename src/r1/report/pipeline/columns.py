@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from r1.intervals import Interval
 from r1.report.pipeline.contests import PLAIN, STUDENT
-from r1.report.pipeline.load import BASE, Evaluation, PipelineData
+from r1.report.pipeline.load import BASE, EvaluationResults, PipelineData
 from r1.report.pipeline.metrics import METRICS, Unit
 
 _ORDER = (BASE, "r1_zero", "dev1", "dev2", "dev3", "r1")
@@ -29,10 +29,10 @@ class Column(NamedTuple):
     stage: str
     title: str
     student: bool
-    evaluation: Evaluation | None
+    evaluation: EvaluationResults | None
 
 
-class Row(NamedTuple):
+class FigureRow(NamedTuple):
     """A row. cells: a figure per column, None if not measured; best: the columns to mark."""
 
     group: str
@@ -56,7 +56,7 @@ def columns(pipeline: PipelineData) -> list[Column]:
     ]
 
 
-def rows(table: list[Column]) -> list[Row]:
+def rows(table: list[Column]) -> list[FigureRow]:
     """Return families, then all reasoning problems, then general ones; empty rows are left out."""
     evaluations = [column.evaluation for column in table]
 
@@ -77,10 +77,10 @@ def rows(table: list[Column]) -> list[Row]:
     return [row for row in found if any(cell is not None for cell in row.cells)]
 
 
-def _row(group: str, label: str, metric: str, cells: list[Interval | None]) -> Row:
+def _row(group: str, label: str, metric: str, cells: list[Interval | None]) -> FigureRow:
     values = {index: cell.value for index, cell in enumerate(cells) if cell is not None}
     best: frozenset[int] = frozenset()
     if len(values) > 1 and metric not in _HIGH_IS_NOT_BETTER:
         top = max(values.values())
         best = frozenset(index for index, value in values.items() if value == top)
-    return Row(group, label, METRICS[metric].unit, tuple(cells), best)
+    return FigureRow(group, label, METRICS[metric].unit, tuple(cells), best)

@@ -13,7 +13,7 @@ from r1.report.pipeline.contests import Ablation
 from r1.report.pipeline.load import PipelineData, StageData
 
 
-class RewardModel(NamedTuple):
+class RewardModelCurve(NamedTuple):
     """A reward model's run: its last held-out evaluation, and the earlier ones."""
 
     stage: str
@@ -21,14 +21,14 @@ class RewardModel(NamedTuple):
     evaluations: list[dict[str, Any]]
 
 
-def reward_models(pipeline: PipelineData) -> list[RewardModel]:
+def reward_models(pipeline: PipelineData) -> list[RewardModelCurve]:
     """Return the reward models that were measured."""
     found = []
     for stage in pipeline.stages.values():
         if stage.makes_reward_model and stage.run is not None:
             measured = [row for row in stage.run.evaluations if row.get("accuracy")]
             if measured:
-                found.append(RewardModel(stage.name, measured[-1], measured))
+                found.append(RewardModelCurve(stage.name, measured[-1], measured))
     return found
 
 

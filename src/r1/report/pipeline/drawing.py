@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from r1.report.pipeline.graph import Graph, Link, Node
+from r1.report.pipeline.graph import Graph, GraphNode, Link
 from r1.report.pipeline.layout import GAP_Y, NODE_HEIGHT, NODE_WIDTH, Route
 
 _MIN_WIDTH = 720.0
@@ -95,7 +95,7 @@ def _label(link: Link, place: tuple[float, float]) -> str:
     return f'<text class="label{"" if link.done else " waiting"}">{lines}</text>'
 
 
-def _node(node: Node, x: float, y: float) -> str:
+def _node(node: GraphNode, x: float, y: float) -> str:
     left, top = x - NODE_WIDTH / 2, y - NODE_HEIGHT / 2
     state = node.state.replace(" ", "-")
     lines = [

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import NamedTuple
 
-from r1.report.pipeline.layout import Layout, lay_out
+from r1.report.pipeline.layout import GraphLayout, lay_out
 from r1.report.pipeline.load import BASE, REWARD_MODEL, Output, PipelineData, StageData
 from r1.report.pipeline.metrics import show
 from r1.report.tables import duration
@@ -20,7 +20,7 @@ _MAX_COUNTS = 2
 _LABEL_WIDTH, _LINE_WIDTH = 104.0, 4.0
 
 
-class Node(NamedTuple):
+class GraphNode(NamedTuple):
     """A stage to draw: title, two lines below it. tone: the type of its output."""
 
     name: str
@@ -45,9 +45,9 @@ class Link(NamedTuple):
 class Graph(NamedTuple):
     """Nodes by name, links in order, and the layout."""
 
-    nodes: Mapping[str, Node]
+    nodes: Mapping[str, GraphNode]
     links: tuple[Link, ...]
-    layout: Layout
+    layout: GraphLayout
 
 
 def make_graph(pipeline: PipelineData) -> Graph:
@@ -60,7 +60,9 @@ def make_graph(pipeline: PipelineData) -> Graph:
     if base is not None:
         about = f"given: {base.source}" if base.source else "given"
         nodes = {
-            BASE: Node(BASE, pipeline.title(BASE), about, _score(pipeline, BASE), "done", "given"),
+            BASE: GraphNode(
+                BASE, pipeline.title(BASE), about, _score(pipeline, BASE), "done", "given"
+            ),
             **nodes,
         }
         below = [stage.name for stage in drawn if common and stage.source == common]
@@ -85,7 +87,7 @@ def short_number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
-def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> Node:
+def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> GraphNode:
     """Build a node. common: the shared base; a stage with another base names it."""
     if stage.seconds is not None:
         spent = duration(stage.seconds)
@@ -97,10 +99,10 @@ def _node(pipeline: PipelineData, stage: StageData, common: str | None) -> Node:
     origin = f"from {PurePath(stage.source).name}" if stage.source not in (None, common) else ""
     about = " · ".join(filter(None, (stage.label, spent, origin)))
     score = _score(pipeline, stage.name) or _accuracy(stage) or _rows(stage)
-    return Node(stage.name, pipeline.title(stage.name), about, score, stage.state, given)
+    return GraphNode(stage.name, pipeline.title(stage.name), about, score, stage.state, given)
 
 
-def _links(pipeline: PipelineData, stage: StageData, nodes: Mapping[str, Node]) -> list[Link]:
+def _links(pipeline: PipelineData, stage: StageData, nodes: Mapping[str, GraphNode]) -> list[Link]:
     """Return one link per parent: all that it gives, each output once."""
     found: dict[str, list[Output]] = {}
     for edge in stage.inputs:

@@ -30,7 +30,7 @@ class Route(NamedTuple):
     points: tuple[tuple[float, float], ...]
 
 
-class Layout(NamedTuple):
+class GraphLayout(NamedTuple):
     """Positions. centres: of the nodes' boxes; all within 0..width, 0..height."""
 
     width: float
@@ -47,7 +47,7 @@ class _Item(NamedTuple):
     is_node: bool = True
 
 
-def lay_out(nodes: Sequence[str], edges: Mapping[tuple[str, str], float]) -> Layout:
+def lay_out(nodes: Sequence[str], edges: Mapping[tuple[str, str], float]) -> GraphLayout:
     """Place nodes. edges: (parent, child) and the width that the edge needs between nodes.
 
     `nodes` has parents before their children.
@@ -67,7 +67,7 @@ def lay_out(nodes: Sequence[str], edges: Mapping[tuple[str, str], float]) -> Lay
     centres = {item.name: centre(item) for item in rank if item.is_node}
     routes = tuple(Route(*edge, _route(chain, centre)) for edge, chain in chains.items())
     height = max(0.0, len(layers) * (NODE_HEIGHT + GAP_Y) - GAP_Y)
-    return Layout(right - left, height, centres, routes)
+    return GraphLayout(right - left, height, centres, routes)
 
 
 def depths(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, int]:

@@ -52,7 +52,7 @@ class Output(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class EvaluationResults:
     """The figures of an evaluation: pass_at_1, cons_at_k, format, language, mean_length, ...
 
     folder holds completions.parquet; families are of reasoning; general may be {}.
@@ -90,7 +90,7 @@ class StageData:
     source: str | None = None
     evaluates: str | None = None
     run: RunData | None = None
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationResults | None = None
 
     @property
     def makes_reward_model(self) -> bool:
@@ -118,7 +118,7 @@ class PipelineData:
         return all(stage.state == "done" for stage in self.stages.values())
 
     @property
-    def evaluations(self) -> dict[str, Evaluation]:
+    def evaluations(self) -> dict[str, EvaluationResults]:
         """Return evaluations by evaluated stage; of several, the last one."""
         found = (stage.evaluation for stage in self.stages.values())
         return {item.of: item for item in found if item is not None}
@@ -235,7 +235,7 @@ def _source(name: str, tables: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _evaluation(place: Path) -> Evaluation | None:
+def _evaluation(place: Path) -> EvaluationResults | None:
     told = read_json(place / "evaluation.json", shape=StageEvaluation)
     if told is None:
         return None
@@ -250,7 +250,7 @@ def _evaluation(place: Path) -> Evaluation | None:
         raise UserError(
             f"{place / 'evaluation.json'} cannot be used ({fault}); {RESTORE}."
         ) from None
-    return Evaluation(
+    return EvaluationResults(
         folder=place,
         of=str(told.get("stage") or BASE),
         title=str(told.get("title") or ""),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from r1.report.pictures import INK, LINE, SOFT, TONES, draw_axes, new_figure
 from r1.report.pipeline.claims import Measured
-from r1.report.pipeline.columns import Column, Row, columns, rows
+from r1.report.pipeline.columns import Column, FigureRow, columns, rows
 from r1.report.pipeline.contests import ablation
 from r1.report.pipeline.curves import ablation_charts, reward_model_chart, reward_models
 from r1.report.pipeline.drawing import label_places
@@ -57,7 +57,7 @@ def _draw_all(pipeline: PipelineData, out: Path) -> list[Path]:
     return paths
 
 
-def draw_stages(table: Sequence[Column], found: Sequence[Row], path: Path) -> Path:
+def draw_stages(table: Sequence[Column], found: Sequence[FigureRow], path: Path) -> Path:
     """Draw the table of stages as two panels: shares, and the reward models' scores."""
     wanted = [row for row in found if row.group == "All reasoning" and row.label in _SHARES]
     scores = [row for row in found if row.group == "General prompts" and row.label in _SCORES]
@@ -76,7 +76,7 @@ def draw_stages(table: Sequence[Column], found: Sequence[Row], path: Path) -> Pa
     return path
 
 
-def _marks(axes: Axes, row: Row, number: int, total: int) -> None:
+def _marks(axes: Axes, row: FigureRow, number: int, total: int) -> None:
     """Draw a point with its interval per checkpoint; rows are side by side."""
     points = [(i, cell) for i, cell in enumerate(row.cells) if cell is not None]
     beside = (number - (total - 1) / 2) * 0.2

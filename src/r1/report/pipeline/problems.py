@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from r1.report.pipeline.load import Evaluation
+from r1.report.pipeline.load import EvaluationResults
 from r1.run_dir.stored import check_columns, read_columns
 from r1.types import Outcome
 
@@ -25,7 +25,7 @@ _VERDICTS = [str(outcome) for outcome in Outcome if outcome.is_verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class ProblemFigures:
+class ProblemTable:
     """Figures: values[metric][problem id]. general: problems without a right answer."""
 
     values: Mapping[str, Mapping[str, float]]
@@ -45,12 +45,12 @@ class ProblemFigures:
         return set(self.families) - self.general if scope != "general" else set(self.general)
 
 
-def completions_path(evaluation: Evaluation) -> Path:
+def completions_path(evaluation: EvaluationResults) -> Path:
     """Return the path of an evaluation's table of completions."""
     return evaluation.folder / "completions.parquet"
 
 
-def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
+def read_problems(evaluation: EvaluationResults) -> ProblemTable | None:
     """Return every problem's figures; None if the completions were not kept.
 
     Raises UserError for a damaged file.
@@ -63,7 +63,7 @@ def read_problems(evaluation: Evaluation) -> ProblemFigures | None:
     return figures_of(table, set(evaluation.families))
 
 
-def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
+def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemTable:
     """Return the figures of a table's problems. reasoning: families with a right answer."""
     ids, first, owner = np.unique(
         table["problem_id"].to_numpy(), return_index=True, return_inverse=True
@@ -87,7 +87,7 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemFigures:
             values[_METRICS.get(part, part)] = _means(ids, owner, score, judged & ~np.isnan(score))
     families = dict(zip(ids.tolist(), family_of.tolist(), strict=True))
     general = frozenset(name for name, family in families.items() if family not in reasoning)
-    return ProblemFigures(values, families, general)
+    return ProblemTable(values, families, general)
 
 
 def _means(

@@ -15,9 +15,9 @@ from r1.report.pipeline.contests import (
     preferences,
     table_6,
 )
-from r1.report.pipeline.curves import RewardModel, reward_models
+from r1.report.pipeline.curves import RewardModelCurve, reward_models
 from r1.report.pipeline.differences import Difference
-from r1.report.pipeline.load import Evaluation, PipelineData, StageData, load_pipeline
+from r1.report.pipeline.load import EvaluationResults, PipelineData, StageData, load_pipeline
 from r1.report.pipeline.metrics import as_json
 from r1.report.summary import by_step
 
@@ -77,7 +77,7 @@ def _stage(stage: StageData, pipeline: PipelineData) -> dict[str, Any]:
     }
 
 
-def _evaluation(item: Evaluation, title: str) -> dict[str, Any]:
+def _evaluation(item: EvaluationResults, title: str) -> dict[str, Any]:
     families = {
         name: {
             **{metric: as_json(found) for metric, found in values.items()},
@@ -172,7 +172,7 @@ def _preference(item: Preference, pipeline: PipelineData) -> dict[str, Any]:
     }
 
 
-def _reward_model(model: RewardModel, pipeline: PipelineData) -> dict[str, Any]:
+def _reward_model(model: RewardModelCurve, pipeline: PipelineData) -> dict[str, Any]:
     kept = ("objective", "num_examples", "num_prompts", "accuracy", "brier", "calibration", "loss")
     return {
         "title": pipeline.title(model.stage),

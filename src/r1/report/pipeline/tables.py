@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from r1.intervals import Interval
 from r1.report.pipeline.claims import Statement
-from r1.report.pipeline.columns import Column, Row
+from r1.report.pipeline.columns import Column, FigureRow
 from r1.report.pipeline.contests import Ablation, Compute, Preference, Table6, preference_sentence
 from r1.report.pipeline.graph import counts_of, short_number
 from r1.report.pipeline.load import PipelineData, StageData
@@ -20,7 +20,7 @@ _CHIPS = {
 }  # fmt: skip
 
 
-def stage_table(table: Sequence[Column], rows: Sequence[Row]) -> str:
+def stage_table(table: Sequence[Column], rows: Sequence[FigureRow]) -> str:
     """Return a table after the paper's Table 3: a column per checkpoint, "–" if not measured."""
     head = "".join(
         f'<th class="number{_edge(table, index)}">{escape(column.title)}</th>'

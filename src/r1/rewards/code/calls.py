@@ -38,7 +38,7 @@ CSHARP_IMPORTS = (
 )
 
 
-class Record(NamedTuple):
+class CallRecord(NamedTuple):
     """The outcome of one call: its result or its error, as JSON.
 
     failure: how the process ended, where it did so before answering.
@@ -77,17 +77,17 @@ def call_line(language: str, args: Sequence[Any]) -> str:
     return " ".join("." + for_printf(as_word(value)) for value in args) + "\n"
 
 
-def read_records(stdout: str, nonce: str) -> dict[int, Record]:
+def read_records(stdout: str, nonce: str) -> dict[int, CallRecord]:
     """Return the calls that were answered: the first record of each number."""
-    records: dict[int, Record] = {}
+    records: dict[int, CallRecord] = {}
     for line in stdout.split("\n"):
         parts = line.split(" ", 3)
         if len(parts) == 4 and parts[0] == nonce and parts[1].isdecimal() and len(parts[1]) < 9:
-            records.setdefault(int(parts[1]), Record(parts[2] == "ok", parts[3]))
+            records.setdefault(int(parts[1]), CallRecord(parts[2] == "ok", parts[3]))
     return records
 
 
-def raised(record: Record) -> str:
+def raised(record: CallRecord) -> str:
     """Return the exception of a call, for people."""
     try:
         told = json.loads(record.text)
@@ -96,7 +96,7 @@ def raised(record: Record) -> str:
     return str(told.get("text")) if isinstance(told, dict) else str(told)
 
 
-def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
+def same_result(task: CodeTask, record: CallRecord, expected: Any) -> bool:
     """Whether a record is the expected result; False if it cannot be read."""
     if not record.ok:
         return False
@@ -113,7 +113,7 @@ def same_result(task: CodeTask, record: Record, expected: Any) -> bool:
     return compare.same_value(value, expected, task.tolerance, task.order)
 
 
-def printed_text(record: Record) -> str | None:
+def printed_text(record: CallRecord) -> str | None:
     """Return what a Bash function printed; None if nothing, or if the answer forged it."""
     try:
         printed = json.loads(record.text, strict=False) if record.ok else None

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Iterator
 
 from r1.rewards.code import calls, program, testable
-from r1.rewards.code.calls import Record
+from r1.rewards.code.calls import CallRecord
 from r1.rewards.code.run import (
     MAX_SLOW,
-    Attempt,
+    CodeAttempt,
     SandboxError,
-    Verdict,
+    TestVerdict,
     built,
     compile_error,
     failure,
@@ -23,7 +23,7 @@ from r1.sandbox import Limits, RunResult, Status
 TESTER_LIMITS = Limits(wall_s=22.0, cpu_s=10.0, output_kb=8192)
 
 
-def call_verdicts(attempt: Attempt) -> Iterator[Verdict]:
+def call_verdicts(attempt: CodeAttempt) -> Iterator[TestVerdict]:
     """Compare what the function returns for each test's arguments."""
     task = attempt.task
     tests = task.calls[: attempt.settings.max_tests]
@@ -34,10 +34,12 @@ def call_verdicts(attempt: Attempt) -> Iterator[Verdict]:
         passed = calls.same_result(task, record, test.expected)
         returned = f"returned {shown(record.text)}, expected {shown(repr(test.expected))}"
         note = record.failure or (returned if record.ok else f"raised {shown(record.text)}")
-        yield Verdict(number, passed, "" if passed else note)
+        yield TestVerdict(number, passed, "" if passed else note)
 
 
-def answer_calls(attempt: Attempt, lines: list[str], expected_chars: int = 0) -> Iterator[Record]:
+def answer_calls(
+    attempt: CodeAttempt, lines: list[str], expected_chars: int = 0
+) -> Iterator[CallRecord]:
     """Return one record per call, in order; if a process ends at a call, another one continues.
 
     Fewer records than calls after MAX_SLOW calls over the time limit.
@@ -56,26 +58,26 @@ def answer_calls(attempt: Attempt, lines: list[str], expected_chars: int = 0) ->
         begin += answered
         if begin < len(lines):
             ended = "ended without an answer" if result.status is Status.OK else failure(result)
-            yield Record(False, '"RuntimeError: no answer"', ended)
+            yield CallRecord(False, '"RuntimeError: no answer"', ended)
             slow += is_slow(result)
             begin += 1
 
 
-def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
+def program_verdicts(attempt: CodeAttempt) -> Iterator[TestVerdict]:
     """Alternate between the test program's rounds and the answer's calls; return one verdict."""
     task = attempt.task
     try:
         source = program.source_of_tester(task, attempt.answer)
     except program.NoTesterError as error:
-        yield Verdict(1, False, str(error))
+        yield TestVerdict(1, False, str(error))
         return
     tester = built(task.language, source, attempt.settings.sandbox)
     if reason := compile_error(tester):
         if task.language not in program.TYPED:  # only there the answer's signature is part of it
             raise SandboxError(f"the test program does not compile: {reason}")
-        yield Verdict(1, False, f"the tests do not compile with its signature: {reason}")
+        yield TestVerdict(1, False, f"the tests do not compile with its signature: {reason}")
         return
-    known: dict[str, Record] = {}
+    known: dict[str, CallRecord] = {}
     classes = program.classes_of(attempt.answer) if task.language == "python" else []
     hangs = testable.hangs_on_results(task.language, task.test_program)
     for _ in range(program.MAX_ROUNDS):
@@ -101,9 +103,9 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
             if passed and told.idle:
                 if not hangs:
                     raise SandboxError("the test program cannot judge: the tests assert nothing")
-                yield Verdict(1, False, "no assertion was reached with what it returns")
+                yield TestVerdict(1, False, "no assertion was reached with what it returns")
                 return
-            yield Verdict(1, passed, "" if passed else _why_tests_failed(known, result))
+            yield TestVerdict(1, passed, "" if passed else _why_tests_failed(known, result))
             return
         records = list(answer_calls(attempt, [f"{call}\n" for call in told.unknown]))
         known.update(zip(told.unknown, records, strict=False))
@@ -112,10 +114,10 @@ def program_verdicts(attempt: Attempt) -> Iterator[Verdict]:
     else:
         if not testable.may_go_on(task.test_program):
             raise SandboxError(f"the tests chain more than {program.MAX_ROUNDS} calls")
-    yield Verdict(1, False, _why_unsettled(known))
+    yield TestVerdict(1, False, _why_unsettled(known))
 
 
-def _why_tests_failed(known: dict[str, Record], result: RunResult) -> str:
+def _why_tests_failed(known: dict[str, CallRecord], result: RunResult) -> str:
     """Return the likely reason; a failed call is only a hint, its arguments may be stand-ins."""
     for call, record in known.items():
         if not record.ok:
@@ -124,6 +126,6 @@ def _why_tests_failed(known: dict[str, Record], result: RunResult) -> str:
     return f"an assertion fails: {failure(result)}"
 
 
-def _why_unsettled(known: dict[str, Record]) -> str:
+def _why_unsettled(known: dict[str, CallRecord]) -> str:
     ends = [record.failure for record in known.values() if record.failure]
     return ends[0] if ends else "the test program makes too many calls"

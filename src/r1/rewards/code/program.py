@@ -23,7 +23,7 @@ from functools import cache
 from typing import NamedTuple
 
 from r1.rewards.code import calls, testable
-from r1.rewards.code.calls import Record
+from r1.rewards.code.calls import CallRecord
 from r1.rewards.code.problem import CodeTask
 from r1.rewards.code.signature import find_method, find_signature, parameter_names
 from r1.sandbox.languages import main_class
@@ -61,7 +61,7 @@ def source_of_tester(task: CodeTask, answer: str) -> str:
 
 
 def input_of_tester(
-    task: CodeTask, known: dict[str, Record], nonce: str, classes: Sequence[str] = ()
+    task: CodeTask, known: dict[str, CallRecord], nonce: str, classes: Sequence[str] = ()
 ) -> str:
     """Return the test program's input: results so far; classes: those of the answer."""
     if task.language == "python":
@@ -104,7 +104,7 @@ def classes_of(answer: str) -> list[str]:
     return [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
-def _known_line(language: str, record: Record) -> str:
+def _known_line(language: str, record: CallRecord) -> str:
     if language == "bash":
         return "." + calls.for_printf(calls.printed_text(record) or "")
     return f"{'ok' if record.ok else 'error'} {record.text}"

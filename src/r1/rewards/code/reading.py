@@ -26,7 +26,7 @@ ALIASES = {
 _ITEM = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?=```|~~~)")
 
 
-class Block(NamedTuple):
+class FencedBlock(NamedTuple):
     """A fenced block: its stated language in lower case, and its text."""
 
     tag: str
@@ -61,9 +61,9 @@ def extract_code(answer: str, language: str) -> str | None:
     return None
 
 
-def fenced_blocks(text: str) -> list[Block]:
+def fenced_blocks(text: str) -> list[FencedBlock]:
     """Return all blocks between lines of three or more backticks or tildes, in order."""
-    blocks: list[Block] = []
+    blocks: list[FencedBlock] = []
     opening: Fence | None = None
     for fence in _fences(text):
         if opening is None:
@@ -93,13 +93,13 @@ def _fences(text: str) -> Iterator[Fence]:
         start = end
 
 
-def _block(text: str, opening: Fence, end: int) -> Block:
+def _block(text: str, opening: Fence, end: int) -> FencedBlock:
     inside = text[opening.inside : end]
     # A fence closed on the program's last line: "print(1)```".
     stripped = inside.rstrip()
     if end == len(text) and stripped.endswith(opening.marks):
         inside = stripped[: -len(opening.marks)]
-    return Block(opening.tag.lower().strip("{}."), _without_indent(inside, opening.indent))
+    return FencedBlock(opening.tag.lower().strip("{}."), _without_indent(inside, opening.indent))
 
 
 def _without_indent(text: str, indent: int) -> str:

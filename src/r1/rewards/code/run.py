@@ -44,7 +44,7 @@ class TotalTimeError(RuntimeError):
     """The answer's own work and sleep used up the time of all tests: the answer is wrong."""
 
 
-class Verdict(NamedTuple):
+class TestVerdict(NamedTuple):
     """The result of one test, numbered from 1. note: why it failed; slow: whether by a time
     limit."""
 
@@ -89,7 +89,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class CodeAttempt:
     """One answer being judged: its task, its text, the program built from it, its time."""
 
     task: CodeTask
@@ -138,15 +138,15 @@ def compile_error(program: Program) -> str:
     return shown(next((line for line in lines if "error" in line), result.status.value))
 
 
-def stdio_verdicts(attempt: Attempt) -> Iterator[Verdict]:
+def stdio_verdicts(attempt: CodeAttempt) -> Iterator[TestVerdict]:
     """Run one process per input and compare its output."""
     for number, test in enumerate(attempt.task.stdio[: attempt.settings.max_tests], 1):
         result = attempt.run(test.input, len(test.output))
         note = _judge_output(attempt, test, result)
-        yield Verdict(number, not note, note, is_slow(result))
+        yield TestVerdict(number, not note, note, is_slow(result))
 
 
-def _judge_output(attempt: Attempt, test: StdioTest, result: RunResult) -> str:
+def _judge_output(attempt: CodeAttempt, test: StdioTest, result: RunResult) -> str:
     """Return why a run fails its test, or ""."""
     task = attempt.task
     if result.status is not Status.OK:
@@ -159,7 +159,7 @@ def _judge_output(attempt: Attempt, test: StdioTest, result: RunResult) -> str:
     return f"printed {shown(result.stdout)}, expected {shown(test.output)}"
 
 
-def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> bool:
+def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: CodeAttempt) -> bool:
     """Ask the problem's own checker for a verdict.
 
     One that breaks is asked about the reference output too: where it can judge that, what was
@@ -174,7 +174,9 @@ def _ask_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attem
     raise SandboxError(f"the checker failed ({failure(result)})")
 
 
-def _run_checker(checker: Checker, test: StdioTest, printed: str, attempt: Attempt) -> RunResult:
+def _run_checker(
+    checker: Checker, test: StdioTest, printed: str, attempt: CodeAttempt
+) -> RunResult:
     """Run a checker on an output, in its own sandbox with space for its files."""
     program = built(checker.language, checker.source, attempt.settings.sandbox)
     if error := compile_error(program):

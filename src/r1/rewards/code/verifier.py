@@ -31,12 +31,12 @@ from r1.rewards.code.problem import CodeTask, TaskError, read_task
 from r1.rewards.code.reading import MAX_CHARS, extract_code
 from r1.rewards.code.run import (
     MAX_SLOW,
-    Attempt,
     Clock,
+    CodeAttempt,
     OutOfTimeError,
     SandboxError,
+    TestVerdict,
     TotalTimeError,
-    Verdict,
     compile_error,
     stdio_verdicts,
 )
@@ -73,7 +73,9 @@ def score_code(problem: Problem, answer: str, settings: RewardSettings) -> Score
     return to_score(verdicts, num_tests, share)
 
 
-def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool) -> list[Verdict]:
+def judge(
+    task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool
+) -> list[TestVerdict]:
     """Build an answer and run its tests; stop_early ends at the first failure.
 
     Fewer verdicts than tests: the others were not tried. Raises SandboxError and OutOfTimeError
@@ -84,9 +86,9 @@ def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool)
         source = calls.harness_source(task, answer)
     program = Program.build(task.language, source, settings.sandbox)
     if error := compile_error(program):
-        return [Verdict(1, False, f"does not compile: {error}")]
-    attempt = Attempt(task, answer, program, settings, Clock(settings.total_s))
-    done: list[Verdict] = []
+        return [TestVerdict(1, False, f"does not compile: {error}")]
+    attempt = CodeAttempt(task, answer, program, settings, Clock(settings.total_s))
+    done: list[TestVerdict] = []
     try:
         for verdict in _VERDICTS[task.kind](attempt):
             if not verdict.passed and task.language == "python":
@@ -97,18 +99,18 @@ def judge(task: CodeTask, answer: str, settings: CodeSettings, stop_early: bool)
             if too_slow or (stop_early and not verdict.passed):
                 break
     except TotalTimeError as error:
-        done.append(Verdict(len(done) + 1, False, str(error), slow=True))
+        done.append(TestVerdict(len(done) + 1, False, str(error), slow=True))
     return done
 
 
-_VERDICTS: dict[str, Callable[[Attempt], Iterator[Verdict]]] = {
+_VERDICTS: dict[str, Callable[[CodeAttempt], Iterator[TestVerdict]]] = {
     "stdio": stdio_verdicts,
     "calls": call_verdicts,
     "program": program_verdicts,
 }
 
 
-def to_score(verdicts: list[Verdict], num_tests: int, share: bool) -> Score:
+def to_score(verdicts: list[TestVerdict], num_tests: int, share: bool) -> Score:
     """Return all or nothing, or the share of tests passed; the detail names the first failures."""
     num_passed = sum(verdict.passed for verdict in verdicts)
     counted = f"{num_passed}/{num_tests} tests"

@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import log10
 from typing import Any
 
-from r1.rewards.math.evaluate import DIGITS, MAX_DIGITS, Evaluation, Mode, context, value_at
+from r1.rewards.math.evaluate import DIGITS, MAX_DIGITS, Mode, TracedValue, context, value_at
 
 _PROBES = (0.7390851332, 1.3247179572, 2.6651441427, 0.2613972128, 3.3598856662, 1.7632228343)
 _WHOLE = ((5, 3, 2, 4, 7, 6), (6, 2, 4, 3, 5, 8), (7, 5, 3, 2, 8, 4), (4, 1, 2, 3, 6, 5))
@@ -158,5 +158,5 @@ def _undefined(gold: Any, given: Any, point: Any, real: bool) -> Agreement:
 @lru_cache(maxsize=4096)
 def _evaluate(
     formula: Any, point: tuple[tuple[str, float], ...], digits: int, real: bool
-) -> Evaluation | None:
+) -> TracedValue | None:
     return value_at(formula, dict(point), Mode(digits, real))

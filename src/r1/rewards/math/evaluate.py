@@ -43,7 +43,7 @@ class TooLargeError(NoValueError):
     """An intermediate number is too large to compute with."""
 
 
-class Evaluation(NamedTuple):
+class TracedValue(NamedTuple):
     """A value, and the binary exponents of the largest and smallest intermediate values."""
 
     value: Any
@@ -63,7 +63,7 @@ class Mode(NamedTuple):
 _PLAIN = Mode()
 
 
-def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Evaluation | None:
+def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> TracedValue | None:
     """Return a formula's value (mpf or mpc) at its symbols' values, or None."""
     values: dict[Any, Any] = {}
     mp = context(mode.digits)
@@ -80,7 +80,7 @@ def value_at(formula: Any, point: Mapping[str, Any], mode: Mode = _PLAIN) -> Eva
             if value != 0:
                 exponent = mp.mag(value)
                 largest, smallest = max(largest, exponent), min(smallest, exponent)
-        return Evaluation(values[formula], int(largest), int(smallest))
+        return TracedValue(values[formula], int(largest), int(smallest))
     except (ArithmeticError, ValueError, TypeError, KeyError):
         return None
 

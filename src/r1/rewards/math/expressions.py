@@ -14,7 +14,7 @@ from r1.rewards.math.bases import compare_bases
 from r1.rewards.math.bound import cut_constant, states_constant, with_common_constants
 from r1.rewards.math.numbers import Number, Quantity, cut_quantity, read_number
 from r1.rewards.math.symbolic import (
-    Verdict,
+    Sameness,
     compare_symbolic,
     is_same_family,
     is_same_up_to_constant,
@@ -26,7 +26,7 @@ LONG_INTEGER_DIGITS = 8
 """From this many digits on, a reference may be answered by a power such as 2^{30}."""
 
 
-class Asked(NamedTuple):
+class QuestionContext(NamedTuple):
     r"""The context for judging one expression: the question's plain text, and the name of a free
     whole number (the k of 2k\pi) or None."""
 
@@ -47,15 +47,15 @@ _WORDS = re.compile(r"(?!.*\\)[A-Za-z\u4e00-\u9fff][A-Za-z\u4e00-\u9fff '-]*")
 _ARITHMETIC = re.compile(r"[\d\s.+\-*/^(){}!:]|\\(?:times|cdot|div|frac|sqrt|binom)(?![a-z])")
 
 
-def compare_expressions(gold: str, given: str, asked: Asked) -> Verdict:
+def compare_expressions(gold: str, given: str, asked: QuestionContext) -> Sameness:
     """Compare two expressions, both without names and lists."""
     if plain_key(gold) == plain_key(given):
-        return Verdict.EQUAL
+        return Sameness.EQUAL
     if (same := compare_bases(gold, given, asked.question)) is not None:
-        return Verdict.EQUAL if same else Verdict.DIFFERENT
+        return Sameness.EQUAL if same else Sameness.DIFFERENT
     gold_quantity, quantity = _quantities(gold, given)
     verdict = _compare_quantities(gold_quantity, quantity, gold, given, asked)
-    if verdict is Verdict.EQUAL or gold_quantity.core == gold.strip():
+    if verdict is Sameness.EQUAL or gold_quantity.core == gold.strip():
         return verdict
     if gold_quantity.unit is not None and quantity.unit is not None:
         return verdict  # 2 mN is not 2 N m
@@ -84,62 +84,62 @@ def _quantities(gold: str, given: str) -> tuple[Quantity, Quantity]:
 
 
 def _compare_quantities(
-    gold_quantity: Quantity, quantity: Quantity, gold: str, given: str, asked: Asked
-) -> Verdict:
+    gold_quantity: Quantity, quantity: Quantity, gold: str, given: str, asked: QuestionContext
+) -> Sameness:
     if not units_agree(gold_quantity.unit, quantity.unit):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     if (gold_quantity.percent and quantity.unit) or (quantity.percent and gold_quantity.unit):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     gold_number, number = read_number(gold_quantity.core), read_number(quantity.core)
     if gold_number is not None:
         return _compare_numbers(gold_number, gold_quantity, number, quantity)
     if is_words(gold) or is_words(given):
         return _compare_words(gold, given)
     if quantity.percent != gold_quantity.percent:
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     if number is None and repeats_question(given, asked.question):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     return _compare_formulas(gold_quantity.core, quantity.core, asked)
 
 
-def _compare_formulas(gold: str, given: str, asked: Asked) -> Verdict:
+def _compare_formulas(gold: str, given: str, asked: QuestionContext) -> Sameness:
     if states_constant(gold):
         rest, other = cut_constant(gold), cut_constant(given)
         if rest is None or other is None:
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
         same = plain_key(rest) == plain_key(other) or is_same_up_to_constant(rest, other)
-        return Verdict.EQUAL if same else Verdict.DIFFERENT
+        return Sameness.EQUAL if same else Sameness.DIFFERENT
     verdict = compare_symbolic(gold, with_common_constants(gold, given))
-    if verdict is not Verdict.DIFFERENT:
+    if verdict is not Sameness.DIFFERENT:
         return verdict
     loose = [_SLASH.sub(r"\\frac{\1}{\2}", each) for each in (gold, given)]
     if loose != [gold, given]:  # 1/2x is half of x to many
         verdict = compare_symbolic(loose[0], loose[1])
-    if verdict is Verdict.DIFFERENT and asked.any_integer is not None:
+    if verdict is Sameness.DIFFERENT and asked.any_integer is not None:
         same = is_same_family(gold, given, asked.any_integer)
-        return Verdict.EQUAL if same else verdict
+        return Sameness.EQUAL if same else verdict
     return verdict
 
 
 def _compare_numbers(
     gold: Number, gold_quantity: Quantity, given: Number | None, quantity: Quantity
-) -> Verdict:
+) -> Sameness:
     if given is None:
         readable = _ARITHMETIC.sub("", quantity.core) == "" or is_words(quantity.core)
         parsed = readable or parse_latex(quantity.core) is not None
-        return Verdict.DIFFERENT if parsed else Verdict.UNREADABLE
+        return Sameness.DIFFERENT if parsed else Sameness.UNREADABLE
     if gold.form == "integer" and given.form in ("fraction", "ratio", "power"):
         long = len(str(abs(gold.value.numerator))) >= LONG_INTEGER_DIGITS
         short = given.form == "power" and (long or quantity.core.startswith("10^"))
         # A reducible fraction or a power standing for a small integer is arithmetic left undone.
         if not short and not quantity.percent and not gold_quantity.percent:
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
     if gold.form == given.form == "ratio" and _terms(gold_quantity) != _terms(quantity):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     equal = _values_agree(gold.value, gold_quantity.percent, given.value, quantity.percent)
     if not equal and "decimal" in (gold.form, given.form) and not gold_quantity.percent:
         equal = _equal_when_rounded(gold, given, quantity)
-    return Verdict.EQUAL if equal else Verdict.DIFFERENT
+    return Sameness.EQUAL if equal else Sameness.DIFFERENT
 
 
 def _terms(ratio: Quantity) -> list[str]:
@@ -170,13 +170,13 @@ def is_words(text: str) -> bool:
     return bool(_WORDS.fullmatch(text)) and (max(map(len, text.split())) >= 3 or not text.isascii())
 
 
-def _compare_words(gold: str, given: str) -> Verdict:
+def _compare_words(gold: str, given: str) -> Sameness:
     def plain(text: str) -> str:
         return re.sub(r"^(?:the|an?) ", "", " ".join(text.casefold().split()).strip(" .。'\""))
 
     if plain(gold) == plain(given):
-        return Verdict.EQUAL
-    return Verdict.DIFFERENT if is_words(gold) else Verdict.UNREADABLE
+        return Sameness.EQUAL
+    return Sameness.DIFFERENT if is_words(gold) else Sameness.UNREADABLE
 
 
 def repeats_question(given: str, question: str) -> bool:

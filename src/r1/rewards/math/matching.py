@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 
-from r1.rewards.math.expressions import Asked, compare_expressions, plain_key, repeats_question
+from r1.rewards.math.expressions import (
+    QuestionContext,
+    compare_expressions,
+    plain_key,
+    repeats_question,
+)
 from r1.rewards.math.numbers import cut_quantity, read_number
 from r1.rewards.math.parts import Atom, Group, Value
-from r1.rewards.math.symbolic import Verdict, compare_symbolic, is_near
+from r1.rewards.math.symbolic import Sameness, compare_symbolic, is_near
 from r1.rewards.math.value import parse_value
 
 
-def compare_values(gold: Value, given: Value, asked: Asked) -> Verdict:
+def compare_values(gold: Value, given: Value, asked: QuestionContext) -> Sameness:
     """Compare two parsed answers."""
     if not isinstance(gold, Group):
-        return Verdict.DIFFERENT if isinstance(given, Group) else _compare_atoms(gold, given, asked)
+        return (
+            Sameness.DIFFERENT if isinstance(given, Group) else _compare_atoms(gold, given, asked)
+        )
     if not isinstance(given, Group):
         return _compare_whole(gold, given, asked)
     if gold.name and given.name and gold.name != given.name:
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     kinds = {gold.opening, given.opening}
     if (gold.opening, gold.closing) == (given.opening, given.closing):
         ordered = gold.opening not in ("", "{", "∪")
@@ -30,9 +37,9 @@ def compare_values(gold: Value, given: Value, asked: Asked) -> Verdict:
     elif kinds == {"(", ""} and ")" in (gold.closing, given.closing):
         ordered, gold, given = True, _by_name(gold), _by_name(given)
         if given.opening == "(" and not _are_named(gold):
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
     else:
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     return _compare_parts(gold.parts, given.parts, ordered, asked)
 
 
@@ -53,16 +60,16 @@ def _are_intervals(group: Group) -> bool:
     return all(isinstance(part, Group) and part.opening in ("(", "[") for part in group.parts)
 
 
-def _compare_whole(gold: Group, given: Atom, asked: Asked) -> Verdict:
+def _compare_whole(gold: Group, given: Atom, asked: QuestionContext) -> Sameness:
     """Compare wholes; a set with one member may be answered by the member."""
     if len(gold.parts) == 1 and gold.opening == "{":
         return compare_values(gold.parts[0], given, asked)
     if gold == _REALS and given.chain[-1].strip() == "R":
-        return Verdict.EQUAL
+        return Sameness.EQUAL
     if gold.opening == ":" and len(gold.parts) == 2:
         above, below = (part.chain[0] for part in gold.parts if isinstance(part, Atom))
         return compare_expressions(f"\\frac{{{above}}}{{{below}}}", given.chain[-1], asked)
-    return Verdict.DIFFERENT
+    return Sameness.DIFFERENT
 
 
 _REALS = parse_value("\\mathbb{R}")
@@ -76,15 +83,15 @@ _ROOTS = frozenset(["x", "y", "z", "t", "r", "w"]) | {"\\lambda", "\\alpha"}
 
 
 def _compare_parts(
-    gold: tuple[Value, ...], given: tuple[Value, ...], ordered: bool, asked: Asked
-) -> Verdict:
+    gold: tuple[Value, ...], given: tuple[Value, ...], ordered: bool, asked: QuestionContext
+) -> Sameness:
     if len(gold) != len(given):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     if not ordered:
         gold, given, ordered = _without_indices(gold, given)
     if ordered:
         verdicts = [compare_values(*pair, asked) for pair in zip(gold, given, strict=True)]
-        return next((v for v in verdicts if v is not Verdict.EQUAL), Verdict.EQUAL)
+        return next((v for v in verdicts if v is not Sameness.EQUAL), Sameness.EQUAL)
     names = {part.name for part in gold if isinstance(part, Atom) and part.name}
     if len(gold) > MAX_PAIRED:
         return _compare_many(gold, given, len(names) > 1, asked)
@@ -93,17 +100,17 @@ def _compare_parts(
         for candidate in left:
             if len(names) > 1 and not (isinstance(candidate, Atom) and candidate.name):
                 continue  # x = 1, y = 2 says which is which; 2, 1 does not
-            if compare_values(part, candidate, asked) is Verdict.EQUAL:
+            if compare_values(part, candidate, asked) is Sameness.EQUAL:
                 left.remove(candidate)
                 break
         else:
-            return Verdict.DIFFERENT
-    return Verdict.EQUAL
+            return Sameness.DIFFERENT
+    return Sameness.EQUAL
 
 
 def _compare_many(
-    gold: tuple[Value, ...], given: tuple[Value, ...], named: bool, asked: Asked
-) -> Verdict:
+    gold: tuple[Value, ...], given: tuple[Value, ...], named: bool, asked: QuestionContext
+) -> Sameness:
     """Many values in any order: each meets only those of the same number or the same words."""
     waiting: dict[Hashable, list[Value]] = {}
     for part in gold:
@@ -111,9 +118,9 @@ def _compare_many(
     for part in given:
         same = waiting.get(_member(part))
         unnamed = named and not (isinstance(part, Atom) and part.name)
-        if not same or unnamed or compare_values(same.pop(), part, asked) is not Verdict.EQUAL:
-            return Verdict.DIFFERENT
-    return Verdict.EQUAL
+        if not same or unnamed or compare_values(same.pop(), part, asked) is not Sameness.EQUAL:
+            return Sameness.DIFFERENT
+    return Sameness.EQUAL
 
 
 def _member(value: Value) -> Hashable:
@@ -155,7 +162,7 @@ def _named(parts: tuple[Value, ...], name: str) -> tuple[Value, ...]:
 _SUM = re.compile(r"[A-Za-z](?:\s*\+\s*[A-Za-z]){1,4}")
 
 
-def _compare_atoms(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+def _compare_atoms(gold: Atom, given: Atom, asked: QuestionContext) -> Sameness:
     gold_is_equation = gold.name is None and len(gold.chain) > 1
     if len(gold.chain) == 1 and len(given.chain) == 2 and _SUM.fullmatch(given.chain[0].strip()):
         given = Atom(None, given.chain[1:])  # m + n = 17 says what 17 is
@@ -164,12 +171,12 @@ def _compare_atoms(gold: Atom, given: Atom, asked: Asked) -> Verdict:
     if gold.name and given.name and not _names_agree(gold.name, given.name):
         renamed = _with_argument(gold.name, given)
         if renamed is None:
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
         given = renamed
     if given.rounded is not None and not gold.rounded and not _is_rounded_well(given):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     verdict = _last(gold, given, asked)
-    if verdict is not Verdict.EQUAL and gold.rounded and not given.rounded:
+    if verdict is not Sameness.EQUAL and gold.rounded and not given.rounded:
         return compare_expressions(gold.rounded, given.chain[-1], asked)
     return verdict
 
@@ -178,16 +185,16 @@ _COMMAND = re.compile(r"\\[A-Za-z]+")
 _SOLVED = re.compile(r"\s*\\?[A-Za-z]+(?:_\{?\w\}?)?\s*[-+]\s*[^A-Za-z=]+=\s*0\s*")
 
 
-def _compare_equations(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+def _compare_equations(gold: Atom, given: Atom, asked: QuestionContext) -> Sameness:
     """Compare two equations. An equation such as 2x + 3 = 13 does not answer x = 5, but x - 5 = 0
     does; a copy of the question is no answer."""
     equation = _as_equation(given)
     value = _COMMAND.sub("", gold.chain[-1])
     is_solution = gold.name is not None and not re.search("[A-Za-z]", value)
     if is_solution and not _SOLVED.fullmatch(equation):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     if repeats_question(equation, asked.question):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     return compare_symbolic(_as_equation(gold), equation, relational=True)
 
 
@@ -239,15 +246,15 @@ def _is_said(name: str) -> bool:
     return bool(re.fullmatch(r"[A-Za-z][a-z]{2,}[A-Za-z]*", name))
 
 
-def _last(gold: Atom, given: Atom, asked: Asked) -> Verdict:
+def _last(gold: Atom, given: Atom, asked: QuestionContext) -> Sameness:
     """Compare the last sides; all earlier sides of the answer must equal them."""
     verdict = compare_expressions(gold.chain[-1], given.chain[-1], asked)
-    if verdict is not Verdict.EQUAL or len(given.chain) == 1:
+    if verdict is not Sameness.EQUAL or len(given.chain) == 1:
         return verdict
     for side in given.chain[:-1]:
         last, earlier = (cut_quantity(each).core for each in (given.chain[-1], side))
-        if compare_symbolic(last, earlier) is not Verdict.EQUAL:
-            return Verdict.DIFFERENT
+        if compare_symbolic(last, earlier) is not Sameness.EQUAL:
+            return Sameness.DIFFERENT
     return verdict
 
 

@@ -23,7 +23,7 @@ from r1.rewards.math.relations import compare_relations
 from r1.rewards.math.text import group_end
 
 
-class Verdict(Enum):
+class Sameness(Enum):
     """The result of comparing two values."""
 
     EQUAL = 1
@@ -154,43 +154,43 @@ def _num_brackets(text: str) -> int:
 # Symbols -----------------------------------------------------------------------------------------
 
 
-def compare_symbolic(gold: str, given: str, relational: bool = False) -> Verdict:
+def compare_symbolic(gold: str, given: str, relational: bool = False) -> Sameness:
     """Compare two LaTeX expressions; relational: both are equations or inequalities. May hang."""
     if is_too_hard(given, gold) or is_hard_reference(gold):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     left, right = parse_latex(gold), parse_latex(given)
     if right is None:
-        return Verdict.UNREADABLE
+        return Sameness.UNREADABLE
     if left is None or _is_undefined(right):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     if _names_functions(right) and not _names_functions(left):
-        return Verdict.DIFFERENT  # \tan 15^\circ for 2-\sqrt{3}: the work is left undone
+        return Sameness.DIFFERENT  # \tan 15^\circ for 2-\sqrt{3}: the work is left undone
     if relational:
         same = compare_relations(left, right)
         if same is not None:
-            return Verdict.EQUAL if same else Verdict.DIFFERENT
+            return Sameness.EQUAL if same else Sameness.DIFFERENT
         return ask_math_verify(left, right)
     return _compare_formulas(left, right, is_plain=bool(_DECIMAL.fullmatch(given.strip())))
 
 
-def _compare_formulas(left: Any, right: Any, is_plain: bool = False) -> Verdict:
+def _compare_formulas(left: Any, right: Any, is_plain: bool = False) -> Sameness:
     """is_plain: the answer is one decimal, of which six places are enough."""
     import sympy
 
     if isinstance(left, sympy.MatrixBase) and isinstance(right, sympy.MatrixBase):
         if left.shape != right.shape:
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
         verdicts = [_compare_formulas(*pair) for pair in zip(left, right, strict=True)]
-        return next((each for each in verdicts if each is not Verdict.EQUAL), Verdict.EQUAL)
+        return next((each for each in verdicts if each is not Sameness.EQUAL), Sameness.EQUAL)
     if isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr):
         found = agree(left, right)
         if found is Agreement.EQUAL:
-            return Verdict.EQUAL
+            return Sameness.EQUAL
         if found is Agreement.ROUNDED:  # 1.414214 may stand for what never ends
             rounded = is_plain or may_be_rounded(left, right)
-            return Verdict.EQUAL if rounded else Verdict.DIFFERENT
+            return Sameness.EQUAL if rounded else Sameness.DIFFERENT
         if found is Agreement.DIFFERENT or left.has(*_repeated()) or right.has(*_repeated()):
-            return Verdict.DIFFERENT
+            return Sameness.DIFFERENT
     return ask_math_verify(left, right)
 
 
@@ -261,14 +261,14 @@ def _repeated() -> tuple[Any, ...]:
     return sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit
 
 
-def ask_math_verify(left: Any, right: Any) -> Verdict:
+def ask_math_verify(left: Any, right: Any) -> Sameness:
     """Compare by simplification if there are no values; never with huge numbers."""
     from math_verify import verify
 
     if is_too_large(right):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     equal = verify(left, right, float_rounding=6, timeout_seconds=None)
-    return Verdict.EQUAL if equal else Verdict.DIFFERENT
+    return Sameness.EQUAL if equal else Sameness.DIFFERENT
 
 
 _PARSED_AS = {"is_real": True, "convert_degrees": True, "normalization_config": None}

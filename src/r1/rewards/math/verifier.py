@@ -24,12 +24,12 @@ from functools import lru_cache
 from r1.rewards.boxes import boxed_answer
 from r1.rewards.math.bases import compare_times
 from r1.rewards.math.bound import cut_domain, domains_agree, with_common_name
-from r1.rewards.math.expressions import Asked, is_words, plain_key
+from r1.rewards.math.expressions import QuestionContext, is_words, plain_key
 from r1.rewards.math.matching import compare_values
 from r1.rewards.math.numbers import cut_quantity, read_number
 from r1.rewards.math.parts import Atom, Value
 from r1.rewards.math.symbolic import (
-    Verdict,
+    Sameness,
     compare_symbolic,
     is_hard_reference,
     is_too_hard,
@@ -48,49 +48,51 @@ PLAIN_NUMBER = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?", re.ASCII)
 def score_math(problem: Problem, answer: str, settings: RewardSettings) -> Score:
     """Return 1 if the answer is mathematically equal to the reference."""
     verdict, reason = compare(problem.reference or "", answer, problem.prompt)
-    if verdict is Verdict.EQUAL:
+    if verdict is Sameness.EQUAL:
         return Score(1.0, Outcome.CORRECT)
-    unread = verdict is Verdict.UNREADABLE
+    unread = verdict is Sameness.UNREADABLE
     return Score(0.0, Outcome.UNPARSEABLE if unread else Outcome.WRONG, reason)
 
 
 @lru_cache(maxsize=8192)
-def compare(reference: str, answer: str, question: str = "") -> tuple[Verdict, str]:
+def compare(reference: str, answer: str, question: str = "") -> tuple[Sameness, str]:
     """Compare an answer with the reference and return a reason for people. May hang: use the
     pool."""
     if PLAIN_NUMBER.fullmatch(answer) and PLAIN_NUMBER.fullmatch(reference):
         equal = Fraction(answer) == Fraction(reference)
         return (
-            (Verdict.EQUAL, "") if equal else (Verdict.DIFFERENT, f"{answer} is not the reference")
+            (Sameness.EQUAL, "")
+            if equal
+            else (Sameness.DIFFERENT, f"{answer} is not the reference")
         )
     gold_text = _simplify(reference)
     limit = max(MAX_CHARS, 3 * len(gold_text))
     if len(answer) > 4 * limit:
-        return Verdict.DIFFERENT, "the answer is too long"
+        return Sameness.DIFFERENT, "the answer is too long"
     text = _simplify(answer)
     if not text:
-        return Verdict.UNREADABLE, "no mathematics in the answer"
+        return Sameness.UNREADABLE, "no mathematics in the answer"
     if len(text) > limit:
-        return Verdict.DIFFERENT, "the answer is too long"
+        return Sameness.DIFFERENT, "the answer is too long"
     if plain_key(text) == plain_key(gold_text):
-        return Verdict.EQUAL, ""
+        return Sameness.EQUAL, ""
     if is_too_hard(text, gold_text):
-        return Verdict.DIFFERENT, "refused: too large to be an answer"
+        return Sameness.DIFFERENT, "refused: too large to be an answer"
     verdict = _compare_texts(gold_text, text, _question_key(question))
-    return verdict, "" if verdict is Verdict.EQUAL else f"{text[:60]!r} is not the reference"
+    return verdict, "" if verdict is Sameness.EQUAL else f"{text[:60]!r} is not the reference"
 
 
-def _compare_texts(gold_text: str, text: str, question: str) -> Verdict:
+def _compare_texts(gold_text: str, text: str, question: str) -> Sameness:
     same = _compare_choices(gold_text, text)
     if same is None:
         same = compare_times(gold_text, text)
     if same is not None:
-        return Verdict.EQUAL if same else Verdict.DIFFERENT
+        return Sameness.EQUAL if same else Sameness.DIFFERENT
     gold, given = cut_domain(gold_text), cut_domain(text)
     if not domains_agree(gold, given):
-        return Verdict.DIFFERENT
+        return Sameness.DIFFERENT
     gold_text, text, name = with_common_name(gold, given)
-    asked = Asked(question, name if (gold.domain or given.domain) == "Z" else None)
+    asked = QuestionContext(question, name if (gold.domain or given.domain) == "Z" else None)
     return compare_values(_structure(gold_text), _structure(text), asked)
 
 
@@ -161,7 +163,7 @@ def _is_readable(atom: str) -> bool:
 
 def equal_math(a: str, b: str) -> bool:
     """Whether two answers are mathematically the same, in either order."""
-    return compare(a, b)[0] is Verdict.EQUAL or compare(b, a)[0] is Verdict.EQUAL
+    return compare(a, b)[0] is Sameness.EQUAL or compare(b, a)[0] is Sameness.EQUAL
 
 
 def _warm() -> None:
