@@ -19,6 +19,7 @@ import typer
 from rich.text import Text
 
 from r1.errors import UserError
+from r1.evaluate.compare_command import compare_command
 from r1.pipeline.stopped import Stopped, told_if_stopped
 from r1.terminal import guard_terminal, terminal_console
 
@@ -278,6 +279,9 @@ def evaluate(
     lock.refuse_held(folder)
     with told_if_stopped(folder):
         run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
+
+
+app.command("compare", rich_help_panel=LOOKING)(compare_command)
 
 
 @app.command(rich_help_panel=LOOKING)

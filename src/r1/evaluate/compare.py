@@ -119,7 +119,9 @@ class Comparison:
     families: list[Difference]
 
 
-class _Paired(NamedTuple):
+class Paired(NamedTuple):
+    """The problems that could be compared, and what is said beside them."""
+
     ids: list[str]
     pairing: Pairing
     shares: tuple[SideShares, SideShares]
@@ -130,7 +132,7 @@ def compare(first: Counts, others: Sequence[Counts]) -> list[Comparison]:
 
     Raises ValueError where one of them shares no problem with the first that both have judged.
     """
-    paired = [_pair(first, other) for other in others]
+    paired = [pair(first, other) for other in others]
     if any(not found.ids for found in paired):
         raise ValueError("no problem in common that has a verdict on both sides")
     groups = [_families(first, found.ids) for found in paired]
@@ -151,7 +153,8 @@ def compare(first: Counts, others: Sequence[Counts]) -> list[Comparison]:
     ]
 
 
-def _pair(first: Counts, second: Counts) -> _Paired:
+def pair(first: Counts, second: Counts) -> Paired:
+    """Return the problems that both have judged; ids is [] where there is none."""
     shared = [name for name in first if name in second]
     same = [name for name in shared if first[name].question == second[name].question]
     judged = [name for name in same if first[name].num_judged and second[name].num_judged]
@@ -162,7 +165,7 @@ def _pair(first: Counts, second: Counts) -> _Paired:
         other_question=len(shared) - len(same),
         without_verdict=len(same) - len(judged),
     )
-    return _Paired(judged, pairing, (_shares(first, same), _shares(second, same)))
+    return Paired(judged, pairing, (_shares(first, same), _shares(second, same)))
 
 
 def _shares(counts: Counts, ids: Sequence[str]) -> SideShares:
