@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -75,10 +76,10 @@ def show_comparisons(
 
 
 def _table(letter: str, comparison: Comparison) -> Table:
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
     table.add_column("")
-    for name in ("problems", "A", letter, f"{letter} - A", "p", "could be seen"):
-        table.add_column(name, justify="right")
+    for name in ("problems", "A", letter, f"{letter} - A (95 %)", "p", "seen from"):
+        table.add_column(name, justify="right", no_wrap=name != "seen from")
     table.add_column(letter)
     for found in (comparison.overall, *comparison.families):
         table.add_row(
