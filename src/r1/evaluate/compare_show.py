@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -76,11 +75,11 @@ def show_comparisons(
 
 
 def _table(letter: str, comparison: Comparison) -> Table:
-    table = Table(box=SIMPLE_HEAD, show_edge=False)
-    table.add_column("")
+    table = Table(box=None, padding=(0, 1, 0, 0))  # fits into 80 columns
+    table.add_column("", no_wrap=True)
     for name in ("problems", "A", letter, f"{letter} - A (95 %)", "p", "seen from"):
         table.add_column(name, justify="right", no_wrap=name != "seen from")
-    table.add_column(letter)
+    table.add_column(f"{letter} is")
     for found in (comparison.overall, *comparison.families):
         table.add_row(
             found.name,
@@ -91,7 +90,6 @@ def _table(letter: str, comparison: Comparison) -> Table:
             _p(found.corrected_p),
             f"{100 * found.detectable:.1f}" if found.detectable <= 1 else "-",
             str(found.verdict),
-            end_section=found is comparison.overall,
         )
     return table
 
