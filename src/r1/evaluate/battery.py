@@ -32,7 +32,7 @@ from r1.data.load import load_data
 from r1.data.settings import DataSettings
 from r1.evaluate.battery_figures import figures, sample_of, vote_figures
 from r1.evaluate.battery_settings import EvaluationStageSettings
-from r1.evaluate.blocks import BLOCKS, REQUEST, Step, block_samples, cut, write_blocks
+from r1.evaluate.blocks import Step, block_samples, cut, write_blocks
 from r1.evaluate.console import COMPLETIONS
 from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.run import JudgedGroup, judge_groups, make_request
@@ -54,6 +54,7 @@ from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
 from r1.run_dir.atomic import hash_of
+from r1.run_dir.evaluation import BLOCKS, REQUEST
 from r1.run_dir.events import RunEvents
 from r1.template import PromptRenderer
 from r1.types import Problem

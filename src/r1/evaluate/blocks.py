@@ -37,12 +37,12 @@ from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import ParsedResponse
+from r1.run_dir.evaluation import BLOCKS, REQUEST, RESULT
 from r1.run_dir.stored import iterate_judged
 from r1.template import Renderer
 from r1.types import Problem
 
 BLOCK_SAMPLES = 1024
-REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 
 OnProblem = Callable[[JudgedProblem], None]
 

@@ -16,10 +16,10 @@ from r1.data.external import inputs_of
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
-from r1.evaluate.blocks import RESULT, BlockPlan, EvaluationLine, evaluate_in_blocks
+from r1.evaluate.blocks import BlockPlan, EvaluationLine, evaluate_in_blocks
 from r1.evaluate.console import block_rows, show_progress, show_samples
 from r1.evaluate.pretty import evaluation_table
-from r1.evaluate.settings import EvaluationSettings
+from r1.evaluate.settings import DECISIVE_REWARDS, EvaluationSettings
 from r1.evaluate.source import (
     ModelSource,
     check_replicas,
@@ -32,10 +32,9 @@ from r1.rewards.unjudged import check_rules
 from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
+from r1.run_dir.evaluation import RESULT
 from r1.template import PromptRenderer, TemplateSettings, parse
 from r1.types import Problem
-
-_DECISIVE = {"weights", "families", "answer_from", "plugins"}
 
 
 def run_eval_command(
@@ -98,7 +97,7 @@ def _identity(
     identity: dict[str, Any] = {
         "model": describe_source(source.path),
         "template": dump(template),
-        "rewards": rewards.model_dump(mode="json", include=_DECISIVE),
+        "rewards": rewards.model_dump(mode="json", include=DECISIVE_REWARDS),
         "dtype": engine.dtype,
     }
     if rewards.plugins:

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from r1.evaluate.blocks import BLOCKS
 from r1.evaluate.pretty import outcomes_line
 from r1.evaluate.summary import ACCURACY, JudgedProblem, problem_figures
 from r1.files.shapes import read_json
 from r1.run_dir import read
+from r1.run_dir.evaluation import BLOCKS
 from r1.run_dir.shapes import PipelineFile
 from r1.run_dir.stored import read_completions
 

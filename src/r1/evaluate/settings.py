@@ -7,6 +7,9 @@ from pydantic import Field
 from r1.config import Settings
 from r1.rollout.settings import SamplingSettings
 
+DECISIVE_REWARDS = {"weights", "families", "answer_from", "plugins"}
+"""The settings of the rewards that an evaluation's figures follow from."""
+
 
 class EvaluationSettings(Settings):
     """k samples a problem at T = 0.6 and top-p 0.95: pass@1 is their mean, cons@k their vote.

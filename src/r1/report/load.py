@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from r1.files.shapes import read_json
-from r1.report.evaluation import is_evaluation, read_request, read_result
+from r1.run_dir.evaluation import is_evaluation, read_request, read_result
 from r1.run_dir.read import (
     is_done,
     read_evaluations,

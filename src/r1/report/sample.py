@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.files.parquet import count_rows
-from r1.report.evaluation import block_files, is_evaluation
 from r1.report.load import spread
 from r1.run_dir.checkpoint import numbered
+from r1.run_dir.evaluation import block_files, is_evaluation
 from r1.run_dir.read import evaluation_path, rollout_steps, rollouts_path
 from r1.run_dir.stored import iterate_completions, problem_ids
 

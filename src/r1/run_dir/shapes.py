@@ -129,6 +129,7 @@ class Summary(TypedDict):
     self_check_share: NotRequired[float | None]
     checking_words: NotRequired[float | None]
     truncated: NotRequired[float | None]
+    sampling: NotRequired[dict[str, Any]]
 
 
 @open_shape

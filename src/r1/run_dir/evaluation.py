@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from r1.files.shapes import read_json
-from r1.run_dir import stored
 from r1.run_dir.read import is_run
 
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
@@ -32,8 +31,3 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 def block_files(folder: Path) -> list[Path]:
     """Return the files of completions, one per block."""
     return sorted((folder / BLOCKS).glob("*.parquet"))
-
-
-def read_completions(folder: Path) -> list[dict[str, Any]]:
-    """Return every completion that was judged."""
-    return [row for path in block_files(folder) for row in stored.iterate_completions(path)]

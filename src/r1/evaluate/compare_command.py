@@ -1,0 +1,59 @@
+"""`r1 compare`: which differences between evaluations are real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from r1.errors import UserError
+from r1.terminal import terminal_console
+
+if TYPE_CHECKING:
+    from r1.evaluate.stored import StoredEvaluation
+
+
+def compare_command(
+    first: Annotated[
+        Path,
+        typer.Argument(metavar="A", help="An evaluation (a folder of r1 eval), or a run with one"),
+    ],
+    others: Annotated[
+        list[Path], typer.Argument(metavar="B...", help="What to compare with it, one or more")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+) -> None:
+    """Tell which differences between evaluations are real: paired by problem, with intervals."""
+    from r1.evaluate.compare import compare
+    from r1.evaluate.compare_show import comparison_json, show_comparisons
+    from r1.evaluate.stored import read_evaluation
+
+    paths = [first, *others]
+    if len(paths) > len(ascii_uppercase):
+        raise UserError(f"at most {len(ascii_uppercase)} evaluations can be compared at once.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("the same evaluation is given twice; compare one with another.")
+    stored = [read_evaluation(path) for path in paths]
+    for other in stored[1:]:
+        _require_common(stored[0], other)
+    found = compare(stored[0].counts, [other.counts for other in stored[1:]])
+    if as_json:
+        typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
+    else:
+        show_comparisons(terminal_console(), stored, found)
+
+
+def _require_common(first: StoredEvaluation, other: StoredEvaluation) -> None:
+    from r1.evaluate.compare import pair
+    from r1.evaluate.compare_show import left_out
+
+    pairing = pair(first.counts, other.counts).pairing
+    if not pairing.num_paired:
+        raise UserError(
+            f"{first.name} (A) and {other.name} (B) have no judged problem in common: "
+            f"{' '.join(left_out(pairing, 'B'))} Evaluate both on the same problems: "
+            "r1 eval MODEL --recipe RECIPE."
+        )
