@@ -20,10 +20,10 @@ LAYERS = {
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
-    "r1_zero": 5,
+    **dict.fromkeys(("r1_zero", "benchmarks"), 5),
     "stages": 6,
     **dict.fromkeys(("pipeline", "progress", "settings_reference", "settings_page"), 7),
-    **dict.fromkeys(("cli", "__main__"), 8),
+    **dict.fromkeys(("cli", "benchmarks_cli", "sandbox_cli", "__main__"), 8),
 }
 TRAINERS = {"algorithms", "sampling", "pretrain", "reward_model", "sft"}
 TORCH_FREE = (
@@ -39,7 +39,7 @@ TORCH_FREE = (
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluate.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",
-    "r1.settings_page", "r1.r1_zero.settings",
+    "r1.settings_page", "r1.r1_zero.settings", "r1.benchmarks.registry", "r1.benchmarks_cli",
 )  # fmt: skip
 MAX_LINES = 400
 

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from r1.benchmarks_cli import bench_app
 from r1.errors import UserError
 from r1.pipeline.stopped import Stopped, told_if_stopped
+from r1.sandbox_cli import sandbox_app
 from r1.terminal import guard_terminal, terminal_console
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 RECIPES, LOOKING, MACHINE = "Train", "Look", "This machine"
-sandbox_app = typer.Typer(help="Run untrusted programs apart from everything else.")
+app.add_typer(bench_app, name="bench", rich_help_panel=LOOKING, no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=MACHINE, no_args_is_help=True)
 
 Overrides = Annotated[
@@ -330,25 +332,6 @@ def doctor(
         typer.echo(json.dumps(doctor.as_json(findings), indent=2, ensure_ascii=False))
     else:
         doctor.show(findings, terminal_console())
-
-
-@sandbox_app.command("run")
-def run_in_sandbox(
-    file: Annotated[Path, typer.Argument(help="The program's source")],
-    language: Annotated[
-        str | None, typer.Option(help="Of the program [default: by the file's ending]")
-    ] = None,
-    stdin: Annotated[
-        Path | None, typer.Option(help="File that it reads; - for standard input [default: none]")
-    ] = None,
-    time: Annotated[float, typer.Option(min=0.001, help="Limit on the clock, in seconds")] = 2.0,
-    memory: Annotated[int, typer.Option(min=1, help="Limit of memory, in MB")] = 512,
-) -> None:
-    """Build and run one program, isolated; print its verdict as JSON."""
-    from r1.sandbox.run_file import run_file
-
-    verdict = run_file(file, language, stdin, time, memory)
-    typer.echo(json.dumps(verdict, indent=2, ensure_ascii=False))
 
 
 def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
