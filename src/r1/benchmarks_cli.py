@@ -15,7 +15,8 @@ bench_app = typer.Typer(help="Measure a model on the paper's benchmarks.")
 @bench_app.command("list")
 def list_benchmarks(
     data: Annotated[
-        Path | None, typer.Option(help="Folder with one folder of original files a benchmark")
+        Path | None,
+        typer.Option(help="Look in this folder, of one folder a benchmark [default: nowhere]"),
     ] = None,
 ) -> None:
     """Tell which benchmarks there are, and whether their data are found."""
@@ -48,7 +49,7 @@ def run_on_model(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides every sample")] = 0,
     think: Annotated[
-        bool, typer.Option(help="Begin every response with <think>, as the paper does")
+        bool, typer.Option(help="Begin every response by thinking, as the paper does")
     ] = True,
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
