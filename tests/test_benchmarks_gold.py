@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from r1.benchmarks.protocol import find, load
 from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.figures import outcome_of
 from r1.benchmarks.running.measure import spread_evenly
 from r1.rewards.accuracy import judge_answer
 from r1.rewards.registry import PromptForm, find_verifier
@@ -123,6 +125,35 @@ def test_all_57_files_of_mmlu_redux_are_read() -> None:
     assert set(files.values()) == {100}
     assert len(files) == 57
     assert all(len(problem.metadata["options"]) == 4 for problem in loaded.problems)
+
+
+def rows_of(path: str) -> list[dict]:
+    return [json.loads(line) for line in (DATA / path).read_text().splitlines()]
+
+
+def test_stored_answers_to_mmlu_pro_have_the_authors_verdicts() -> None:
+    verdicts = Counter()
+    for row in rows_of("mmlu_pro/model_outputs_llama-3.1-70b-instruct.jsonl"):
+        metadata = {"options": row["options"], "answer_from": "last_line"}
+        problem = Problem("p", "?", row["answer"], "letter", metadata=metadata)
+        outcome = judged(problem, "</think>" + row["generated_text"])
+        verdicts[outcome, row["pred"] == row["answer"]] += 1
+    assert verdicts == {(Outcome.CORRECT, True): 216, (Outcome.WRONG, False): 134}
+
+
+def test_thinking_that_never_closes_is_unfinished() -> None:
+    outcomes = Counter()
+    for row in rows_of("reasoning_responses/think_unclosed_mmlu_pro.jsonl"):
+        metadata = {"answer_from": "last_line"}
+        problem = Problem("p", "?", row["actual_answer_label"], "letter", metadata=metadata)
+        text, right = row["response"], bool(row["correct"])
+        stored = {"outcome/accuracy": judged(problem, text), "finish_reason": "stop", "text": text}
+        outcomes[outcome_of(stored, opened=True), right] += 1
+    # The file's own verdicts are of the whole text: 15 of the unfinished are right by them.
+    assert outcomes == {
+        ("correct", True): 128, ("wrong", False): 89, ("unreadable", False): 3,
+        ("unfinished", True): 15, ("unfinished", False): 65,
+    }  # fmt: skip
 
 
 def test_what_is_there_is_all_but_gpqa() -> None:

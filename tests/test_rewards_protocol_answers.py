@@ -77,6 +77,21 @@ def test_the_last_line_counts(text: str) -> None:
     assert last_line(text) == "B"
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Kant is quoted, and plan A fails. The answer is (B).", "B"),
+        ("因此选项 A 有误，答案是B。", "B"),
+        ("The answer is not B.", None),
+        ("The answer is A or B.", ""),
+        ("The answer is B, not A.", ""),
+        ("The answer is A. No: the answer is B.", "B"),
+    ],
+)
+def test_a_last_line_may_reason_before_it_states(text: str, read: str | None) -> None:
+    assert read_letter(last_line(text), OPTIONS) == read
+
+
 def test_the_marker_and_the_field() -> None:
     assert marked("ANSWER: A\nno\nANSWER: **B**\nthat is it") == "B"
     assert marked("no marker: B") == ""

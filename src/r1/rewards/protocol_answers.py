@@ -1,6 +1,7 @@
 r"""Where benchmarks' protocols put an answer: the last line, after a marker, in a JSON object.
 
-    last_line   what the last line with anything on it says, without a label ("Answer:", "答案：")
+    last_line   what the last line with anything on it says, after its label ("Answer:", "答案：",
+                "the answer is") where it has one
     marker      the rest of the line after the last "ANSWER:" (GPQA's protocol)
     json        the field "answer" of the last JSON object that has one (MMLU-Redux)
 
@@ -18,7 +19,8 @@ import json
 import re
 
 _LABEL = re.compile(
-    r"(?:answer|答案|答)[ \t*_]*(?:is|應?為|应?[是为]|應?是|[选選])?[ \t*_]*[:：][ \t]*",
+    r"(?:answer|答案)[ \t*_]*(?:(?:is\b|應?為|應?是|应?[是为]|[选選])[ \t*_]*[:：]?|[:：])[ \t]*"
+    r"|答[:：][ \t]*",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"\banswer[ \t*_]*[:：][ \t]*", re.IGNORECASE)
