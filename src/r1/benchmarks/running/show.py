@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.figures import OUTCOMES
 from r1.errors import UserError
 from r1.evaluate.pretty import format_interval
 from r1.files.shapes import read_json
 
 RESULT = "benchmark.json"
-PAPER = ("GPT-4o-0513", "o1-1217", "DeepSeek-V3", "R1-Zero", "R1")
-"""The columns of the paper that stand beside a model."""
+PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
+"""The columns of the paper that stand beside a model, by their heads."""
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
@@ -54,15 +56,17 @@ def show_results(console: Console, out: Path) -> None:
     results = read_results(out)
     published = {name: benchmark.published for name, benchmark in benchmarks().items()}
     k = {result["k"] for result in results.values()}
-    table = Table(title=", ".join(sorted({r["model"] for r in results.values()})))
-    table.title_justify = "left"
-    for name in ("benchmark", "questions", "score", f"cons@{k.pop() if len(k) == 1 else 'k'}"):
-        table.add_column(name, justify="left" if name == "benchmark" else "right")
-    for name in (*PAPER, "unfinished", "unreadable", "verifier failed"):
-        table.add_column(name, justify="right")
+    voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
+    scores = _table("benchmark", "asked", "score", voted, *PAPER)
+    outcomes = _table("samples", *OUTCOMES, "tokens")
     for name, result in results.items():
-        table.add_row(*_cells(result, published.get(name, {})))
-    console.print(table)
+        scores.add_row(*_scores(result, published.get(name, {})))
+        shares = (_percent(result["outcomes"][outcome]) for outcome in OUTCOMES)
+        outcomes.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
+    models = ", ".join(sorted({result["model"] for result in results.values()}))
+    console.print(Text(f"{models}, in per cent, with 95 % intervals"))
+    console.print(scores)
+    console.print(outcomes)
     for name, result in results.items():
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
@@ -78,17 +82,27 @@ def read_results(out: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def _cells(result: Mapping[str, Any], published: Mapping[str, float]) -> list[str]:
+def _table(*columns: str) -> Table:
+    """A table of figures that fits into 80 columns: names to the left, figures to the right."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    return table
+
+
+def _scores(result: Mapping[str, Any], published: Mapping[str, float]) -> list[str]:
     voted = result["cons_at_k"]["value"] if result["metric"] == "accuracy" else None
-    outcomes = result["outcomes"]
     return [
         result["title"] + (" (F1)" if result["metric"] == "f1" else ""),
         f"{result['num_questions']:,}",
         format_interval(result["score"] or _NO_INTERVAL),
-        "-" if voted is None else f"{voted:.1%}".replace("%", " %"),
-        *(f"{published[name]:.1f}" if name in published else "-" for name in PAPER),
-        *(f"{outcomes[name]:.1%}" for name in ("unfinished", "unreadable", "verifier failed")),
+        "-" if voted is None else _percent(voted),
+        *(f"{published[name]:.1f}" if name in published else "-" for name in PAPER.values()),
     ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 def _notes(result: Mapping[str, Any]) -> str:
