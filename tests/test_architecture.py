@@ -21,12 +21,12 @@ LAYERS = {
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     "preferences": 3,
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
-    "r1_zero": 5,
+    **dict.fromkeys(("r1_zero", "benchmarks"), 5),
     "stages": 6,
     **dict.fromkeys(
         ("pipeline", "progress", "settings_reference", "settings_page", "sandbox_command"), 7
     ),
-    **dict.fromkeys(("cli", "__main__"), 8),
+    **dict.fromkeys(("cli", "benchmarks_cli", "__main__"), 8),
 }
 TRAINERS = {"algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"}
 TORCH_FREE = (
@@ -43,6 +43,7 @@ TORCH_FREE = (
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",
     "r1.settings_page", "r1.r1_zero.settings", "r1.evaluate.compare_show", "r1.evaluate.stored",
+    "r1.benchmarks.registry", "r1.benchmarks_cli",
 )  # fmt: skip
 MAX_LINES = 400
 

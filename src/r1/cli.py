@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from r1.benchmarks_cli import bench_app
 from r1.errors import UserError
 from r1.evaluate.compare_command import compare_command
 from r1.pipeline.stopped import Stopped, told_if_stopped
@@ -42,6 +43,7 @@ app = typer.Typer(
 RECIPES, LOOKING, MACHINE = "Train", "Look", "This machine"
 sandbox_app = typer.Typer(help="Run untrusted programs apart from everything else.")
 sandbox_app.command("run")(run_in_sandbox)
+app.add_typer(bench_app, name="bench", rich_help_panel=LOOKING, no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=MACHINE, no_args_is_help=True)
 
 Overrides = Annotated[

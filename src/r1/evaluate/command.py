@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -35,6 +35,16 @@ from r1.run_dir import describe_source
 from r1.run_dir.evaluation import RESULT
 from r1.template import PromptRenderer, TemplateSettings, parse
 from r1.types import Problem
+
+
+class EvaluationSetup(NamedTuple):
+    """The model, and what its samples are drawn and judged with. cluster: where replicas sample."""
+
+    source: ModelSource
+    template: TemplateSettings
+    rewards: RewardSettings
+    engine: EngineSettings
+    cluster: ClusterSettings | None = None
 
 
 def run_eval_command(
@@ -80,20 +90,37 @@ def run_eval_command(
     check_rules(rewards, problems)
     plan = BlockPlan(problems, settings, settings.sampling(training), source.step)
     check_limit(plan.sampling.max_new_tokens, source.path, engine)
-    identity = _identity(source, template, rewards, engine)
-    open_line = partial(_open_line, source, template, rewards, engine, placed, plan, out)
-    with show_progress(console, len(problems)) as on_problem:
-        summary = evaluate_in_blocks(plan, open_line, out, identity, on_problem)
+    summary = measure(
+        EvaluationSetup(source, template, rewards, engine, placed), plan, out, console
+    )
     console.print(evaluation_table(summary, title=_title(model, source)))
     show_samples(console, block_rows(out))
     console.print(f"figures: {out / RESULT}", highlight=False, soft_wrap=True)
     return summary
 
 
-def _identity(
-    source: ModelSource, template: TemplateSettings, rewards: RewardSettings, engine: EngineSettings
+def measure(
+    setup: EvaluationSetup,
+    plan: BlockPlan,
+    out: Path,
+    console: Console,
+    also: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """Evaluate into the folder `out`, showing how far it is; return the summary.
+
+    also: JSON values that decide the figures besides the model, the plan and the rewards. The same
+    call again carries on. Raises UserError as `evaluate_in_blocks` does.
+    """
+    identity = {**_identity(setup), **(also or {})}
+    with show_progress(console, len(plan.problems)) as on_problem:
+        return evaluate_in_blocks(
+            plan, partial(_open_line, setup, plan, out), out, identity, on_problem
+        )
+
+
+def _identity(setup: EvaluationSetup) -> dict[str, Any]:
     """Identity of an evaluation: it resumes only if this is unchanged."""
+    source, template, rewards, engine, _ = setup
     identity: dict[str, Any] = {
         "model": describe_source(source.path),
         "template": dump(template),
@@ -168,16 +195,9 @@ def _title(model: str, source: ModelSource) -> str:
 
 
 @contextmanager
-def _open_line(
-    source: ModelSource,
-    template: TemplateSettings,
-    rewards: RewardSettings,
-    engine: EngineSettings,
-    cluster: ClusterSettings | None,
-    plan: BlockPlan,
-    out: Path,
-) -> Iterator[EvaluationLine]:
+def _open_line(setup: EvaluationSetup, plan: BlockPlan, out: Path) -> Iterator[EvaluationLine]:
     """Load the model and start the reward workers; stop them at the end."""
+    source, template, rewards, engine, cluster = setup
     from r1.rewards.accuracy import warn_of_source
     from r1.rewards.judge import cached_in, check_judge
     from r1.rewards.pool import RewardPool

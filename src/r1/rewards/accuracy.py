@@ -59,7 +59,7 @@ def answer_source(problem: Problem, verifier: Verifier, settings: RewardSettings
     own: AnswerSource | None = problem.metadata.get("answer_from") or verifier.answer_from
     if own:
         return own
-    if settings.answer_from in ("boxed", "stated") and not verifier.boxes:
+    if settings.answer_from not in ("answer", "tag") and not verifier.boxes:
         return "text"
     return settings.answer_from
 

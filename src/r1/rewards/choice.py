@@ -20,7 +20,7 @@ from r1.types import Outcome, Problem, Score
 
 LETTERS = "ABCDEFGHIJ"
 MAX_CHARS = 2_000
-_LEAD = re.compile(
+LEAD = re.compile(
     r"^(?:so|therefore|hence|thus|所以|因此|故)?[\s,:]*"
     r"(?:(?:the\s+|my\s+)?(?:(?:correct|final|right|best)\s+)*(?:answer|choice|option)(?:\s+is)?"
     r"|i\s+(?:would\s+)?(?:choose|pick|select)"
@@ -33,23 +33,23 @@ _LETTER_FIRST = re.compile(
     r"(.*)$",
     re.DOTALL | re.IGNORECASE,
 )
-_SAID_CORRECT = re.compile(
+SAID_CORRECT = re.compile(
     r"[(\[]?\s*(?P<letter>[A-Ja-j])\s*[)\].]?\s*(?:"
     r"(?:is|must be|should be)\s+(?:the\s+)?(?:correct|right|best)"
     r"(?:\s+(?:answer|choice|option|one))?"
     r"|is\s+the\s+(?:answer|choice)|选?项|(?:选项|项)?\s*(?:是|为)?\s*(?:正确|对)的?(?:选项|答案)?)"
 )
-_BECAUSE = re.compile(r"(?:because|since|as)\b|因为|由于", re.IGNORECASE)
+BECAUSE = re.compile(r"(?:because|since|as)\b|因为|由于", re.IGNORECASE)
 _SINGLE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
 
 
 def read_choice(answer: str, options: list[str] | None = None) -> str | None:
     """Return the chosen letter, "" for several or a contradiction, None if nothing is chosen."""
-    text = _simplify(answer)
+    text = simplify(answer)
     if options and (letter := _letter_of_option(text, options)) is not None:
         return letter
-    text = _LEAD.sub("", text).strip(" .。*")
-    if said := _SAID_CORRECT.fullmatch(text):
+    text = LEAD.sub("", text).strip(" .。*")
+    if said := SAID_CORRECT.fullmatch(text):
         return said["letter"].upper()
     found = _LETTER_FIRST.match(text)
     if not found:
@@ -77,16 +77,16 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
     place = LETTERS.index(letter)
     if place >= len(options):
         return False
-    said = f" {_spaced(rest)} "
-    others = [_spaced(_words_of(i, o)) for i, o in enumerate(options[: len(LETTERS)])]
+    said = f" {spaced(rest)} "
+    others = [spaced(words_of(i, o)) for i, o in enumerate(options[: len(LETTERS)])]
     own = others.pop(place)
     beside = said.replace(f" {own} ", " , ")
     if any(other and f" {other} " in beside for other in others):
         return False
-    return said.startswith(f" {own} ") or _BECAUSE.match(rest) is not None
+    return said.startswith(f" {own} ") or BECAUSE.match(rest) is not None
 
 
-def _spaced(text: str) -> str:
+def spaced(text: str) -> str:
     """Return the words, single-spaced; each Chinese character is a word."""
     words = re.findall(r"[\u4e00-\u9fff]|(?:(?![\u4e00-\u9fff])\w)+", exact.normalise(text))
     return " ".join(words)
@@ -141,7 +141,7 @@ def _gold_letter(reference: str, options: list[str] | None) -> str | None:
     return LETTERS[place] if letter in (None, LETTERS[place]) else _AMBIGUOUS
 
 
-def _words_of(place: int, option: object) -> str:
+def words_of(place: int, option: object) -> str:
     """Return an option without a letter of its own: "B. green" becomes "green"."""
     found = re.match(r"\s*\(?([A-Ja-j])\s*[).:、．]\s*(?=\S)", str(option))
     own = found is not None and found[1].upper() == LETTERS[place]
@@ -156,7 +156,7 @@ def equal_choice(a: str, b: str) -> bool:
     return exact.equal_exact(a, b)
 
 
-def _simplify(answer: str) -> str:
+def simplify(answer: str) -> str:
     text = unicodedata.normalize("NFKC", answer[:MAX_CHARS]).strip()
     text = without_wrapping(text).replace("$", " ").replace("**", " ")
     return " ".join(text.split())
@@ -169,7 +169,7 @@ def _letter_of_option(text: str, options: list[str]) -> str | None:
     matches = [
         letter
         for place, (letter, option) in enumerate(zip(LETTERS, options, strict=False))
-        if wanted in (exact.normalise(str(option)), exact.normalise(_words_of(place, option)))
+        if wanted in (exact.normalise(str(option)), exact.normalise(words_of(place, option)))
     ]
     return matches[0] if len(matches) == 1 else None
 

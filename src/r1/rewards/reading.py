@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from typing import NamedTuple, get_args
 
 from r1.rewards.boxes import boxed_answer
+from r1.rewards.protocol_answers import json_answer, last_line, marked
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
 from r1.rewards.stated import find_stated
@@ -55,8 +57,17 @@ def find_answer(
             final += "</answer>"
         stated = find_stated(final, boxed_answer(final), ended=completion.finish_reason != "length")
         return stated and ReadAnswer(stated.answer, stated.rule)
-    rest = _without_answer_tags(final)
-    return _reading(boxed_answer(rest) if source == "boxed" else rest.strip())
+    return _reading(_READERS[source](_without_answer_tags(final)))
+
+
+_READERS: dict[str, Callable[[str], str | None]] = {
+    "boxed": boxed_answer,
+    "text": str.strip,
+    "last_line": last_line,
+    "marker": marked,
+    "json": json_answer,
+}
+"""How what follows the thinking is read, by source."""
 
 
 def _reading(answer: str | None) -> ReadAnswer | None:

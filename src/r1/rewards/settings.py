@@ -14,7 +14,7 @@ from r1.plugins import import_plugins
 from r1.rewards.code.settings import CodeSettings
 from r1.rewards.names import reward_names
 
-AnswerSource = Literal["answer", "tag", "boxed", "stated", "text"]
+AnswerSource = Literal["answer", "tag", "boxed", "stated", "text", "last_line", "marker", "json"]
 
 
 class RewardSettings(Settings):
@@ -32,10 +32,10 @@ class RewardSettings(Settings):
     )
     answer_from: AnswerSource = Field(
         "answer",
-        description='where the answer is read: in <answer> of a well-formed response ("answer"), '
-        'in its only <answer> block however broken the rest ("tag"), in the last \\boxed{} after '
-        'the thinking ("boxed"), where it is stated last in any form ("stated"), or all after the '
-        'thinking ("text"). A problem\'s metadata may override it',
+        description='where the answer is read: <answer> of a well-formed response ("answer"), '
+        'its only <answer> block ("tag"), or, after the thinking, the last \\boxed{} ("boxed"), '
+        'what is stated last ("stated"), all ("text"), the last line ("last_line"), after '
+        '"ANSWER:" ("marker") or JSON\'s field "answer" ("json"); metadata override it',
     )
     partial_credit: bool = Field(
         False, description="pay reasoning-gym's scores between 0 and 1, not 0 for all below 1"

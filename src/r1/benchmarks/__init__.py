@@ -1,0 +1,1 @@
+"""The paper's benchmarks, one a file: data, prompt, verifier, metric, k, published numbers."""

@@ -1,0 +1,52 @@
+"""Benchmarks by name.
+
+    register_benchmark(Benchmark("math500", ...))        at the end of the benchmark's file
+
+The files of this package are found by themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+
+import r1.benchmarks
+from r1.benchmarks.protocol import Benchmark
+from r1.errors import UserError
+
+_BENCHMARKS: dict[str, Benchmark] = {}
+
+
+def register_benchmark(benchmark: Benchmark) -> None:
+    """Make a benchmark known. Raises UserError for a name that is taken."""
+    if benchmark.name in _BENCHMARKS:
+        raise UserError(
+            f"the benchmark {benchmark.name!r} is registered twice; give yours another name."
+        )
+    _BENCHMARKS[benchmark.name] = benchmark
+
+
+def benchmarks() -> Mapping[str, Benchmark]:
+    """All benchmarks by name, in alphabetical order."""
+    _import_own()
+    return dict(sorted(_BENCHMARKS.items()))
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The benchmark of a name; UserError for an unknown one, with the nearest."""
+    known = benchmarks()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
+        raise UserError(f"unknown benchmark {name!r}; {hint}")
+    return known[name]
+
+
+@cache
+def _import_own() -> None:
+    for found in pkgutil.iter_modules(r1.benchmarks.__path__):
+        if not found.ispkg:
+            importlib.import_module(f"{r1.benchmarks.__name__}.{found.name}")

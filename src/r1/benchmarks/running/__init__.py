@@ -1,0 +1,1 @@
+"""Benchmarks run on a model, their figures and their table."""

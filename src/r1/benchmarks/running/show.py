@@ -1,0 +1,112 @@
+"""Tables of benchmarks for the terminal: a list, and results beside the paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from r1.benchmarks.protocol import Benchmark, find
+from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.figures import OUTCOMES
+from r1.errors import UserError
+from r1.evaluate.pretty import format_interval
+from r1.files.shapes import read_json
+
+RESULT = "benchmark.json"
+PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
+"""The columns of the paper that stand beside a model, by their heads."""
+_NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
+
+
+def show_list(console: Console, data: Path | None) -> None:
+    """Print every benchmark: what it measures, and whether its data are found in `data`."""
+    known = benchmarks()
+    table = Table()
+    for name in ("name", "measures", "questions", "k", "metric", "data"):
+        table.add_column(name, justify="right" if name in ("questions", "k") else "left")
+    for name, benchmark in known.items():
+        where = _where(benchmark, data)
+        table.add_row(
+            name,
+            benchmark.measures,
+            f"{benchmark.num_questions:,}",
+            str(benchmark.k),
+            benchmark.metric,
+            Text(where),
+        )
+    console.print(table)
+
+
+def _where(benchmark: Benchmark, data: Path | None) -> str:
+    found = None if data is None else find(benchmark, data)
+    if found is not None:
+        return f"found: {found.layout.name}"
+    files = " and ".join(benchmark.layouts[0].files)
+    return f"{benchmark.name}/: {files}, from {benchmark.data}"
+
+
+def show_results(console: Console, out: Path) -> None:
+    """Print the results in a folder of `r1 bench run`. Raises UserError where there are none."""
+    results = read_results(out)
+    published = {name: benchmark.published for name, benchmark in benchmarks().items()}
+    k = {result["k"] for result in results.values()}
+    voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
+    scores = _table("benchmark", "asked", "score", voted, *PAPER)
+    outcomes = _table("samples", *OUTCOMES, "tokens")
+    for name, result in results.items():
+        scores.add_row(*_scores(result, published.get(name, {})))
+        shares = (_percent(result["outcomes"][outcome]) for outcome in OUTCOMES)
+        outcomes.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
+    models = ", ".join(sorted({result["model"] for result in results.values()}))
+    console.print(Text(f"{models}, in per cent, with 95 % intervals"))
+    console.print(scores)
+    console.print(outcomes)
+    for name, result in results.items():
+        if notes := _notes(result):
+            console.print(Text(f"{name}: {notes}"), soft_wrap=True)
+    console.print(Text("The paper's figures are of full sets under its own protocol."))
+
+
+def read_results(out: Path) -> dict[str, dict[str, Any]]:
+    """The results in a folder by benchmark. Raises UserError where there are none."""
+    paths = sorted(out.glob(f"*/{RESULT}"))
+    results = {path.parent.name: read_json(path) for path in paths}
+    if not results:
+        raise UserError(f"{out} holds no result; give the --out of `r1 bench run`.")
+    return results
+
+
+def _table(*columns: str) -> Table:
+    """A table of figures that fits into 80 columns: names to the left, figures to the right."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+    return table
+
+
+def _scores(result: Mapping[str, Any], published: Mapping[str, float]) -> list[str]:
+    voted = result["cons_at_k"]["value"] if result["metric"] == "accuracy" else None
+    return [
+        result["title"] + (" (F1)" if result["metric"] == "f1" else ""),
+        f"{result['num_questions']:,}",
+        format_interval(result["score"] or _NO_INTERVAL),
+        "-" if voted is None else _percent(voted),
+        *(f"{published[name]:.1f}" if name in published else "-" for name in PAPER.values()),
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _notes(result: Mapping[str, Any]) -> str:
+    """What else decides the figure: the rows read and refused, departures from the paper."""
+    refused = sum(result["refused"].values())
+    parts = [result["layout"], *result["departures"]]
+    return "; ".join([*parts, *([f"{refused:,} rows refused"] if refused else [])])

@@ -1,0 +1,118 @@
+r"""The letter of an option, as benchmarks of multiple choice ask for it: the letter decides.
+
+Read as B: `B`, `b`, `(B)`, `B.`, `Ｂ`, `**B**`, `$\boxed{\text{B}}$`, `B) Paris`, `B, because …`,
+`The answer is B.`, `Option B is correct.`, `答案是B`, `选B`. Several letters are wrong, whichever
+they are, and so is a letter beside another option's words. Without a letter nothing is read, unlike
+by the verifier "choice", to which an option's own words are an answer too: in a benchmark an option
+can be the single letter "A" (blood groups) and stand under the letter B.
+metadata["options"] holds the options in order; without it any letter up to J may be chosen.
+"""
+
+from __future__ import annotations
+
+import re
+
+from r1.rewards.choice import (
+    BECAUSE,
+    LEAD,
+    LETTERS,
+    MAX_CHARS,
+    SAID_CORRECT,
+    simplify,
+    spaced,
+    words_of,
+)
+from r1.rewards.exact import equal_exact
+from r1.rewards.registry import Verifier, register_verifier
+from r1.rewards.settings import RewardSettings
+from r1.types import Outcome, Problem, Score
+
+_FIRST = re.compile(r"[(\[{<]?\s*([A-J])\s*(?P<mark>[)\]}>.:、,;-]*)\s*(?P<rest>.*)", re.DOTALL)
+_ALONE = re.compile(r"[(\[{<]?\s*([A-Ja-j])\s*[)\]}>.:]*")
+_AT_END = re.compile(r"(?<![A-Za-z0-9'])[(\[]?([A-J])[)\].]*\Z")
+_LONE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|except|unsure)\b|n't\b|不|非|[?？]", re.IGNORECASE
+)
+
+
+def read_letter(answer: str, options: list[str] | None = None) -> str | None:
+    """Return the letter chosen, "" for several or a contradiction, None where none is chosen."""
+    text = LEAD.sub("", simplify(answer)).strip(" .。*")
+    if alone := _ALONE.fullmatch(text):
+        return alone[1].upper()
+    if said := SAID_CORRECT.fullmatch(text):
+        return said["letter"].upper()
+    found = _FIRST.match(text)
+    if found and (found["mark"] or _belongs(found[1], found["rest"], options)):
+        return _with_words(found[1], found["rest"], options)
+    letters = _letters_in(text, options)
+    if len(letters) > 1:
+        return ""
+    if (last := _AT_END.search(text)) and not _DENIED.search(text):
+        return last[1]
+    return None
+
+
+def _belongs(letter: str, rest: str, options: list[str] | None) -> bool:
+    """Whether words that follow a letter without a stop are its reason or its own option."""
+    own = _own_words(letter, options)
+    return BECAUSE.match(rest) is not None or bool(own and f"{spaced(rest)} ".startswith(f"{own} "))
+
+
+def _with_words(letter: str, rest: str, options: list[str] | None) -> str:
+    """The letter, or "" where what follows it names another option."""
+    own, said = _own_words(letter, options), spaced(rest)
+    if own and f"{said} ".startswith(f"{own} "):
+        return letter
+    others = [
+        spaced(words_of(i, option)) for i, option in enumerate((options or [])[: len(LETTERS)])
+    ]
+    if said and said in others:
+        return ""
+    return "" if _letters_in(rest, options) - {letter} else letter
+
+
+def _own_words(letter: str, options: list[str] | None) -> str:
+    place = LETTERS.index(letter)
+    return spaced(words_of(place, options[place])) if options and place < len(options) else ""
+
+
+def _letters_in(text: str, options: list[str] | None) -> set[str]:
+    return set(_LONE.findall(text)) & set(LETTERS[: len(options)] if options else LETTERS)
+
+
+def score_letter(problem: Problem, answer: str, settings: RewardSettings) -> Score:
+    """1 if the letter chosen is the reference."""
+    if len(answer) > MAX_CHARS:
+        return Score(0.0, Outcome.WRONG, "the answer is too long to be one choice")
+    chosen = read_letter(answer, problem.metadata.get("options"))
+    if chosen is None:
+        return Score(0.0, Outcome.UNPARSEABLE, "no letter could be read")
+    if chosen == "":
+        return Score(0.0, Outcome.WRONG, "several letters, or a letter that is not its option")
+    if chosen == problem.reference:
+        return Score(1.0, Outcome.CORRECT)
+    return Score(0.0, Outcome.WRONG, f"chose {chosen}")
+
+
+def check_letter(problem: Problem) -> str | None:
+    """The reference must be the letter of an option."""
+    options = problem.metadata.get("options")
+    if options is not None:
+        listed = isinstance(options, list | tuple)
+        if not listed or not 2 <= len(options) <= len(LETTERS):
+            return f"options must be a list of 2 to {len(LETTERS)} texts"
+    valid = LETTERS[: len(options)] if options else LETTERS
+    if not problem.reference or len(problem.reference) != 1 or problem.reference not in valid:
+        return f"reference {problem.reference!r} is none of the letters {valid[0]} to {valid[-1]}"
+    return None
+
+
+def equal_letter(a: str, b: str) -> bool:
+    """Whether two answers choose the same letter, else whether they are the same words."""
+    first, second = read_letter(a), read_letter(b)
+    return first == second if first or second else equal_exact(a, b)
+
+
+register_verifier("letter", Verifier(score_letter, check_letter, equal_letter))
