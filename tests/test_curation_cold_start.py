@@ -28,7 +28,7 @@ from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
-from r1.judge.model import GeneratedText as ModelReply
+from r1.judge.model import Reply as ModelReply
 from r1.judge.model import NoReplyError
 from r1.judge.settings import LimitSettings
 from r1.reflection import self_checks
@@ -366,7 +366,7 @@ def test_an_endpoint_that_is_down_ends_the_stage_in_place_of_its_prompts():
     with pytest.raises(UserError, match=r"none of 2 requests.*overloaded.*carries on"):
         endpoint_generate(Model, limits)([Ask("a", 0), Ask("b", 0)])
     assert sorted(asked) == ["a", "a", "a", "b"]  # a day is more than MAX_RETRY_AFTER_S
-    with pytest.raises(ValueError, match=r"endpoint\.budget is a judge's"):
+    with pytest.raises(ValueError, match=r"endpoint\.budget works for judges only"):
         GeneralSettings(endpoint={"model": "m", "budget": {"requests": 9}})
 
 

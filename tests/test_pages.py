@@ -16,7 +16,7 @@ from r1.r1_zero.settings import R1ZeroRecipe
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 REGISTERED = {
-    "short": "from r1.rewards.registry import reward_names as names",
+    "short": "from r1.rewards.names import reward_names as names",
     "parity": "from r1.rewards.registry import verifier_names as names",
     "centred": "from r1.algorithms.registry import algorithms as names",
     "longest_rows": "from r1.stages.registry import kinds as names",

@@ -285,7 +285,7 @@ try:
         if os.fork() == 0: time.sleep(20)
 except OSError: print(count < 40)
 '''
-limits = Limits(wall_s=20.0, memory_mb=64)
+limits = Limits(wall_s=60.0, memory_mb=64)
 sources = ("import os; print(os.getuid())", hog, bomb)
 answers = [Program.build("python", source, limits=limits).run() for source in sources]
 said = [(answer.status, answer.stdout, answer.stderr) for answer in answers]

@@ -155,7 +155,7 @@ def test_the_objective_of_the_other_learner_is_the_same_loss(models) -> None:
     for index in range(2):
         ids = examples.token_ids(index).tolist()
         first = int(np.flatnonzero(examples.learnt(index))[0])
-        response = TrainResponse(ids[first:], [], [])
+        response = TrainResponse(ids[first:], [0.0] * len(ids[first:]), [])
         groups.append(TrainGroup(tuple(ids[:first]), [response]))
     num_tokens = examples.num_learnt([0, 1])
     sgd = OptimizerSettings(lr=1e-3)

@@ -13,6 +13,8 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "math": (),
     "exact": ("aliases", "case"),
     "choice": ("options",),
+    "letter": ("options",),
+    "drop": ("golds",),
     "numeric": ("rel_tol", "abs_tol", "unit"),
     "ifeval": ("instruction_id_list", "kwargs"),
     "reasoning_gym": ("task", "entry", "parameters"),
