@@ -28,8 +28,8 @@ from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
-from r1.judge.model import Reply as ModelReply
 from r1.judge.model import NoReplyError
+from r1.judge.model import Reply as ModelReply
 from r1.judge.settings import LimitSettings
 from r1.reflection import self_checks
 from r1.rollout.settings import SamplingSettings

@@ -66,7 +66,7 @@ def test_no_requests_give_no_groups():
 
 
 def test_an_unknown_device_and_a_foreign_architecture_are_refused():
-    with pytest.raises(UserError, match='engine.device "abacus" is unknown'):
+    with pytest.raises(UserError, match=r'engine\.device "abacus" is unknown'):
         EmbeddedEngine(make_model("qwen2"), None, EngineSettings(device="abacus"))
     model = make_model("qwen2")
     model.config.layer_types = ["linear_attention", "full_attention"]
