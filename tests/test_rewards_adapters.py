@@ -204,3 +204,8 @@ def test_a_reward_of_neither_form_is_refused_with_its_name(monkeypatch) -> None:
         registry.register_reward("mine", lambda text: 1.0)  # type: ignore[arg-type, misc, return-value]
     with pytest.raises(UserError, match="no function"):
         registry.register_reward("mine", 3)  # type: ignore[arg-type]
+
+
+def test_golds_of_drop_may_come_as_json_text() -> None:
+    golds = [["12"], ["12", "13"]]
+    assert plain_metadata("drop", {"golds": json.dumps(golds), "section": 3}) == {"golds": golds}

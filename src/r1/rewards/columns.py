@@ -37,7 +37,7 @@ _CARRIED = """
 """
 _TRAINERS = frozenset(_CARRIED.split())
 """Columns that trainers and their data carry for other purposes."""
-_LISTS = "aliases options instruction_id_list kwargs entry parameters tests checker"
+_LISTS = "aliases options golds instruction_id_list kwargs entry parameters tests checker"
 _STRUCTURED = frozenset(_LISTS.split())
 
 
