@@ -21,9 +21,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from r1.algorithms.group import Deviation, group_advantages
+from r1.algorithms.group import Deviation, compared_groups
 from r1.algorithms.policy_gradient import Clip, KLKind, PolicyGradient, averaged_loss, policy_ratio
-from r1.algorithms.protocol import RewardedGroup, spread
+from r1.algorithms.protocol import RewardedGroup
 from r1.algorithms.registry import register_algorithm
 from r1.algorithms.settings import AlgorithmSettings
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
@@ -55,11 +55,7 @@ class CISPO(PolicyGradient):
     settings: CISPOSettings
 
     def advantages(self, groups_P: Sequence[RewardedGroup]) -> list[list[list[float]]]:
-        std, epsilon = self.settings.std, self.settings.std_epsilon
-        return [
-            spread(group_advantages(group.rewards_G, group.valid_G, std, epsilon), group.lengths_G)
-            for group in groups_P
-        ]
+        return compared_groups(groups_P, self.settings.std, self.settings.std_epsilon)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
         said = self.settings

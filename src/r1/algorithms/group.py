@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from r1.algorithms.protocol import RewardedGroup, spread
+
 Deviation = Literal["population", "sample", "none"]
 
 
@@ -36,4 +38,14 @@ def group_advantages(
     return [
         (float(r) - mean) / scale if valid else 0.0
         for r, valid in zip(rewards_G, valid_G, strict=True)
+    ]
+
+
+def compared_groups(
+    groups_P: Sequence[RewardedGroup], std: Deviation, epsilon: float
+) -> list[list[list[float]]]:
+    """Compare each group with itself; every token has its response's advantage (P, G, T)."""
+    return [
+        spread(group_advantages(group.rewards_G, group.valid_G, std, epsilon), group.lengths_G)
+        for group in groups_P
     ]

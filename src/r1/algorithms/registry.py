@@ -8,16 +8,13 @@ recipe's `plugins`; it registers itself in the same way when it is imported.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
-import r1.algorithms
 from r1.algorithms.protocol import Algorithm
 from r1.algorithms.settings import AlgorithmSettings
 from r1.errors import UserError
+from r1.plugins import import_modules_of
 
 DEFAULT = "grpo"
 """The algorithm of a recipe that names none: the paper's."""
@@ -46,16 +43,10 @@ def register_algorithm(
 
 def algorithms() -> Mapping[str, Registered]:
     """All algorithms by name, in alphabetical order."""
-    _import_own()
+    import_modules_of("r1.algorithms")
     return dict(sorted(_ALGORITHMS.items()))
 
 
 def make_algorithm(name: str, settings: AlgorithmSettings) -> Algorithm:
     """The algorithm of a recipe's section."""
     return algorithms()[name].make(settings)
-
-
-@cache
-def _import_own() -> None:
-    for found in pkgutil.iter_modules(r1.algorithms.__path__):
-        importlib.import_module(f"{r1.algorithms.__name__}.{found.name}")

@@ -8,14 +8,11 @@ The files of this package are found by themselves.
 from __future__ import annotations
 
 import difflib
-import importlib
-import pkgutil
 from collections.abc import Mapping
-from functools import cache
 
-import r1.benchmarks
 from r1.benchmarks.protocol import Benchmark
 from r1.errors import UserError
+from r1.plugins import import_modules_of
 
 _BENCHMARKS: dict[str, Benchmark] = {}
 
@@ -31,7 +28,7 @@ def register_benchmark(benchmark: Benchmark) -> None:
 
 def benchmarks() -> Mapping[str, Benchmark]:
     """All benchmarks by name, in alphabetical order."""
-    _import_own()
+    import_modules_of("r1.benchmarks")
     return dict(sorted(_BENCHMARKS.items()))
 
 
@@ -43,10 +40,3 @@ def find_benchmark(name: str) -> Benchmark:
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
         raise UserError(f"unknown benchmark {name!r}; {hint}")
     return known[name]
-
-
-@cache
-def _import_own() -> None:
-    for found in pkgutil.iter_modules(r1.benchmarks.__path__):
-        if not found.ispkg:
-            importlib.import_module(f"{r1.benchmarks.__name__}.{found.name}")

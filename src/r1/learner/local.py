@@ -115,16 +115,16 @@ class LocalLearner:
         begin = time.perf_counter()
         metrics = UpdateMetrics(self.device, self.ranks)
         several = self.objective.num_minibatches * self.objective.num_epochs > 1
-        finishing = isinstance(self.objective, FinishingObjective)
-        old = self._batch_logprobs(batch, self.model) if several or finishing else None
+        old = self._batch_logprobs(batch, self.model) if several else None
         if isinstance(self.objective, FinishingObjective):
-            batch = self.objective.finish(batch, old or [], self._batch_reference(batch))
+            before = self._batch_logprobs(batch, self.model) if old is None else old
+            batch = self.objective.finish(batch, before, self._batch_reference(batch))
         for epoch in range(self.objective.num_epochs):
             pass_seed = (self.seed * 1_000_003 + self.step) * 1009 + epoch
             if self.settings.lora is not None and self.settings.lora.dropout > 0:
                 torch.manual_seed(pass_seed)
             for minibatch in split_minibatches(batch, self.objective.num_minibatches, pass_seed):
-                loss = self.accumulate(minibatch, old if several else None, metrics)
+                loss = self.accumulate(minibatch, old, metrics)
                 metrics.add_step(self.optimizer.step(self.step, loss))
         schedule = self.optimizer.settings
         factor = lr_factor(self.step, self.optimizer.total_steps, schedule)

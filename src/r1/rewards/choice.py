@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from r1.rewards import exact
 from r1.rewards.boxes import without_wrapping
@@ -55,18 +56,18 @@ def read_choice(answer: str, options: list[str] | None = None) -> str | None:
     if not found:
         if options and (letter := _letter_of_option(text, options)) is not None:
             return letter
-        return "" if len(_letters_in(text, options)) > 1 else None
+        return "" if len(letters_in(text, options)) > 1 else None
     letter, rest = found[1].upper(), found[2].strip(" .。*")
     if not rest:
         return letter
-    if _letters_in(rest, options) - {letter}:
+    if letters_in(rest, options) - {letter}:
         return ""
     if options is None or _letter_of_option(rest, options) == letter:
         return letter
     return letter if _goes_with(rest, letter, options) else ""
 
 
-def _letters_in(text: str, options: list[str] | None) -> set[str]:
+def letters_in(text: str, options: list[str] | None) -> set[str]:
     """Return the capital letters that stand alone; with options, only theirs."""
     valid = LETTERS[: len(options)] if options else LETTERS
     return set(_SINGLE.findall(text)) & set(valid)
@@ -78,7 +79,7 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
     if place >= len(options):
         return False
     said = f" {spaced(rest)} "
-    others = [spaced(words_of(i, o)) for i, o in enumerate(options[: len(LETTERS)])]
+    others = words_of_all(options)
     own = others.pop(place)
     beside = said.replace(f" {own} ", " , ")
     if any(other and f" {other} " in beside for other in others):
@@ -111,9 +112,8 @@ def check_choice(problem: Problem) -> str | None:
     """Check that the reference is a letter of an option, or one of the options."""
     options = problem.metadata.get("options")
     if options is not None:
-        listed = isinstance(options, list | tuple)
-        if not listed or not 2 <= len(options) <= len(LETTERS):
-            return f"options must be a list of 2 to {len(LETTERS)} texts"
+        if fault := options_fault(options):
+            return fault
         if any(not exact.normalise(str(option)) for option in options):
             return "an option is empty"
     letter = _gold_letter(problem.reference or "", options)
@@ -127,6 +127,18 @@ def check_choice(problem: Problem) -> str | None:
     if options is not None and LETTERS.index(letter) >= len(options):
         return f"reference {letter} is beyond the {len(options)} options"
     return None
+
+
+def options_fault(options: object) -> str | None:
+    """Return why options cannot be lettered, or None."""
+    if isinstance(options, list | tuple) and 2 <= len(options) <= len(LETTERS):
+        return None
+    return f"options must be a list of 2 to {len(LETTERS)} texts"
+
+
+def words_of_all(options: Sequence[object]) -> list[str]:
+    """Return the words of every option that has a letter, as `spaced` gives them."""
+    return [spaced(words_of(i, option)) for i, option in enumerate(options[: len(LETTERS)])]
 
 
 _AMBIGUOUS = "?"

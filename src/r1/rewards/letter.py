@@ -18,9 +18,12 @@ from r1.rewards.choice import (
     LETTERS,
     MAX_CHARS,
     SAID_CORRECT,
+    letters_in,
+    options_fault,
     simplify,
     spaced,
     words_of,
+    words_of_all,
 )
 from r1.rewards.exact import equal_exact
 from r1.rewards.registry import Verifier, register_verifier
@@ -30,7 +33,6 @@ from r1.types import Outcome, Problem, Score
 _FIRST = re.compile(r"[(\[{<]?\s*([A-J])\s*(?P<mark>[)\]}>.:、,;-]*)\s*(?P<rest>.*)", re.DOTALL)
 _ALONE = re.compile(r"[(\[{<]?\s*([A-Ja-j])\s*[)\]}>.:]*")
 _AT_END = re.compile(r"(?<![A-Za-z0-9'])[(\[]?([A-J])[)\].]*\Z")
-_LONE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
 _DENIED = re.compile(
     r"\b(?:not|never|neither|nor|cannot|except|unsure)\b|n't\b|不|非|[?？]", re.IGNORECASE
 )
@@ -46,7 +48,7 @@ def read_letter(answer: str, options: list[str] | None = None) -> str | None:
     found = _FIRST.match(text)
     if found and (found["mark"] or _belongs(found[1], found["rest"], options)):
         return _with_words(found[1], found["rest"], options)
-    letters = _letters_in(text, options)
+    letters = letters_in(text, options)
     if len(letters) > 1:
         return ""
     if (last := _AT_END.search(text)) and not _DENIED.search(text):
@@ -65,21 +67,14 @@ def _with_words(letter: str, rest: str, options: list[str] | None) -> str:
     own, said = _own_words(letter, options), spaced(rest)
     if own and f"{said} ".startswith(f"{own} "):
         return letter
-    others = [
-        spaced(words_of(i, option)) for i, option in enumerate((options or [])[: len(LETTERS)])
-    ]
-    if said and said in others:
+    if said and said in words_of_all(options or []):
         return ""
-    return "" if _letters_in(rest, options) - {letter} else letter
+    return "" if letters_in(rest, options) - {letter} else letter
 
 
 def _own_words(letter: str, options: list[str] | None) -> str:
     place = LETTERS.index(letter)
     return spaced(words_of(place, options[place])) if options and place < len(options) else ""
-
-
-def _letters_in(text: str, options: list[str] | None) -> set[str]:
-    return set(_LONE.findall(text)) & set(LETTERS[: len(options)] if options else LETTERS)
 
 
 def score_letter(problem: Problem, answer: str, settings: RewardSettings) -> Score:
@@ -99,10 +94,8 @@ def score_letter(problem: Problem, answer: str, settings: RewardSettings) -> Sco
 def check_letter(problem: Problem) -> str | None:
     """The reference must be the letter of an option."""
     options = problem.metadata.get("options")
-    if options is not None:
-        listed = isinstance(options, list | tuple)
-        if not listed or not 2 <= len(options) <= len(LETTERS):
-            return f"options must be a list of 2 to {len(LETTERS)} texts"
+    if options is not None and (fault := options_fault(options)):
+        return fault
     valid = LETTERS[: len(options)] if options else LETTERS
     if not problem.reference or len(problem.reference) != 1 or problem.reference not in valid:
         return f"reference {problem.reference!r} is none of the letters {valid[0]} to {valid[-1]}"

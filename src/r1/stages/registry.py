@@ -6,10 +6,7 @@ that a recipe names in `plugins`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
-from functools import cache
 
 from r1 import plugins
 from r1.errors import UserError
@@ -32,14 +29,14 @@ def register(kind: StageKind) -> None:
 
 def kinds() -> Mapping[str, StageKind]:
     """Return every registered kind by name, those that train first."""
-    _import_built_in()
+    plugins.import_modules_of("r1.stages")
     ordered = sorted(_KINDS.values(), key=lambda kind: (kind.train is None, not kind.assumed))
     return {kind.name: kind for kind in ordered}
 
 
 def get(name: str) -> StageKind:
     """Return the kind of this name, which must be registered."""
-    _import_built_in()
+    plugins.import_modules_of("r1.stages")
     return _KINDS[name]
 
 
@@ -64,10 +61,3 @@ def import_plugins(modules: Iterable[str]) -> None:
         before = set(kinds())
         plugins.import_plugins([module], "plugins")
         _PLUGINS.update(dict.fromkeys(set(_KINDS) - before, module))
-
-
-@cache
-def _import_built_in() -> None:
-    package = importlib.import_module("r1.stages")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"r1.stages.{module.name}")
