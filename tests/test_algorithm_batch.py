@@ -8,6 +8,7 @@ import pytest
 
 from r1.algorithms.batch import has_signal, make_batch, overlong_penalty
 from r1.algorithms.grpo import GRPO, GRPOSettings
+from r1.algorithms.reinforce_pp import ReinforcePP, ReinforcePPSettings
 from r1.rollout.settings import SamplingSettings
 from r1.sampling.roll_out import BatchSource, replace_empty
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
@@ -123,3 +124,13 @@ def test_signal_by_hand():
         for group, changes in SIGNAL_CASES[: len(expected)]
     ]
     assert found == expected
+
+
+def test_an_algorithm_that_compares_over_the_batch_learns_from_every_group():
+    """A reward of 0 is below the batch's mean: it teaches, though its group is all alike."""
+    algorithm = ReinforcePP(ReinforcePPSettings(kl_weight=0.0))
+    groups = [scored([0, 0]), scored([1, 0], invalid={0})]
+    result = make_batch(groups, algorithm, LIMIT)
+    assert [len(group.responses) for group in result.batch.groups] == [2, 1]
+    assert result.stats.zero_variance == 0.0
+    assert has_signal(groups[0], algorithm, LIMIT)
