@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from r1.algorithms import registry
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.progress import TerminalProgress
@@ -95,6 +96,8 @@ def test_an_algorithm_and_a_reward_are_a_file_each(tmp_path: Path, monkeypatch) 
     )
     path = tmp_path / "recipe.toml"
     path.write_text(text + SECTIONS)
+    # The toy goes with the test: no other test of this process knows it.
+    monkeypatch.setattr(registry, "_ALGORITHMS", registry.algorithms())
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     for overrides in (("num_steps=2",), ()):

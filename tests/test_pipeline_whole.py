@@ -120,16 +120,18 @@ def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: in
                 [*command, "--out", str(killed)], env=env,
                 stdout=subprocess.DEVNULL, stderr=said, start_new_session=True,
             )  # fmt: skip
-        in_the_work = hits % 2 == 1
-        while in_the_work and process.poll() is None and contents(killed) == before:
+        in_the_work, changed = hits % 2 == 1, False
+        while in_the_work and not changed and process.poll() is None:
             time.sleep(0.02)
+            changed = contents(killed) != before
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0.0, (0.2 if in_the_work else 0.6) * whole_s))
         with contextlib.suppress(ProcessLookupError):  # all of it, workers too, has ended
             os.killpg(process.pid, signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
             hits += 1
-            at_work += contents(killed) != before
+            # What an earlier kill left may be replaced by its like: then only `changed` has seen it.
+            at_work += changed or contents(killed) != before
         else:
             assert process.returncode == 0, (out / "stderr").read_text()
             assert made(killed) == made(out / "whole")
