@@ -142,6 +142,15 @@ def test_states_that_are_none(tmp_path, content):
         read_tensors(path, LearnerState)
 
 
+@pytest.mark.parametrize("too_large", [lambda: torch.empty(2**50), lambda: bytearray(2**60)])
+def test_a_state_that_memory_does_not_hold_is_not_called_damaged(tmp_path, monkeypatch, too_large):
+    path = tmp_path / "learner.pt"
+    path.write_bytes(b"PK")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: too_large())
+    with pytest.raises(UserError, match=r"learner\.pt .* does not fit into memory"):
+        read_tensors(path, LearnerState)
+
+
 def test_a_model_never_asks_whether_to_run_its_code(tmp_path, monkeypatch):
     folder = save_small_model(tmp_path / "model")
     mark = tmp_path / "ran"
