@@ -35,7 +35,7 @@ from r1.errors import UserError
 from r1.plan.estimate import Estimate
 from r1.stages import registry
 from r1.stages.checks import check_paths
-from r1.stages.dataset import find_data
+from r1.data.rows import find_data
 from r1.stages.protocol import Artifact, ArtifactType, StageKind
 
 

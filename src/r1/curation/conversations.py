@@ -17,7 +17,7 @@ from typing import Any
 from r1.curation.card import CARD_JSON, CardFile
 from r1.curation.store import DATA, MANIFEST, folder_of
 from r1.data import jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, find_data, require_file
 from r1.data.thinking import response_of
 from r1.errors import UserError
 from r1.files.shapes import read_json
@@ -55,7 +55,7 @@ def read_conversations(
 
     Raises UserError for a missing or unreadable file.
     """
-    for number, row in _rows(resolve(path, base_folder)):
+    for number, row in _rows(find_data(path, base_folder)):
         try:
             if isinstance(row, RowError):
                 raise row
@@ -80,7 +80,7 @@ def count_conversations(path: str, base_folder: Path) -> int:
 
 def card_of(path: str, base_folder: Path) -> dict[str, Any] | None:
     """The data card of a source that is a data set of this package, or None."""
-    folder = folder_of(resolve(path, base_folder))
+    folder = folder_of(find_data(path, base_folder))
     return read_json(folder / CARD_JSON, shape=CardFile) if folder.is_dir() else None
 
 

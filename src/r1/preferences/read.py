@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, missing_column, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, find_data, missing_column, require_file
 from r1.errors import UserError
 from r1.preferences import tiny
 from r1.preferences.source import PreferenceColumns, PreferenceSource
@@ -125,7 +125,7 @@ def _open(source: PreferenceSource, form: Form, base_folder: Path) -> tuple[str,
         origin, split = huggingface.open_split(source, base_folder)
         kept = _choose_columns(source, form, origin)(split.column_names)
         return origin, huggingface.read_rows(split.select_columns(kept))
-    path = resolve(str(source.path), base_folder)
+    path = find_data(str(source.path), base_folder)
     choose = _choose_columns(source, form, str(path))
     if source.kind == "parquet":
         return str(path), parquet.read_rows(path, choose)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from r1.curation.settings import ColdStartSettings
+from r1.data.rows import find_data
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import KEPT_SHARE
 from r1.plan.workload import Amount
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths
-from r1.stages.dataset import DATA, dataset_run, find_data, load_problem_lists, part
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
 from r1.stages.general import open_general
 from r1.stages.protocol import StageContext, StageKind
 from r1.stages.written import WrittenStage, check_written, estimate_written, samplers

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from r1.curation.pattern import PatternSettings
 from r1.curation.settings import ReviewSettings
+from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.plan.estimate import Context, Estimate
@@ -17,7 +18,7 @@ from r1.run_dir import describe_source
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths, check_problems
-from r1.stages.dataset import DATA, dataset_run, find_data, load_problem_lists, part
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
 from r1.stages.protocol import StageContext, StageKind
 
 NAME = "review"
