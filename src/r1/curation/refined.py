@@ -47,7 +47,7 @@ def refined_traces(
     *,
     progress: DataEvents | None = None,
 ) -> Card:
-    """Refine the traces of `samples` (a folder of readable_samples, or of any data set here).
+    """Refine the traces of `samples` (the folder of any data set of this package).
 
     problems: by id; every sample's must be there. scorer: verifies the refined responses, made for
     prompts that open no thinking. Raises UserError for a sample whose problem is not given.

@@ -239,19 +239,6 @@ class RefinedSettings(Settings):
     )
 
 
-READABLE_ZERO = RejectionSettings(
-    num_samples=4,
-    sampled=PatternSettings(answer_tags=True),
-    filters=FilterSettings(
-        readability=ReadabilitySettings(
-            max_paragraph_words=None, max_paragraph_chars=None, max_code_blocks=None
-        )
-    ),
-    keep=KeepSettings(cap=1, order="shortest"),
-)
-"""R1-Zero samples fit to refine: T = 1, correct, without repetition, in one language."""
-
-
 class ColdStartSettings(Settings):
     """Cold-start traces (paper, section 2.3.1 and the supplement's procedure)."""
 
