@@ -40,7 +40,6 @@ from r1.stages.protocol import Artifact, ArtifactType, StageKind
 
 
 class LongestStage(Settings):
-    seed: int = Field(0, ge=0)
     samples: str = Field(description="a data set")
     num: int = Field(4, ge=1, description="rows kept")
 

@@ -24,7 +24,7 @@ from r1.curation.prompted import choose_examples, prompted_traces
 from r1.curation.prompts import EXAMPLES, fill
 from r1.curation.refined import refined_traces
 from r1.curation.rejection import SamplingLine, rejection_sample
-from r1.curation.settings import ColdStartSettings, RejectionSettings
+from r1.curation.settings import PromptedTraceSettings, RefinedTraceSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.judge.model import NoReplyError
@@ -69,7 +69,8 @@ def write(folder, answer, kind="direct", problems=None, settings=None, **more):
         problems or problems_of(1),
         general,
         boxed_scorer(),
-        settings or ColdStartSettings.model_validate({kind.replace("-", "_"): {"num_samples": 9}}),
+        settings
+        or PromptedTraceSettings.model_validate({kind.replace("-", "_"): {"num_samples": 9}}),
         kind=kind,
         **more,
     )
@@ -124,7 +125,7 @@ def test_few_shot_shows_examples_of_the_language(tmp_path):
 
 
 def test_examples_of_people_and_prompts_of_ones_own(tmp_path):
-    settings = ColdStartSettings.model_validate(
+    settings = PromptedTraceSettings.model_validate(
         {
             "pattern": {"opening": "|s|", "closing": "|s|", "inside": "", "between": " "},
             "few_shot": {
@@ -181,7 +182,7 @@ def make_samples(folder, num=4, num_samples=3, cap=3, engine=None):
     )
     line = SamplingLine(engine or zero_engine(), FakeScorer(), FakeRenderer())
     rejection_sample(folder, problems_of(num), line, zero, source="zero@1", origin="r1-zero")
-    return ColdStartSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
+    return RefinedTraceSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
 
 
 def refine(folder, samples, settings, answer, num=4):

@@ -64,8 +64,7 @@ def job_of(
 ) -> dict[str, Any]:
     """What a data set of this kind is made of (see r1.curation.store)."""
     unused = ["domains", "filters.num_workers", "call.resume"]
-    others = {"few-shot": ["direct", "refined"], "direct": ["few_shot", "refined"]}
-    unused += others.get(kind, ["few_shot", "direct", "decontamination"])
+    unused += {"few-shot": ["direct"], "direct": ["few_shot"]}.get(kind, [])
     return {
         "kind": kind,
         "source": name,

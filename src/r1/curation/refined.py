@@ -25,7 +25,7 @@ from r1.curation.prompts import REFINE, SUMMARISE, fill, language_name
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer, answer_of
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import RefinedTraceSettings
 from r1.curation.store import Store, read_rows
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
@@ -43,7 +43,7 @@ def refined_traces(
     problems: Mapping[str, Problem],
     general: General,
     scorer: ReadingScorer,
-    settings: ColdStartSettings,
+    settings: RefinedTraceSettings,
     *,
     progress: DataEvents | None = None,
 ) -> Card:
@@ -97,7 +97,7 @@ class _Refiner:
     """Rewrites reasoning, then writes summaries, then has both verified."""
 
     def __init__(
-        self, general: General, scorer: ReadingScorer, settings: ColdStartSettings
+        self, general: General, scorer: ReadingScorer, settings: RefinedTraceSettings
     ) -> None:
         self.general, self.scorer, self.settings = general, scorer, settings
         self.shown_scorer = PatternScorer(scorer, settings.pattern)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import PromptedTraceSettings
 from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.plan.estimate import Context, Estimate
@@ -26,7 +26,7 @@ from r1.stages.written import WrittenStage, check_written, estimate_written, sam
 NAME = "prompted"
 
 
-class PromptedStage(WrittenStage):
+class PromptedStage(WrittenStage, PromptedTraceSettings):
     """Traces by few-shot or direct prompting (paper, section 2.3.1)."""
 
     how: Literal["few-shot", "direct"] = Field(
@@ -66,7 +66,7 @@ def make(stage: PromptedStage, context: StageContext) -> None:
             problems,
             general,
             pool,
-            part(stage, ColdStartSettings),
+            part(stage, PromptedTraceSettings),
             kind=stage.how,
             examples=examples,
             heldout=heldout,

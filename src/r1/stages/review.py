@@ -5,6 +5,8 @@ Exported first, imported once edited: r1.curation.review_export and review_impor
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from r1.curation.pattern import PatternSettings
@@ -28,7 +30,8 @@ EXPORT = "export"
 class ReviewStage(ReviewSettings):
     """Traces that people have edited (section 2.3.1): exported first, imported afterwards."""
 
-    seed: int = Field(0, ge=0, description="without effect: an import draws nothing")
+    settled: ClassVar = {"seed": 0}
+
     samples: str = Field(description='data set of traces to edit: "@STAGE" or a folder')
     wait: bool = Field(
         True, description="stop after the export until one of its files has been edited"
