@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from curation_world import (
     FakeScorer,
@@ -23,7 +25,9 @@ from curation_world import (
 )
 from r1.curation.duplicates import similarity, sketch
 from r1.curation.filters import CorrectSample, choose
+from r1.curation.journal import Record
 from r1.curation.pattern import PatternDefect, PatternSettings
+from r1.curation.progress import DataProgress
 from r1.curation.readers import ReaderPool
 from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.settings import FilterSettings, KeepSettings, RejectionSettings
@@ -260,3 +264,21 @@ def test_filters_take_linear_time(unit):
     short = max(min(cpu_seconds(small) for _ in range(3)), 2e-3)
     long = min(cpu_seconds(small * 10) for _ in range(2))
     assert long < 30 * short, (short, long)
+
+
+# The terminal ------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_samples_nothing_speaks_of_rows() -> None:
+    lines = {}
+    for name, counts in (("supplied", {"rows": 1}), ("rejection", {"sampled": 4})):
+        told = io.StringIO()
+        progress = DataProgress(name, Console(file=told))
+        progress.begin(0, 2)
+        for number in range(2):
+            progress.advance(Record(number, str(number), "f", counts, [{}]))
+        progress.end()
+        lines[name] = told.getvalue()
+    assert lines["supplied"].startswith("supplied: 2/2 rows, kept 2, ")
+    assert " rows/s, 0:00:00 left" in lines["supplied"]
+    assert lines["rejection"].startswith("rejection: 2/2 prompts, kept 2 of 8 samples, ")

@@ -110,8 +110,10 @@ def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
 def make_reward(
     name: str, settings: RewardSettings, form: PromptForm = PLAIN_FORM
 ) -> RewardFunction:
-    """Build a registered reward."""
+    """Build a registered reward. Raises UserError for a name that nothing imported registers."""
     import_built_in()
+    if name not in REWARDS:
+        raise UserError(f"reward {name!r}: name its module in rewards.plugins.")
     factory: RewardFactory = REWARDS[name]
     return factory(settings, form)
 
