@@ -59,12 +59,12 @@ class CISPO(PolicyGradient):
         return compared_groups(groups_P, self.settings.std)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        clip = Clip(said.clip_low, said.clip_high)
+        settings = self.settings
+        clip = Clip(settings.clip_low, settings.clip_high)
         ratio_M = policy_ratio(tokens, "token").detach()
         weight_M = ratio_M.clamp(1.0 - clip.low, 1.0 + clip.high)
         policy_M = -weight_M * tokens.advantages_M * tokens.logprobs_M
-        return averaged_loss(tokens, totals, said, policy_M, clip, ratio_M, said.kl)
+        return averaged_loss(tokens, totals, settings, policy_M, clip, ratio_M, settings.kl)
 
 
 register_algorithm("cispo", CISPOSettings, CISPO)

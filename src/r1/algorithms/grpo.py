@@ -75,10 +75,10 @@ class GRPO(PolicyGradient):
         return compared_groups(groups_P, self.settings.std)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        ratio_M = policy_ratio(tokens, said.ratio)
-        clip = Clip(said.clip_low, said.clip_high)
-        return clipped_loss(tokens, totals, said, clip, ratio_M, said.kl)
+        settings = self.settings
+        ratio_M = policy_ratio(tokens, settings.ratio)
+        clip = Clip(settings.clip_low, settings.clip_high)
+        return clipped_loss(tokens, totals, settings, clip, ratio_M, settings.kl)
 
 
 register_algorithm("grpo", GRPOSettings, GRPO)
