@@ -7,8 +7,8 @@ from array import array
 from pathlib import Path
 from typing import Any
 
+from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Labelled, Pair
-from r1.reward_model.encode import PreferenceExample
 from small_models import save_small_model
 from small_recipe import write_jsonl
 

@@ -8,9 +8,10 @@ from array import array
 import numpy as np
 import pytest
 
+from r1.preferences.agreement import interval
+from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Labelled, Pair
-from r1.reward_model.encode import PreferenceExample
-from r1.reward_model.measure import calibration, interval, judge, statistics, summarise
+from r1.reward_model.measure import calibration, judge, statistics, summarise
 
 
 def pair(prompt: str, lengths=(3, 3), language="", family="") -> PreferenceExample:

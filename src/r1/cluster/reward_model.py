@@ -17,7 +17,7 @@ from r1.cluster.fsdp import ShardedRanks, save_gathered
 from r1.learner import sharded_state
 from r1.learner.settings import OptimizerSettings
 from r1.learner.sharded import whole
-from r1.reward_model.encode import PreferenceExample
+from r1.preferences.examples import PreferenceExample
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.model import save_head
 from r1.reward_model.settings import RewardLearnerSettings

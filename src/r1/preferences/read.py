@@ -3,15 +3,19 @@
 A source is read whole and every row's form is checked before anything is tokenised; faults come
 with their file, row and reason. The making of pairs by a judge is `r1.preferences.votes`.
 
-Left out on purpose: rankings of more than two (write them as pairs), and dialogues of several turns
-(a reward model scores one response to one prompt, as reinforcement learning asks for them).
+A reward model scores one response to one prompt, as reinforcement learning asks for them; a policy
+may learn from answers that end a dialogue (`dialogues`).
+
+Left out on purpose: rankings of more than two (write them as pairs), and dialogues in one text
+("Human: ... Assistant: ...").
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +28,10 @@ from r1.preferences import tiny
 from r1.preferences.source import PreferenceColumns, PreferenceSource
 from r1.preferences.types import Form, Labelled, Pair, Preference, Preferences
 
+Turn = tuple[str, str]
+"""Who speaks, and what."""
+
+SPEAKERS = ("system", "user", "assistant")
 Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 REQUIRED: dict[Form, tuple[str, ...]] = {
     "pairs": ("chosen", "rejected"),  # the prompt may be the first turn of both
@@ -38,9 +46,12 @@ LIKELY = {
 }
 
 
-def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) -> Preferences:
+def load_preferences(
+    source: PreferenceSource, form: Form, base_folder: Path, dialogues: bool = False
+) -> Preferences:
     """Read and check a source of pairs or of labelled rows.
 
+    dialogues: whether what is asked may be a dialogue, whose earlier turns a pair then keeps.
     Raises UserError for a missing, unreadable or empty file, missing columns, and with the first
     ten rows that cannot be used: their number and the reason.
     """
@@ -48,22 +59,24 @@ def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) ->
         drawn = tiny.draw_pairs(source) if form == "pairs" else tiny.draw_labels(source)
         return Preferences(source.label, list(range(1, len(drawn) + 1)), list(drawn), {}, 0)
     origin, rows = _open(source, form, base_folder)
-    return check_rows(rows, source, form, origin)
+    return check_rows(rows, source, form, origin, dialogues)
 
 
-def check_rows(rows: Rows, source: PreferenceSource, form: Form, origin: str) -> Preferences:
+def check_rows(
+    rows: Rows, source: PreferenceSource, form: Form, origin: str, dialogues: bool = False
+) -> Preferences:
     """Turn (row number, columns) pairs into preferences; raises UserError as load_preferences."""
     faults = FaultyRows(origin)
     found = Preferences(origin, [], [], {}, 0, source.unusable == "drop")
     dropped: Counter[str] = Counter()
     seen: dict[tuple[str, ...], int] = {}
     contradictions = 0
-    read = _read_pair if form == "pairs" else _read_labelled
+    read = partial(_read_pair, dialogues=dialogues) if form == "pairs" else _read_labelled
     for number, row in islice(rows, source.limit):
         try:
             if isinstance(row, RowError):
                 raise row
-            item = read(row, source)
+            item: Preference = read(row, source)
             reason = _useless(item) or _repeated(item, number, seen)
         except RowError as fault:
             faults.add(number, str(fault))
@@ -110,13 +123,13 @@ def _repeated(item: Preference, number: int, seen: dict[tuple[str, ...], int]) -
 
 def _key(item: Preference) -> tuple[str, ...]:
     if isinstance(item, Pair):
-        return (item.prompt, item.chosen, item.rejected)
+        return (item.context, item.chosen, item.rejected)
     return (item.prompt, item.response, str(item.positive))
 
 
 def _opposite(item: Preference) -> tuple[str, ...]:
     if isinstance(item, Pair):
-        return (item.prompt, item.rejected, item.chosen)
+        return (item.context, item.rejected, item.chosen)
     return (item.prompt, item.response, str(not item.positive))
 
 
@@ -145,7 +158,7 @@ def _choose_columns(
     """A function that checks a file's columns and returns those worth reading."""
 
     def choose(names: list[str]) -> list[str]:
-        columns = source.columns.model_dump()
+        columns = source.columns.model_dump(exclude={"role", "content"})  # keys of a turn
         named = [field for field in columns if columns[field] != _default(field)]
         for field in dict.fromkeys([*REQUIRED[form], *named]):
             if columns[field] not in names:
@@ -159,25 +172,41 @@ def _default(field: str) -> str:
     return str(PreferenceColumns.model_fields[field].get_default())
 
 
-def _read_pair(row: Mapping[str, Any], source: PreferenceSource) -> Pair:
+def _read_pair(row: Mapping[str, Any], source: PreferenceSource, dialogues: bool) -> Pair:
     columns = source.columns
-    chosen_prompt, chosen = _response(_take(row, "chosen", source), "chosen")
-    rejected_prompt, rejected = _response(_take(row, "rejected", source), "rejected")
+    before_chosen, chosen = _response(_take(row, "chosen", source), "chosen", source)
+    before_rejected, rejected = _response(_take(row, "rejected", source), "rejected", source)
     given = row.get(columns.prompt)
-    prompt = chosen_prompt if given is None else _prompt(given)
-    if prompt is None:
+    asked = before_chosen if given is None else _prompt(given, source)
+    if not asked:
         raise RowError(missing_column("prompt", columns.prompt, row, LIKELY))
-    for name, other in (("chosen", chosen_prompt), ("rejected", rejected_prompt)):
-        if other is not None and other != prompt:
+    for name, other in (("chosen", before_chosen), ("rejected", before_rejected)):
+        if other and other != asked:
             raise RowError(f"the user turn of {name} is not the prompt; both must answer it")
-    _refuse_empty(prompt)
-    return Pair(prompt, chosen, rejected, _margin(row.get(columns.margin)), *_kind(row, source))
+    *earlier, (_, prompt) = asked
+    if not dialogues and [role for role, _ in asked] != ["user"]:
+        raise RowError(f"the prompt is {_roles(asked)}; only one user turn is taken")
+    _check_dialogue(asked)
+    return Pair(prompt, chosen, rejected, _margin(row.get(columns.margin)), *_kind(row, source),
+                tuple(earlier))  # fmt: skip
+
+
+def _check_dialogue(turns: Sequence[Turn]) -> None:
+    """RowError unless they are of user and assistant, after a system turn or none, and asked."""
+    roles = [role for role, _ in turns]
+    if roles[-1] != "user" or set(roles[1:]) - {"user", "assistant"} or roles[0] not in SPEAKERS:
+        raise RowError(f"the prompt is {_roles(turns)}; it must end with a user turn")
+    _refuse_empty(turns[-1][1])
 
 
 def _read_labelled(row: Mapping[str, Any], source: PreferenceSource) -> Labelled:
-    prompt = _prompt(_take(row, "prompt", source))
+    asked = _prompt(_take(row, "prompt", source), source)
+    before, response = _response(_take(row, "response", source), "response", source)
+    for turns in (asked, before or asked):
+        if [role for role, _ in turns] != ["user"]:
+            raise RowError(f"the prompt is {_roles(turns)}; only one user turn is taken")
+    prompt = asked[0][1]
     _refuse_empty(prompt)
-    _, response = _response(_take(row, "response", source), "response")
     return Labelled(prompt, response, _label(_take(row, "label", source), source),
                     *_kind(row, source))  # fmt: skip
 
@@ -191,38 +220,38 @@ def _take(row: Mapping[str, Any], field: str, source: PreferenceSource) -> Any:
     return row[column]
 
 
-def _prompt(value: Any) -> str:
+def _prompt(value: Any, source: PreferenceSource) -> list[Turn]:
+    """The turns that are answered, one where the value is a text."""
     if isinstance(value, list):
-        turns = _turns(value, "prompt")
-        if [role for role, _ in turns] != ["user"]:
-            raise RowError(f"prompt is {_roles(turns)}; only one user turn is taken")
-        return turns[0][1]
-    return text_of(value, "prompt")
+        return _turns(value, "prompt", source)
+    return [("user", text_of(value, "prompt"))]
 
 
-def _response(value: Any, name: str) -> tuple[str | None, str]:
-    """(the prompt where the value holds one, the response)."""
-    if not isinstance(value, list):
-        return None, text_of(value, name)
-    turns = _turns(value, name)
-    roles = [role for role, _ in turns]
-    if roles == ["assistant"]:
-        return None, turns[0][1]
-    if roles == ["user", "assistant"]:
-        return turns[0][1], turns[1][1]
-    raise RowError(f"{name} is {_roles(turns)}; give the assistant's turn, or user and assistant")
+def _response(value: Any, name: str, source: PreferenceSource) -> tuple[list[Turn], str]:
+    """(what the value holds of the turns that are answered, the response)."""
+    if not isinstance(value, list | Mapping):
+        return [], text_of(value, name)
+    turns = _turns(value if isinstance(value, list) else [value], name, source)
+    if not turns or turns[-1][0] != "assistant":
+        raise RowError(
+            f"{name} is {_roles(turns)}; give the assistant's turn, or user and assistant"
+        )
+    return turns[:-1], turns[-1][1]
 
 
-def _turns(value: list[Any], name: str) -> list[tuple[str, str]]:
+def _turns(value: list[Any], name: str, source: PreferenceSource) -> list[Turn]:
+    role, content = source.columns.role, source.columns.content
     turns = []
     for number, turn in enumerate(value, start=1):
-        if not isinstance(turn, Mapping) or not {"role", "content"} <= turn.keys():
-            raise RowError(f"turn {number} of {name} is no object with role and content")
-        turns.append((str(turn["role"]), text_of(turn["content"], f"turn {number} of {name}")))
+        if not isinstance(turn, Mapping) or not {role, content} <= turn.keys():
+            raise RowError(f"turn {number} of {name} is no object with {role} and {content}")
+        speaker = str(turn[role])
+        text = text_of(turn[content], f"turn {number} of {name}")
+        turns.append((source.roles.get(speaker, speaker), text))
     return turns
 
 
-def _roles(turns: list[tuple[str, str]]) -> str:
+def _roles(turns: Sequence[Turn]) -> str:
     return f"a chat with the turns {', '.join(role for role, _ in turns) or '(none)'}"
 
 

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from r1.config import Settings
 from r1.data.source_base import DataSource, required_keys
 
-_FILE = ("kind", "path", "columns", "limit", "unusable", "positive", "negative")
+_FILE = ("kind", "path", "columns", "roles", "limit", "unusable", "positive", "negative")
 KEYS = {
     "jsonl": _FILE,
     "parquet": _FILE,
@@ -53,6 +53,8 @@ class PreferenceColumns(Settings):
     family: str = Field(
         "family", description="column with the kind of prompt, for accuracy by family"
     )
+    role: str = Field("role", description='key of a turn that says who speaks; "from" in ShareGPT')
+    content: str = Field("content", description='key of a turn with its text; "value" in ShareGPT')
 
 
 class PreferenceSource(DataSource):
@@ -69,6 +71,9 @@ class PreferenceSource(DataSource):
         description="file or folder, relative to the recipe's folder, or a Hub data set's id",
     )
     columns: PreferenceColumns = PreferenceColumns()
+    roles: dict[str, str] = Field(
+        {}, description='role of each speaker that the file names otherwise: { human = "user" }'
+    )
     limit: int | None = Field(None, ge=1, description="read only so many rows, the first")
     unusable: Literal["refuse", "drop"] = Field(
         "refuse",

@@ -12,7 +12,10 @@ Form = Literal["pairs", "labels"]
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Of two responses to a prompt, the one that is preferred; margin: by how much, 0 unknown."""
+    """Of two responses to a prompt, the one that is preferred; margin: by how much, 0 unknown.
+
+    earlier: (role, text) of the turns before the prompt, where it ends a dialogue.
+    """
 
     prompt: str
     chosen: str
@@ -20,6 +23,12 @@ class Pair:
     margin: float = 0.0
     language: str = ""
     family: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def context(self) -> str:
+        """The prompt with all that precedes it: pairs that share it answer the same."""
+        return repr((*self.earlier, self.prompt)) if self.earlier else self.prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,10 @@ class Preferences(NamedTuple):
         """SHA-256 of the content in its order."""
         digest = hashlib.sha256()
         for item in self.items:
-            digest.update(json.dumps(asdict(item), sort_keys=True).encode() + b"\n")
+            values = asdict(item)
+            if not values.get("earlier"):
+                values.pop("earlier", None)
+            digest.update(json.dumps(values, sort_keys=True).encode() + b"\n")
         return digest.hexdigest()
 
     def notices(self) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from r1.data.rows import FaultyRows, RowError
 from r1.errors import UserError
+from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Pair, Preference, Preferences
 from r1.reward_model.settings import Part, RewardLossSettings
 from r1.rewards.reading import after_thinking
@@ -36,21 +37,6 @@ class EncodedResponse(NamedTuple):
     @property
     def num_tokens(self) -> int:
         return len(self.prompt_ids) + len(self.response_ids)
-
-
-class PreferenceExample(NamedTuple):
-    """What a step learns from: a pair (chosen, rejected) with its margin, or one response with
-    its label (1.0 or 0.0) as the target. They share the prompt."""
-
-    prompt_ids: tuple[int, ...]
-    responses: tuple[array[int], ...]
-    target: float
-    source: Preference
-
-    @property
-    def num_tokens(self) -> int:
-        """Row tokens that it takes."""
-        return len(self.prompt_ids) + sum(map(len, self.responses))
 
 
 class PreferenceExamples(NamedTuple):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ from transformers import PreTrainedTokenizerFast
 from r1.errors import UserError
 from r1.learner import sharded_state
 from r1.learner.metrics import skipped_steps
-from r1.learner.microbatch import IDLE, IndexedResponse, MicroBatch, split_microbatches
+from r1.learner.microbatch import IDLE, IndexedResponse, split_microbatches
 from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.ranks import OneRank, Ranks
@@ -35,8 +34,9 @@ from r1.learner.settings import OptimizerSettings
 from r1.learner.state import STATE_FILE, read_state, write_state
 from r1.models.device import resolve_device
 from r1.models.load import DTYPES, check_vocabulary
+from r1.preferences.examples import PreferenceExample, PreferenceRow, pack_preferences
 from r1.preferences.types import Pair
-from r1.reward_model.encode import EncodedResponse, PreferenceExample
+from r1.reward_model.encode import EncodedResponse
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
 from r1.reward_model.model import (
     RewardModel,
@@ -47,13 +47,6 @@ from r1.reward_model.model import (
     set_padding,
 )
 from r1.reward_model.settings import RewardLearnerSettings
-
-
-class _Micro(NamedTuple):
-    """A row's content: which example (of the batch) and which of its responses each one is."""
-
-    content: MicroBatch
-    owners: list[tuple[int, int]]
 
 
 class RewardLearner:
@@ -181,15 +174,15 @@ class RewardLearner:
         model = load_reward_model(folder, self.model.body.dtype, place)
         return ((name, self.ranks.broadcast(p)) for name, p in model.named_parameters())
 
-    def _share(self, examples: Sequence[PreferenceExample]) -> Sequence[_Micro | None]:
+    def _share(self, examples: Sequence[PreferenceExample]) -> Sequence[PreferenceRow | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
         return self.ranks.assign_rows(
-            lambda budget: _rows(examples, budget),
+            lambda budget: pack_preferences(examples, budget, scored),
             lambda micro: micro.content.num_tokens,
             self.settings.tokens_per_microbatch,
         )
 
-    def _scores(self, micro: _Micro | None) -> Tensor:
+    def _scores(self, micro: PreferenceRow | None) -> Tensor:
         groups = [IDLE] if micro is None else micro.content.groups
         with autocast(self.settings.autocast, self.device):
             return self.model.scores(score_row(groups, self.device), self.ranks)
@@ -264,29 +257,7 @@ def score_texts(
     return [scores[index] for index in index_of]
 
 
-def _rows(examples: Sequence[PreferenceExample], budget: int) -> list[_Micro]:
-    """Pack a batch; labelled responses of one prompt share it, and so do the two of a pair."""
-    flat: list[IndexedResponse] = []
-    owners: list[tuple[int, int]] = []
-    groups: dict[tuple[int, ...], int] = {}
-    for number, example in enumerate(examples):
-        alone = len(example.responses) == 1
-        group = groups.setdefault(example.prompt_ids, number) if alone else number
-        for place, token_ids in enumerate(example.responses):
-            response = scored(token_ids)
-            flat.append(IndexedResponse(len(flat), group, example.prompt_ids, response))
-            owners.append((number, place))
-    # A pair above the budget would be cut in two: it gets a row of its own instead.
-    largest = max(
-        (example.num_tokens for example in examples if len(example.responses) > 1), default=0
-    )
-    return [
-        _Micro(micro, [owners[index] for index in micro.indices])
-        for micro in split_microbatches(flat, max(budget, largest))
-    ]
-
-
-def _losses(score_R: Tensor, micro: _Micro, examples: Sequence[PreferenceExample]) -> Tensor:
+def _losses(score_R: Tensor, micro: PreferenceRow, examples: Sequence[PreferenceExample]) -> Tensor:
     """The loss of every pair, or of every labelled response, of a row."""
     place = {owner: position for position, owner in enumerate(micro.owners)}
     numbers = sorted({number for number, _ in micro.owners})
@@ -299,7 +270,7 @@ def _losses(score_R: Tensor, micro: _Micro, examples: Sequence[PreferenceExample
     return bradley_terry(first_P, score_R[[place[number, 1] for number in numbers]], target_P)
 
 
-def _place(scores: list[list[float]], micro: _Micro, score_R: Tensor) -> None:
+def _place(scores: list[list[float]], micro: PreferenceRow, score_R: Tensor) -> None:
     values = score_R.detach().tolist()
     for (number, position), value in zip(micro.owners, values, strict=True):
         scores[number][position] = value

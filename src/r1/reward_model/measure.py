@@ -8,23 +8,20 @@ pairs have no side of their own, so p is turned to the side the model prefers, c
 [1/2, 1], and a bin compares the mean c with the share that was right; labelled responses are binned
 by p in [0, 1] against the share that is positive. The error is the mean gap, weighted by the bins.
 
-The interval is a percentile bootstrap over *prompts*: pairs of one prompt are drawn together, since
-what is hard about a prompt is hard for all of its pairs.
-
-Shapes: E examples, Q prompts, B bins. Pure numpy.
+Shapes: E examples, B bins. Pure numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from r1.intervals import resampled_means
+from r1.preferences.agreement import accuracies
+from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Pair
-from r1.reward_model.encode import PreferenceExample
 
 Floats = npt.NDArray[np.float64]
 NUM_BINS = 10
@@ -50,34 +47,17 @@ def summarise(
     """
     pairwise = isinstance(examples[0].source, Pair)
     judged = judge(examples, scores)
-    prompts = [example.source.prompt for example in examples]
     likely_E = np.where(judged.outcome_E > 0.5, judged.probability_E, 1 - judged.probability_E)
     lengths = np.array([len(ids) for example in examples for ids in example.responses], float)
     flat = np.array([value for values in scores for value in values], float)
-
-    def accuracy(chosen: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        return {
-            **interval(
-                judged.right_E[chosen],
-                [prompt for prompt, is_in in zip(prompts, chosen, strict=True) if is_in],
-                seed,
-            ),
-            "num": int(chosen.sum()),
-        }
-
     return {
         "objective": "pairwise" if pairwise else "pointwise",
-        "num_examples": len(examples),
-        "num_prompts": len(set(prompts)),
         "loss": float(-np.log(np.maximum(likely_E, 1e-300)).mean()),
-        "accuracy": interval(judged.right_E, prompts, seed),
+        **accuracies(examples, judged.right_E, seed),
         "brier": float(((judged.probability_E - judged.outcome_E) ** 2).mean()),
         "calibration": calibration(judged, pairwise),
         "scores": statistics(flat),
         "length_correlation": _correlation(flat, lengths),
-        "by_language": _split(examples, lambda e: e.source.language, accuracy),
-        "by_family": _split(examples, lambda e: e.source.family, accuracy),
-        "by_length": _split(examples, _longer, accuracy) if pairwise else {},
     }
 
 
@@ -105,19 +85,6 @@ def statistics(score_E: Floats) -> dict[str, float]:
         "min": float(score_E.min()),
         "max": float(score_E.max()),
     }
-
-
-def interval(right_E: Floats, prompts: Sequence[str], seed: int = 0) -> dict[str, float]:
-    """Mean of right_E with a 95 % bootstrap interval over prompts: {value, low, high}.
-
-    The same values give the same interval on every machine.
-    """
-    number: dict[str, int] = {}
-    owner_E = np.array([number.setdefault(prompt, len(number)) for prompt in prompts])
-    sum_Q = np.bincount(owner_E, weights=right_E, minlength=len(number))
-    count_Q = np.bincount(owner_E, minlength=len(number)).astype(float)
-    low, high = np.quantile(resampled_means(sum_Q, count_Q, seed=seed), [0.025, 0.975])
-    return {"value": float(np.mean(right_E)), "low": float(low), "high": float(high)}
 
 
 def calibration(judged: Judged, pairwise: bool, num_bins: int = NUM_BINS) -> dict[str, Any]:
@@ -157,23 +124,6 @@ def _confidence(probability_E: Floats) -> Floats:
 
 def _sigmoid(x: Floats) -> Floats:
     return np.exp(-np.logaddexp(0.0, -x))
-
-
-def _split(
-    examples: Sequence[PreferenceExample],
-    key: Callable[[PreferenceExample], str],
-    accuracy: Callable[[npt.NDArray[np.bool_]], dict[str, Any]],
-) -> dict[str, Any]:
-    """Accuracy for each value of key; {} where no example has one."""
-    keys = np.array([key(example) for example in examples])
-    return {str(name): accuracy(keys == name) for name in sorted(set(keys) - {""})}
-
-
-def _longer(example: PreferenceExample) -> str:
-    first, second = (len(ids) for ids in example.responses)
-    if first == second:
-        return "equally long"
-    return "chosen is longer" if first > second else "chosen is shorter"
 
 
 def _correlation(score_E: Floats, length_E: Floats) -> float | None:

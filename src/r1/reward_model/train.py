@@ -12,10 +12,9 @@ A training row that is also held out is left out of training.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -26,11 +25,11 @@ from r1.learner.metrics import run_metrics
 from r1.learner.supervised_run import Place, in_this_process, open_run
 from r1.models.device import resolve_device
 from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
+from r1.preferences.examples import PreferenceExample, tokens_sha256, without_heldout
 from r1.preferences.read import load_preferences
-from r1.preferences.types import Form, Pair, Preference, Preferences
+from r1.preferences.types import Form
 from r1.reward_model.card import card_of
 from r1.reward_model.encode import (
-    PreferenceExample,
     PreferenceExamples,
     ResponseEncoder,
     encode_preferences,
@@ -96,7 +95,7 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     form: Form = "pairs" if recipe.objective == "pairwise" else "labels"
     train = [load_preferences(source, form, base_folder) for source in recipe.data.train]
     heldout = [load_preferences(source, form, base_folder) for source in recipe.data.heldout]
-    train, notices = _without_heldout(train, heldout)
+    train, notices = without_heldout(train, heldout)
     notices = [n for found in (*train, *heldout) for n in found.notices()] + notices
     overlong = recipe.batch.overlong
     examples = encode_preferences(train, encoder, recipe.loss, overlong)
@@ -112,7 +111,7 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
         fingerprints={
             "train": [found.fingerprint() for found in train],
             "heldout": [found.fingerprint() for found in heldout],
-            "tokens": [_tokens_sha256(examples.items)],
+            "tokens": [tokens_sha256(examples.items)],
         },
         notices=notices,
     )
@@ -213,37 +212,3 @@ class _Heldout:
             summary = summarise(items, self.learner.measure(items))
             self._found = (step, summary, time.perf_counter() - begin)
         return self._found[1], self._found[2]
-
-
-def _without_heldout(
-    train: list[Preferences], heldout: list[Preferences]
-) -> tuple[list[Preferences], list[str]]:
-    """Training data without the rows that are held out, and how many there were."""
-    kept_out = {_content(item) for found in heldout for item in found.items}
-    cleaned, removed = [], 0
-    for found in train:
-        keep = [n for n, item in enumerate(found.items) if _content(item) not in kept_out]
-        removed += len(found.items) - len(keep)
-        cleaned.append(
-            found._replace(rows=[found.rows[n] for n in keep], items=[found.items[n] for n in keep])
-        )
-    notices = []
-    if removed:
-        notices.append(f"{removed} training rows are held out too; they were left out of training.")
-    return cleaned, notices
-
-
-def _content(item: Preference) -> tuple[str, ...]:
-    """A pair whichever way round, or a response whatever its label."""
-    if isinstance(item, Pair):
-        return (item.prompt, *sorted((item.chosen, item.rejected)))
-    return (item.prompt, item.response)
-
-
-def _tokens_sha256(items: Iterable[PreferenceExample]) -> str:
-    digest = hashlib.sha256()
-    for item in items:
-        digest.update(repr((item.prompt_ids, item.target)).encode())
-        for ids in item.responses:
-            digest.update(ids.tobytes())
-    return digest.hexdigest()
