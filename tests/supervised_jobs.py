@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 from torch.distributed.device_mesh import DeviceMesh
 
 from r1.cluster.reward_model import ShardedRewardLearner
-from r1.cluster.supervised import ShardedSFTLearner
+from r1.cluster.supervised import ShardedSupervisedLearner
+from r1.dpo.learner import DPOLearner
+from r1.dpo.settings import DPOLossSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
 from r1.models.load import load_tokenizer
@@ -21,6 +25,7 @@ from reward_model_data import random_labels, random_pairs
 from small_models import SMOOTH_EPSILON
 
 STEPS = 5
+REWARDS = ("pairwise", "pointwise")
 SHAPES = [(5, 9, 30), (12, 3, 3), (1, 20, 1), (7, 2, 14), (3, 40, 5)]
 
 
@@ -53,23 +58,31 @@ def heldout_of(kind: str) -> Any:
 
 def settings(kind: str, setup: dict[str, Any]) -> tuple:
     """learner and optimiser settings."""
-    schema = LearnerSettings if kind == "sft" else RewardLearnerSettings
+    schema = RewardLearnerSettings if kind in REWARDS else LearnerSettings
     learner = schema(device="cpu", **{"tokens_per_microbatch": 90, **setup})
     return learner, OptimizerSettings(
         lr=3e-3, epsilon=SMOOTH_EPSILON, schedule="cosine", warmup_steps=1
     )
 
 
-def alone(kind: str, model: str, setup: dict[str, Any]) -> SFTLearner | RewardLearner:
+def maker(kind: str) -> Callable[..., Any]:
+    """Makes the learner of one process."""
+    if kind in REWARDS:
+        return RewardLearner
+    if kind == "sft":
+        return SFTLearner
+    return partial(DPOLearner, DPOLossSettings(kind="dpo", nll_weight=0.1))
+
+
+def alone(kind: str, model: str, setup: dict[str, Any]) -> Any:
     """The same learner in one process."""
-    schema = SFTLearner if kind == "sft" else RewardLearner
     tokenizer = load_tokenizer(model)
-    return schema(model, *settings(kind, setup), total_steps=8, seed=3, tokenizer=tokenizer)
+    return maker(kind)(model, *settings(kind, setup), total_steps=8, seed=3, tokenizer=tokenizer)
 
 
 def named_parameters(learner: Any) -> dict[str, Any]:
-    """The weights of either learner, whole."""
-    model = learner.local.model if isinstance(learner, SFTLearner) else learner.model
+    """The weights of any learner, whole."""
+    model = learner.model if isinstance(learner, RewardLearner) else learner.local.model
     return {name: whole(p.detach()).clone() for name, p in model.named_parameters()}
 
 
@@ -84,8 +97,10 @@ def train(
     save: str | None = None,
 ) -> dict[str, Any]:
     """Steps first..steps-1; metrics of each, and what is measured and the weights afterwards."""
-    schema = ShardedSFTLearner if kind == "sft" else ShardedRewardLearner
-    sharded = schema(
+    sharded_class: Any = ShardedRewardLearner
+    if kind not in REWARDS:
+        sharded_class = partial(ShardedSupervisedLearner, maker(kind))
+    sharded = sharded_class(
         model,
         *settings(kind, setup),
         mesh,

@@ -20,6 +20,7 @@ LAYERS = {
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     "preferences": 3,
+    "dpo": 3,
     **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
     **dict.fromkeys(("r1_zero", "benchmarks"), 5),
     "stages": 6,
@@ -29,6 +30,7 @@ LAYERS = {
     **dict.fromkeys(("cli", "benchmarks_cli", "__main__"), 8),
 }
 TRAINERS = {"algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"}
+"""Parts that do not import each other; `dpo` builds on fine-tuning's encoder and order."""
 TORCH_FREE = (
     "r1.types", "r1.config", "r1.errors", "r1.reflection", "r1.run_dir", "r1.template", "r1.report",
     "r1.rewards.pool", "r1.rewards.accuracy", "r1.rewards.math.verifier", "r1.rewards.library",

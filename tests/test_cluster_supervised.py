@@ -79,6 +79,9 @@ def check_equal(kind: str, found: Spread, model: Path) -> None:
     if kind == "sft":
         assert ours.num_tokens == expected.num_tokens
         assert ours.total == pytest.approx(expected.total, rel=1e-5)
+    elif kind == "dpo":
+        torch.testing.assert_close(ours.logprobs, expected.logprobs, atol=1e-4, rtol=1e-5)
+        assert ours.kl == pytest.approx(expected.kl, rel=1e-3)
     else:
         flat = [[value for values in scores for value in values] for scores in (ours, expected)]
         assert flat[0] == pytest.approx(flat[1], abs=1e-5)
@@ -86,17 +89,17 @@ def check_equal(kind: str, found: Spread, model: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory) -> dict[str, Spread]:
-    return run_all(("sft", "pairwise"), "qwen2", tmp_path_factory.mktemp("spread"))
+    return run_all(("sft", "pairwise", "dpo"), "qwen2", tmp_path_factory.mktemp("spread"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "pairwise"])
+@pytest.mark.parametrize("kind", ["sft", "pairwise", "dpo"])
 def test_2_then_1_then_3_ranks_continue_the_curve_of_one_process(spread, kind) -> None:
     check_equal(kind, spread[kind], spread[kind].checkpoints[0].parent / "model")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "pairwise"])
+@pytest.mark.parametrize("kind", ["sft", "pairwise", "dpo"])
 def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
     """With recomputation on the ranks as well; the weights stay fp32."""
     model = spread[kind].checkpoints[0].parent / "model"
@@ -110,7 +113,7 @@ def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "pairwise"])
+@pytest.mark.parametrize("kind", ["sft", "pairwise", "dpo"])
 def test_one_process_carries_on_what_ranks_began(spread, kind) -> None:
     folder = spread[kind].checkpoints[0]
     learner = alone(kind, str(folder.parent / "model"), {})
@@ -160,8 +163,8 @@ def test_rows_are_dealt_once_each_in_as_many_rounds() -> None:
 
 
 def test_adapters_are_refused(tmp_path) -> None:
-    from r1.cluster.supervised import ShardedSFTLearner
+    from r1.cluster.supervised import ShardedSupervisedLearner
 
     learner, optimizer = supervised_jobs.settings("sft", {"lora": {}})
     with pytest.raises(UserError, match=r"learner\.lora runs in one process only"):
-        ShardedSFTLearner(tmp_path, learner, optimizer, None)
+        ShardedSupervisedLearner(None, tmp_path, learner, optimizer, None)

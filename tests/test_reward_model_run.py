@@ -7,7 +7,7 @@ import multiprocessing
 import random
 import shutil
 import time
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -178,20 +178,14 @@ def test_the_order_deals_every_example_once_an_epoch(recipe) -> None:
     assert PreferenceOrder(48, settings).batch(7) == order.batch(7)
 
 
-def start(recipe: Path, out: Path) -> BaseProcess:
-    """A run in a process of its own, forked from one that has imported everything already."""
-    process = SERVER.Process(target=train_alone, args=(recipe, out))
-    process.start()
-    return process
-
-
 def train_alone(recipe: Path, out: Path) -> None:
     torch.set_num_threads(1)  # how sums are split over threads shows in their last bits
     train(recipe, out)
 
 
 def finish(recipe: Path, out: Path) -> None:
-    process = start(recipe, out)
+    process = SERVER.Process(target=train_alone, args=(recipe, out))
+    process.start()
     process.join(300)
     assert process.exitcode == 0
 
@@ -204,10 +198,17 @@ def lines(out: Path) -> int:
         return 0
 
 
-def kill_at(recipe: Path, out: Path, moments: list[tuple[int, float]]) -> None:
-    """Start the run for each moment and kill it so long after so many steps are committed."""
+def kill_process_at(
+    work: Callable[[Path, Path], None],
+    recipe: Path,
+    out: Path,
+    moments: list[tuple[int, float]],
+) -> None:
+    """Start work(recipe, out) for each moment, in a process forked from one that has imported
+    everything already, and kill it so long after so many steps are committed."""
     for steps, seconds in moments:
-        process = start(recipe, out)
+        process = SERVER.Process(target=work, args=(recipe, out))
+        process.start()
         began = time.monotonic()
         while lines(out) < steps and process.is_alive() and time.monotonic() - began < 120:
             time.sleep(0.002)
@@ -219,7 +220,7 @@ def kill_at(recipe: Path, out: Path, moments: list[tuple[int, float]]) -> None:
 
 def check_killed(recipe: Path, tmp_path: Path, moments: list[tuple[int, float]]) -> None:
     finish(recipe, tmp_path / "undisturbed")
-    kill_at(recipe, tmp_path / "killed", moments)
+    kill_process_at(train_alone, recipe, tmp_path / "killed", moments)
     finish(recipe, tmp_path / "killed")
     expected = story(tmp_path / "undisturbed")
     assert "metrics.jsonl" in expected

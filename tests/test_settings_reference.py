@@ -92,8 +92,8 @@ def written(default: str) -> object:
 
 
 def test_defaults_are_those_of_the_place() -> None:
-    assert found("checkpoints.every") == {"r1_zero": "10", "reward_model": "50"}
-    assert found("template.kind") == {"r1_zero": '"r1_zero"', "reward_model": '"chat"'}
+    assert found("checkpoints.every") == {"r1_zero": "10", "dpo": "50"}
+    assert found("template.kind") == {"r1_zero": '"r1_zero"', "dpo": '"chat"'}
     assert found("prompted.keep.cap") == {"prompted": "1"}
     assert found("rejection.keep.cap") == {"rejection": "4"}
 
@@ -106,7 +106,7 @@ def found(section: str) -> dict[str, str]:
 def test_a_section_of_several_kinds_is_shown_once_for_all_that_have_it_so() -> None:
     [sampling] = find("sampling")
     assert sampling.kinds == ("r1_zero", "preferences", "rejection")
-    assert [one.kinds[0] for one in find("optimizer")] == ["r1_zero", "reward_model", "sft"]
+    assert [one.kinds[0] for one in find("optimizer")] == ["r1_zero", "dpo", "reward_model", "sft"]
     assert find("r1_zero.sampling")[0].node == sampling.node
 
 
@@ -126,7 +126,7 @@ def test_what_comes_again_is_referred_to_with_what_differs() -> None:
     [
         ("engin", "'engine'"), ("learning_rate", "optimizer.lr"), ("sft.bacth", "'batch'"),
         ("vllm", "engine.vllm"), ("r1zero.sampling", "'r1_zero.sampling'"), ("stf", "'sft'"),
-        ("batch.unt", "'batch.unit'"), ("output_dir", "--out"), ("dance", "kinds: r1_zero, reward"),
+        ("batch.unt", "'batch.unit'"), ("output_dir", "--out"), ("dance", "kinds: r1_zero, dpo"),
         ("", "kinds:"), ("r1_zero.", "'r1_zero'"), ("sampling.", "'sampling'"),
     ],
 )  # fmt: skip

@@ -110,7 +110,8 @@ class TerminalProgress:
         if self.port is not None:
             self.port.evaluation(self.stage_name, step, summary)
         if "pass_at_1" not in summary:
-            self._line(f"held-out loss after {step} steps: {summary['loss']:.4f}")
+            right = f", accuracy {_interval(found)}" if (found := summary.get("accuracy")) else ""
+            self._line(f"held-out loss after {step} steps: {summary['loss']:.4f}{right}")
             return
         passed, voted = summary["pass_at_1"], summary["cons_at_k"]
         self._line(
@@ -130,9 +131,10 @@ class TerminalProgress:
 
 
 def _figures(metrics: Mapping[str, float]) -> str:
-    """Return the main figures of a step of reinforcement learning or supervised fine-tuning."""
+    """Return the main figures of a step: of rewards, or of a loss on fixed data."""
     if "reward" not in metrics:
-        return f"loss {metrics['loss']:.4f}  lr {metrics['lr']:.1e}"
+        right = f"  accuracy {metrics['accuracy']:.0%}" if "accuracy" in metrics else ""
+        return f"loss {metrics['loss']:.4f}{right}  lr {metrics['lr']:.1e}"
     return (
         f"reward {metrics['reward']:.2f}  pass {metrics.get('pass_rate', 0.0):.0%}  "
         f"length {metrics['length_mean']:.0f}  checks {metrics['self_check_share']:.0%}"

@@ -152,10 +152,7 @@ class ShardedLearner:
 
         Raises UserError as LocalLearner does, and for LoRA.
         """
-        if settings.lora is not None:
-            raise UserError(
-                "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
-            )
+        refuse_adapters(settings)
         self.ranks = ShardedRanks(mesh, settings.autocast)
         self.local = LocalLearner(
             model_path,
@@ -182,23 +179,39 @@ class ShardedLearner:
     def weights(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must consume
         all of them."""
-        for name, parameter in self.local.model.named_parameters():
-            yield name, whole(parameter.detach())
+        return gathered_weights(self.local)
 
     def save(self, folder: Path) -> None:
-        """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
-
-        The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
-        """
-        local = self.local
-        save_gathered(self.ranks, local.model, self.weights(), folder, local.tokenizer)
-        with sharded_state.full_disk_told(folder):
-            sharded_state.save(self.local, folder)
+        """Write the policy as save_sharded does."""
+        save_sharded(self.local, self.ranks, folder)
 
     def load(self, folder: Path) -> None:
         """Resume from a checkpoint of any number of ranks or of one process. Raises UserError for
         another folder."""
         sharded_state.load(self.local, folder)
+
+
+def refuse_adapters(settings: LearnerSettings) -> None:
+    """Raise UserError for LoRA."""
+    if settings.lora is not None:
+        raise UserError(
+            "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
+        )
+
+
+def gathered_weights(local: LocalLearner) -> Iterator[tuple[str, Tensor]]:
+    """Yield (Hugging Face name, whole tensor), one at a time."""
+    return ((name, whole(p.detach())) for name, p in local.model.named_parameters())
+
+
+def save_sharded(local: LocalLearner, ranks: ShardedRanks, folder: Path) -> None:
+    """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
+
+    The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
+    """
+    save_gathered(ranks, local.model, gathered_weights(local), folder, local.tokenizer)
+    with sharded_state.full_disk_told(folder):
+        sharded_state.save(local, folder)
 
 
 def save_gathered(

@@ -75,8 +75,12 @@ class LearnerSpec(NamedTuple):
 
 
 class SupervisedSpec(NamedTuple):
-    """Builds an SFTLearner or, from its settings, a RewardLearner. Implements RankSpec."""
+    """Builds an SFTLearner, a DPOLearner or a RewardLearner. Implements RankSpec.
 
+    learner: makes the one of a process alone.
+    """
+
+    learner: Callable[..., Any]
     model: str
     settings: LearnerSettings | RewardLearnerSettings
     optimizer: OptimizerSettings
@@ -87,17 +91,15 @@ class SupervisedSpec(NamedTuple):
     def build(self, mesh: DeviceMesh) -> Any:
         """RankSpec.build."""
         from r1.cluster.reward_model import ShardedRewardLearner
-        from r1.cluster.supervised import ShardedSFTLearner
-        from r1.reward_model.learner import RewardLearner
-        from r1.sft.learner import SFTLearner
+        from r1.cluster.supervised import ShardedSupervisedLearner
 
-        alone: Any = SFTLearner
-        sharded: Any = ShardedSFTLearner
-        if isinstance(self.settings, RewardLearnerSettings):
-            alone, sharded = RewardLearner, ShardedRewardLearner
         what = (self.model, self.settings, self.optimizer)
         rest = (self.total_steps, self.seed, self.tokenizer)
-        return alone(*what, *rest) if mesh.size() == 1 else sharded(*what, mesh, *rest)
+        if mesh.size() == 1:
+            return self.learner(*what, *rest)
+        if isinstance(self.settings, RewardLearnerSettings):
+            return ShardedRewardLearner(*what, mesh, *rest)  # type: ignore[arg-type]
+        return ShardedSupervisedLearner(self.learner, *what, mesh, *rest)  # type: ignore[arg-type]
 
 
 class LearnerRank:

@@ -1,4 +1,4 @@
-"""Choose the learner of an SFT or reward-model run: this process, or ranks on the recipe's
+"""Choose the learner of a run over fixed data: this process, or ranks on the recipe's
 [cluster], whose engine replicas such a run does not need.
 
 A stage of a whole recipe has the recipe's [cluster].
@@ -38,16 +38,19 @@ def place(prepared: Any, learner: Callable[..., Any]) -> Iterator[OpenLearner]:
 
     demand = demand_of(recipe, Path(), model=prepared.model)
     with placed(demand.settings, demand.needs) as placement:
-        yield partial(_over_ranks, prepared, placement)
+        yield partial(_over_ranks, prepared, learner, placement)
 
 
 @contextmanager
-def _over_ranks(prepared: Any, placement: Placement, run: RunDir) -> Iterator[Any]:
+def _over_ranks(
+    prepared: Any, learner: Callable[..., Any], placement: Placement, run: RunDir
+) -> Iterator[Any]:
     from r1.cluster.ray_calls import Events
     from r1.cluster.ray_learner import RemoteLearner, RemoteSFTLearner, SupervisedSpec
 
     recipe = prepared.recipe
     spec = SupervisedSpec(
+        learner,
         absolute_model(prepared.model),
         recipe.learner,
         recipe.optimizer,

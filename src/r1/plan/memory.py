@@ -112,8 +112,7 @@ def _step_tokens(recipe: Any, longest: int) -> int:
             algorithm.num_problems * algorithm.group_size / algorithm.num_minibatches
         )
         return responses * longest
-    pairs = getattr(recipe, "objective", "") == "pairwise"
-    return int(recipe.batch.size * longest * (2 if pairs else 1))
+    return int(recipe.batch.size * longest * getattr(recipe, "responses_per_row", 1))
 
 
 def learner_memory(
@@ -147,7 +146,8 @@ def learner_memory(
         items.append(MemoryItem("adapters", "resident", size * trained))
         items.append(MemoryItem("merged copy", "sync", size * layer_parameters(shape)))
     algorithm = getattr(recipe, "algorithm", None)
-    if algorithm is not None and algorithm.kl_weight > 0:
+    compared = getattr(recipe, "needs_reference", False)
+    if compared or (algorithm is not None and algorithm.kl_weight > 0):
         items.append(MemoryItem("reference", "resident", size * trained / ranks))
     if row.several:
         items += _during("gradients", size * trained / ranks)

@@ -151,14 +151,31 @@ def estimate_epochs(
         rows = min(rows, recipe.batch.max_steps * recipe.batch.size)
     tokens = rows * amount.tokens
     flops = rows * training_flops(shape, 0, amount.tokens)
-    parts = (machine.part("training", "training", rows, tokens, flops),)
+    parts = [machine.part("training", "training", rows, tokens, flops)]
+    if getattr(recipe, "needs_reference", False):
+        forward = rows * forward_flops(shape, 0, amount.tokens)
+        parts.append(machine.part("reference", "training", rows, tokens, forward))
     return Estimate(
         name,
         kind,
         shape,
         machine,
         trained_tokens=tokens,
-        parts=parts,
-        hours=machine.hours(parts),
+        parts=tuple(parts),
+        hours=machine.hours(tuple(parts)),
         assumptions=sentences(notes),
     )
+
+
+def responses_amount(recipe: Any, context: Context, longest: int) -> tuple[Amount, list[str]]:
+    """Return the amount of preferences, both responses of a pair counted, and notes.
+
+    longest: limit of a prompt with a response, in tokens, of which a quarter is assumed where the
+    data say nothing.
+    """
+    amount = amount_of(recipe.data.train, context.base_folder, context.made)
+    notes = [*amount.notes]
+    if amount.rows is not None and amount.tokens is None:
+        notes.append(f"{longest / 4:,.0f} tokens a response: a quarter of batch.max_tokens")
+        amount = amount._replace(tokens=recipe.responses_per_row * longest / 4)
+    return amount, notes

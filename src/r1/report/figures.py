@@ -97,7 +97,7 @@ def loss(run: RunData) -> Chart:
     if any("tokens_learnt" in row for row in run.metrics[:1]):
         series = [
             training_series(run, "loss", "training", 5, "thin"),
-            _evaluated(run, "loss", "held-out", 0),
+            evaluated_series(run, "loss", "held-out", 0),
         ]
     return Chart("loss", "Loss", "Nats a learnt token.", "number", _kept(series))
 
@@ -109,7 +109,7 @@ def length(run: RunData) -> Chart:
     if training.x and all(step in bands for step in training.x):
         training.low = [bands[step].low for step in training.x]
         training.high = [bands[step].high for step in training.x]
-    series = [training, _evaluated(run, "mean_length", "held-out, mean", 0)]
+    series = [training, evaluated_series(run, "mean_length", "held-out, mean", 0)]
     note = "Tokens per response; band: the middle half of the training responses."
     return Chart("length", "Response length", note, "tokens", _kept(series))
 
@@ -118,7 +118,7 @@ def self_check(run: RunData) -> Chart:
     """Return the share of responses that check themselves (reflective words)."""
     series = [
         training_series(run, "self_check_share", "training", 5, "thin"),
-        _evaluated(run, "self_check_share", "held-out", 3),
+        evaluated_series(run, "self_check_share", "held-out", 3),
     ]
     note = "Share of the responses that go back over their own work."
     return Chart("self-check", "Self-checking answers", note, "share", _kept(series))
@@ -187,7 +187,8 @@ def training_series(
     return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
 
 
-def _evaluated(run: RunData, key: str, name: str, tone: int) -> Series:
+def evaluated_series(run: RunData, key: str, name: str, tone: int) -> Series:
+    """Return a metric of every evaluation, without an interval."""
     return _marked(run, name, tone, lambda row: row.get(key))
 
 

@@ -7,8 +7,9 @@ from html import escape
 from pathlib import Path
 
 from r1.report.assets import fill_page
-from r1.report.figures import health_charts, main_charts
+from r1.report.figures import Chart, health_charts, main_charts
 from r1.report.load import EVALUATION, RunData, load_run
+from r1.report.preferences import PREFERENCE_CHARTS
 from r1.report.sample import Sample, take_sample
 from r1.report.summary import summarise
 from r1.report.tables import families, headline, key_values, lineage_rows, status
@@ -35,7 +36,7 @@ def render(run: RunData, sample: Sample) -> str:
     """Return the page as text."""
     figures = {
         # an evaluation by itself is one point, which the headline already names
-        "main": [asdict(chart) for chart in main_charts(run) if run.kind != EVALUATION],
+        "main": [asdict(chart) for chart in _main_charts(run) if run.kind != EVALUATION],
         "health": [asdict(chart) for chart in health_charts(run)],
         "time": [asdict(chart) for chart in time_charts(run)],
     }
@@ -60,3 +61,8 @@ def render(run: RunData, sample: Sample) -> str:
         shown=f"{sample.shown:,}",
         total=f"{sample.total:,}",
     )
+
+
+def _main_charts(run: RunData) -> list[Chart]:
+    learnt = [chart for chart in (make(run) for make in PREFERENCE_CHARTS) if chart.series]
+    return [*main_charts(run), *learnt]

@@ -16,6 +16,7 @@ def run_json(folder: Path) -> dict[str, Any]:
 
     pass_at_1, cons_at_k: {"before": {"value", "low", "high"}, "after": ...}, the first and the
         last evaluation on held-out problems; null values where there is none.
+    accuracy: the same on held-out preferences.
     format, mean_length, self_check_share: [{"step", "value"}, ...] of the evaluations.
     training: the same (and pass_rate) of the training responses of every step.
     seconds: {"total", and every phase}, summed over the steps that are part of the run.
@@ -37,6 +38,7 @@ def summarise(run: RunData) -> dict[str, Any]:
         "num_problems": last.get("num_problems"),
         "pass_at_1": before_after(run, "pass_at_1"),
         "cons_at_k": before_after(run, "cons_at_k"),
+        "accuracy": before_after(run, "accuracy"),
         "format": by_step(run.evaluations, "format"),
         "mean_length": by_step(run.evaluations, "mean_length"),
         "self_check_share": by_step(run.evaluations, "self_check_share"),

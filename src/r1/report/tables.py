@@ -44,6 +44,7 @@ def headline(run: RunData, summary: Mapping[str, Any]) -> str:
     tiles = [
         _interval_tile("pass@1", summary["pass_at_1"]),
         _interval_tile(f"cons@{k}", summary["cons_at_k"]),
+        _interval_tile("held-out preferences right", summary["accuracy"]),
         _change_tile("format kept", by_step(run.evaluations, "format"), percent),
         _change_tile("tokens a response", by_step(run.evaluations, "mean_length"), decimal),
         _change_tile("self-checking", by_step(run.evaluations, "self_check_share"), percent),
@@ -53,22 +54,25 @@ def headline(run: RunData, summary: Mapping[str, Any]) -> str:
 
 
 def families(run: RunData) -> str:
-    """Return a row per family: pass@1 before and after with intervals, and cons@k."""
+    """Return a row per family: pass@1 before and after with intervals, and cons@k; of preferences
+    the accuracy."""
     if not run.evaluations or not run.evaluations[-1].get("by_family"):
         return ""
     first, last = run.evaluations[0].get("by_family", {}), run.evaluations[-1]["by_family"]
     note = f"at step {run.evaluations[0]['step']} (hollow) and step {run.evaluations[-1]['step']} "
     if len(run.evaluations) == 1:
         first, note = {}, ""
-    k = run.evaluations[-1].get("k", "k")
+    preferences = "accuracy" in run.evaluations[-1]
+    measure, rows_are = ("accuracy", "rows") if preferences else ("pass@1", "problems")
+    votes = "" if preferences else f"cons@{escape(str(run.evaluations[-1].get('k', 'k')))} after"
     rows = "\n".join(_family(name, first.get(name, {}), last[name]) for name in sorted(last))
     return (
-        '<section id="families"><h2>By family</h2><p class="note">Held-out pass@1 '
+        f'<section id="families"><h2>By family</h2><p class="note">Held-out {measure} '
         f"{note}(filled); "
         'bars are 95% intervals.</p><div class="scroll"><table><thead><tr><th>family</th>'
-        '<th class="number">problems</th><th class="wide">pass@1, 0 to 100%</th>'
+        f'<th class="number">{rows_are}</th><th class="wide">{measure}, 0 to 100%</th>'
         '<th class="number">before</th><th class="number">after</th>'
-        f'<th class="number">cons@{escape(str(k))} after</th></tr></thead>'
+        f'<th class="number">{votes}</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></section>"
     )
 
@@ -162,10 +166,11 @@ def tile_html(tile: Tile) -> str:
 
 
 def _family(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    old, new = before.get("pass_at_1") or {}, after.get("pass_at_1") or {}
+    old, new = (item.get("pass_at_1") or item for item in (before, after))
     votes = (after.get("cons_at_k") or {}).get("value")
+    number = after.get("num_problems", after.get("num", ""))
     return (
-        f'<tr><td>{escape(name)}</td><td class="number">{after.get("num_problems", "")}</td>'
+        f'<tr><td>{escape(name)}</td><td class="number">{number}</td>'
         f'<td class="wide">{_bars(old, new)}</td>'
         f'<td class="number">{_percent_or_dash(old.get("value"))}</td>'
         f'<td class="number strong">{_percent_or_dash(new.get("value"))}</td>'

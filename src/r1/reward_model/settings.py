@@ -119,6 +119,11 @@ class RewardModelRecipe(Settings):
         """The part of a response that is scored."""
         return self.part or ("answer" if self.objective == "pairwise" else "whole")
 
+    @property
+    def responses_per_row(self) -> int:
+        """Responses that a row of the data holds."""
+        return 2 if self.objective == "pairwise" else 1
+
     @model_validator(mode="after")
     def _consistent(self) -> RewardModelRecipe:
         if self.objective == "pointwise" and self.loss != RewardLossSettings():

@@ -30,6 +30,7 @@ from r1.learner.microbatch import IDLE
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
 from r1.learner.optimizer import lr_factor
 from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.ranks import Ranks
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import check_vocabulary
 from r1.sft.batch import pack_examples
@@ -77,10 +78,12 @@ class SFTLearner:
         total_steps: int = 1,
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """As LocalLearner. Raises UserError for a broken model folder, an architecture the packed
         path cannot run, or a tokenizer with more tokens than the model embeds."""
-        local = LocalLearner(
+        self.settings = settings
+        self.local = LocalLearner(
             model_path,
             settings,
             optimizer,
@@ -88,20 +91,10 @@ class SFTLearner:
             total_steps=total_steps,
             seed=seed,
             tokenizer=tokenizer,
+            ranks=ranks,
         )
-        self._take(local)
-
-    @classmethod
-    def on(cls, local: LocalLearner) -> SFTLearner:
-        """On a learner that is there, whose objective is TokenMeanObjective."""
-        learner = cls.__new__(cls)
-        learner._take(local)
-        return learner
-
-    def _take(self, local: LocalLearner) -> None:
-        self.local, self.settings = local, local.settings
-        if local.tokenizer is not None:
-            check_vocabulary(local.model, local.tokenizer)
+        if tokenizer is not None:
+            check_vocabulary(self.local.model, tokenizer)
 
     def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
         """Do one optimiser step on some of the examples; return its metrics.

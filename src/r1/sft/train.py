@@ -10,13 +10,13 @@ the first step; the form of every row before anything is tokenised.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerFast
 
+from r1.learner.heldout import commit_heldout
 from r1.learner.metrics import run_metrics
 from r1.learner.supervised_run import Place, in_this_process, open_run
 from r1.models.device import resolve_device
@@ -119,19 +119,20 @@ def measure_heldout(
     run: RunDir, prepared: PreparedSFT, learner: ExampleLearner, progress: RunEvents
 ) -> None:
     """Commit the held-out loss of the weights as they are, where that is due and not done."""
-    step, every = learner.step, prepared.recipe.evaluation.every
-    due = step in (0, prepared.order.num_steps) or (every > 0 and step % every == 0)
-    if prepared.heldout is None or not due or run.has_evaluation(step):
+    heldout = prepared.heldout
+    if heldout is None:
         return
-    begin = time.perf_counter()
-    found = learner.measure(prepared.heldout)
-    summary = {
-        "loss": found.mean,
-        "num_tokens": found.num_tokens,
-        "num_examples": len(prepared.heldout),
-    }
-    run.commit_evaluation(step, summary, seconds=time.perf_counter() - begin)
-    progress.evaluation(step, summary)
+
+    def measure() -> dict[str, Any]:
+        found = learner.measure(heldout)
+        return {
+            "loss": found.mean,
+            "num_tokens": found.num_tokens,
+            "num_examples": len(heldout),
+        }
+
+    every, last = prepared.recipe.evaluation.every, prepared.order.num_steps
+    commit_heldout(run, learner.step, last, every, measure, progress)
 
 
 def _open_run(prepared: PreparedSFT, base_folder: Path, out: Path, accept_changes: bool) -> RunDir:

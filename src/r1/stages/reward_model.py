@@ -10,8 +10,7 @@ from typing import Any
 
 from r1.learner.settings import MAY_CHANGE_ON_RESUME, MAY_GROW
 from r1.plan.estimate import Context, Estimate
-from r1.plan.training import estimate_epochs
-from r1.plan.workload import amount_of
+from r1.plan.training import estimate_epochs, responses_amount
 from r1.reward_model.settings import RewardModelRecipe
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
@@ -38,14 +37,7 @@ def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:
 
 def estimate(name: str, recipe: RewardModelRecipe, context: Context) -> Estimate:
     """Estimate 6ND over both responses of every pair, or over every labelled response."""
-    amount = amount_of(recipe.data.train, context.base_folder, context.made)
-    notes = [*amount.notes]
-    if amount.rows is not None:
-        each = 2 if recipe.objective == "pairwise" else 1
-        tokens = amount.tokens or each * recipe.batch.max_tokens / 4
-        if amount.tokens is None:
-            notes.append(f"{tokens / each:,.0f} tokens a response: a quarter of batch.max_tokens")
-        amount = amount._replace(tokens=tokens)
+    amount, notes = responses_amount(recipe, context, recipe.batch.max_tokens)
     return estimate_epochs(name, NAME, recipe, context, amount, notes)
 
 

@@ -11,6 +11,7 @@ from r1.report.figures import training_series as training
 from r1.report.load import RunData
 from r1.report.pipeline.contests import Ablation
 from r1.report.pipeline.load import PipelineData, StageData
+from r1.report.preferences import PREFERENCE_CHARTS
 
 
 class RewardModelCurve(NamedTuple):
@@ -86,6 +87,7 @@ def stage_charts(stage: StageData) -> list[Chart]:
     if run is None or stage.makes_reward_model:
         return []
     charts = [loss(run), accuracy(run), reward_parts(run), length(run), _language(run)]
+    charts += [make(run) for make in PREFERENCE_CHARTS]
     drawn = [chart for chart in charts if chart.series]
     return [replace(chart, id=f"{stage.name}-{chart.id}") for chart in drawn]
 
