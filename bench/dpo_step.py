@@ -5,10 +5,10 @@
 
 The same model (the shipped base), pairs, tokens, loss, threads, precision and number of updates on
 both sides; both compute the reference's log-probabilities in the step. The learning rate is so
-small that the policy stays the base. TRL has its best case: tokens are ready, and `--trl-microbatch`
-is for its fastest micro-batch (try several). A step is both policies' passes and the optimiser's; the
-first of each side is a warm-up and is not counted; the sides take turns, `--repeats` times. The
-losses of both sides are shown: they must agree.
+small that the policy stays the base. TRL has its best case: tokens are ready, and
+`--trl-microbatch` is for its fastest (try several). A step is both policies' passes and the
+optimiser's; the first of each side is a warm-up and is not counted; the sides take turns,
+`--repeats` times. The losses of both sides are shown: they must agree.
 
 Limit: as in bench/grpo_step.py, with a forward pass more (a third of an update) for the reference;
 `share_of_limit` is that over the machine's matrix-product rate, measured in the same run, over the

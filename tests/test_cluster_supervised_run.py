@@ -1,4 +1,4 @@
-"""`r1 run` of SFT and of a reward model on Ray with a rank killed, against one process."""
+"""`r1 run` of SFT, of DPO and of a reward model on Ray with a rank killed, against one process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import dpo_data
 import reward_model_data
 import sft_data
 from r1.run_dir import find_checkpoint, read_evaluations, read_metrics, read_timings
@@ -21,8 +22,12 @@ pytestmark = pytest.mark.slow
 TWO_RANKS = (
     "cluster.address=local", "cluster.learner_ranks=2", "cluster.cpus_per_process=0.5",
 )  # fmt: skip
-WRITERS = {"sft": sft_data.write_recipe, "reward_model": reward_model_data.write_recipe}
-BATCHES = {"sft": "[batch]\nsize = 4\nepochs = 2\n", "reward_model": ""}
+WRITERS = {
+    "sft": sft_data.write_recipe,
+    "reward_model": reward_model_data.write_recipe,
+    "dpo": dpo_data.write_recipe,
+}
+BATCHES = {"sft": "[batch]\nsize = 4\nepochs = 2\n", "reward_model": "", "dpo": ""}
 
 
 def kill_a_rank(driver, out: Path) -> None:

@@ -7,30 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from dpo_data import write_recipe
 from r1.config import load_recipe
 from r1.dpo.settings import DPORecipe
 from r1.dpo.train import prepare, train_dpo
 from r1.errors import UserError
 from r1.models.load import load_tokenizer
+from r1.preferences.read import load_preferences
+from r1.preferences.source import PreferenceSource
 from r1.report import report_json
 from r1.report.load import load_run
 from r1.report.page import build_run_report
 from r1.report.preferences import PREFERENCE_CHARTS
 from r1.run_dir import read_evaluations, read_metrics
-from reward_model_data import pair_rows, write_recipe
+from reward_model_data import pair_rows
 from run_story import story
 from small_recipe import write_jsonl
 from test_reward_model_run import SERVER, Quiet, kill_process_at
 
+SHARED = Path(__file__).parents[2] / "shared"
 SECTIONS = "[evaluation]\nevery = 3\n[checkpoints]\nevery = 2\nkeep = 2\n"
-
-
-def write_dpo_recipe(folder: Path, sections: str = SECTIONS) -> Path:
-    """Pairs and model of the reward models' recipe, of 6 steps."""
-    path = write_recipe(folder, sections=sections)
-    text = path.read_text().replace('"reward_model"', '"dpo"').replace('objective = "pairwise"', "")
-    path.write_text(text)
-    return path
 
 
 def train(path: Path, out: Path, overrides=()) -> Quiet:
@@ -49,7 +45,7 @@ def train_alone(path: Path, out: Path) -> None:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory) -> Path:
-    return write_dpo_recipe(tmp_path_factory.mktemp("recipe"))
+    return write_recipe(tmp_path_factory.mktemp("recipe"), SECTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +104,7 @@ def refusal(tmp_path: Path, overrides=()) -> str:
 
 
 def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path) -> None:
-    write_dpo_recipe(tmp_path)
+    write_recipe(tmp_path, SECTIONS)
     assert "more than the model's context" in refusal(tmp_path, ["batch.max_tokens=100000"])
     assert "no chat template" in refusal(tmp_path, ['template.kind="chat"'])
     assert "row 1: longer than the limit of 12 tokens" in refusal(tmp_path, ["batch.max_tokens=12"])
@@ -123,7 +119,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path) -> Non
 
 
 def test_over_long_pairs_are_dropped_or_truncated_and_told(tmp_path) -> None:
-    path = write_dpo_recipe(tmp_path)
+    path = write_recipe(tmp_path, SECTIONS)
     rows = pair_rows(4)
     rows[1]["chosen"] = "x" * 60 + "!"
     write_jsonl(tmp_path / "train.jsonl", rows)
@@ -141,7 +137,7 @@ def test_over_long_pairs_are_dropped_or_truncated_and_told(tmp_path) -> None:
 
 
 def test_tokens_are_those_of_fine_tuning_and_a_dialogue_is_rendered_whole(tmp_path) -> None:
-    path = write_dpo_recipe(tmp_path)
+    path = write_recipe(tmp_path, SECTIONS)
     write_jsonl(
         tmp_path / "train.jsonl",
         [
@@ -178,10 +174,30 @@ def test_tokens_are_those_of_fine_tuning_and_a_dialogue_is_rendered_whole(tmp_pa
 
 
 def test_a_held_out_pair_is_not_trained_on_either_way_round(tmp_path) -> None:
-    path = write_dpo_recipe(tmp_path)
+    path = write_recipe(tmp_path, SECTIONS)
     rows = pair_rows(60)
     turned = {**rows[50], "chosen": rows[50]["rejected"], "rejected": rows[50]["chosen"]}
     write_jsonl(tmp_path / "train.jsonl", [*rows[:10], rows[49], turned])
     found = prepare(load_recipe(path, DPORecipe), str(tmp_path / "model"), tmp_path)
     assert len(found.train.items) == 10
     assert any("2 training rows are held out too" in notice for notice in found.notices)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared beside the repository")
+@pytest.mark.parametrize("name", ["dpo_en_demo", "dpo_zh_demo"])
+def test_a_public_file_of_dialogues_is_read(name, tmp_path) -> None:
+    file = SHARED / "benchmarks" / "preferences" / f"{name}.json"
+    write_jsonl(tmp_path / "pairs.jsonl", json.loads(file.read_text()))
+    columns = {"prompt": "conversations", "role": "from", "content": "value"}
+    source = PreferenceSource(
+        path=str(tmp_path / "pairs.jsonl"),
+        columns=columns,
+        roles={"human": "user", "gpt": "assistant"},
+        unusable="drop",
+    )
+    found = load_preferences(source, "pairs", tmp_path, dialogues=True)
+    assert len(found.items) + sum(found.dropped.values()) == 300
+    assert len(found.items) >= 285  # a few rows are there twice
+    assert any(pair.earlier for pair in found.items)
+    with pytest.raises(UserError, match="only one user turn"):
+        load_preferences(source, "pairs", tmp_path)
