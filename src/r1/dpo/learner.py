@@ -68,8 +68,8 @@ class DPOObjective(NamedTuple):
             reference_R = response_sums(
                 tokens.reference_logprobs_M, tokens.response_M, len(reference_R)
             )
-        chosen_P = tokens.weights_R.reshape(-1, 2)[:, 1] > 0  # the second of its group?
-        order_P2 = torch.stack([chosen_P, ~chosen_P], 1).to(torch.int64)
+        turned_P = tokens.weights_R.reshape(-1, 2)[:, 1] > 0  # chosen stands second
+        order_P2 = torch.stack([turned_P, ~turned_P], 1).to(torch.int64)
         policy_P2, reference_P2, lengths_P2 = (
             values_R.reshape(-1, 2).gather(1, order_P2)
             for values_R in (policy_R, reference_R, tokens.lengths_R)

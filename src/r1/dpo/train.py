@@ -29,6 +29,7 @@ from r1.models.device import resolve_device
 from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
 from r1.preferences.examples import PreferenceExample, tokens_sha256, without_heldout
 from r1.preferences.read import load_preferences
+from r1.run_dir import RunDir
 from r1.run_dir.events import RunEvents
 from r1.sft.order import Order
 
@@ -140,7 +141,7 @@ def train_dpo(
 
 
 def _measure_where_due(
-    run: Any, prepared: PreparedDPO, learner: PairLearner, progress: RunEvents
+    run: RunDir, prepared: PreparedDPO, learner: PairLearner, progress: RunEvents
 ) -> None:
     if prepared.heldout is None:
         return
