@@ -30,6 +30,7 @@ from r1.errors import UserError
 from r1.judge.budget import TokenUsage
 from r1.judge.http_reply import MAX_TOKENS
 from r1.judge.model import Reply
+from r1.judge.settings import JUDGE_WORDS, EndpointWords
 
 SYNC_EVERY_S = 1.0
 
@@ -54,22 +55,23 @@ class ReplyCache:
     Raises UserError for a file that cannot be written or is something else.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, words: EndpointWords = JUDGE_WORDS) -> None:
         self.path = path
+        self._words = words
         self.usage = TokenUsage()
         self.num_damaged = 0
         self._lines: dict[str, list[tuple[int, int]]] = {}
         self._held: dict[str, list[Kept]] = {}
         self._read_to = 0
         self._synced = time.monotonic()
-        self._file = -1 if path is None else _open(path)
+        self._file = -1 if path is None else _open(path, words)
         if path is not None:
             self._read_on()
             if self.num_damaged and not self._lines and not self.usage.requests:
                 self.close()
                 raise UserError(
-                    f"{path} is not a cache of judge's replies; name a new file as "
-                    "rewards.judge.cache."
+                    f"{path} is not a cache of an endpoint's replies; name a new file as "
+                    f"{words.section}.cache."
                 )
 
     def get(self, key: str) -> list[Kept]:
@@ -93,6 +95,7 @@ class ReplyCache:
                 "tokens_out": reply.tokens_out,
                 "finish_reason": reply.finish_reason,
                 "reply": reply.text,
+                **({"thinking": reply.thinking} if reply.thinking else {}),
             }
         )
 
@@ -122,8 +125,8 @@ class ReplyCache:
                     data = data[os.write(self._file, data) :]
         except OSError as error:
             raise UserError(
-                f"the judge's cache {self.path} cannot be written ({error.strerror}); make room, "
-                "then start the same command again."
+                f"{self._words.owner}'s cache {self.path} cannot be written ({error.strerror}); "
+                "make room, then start the same command again."
             ) from None
         if time.monotonic() - self._synced > SYNC_EVERY_S:
             os.fdatasync(self._file)
@@ -162,7 +165,8 @@ class ReplyCache:
 def _kept(record: dict[str, Any]) -> Kept:
     """Read a line. Raises TypeError for a field of another type, as the file may be anyone's."""
     text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
-    reply = Reply(text, finish_reason, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
+    tokens = _tokens(record["tokens_in"]), _tokens(record["tokens_out"])
+    reply = Reply(text, finish_reason, *tokens, _text(record.get("thinking", "")))
     return Kept(_text(record["nonce"]), reply)
 
 
@@ -178,7 +182,7 @@ def _tokens(value: Any) -> int:
     return value
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, words: EndpointWords) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():
@@ -186,8 +190,8 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UserError(
-            f"the judge's cache {path} cannot be written ({error.strerror}); name another file as "
-            "rewards.judge.cache."
+            f"{words.owner}'s cache {path} cannot be written ({error.strerror}); name another file "
+            f"as {words.section}.cache."
         ) from None
 
 

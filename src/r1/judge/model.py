@@ -12,12 +12,16 @@ BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply and its cost. finish_reason is "length" if it was cut off."""
+    """One reply and its cost. finish_reason is "length" if it was cut off.
+
+    thinking: what a reasoning model's endpoint gives apart from the text.
+    """
 
     text: str
     finish_reason: str
     tokens_in: int
     tokens_out: int
+    thinking: str = ""
 
 
 class NoReplyError(Exception):
