@@ -4,7 +4,8 @@
         JudgeSettings(base_url=endpoint.base_url, ...)
 
 It counts every request. Its verdicts come from `brain`, a function from the prompt to the reply's
-text; by default an honest judge that finds the answer correct where it equals the reference.
+text; by default an honest judge that finds the answer correct where it equals the reference. Or
+`complete` makes whole completions, from the request's fields.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class FakeEndpoint:
         *,
         models: Sequence[str] | None = (MODEL,),
         retry_after: str = "0.05",
+        complete: Callable[[dict], dict] | None = None,
     ) -> None:
+        self.complete = complete
         self.behaviours = list(behaviours)
         self.brain = brain
         self.models = models
@@ -170,6 +173,9 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
                 return
             if told == "schema":
                 self._send(200, {"object": "something.else", "choices": []})
+                return
+            if endpoint.complete is not None:
+                self._send(200, endpoint.complete(body), cut=told)
                 return
             prompt = body["messages"][-1]["content"]
             content = "I think it is correct!" if told == "malformed" else endpoint.brain(prompt)

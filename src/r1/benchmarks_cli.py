@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from r1.evaluate_cli import name_of
 from r1.terminal import terminal_console
 
 bench_app = typer.Typer(help="Measure a model on the paper's benchmarks.")
@@ -27,7 +28,10 @@ def list_benchmarks(
 
 @bench_app.command("run")
 def run_on_model(
-    model: Annotated[str, typer.Argument(help='A run, a model folder, a hub id, or "tiny"')],
+    model: Annotated[
+        str,
+        typer.Argument(help='A run, a model folder, a hub id, "tiny", or an endpoint URL#model'),
+    ],
     data: Annotated[
         Path, typer.Option(help="Folder with one folder of original files a benchmark")
     ],
@@ -51,6 +55,14 @@ def run_on_model(
     think: Annotated[
         bool, typer.Option(help="Begin every response by thinking, as the paper does")
     ] = True,
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="endpoint.KEY=VALUE",
+            help="Change a setting of the endpoint (r1 settings endpoint); may be given again",
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
     from r1.benchmarks.protocol import find
@@ -64,9 +76,9 @@ def run_on_model(
     chosen = chosen or [known for known in benchmarks().values() if find(known, data)]
     if not chosen:
         raise UserError(f"no benchmark's data in {data}; `r1 bench list` says what to put there.")
-    folder = out or Path("runs") / f"bench-{Path(model).resolve().name}"
+    folder = out or Path("runs") / f"bench-{name_of(model)}"
     console = terminal_console()
-    options = Options(limit, samples, max_new_tokens, seed, think)
+    options = Options(limit, samples, max_new_tokens, seed, think, tuple(overrides))
     with told_if_stopped(folder):
         run_benchmarks(model, chosen, data, folder, console, options)
     show_results(console, folder)

@@ -20,17 +20,22 @@ from rich.console import Console
 
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.figures import figures_of
+from r1.endpoint.settings import SampledEndpointSettings
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
 from r1.evaluate.command import EvaluationSetup, measure
 from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import ModelSource, choose_template, resolve_model
-from r1.models.load import load_tokenizer
+from r1.evaluate.source import (
+    ModelSource,
+    choose_template,
+    context_of_source,
+    renderer_of,
+    resolve_model,
+)
 from r1.rewards.settings import RewardSettings
-from r1.rollout.make import engine_context
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import atomic
-from r1.template import PromptRenderer
+from r1.template import Renderer
 from r1.types import Problem
 
 RESULT = "benchmark.json"
@@ -42,7 +47,8 @@ class Options(NamedTuple):
     """What a user may change of the paper's protocol.
 
     limit: so many questions, spread evenly over the benchmark; None: all. num_samples: k; None:
-    the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`.
+    the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`, which
+    an endpoint decides by itself. endpoint: `endpoint.KEY=VALUE`, where the model is URL#model.
     """
 
     limit: int | None = None
@@ -50,6 +56,7 @@ class Options(NamedTuple):
     max_new_tokens: int | None = None
     seed: int = 0
     think: bool = True
+    endpoint: tuple[str, ...] = ()
 
 
 def run_benchmarks(
@@ -65,13 +72,14 @@ def run_benchmarks(
     data: the folder with one folder a benchmark. Everything is read and checked before anything is
     sampled. Raises UserError for whatever the user can put right.
     """
-    source = resolve_model(model)
+    source = resolve_model(model, overrides=options.endpoint)
     loaded = {benchmark.name: load(benchmark, data) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
     limit = _token_limit(source, engine, options, console)
-    template = choose_template(source).model_copy(update={"force_think": options.think})
-    renderer = PromptRenderer(load_tokenizer(source.path), template)
-    context = engine_context(source.path, engine)
+    force_think = options.think and source.endpoint is None
+    template = choose_template(source).model_copy(update={"force_think": force_think})
+    renderer = renderer_of(source, template)
+    context = context_of_source(source, engine)
     results = {}
     for benchmark in chosen:
         console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
@@ -105,12 +113,12 @@ def _asked(
     loaded: Loaded,
     options: Options,
     max_new_tokens: int,
-    renderer: PromptRenderer,
-    context: int,
+    renderer: Renderer,
+    context: int | None,
 ) -> _BenchmarkRun:
     """Choose the questions. Raises UserError where none fits into the context."""
     problems = spread_evenly(loaded.problems, options.limit)
-    fitting = [p for p in problems if len(renderer.encode(p.prompt)) < context]
+    fitting = [p for p in problems if context is None or len(renderer.encode(p.prompt)) < context]
     if not fitting:
         raise UserError(
             f"{benchmark.name}: no question fits into the model's context of {context} tokens."
@@ -135,12 +143,14 @@ def _measure(
         "partial_credit": setup.rewards.partial_credit,
     }
     summary = measure(setup, plan, folder, console, also)
-    result = {**also, "model": model, **_result(run, folder, summary)}
+    result = {**also, "model": model, **_result(run, setup, folder, summary)}
     atomic.write_json(folder / RESULT, result)
     return result
 
 
-def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    run: _BenchmarkRun, setup: EvaluationSetup, folder: Path, summary: dict[str, Any]
+) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, benchmark.metric, run.opened)
@@ -157,18 +167,21 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
         "mean_tokens": figures.mean_tokens,
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
-        "departures": _departures(run),
+        "departures": _departures(run, setup.source.endpoint),
     }
 
 
-def _departures(run: _BenchmarkRun) -> list[str]:
+def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None = None) -> list[str]:
     """Where a measurement is not the paper's."""
+    begun = run.opened or endpoint is not None
     told = {
         f"{run.options.limit} questions": run.options.limit is not None,
         f"{run.too_long} questions left out, too long for the context": run.too_long > 0,
         f"k = {run.k}, not {run.benchmark.k}": run.k != run.benchmark.k,
         f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
-        "thinking not begun": not run.opened,
+        "thinking not begun": not begun,
+        "the endpoint decides whether a response begins with thinking": endpoint is not None,
+        "temperature and top-p are the endpoint's": bool(endpoint and not endpoint.send_sampling),
     }
     return [words for words, departs in told.items() if departs]
 
@@ -184,8 +197,9 @@ def _token_limit(
     source: ModelSource, engine: EngineSettings, options: Options, console: Console
 ) -> int:
     """The limit of a response; the paper's, cut to the model's context with a word."""
-    context = engine_context(source.path, engine)
-    wanted = options.max_new_tokens
+    context, wanted = context_of_source(source, engine), options.max_new_tokens
+    if context is None:
+        return wanted or MAX_NEW_TOKENS
     if wanted is not None and wanted > context:
         raise UserError(
             f"--max-new-tokens {wanted} is more than the model's context of {context} tokens."
