@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from r1.judge.budget import Budget, TokenUsage
 from r1.judge.cache import ReplyCache, cache_key
 from r1.judge.counts import JudgeCounts
+from r1.judge.first_token import read_task
 from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, backoff_s, jitter
 from r1.judge.model import ChatModel, NoReplyError, Reply, estimate_tokens
 from r1.judge.prompt import PLACEHOLDER, JudgeTask, build_prompt, fresh_nonce
 from r1.judge.settings import JudgeSettings
-from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
+from r1.judge.verdict import ReplyDefect, Verdict
 from r1.types import Outcome
 
 TOLD_AFTER_S = 60.0
@@ -101,7 +102,8 @@ class Asker:
                 if isinstance(paid, NoVerdict):
                     return paid
                 reply = paid
-            found = read_verdict(reply.text, reply.finish_reason, nonce, task.labels)
+            self.counts.read.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
+            found = read_task(task, reply, nonce)
             if isinstance(found, Verdict):
                 self.counts.verdicts += 1
                 return found

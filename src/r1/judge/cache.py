@@ -20,6 +20,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -85,16 +86,17 @@ class ReplyCache:
             self._held.setdefault(key, []).append(Kept(nonce, reply))
             self.usage.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
             return
-        self._append(
-            {
-                "key": key,
-                "nonce": nonce,
-                "tokens_in": reply.tokens_in,
-                "tokens_out": reply.tokens_out,
-                "finish_reason": reply.finish_reason,
-                "reply": reply.text,
-            }
-        )
+        record = {
+            "key": key,
+            "nonce": nonce,
+            "tokens_in": reply.tokens_in,
+            "tokens_out": reply.tokens_out,
+            "finish_reason": reply.finish_reason,
+            "reply": reply.text,
+        }
+        if reply.first_token:
+            record["first_token"] = reply.first_token
+        self._append(record)
 
     def add_unanswered(self, key: str, cause: str, usage: TokenUsage) -> None:
         """Record a request that brought no reply and may be billed."""
@@ -162,13 +164,20 @@ class ReplyCache:
 def _kept(record: dict[str, Any]) -> Kept:
     """Read a line. Raises TypeError for a field of another type, as the file may be anyone's."""
     text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
-    reply = Reply(text, finish_reason, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
-    return Kept(_text(record["nonce"]), reply)
+    tokens = _tokens(record["tokens_in"]), _tokens(record["tokens_out"])
+    first_token = tuple((_text(token), _logprob(p)) for token, p in record.get("first_token", ()))
+    return Kept(_text(record["nonce"]), Reply(text, finish_reason, *tokens, first_token))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
+    return value
+
+
+def _logprob(value: Any) -> float:
+    if type(value) is not float or not -math.inf < value <= 0.0:
+        raise TypeError("no log-probability")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 from typing import Any
 
 from r1.judge.model import NoReplyError, Reply, estimate_tokens
@@ -12,6 +13,8 @@ from r1.judge.scrub import KeyScrubber
 MAX_TOKENS = 10**8
 """A reply cannot have more tokens, whatever the endpoint counts: then an estimate stands."""
 MAX_WORDS_CHARS = 200
+MAX_ALTERNATIVES, MAX_LABEL_CHARS = 20, 4
+"""Of a first token, those that are kept: so many, and none longer."""
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
@@ -51,7 +54,25 @@ def read_reply(text: str, prompt: str, scrub: KeyScrubber) -> Reply:
         scrub(finish_reason)[:40],
         _count(usage, "prompt_tokens") or estimate_tokens(prompt),
         _count(usage, "completion_tokens") or estimate_tokens(content),
+        _first_token(choice, scrub),
     )
+
+
+def _first_token(choice: Any, scrub: KeyScrubber) -> tuple[tuple[str, float], ...]:
+    """The short alternatives of a reply's first token; none of what spells the key."""
+    try:
+        alternatives = choice["logprobs"]["content"][0]["top_logprobs"][:MAX_ALTERNATIVES]
+        pairs = [(one["token"], one["logprob"]) for one in alternatives]
+    except (LookupError, TypeError):
+        return ()
+    found = tuple(
+        (token, float(min(logprob, 0)))
+        for token, logprob in pairs
+        if isinstance(token, str) and len(token) <= MAX_LABEL_CHARS
+        if type(logprob) in (int, float) and math.isfinite(logprob)
+    )
+    spelled = "".join(token for token, _ in found)
+    return found if scrub(spelled) == spelled else ()
 
 
 def read_json(text: str) -> Any:
