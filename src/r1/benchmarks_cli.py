@@ -37,7 +37,9 @@ def run_on_model(
     ],
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Benchmarks [default: all whose data are found]", metavar="[NAME]..."),
+        typer.Argument(
+            help="Benchmarks [default: all with data; judged: --judge]", metavar="[NAME]..."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results [default: runs/bench-MODEL]")
@@ -55,6 +57,10 @@ def run_on_model(
     think: Annotated[
         bool, typer.Option(help="Begin every response by thinking, as the paper does")
     ] = True,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="URL#MODEL, or a TOML file of [rewards.judge]: for judged benchmarks"),
+    ] = None,
     overrides: Annotated[
         list[str],
         typer.Option(
@@ -65,6 +71,7 @@ def run_on_model(
     ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
+    from r1.benchmarks.judging.settings import read_judge
     from r1.benchmarks.protocol import find
     from r1.benchmarks.registry import benchmarks, find_benchmark
     from r1.benchmarks.running.measure import Options, run_benchmarks
@@ -73,12 +80,17 @@ def run_on_model(
     from r1.pipeline.stopped import told_if_stopped
 
     chosen = [find_benchmark(name) for name in dict.fromkeys(names or [])]
-    chosen = chosen or [known for known in benchmarks().values() if find(known, data)]
+    chosen = chosen or [
+        known
+        for known in benchmarks().values()
+        if find(known, data) and (judge or not known.judging)
+    ]
     if not chosen:
         raise UserError(f"no benchmark's data in {data}; `r1 bench list` says what to put there.")
     folder = out or Path("runs") / f"bench-{name_of(model)}"
     console = terminal_console()
-    options = Options(limit, samples, max_new_tokens, seed, think, tuple(overrides))
+    settings = read_judge(judge) if judge else None
+    options = Options(limit, samples, max_new_tokens, seed, think, settings, tuple(overrides))
     with told_if_stopped(folder):
         run_benchmarks(model, chosen, data, folder, console, options)
     show_results(console, folder)

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from r1.benchmarks.judging.protocol import Judging
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
 
-Metric = Literal["accuracy", "f1"]
+Metric = Literal["accuracy", "f1", "judged"]
 
 
 class Refused(NamedTuple):
@@ -58,7 +59,8 @@ class Benchmark:
     """One benchmark. name is its folder below the data folder too.
 
     num_questions: of the set that the paper measured. k: samples a question by the paper's
-    protocol. metric: "accuracy" (the verifier's verdicts) or "f1" (its partial credit).
+    protocol. metric: "accuracy" (the verifier's verdicts), "f1" (its partial credit) or "judged"
+    (by `judging`, with a judge's verdicts).
     protocol: the variant of the protocol that prompts and judges. data: what to get, and where.
     published: the paper's figures in per cent, by model.
     """
@@ -72,6 +74,7 @@ class Benchmark:
     data: str
     layouts: tuple[DataLayout, ...]
     metric: Metric = "accuracy"
+    judging: Judging | None = None
     published: Mapping[str, float] = field(default_factory=dict)
 
 

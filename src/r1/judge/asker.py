@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 from r1.judge.budget import TokenUsage
 from r1.judge.cache import ReplyCache, cache_key
+from r1.judge.first_token import read_task
 from r1.judge.limits import jitter
 from r1.judge.model import ChatModel, Reply, estimate_tokens
 from r1.judge.payer import PaidRequest, Payer, Unanswered
 from r1.judge.prompt import PLACEHOLDER, JudgeTask, build_prompt, fresh_nonce
 from r1.judge.settings import JudgeSettings
-from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
+from r1.judge.verdict import ReplyDefect, Verdict
 from r1.types import Outcome
 
 
@@ -80,7 +81,8 @@ class Asker:
                 if isinstance(paid, NoVerdict):
                     return paid
                 reply = paid
-            found = read_verdict(reply.text, reply.finish_reason, nonce, task.labels)
+            self.payer.counts.read.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
+            found = read_task(task, reply, nonce)
             if isinstance(found, Verdict):
                 self.payer.counts.verdicts += 1
                 return found

@@ -20,6 +20,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -87,17 +88,16 @@ class ReplyCache:
             self._held.setdefault(key, []).append(Kept(nonce, reply))
             self.usage.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
             return
-        self._append(
-            {
-                "key": key,
-                "nonce": nonce,
-                "tokens_in": reply.tokens_in,
-                "tokens_out": reply.tokens_out,
-                "finish_reason": reply.finish_reason,
-                "reply": reply.text,
-                **({"thinking": reply.thinking} if reply.thinking else {}),
-            }
-        )
+        record = {
+            "key": key,
+            "nonce": nonce,
+            "tokens_in": reply.tokens_in,
+            "tokens_out": reply.tokens_out,
+            "finish_reason": reply.finish_reason,
+            "reply": reply.text,
+        }
+        more = {"first_token": reply.first_token, "thinking": reply.thinking}
+        self._append(record | {name: value for name, value in more.items() if value})
 
     def add_unanswered(self, key: str, cause: str, usage: TokenUsage) -> None:
         """Record a request that brought no reply and may be billed."""
@@ -166,13 +166,21 @@ def _kept(record: dict[str, Any]) -> Kept:
     """Read a line. Raises TypeError for a field of another type, as the file may be anyone's."""
     text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
     tokens = _tokens(record["tokens_in"]), _tokens(record["tokens_out"])
-    reply = Reply(text, finish_reason, *tokens, _text(record.get("thinking", "")))
+    first_token = tuple((_text(token), _logprob(p)) for token, p in record.get("first_token", ()))
+    thinking = _text(record.get("thinking", ""))
+    reply = Reply(text, finish_reason, *tokens, first_token, thinking)
     return Kept(_text(record["nonce"]), reply)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
+    return value
+
+
+def _logprob(value: Any) -> float:
+    if type(value) is not float or not -math.inf < value <= 0.0:
+        raise TypeError("no log-probability")
     return value
 
 

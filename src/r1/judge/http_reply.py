@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 from typing import Any
 
 from r1.judge.model import NoReplyError, Reply, estimate_tokens
@@ -12,6 +13,8 @@ from r1.judge.scrub import KeyScrubber
 MAX_TOKENS = 10**8
 """A reply cannot have more tokens, whatever the endpoint counts: then an estimate stands."""
 MAX_WORDS_CHARS = 200
+MAX_ALTERNATIVES, MAX_LABEL_CHARS = 20, 4
+"""Of a first token, those that are kept: so many, and none longer."""
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:
@@ -57,12 +60,11 @@ def read_replies(text: str, prompt: str, scrub: KeyScrubber) -> list[Reply]:
             scrub(content),
             scrub(finish_reason)[:40],
             read if number == 0 else 0,
-            max(1, round(written * length / sum(lengths))),
+            max(1, round(written * lengths[number] / sum(lengths))),
+            _first_token(body["choices"][number], scrub),
             scrub(thinking),
         )
-        for number, ((content, finish_reason, thinking), length) in enumerate(
-            zip(choices, lengths, strict=True)
-        )
+        for number, (content, finish_reason, thinking) in enumerate(choices)
     ]
 
 
@@ -75,6 +77,23 @@ def _choice(choice: Any) -> tuple[str, str, str]:
     if not isinstance(content, str) or not isinstance(finish_reason, str):
         raise TypeError
     return content, finish_reason, thinking if isinstance(thinking, str) else ""
+
+
+def _first_token(choice: Any, scrub: KeyScrubber) -> tuple[tuple[str, float], ...]:
+    """The short alternatives of a reply's first token; none of what spells the key."""
+    try:
+        alternatives = choice["logprobs"]["content"][0]["top_logprobs"][:MAX_ALTERNATIVES]
+        pairs = [(one["token"], one["logprob"]) for one in alternatives]
+    except (LookupError, TypeError):
+        return ()
+    found = tuple(
+        (token, float(min(logprob, 0)))
+        for token, logprob in pairs
+        if isinstance(token, str) and len(token) <= MAX_LABEL_CHARS
+        if type(logprob) in (int, float) and math.isfinite(logprob)
+    )
+    spelled = "".join(token for token, _ in found)
+    return found if scrub(spelled) == spelled else ()
 
 
 def read_json(text: str) -> Any:

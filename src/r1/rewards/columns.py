@@ -24,6 +24,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     ),
     "judge": (),
     "none": (),
+    "afterwards": ("question", "baseline", "difficulty"),
     "format": (),
     "language": ("language",),
 }  # fmt: skip

@@ -1,12 +1,13 @@
 """`r1 bench run`: benchmarks on one model, a folder each, by the line of `r1 eval`.
 
     out/NAME/request.json, blocks/, evaluation.json     as `r1 eval` writes them
+    out/NAME/judge.jsonl, judgements.jsonl              of a judged benchmark (benchmarks.judging)
     out/NAME/benchmark.json                             the result, written last
 
 The same command again carries on at the block where it stopped, and ends with the same bytes.
 
 Left out so far: one queue for all benchmarks (the model is loaded for each that has samples left to
-draw), endpoints as models, judged benchmarks.
+draw).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from r1.benchmarks.judging.judge import Sampled, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.figures import figures_of
 from r1.endpoint.settings import SampledEndpointSettings
@@ -32,6 +34,7 @@ from r1.evaluate.source import (
     renderer_of,
     resolve_model,
 )
+from r1.judge.settings import JudgeSettings
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import atomic
@@ -48,7 +51,8 @@ class Options(NamedTuple):
 
     limit: so many questions, spread evenly over the benchmark; None: all. num_samples: k; None:
     the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`, which
-    an endpoint decides by itself. endpoint: `endpoint.KEY=VALUE`, where the model is URL#model.
+    an endpoint decides by itself. judge: of judged benchmarks; changes no sample. endpoint:
+    `endpoint.KEY=VALUE`, where the model is URL#model.
     """
 
     limit: int | None = None
@@ -56,6 +60,7 @@ class Options(NamedTuple):
     max_new_tokens: int | None = None
     seed: int = 0
     think: bool = True
+    judge: JudgeSettings | None = None
     endpoint: tuple[str, ...] = ()
 
 
@@ -72,6 +77,7 @@ def run_benchmarks(
     data: the folder with one folder a benchmark. Everything is read and checked before anything is
     sampled. Raises UserError for whatever the user can put right.
     """
+    check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
     source = resolve_model(model, overrides=options.endpoint)
     loaded = {benchmark.name: load(benchmark, data) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
@@ -152,8 +158,6 @@ def _result(
     run: _BenchmarkRun, setup: EvaluationSetup, folder: Path, summary: dict[str, Any]
 ) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
-    ids = [problem.id for problem in run.problems]
-    figures = figures_of(folder, ids, run.k, benchmark.metric, run.opened)
     return {
         "title": benchmark.title,
         "metric": benchmark.metric,
@@ -161,17 +165,30 @@ def _result(
         "num_questions": len(run.problems),
         "num_found": len(loaded.problems),
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
-        "score": figures.score and figures.score._asdict(),
         "cons_at_k": summary["cons_at_k"],
-        "outcomes": figures.outcomes,
-        "mean_tokens": figures.mean_tokens,
+        "mean_tokens": summary["mean_length"],
+        **_figures(run, folder),
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
         "departures": _departures(run, setup.source.endpoint),
     }
 
 
-def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None = None) -> list[str]:
+def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
+    judging, judge = run.benchmark.judging, run.options.judge
+    if judging is not None:
+        assert judge is not None
+        return judged_result(Sampled(folder, run.problems, run.k, run.opened), judging, judge)
+    ids = [problem.id for problem in run.problems]
+    figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
+    return {
+        "score": figures.score and figures.score._asdict(),
+        "outcomes": figures.outcomes,
+        "mean_tokens": figures.mean_tokens,
+    }
+
+
+def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) -> list[str]:
     """Where a measurement is not the paper's."""
     begun = run.opened or endpoint is not None
     told = {

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from r1.benchmarks.judging.show import show_judged
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.figures import OUTCOMES
@@ -67,6 +68,7 @@ def show_results(console: Console, out: Path) -> None:
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
     console.print(scores)
     console.print(outcomes)
+    show_judged(console, results)
     for name, result in results.items():
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
