@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from r1.errors import UserError
 from r1.judge.settings import EndpointSettings, EndpointWords
 
 SECTION = "endpoint"
+KEY_VARIABLE = "OPENAI_API_KEY"
+"""Holds the key where it is set and no other variable is named."""
 INDECISIVE = {"limits", "budget", "api_key_env"}
 """The settings that decide no sample."""
 
@@ -61,7 +64,8 @@ def endpoint_settings(model: str, overrides: Sequence[str] = ()) -> SampledEndpo
             "http://localhost:8000/v1#my-model; add # and the model's name."
         )
     changed = apply_overrides({}, overrides).get(SECTION, {})
-    values = {"base_url": address, "model": name, **changed}
+    key = KEY_VARIABLE if os.environ.get(KEY_VARIABLE, "").strip() else ""
+    values = {"base_url": address, "model": name, "api_key_env": key, **changed}
     return validate(values, SampledEndpointSettings, f"{SECTION} {name}")
 
 

@@ -31,7 +31,7 @@ from r1.rewards.reading import after_thinking
 from r1.run_dir import atomic
 from r1.run_dir.evaluation import block_files
 from r1.run_dir.stored import iterate_completions
-from r1.types import Problem
+from r1.types import FAILED, Problem
 
 JUDGEMENTS = "judgements.jsonl"
 Answers = Mapping[JudgeTask, Verdict | NoVerdict]
@@ -81,8 +81,8 @@ def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -
     ]
     lines = [json.dumps(_line(judging, each), ensure_ascii=False) for each in judged]
     atomic.write_text(sampled.folder / JUDGEMENTS, "".join(f"{line}\n" for line in lines))
-    tally = judging.tally(judged)
-    counts = Counter(map(judging.outcome, judged))
+    tally = judging.tally([each for each in judged if not each.failed])
+    counts = Counter(judging.outcome(each) for each in judged)
     return {
         "score": tally.score and tally.score._asdict(),
         "outcomes": {name: counts[name] / len(judged) for name in OUTCOMES},
@@ -107,7 +107,8 @@ def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
                 final = after_thinking(row["text"], sampled.opened)
                 summary = None if final is None else final.strip()
                 cut = row["finish_reason"] == "length"
-                yield JudgedResponse(problem, row["sample"], summary, cut)
+                failed = row["finish_reason"] == FAILED
+                yield JudgedResponse(problem, row["sample"], summary, cut, failed)
     if counts != dict.fromkeys(problems, sampled.k):
         raise UserError(
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "

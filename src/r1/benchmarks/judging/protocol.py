@@ -31,9 +31,10 @@ OUTCOMES = (
     "unfinished",
     "judge failed",
     "verifier failed",
+    "engine failed",
 )
-"""A comparison that is won is "correct", one that is lost "wrong". The last is of the other
-benchmarks, and never occurs: all results have their outcomes."""
+"""A comparison that is won is "correct", one that is lost "wrong". The verifier's is of the
+other benchmarks, and never occurs: all results have their outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,22 @@ class JudgedResponse:
     """A stored response and what the judge said of it.
 
     summary: what follows the thinking, without white space at its ends; None where it never ended.
-    cut: the token limit ended the response. found: an entry for each task; none if none was asked.
+    cut: the token limit ended the response. failed: it never came, and is in no tally. found: an
+    entry for each task; none if none was asked.
     """
 
     problem: Problem
     sample: int
     summary: str | None
     cut: bool = False
+    failed: bool = False
     found: tuple[Verdict | NoVerdict, ...] = ()
 
     @property
     def unasked(self) -> str | None:
         """The outcome of a response that the judge is not asked about; None for another."""
+        if self.failed:
+            return "engine failed"
         if self.summary is None or (not self.summary and self.cut):
             return "unfinished"
         return "unreadable" if not 0 < len(self.summary) <= MAX_CHARS else None
