@@ -9,7 +9,9 @@ Further keys, all optional: `time_limit_s` and `memory_mb` of one run; `toleranc
 null for exact; by default 1e-6 where some expected output has a decimal point); `compare`
 ("tokens", "lines" or "exact") and `case` (false: YES is yes) for standard output; `order` ("same",
 "any", "any at every level") for returned lists; `before` and `after`, source put around the answer
-(imports, an enclosing class). Problem.reference, where there is one, is a correct program.
+(imports, an enclosing class); `total_s` of all tests of one response; `in_class`, the class for a
+Java or C# method that stands in none; `stood_in_for`, a Java package whose imports are dropped from
+answers, as `after` has its classes. Problem.reference, where there is one, is a correct program.
 
 Other data sets' forms of tests are in `r1.rewards.code.forms`.
 
@@ -70,6 +72,7 @@ class CodeTask:
     entry: str = ""
     checker: Checker | None = None
     time_limit_s: float | None = None
+    total_s: float | None = None
     memory_mb: int | None = None
     tolerance: float | None = None
     compare: Mode = "tokens"
@@ -77,6 +80,8 @@ class CodeTask:
     order: Order = "same"
     before: str = ""
     after: str = ""
+    in_class: str = ""
+    stood_in_for: str = ""
     prompt_code: str = ""
 
     @property
@@ -101,12 +106,15 @@ def read_task(problem: Problem) -> CodeTask:
     common: dict[str, Any] = {
         "language": language,
         "time_limit_s": _positive(data, "time_limit_s"),
+        "total_s": _positive(data, "total_s"),
         "memory_mb": None if (mb := _positive(data, "memory_mb")) is None else math.ceil(mb),
         "compare": _choice(data, "compare", get_args(Mode)),
         "order": _choice(data, "order", get_args(Order)),
         "case": bool(data.get("case", True)),
         "before": _text(data, "before", ""),
         "after": _text(data, "after", ""),
+        "in_class": _text(data, "in_class", ""),
+        "stood_in_for": _text(data, "stood_in_for", ""),
     }
     if "test_program" in data:
         entry, tests = _text(data, "entry"), _text(data, "test_program")
