@@ -41,12 +41,14 @@ Row = Mapping[str, Any]
 class Figures(NamedTuple):
     """score: None where no sample has a verdict. outcomes: shares that sum to 1, by OUTCOMES.
 
-    mean_tokens: of the responses that came.
+    mean_tokens: of the responses that came. values: question -> what each of its samples that has a
+    verdict is worth.
     """
 
     score: Interval | None
     outcomes: dict[str, float]
     mean_tokens: float
+    values: dict[str, list[float]]
 
 
 def outcome_of(row: Row, opened: bool) -> str:
@@ -84,7 +86,8 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
     total = sum(samples.values())
     means = [float(np.mean(each)) if each else np.nan for each in values.values()]
     shares = {name: outcomes[name] / total for name in OUTCOMES}
-    return Figures(bootstrap(means), shares, tokens / max(1, total - outcomes["engine failed"]))
+    mean_tokens = tokens / max(1, total - outcomes["engine failed"])
+    return Figures(bootstrap(means), shares, mean_tokens, values)
 
 
 def _value(row: Row, metric: Metric) -> float:

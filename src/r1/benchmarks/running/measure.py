@@ -22,6 +22,7 @@ from rich.console import Console
 from r1.benchmarks.judging.judge import Sampled, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.figures import figures_of
+from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.endpoint.settings import SampledEndpointSettings
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
@@ -181,8 +182,11 @@ def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
         return judged_result(Sampled(folder, run.problems, run.k, run.opened), judging, judge)
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
+    values, mean_over = figures.values, run.benchmark.mean_over
+    score = mean_of_parts(run.problems, values, mean_over) or figures.score
     return {
-        "score": figures.score and figures.score._asdict(),
+        "score": score and score._asdict(),
+        "parts": scores_by_part(run.problems, values, run.benchmark.parts),
         "outcomes": figures.outcomes,
         "mean_tokens": figures.mean_tokens,
     }
@@ -199,6 +203,7 @@ def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) ->
         "thinking not begun": not begun,
         "the endpoint decides whether a response begins with thinking": endpoint is not None,
         "temperature and top-p are the endpoint's": bool(endpoint and not endpoint.send_sampling),
+        **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
     return [words for words, departs in told.items() if departs]
 

@@ -15,6 +15,7 @@ from r1.benchmarks.judging.show import show_judged
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.figures import OUTCOMES
+from r1.benchmarks.running.parts import show_parts
 from r1.errors import UserError
 from r1.evaluate.pretty import format_interval
 from r1.files.shapes import read_json
@@ -69,6 +70,7 @@ def show_results(console: Console, out: Path) -> None:
     console.print(scores)
     console.print(outcomes)
     show_judged(console, results)
+    show_parts(console, results)
     for name, result in results.items():
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
