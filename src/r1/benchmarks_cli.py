@@ -13,17 +13,36 @@ from r1.terminal import terminal_console
 bench_app = typer.Typer(help="Measure a model on the paper's benchmarks.")
 
 
+Plugins = Annotated[
+    list[str],
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        help="Your own Python module on PYTHONPATH, which registers benchmarks or verifiers; may "
+        "be given again",
+    ),
+]
+
+
 @bench_app.command("list")
 def list_benchmarks(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="These alone, FILE.toml too [default: all]", metavar="[NAME]..."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Look in this folder, of one folder a benchmark [default: nowhere]"),
     ] = None,
+    plugins: Plugins = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Tell which benchmarks there are, and whether their data are found."""
+    """Tell which benchmarks there are, what they need, and whether their data are found."""
+    from r1.benchmarks.registry import benchmarks
+    from r1.benchmarks.running.choose import named
     from r1.benchmarks.running.show import show_list
 
-    show_list(terminal_console(), data)
+    chosen = named(names or [], plugins)
+    show_list(terminal_console(), chosen or list(benchmarks().values()), data)
 
 
 @bench_app.command("run")
@@ -32,14 +51,19 @@ def run_on_model(
         str,
         typer.Argument(help='A run, a model folder, a hub id, "tiny", or an endpoint URL#model'),
     ],
-    data: Annotated[
-        Path, typer.Option(help="Folder with one folder of original files a benchmark")
-    ],
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Benchmarks [default: all with data; judged: --judge]", metavar="[NAME]..."
+            help="Benchmarks, NAME@VARIANT or your own FILE.toml [default: all with data; "
+            "judged: --judge]",
+            metavar="[NAME]...",
         ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with one folder of original files a benchmark")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help='"paper": those of its tables; "all" [default: all]')
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results [default: runs/bench-MODEL]")
@@ -69,28 +93,24 @@ def run_on_model(
             help="Change a setting of the endpoint (r1 settings endpoint); may be given again",
         ),
     ] = [],  # noqa: B006 (typer copies it)
+    plugins: Plugins = [],  # noqa: B006
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
     from r1.benchmarks.judging.settings import read_judge
-    from r1.benchmarks.protocol import find
-    from r1.benchmarks.registry import benchmarks, find_benchmark
+    from r1.benchmarks.running.choose import choose
     from r1.benchmarks.running.measure import Options, run_benchmarks
     from r1.benchmarks.running.show import show_results
-    from r1.errors import UserError
     from r1.pipeline.stopped import told_if_stopped
 
-    chosen = [find_benchmark(name) for name in dict.fromkeys(names or [])]
-    chosen = chosen or [
-        known
-        for known in benchmarks().values()
-        if find(known, data) and (judge or not known.judging)
-    ]
-    if not chosen:
-        raise UserError(f"no benchmark's data in {data}; `r1 bench list` says what to put there.")
+    chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
     folder = out or Path("runs") / f"bench-{name_of(model)}"
     console = terminal_console()
+    if left_out:
+        console.print(f"Left out: {'; '.join(left_out)}.", highlight=False, soft_wrap=True)
     settings = read_judge(judge) if judge else None
-    options = Options(limit, samples, max_new_tokens, seed, think, settings, tuple(overrides))
+    options = Options(
+        limit, samples, max_new_tokens, seed, think, settings, tuple(overrides), tuple(plugins)
+    )
     with told_if_stopped(folder):
         run_benchmarks(model, chosen, data, folder, console, options)
     show_results(console, folder)

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from r1.benchmarks.table import BenchmarkTable
 from r1.config import Settings
 from r1.data.source_base import DataSource
 from r1.endpoint.settings import SECTION, SampledEndpointSettings
@@ -68,7 +69,7 @@ class ReferencePart(NamedTuple):
 def schemas() -> dict[str, type[BaseModel]]:
     """Return the kinds of recipes, those that are only stages, and what commands take besides."""
     found: dict[str, type[Settings]] = {**recipe.schemas(), "pretrain": PretrainRecipe}
-    found[SECTION] = SampledEndpointSettings
+    found |= {SECTION: SampledEndpointSettings, "benchmark": BenchmarkTable}
     return {name: schema.for_reference() for name, schema in found.items()}
 
 

@@ -65,6 +65,8 @@ class Benchmark:
     published: the paper's figures in per cent, by model. parts: keys of the problems' metadata by
     which the score is told in parts too; mean_over: the one of them over whose parts the score is
     the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
+    lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
+    and a model, but for the judge of a judged one.
     """
 
     name: str
@@ -81,11 +83,13 @@ class Benchmark:
     parts: tuple[str, ...] = ()
     mean_over: str = ""
     vary: Callable[[str], Benchmark] | None = None
+    lies_in: str = ""
+    needs: str = ""
 
     @property
     def folder(self) -> str:
-        """The folder below the data folder, which variants share."""
-        return self.name.partition("@")[0]
+        """The folder below the data folder, which variants share, or a whole path."""
+        return self.lies_in or self.name.partition("@")[0]
 
 
 class Found(NamedTuple):

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from r1.benchmarks.judging.judge import Sampled, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
+from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import figures_of
 from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.endpoint.settings import SampledEndpointSettings
@@ -53,7 +54,7 @@ class Options(NamedTuple):
     limit: so many questions, spread evenly over the benchmark; None: all. num_samples: k; None:
     the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`, which
     an endpoint decides by itself. judge: of judged benchmarks; changes no sample. endpoint:
-    `endpoint.KEY=VALUE`, where the model is URL#model.
+    `endpoint.KEY=VALUE`, where the model is URL#model. plugins: modules that register verifiers.
     """
 
     limit: int | None = None
@@ -63,12 +64,13 @@ class Options(NamedTuple):
     think: bool = True
     judge: JudgeSettings | None = None
     endpoint: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 def run_benchmarks(
     model: str,
     chosen: Sequence[Benchmark],
-    data: Path,
+    data: Path | None,
     out: Path,
     console: Console,
     options: Options = Options(),  # noqa: B008 (never changed)
@@ -80,7 +82,9 @@ def run_benchmarks(
     """
     check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
     source = resolve_model(model, overrides=options.endpoint)
-    loaded = {benchmark.name: load(benchmark, data) for benchmark in chosen}
+    if data is None and not all(benchmark.lies_in for benchmark in chosen):
+        raise UserError("give --data FOLDER; `r1 bench list` says what to put there.")
+    loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
     limit = _token_limit(source, engine, options, console)
     force_think = options.think and source.endpoint is None
@@ -91,7 +95,9 @@ def run_benchmarks(
     for benchmark in chosen:
         console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
         credit = benchmark.metric == "f1"
-        rewards = RewardSettings(weights={"accuracy": 1.0}, partial_credit=credit)
+        rewards = RewardSettings(
+            weights={"accuracy": 1.0}, partial_credit=credit, plugins=options.plugins
+        )
         run = _asked(benchmark, loaded[benchmark.name], options, limit, renderer, context)
         setup = EvaluationSetup(source, template, rewards, engine)
         results[benchmark.name] = _measure(run, setup, out / benchmark.name, model, console)

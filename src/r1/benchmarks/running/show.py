@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.text import Text
 from r1.benchmarks.judging.show import show_judged
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import OUTCOMES
 from r1.benchmarks.running.parts import show_parts
 from r1.errors import UserError
@@ -26,27 +27,33 @@ PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
-def show_list(console: Console, data: Path | None) -> None:
-    """Print every benchmark: what it measures, and whether its data are found in `data`."""
-    known = benchmarks()
+def show_list(console: Console, known: Sequence[Benchmark], data: Path | None) -> None:
+    """Print benchmarks: what they measure and need, and whether their data are found in `data`."""
     table = Table()
-    for name in ("name", "measures", "questions", "k", "metric", "data"):
+    for name in ("name", "measures", "questions", "k", "metric", "needs", "data"):
         table.add_column(name, justify="right" if name in ("questions", "k") else "left")
-    for name, benchmark in known.items():
-        where = _where(benchmark, data)
+    for benchmark in known:
+        where = _where(benchmark, data or NO_DATA)
         table.add_row(
-            name,
+            benchmark.name,
             benchmark.measures,
             f"{benchmark.num_questions:,}",
             str(benchmark.k),
             benchmark.metric,
+            _needs(benchmark),
             Text(where),
         )
     console.print(table)
 
 
-def _where(benchmark: Benchmark, data: Path | None) -> str:
-    found = None if data is None else find(benchmark, data)
+def _needs(benchmark: Benchmark) -> str:
+    if benchmark.judging is None:
+        return benchmark.needs
+    return "a judge with log-probabilities" if benchmark.judging.first_token else "a judge"
+
+
+def _where(benchmark: Benchmark, data: Path) -> str:
+    found = find(benchmark, data)
     if found is not None:
         return f"found: {found.layout.name}"
     files = " and ".join(benchmark.layouts[0].files)
@@ -63,7 +70,7 @@ def show_results(console: Console, out: Path) -> None:
     outcomes = _table("samples", *OUTCOMES, "tokens")
     for name, result in results.items():
         scores.add_row(*_scores(result, published.get(name, {})))
-        shares = (_percent(result["outcomes"][outcome]) for outcome in OUTCOMES)
+        shares = (_percent(result["outcomes"].get(outcome, 0.0)) for outcome in OUTCOMES)
         outcomes.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
     models = ", ".join(sorted({result["model"] for result in results.values()}))
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
