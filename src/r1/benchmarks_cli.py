@@ -118,9 +118,24 @@ def run_on_model(
 
 @bench_app.command("show")
 def show(
-    out: Annotated[Path, typer.Argument(help="The --out of `r1 bench run`")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="The --out of `r1 bench run`, of one or more models")
+    ],
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Also write one page with figures and samples, such as b.html"),
+    ] = None,
 ) -> None:
-    """Print results with intervals beside the paper's figures."""
+    """Print results with intervals beside the paper's figures; write them as a page."""
+    from r1.benchmarks.page.page import write_page
+    from r1.benchmarks.running.beside import show_beside
     from r1.benchmarks.running.show import show_results
 
-    show_results(terminal_console(), out)
+    console = terminal_console()
+    if len(folders) > 1:
+        show_beside(console, folders)
+    for folder in folders:
+        show_results(console, folder)
+    if page is not None:
+        write_page(folders, page)
+        typer.echo(f"Wrote {page}: open it in a browser.")

@@ -66,7 +66,8 @@ class Benchmark:
     which the score is told in parts too; mean_over: the one of them over whose parts the score is
     the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
     lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
-    and a model, but for the judge of a judged one.
+    and a model, but for the judge of a judged one. public: False where its questions must not
+    stand in plain text on the internet.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Benchmark:
     vary: Callable[[str], Benchmark] | None = None
     lies_in: str = ""
     needs: str = ""
+    public: bool = True
 
     @property
     def folder(self) -> str:

@@ -202,7 +202,7 @@ def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) ->
     """Where a measurement is not the paper's."""
     begun = run.opened or endpoint is not None
     told = {
-        f"{run.options.limit} questions": run.options.limit is not None,
+        f"{run.options.limit} questions": _asks_less(run),
         f"{run.too_long} questions left out, too long for the context": run.too_long > 0,
         f"k = {run.k}, not {run.benchmark.k}": run.k != run.benchmark.k,
         f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
@@ -212,6 +212,11 @@ def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) ->
         **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
     return [words for words, departs in told.items() if departs]
+
+
+def _asks_less(run: _BenchmarkRun) -> bool:
+    limit = run.options.limit
+    return limit is not None and limit < len(run.loaded.problems)
 
 
 def spread_evenly(problems: Sequence[Problem], limit: int | None) -> list[Problem]:

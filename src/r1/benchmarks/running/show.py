@@ -24,6 +24,8 @@ from r1.files.shapes import read_json
 RESULT = "benchmark.json"
 PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
 """The columns of the paper that stand beside a model, by their heads."""
+_FAILURES = {"verifier failed": "no verdict", "engine failed": "no reply"}
+"""The heads of outcomes that are shown only where they happened."""
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
@@ -67,21 +69,32 @@ def show_results(console: Console, out: Path) -> None:
     k = {result["k"] for result in results.values()}
     voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
     scores = _table("benchmark", "asked", "score", voted, *PAPER)
-    outcomes = _table("samples", *OUTCOMES, "tokens")
     for name, result in results.items():
         scores.add_row(*_scores(result, published.get(name, {})))
-        shares = (_percent(result["outcomes"].get(outcome, 0.0)) for outcome in OUTCOMES)
-        outcomes.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
     models = ", ".join(sorted({result["model"] for result in results.values()}))
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
     console.print(scores)
-    console.print(outcomes)
+    console.print(_outcome_table(results))
     show_judged(console, results)
     show_parts(console, results)
     for name, result in results.items():
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))
+
+
+def _outcome_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How samples ended; what never happened but for right, wrong and unfinished is left out."""
+    shown = [
+        outcome
+        for outcome in OUTCOMES
+        if outcome not in _FAILURES or any(r["outcomes"].get(outcome) for r in results.values())
+    ]
+    table = _table("samples", *(_FAILURES.get(outcome, outcome) for outcome in shown), "tokens")
+    for result in results.values():
+        shares = (_percent(result["outcomes"].get(outcome, 0.0)) for outcome in shown)
+        table.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
+    return table
 
 
 def read_results(out: Path) -> dict[str, dict[str, Any]]:
