@@ -134,3 +134,49 @@ def test_models_stand_beside_the_papers_in_its_order(folders, tmp_path) -> None:
     assert out.is_file()
     with pytest.raises(UserError, match="holds no result"):
         write_page([tmp_path / "nowhere"], out)
+
+
+def test_suites_are_compared_benchmark_by_benchmark(tmp_path) -> None:
+    def asked(right: int, count: int) -> list[ScoredGroup]:
+        outcomes = [C if number < right else W for number in range(count)]
+        return [group(f"q{i}", f"{i}?", [(9, each, "stop")]) for i, each in enumerate(outcomes)]
+
+    for name, rights in (("new", (38, 20)), ("old", (8, 19))):
+        for benchmark, right in zip(("math500", "gsm8k"), rights, strict=True):
+            groups = asked(right, 40)
+            write(tmp_path / name, benchmark, benchmark.upper(), name, groups)
+            folder = tmp_path / name / benchmark
+            request = {"engine": "embedded", "template": {"kind": "chat"}}
+            (folder / "request.json").write_text(json.dumps(request))
+            summary = {"step": 0, "num_problems": 40, "k": 1, "sampling": {"temperature": 0.6}}
+            (folder / "evaluation.json").write_text(json.dumps(summary))
+    folders = [str(tmp_path / "old"), str(tmp_path / "new")]
+    done = CliRunner().invoke(app, ["bench", "compare", *folders, "--json"])
+    assert done.exit_code == 0, done.exception
+    [found] = json.loads(done.output)["comparisons"]
+    families = {family["name"]: family for family in found["families"]}
+    assert families["MATH500"]["verdict"] == "better"
+    assert families["MATH500"]["difference"]["value"] == pytest.approx(30 / 40)
+    assert families["GSM8K"]["verdict"] == "not told apart"
+    assert families["GSM8K"]["method"] == "exact McNemar"
+    assert families["MATH500"]["corrected_p"] == pytest.approx(2 * families["MATH500"]["p"])
+    shown = CliRunner().invoke(app, ["bench", "compare", *folders], env={"COLUMNS": "120"})
+    assert "MATH500" in shown.output
+    alone = CliRunner().invoke(app, ["bench", "compare", folders[0]])
+    assert "give two evaluations or more" in str(alone.exception)
+
+
+def test_partial_credit_and_a_judges_verdicts_are_compared_as_they_count(tmp_path) -> None:
+    from r1.benchmarks.running.compare import worth_of_samples
+
+    write(tmp_path, "drop", "DROP", "m", [group("a", "?", [(9, C, "stop"), (9, F, FAILED)])])
+    assert worth_of_samples(tmp_path / "drop", "f1") == {"a": [1.0]}
+    assert worth_of_samples(tmp_path / "drop", "accuracy") is None
+    lines = [{"problem_id": "a", "sample": i, "outcome": outcome} for i, outcome in enumerate(
+        ["correct", "tied", "wrong", "judge failed", "engine failed"])]  # fmt: skip
+    path = tmp_path / "drop" / "judgements.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert worth_of_samples(tmp_path / "drop", "judged") == {"a": [1.0, 0.5, 0.0]}
+    path.write_text("{}")
+    with pytest.raises(UserError, match="is no judgement"):
+        worth_of_samples(tmp_path / "drop", "judged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -139,3 +140,24 @@ def show(
     if page is not None:
         write_page(folders, page)
         typer.echo(f"Wrote {page}: open it in a browser.")
+
+
+@bench_app.command("compare")
+def compare(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="A B...", help="Folders of `r1 bench run`, two or more"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+) -> None:
+    """Tell which differences between models are real, benchmark by benchmark: paired, corrected."""
+    from r1.benchmarks.running.compare import compare_suites
+    from r1.evaluate.compare_command import check_distinct
+    from r1.evaluate.compare_show import comparison_json, show_comparisons
+
+    check_distinct(folders)
+    stored, found = compare_suites(folders)
+    if as_json:
+        typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
+    else:
+        show_comparisons(terminal_console(), stored, found)
