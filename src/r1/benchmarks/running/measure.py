@@ -6,8 +6,7 @@
 
 The same command again carries on at the block where it stopped, and ends with the same bytes.
 
-Left out so far: one queue for all benchmarks (the model is loaded for each that has samples left to
-draw).
+All benchmarks share one queue (r1.evaluate.suite): the model is loaded once.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.endpoint.settings import SampledEndpointSettings
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
-from r1.evaluate.command import EvaluationSetup, measure
+from r1.evaluate.command import EvaluationSetup, Measurement, measure_suite
 from r1.evaluate.settings import EvaluationSettings
 from r1.evaluate.source import (
     ModelSource,
@@ -91,17 +90,12 @@ def run_benchmarks(
     template = choose_template(source).model_copy(update={"force_think": force_think})
     renderer = renderer_of(source, template)
     context = context_of_source(source, engine)
-    results = {}
-    for benchmark in chosen:
-        console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
-        credit = benchmark.metric == "f1"
-        rewards = RewardSettings(
-            weights={"accuracy": 1.0}, partial_credit=credit, plugins=options.plugins
-        )
-        run = _asked(benchmark, loaded[benchmark.name], options, limit, renderer, context)
-        setup = EvaluationSetup(source, template, rewards, engine)
-        results[benchmark.name] = _measure(run, setup, out / benchmark.name, model, console)
-    return results
+    runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in chosen]
+    for run in runs:
+        told = f"{run.benchmark.title}: {run.benchmark.protocol}"
+        console.print(told, highlight=False, soft_wrap=True)
+    setup = EvaluationSetup(source, template, RewardSettings(weights={"accuracy": 1.0}), engine)
+    return _measure(runs, setup, out, model, console)
 
 
 class _BenchmarkRun(NamedTuple):
@@ -142,27 +136,55 @@ def _asked(
 
 
 def _measure(
-    run: _BenchmarkRun, setup: EvaluationSetup, folder: Path, model: str, console: Console
-) -> dict[str, Any]:
+    runs: Sequence[_BenchmarkRun], setup: EvaluationSetup, out: Path, model: str, console: Console
+) -> dict[str, dict[str, Any]]:
+    """Sample all in one queue; write each result when its last sample is judged.
+
+    What a judge must see is judged when the engine has nothing left to do.
+    """
+    measurements = [_measurement(run, setup, out) for run in runs]
+    results: dict[str, dict[str, Any]] = {}
+
+    def write(place: int, summary: dict[str, Any]) -> None:
+        run, measurement = runs[place], measurements[place]
+        result = {"model": model, **measurement.also, **_result(run, measurement, summary)}
+        atomic.write_json(measurement.out / RESULT, result)
+        results[run.benchmark.name] = result
+
+    def on_done(place: int, summary: dict[str, Any]) -> None:
+        if runs[place].benchmark.judging is None:
+            write(place, summary)
+
+    summaries = measure_suite(measurements, console, out, on_done)
+    for place, summary in enumerate(summaries):
+        if runs[place].benchmark.judging is not None:
+            write(place, summary)
+    return {run.benchmark.name: results[run.benchmark.name] for run in runs}
+
+
+def _measurement(run: _BenchmarkRun, setup: EvaluationSetup, out: Path) -> Measurement:
+    benchmark, options = run.benchmark, run.options
+    rewards = RewardSettings(
+        weights={"accuracy": 1.0},
+        partial_credit=benchmark.metric == "f1",
+        plugins=options.plugins,
+    )
     settings = EvaluationSettings(
-        num_samples=run.k, max_new_tokens=run.max_new_tokens, seed=run.options.seed
+        num_samples=run.k, max_new_tokens=run.max_new_tokens, seed=options.seed
     )
     training = setup.source.settings("sampling", SamplingSettings)
     plan = BlockPlan(run.problems, settings, settings.sampling(training), setup.source.step)
     also = {
-        "benchmark": run.benchmark.name,
-        "protocol": run.benchmark.protocol,
+        "benchmark": benchmark.name,
+        "protocol": benchmark.protocol,
         "layout": run.loaded.layout,
-        "partial_credit": setup.rewards.partial_credit,
+        "partial_credit": rewards.partial_credit,
     }
-    summary = measure(setup, plan, folder, console, also)
-    result = {**also, "model": model, **_result(run, setup, folder, summary)}
-    atomic.write_json(folder / RESULT, result)
-    return result
+    return Measurement(setup._replace(rewards=rewards), plan, out / benchmark.name, also)
 
 
 def _result(
-    run: _BenchmarkRun, setup: EvaluationSetup, folder: Path, summary: dict[str, Any]
+    run: _BenchmarkRun, measurement: Measurement, summary: dict[str, Any]
 ) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
     return {
@@ -174,10 +196,10 @@ def _result(
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
         "cons_at_k": summary["cons_at_k"],
         "mean_tokens": summary["mean_length"],
-        **_figures(run, folder),
+        **_figures(run, measurement.out),
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
-        "departures": _departures(run, setup.source.endpoint),
+        "departures": _departures(run, measurement.setup.source.endpoint),
     }
 
 
