@@ -156,6 +156,7 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
         "score": score and score._asdict(),
         "parts": parts,
+        "further": benchmark.further and benchmark.further(loaded, figures.values),
         "cons_at_k": summary["cons_at_k"],
         "outcomes": figures.outcomes,
         "mean_tokens": figures.mean_tokens,
