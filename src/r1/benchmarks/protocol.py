@@ -17,7 +17,7 @@ MATH-500), each judged by what follows the last `</think>` (DeepSeek-R1, evaluat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -55,12 +55,15 @@ class DataLayout(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark. name is its folder below the data folder too.
+    """One benchmark. name, up to an "@", is its folder below the data folder too.
 
     num_questions: of the set that the paper measured. k: samples a question by the paper's
     protocol. metric: "accuracy" (the verifier's verdicts) or "f1" (its partial credit).
     protocol: the variant of the protocol that prompts and judges. data: what to get, and where.
-    published: the paper's figures in per cent, by model.
+    published: the paper's figures in per cent, by model. parts: keys of the problems' metadata by
+    which the score is told in parts too; mean_over: the one of them over whose parts the score is
+    the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
+    further: makes further figures, JSON values; their "told" are lines for people.
     """
 
     name: str
@@ -73,6 +76,15 @@ class Benchmark:
     layouts: tuple[DataLayout, ...]
     metric: Metric = "accuracy"
     published: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    mean_over: str = ""
+    vary: Callable[[str], Benchmark] | None = None
+    further: Callable[[Loaded, Mapping[str, Sequence[float]]], dict[str, Any]] | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder below the data folder, which variants share."""
+        return self.name.partition("@")[0]
 
 
 class Found(NamedTuple):
@@ -83,17 +95,23 @@ class Found(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The questions of a benchmark, in their order, and the rows that are none."""
+    """The questions of a benchmark, in their order, and the rows that are none.
+
+    left_out: the parts (of `Benchmark.mean_over`) of which no question is left, with a reason.
+    paths: the files that were read, by pattern.
+    """
 
     layout: str
     problems: list[Problem]
     refused: list[Refused]
+    left_out: Mapping[str, str]
+    paths: list[list[Path]]
 
 
 def find(benchmark: Benchmark, data: Path) -> Found | None:
     """The first layout of which every pattern matches a file below data/NAME."""
     for layout in benchmark.layouts:
-        paths = [sorted((data / benchmark.name).glob(pattern)) for pattern in layout.files]
+        paths = [sorted((data / benchmark.folder).glob(pattern)) for pattern in layout.files]
         if all(paths):
             return Found(layout, paths)
     return None
@@ -111,11 +129,12 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     if found is None:
         wanted = " or ".join(" and ".join(layout.files) for layout in benchmark.layouts)
         raise UserError(
-            f"{benchmark.name}: no data in {data / benchmark.name}; put {wanted} there. "
+            f"{benchmark.name}: no data in {data / benchmark.folder}; put {wanted} there. "
             f"To be had: {benchmark.data}."
         )
     problems: list[Problem] = []
     refused: list[Refused] = []
+    reasons: dict[str, str] = {}
     seen: set[str] = set()
     for item in found.layout.read(found.paths):
         if isinstance(item, Problem):
@@ -124,11 +143,17 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
             if reason is None:
                 problems.append(item)
                 continue
+            if benchmark.mean_over:
+                reasons[item.metadata[benchmark.mean_over]] = reason
             item = Refused(item.id, reason)
         refused.append(item)
     if not problems:
-        raise UserError(f"{benchmark.name}: no question in {data / benchmark.name}: {refused[:3]}")
-    return Loaded(found.layout.name, problems, refused)
+        raise UserError(
+            f"{benchmark.name}: no question in {data / benchmark.folder}: {refused[:3]}"
+        )
+    kept = {problem.metadata.get(benchmark.mean_over) for problem in problems}
+    left_out = {part: reason for part, reason in reasons.items() if part not in kept}
+    return Loaded(found.layout.name, problems, refused, left_out, found.paths)
 
 
 def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]) -> Iterator[Item]:

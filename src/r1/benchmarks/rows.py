@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from r1.benchmarks.protocol import Row
 from r1.data.jsonl import read_rows
-from r1.data.rows import RowError
+from r1.data.rows import RowError, shown
 from r1.files.json_text import FormatError, parse_json
+from r1.files.regular import MAX_BYTES, open_file
 
 
 def json_lines(path: Path) -> Iterator[Row]:
     """Yield the objects of a file with one a line, each with its line number."""
     for number, row in read_rows(path):
         yield f"{path.stem}:{number}", row
+
+
+def gzipped_json_lines(path: Path) -> Iterator[Row]:
+    """Yield the objects of a gzipped file with one a line; a damaged file ends in an odd row."""
+    number = 0
+    try:
+        with open_file(path) as packed, gzip.open(packed) as file:
+            for number, line in enumerate(iter(partial(file.readline, MAX_BYTES), b""), start=1):
+                yield f"{path.stem}:{number}", _object(line)
+    except (OSError, EOFError, zlib.error) as fault:
+        yield f"{path.stem}:{number + 1}", RowError(f"{path.name} is damaged: {fault}")
+
+
+def _object(line: bytes) -> dict[str, Any] | RowError:
+    try:
+        row = parse_json(line)
+    except FormatError as fault:
+        return RowError(str(fault))
+    return row if isinstance(row, dict) else RowError(f"the row is {shown(row)}")
 
 
 def parsed_json(path: Path) -> object:

@@ -37,11 +37,13 @@ Row = Mapping[str, Any]
 
 
 class Figures(NamedTuple):
-    """score: None where no sample has a verdict. outcomes: shares that sum to 1, by OUTCOMES."""
+    """score: None where no sample has a verdict. outcomes: shares that sum to 1, by OUTCOMES.
+    values: question -> what each of its samples that has a verdict is worth."""
 
     score: Interval | None
     outcomes: dict[str, float]
     mean_tokens: float
+    values: dict[str, list[float]]
 
 
 def outcome_of(row: Row, opened: bool) -> str:
@@ -77,7 +79,7 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
     total = sum(samples.values())
     means = [float(np.mean(each)) if each else np.nan for each in values.values()]
     shares = {name: outcomes[name] / total for name in OUTCOMES}
-    return Figures(bootstrap(means), shares, tokens / total)
+    return Figures(bootstrap(means), shares, tokens / total, values)
 
 
 def _value(row: Row, metric: Metric) -> float:

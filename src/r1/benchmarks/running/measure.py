@@ -20,6 +20,7 @@ from rich.console import Console
 
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.figures import figures_of
+from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
 from r1.evaluate.command import EvaluationSetup, measure
@@ -144,6 +145,8 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
     benchmark, loaded = run.benchmark, run.loaded
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, benchmark.metric, run.opened)
+    parts = scores_by_part(run.problems, figures.values, benchmark.parts)
+    score = mean_of_parts(run.problems, figures.values, benchmark.mean_over) or figures.score
     return {
         "title": benchmark.title,
         "metric": benchmark.metric,
@@ -151,7 +154,9 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
         "num_questions": len(run.problems),
         "num_found": len(loaded.problems),
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
-        "score": figures.score and figures.score._asdict(),
+        "score": score and score._asdict(),
+        "parts": parts,
+        "further": benchmark.further and benchmark.further(loaded, figures.values),
         "cons_at_k": summary["cons_at_k"],
         "outcomes": figures.outcomes,
         "mean_tokens": figures.mean_tokens,
@@ -169,6 +174,7 @@ def _departures(run: _BenchmarkRun) -> list[str]:
         f"k = {run.k}, not {run.benchmark.k}": run.k != run.benchmark.k,
         f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
         "thinking not begun": not run.opened,
+        **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
     return [words for words, departs in told.items() if departs]
 

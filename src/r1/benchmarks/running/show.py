@@ -14,6 +14,7 @@ from rich.text import Text
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.figures import OUTCOMES
+from r1.benchmarks.running.parts import show_parts
 from r1.errors import UserError
 from r1.evaluate.pretty import format_interval
 from r1.files.shapes import read_json
@@ -67,7 +68,10 @@ def show_results(console: Console, out: Path) -> None:
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
     console.print(scores)
     console.print(outcomes)
+    show_parts(console, results)
     for name, result in results.items():
+        for line in (result.get("further") or {}).get("told", ()):
+            console.print(Text(f"{name}: {line}"), soft_wrap=True)
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))
