@@ -54,6 +54,7 @@ register_benchmark(
         k=1,
         protocol=WHOLE_FUNCTION,
         data="openai/human-eval, HumanEval.jsonl.gz (task_id, prompt, entry_point, test)",
+        needs="a sandbox",
         layouts=(DataLayout("HumanEval", ("HumanEval.jsonl*",), _read),),
     )
 )

@@ -155,6 +155,7 @@ _ALL = Benchmark(
     k=1,
     protocol=WHOLE_FUNCTION + "; the plain mean of the languages",
     data="deepseek-ai/DeepSeek-Coder, Evaluation/HumanEval/data/humaneval-*.jsonl",
+    needs="a sandbox, compilers",
     layouts=(DataLayout("DeepSeek-Coder's eight files", ("humaneval-*.jsonl",), _read),),
     published={"DeepSeek-V3": 82.6},
     parts=("language",),

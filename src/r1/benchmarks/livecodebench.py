@@ -131,6 +131,7 @@ def _benchmark(window: tuple[str, str], name: str) -> Benchmark:
         k=8,
         protocol="code: the last Python block; all tests, 6 s and 4 GB each",
         data="livecodebench/code_generation_lite, test.jsonl to test6.jsonl",
+        needs="a sandbox",
         layouts=(DataLayout("code_generation_lite", ("test*.jsonl",), read),),
         published=table_4(38.9, 32.9, 36.2, 53.8, 65.9, o1=63.4)
         | stages(50.0, 57.5, 63.5, 64.6)

@@ -86,6 +86,7 @@ register_benchmark(
         k=1,
         protocol="code: the last block; every shown assertion must hold",
         data="google-research/mbpp, sanitized-mbpp.json or mbpp.jsonl",
+        needs="a sandbox",
         layouts=(
             DataLayout(
                 "sanitized",

@@ -22,11 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from r1.benchmarks.judging.protocol import Judging
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
 
-Metric = Literal["accuracy", "f1"]
+Metric = Literal["accuracy", "f1", "judged"]
 
 
 class Refused(NamedTuple):
@@ -58,12 +59,16 @@ class Benchmark:
     """One benchmark. name, up to an "@", is its folder below the data folder too.
 
     num_questions: of the set that the paper measured. k: samples a question by the paper's
-    protocol. metric: "accuracy" (the verifier's verdicts) or "f1" (its partial credit).
+    protocol. metric: "accuracy" (the verifier's verdicts), "f1" (its partial credit) or "judged"
+    (by `judging`, with a judge's verdicts).
     protocol: the variant of the protocol that prompts and judges. data: what to get, and where.
     published: the paper's figures in per cent, by model. parts: keys of the problems' metadata by
     which the score is told in parts too; mean_over: the one of them over whose parts the score is
     the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
     further: makes further figures, JSON values; their "told" are lines for people.
+    lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
+    and a model, but for the judge of a judged one. public: False where its questions must not
+    stand in plain text on the internet.
     """
 
     name: str
@@ -75,16 +80,20 @@ class Benchmark:
     data: str
     layouts: tuple[DataLayout, ...]
     metric: Metric = "accuracy"
+    judging: Judging | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
     mean_over: str = ""
     vary: Callable[[str], Benchmark] | None = None
     further: Callable[[Loaded, Mapping[str, Sequence[float]]], dict[str, Any]] | None = None
+    lies_in: str = ""
+    needs: str = ""
+    public: bool = True
 
     @property
     def folder(self) -> str:
-        """The folder below the data folder, which variants share."""
-        return self.name.partition("@")[0]
+        """The folder below the data folder, which variants share, or a whole path."""
+        return self.lies_in or self.name.partition("@")[0]
 
 
 class Found(NamedTuple):

@@ -52,7 +52,7 @@ def parsed_json(path: Path) -> object:
 
 
 def csv_rows(name: str, data: bytes, columns: Sequence[str] = ()) -> Iterator[Row]:
-    """Yield the rows of a CSV text: fields may hold line breaks, and the separator may be ";".
+    """Yield the rows of a CSV text: fields may hold line breaks; the separator may be ";" or a tab.
 
     columns: of a file without a header. A text that is not UTF-8 is Mac Roman's, the one other
     encoding that occurs. A row with more or fewer fields than columns is odd.
@@ -62,7 +62,7 @@ def csv_rows(name: str, data: bytes, columns: Sequence[str] = ()) -> Iterator[Ro
     except UnicodeDecodeError:
         text = data.decode("mac_roman")
     head = text.partition("\n")[0]
-    separator = ";" if not columns and head.count(";") > head.count(",") else ","
+    separator = "," if columns else max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     names = list(columns) or next(reader, [])
     for number, values in enumerate(reader):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from r1.config import dump
@@ -38,11 +39,12 @@ from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import ParsedResponse
 from r1.run_dir.evaluation import BLOCKS, REQUEST, RESULT
-from r1.run_dir.stored import iterate_judged
+from r1.run_dir.stored import iterate_judged, read_columns
 from r1.template import Renderer
-from r1.types import Problem
+from r1.types import FAILED, Problem
 
 BLOCK_SAMPLES = 1024
+_ENDED = "finish_reason"
 
 OnProblem = Callable[[JudgedProblem], None]
 
@@ -119,7 +121,7 @@ def _evaluate(
     on_problem: OnProblem,
 ) -> dict[str, Any]:
     blocks = cut(plan.problems, plan.settings.num_samples, out / BLOCKS, "block")
-    missing = {path: block for path, block in blocks.items() if not path.is_file()}
+    missing = {path: block for path, block in blocks.items() if not _is_whole(path)}
     for path in blocks.keys() - missing.keys():
         for judged in _read_block(path):
             on_problem(judged)
@@ -133,6 +135,13 @@ def _evaluate(
     summary = summarise(judged_problems, step=plan.step, sampling=drawn, seed=plan.settings.seed)
     atomic.write_json(out / RESULT, summary)
     return summary
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a block is there, with every response: one that never came is asked for again."""
+    if not path.is_file():
+        return False
+    return not pc.any(pc.equal(read_columns(path, [_ENDED])[_ENDED], FAILED)).as_py()
 
 
 def block_samples() -> int:

@@ -15,6 +15,7 @@ from r1.config import dump, validate
 from r1.data.external import inputs_of
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
+from r1.endpoint.settings import INDECISIVE, SECTION
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan, EvaluationLine, evaluate_in_blocks
 from r1.evaluate.console import block_rows, show_progress, show_samples
@@ -24,7 +25,9 @@ from r1.evaluate.source import (
     ModelSource,
     check_replicas,
     choose_template,
-    open_engine,
+    context_of_source,
+    open_sampler,
+    renderer_of,
     resolve_model,
 )
 from r1.rewards.settings import RewardSettings
@@ -33,8 +36,11 @@ from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
 from r1.run_dir.evaluation import RESULT
-from r1.template import PromptRenderer, TemplateSettings, parse
+from r1.template import TemplateSettings, parse
 from r1.types import Problem
+
+REPLIES = "replies.jsonl"
+"""The samples of an endpoint that were paid for, in the evaluation's folder."""
 
 
 class EvaluationSetup(NamedTuple):
@@ -62,6 +68,7 @@ def run_eval_command(
     evaluation: EvaluationSettings | None = None,
     engine: EngineSettings | None = None,
     cluster: Mapping[str, Any] | None = None,
+    endpoint: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Evaluate a model into the folder `out`, print the figures and return their summary.
 
@@ -73,23 +80,31 @@ def run_eval_command(
         None values are as if not given.
     cluster: sample on engine replicas; overrides of ClusterSettings (address, engine_replicas), the
         rest as in the run's own [cluster]. It moves no figure and may differ from call to call.
+    endpoint: `endpoint.KEY=VALUE`, where the model is URL#model.
     The same call again carries on with an evaluation that was stopped, or shows a finished one.
     Raises UserError for whatever the user can put right.
     """
-    source = resolve_model(model, step)
+    source = resolve_model(model, step, endpoint)
     engine = source.settings("engine", EngineSettings, engine)
+    if cluster is not None and source.endpoint is not None:
+        raise UserError(
+            "an endpoint samples on its own machines; leave --cluster and [cluster] out."
+        )
     if (placed := _cluster(source, cluster)) is not None:
         check_replicas(source, engine, placed)
     sources, base_folder = _sources(source, sources, base_folder)
     settings = _settings(source, evaluation, overrides or {})
     template = choose_template(source, template)
+    if source.endpoint is not None:
+        renderer_of(source, template)  # refuses a template that the endpoint cannot apply
     rewards = _rewards(source, template, rewards)
     rewards.validate_names()  # imports its plugins, whose verifiers the problems may name
     problems = _load(sources, base_folder, rewards)
     training = source.settings("sampling", SamplingSettings, sampling)
     check_rules(rewards, problems)
     plan = BlockPlan(problems, settings, settings.sampling(training), source.step)
-    check_limit(plan.sampling.max_new_tokens, source.path, engine)
+    if context_of_source(source, engine) is not None:
+        check_limit(plan.sampling.max_new_tokens, source.path, engine)
     summary = measure(
         EvaluationSetup(source, template, rewards, engine, placed), plan, out, console
     )
@@ -130,7 +145,10 @@ def _identity(setup: EvaluationSetup) -> dict[str, Any]:
     if rewards.plugins:
         read = inputs_of({"rewards": {"plugins": rewards.plugins}}, Path())
         identity["plugins"] = {plugin.role: plugin.summary() for plugin in read}
-    if engine.kind != "embedded":
+    if source.endpoint is not None:
+        identity["engine"] = SECTION
+        identity[SECTION] = source.endpoint.model_dump(mode="json", exclude=INDECISIVE)
+    elif engine.kind != "embedded":
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
@@ -206,10 +224,12 @@ def _open_line(setup: EvaluationSetup, plan: BlockPlan, out: Path) -> Iterator[E
     check_judge(rewards, plan.problems)
     warn_of_source(rewards, plan.problems, template)
     with ExitStack() as stack:
-        loaded = stack.enter_context(open_engine(source, engine, cluster))
-        renderer = PromptRenderer(loaded.tokenizer, template)
+        kept = out / REPLIES
+        sampler = open_sampler(source, template, engine, cluster, kept)
+        loaded, renderer = stack.enter_context(sampler)
         limit = plan.sampling.max_new_tokens
-        tell_of_room(plan.problems, renderer.encode, limit, source.path, engine)
+        if source.endpoint is None:
+            tell_of_room(plan.problems, renderer.encode, limit, source.path, engine)
         form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
         pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
         yield EvaluationLine(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
