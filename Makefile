@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM_VENV := .venv-vllm
 RUN ?= runs/demo
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+# What is compiled is kept: a machine that forbids it pays for each of hundreds of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 R1_ZERO_RUN ?= runs/r1_zero
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed

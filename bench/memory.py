@@ -134,12 +134,13 @@ def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
     from r1.learner.settings import LearnerSettings, OptimizerSettings
     from r1.types import TrainBatch, TrainGroup, TrainResponse
 
+    LearnerSettings.logits_budget_mb = arguments.logits_mb
+
     learner = LocalLearner(
         arguments.model,
         LearnerSettings(
             device=arguments.device,
             tokens_per_microbatch=arguments.microbatch,
-            logits_budget_mb=arguments.logits_mb,
         ),
         OptimizerSettings(),
         GRPO(GRPOSettings(kl_weight=0.0)),

@@ -161,13 +161,14 @@ def settings_of(case: Case, device: str) -> Any:
     from r1.algorithms.grpo import GRPOSettings
     from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
 
+    LearnerSettings.logits_budget_mb = 128
+
     return SimpleNamespace(
         learner=LearnerSettings(
             device=device,
             dtype=case.dtype,
             autocast=case.autocast,
             tokens_per_microbatch=case.tokens,
-            logits_budget_mb=128,
             gradient_checkpointing=case.checkpointing,
             lora=LoraSettings(rank=case.lora) if case.lora else None,
         ),

@@ -35,12 +35,11 @@ from r1.errors import UserError
 from r1.plan.estimate import Estimate
 from r1.stages import registry
 from r1.stages.checks import check_paths
-from r1.stages.dataset import find_data
+from r1.data.rows import find_data
 from r1.stages.protocol import Artifact, ArtifactType, StageKind
 
 
 class LongestStage(Settings):
-    seed: int = Field(0, ge=0)
     samples: str = Field(description="a data set")
     num: int = Field(4, ge=1, description="rows kept")
 

@@ -163,4 +163,4 @@ def test_what_is_there_is_all_but_gpqa_and_private_tests() -> None:
     there = {name for name, benchmark in benchmarks().items() if find(benchmark, DATA)}
     judged = {name for name, benchmark in benchmarks().items() if benchmark.judging}
     assert there == set(COUNTS) | judged | CODE
-    assert set(benchmarks()) - there == {"gpqa", "livecodebench"}
+    assert set(benchmarks()) - there == {"gpqa", "livecodebench", "codeforces"}

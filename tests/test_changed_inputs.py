@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.pipeline.show import show_lineage
+from r1.rewards.names import REWARDS
 from r1.run_dir import lineage
 from sft_data import PLAIN_CHAT
 from sft_data import write_recipe as write_sft
@@ -116,6 +118,9 @@ def world(tmp_path_factory) -> Path:
     paths = pytest.MonkeyPatch()
     paths.syspath_prepend(str(folder))
     paths.setenv("PYTHONPATH", str(folder))
+    # Other tests of this process may have imported theirs.
+    paths.delitem(sys.modules, "even_reward", raising=False)
+    paths.delitem(REWARDS, "even_tokens", raising=False)
     assert carry_on(folder / "recipe.toml", folder / "out", steps=1).taken == [0]
     yield folder
     paths.undo()

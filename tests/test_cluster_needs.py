@@ -54,15 +54,11 @@ def test_needs_come_from_the_recipe_and_the_config() -> None:
 
 
 def test_an_engine_has_a_gpu_for_every_rank() -> None:
-    settings = ClusterSettings()
-    assert gpus_of(settings, VLLM, there_are=True) == Gpus(1, 4)
-    assert gpus_of(settings, VLLM, there_are=False) == Gpus(0, 0)
+    assert gpus_of(VLLM, there_are=True) == Gpus(1, 4)
+    assert gpus_of(VLLM, there_are=False) == Gpus(0, 0)
     on_cpu = Needs("cpu", "cpu", tensor_parallel=4, vllm_share=0.9)
-    assert gpus_of(settings, on_cpu, there_are=True) == Gpus(0, 0)
-    assert gpus_of(settings, Needs("cuda:0", "auto"), there_are=False) == Gpus(1, 0)
-    wrong = ClusterSettings(gpus_per_engine=2)
-    with pytest.raises(UserError, match=r"gpus_per_engine = 2, but .*tensor_parallel_size = 4"):
-        gpus_of(wrong, VLLM, there_are=True)
+    assert gpus_of(on_cpu, there_are=True) == Gpus(0, 0)
+    assert gpus_of(Needs("cuda:0", "auto"), there_are=False) == Gpus(1, 0)
 
 
 def node(memory: float = 0.0, *gpus: float, **versions: str) -> NodeResources:

@@ -35,10 +35,9 @@ CLUSTER = ClusterSettings(
     learner_ranks=4,
     engine_replicas=2,
     cpus_per_process=0.5,
-    groups_per_call=3,
     timeouts=TimeoutSettings(start_s=120, generate_s=60, sync_s=60),
 )
-ENGINE = EngineSettings(device="cpu")
+ENGINE = EngineSettings(device="cpu", max_batch=4)
 RECIPE = {
     "template": {"kind": "plain"},
     "sampling": {"max_new_tokens": 6},

@@ -113,7 +113,7 @@ def test_too_little_is_refused_with_the_numbers(changes, gpus, nodes, message) -
 def test_reward_models_have_servers_in_bundles_of_their_own() -> None:
     settings = ClusterSettings(learner_ranks=2, engine_replicas=2, reward_servers=2)
     needs = Needs("cuda", "cuda", reward_devices=("cuda", "cpu"))
-    gpus = gpus_of(settings, needs, there_are=True)
+    gpus = gpus_of(needs, there_are=True)
     assert gpus == (1, 1, 1)
     bundles = ray_placement.plan_bundles(settings, gpus, 1, len(needs.reward_devices))
     assert bundles.reward == [2, 3, 4, 5]
@@ -124,11 +124,8 @@ def test_reward_models_have_servers_in_bundles_of_their_own() -> None:
     remedy = r".* lower cluster.learner_ranks or .* or cluster.reward_servers"
     with pytest.raises(UserError, match=told + remedy):
         ray_placement.check_resources(settings, bundles, [{"CPU": 64.0, "GPU": 4.0}])
-    none = settings.model_copy(update={"gpus_per_engine": 0})
-    with pytest.raises(UserError, match=r'gpus_per_engine = 0 .* engine.device is "cuda": set'):
-        gpus_of(none, needs, there_are=True)
-    assert gpus_of(none, needs._replace(engine_device="cpu"), there_are=True).engine == 0
-    assert gpus_of(settings, needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
+    assert gpus_of(needs._replace(engine_device="cpu"), there_are=True).engine == 0
+    assert gpus_of(needs._replace(reward_devices=("cpu",)), there_are=True).reward == 0
 
 
 @needs_ray
@@ -184,7 +181,7 @@ def refused(address: str, message: str) -> None:
     [
         ({"learner_ranks": 999}, Needs("cpu", "cpu"), r"^stage dev1: .* asks for 999 CPUs"),
         ({}, Needs("cuda", "cpu"), r"asks for 1 GPUs .* the cluster has 0: .* set learner\.device"),
-        ({"gpus_per_engine": 1}, Needs("cpu", "cpu"), r"asks for 1 GPUs"),
+        ({}, Needs("cpu", "cuda"), r"asks for 1 GPUs"),
         ({}, Needs("cpu", "cpu", learner_bytes=1e15), r"learner rank's weights .* need 9\.31e\+05"),
         ({}, Needs("cpu", "cpu"), None),
     ],

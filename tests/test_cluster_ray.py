@@ -41,7 +41,6 @@ CLUSTER = ClusterSettings(
     learner_ranks=2,
     engine_replicas=2,
     cpus_per_process=0.5,
-    groups_per_call=3,
     timeouts=TimeoutSettings(start_s=120, generate_s=60, update_s=60, sync_s=60),
 )
 SAMPLING = SamplingSettings(max_new_tokens=48)
@@ -89,7 +88,9 @@ def sampled(engine: Any, count: int = 12) -> dict[str, list]:
 @contextmanager
 def remote_engine(world: World, **changes: Any) -> Iterator[RemoteEngine]:
     cluster = CLUSTER.model_copy(update=changes)
-    engine = RemoteEngine(str(world.model), ENGINE, cluster, world.placement, Events())
+    engine = RemoteEngine(
+        str(world.model), ENGINE, cluster, world.placement, Events(), groups_per_call=3
+    )
     try:
         yield engine
     finally:

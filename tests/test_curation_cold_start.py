@@ -13,19 +13,18 @@ from curation_world import (
     response,
     settings_of,
 )
-from r1.curation.cold_start import General, readable_samples
+from r1.curation.cold_start import General
 from r1.curation.generate import (
     Ask,
     GeneratedText,
     endpoint_generate,
     engine_generate,
-    text_generate,
 )
 from r1.curation.prompted import choose_examples, prompted_traces
 from r1.curation.prompts import EXAMPLES, fill
 from r1.curation.refined import refined_traces
 from r1.curation.rejection import SamplingLine, rejection_sample
-from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
+from r1.curation.settings import PromptedTraceSettings, RefinedTraceSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.judge.model import NoReplyError
@@ -70,7 +69,8 @@ def write(folder, answer, kind="direct", problems=None, settings=None, **more):
         problems or problems_of(1),
         general,
         boxed_scorer(),
-        settings or ColdStartSettings.model_validate({kind.replace("-", "_"): {"num_samples": 9}}),
+        settings
+        or PromptedTraceSettings.model_validate({kind.replace("-", "_"): {"num_samples": 9}}),
         kind=kind,
         **more,
     )
@@ -125,7 +125,7 @@ def test_few_shot_shows_examples_of_the_language(tmp_path):
 
 
 def test_examples_of_people_and_prompts_of_ones_own(tmp_path):
-    settings = ColdStartSettings.model_validate(
+    settings = PromptedTraceSettings.model_validate(
         {
             "pattern": {"opening": "|s|", "closing": "|s|", "inside": "", "between": " "},
             "few_shot": {
@@ -181,8 +181,8 @@ def make_samples(folder, num=4, num_samples=3, cap=3, engine=None):
         }
     )
     line = SamplingLine(engine or zero_engine(), FakeScorer(), FakeRenderer())
-    readable_samples(folder, problems_of(num), line, zero, source="zero@1")
-    return ColdStartSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
+    rejection_sample(folder, problems_of(num), line, zero, source="zero@1", origin="r1-zero")
+    return RefinedTraceSettings.model_validate({"keep": {"cap": 1, "order": "first"}})
 
 
 def refine(folder, samples, settings, answer, num=4):
@@ -277,8 +277,16 @@ def test_zero_samples_are_filtered_for_language_and_repetition_only(tmp_path):
     ]
     engine = zero_engine(lambda place, right: texts[place])
     line = SamplingLine(engine, FakeScorer(), FakeRenderer())
-    card = readable_samples(tmp_path, problems_of(1), line, source="zero@1")
-    assert READABLE_ZERO.sampling.temperature == 1.0
+    limits = dict.fromkeys(("max_paragraph_words", "max_paragraph_chars", "max_code_blocks"))
+    settings = RejectionSettings.model_validate(
+        {
+            "num_samples": 4,
+            "sampled": {"answer_tags": True},
+            "filters": {"readability": limits},
+            "keep": {"cap": 1, "order": "shortest"},
+        }
+    )
+    card = rejection_sample(tmp_path, problems_of(1), line, settings, source="zero@1")
     dropped = {"mixed languages": 1, "ends in a loop": 1, "beyond the cap": 1}
     assert card.total.dropped == dropped  # code is no reason here
 
@@ -316,8 +324,6 @@ def test_an_engine_or_a_function_as_the_general_model():
     opened.opens_think = True
     (reply,) = engine_generate(FakeEngine(script), opened, SamplingSettings())([Ask("a", 1)])
     assert reply.text == "<think>a 1"
-    double = text_generate(lambda prompts: [p + p for p in prompts])
-    assert double([Ask("x", 0)]) == [GeneratedText("xx")]
 
 
 def test_an_endpoint_as_the_general_model():

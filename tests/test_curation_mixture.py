@@ -233,10 +233,19 @@ def test_the_mixture_is_read_by_supervised_fine_tuning(tmp_path):
     ("row", "reason"),
     [
         ({"prompt": "x"}, 'no "response"'),
-        ({"prompt": "x", "response": " "}, "has no text"),
-        ({"messages": [{"role": "user", "content": "x"}]}, "last turn is by 'user'"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "role is 'robot'"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "no turn by the user"),
+        ({"prompt": "x", "response": " "}, "response is empty"),
+        ({"messages": [{"role": "user", "content": "x"}]}, "no assistant turn"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "role 'robot' is unknown"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "begins with an assistant turn"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "x"},
+                    {"role": "assistant", "content": "I ask.", "tool_calls": [{"id": "1"}]},
+                ]
+            },
+            "turn 2 calls tools",
+        ),
     ],
 )
 def test_faulty_rows_are_named(tmp_path, row, reason):

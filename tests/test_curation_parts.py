@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import random
 import subprocess
 import sys
@@ -12,10 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from curation_world import (
-    FakeEngine,
-    FakeRenderer,
     FakeScorer,
     files_of,
     problems_of,
@@ -25,16 +25,17 @@ from curation_world import (
 )
 from r1.curation.duplicates import similarity, sketch
 from r1.curation.filters import CorrectSample, choose
+from r1.curation.journal import Record
 from r1.curation.pattern import PatternDefect, PatternSettings
+from r1.curation.progress import DataProgress
 from r1.curation.readers import ReaderPool
 from r1.curation.rejection import SamplingLine, rejection_sample
-from r1.curation.scoring import JudgeScorer, RoutedScorer
 from r1.curation.settings import FilterSettings, KeepSettings, RejectionSettings
 from r1.curation.store import read_rows
 from r1.data.decontaminate import words
 from r1.errors import UserError
 from r1.rewards.settings import RewardSettings
-from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score
+from r1.types import Completion, Outcome, Reward, RolloutGroup, Score
 from test_curation_rejection import StopError
 
 PACKAGE = Path(__file__).parents[1] / "src" / "r1" / "curation"
@@ -156,46 +157,6 @@ def test_chosen_samples_are_no_duplicates_and_reasons_add_up():
     assert [c.sample for c in kept] == list(range(6))  # the first of each pair of equals
 
 
-# Judges ------------------------------------------------------------------------------------------
-
-
-def test_rules_and_judges_side_by_side(tmp_path):
-    asked = []
-
-    def judge(question, reference, answer):
-        asked.append((question, reference, answer))
-        if answer == "unclear":
-            return Score(0.0, Outcome.VERIFIER_FAILED, "no verdict")
-        right = answer.casefold() == reference.casefold()
-        return Score(float(right), Outcome.CORRECT if right else Outcome.WRONG)
-
-    problems = [problems_of(1)[0], Problem("open-0", "Which city?", "Paris", "judge", family="qa")]
-    answers = {"sums-0": ["1", "2", "x"], "open-0": ["PARIS", "Rome", "unclear"]}
-
-    def text_of(request, seed):
-        place = request.seeds.index(seed)
-        thought = prose(random.Random(seed), 20)
-        return f"<think>{thought}</think> <answer>{answers[request.id][place]}</answer>", "stop"
-
-    with JudgeScorer(judge, RewardSettings()) as judged:
-        scorer = RoutedScorer(FakeScorer(), judged)
-        line = SamplingLine(FakeEngine(text_of), scorer, FakeRenderer())
-        settings = settings_of(num_samples=3)
-        card = rejection_sample(tmp_path, problems, line, settings, source="x")
-        group = RolloutGroup(problems[1], (), [Completion([], [], "no tags", "stop")])
-        assert scorer.submit_group(group).result().rewards[0].valid
-        assert scorer.group_answers(problems[1], ["Paris", "paris ", None]) in (
-            [0, 0, -1],
-            [0, 1, -1],
-        )
-    rows = {row["problem_id"]: row for row in read_rows(tmp_path)}
-    assert rows["open-0"]["answer"] == "PARIS"
-    assert rows["open-0"]["reward/format"] is None  # the judge gives accuracy alone
-    assert rows["sums-0"]["reward/format"] == 1.0
-    assert card.total.dropped == {"wrong answer": 3, "verifier without verdict": 1}
-    assert sorted(answer for _, _, answer in asked) == ["PARIS", "Rome", "unclear"]
-
-
 def test_accuracy_must_be_among_the_rewards(tmp_path):
     class NoAccuracy(FakeScorer):
         def _reward(self, problem, text):
@@ -303,3 +264,21 @@ def test_filters_take_linear_time(unit):
     short = max(min(cpu_seconds(small) for _ in range(3)), 2e-3)
     long = min(cpu_seconds(small * 10) for _ in range(2))
     assert long < 30 * short, (short, long)
+
+
+# The terminal ------------------------------------------------------------------------------------
+
+
+def test_a_stage_that_samples_nothing_speaks_of_rows() -> None:
+    lines = {}
+    for name, counts in (("supplied", {"rows": 1}), ("rejection", {"sampled": 4})):
+        told = io.StringIO()
+        progress = DataProgress(name, Console(file=told))
+        progress.begin(0, 2)
+        for number in range(2):
+            progress.advance(Record(number, str(number), "f", counts, [{}]))
+        progress.end()
+        lines[name] = told.getvalue()
+    assert lines["supplied"].startswith("supplied: 2/2 rows, kept 2, ")
+    assert " rows/s, 0:00:00 left" in lines["supplied"]
+    assert lines["rejection"].startswith("rejection: 2/2 prompts, kept 2 of 8 samples, ")

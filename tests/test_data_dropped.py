@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1.config import validate
-from r1.curation.conversations import _turns
+from r1.curation.conversations import read_conversations
 from r1.data.load import load_data, load_problems
 from r1.data.rows import RowError
 from r1.data.settings import DataSettings, SourceSettings
@@ -109,10 +109,12 @@ def test_thinking_of_a_turn(turn, wanted) -> None:
         assert thinking_of(turn) == wanted
 
 
-def test_stages_that_write_data_keep_thinking() -> None:
+def test_stages_that_write_data_keep_thinking(tmp_path) -> None:
     turn = {"role": "assistant", "reasoning_content": "one", "content": "2"}
     assert response_of(turn) == "<think>\none\n</think>\n\n2"
-    assert _turns([USER, turn], "messages")[1] == ("assistant", "<think>\none\n</think>\n\n2")
+    write_jsonl(tmp_path / "mixed.jsonl", [{"messages": [USER, turn]}])
+    [(_, found)] = read_conversations("mixed.jsonl", tmp_path)
+    assert found.turns[1] == ("assistant", "<think>\none\n</think>\n\n2")
 
 
 def prompt_of(folder: Path, row: dict, **columns: str) -> str:

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from r1.data.rows import find_data
 from r1.data.source import ProblemSource, apportion, make_batches
 from r1.errors import UserError
+from r1.stages.check_cache import CheckCache
+from r1.stages.checks import check_paths
 from r1.types import Problem
 
 
@@ -93,3 +96,19 @@ def test_a_weight_too_small_for_one_problem_a_step():
 )
 def test_apportion(total, weights, shares):
     assert apportion(total, weights) == shares
+
+
+def test_a_path_is_found_at_home_beside_the_recipe_and_here(tmp_path, monkeypatch) -> None:
+    home, here, beside = tmp_path / "home", tmp_path / "here", tmp_path / "recipe"
+    for folder, name in ((home, "h"), (here, "w"), (here, "both"), (beside, "r"), (beside, "both")):
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.jsonl").write_text("{}\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    found = {path: find_data(path, beside).resolve().parent.name for path in ("r.jsonl", "w.jsonl")}
+    assert found == {"r.jsonl": "recipe", "w.jsonl": "here"}
+    assert find_data("both.jsonl", beside) == beside / "both.jsonl"
+    assert find_data("~/h.jsonl", beside) == home / "h.jsonl"
+    check_paths(["~/h.jsonl", "w.jsonl", "@stage", None], CheckCache(beside))
+    with pytest.raises(UserError, match=r"h\.jsonl does not exist"):
+        check_paths(["h.jsonl"], CheckCache(beside))

@@ -54,13 +54,14 @@ SLIDING = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers":
     ("arch", "changes"), [*((arch, {}) for arch in ARCHITECTURES), ("qwen2", SLIDING)]
 )
 @pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("settings", [{}, {"max_batch": 6, "prefill_tokens": 40}])
+@pytest.mark.parametrize(("max_batch", "prefill_tokens"), [(512, 8192), (6, 40)])
 def test_logprobs_equal_the_plain_forward_pass(
-    arch, changes, settings, native
+    arch, changes, max_batch, prefill_tokens, native, monkeypatch
 ):  # fmt: skip
     """Ragged prompts and lengths; with max_batch 6, rows are refilled and groups are split."""
+    monkeypatch.setattr(EngineSettings, "prefill_tokens", prefill_tokens)
     requests = ragged_requests()
-    results = run(arch, requests, changes=changes, native=native, **settings)
+    results = run(arch, requests, changes=changes, native=native, max_batch=max_batch)
     model = make_model(arch, **changes)
     lengths = set()
     for request in requests:
@@ -92,13 +93,16 @@ def test_leaner_forwards_change_nothing_and_are_used(arch, monkeypatch):
     assert all(any(name.endswith(kind) for name in replaced) for kind in expected)
 
 
-@pytest.mark.parametrize("settings", [{"max_batch": 5}, {"max_batch": 11, "prefill_tokens": 16}])
-def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours(settings):
+@pytest.mark.parametrize(("max_batch", "prefill_tokens"), [(5, 8192), (11, 16)])
+def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours(
+    max_batch, prefill_tokens, monkeypatch
+):
     requests = ragged_requests()
     alone = run("qwen2", requests)
     shuffled = list(requests)
     random.Random(1).shuffle(shuffled)
-    mixed = run("qwen2", shuffled, **settings)
+    monkeypatch.setattr(EngineSettings, "prefill_tokens", prefill_tokens)
+    mixed = run("qwen2", shuffled, max_batch=max_batch)
     for request in requests:
         for a, b in zip(alone[request.id], mixed[request.id], strict=True):
             assert a.token_ids == b.token_ids

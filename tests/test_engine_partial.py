@@ -138,9 +138,10 @@ def test_few_groups_leave_room_for_those_that_join_them():
     assert len(poll(engine)) == 5
 
 
-def test_what_enters_later_begins_with_the_new_weights():
+def test_what_enters_later_begins_with_the_new_weights(monkeypatch):
     """Few rows: groups enter in parts, so that one may hold samples of two versions."""
-    engine = make_engine(max_batch=4, prefill_tokens=16)
+    monkeypatch.setattr(EngineSettings, "prefill_tokens", 16)
+    engine = make_engine(max_batch=4)
     requests = ragged_requests()
     engine.submit(requests[:6], SAMPLING)
     found = poll(engine, 5)

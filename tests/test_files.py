@@ -63,20 +63,24 @@ def test_shapes_are_not_converted(tmp_path):
     assert read_json(path, shape=dict[str, str]) == {"a": "7"}
 
 
-def test_equal_texts_of_a_table_are_counted_before_they_are_made(tmp_path):
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"x": ["a" * 1_000_000] * 1000}), path, compression="zstd")
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_equal_texts_of_a_table_are_counted_before_they_are_made(tmp_path, monkeypatch, dictionary):
+    monkeypatch.setattr(parquet, "MAX_BATCH_BYTES", 8 << 20)
+    path, table = tmp_path / "t.parquet", pa.table({"x": ["a" * 10_000] * 1000})
+    pq.write_table(table, path, compression="zstd", use_dictionary=dictionary)
     assert path.stat().st_size < 100_000
     with pytest.raises(UserError, match=r"t\.parquet.* would take"):
         next(parquet.read_rows(path))
 
 
-def test_lists_of_equal_texts_are_read_in_small_batches(tmp_path):
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"m": [[{"text": "a" * 8_000_000}]] * 200}), path, compression="zstd")
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_lists_of_equal_texts_are_read_in_small_batches(tmp_path, monkeypatch, dictionary):
+    monkeypatch.setattr(parquet, "MAX_BATCH_BYTES", 8 << 20)
+    path, table = tmp_path / "t.parquet", pa.table({"m": [[{"text": "a" * 100_000}]] * 200})
+    pq.write_table(table, path, compression="zstd", use_dictionary=dictionary)
     sizes = [batch.num_rows for batch in parquet.read_batches(path)]
     assert sum(sizes) == 200
-    assert max(sizes) <= 67  # 512 MiB / 8 MB
+    assert max(sizes) <= (8 << 20) // 100_000
 
 
 def test_rows_come_back_as_pyarrow_has_them(tmp_path):
@@ -135,6 +139,15 @@ def test_states_that_are_none(tmp_path, content):
     path = tmp_path / "learner.pt"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"learner\.pt"):
+        read_tensors(path, LearnerState)
+
+
+@pytest.mark.parametrize("too_large", [lambda: torch.empty(2**50), lambda: bytearray(2**60)])
+def test_a_state_that_memory_does_not_hold_is_not_called_damaged(tmp_path, monkeypatch, too_large):
+    path = tmp_path / "learner.pt"
+    path.write_bytes(b"PK")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: too_large())
+    with pytest.raises(UserError, match=r"learner\.pt .* does not fit into memory"):
         read_tensors(path, LearnerState)
 
 

@@ -10,9 +10,7 @@ from r1.rewards.settings import RewardSettings
 from r1.sandbox import SandboxSettings
 from r1.types import Outcome, Problem
 
-SETTINGS = RewardSettings.model_validate(
-    {"code": {"sandbox": {"compile_cpu_s": 4.0, "compile_memory_mb": 512}}}
-)
+SETTINGS = RewardSettings.model_validate({"code": {"sandbox": {"compile_cpu_s": 4.0}}})
 TESTS = [{"input": "3 4\n", "output": "7"}, {"input": "2 5\n", "output": "7"}]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -54,18 +52,28 @@ def world(tmp_path_factory) -> Path:
     return folder
 
 
-def r1(world: Path, *words: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(world), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "r1", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture
+def r1(world, monkeypatch, capsys):
+    """A command in this process: its exit status and what it says, in one line."""
+    monkeypatch.syspath_prepend(str(world))
+    monkeypatch.setenv("PYTHONPATH", str(world))  # for the verifiers' workers
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["r1", *words])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(stopped.value.code or 0), " ".join((printed.out + printed.err).split())
+
+    return run
 
 
-def test_eval_obeys_every_section_of_its_recipe(world, tmp_path) -> None:
+def test_eval_obeys_every_section_of_its_recipe(world, tmp_path, r1) -> None:
     """The verifier of the problems is the plugin's own."""
     out, recipe, model = tmp_path / "out", str(world / "recipe.toml"), str(world / "model")
-    done = r1(world, "eval", model, "--recipe", recipe, "--out", str(out),
-              "--set", "evaluation.top_p=0.7")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    words = ["eval", model, "--recipe", recipe, "--out", str(out), "--set", "evaluation.top_p=0.7"]
+    code, said = r1(*words)
+    assert code == 0, said
     drawn = json.loads((out / "evaluation.json").read_text())
     assert drawn["k"] == 3
     assert drawn["sampling"] == {
@@ -75,28 +83,20 @@ def test_eval_obeys_every_section_of_its_recipe(world, tmp_path) -> None:
     asked = json.loads((out / "request.json").read_text())
     assert "rewards.plugins.dropped_plugin" in asked["plugins"]
     (world / "dropped_plugin.py").write_text(OWN_PLUGIN + "# another\n")
-    refused = r1(world, "eval", model, "--recipe", recipe, "--out", str(out),
-                 "--set", "evaluation.top_p=0.7")  # fmt: skip
-    assert refused.returncode == 2
-    assert "other plugins" in refused.stderr
+    code, said = r1(*words)
+    assert code == 2
+    assert "other plugins" in said
 
 
 @pytest.mark.parametrize(
     "words", [["--max-new-tokens", "9999"], ["--set", "sampling.max_new_tokens=9999"],
               ["--set", "evaluation.max_new_tokens=2049"]],
 )  # fmt: skip
-def test_eval_refuses_a_limit_beyond_the_context(
-    world, tmp_path, monkeypatch, capsys, words
-) -> None:
-    monkeypatch.syspath_prepend(str(world))
+def test_eval_refuses_a_limit_beyond_the_context(world, tmp_path, r1, words) -> None:
     model, recipe = str(world / "model"), str(world / "recipe.toml")
     out = tmp_path / "out"
-    monkeypatch.setattr(
-        sys, "argv", ["r1", "eval", model, "--recipe", recipe, "--out", str(out), *words]
-    )
-    with pytest.raises(SystemExit):
-        cli.main()
-    told = " ".join(capsys.readouterr().err.split())
+    code, told = r1("eval", model, "--recipe", recipe, "--out", str(out), *words)
+    assert code == 2
     assert "more than the model's context of 2048 tokens" in told
     assert not out.exists()
 
@@ -154,26 +154,21 @@ def test_rejection_that_keeps_nothing_fails_with_the_reasons(world, tmp_path, mo
 SHORT = "3 of 3 {} leave a response less than max_new_tokens = {} of the model's context of 64"
 
 
-def test_prompts_that_leave_less_than_the_limit_are_counted(world, tmp_path, caplog) -> None:
+def test_prompts_that_leave_less_than_the_limit_are_counted(world, tmp_path, caplog, r1) -> None:
     """The limit fits the context, the prompt beside it does not."""
     save_small_model(tmp_path / "model", max_position_embeddings=64)
-    (tmp_path / "dropped_plugin.py").write_text(PLUGIN)
     write_problems(tmp_path, 3)
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    out, recipe, model = tmp_path / "out", str(tmp_path / "recipe.toml"), str(tmp_path / "model")
-    words = ["eval", model, "--recipe", recipe, "--out", str(out), "--max-new-tokens"]
-    done = r1(tmp_path, *words, "63")
-    assert done.returncode == 0, done.stderr
-    assert SHORT.format("prompts", 63) in " ".join(done.stderr.split())
-    done = r1(tmp_path, *words[:-2], str(tmp_path / "other"), words[-1], "5")
-    assert done.returncode == 0, done.stderr
-    assert "leave a response less" not in done.stderr
+    recipe, model = str(tmp_path / "recipe.toml"), str(tmp_path / "model")
+    for limit, is_short in ("63", True), ("5", False):
+        out = str(tmp_path / limit)
+        code, said = r1("eval", model, "--recipe", recipe, "--out", out, "--max-new-tokens", limit)
+        assert code == 0, said
+        assert (SHORT.format("prompts", 63) in caplog.text) == is_short
+        assert ("leave a response less" in caplog.text) == is_short
+        caplog.clear()
     changes = ["sampling.max_new_tokens=62", "evaluation.max_new_tokens=60", "grpo.num_problems=1"]
     changes += ["data.decontaminate=false"]
-    sys.path.insert(0, str(tmp_path))
-    try:
-        prepare(load_any_recipe(Path(recipe), changes), tmp_path)
-    finally:
-        sys.path.remove(str(tmp_path))
+    prepare(load_any_recipe(Path(recipe), changes), tmp_path)
     assert SHORT.format("training prompts", 62) in caplog.text
     assert SHORT.format("held-out prompts", 60) in caplog.text

@@ -130,7 +130,7 @@ def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: in
             os.killpg(process.pid, signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
             hits += 1
-            # What an earlier kill left may be replaced by its like; then `changed` has seen it.
+            # What an earlier kill left may be replaced by its like: only `changed` saw that.
             at_work += changed or contents(killed) != before
         else:
             assert process.returncode == 0, (out / "stderr").read_text()

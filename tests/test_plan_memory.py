@@ -30,7 +30,7 @@ CPU = Kernels("cpu")
 
 
 def recipe_of(**learner: object) -> SimpleNamespace:
-    settings = LearnerSettings(device="cpu", logits_budget_mb=1, **learner)  # type: ignore[arg-type]
+    settings = LearnerSettings(device="cpu", **learner)  # type: ignore[arg-type]
     return SimpleNamespace(
         learner=settings, optimizer=OptimizerSettings(), grpo=GRPOSettings(kl_weight=0.0)
     )
@@ -69,10 +69,13 @@ def saved_bytes(learner: LocalLearner, row) -> int:
         ("qwen2", {"dtype": "bfloat16"}),
     ],
 )
-def test_activations_are_what_autograd_saves(tmp_path: Path, arch: str, settings: dict) -> None:
+def test_activations_are_what_autograd_saves(
+    tmp_path: Path, arch: str, settings: dict, monkeypatch
+) -> None:
     """Within 2.5 % (small vectors: positions, rotations, targets); with adapters 5 %: the first
     layer, below which nothing is trained, saves less."""
     folder = save_small_model(tmp_path / "m", arch, hidden_size=128, intermediate_size=320)
+    monkeypatch.setattr(LearnerSettings, "logits_budget_mb", 1)
     recipe = recipe_of(**settings)
     learner = LocalLearner(folder, recipe.learner, recipe.optimizer, GRPO(recipe.grpo))
     groups = make_groups(prompts=(19, 40), lengths=((90, 71, 83), (60, 120)))

@@ -124,10 +124,6 @@ def test_a_shared_gpu_holds_both_unless_the_engine_sleeps() -> None:
             'an engine over 2 GPUs needs GPUs of its own: cluster.placement = "separate"',
         ),
         (
-            ("cluster.gpus_per_engine=1",),
-            "cluster.gpus_per_engine = 1, but an engine takes 2 GPUs",
-        ),
-        (
             ("engine.vllm.max_model_len=1000",),
             "engine.vllm.max_model_len = 1,000 leaves no room for responses of 1,024",
         ),

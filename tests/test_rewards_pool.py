@@ -16,6 +16,7 @@ import pytest
 
 import r1
 from r1.errors import UserError
+from r1.rewards.names import REWARDS
 from r1.rewards.pool import NO_VOTE, RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.rewards.worker_handle import PoolClosedError
@@ -183,6 +184,17 @@ def test_unknown_reward_is_refused_with_the_nearest() -> None:
         RewardPool(RewardSettings(weights={"acuracy": 1.0}))
     with pytest.raises(UserError, match="no_such_module"):
         RewardPool(RewardSettings(plugins=("no_such_module",)))
+
+
+def test_workers_say_why_they_cannot_start(monkeypatch) -> None:
+    """A reward whose module only this process imported, as one named in the recipe's `plugins`."""
+    monkeypatch.setitem(REWARDS, "mine", lambda settings, form: None)
+    with RewardPool(RewardSettings(weights={"mine": 1.0})) as pool:
+        group = RolloutGroup(
+            Problem("p", "1+1", "2", "math"), (), [Completion([], [], "2", "stop")]
+        )
+        with pytest.raises(UserError, match=r"cannot start: reward 'mine': name its module in rew"):
+            pool.submit_group(group).result()
 
 
 def test_rewards_of_the_paper_and_votes() -> None:

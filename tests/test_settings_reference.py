@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from r1 import cli
+from r1.algorithms.registry import algorithms
 from r1.errors import UserError
 from r1.setting_hints import classes_of, setting_paths, settings_classes
 from r1.settings_page import markdown, shown
@@ -160,6 +161,20 @@ def test_types_are_named_in_words() -> None:
     assert dict(leaves(tree_of("r1_zero")))["optimizer.betas"].type == "list of 2 numbers ≥ 0, < 1"
     temperature = dict(leaves(tree_of("r1_zero")))["rewards.judge.temperature"]
     assert temperature.type == 'number ≥ 0 | "endpoint"'
+
+
+def test_an_rl_recipe_has_few_settings() -> None:
+    """Each counts once, wherever it stands; of the algorithms, GRPO's."""
+    others = {found.settings for name, found in algorithms().items() if name != "grpo"}
+    found = {
+        (
+            next(c for c in reversed(schema.__mro__) if name in vars(c).get("__annotations__", ())),
+            name,
+        )
+        for schema in set(classes_of(schemas()["r1_zero"])) - others
+        for name, _ in described(schema)
+    }
+    assert len(found) <= 160, "make a constant of another, or derive it"
 
 
 def test_the_page_takes_no_section() -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from r1.config import Settings, apply_overrides, load_recipe, validate
+from r1.config import Settings, apply_overrides, as_now, dump, load_recipe, validate
+from r1.curation.settings import PromptedSettings
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe, schemas
 from r1.pretrain.settings import PretrainRecipe
 from r1.r1_zero.settings import R1ZeroRecipe
+from r1.run_dir.recipe_check import differences
 from r1.setting_hints import NO_SETTING, OTHER_NAMES, classes_of, setting_paths
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tiny"
@@ -197,3 +199,30 @@ def test_a_recipe_without_kind_is_told_which_it_looks_like(tmp_path) -> None:
     path.write_text('model = "tiny"\n[batch]\nsize = 4\n[examples]\nturns = "last"\n')
     with pytest.raises(UserError, match='did you mean kind = "sft"'):
         load_any_recipe(path)
+
+
+SETTLED = [(schema, name) for schema in dict.fromkeys(c for s in ALL for c in classes_of(s))
+           for name in schema.settled]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "name"), SETTLED)
+def test_a_settled_name_is_read_with_its_value_and_refused_with_another(schema, name) -> None:
+    required = [key for key, field in schema.model_fields.items() if field.is_required()]
+    if required:
+        schema = type("Loose", (Settings,), {"settled": schema.settled})
+    assert name not in schema.model_fields
+    assert validate({name: schema.settled[name]}, schema, "old") == schema()
+    assert "it is no setting any more: every run has the default" in refusal({name: 77}, schema)
+
+
+def test_a_run_with_settled_names_is_carried_on_only_with_their_values() -> None:
+    recipe = load_any_recipe(RECIPES / "r1_zero.toml", [])
+    now = dump(recipe)
+    before = {**now, "grpo": {**now["grpo"], "std_epsilon": 1e-6}}
+    assert as_now(before, type(recipe)) == now
+    other = {**now, "grpo": {**now["grpo"], "std_epsilon": 1e-3}}
+    lines = differences(as_now(other, type(recipe)), now)
+    assert lines == ["grpo.std_epsilon: 0.001 in the run, not set now"]
+    refined = schemas()["refined"]
+    stored = {"few_shot": dump(PromptedSettings()), "num": 3}
+    assert "few_shot" not in refined.without_settled(stored)

@@ -152,3 +152,20 @@ def test_a_mistake_is_named_as_in_any_recipe(folder, override, says) -> None:
     with pytest.raises(UserError) as refused:
         build(load_any_recipe(path, [override]), folder, str(path))
     assert re.search(says, str(refused.value), re.DOTALL), refused.value
+
+
+@pytest.mark.parametrize("key", ["weight=2.0", "from_step=3", 'families=["arithmetic"]'])
+def test_an_evaluation_refuses_what_only_training_reads(tmp_path, key) -> None:
+    name, _, value = key.partition("=")
+    recipe = (
+        EVALUATION.replace('"model"', '"tiny"')
+        + f"""
+general = [{{ kind = "tiny", split = "heldout", families = ["dialogue"], num = 2 }}]
+reward_models = {{ helpful = {{ path = "x", {name} = {value} }} }}
+"""
+    )
+    (tmp_path / "own.toml").write_text(f'kind = "evaluation"\n{recipe}')
+    told = rf"reward_models\.helpful\.{name} has no effect in an evaluation"
+    own = load_any_recipe(tmp_path / "own.toml")
+    with pytest.raises(UserError, match=told):
+        run_recipe(own, tmp_path, tmp_path / "out", TerminalProgress())

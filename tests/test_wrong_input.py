@@ -222,6 +222,7 @@ def test_docstrings_that_python_was_told_to_strip_are_kept(model) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_library_without_docstrings_is_told_of_them(model) -> None:
     code = f"from r1.models.load import load_model; load_model({str(model)!r})"
     done = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)

@@ -161,3 +161,25 @@ def compare(
         typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
     else:
         show_comparisons(terminal_console(), stored, found)
+
+
+@bench_app.command("freeze")
+def freeze_contest(
+    standings: Annotated[Path, typer.Argument(help="What contest.standings answered, a file")],
+    changes: Annotated[Path, typer.Argument(help="What contest.ratingChanges answered, a file")],
+    out: Annotated[Path, typer.Option(help="The frozen contest, e.g. codeforces/contests/N.json")],
+) -> None:
+    """Freeze a contest's standings and ratings for the benchmark codeforces."""
+    from r1.benchmarks.contests.freeze import freeze
+    from r1.benchmarks.contests.frozen import write_contest
+
+    frozen = freeze(standings, changes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_contest(out, frozen.contest)
+    terminal_console().print(
+        f"{out}: {frozen.contest.name}, {len(frozen.contest.competitors):,} rated competitors "
+        f"({frozen.num_newcomers:,} newcomers counted with 1400; {frozen.num_missing:,} of the "
+        "changes have no row)",
+        highlight=False,
+        soft_wrap=True,
+    )

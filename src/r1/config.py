@@ -15,9 +15,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
 from pydantic_core import core_schema
 
 from r1.errors import UserError
@@ -47,6 +47,21 @@ class Settings(BaseModel):
     """Base of every settings class: unknown keys are refused, values never change in a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    settled: ClassVar[Mapping[str, Any]] = {}
+    """Names that were settings once, and the only value each has now: with it, older recipes and
+    runs are read, and with any other refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_settled(cls, values: Any) -> Any:
+        return cls.without_settled(values) if isinstance(values, Mapping) else values
+
+    @classmethod
+    def without_settled(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values without those that every recipe has now."""
+        missing = object()
+        return {k: v for k, v in values.items() if cls.settled.get(k, missing) != v}
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -214,12 +229,14 @@ def dump(settings: Settings) -> dict[str, Any]:
 def as_now(stored: Mapping[str, Any], schema: type[Settings]) -> dict[str, Any]:
     """Return dumped settings, with today's defaults for settings that did not exist then.
 
-    Keys that are no settings are kept; values that today's schema refuses are returned unchanged.
+    Keys that are no settings are kept, unless they are settled with that value; values that today's
+    schema refuses are returned unchanged.
     """
     try:
         schema = schema.for_values(stored)
-        known = {key: value for key, value in stored.items() if key in schema.model_fields}
-        return {**stored, **dump(schema.model_validate(known))}
+        kept = schema.without_settled(stored)
+        known = {key: value for key, value in kept.items() if key in schema.model_fields}
+        return {**kept, **dump(schema.model_validate(known))}
     except ValueError:  # pydantic's ValidationError is one
         return dict(stored)
 

@@ -2,21 +2,24 @@
 
 Reinforcement learning (DeepSeek-R1, section 2.2), on a laptop and on a cluster. `Engine`, `Learner`
 and `Algorithm` are the seams: the loop never asks where they run or how advantages are computed.
-Everything random follows from (seed, step), so that a run that was killed lands on the same weights
-as one that was not.
+Everything random follows from (seed, step), so that a run that was killed reaches the same weights
+as one that was not. From here to the loss:
 
-Up to k batches (`staleness`) are sampled ahead, while others are learnt from; k = 0 is the plain
-case, sampling and learning in turn. Batch n is begun under weights of version n - k or newer
-(version: updates done), so that no sample is learnt from by a policy more than k updates newer than
-the one that began it. A batch is learnt from when it is whole; nothing is dropped. Truncated
-importance weights (`importance_cap`) correct for the difference, token by token.
+    r1.sampling           problems -> rollouts -> rewards, a batch of scored groups
+    r1.algorithms.batch   rewards -> advantages, by the algorithm (`grpo` is the default)
+    r1.learner.local      log-probabilities -> the algorithm's loss -> an optimiser step
 
-No batch is begun before a checkpoint that it comes after: its samples would be of weights that the
-checkpoint no longer has. Every checkpoint therefore costs the overlap of some steps.
+Up to k batches (`staleness`) are sampled ahead while others are learned from; with k = 0 sampling
+and learning take turns. Batch n begins under weights of version n - k or newer (version: updates
+done), so that the policy that learns from a sample is at most k updates newer than the one that
+began it. A batch is learned from when it is whole; nothing is dropped. Truncated importance weights
+(`importance_cap`) correct for the difference, token by token.
 
-Left out on purpose: batches of whichever groups end first, which would wait less. k batches are
-under way beside the one that is due, and each must be learnt from within k updates of being asked
-for: that alone makes every batch its own groups.
+A batch that follows a checkpoint begins after the checkpoint is written: a run that is resumed
+there samples it with the same weights. Each checkpoint therefore costs the overlap of some steps.
+
+Left out on purpose: batches made of whichever groups end first. They would wait less, but then a
+sample could be more than k updates old.
 """
 
 from __future__ import annotations

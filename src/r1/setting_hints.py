@@ -143,6 +143,9 @@ VERY_CLOSE, CLOSE, ALIKE = 0.9, 0.8, 0.6
 def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
     """Return a suggestion for an unknown key at a dotted location of a schema."""
     owner = class_at(schema, location)
+    settled: Mapping[str, Any] = getattr(owner, "settled", {})
+    if key in settled:
+        return f"it is no setting any more: every run has the default, {settled[key]!r}."
     siblings = list(owner.model_fields)
     near = difflib.get_close_matches(key, siblings, n=1, cutoff=CLOSE)
     if near:

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from r1.algorithms.group import Deviation, compared_groups
+from r1.algorithms.group import EPSILON, Deviation, compared_groups
 from r1.algorithms.policy_gradient import Clip, KLKind, PolicyGradient, averaged_loss, policy_ratio
 from r1.algorithms.protocol import RewardedGroup
 from r1.algorithms.registry import register_algorithm
@@ -31,6 +31,8 @@ from r1.learner.objective import LossOutput, PolicyTokens, Totals
 
 class CISPOSettings(AlgorithmSettings):
     """CISPO: the weight is clipped, never the gradient."""
+
+    settled: ClassVar = {"std_epsilon": EPSILON}
 
     group_size: int = Field(16, ge=2, description="samples a problem, G")
     clip_low: float = Field(
@@ -45,7 +47,6 @@ class CISPOSettings(AlgorithmSettings):
     std: Deviation = Field(
         "population", description="deviation of a group's rewards that advantages are divided by"
     )
-    std_epsilon: float = Field(1e-6, ge=0.0, description="added to the deviation")
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,15 @@ class CISPO(PolicyGradient):
     settings: CISPOSettings
 
     def advantages(self, groups_P: Sequence[RewardedGroup]) -> list[list[list[float]]]:
-        return compared_groups(groups_P, self.settings.std, self.settings.std_epsilon)
+        return compared_groups(groups_P, self.settings.std)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        clip = Clip(said.clip_low, said.clip_high)
+        settings = self.settings
+        clip = Clip(settings.clip_low, settings.clip_high)
         ratio_M = policy_ratio(tokens, "token").detach()
         weight_M = ratio_M.clamp(1.0 - clip.low, 1.0 + clip.high)
         policy_M = -weight_M * tokens.advantages_M * tokens.logprobs_M
-        return averaged_loss(tokens, totals, said, policy_M, clip, ratio_M, said.kl)
+        return averaged_loss(tokens, totals, settings, policy_M, clip, ratio_M, settings.kl)
 
 
 register_algorithm("cispo", CISPOSettings, CISPO)

@@ -16,10 +16,12 @@ from typing import Literal
 from r1.algorithms.protocol import RewardedGroup, spread
 
 Deviation = Literal["population", "sample", "none"]
+EPSILON = 1e-6
+"""Added to the deviation."""
 
 
 def group_advantages(
-    rewards_G: Sequence[float], valid_G: Sequence[bool], std: Deviation, epsilon: float
+    rewards_G: Sequence[float], valid_G: Sequence[bool], std: Deviation, epsilon: float = EPSILON
 ) -> list[float]:
     """Compare each valid sample with the group's valid mean; G values.
 
@@ -41,11 +43,9 @@ def group_advantages(
     ]
 
 
-def compared_groups(
-    groups_P: Sequence[RewardedGroup], std: Deviation, epsilon: float
-) -> list[list[list[float]]]:
+def compared_groups(groups_P: Sequence[RewardedGroup], std: Deviation) -> list[list[list[float]]]:
     """Compare each group with itself; every token has its response's advantage (P, G, T)."""
     return [
-        spread(group_advantages(group.rewards_G, group.valid_G, std, epsilon), group.lengths_G)
+        spread(group_advantages(group.rewards_G, group.valid_G, std), group.lengths_G)
         for group in groups_P
     ]

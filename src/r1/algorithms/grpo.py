@@ -30,11 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from r1.algorithms.group import Deviation, compared_groups
+from r1.algorithms.group import EPSILON, Deviation, compared_groups
 from r1.algorithms.policy_gradient import Clip, KLKind, PolicyGradient, clipped_loss, policy_ratio
 from r1.algorithms.protocol import RewardedGroup
 from r1.algorithms.registry import register_algorithm
@@ -44,6 +44,8 @@ from r1.learner.objective import LossOutput, PolicyTokens, Totals
 
 class GRPOSettings(AlgorithmSettings):
     """GRPO and its descendants: DAPO, Dr. GRPO, GSPO are values of these settings."""
+
+    settled: ClassVar = {"std_epsilon": EPSILON}
 
     group_size: int = Field(16, ge=2, description="samples a problem, G")
     ratio: Literal["token", "sequence", "sequence_mean"] = Field(
@@ -61,7 +63,6 @@ class GRPOSettings(AlgorithmSettings):
         description="deviation of a group's rewards that advantages are divided by; "
         '"none" divides by nothing (Dr. GRPO)',
     )
-    std_epsilon: float = Field(1e-6, ge=0.0, description="added to the deviation")
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,13 @@ class GRPO(PolicyGradient):
     settings: GRPOSettings
 
     def advantages(self, groups_P: Sequence[RewardedGroup]) -> list[list[list[float]]]:
-        return compared_groups(groups_P, self.settings.std, self.settings.std_epsilon)
+        return compared_groups(groups_P, self.settings.std)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        ratio_M = policy_ratio(tokens, said.ratio)
-        clip = Clip(said.clip_low, said.clip_high)
-        return clipped_loss(tokens, totals, said, clip, ratio_M, said.kl)
+        settings = self.settings
+        ratio_M = policy_ratio(tokens, settings.ratio)
+        clip = Clip(settings.clip_low, settings.clip_high)
+        return clipped_loss(tokens, totals, settings, clip, ratio_M, settings.kl)
 
 
 register_algorithm("grpo", GRPOSettings, GRPO)

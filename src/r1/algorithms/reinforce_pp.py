@@ -91,9 +91,9 @@ class ReinforcePP(PolicyGradient):
         return replace(batch, groups=groups)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        clip = Clip(said.clip_low, said.clip_high)
-        return clipped_loss(tokens, totals, said, clip, policy_ratio(tokens, "token"), kl=None)
+        settings = self.settings
+        clip = Clip(settings.clip_low, settings.clip_high)
+        return clipped_loss(tokens, totals, settings, clip, policy_ratio(tokens, "token"), kl=None)
 
     def _centred(self, group: RewardedGroup) -> list[float]:
         valid = [r for r, valid in zip(group.rewards_G, group.valid_G, strict=True) if valid]

@@ -55,9 +55,11 @@ class RLOO(PolicyGradient):
         return [spread(leave_one_out(g.rewards_G, g.valid_G), g.lengths_G) for g in groups_P]
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
-        said = self.settings
-        clip = Clip(said.clip_low, said.clip_high)
-        return clipped_loss(tokens, totals, said, clip, policy_ratio(tokens, said.ratio), said.kl)
+        settings = self.settings
+        clip = Clip(settings.clip_low, settings.clip_high)
+        return clipped_loss(
+            tokens, totals, settings, clip, policy_ratio(tokens, settings.ratio), settings.kl
+        )
 
 
 def leave_one_out(rewards_G: Sequence[float], valid_G: Sequence[bool]) -> list[float]:

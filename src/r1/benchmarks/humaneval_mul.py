@@ -2,10 +2,10 @@
 them); each language's pass@1, and their plain mean.
 
 The languages have 158 to 164 rows, as some problems have no translation. A language whose toolchain
-is missing on this machine is left out of the mean, by name. A row that no answer can pass is
+is missing on this machine is left out of the mean, by name. A row that no right answer passes is
 refused: PHP has a `strlen` of its own, C# cannot ask null for its Equals, JavaScript's strings hold
-no line break; and a C++ union (or std::any) does not say what it holds, so that its value cannot
-leave the answer's process.
+no line break. So is a C++ union or std::any: it does not say what it holds, so that its value
+cannot leave the answer's process.
 
 Left out of the original on purpose: its limits of wall clock (3 s; 10 s for Bash), and that
 JavaScript must print nothing.

@@ -153,7 +153,7 @@ def _vary(variant: str) -> Benchmark:
     public = varied.layouts[0]._replace(
         name="public tests alone (not the benchmark)", files=("*public_tests.jsonl",)
     )
-    title = f"LiveCodeBench {begin} to {end}"
+    title = f"LCB {variant}"
     return replace(varied, title=title, published={}, layouts=(*varied.layouts, public))
 
 

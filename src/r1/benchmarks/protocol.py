@@ -17,7 +17,7 @@ MATH-500), each judged by what follows the last `</think>` (DeepSeek-R1, evaluat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -65,6 +65,7 @@ class Benchmark:
     published: the paper's figures in per cent, by model. parts: keys of the problems' metadata by
     which the score is told in parts too; mean_over: the one of them over whose parts the score is
     the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
+    further: makes further figures, JSON values; their "told" are lines for people.
     lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
     and a model, but for the judge of a judged one. public: False where its questions must not
     stand in plain text on the internet.
@@ -84,6 +85,7 @@ class Benchmark:
     parts: tuple[str, ...] = ()
     mean_over: str = ""
     vary: Callable[[str], Benchmark] | None = None
+    further: Callable[[Loaded, Mapping[str, Sequence[float]]], dict[str, Any]] | None = None
     lies_in: str = ""
     needs: str = ""
     public: bool = True
@@ -105,12 +107,14 @@ class Loaded(NamedTuple):
     """The questions of a benchmark, in their order, and the rows that are none.
 
     left_out: the parts (of `Benchmark.mean_over`) of which no question is left, with a reason.
+    paths: the files that were read, by pattern.
     """
 
     layout: str
     problems: list[Problem]
     refused: list[Refused]
     left_out: Mapping[str, str]
+    paths: list[list[Path]]
 
 
 def find(benchmark: Benchmark, data: Path) -> Found | None:
@@ -158,7 +162,7 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
         )
     kept = {problem.metadata.get(benchmark.mean_over) for problem in problems}
     left_out = {part: reason for part, reason in reasons.items() if part not in kept}
-    return Loaded(found.layout.name, problems, refused, left_out)
+    return Loaded(found.layout.name, problems, refused, left_out, found.paths)
 
 
 def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]) -> Iterator[Item]:

@@ -141,32 +141,16 @@ def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
         return None
 
 
-def gpus_of(settings: ClusterSettings, needs: Needs, there_are: bool) -> Gpus:
-    """Return GPUs per process; there_are: whether the cluster has any. Raises UserError."""
-
-    learner = _gpus(None, needs.learner_device, 1, there_are)
-    given = settings.gpus_per_engine
-    engine = _gpus(given, needs.engine_device, needs.tensor_parallel, there_are)
-    if needs.vllm and engine not in (0, needs.tensor_parallel):
-        raise UserError(
-            f"cluster.gpus_per_engine = {engine}, but engine.vllm.tensor_parallel_size = "
-            f"{needs.tensor_parallel} and vLLM takes one GPU a rank: leave cluster.gpus_per_engine "
-            "out, or make them equal."
-        )
-    reward = [_gpus(None, device, 1, there_are) for device in needs.reward_devices]
+def gpus_of(needs: Needs, there_are: bool) -> Gpus:
+    """Return GPUs per process; there_are: whether the cluster has any."""
+    learner = _gpus(needs.learner_device, 1, there_are)
+    engine = _gpus(needs.engine_device, needs.tensor_parallel, there_are)
+    reward = [_gpus(device, 1, there_are) for device in needs.reward_devices]
     return Gpus(learner, engine, max(reward, default=0))
 
 
-def _gpus(given: int | None, device: str, number: int, there_are: bool) -> int:
-    """Return the GPUs of a process on a device; given: the recipe's number for an engine."""
-    if given == 0 and there_are and device != "cpu":
-        # Ray hides no GPU from a process that asked for none: all would take the first.
-        raise UserError(
-            "cluster.gpus_per_engine = 0 on a cluster with GPUs, and engine.device is "
-            f'"{device}": set engine.device = "cpu", or leave cluster.gpus_per_engine out.'
-        )
-    if given is not None:
-        return given
+def _gpus(device: str, number: int, there_are: bool) -> int:
+    """Return the GPUs of a process on a device."""
     if device.startswith("cuda"):  # asked for by name: where there is none, that is said
         return number
     return number if there_are and device != "cpu" else 0

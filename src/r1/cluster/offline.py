@@ -28,7 +28,7 @@ from r1.rollout.settings import EngineSettings
 logger = logging.getLogger("r1.cluster")
 
 ONE_CALL = 2**31
-"""groups_per_call of a replica: what the pool gives it, it is given at once."""
+"""Groups per call of a replica: it is given at once what the pool gives it."""
 
 
 @contextmanager
@@ -45,7 +45,9 @@ def open_replicas(
     alone = cluster.replicas_alone()
     with placed(alone, engine_needs(settings, folder)) as placement:
         engines = [
-            RemoteEngine(folder, settings, *one_replica(alone, placement, index), Events(), index)
+            RemoteEngine(
+                folder, settings, *one_replica(alone, placement, index), Events(), index, ONE_CALL
+            )
             for index in range(cluster.engine_replicas)
         ]
         try:
@@ -55,7 +57,6 @@ def open_replicas(
                 load_tokenizer(folder),
                 size,
                 settings.max_batch,
-                cluster.groups_per_call,
                 lost=ClusterError,
             )
         except BaseException:
@@ -71,8 +72,7 @@ def one_replica(
 ) -> tuple[ClusterSettings, Placement]:
     """Return settings and placement of replica `index` as those of a single engine."""
     own = placement.bundles._replace(engine=[placement.bundles.engine[index]])
-    changes = {"engine_replicas": 1, "groups_per_call": ONE_CALL}
-    return cluster.model_copy(update=changes), placement._replace(bundles=own)
+    return cluster.model_copy(update={"engine_replicas": 1}), placement._replace(bundles=own)
 
 
 def _serving(engines: Sequence[RemoteEngine]) -> tuple[list[RemoteEngine], int]:

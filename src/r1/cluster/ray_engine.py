@@ -137,10 +137,12 @@ class RemoteEngine:
         placement: Placement,
         events: Events,
         first: int = 0,
+        groups_per_call: int | None = None,
     ) -> None:
         """Start the replicas; they load the model meanwhile, `load_weights` waits for them.
 
-        first: what messages call the first of them.
+        first: what messages call the first of them. groups_per_call: groups that a replica is
+        given at once; by default as many as fill its batch.
         """
         self.model, self.settings, self.cluster = model, settings, cluster
         self.name = f"r1-{uuid.uuid4().hex[:12]}"
@@ -148,6 +150,7 @@ class RemoteEngine:
         self.weights: RemoteWeights | None = None  # None: those of the model's folder
         self.version = -1
         self.closed, self._aborts = False, 0
+        self._groups_per_call = groups_per_call
         numbers = range(cluster.engine_replicas)
         self.replicas = [_Replica(index, f"engine replica {first + index}") for index in numbers]
         for replica in self.replicas:
@@ -240,7 +243,7 @@ class RemoteEngine:
         """Split the requests into calls: even over replicas, none above an engine's batch."""
         if not requests:
             return []
-        size = self.cluster.groups_per_call
+        size = self._groups_per_call
         if not size:
             samples = max(1, max(len(request.seeds) for request in requests))
             fits = max(1, self.settings.max_batch // samples)

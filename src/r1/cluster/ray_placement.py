@@ -127,8 +127,8 @@ def _learners_and_engines(
         number, most = max(ranks, replicas), max(gpus.learner, gpus.engine)
         if most > 1:
             raise UserError(
-                f"an engine over {gpus.engine} GPUs (engine.vllm.tensor_parallel_size or "
-                "cluster.gpus_per_engine) needs GPUs of its own; set "
+                f"an engine over {gpus.engine} GPUs (engine.vllm.tensor_parallel_size) "
+                "needs GPUs of its own; set "
                 'cluster.placement = "separate".'
             )
         resources = [
@@ -195,7 +195,7 @@ def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
 def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tuple[Bundles, Gpus]:
     """Return the reservation if the machines have room. Raises UserError with the numbers."""
     there_are = any(resources.get("GPU") for resources in machines.resources)
-    gpus = gpus_of(settings, needs, there_are)
+    gpus = gpus_of(needs, there_are)
     reward_models = len(needs.reward_devices)
     bundles = plan_bundles(settings, gpus, needs.tensor_parallel, reward_models)
     check_resources(settings, bundles, machines.resources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,9 +36,12 @@ class TimeoutSettings(Settings):
 class ClusterSettings(Settings):
     """Learner ranks (FSDP2), engine replicas and reward models' servers, placed by Ray.
 
-    Left out, everything runs in one process. None of these settings changes what a synchronous run
-    computes, but for rounding.
+    Left out, everything runs in one process. An engine has engine.vllm.tensor_parallel_size GPUs
+    where there are GPUs and engine.device is not "cpu". None of these settings changes what a
+    synchronous run computes, but for rounding.
     """
+
+    settled: ClassVar = {"gpus_per_engine": None, "groups_per_call": 0}
 
     address: str = Field(
         "auto",
@@ -55,15 +58,6 @@ class ClusterSettings(Settings):
         description="whether rank i and replica i share CPUs and GPUs, or each has its own",
     )
     cpus_per_process: float = Field(1.0, gt=0.0, description="CPUs reserved for each process")
-    gpus_per_engine: int | None = Field(
-        None,
-        ge=0,
-        description="GPUs of a replica; by default engine.vllm.tensor_parallel_size where there "
-        'are GPUs and engine.device is not "cpu"',
-    )
-    groups_per_call: int = Field(
-        0, ge=0, description="groups that a replica is given at once; 0: as many as fill its batch"
-    )
     max_restarts: int = Field(
         3, ge=0, description="restarts of a process without any progress before the run ends"
     )

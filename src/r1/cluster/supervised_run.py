@@ -7,14 +7,14 @@ Without [cluster] nothing of Ray is imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1.cluster.needs import demand_of
-from r1.learner.supervised_run import OpenLearner, Place
+from r1.learner.supervised_run import OpenLearner, in_this_process
 from r1.models.load import absolute_model
 from r1.run_dir import RunDir
 from r1.sft.settings import SFTRecipe
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def place(alone: Place, prepared: Any) -> Iterator[OpenLearner]:
-    """Yield a factory of the learner: `alone` in this process, or on reserved ranks.
+def place(prepared: Any, learner: Callable[..., Any]) -> Iterator[OpenLearner]:
+    """Yield a factory of the learner: in this process, or on reserved ranks.
 
-    prepared: of either trainer. Raises UserError where that cannot be.
+    prepared, learner: as r1.learner.supervised_run.Place. Raises UserError where that cannot be.
     """
     recipe = prepared.recipe
     if recipe.cluster is None:
-        with alone(prepared) as open_learner:
+        with in_this_process(prepared, learner) as open_learner:
             yield open_learner
         return
     from r1.cluster.ray_placement import placed

@@ -2,7 +2,7 @@
 
     prompted.py        few-shot with long chains of thought, or direct with reflection and
                        verification: a general model writes, rules keep what is right and readable
-    readable_samples   R1-Zero at T = 1: correct, one language, no repetition
+    rejection.py       R1-Zero at T = 1: correct, one language, no repetition
     refined.py         those, rewritten by a general model in the question's language, summarised,
                        and verified again: the same final answer in the right language, or dropped
 
@@ -13,24 +13,18 @@ columns, the card and the resuming of rejection sampling; mixture.py joins them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from r1.config import dump
-from r1.curation.card import Card
 from r1.curation.curator import Rules, decisive
 from r1.curation.generate import Generate
 from r1.curation.job import problem_key
-from r1.curation.progress import DataEvents
-from r1.curation.rejection import SamplingLine, rejection_sample
 from r1.curation.scoring import ReadingScorer
-from r1.curation.settings import READABLE_ZERO, ColdStartSettings, RejectionSettings
+from r1.curation.settings import ColdStartSettings
 from r1.data.rows import content_hash
 from r1.rewards.registry import PromptForm
 from r1.types import Problem
-
-ZERO = "r1-zero"
 
 
 class General(NamedTuple):
@@ -44,31 +38,6 @@ class General(NamedTuple):
     name: str
     count_tokens: Callable[[str], int]
     capacity: int = 0
-
-
-def readable_samples(
-    folder: Path,
-    problems: Iterable[Problem],
-    line: SamplingLine,
-    settings: RejectionSettings = READABLE_ZERO,
-    *,
-    source: str,
-    heldout: Sequence[Problem] = (),
-    progress: DataEvents | None = None,
-    total: int | None = None,
-) -> Card:
-    """Sample R1-Zero and keep what is readable: the input of refined_traces."""
-    return rejection_sample(
-        folder,
-        problems,
-        line,
-        settings,
-        source=source,
-        heldout=heldout,
-        progress=progress,
-        total=total,
-        origin=ZERO,
-    )
 
 
 def rules_of(settings: ColdStartSettings, scorer: ReadingScorer, name: str, origin: str) -> Rules:
@@ -95,8 +64,7 @@ def job_of(
 ) -> dict[str, Any]:
     """What a data set of this kind is made of (see r1.curation.store)."""
     unused = ["domains", "filters.num_workers", "call.resume"]
-    others = {"few-shot": ["direct", "refined"], "direct": ["few_shot", "refined"]}
-    unused += others.get(kind, ["few_shot", "direct", "decontamination"])
+    unused += {"few-shot": ["direct"], "direct": ["few_shot"]}.get(kind, [])
     return {
         "kind": kind,
         "source": name,

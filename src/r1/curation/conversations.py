@@ -4,7 +4,7 @@ A row has `messages`, or `prompt` and `response`, each a text or a list of turns
 `language` and `num_tokens` are taken where it has them. A path may be a data set of this package
 (its folder), a folder of *.parquet, or a file.
 
-Left out on purpose: turns that hold more than text (tool calls, images).
+Left out on purpose: calls of tools, and columns of other names (`r1.sft.rows` reads those).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 from r1.curation.card import CARD_JSON, CardFile
 from r1.curation.store import DATA, MANIFEST, folder_of
 from r1.data import jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, find_data, require_file
 from r1.data.thinking import response_of
+from r1.data.turns import TurnKeys, check_turns, read_turns
 from r1.errors import UserError
 from r1.files.shapes import read_json
 
-ROLES = ("system", "user", "assistant")
+_KEYS = TurnKeys(known=("system", "user", "assistant"))
 _COLUMNS = ("id", "messages", "prompt", "response", "family", "language", "num_tokens")
 
 
@@ -55,7 +56,7 @@ def read_conversations(
 
     Raises UserError for a missing or unreadable file.
     """
-    for number, row in _rows(resolve(path, base_folder)):
+    for number, row in _rows(find_data(path, base_folder)):
         try:
             if isinstance(row, RowError):
                 raise row
@@ -80,7 +81,7 @@ def count_conversations(path: str, base_folder: Path) -> int:
 
 def card_of(path: str, base_folder: Path) -> dict[str, Any] | None:
     """The data card of a source that is a data set of this package, or None."""
-    folder = folder_of(resolve(path, base_folder))
+    folder = folder_of(find_data(path, base_folder))
     return read_json(folder / CARD_JSON, shape=CardFile) if folder.is_dir() else None
 
 
@@ -103,42 +104,28 @@ def _choose(names: list[str]) -> list[str]:
 
 def _read(number: int, row: Mapping[str, Any]) -> SuppliedConversation:
     if row.get("messages") is not None:
-        turns = _turns(row["messages"], "messages")
+        turns = read_turns(row["messages"], "messages", _KEYS)
     else:
         turns = _part(row, "prompt", "user") + _part(row, "response", "assistant")
-    if turns[-1][0] != "assistant":
-        raise RowError(f"the last turn is by {turns[-1][0]!r}; it must be the assistant's")
-    if all(role != "user" for role, _ in turns):
-        raise RowError("there is no turn by the user")
+    check_turns(turns)
+    for place, turn in enumerate(turns, start=1):
+        if turn.get("tool_calls"):
+            raise RowError(f"turn {place} calls tools, and a mixture holds only texts")
     tokens = row.get("num_tokens")
     return SuppliedConversation(
         number,
         None if row.get("id") is None else str(row["id"]),
-        tuple(turns),
+        tuple((turn["role"], response_of(turn)) for turn in turns),
         row.get("family"),
         row.get("language"),
         tokens if isinstance(tokens, int) else None,
     )
 
 
-def _part(row: Mapping[str, Any], name: str, role: str) -> list[tuple[str, str]]:
+def _part(row: Mapping[str, Any], name: str, role: str) -> list[dict[str, Any]]:
     value = row.get(name)
     if value is None:
         raise RowError(f'there is no "{name}" and no "messages"')
-    return _turns([{"role": role, "content": value}] if isinstance(value, str) else value, name)
-
-
-def _turns(value: Any, name: str) -> list[tuple[str, str]]:
-    if not isinstance(value, list) or not value:
-        raise RowError(f"{name} must be a text or a list of turns")
-    turns = []
-    for turn in value:
-        role, content = (
-            (turn.get("role"), turn.get("content")) if isinstance(turn, Mapping) else (None, None)
-        )
-        if role not in ROLES:
-            raise RowError(f"{name}: a turn's role is {role!r}; the roles are {', '.join(ROLES)}")
-        if not isinstance(content, str) or not content.strip():
-            raise RowError(f"{name}: a turn by {role!r} has no text")
-        turns.append((role, response_of(turn)))
-    return turns
+    return read_turns(
+        [{"role": role, "content": value}] if isinstance(value, str) else value, name, _KEYS
+    )

@@ -2,7 +2,6 @@
 
     generate = engine_generate(engine, renderer, sampling)      # a checkpoint of the run
     generate = endpoint_generate(lambda: Endpoint(settings))    # any OpenAI-compatible endpoint
-    generate = text_generate(lambda prompts: [...])             # anything else
 
 Resuming gives the same bytes only where a reply follows from its prompt and seed, as an engine's
 does. An endpoint's replies do not: use call.resume = "prompt" with one, so that nothing that was
@@ -72,15 +71,6 @@ def asking(ahead: int) -> Iterator[Begin]:
         yield lambda work: threads.submit(work).result
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-
-
-def text_generate(answer: Callable[[Sequence[str]], Sequence[str]]) -> Generate:
-    """A callable from prompts to texts, as one from asks to replies."""
-
-    def generate(asks: Sequence[Ask]) -> list[GeneratedText]:
-        return [GeneratedText(text) for text in answer([ask.prompt for ask in asks])]
-
-    return generate
 
 
 def engine_generate(engine: Engine, renderer: Renderer, sampling: SamplingSettings) -> Generate:

@@ -11,10 +11,12 @@ from r1.curation.journal import Record
 from r1.terminal import terminal_console
 
 LINE_EVERY_S = 10.0
+_READ = ("rows", "")
+"""Unit of a stage that samples nothing and reads rows that exist."""
 
 
 class DataEvents(Protocol):
-    """Told of every finished item."""
+    """Receives events of a data set that is being made."""
 
     def begin(self, done: int, total: int | None) -> None:
         """The work starts, or carries on after `done` items of `total` (None: not known)."""
@@ -51,7 +53,9 @@ class DataProgress:
         self._here = self._rows = self._sampled = 0
         self._started = self._shown = time.monotonic()
         if done:
-            self.console.print(f"{self.name}: carrying on after {done:,} prompts.", highlight=False)
+            self.console.print(
+                f"{self.name}: carrying on after the first {done:,}.", highlight=False
+            )
 
     def advance(self, record: Record) -> None:
         self._done += 1
@@ -70,9 +74,10 @@ class DataProgress:
     def _show(self, seconds: float) -> None:
         each = seconds / self._here
         of = f"/{self._total:,}" if self._total is not None else ""
+        unit, samples = ("prompts", f" of {self._sampled:,} samples") if self._sampled else _READ
         text = (
-            f"{self.name}: {self._done:,}{of} prompts, kept {self._rows:,} of "
-            f"{self._sampled:,} samples, {self._here / max(seconds, 1e-9):,.1f} prompts/s"
+            f"{self.name}: {self._done:,}{of} {unit}, kept {self._rows:,}{samples}, "
+            f"{self._here / max(seconds, 1e-9):,.1f} {unit}/s"
         )
         if self._total is not None:
             left = int(each * (self._total - self._done))

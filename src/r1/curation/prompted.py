@@ -31,7 +31,7 @@ from r1.curation.prompts import (
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer
-from r1.curation.settings import ColdStartSettings, PromptedSettings
+from r1.curation.settings import PromptedSettings, PromptedTraceSettings
 from r1.curation.store import Store
 from r1.errors import UserError
 from r1.rollout.engine_pool import calls_ahead
@@ -46,7 +46,7 @@ def prompted_traces(
     problems: Iterable[Problem],
     general: General,
     scorer: ReadingScorer,
-    settings: ColdStartSettings,
+    settings: PromptedTraceSettings,
     *,
     kind: Kind,
     examples: Sequence[WorkedExample] = EXAMPLES,
@@ -94,7 +94,7 @@ class _Writer:
         self,
         general: General,
         scorer: ReadingScorer,
-        settings: ColdStartSettings,
+        settings: PromptedTraceSettings,
         prompted: PromptedSettings,
         kind: Kind,
         examples: Sequence[WorkedExample],

@@ -25,7 +25,7 @@ from r1.curation.prompts import REFINE, SUMMARISE, fill, language_name
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import row_schema
 from r1.curation.scoring import PatternScorer, ReadingScorer, answer_of
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import RefinedTraceSettings
 from r1.curation.store import Store, read_rows
 from r1.errors import UserError
 from r1.rewards.reading import after_thinking
@@ -43,11 +43,11 @@ def refined_traces(
     problems: Mapping[str, Problem],
     general: General,
     scorer: ReadingScorer,
-    settings: ColdStartSettings,
+    settings: RefinedTraceSettings,
     *,
     progress: DataEvents | None = None,
 ) -> Card:
-    """Refine the traces of `samples` (a folder of readable_samples, or of any data set here).
+    """Refine the traces of `samples` (the folder of any data set of this package).
 
     problems: by id; every sample's must be there. scorer: verifies the refined responses, made for
     prompts that open no thinking. Raises UserError for a sample whose problem is not given.
@@ -97,7 +97,7 @@ class _Refiner:
     """Rewrites reasoning, then writes summaries, then has both verified."""
 
     def __init__(
-        self, general: General, scorer: ReadingScorer, settings: ColdStartSettings
+        self, general: General, scorer: ReadingScorer, settings: RefinedTraceSettings
     ) -> None:
         self.general, self.scorer, self.settings = general, scorer, settings
         self.shown_scorer = PatternScorer(scorer, settings.pattern)

@@ -5,11 +5,11 @@ The paper names the filters but no thresholds (§2.3.3); the defaults are this p
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from r1.config import Settings
+from r1.config import Settings, dump
 from r1.curation.pattern import PatternSettings
 from r1.rollout.settings import SamplingSettings
 from r1.text.readability import ReadabilitySettings
@@ -239,19 +239,6 @@ class RefinedSettings(Settings):
     )
 
 
-READABLE_ZERO = RejectionSettings(
-    num_samples=4,
-    sampled=PatternSettings(answer_tags=True),
-    filters=FilterSettings(
-        readability=ReadabilitySettings(
-            max_paragraph_words=None, max_paragraph_chars=None, max_code_blocks=None
-        )
-    ),
-    keep=KeepSettings(cap=1, order="shortest"),
-)
-"""R1-Zero samples fit to refine: T = 1, correct, without repetition, in one language."""
-
-
 class ColdStartSettings(Settings):
     """Cold-start traces (paper, section 2.3.1 and the supplement's procedure)."""
 
@@ -259,19 +246,37 @@ class ColdStartSettings(Settings):
     pattern: PatternSettings = PatternSettings()
     filters: FilterSettings = FilterSettings(min_summary_share=0.9, summary_holds="\\boxed{")
     keep: KeepSettings = KeepSettings(cap=1)
+    call: CallSettings = CallSettings(prompts=64)
+    shards: ShardSettings = ShardSettings()
+    domains: dict[str, str] = Field(
+        {}, description='domain of each family in the data card, such as { cups = "logic" }'
+    )
+
+
+class PromptedTraceSettings(ColdStartSettings):
+    """Traces by few-shot or direct prompting."""
+
+    settled: ClassVar = {"refined": dump(RefinedSettings())}
+
     few_shot: PromptedSettings = Field(
         PromptedSettings(), description="how few-shot traces are asked for"
     )
     direct: PromptedSettings = Field(
         PromptedSettings(), description="how traces are asked for without examples"
     )
-    refined: RefinedSettings = RefinedSettings()
     decontamination: DecontaminationSettings = DecontaminationSettings()
-    call: CallSettings = CallSettings(prompts=64)
-    shards: ShardSettings = ShardSettings()
-    domains: dict[str, str] = Field(
-        {}, description='domain of each family in the data card, such as { cups = "logic" }'
-    )
+
+
+class RefinedTraceSettings(ColdStartSettings):
+    """Readable samples, rewritten."""
+
+    settled: ClassVar = {
+        "few_shot": dump(PromptedSettings()),
+        "direct": dump(PromptedSettings()),
+        "decontamination": dump(DecontaminationSettings()),
+    }
+
+    refined: RefinedSettings = RefinedSettings()
 
 
 class ReviewSettings(Settings):

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from r1.data.rows import find_data
 from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.run_dir.checkpoint import MARKER, find_checkpoint
@@ -70,11 +71,10 @@ def _files(kind: str, value: str, base_folder: Path) -> tuple[str, dict[str, Pat
         return value, dict(sorted(_plugin_files(value).items()))
     if kind == "model" and value in MODELS:
         return value, _model_files(MODELS[value])
-    places = [base_folder / Path(value).expanduser(), Path(value).expanduser()]
-    if kind == "model":
-        places.reverse()  # as `find_model` looks
-    place = next((p for p in places if p.exists()), None)
-    if place is None:
+    place = find_data(value, base_folder)
+    if kind == "model" and Path(value).expanduser().exists():
+        place = Path(value).expanduser()  # as `find_model` looks
+    if not place.exists():
         cached = _cached_on_hub(value) if kind == "model" else None
         return value, {} if cached is None else _model_files(cached)
     if place.is_file():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r1.data.rows import Table, needed_columns, problems_from_rows, resolve
+from r1.data.rows import Table, find_data, needed_columns, problems_from_rows
 from r1.data.settings import SourceSettings
 from r1.data.source_base import DataSource
 from r1.errors import UserError
@@ -55,7 +55,7 @@ def read_rows(split: Any) -> Iterator[tuple[int, dict[str, Any]]]:
 def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     """Every split by its name."""
     assert source.path is not None
-    folder = resolve(source.path, base_folder)
+    folder = find_data(source.path, base_folder)
     if not folder.is_dir():
         hub_is_reachable()  # before datasets, which reads once whether to look in its cache alone
     try:

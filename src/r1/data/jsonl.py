@@ -10,11 +10,11 @@ from typing import Any
 from r1.data.rows import (
     RowError,
     Table,
+    find_data,
     missing_column,
     problems_from_rows,
     require_file,
     required_fields,
-    resolve,
 )
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
@@ -30,7 +30,7 @@ def load(settings: SourceSettings, base_folder: Path) -> Table:
     Raises UserError for a missing or empty file, a JSON array instead of lines, or faulty rows.
     """
     assert settings.path is not None
-    path = resolve(settings.path, base_folder)
+    path = find_data(settings.path, base_folder)
     require_file(path)
     _check_first_row(settings, path)
     return problems_from_rows(read_rows(path), settings, str(path))

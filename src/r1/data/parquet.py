@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from r1.data.rows import Table, needed_columns, problems_from_rows, require_file, resolve
+from r1.data.rows import Table, find_data, needed_columns, problems_from_rows, require_file
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.files import parquet
@@ -18,7 +18,7 @@ def load(settings: SourceSettings, base_folder: Path) -> Table:
     Raises UserError for a missing or unreadable file, no rows, a missing column or faulty rows.
     """
     assert settings.path is not None
-    path = resolve(settings.path, base_folder)
+    path = find_data(settings.path, base_folder)
     rows = read_rows(path, lambda names: needed_columns(settings, names))
     table = problems_from_rows(rows, settings, str(path))
     if not table.problems:

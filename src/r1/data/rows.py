@@ -86,15 +86,19 @@ def content_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def resolve(path: str, base_folder: Path) -> Path:
-    """A recipe's path: absolute, from ~, or relative to base_folder."""
-    return base_folder / Path(path).expanduser()
+def find_data(path: str, base_folder: Path) -> Path:
+    """Return a data file or folder: absolute, from ~, in the recipe's folder, else the working one.
+
+    What exists in neither is named in the recipe's folder.
+    """
+    places = [base_folder / Path(path).expanduser(), Path(path).expanduser()]
+    return next((place for place in places if place.exists()), places[0])
 
 
 def name_of(source: DataSource, base_folder: Path) -> str:
     """What messages call a source: its path where it is a file or a folder, else its label."""
     if source.kind in ("jsonl", "parquet"):
-        return str(resolve(str(source.path), base_folder))
+        return str(find_data(str(source.path), base_folder))
     return source.label
 
 

@@ -206,8 +206,9 @@ def _faults(path: Path) -> Iterator[None]:
 def _safe_rows(path: Path, metadata: Any, others: set[str]) -> int:
     """Return how many rows may be read at once, from the column chunks in the footer.
 
-    others: columns that are read but cannot be dictionaries, such as lists of messages: there every
-    value may be as large as the dictionary page is.
+    others: columns that are read but cannot be dictionaries, such as lists of messages: a row of
+    them is taken to be as large as the average of its chunk or, since every value may be the whole
+    dictionary page, as that times its values.
     """
     rows = ROWS_AT_ONCE
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
@@ -216,10 +217,13 @@ def _safe_rows(path: Path, metadata: Any, others: set[str]) -> int:
             if not 0 <= chunk.total_uncompressed_size <= MAX_ROWS_BYTES:
                 size = chunk.total_uncompressed_size
                 raise _too_large(path, f"a row group of column {name}", size, MAX_ROWS_BYTES)
-            if name.partition(".")[0] not in others or chunk.dictionary_page_offset is None:
+            if name.partition(".")[0] not in others:
                 continue
-            values_a_row = -(-chunk.num_values // max(1, group.num_rows))
-            row = values_a_row * max(8, _dictionary_bytes(path, chunk.dictionary_page_offset))
+            row = -(-chunk.total_uncompressed_size // max(1, group.num_rows))
+            if chunk.dictionary_page_offset is not None:
+                values = -(-chunk.num_values // max(1, group.num_rows))
+                largest = max(8, _dictionary_bytes(path, chunk.dictionary_page_offset))
+                row = max(row, values * largest)
             if row > MAX_BATCH_BYTES:
                 raise _too_large(path, f"a row of column {name}", row, MAX_BATCH_BYTES)
             rows = min(rows, MAX_BATCH_BYTES // row if row else rows)

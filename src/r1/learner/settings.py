@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -90,9 +90,10 @@ class ComputeSettings(Settings):
 class LearnerSettings(ComputeSettings):
     """Where an update is computed, with which number formats, and in how much memory."""
 
-    logits_budget_mb: int = Field(
-        256, ge=1, description="memory for logits, in MB; the loss is computed in chunks that fit"
-    )
+    logits_budget_mb: ClassVar[int] = 256
+    """Memory for logits, in MB; the loss is computed in chunks that fit."""
+    settled: ClassVar = {"logits_budget_mb": logits_budget_mb}
+
     gradient_checkpointing: bool = Field(
         False, description="compute activations again in the backward pass: less memory, more time"
     )

@@ -22,6 +22,7 @@ from r1.files.regular import check_regular
 from r1.files.shapes import fitted, open_shape
 
 STATE_FILE = "learner.pt"
+_NO_MEMORY = "can't allocate memory"  # torch's allocator on the CPU raises a RuntimeError
 Tensors = dict[str, InstanceOf[Tensor]]
 Updates = Annotated[int, Field(ge=0, lt=1 << 53)]
 
@@ -69,7 +70,8 @@ def read_state(folder: Path) -> LearnerState:
 
 def read_tensors(file: Path, shape: Any, device: torch.device | str = "cpu") -> Any:
     """A dictionary that torch.save wrote, of the given shape; UserError where the file is damaged,
-    of another shape, or holds more than tensors and plain values: reading that would run code."""
+    of another shape, does not fit into memory, or holds more than tensors and plain values: reading
+    that would run code."""
     check_regular(file)
     try:
         state = torch.load(file, map_location=device, weights_only=True)
@@ -77,6 +79,13 @@ def read_tensors(file: Path, shape: Any, device: torch.device | str = "cpu") -> 
     # anything: besides its own errors KeyError, TypeError, AssertionError, zlib and struct errors.
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _NO_MEMORY in str(error):
+            raise UserError(
+                f"{file} ({file.stat().st_size / 2**20:,.1f} MiB) does not fit into memory: end "
+                "other programs, or carry on where there is more. If its size is far from what the "
+                "model needs, it is damaged: remove the checkpoint's folder to go back to the one "
+                "before it."
+            ) from error
         raise damaged_state(file, f"is damaged or not written by r1: {reason[:300]}") from error
     try:
         return fitted(state, shape)

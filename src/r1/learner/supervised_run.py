@@ -1,7 +1,7 @@
-"""What trainings that go through fixed data in epochs share: the run folder, and who learns.
+"""Shared parts of the trainings that go through fixed data in epochs: run folder and learner.
 
-The folder remembers what the data encode to: the same files read by another tokenizer, template or
-program are another recipe, and a run begun with the ones is not carried on with the others.
+The folder records hashes of the encoded data: a run is not carried on with another tokenizer,
+template or encoder.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from r1.run_dir import RunDir, describe_source
 OpenLearner = Callable[[RunDir], AbstractContextManager[Any]]
 """Makes the learner of a run that has been opened, and ends its processes afterwards."""
 
-Place = Callable[[Any], AbstractContextManager[OpenLearner]]
-"""Holds a place for the learner of what was checked (recipe, model, tokenizer, order), before the
-run's folder is made."""
+Place = Callable[[Any, Callable[..., Any]], AbstractContextManager[OpenLearner]]
+"""Reserves what the learner of a prepared training needs, before the run's folder is made.
+
+Takes the training (recipe, model, tokenizer, order) and the class SFTLearner or RewardLearner.
+"""
 
 
-def in_this_process(learner: Callable[..., Any]) -> Place:
-    """The place of a class, SFTLearner or RewardLearner."""
+def in_this_process(
+    prepared: Any, learner: Callable[..., Any]
+) -> AbstractContextManager[OpenLearner]:
+    """The place that needs nothing: the learner is made in this process."""
 
-    def place(prepared: Any) -> AbstractContextManager[OpenLearner]:
-        return nullcontext(lambda run: nullcontext(make(prepared)))
-
-    def make(prepared: Any) -> Any:
+    def make(run: RunDir) -> AbstractContextManager[Any]:
         recipe = prepared.recipe
-        return learner(
+        made = learner(
             prepared.model,
             recipe.learner,
             recipe.optimizer,
@@ -44,8 +45,9 @@ def in_this_process(learner: Callable[..., Any]) -> Place:
             seed=recipe.seed,
             tokenizer=prepared.tokenizer,
         )
+        return nullcontext(made)
 
-    return place
+    return nullcontext(make)
 
 
 def open_run(

@@ -23,13 +23,13 @@ references ask for, and where they leave a choice in the recipe's.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from r1.cluster.settings import ClusterSettings
-from r1.config import Settings, apply_overrides, merged, validate
+from r1.config import Settings, merged, validate
 from r1.errors import UserError
 from r1.pipeline import references
 from r1.pipeline.graph import InputSource
@@ -115,24 +115,14 @@ def _spec(
     known = kinds[kind].settings.model_fields
     ours = {"kind", "title"} - set(known)  # ours, where the kind's own settings have no such thing
     values = {key: value for key, value in table.items() if key not in ours}
-    seed_at = ".".join(kinds[kind].seed_at)
-    if seed_at and not _has(values, kinds[kind].seed_at):
-        values = apply_overrides(values, [f"{seed_at}={seed}"])
+    if "seed" in known:
+        values = {"seed": seed, **values}
     settings = validate(values, kinds[kind].settings, origin)
     return StageSpec(name, kind, str(table.get("title", name)), settings, _edges(values), {})
 
 
 def _edges(values: Mapping[str, Any]) -> dict[str, InputSource]:
     return {ref.field: InputSource(ref.stage, ref.output) for ref in references.find(values)}
-
-
-def _has(values: Mapping[str, Any], path: Sequence[str]) -> bool:
-    node: Any = values
-    for part in path:
-        if not isinstance(node, Mapping) or part not in node:
-            return False
-        node = node[part]
-    return True
 
 
 def _with_outputs(

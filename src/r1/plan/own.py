@@ -125,12 +125,6 @@ def _unplaceable(task: LayoutTask, layout: Layout) -> str:
             f"an engine over {layout.tensor_parallel} GPUs needs GPUs of its own: "
             'cluster.placement = "separate"'
         )
-    given = cluster.gpus_per_engine if cluster is not None else None
-    if given is not None and given != layout.tensor_parallel:
-        return (
-            f"cluster.gpus_per_engine = {given}, but an engine takes {layout.tensor_parallel} GPU"
-            f"{'s' if layout.tensor_parallel > 1 else ''}"
-        )
     return ""
 
 

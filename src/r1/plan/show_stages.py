@@ -60,6 +60,8 @@ def summary(estimates: Sequence[Estimate], places: Mapping[str, Place]) -> Table
             most = max(longest.parts, key=lambda part: part.gpu_hours).name
         text = f"{longest.name}: {clock(longest.hours)}, {longest.hours / total:.0%}, mostly {most}"
         found.append(("longest stage", text))
+    if not places:
+        return facts(found)
     missing = sum(bool(place.reason) for place in places.values())
     fits = Text(f"all {len(places)} stages that compute")
     if missing:

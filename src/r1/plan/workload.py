@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.data.rows import find_data
 from r1.files.json_text import FormatError, parse_json
 from r1.files.parquet import count_rows, read_rows
 from r1.files.regular import open_file
@@ -76,7 +77,8 @@ def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
         )
         rows = found.rows if source.limit is None else _least(found.rows, source.limit)
         return found._replace(rows=rows)
-    if (file := base_folder / path).exists() and source.kind in ("jsonl", "parquet"):
+    file = find_data(path, base_folder)
+    if file.exists() and source.kind in ("jsonl", "parquet"):
         return counted(file, source.kind, source.limit)
     if source.limit is not None:
         note = f"{path} is not here: {source.limit:,} rows, its limit"

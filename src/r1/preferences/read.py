@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, missing_column, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, find_data, missing_column, require_file
+from r1.data.turns import text_of
 from r1.errors import UserError
 from r1.preferences import tiny
 from r1.preferences.source import PreferenceColumns, PreferenceSource
@@ -125,7 +126,7 @@ def _open(source: PreferenceSource, form: Form, base_folder: Path) -> tuple[str,
         origin, split = huggingface.open_split(source, base_folder)
         kept = _choose_columns(source, form, origin)(split.column_names)
         return origin, huggingface.read_rows(split.select_columns(kept))
-    path = resolve(str(source.path), base_folder)
+    path = find_data(str(source.path), base_folder)
     choose = _choose_columns(source, form, str(path))
     if source.kind == "parquet":
         return str(path), parquet.read_rows(path, choose)
@@ -196,13 +197,13 @@ def _prompt(value: Any) -> str:
         if [role for role, _ in turns] != ["user"]:
             raise RowError(f"prompt is {_roles(turns)}; only one user turn is taken")
         return turns[0][1]
-    return _text(value, "prompt")
+    return text_of(value, "prompt")
 
 
 def _response(value: Any, name: str) -> tuple[str | None, str]:
     """(the prompt where the value holds one, the response)."""
     if not isinstance(value, list):
-        return None, _text(value, name)
+        return None, text_of(value, name)
     turns = _turns(value, name)
     roles = [role for role, _ in turns]
     if roles == ["assistant"]:
@@ -217,7 +218,7 @@ def _turns(value: list[Any], name: str) -> list[tuple[str, str]]:
     for number, turn in enumerate(value, start=1):
         if not isinstance(turn, Mapping) or not {"role", "content"} <= turn.keys():
             raise RowError(f"turn {number} of {name} is no object with role and content")
-        turns.append((str(turn["role"]), _text(turn["content"], f"turn {number} of {name}")))
+        turns.append((str(turn["role"]), text_of(turn["content"], f"turn {number} of {name}")))
     return turns
 
 
@@ -254,18 +255,11 @@ def _margin(value: Any) -> float:
 def _kind(row: Mapping[str, Any], source: PreferenceSource) -> tuple[str, str]:
     language, family = row.get(source.columns.language), row.get(source.columns.family)
     return (
-        "" if language is None else _text(language, "language"),
-        "" if family is None else _text(family, "family"),
+        "" if language is None else text_of(language, "language"),
+        "" if family is None else text_of(family, "family"),
     )
 
 
 def _refuse_empty(prompt: str) -> None:
     if not prompt.strip():
         raise RowError("prompt is empty; give the question")
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        shown = "null" if value is None else f"{str(value)[:40]!r} (a {type(value).__name__})"
-        raise RowError(f"{name} is {shown}; it must be a text")
-    return value

@@ -144,16 +144,16 @@ def batch_source(
     recipe: R1ZeroRecipe, data: LoadedData, teaches: Callable[[ScoredGroup], bool]
 ) -> BatchSource:
     """Return the source of a recipe's batches."""
-    said = recipe.algorithm
+    algorithm = recipe.algorithm
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
     return BatchSource(
-        problems=data.batches(said.num_problems, recipe.seed),
-        spare=data.batches(said.num_problems, spare_seed),
+        problems=data.batches(algorithm.num_problems, recipe.seed),
+        spare=data.batches(algorithm.num_problems, spare_seed),
         seed=recipe.seed,
-        group_size=said.group_size,
+        group_size=algorithm.group_size,
         sampling=recipe.sampling,
         teaches=teaches,
-        rounds=said.dynamic_sampling,
+        rounds=algorithm.dynamic_sampling,
     )
 
 

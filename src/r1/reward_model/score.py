@@ -158,11 +158,6 @@ def normalise(raw: float, use: RewardModelUse, card: RewardModelCard) -> float:
 
 def check_use(use: RewardModelUse, card: RewardModelCard) -> None:
     """Raise UserError where a model cannot be used as a recipe says."""
-    if use.part is not None and use.part != card.part:
-        raise UserError(
-            f'reward model {use.path}: part = "{use.part}", but it was trained on '
-            f'part = "{card.part}"; leave part out, or train another.'
-        )
     if use.normalise == "standard" and card.statistics is None:
         raise UserError(
             f'reward model {use.path}: normalise = "standard" needs held-out scores, and it was '

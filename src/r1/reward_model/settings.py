@@ -6,7 +6,7 @@ epoch, 8,192 tokens).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -130,13 +130,14 @@ class RewardModelRecipe(Settings):
 class RewardModelUse(Settings):
     """A reward model as a reward of reinforcement learning."""
 
+    tokens_per_microbatch: ClassVar[int] = 16_384
+    """Most tokens of one forward pass, prompts included."""
+    settled: ClassVar = {"part": None, "tokens_per_microbatch": tokens_per_microbatch}
+
     path: str = Field(
         description="run of kind reward_model, one of its checkpoints, or a copy of one"
     )
     weight: float = Field(1.0, description="weight in the sum of rewards; may be negative")
-    part: Part | None = Field(
-        None, description="what the model must have been made to score; by default not checked"
-    )
     families: tuple[str, ...] = Field(
         (), description="families of problems that it judges; by default all"
     )
@@ -159,7 +160,4 @@ class RewardModelUse(Settings):
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description='number format of the weights; "auto": the checkpoint\'s own'
-    )
-    tokens_per_microbatch: int = Field(
-        16_384, ge=1, description="most tokens of one forward pass, prompts included"
     )

@@ -133,16 +133,13 @@ class PreferenceLearner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-ALONE: Place = in_this_process(RewardLearner)
-
-
 def train_reward_model(
     recipe: RewardModelRecipe,
     model: str,
     base_folder: Path,
     out: Path,
     progress: RunEvents,
-    place: Place = ALONE,
+    place: Place = in_this_process,
     *,
     accept_changes: bool = False,
 ) -> Path:
@@ -156,7 +153,7 @@ def train_reward_model(
     order = prepared.order
     encoded = {"data_sha256": prepared.fingerprints}
     with ExitStack() as stack:
-        open_learner = stack.enter_context(place(prepared))
+        open_learner = stack.enter_context(place(prepared, RewardLearner))
         parts = (recipe, KIND, model, encoded, base_folder, out, accept_changes)
         run = stack.enter_context(open_run(*parts))
         learner = stack.enter_context(open_learner(run))

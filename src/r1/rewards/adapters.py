@@ -19,12 +19,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from r1.errors import UserError
-from r1.rewards.columns import check_named, plain_metadata, plain_text, unused_columns
+from r1.rewards.columns import (
+    check_named,
+    needs_reference,
+    plain_metadata,
+    plain_text,
+    unused_columns,
+)
 from r1.rewards.turns import final_turn, leaves_thinking_open, question_of
 from r1.types import Outcome, Problem, Score
 
 TRLReward = Callable[..., "list[float | None]"]
-WITHOUT_REFERENCE = ("format", "language", "code", "ifeval")
 _said: set[str] = set()
 
 
@@ -45,7 +50,7 @@ def trl_reward(
     def reward(
         prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
     ) -> list[float | None]:
-        if kind not in WITHOUT_REFERENCE and reference not in columns:
+        if reference not in columns and needs_reference(kind):
             raise UserError(
                 f"{name}: the data have no column {reference!r} with gold answers; "
                 f'name it: trl_reward("{kind}", reference="…").'

@@ -20,6 +20,13 @@ def _no_verdict(problem: Problem, answer: str, settings: RewardSettings) -> Scor
 
 register_verifier(
     AFTERWARDS,
-    Verifier(_no_verdict, lambda problem: None, equal_exact, boxes=False, answer_from="text"),
+    Verifier(
+        _no_verdict,
+        lambda problem: None,
+        equal_exact,
+        boxes=False,
+        answer_from="text",
+        reads=("question", "baseline", "difficulty"),
+    ),
 )
 """Its reference may be anything; a benchmark has checked it."""

@@ -186,4 +186,6 @@ def _letter_of_option(text: str, options: list[str]) -> str | None:
     return matches[0] if len(matches) == 1 else None
 
 
-register_verifier("choice", Verifier(score_choice, check_choice, equal_choice))
+register_verifier(
+    "choice", Verifier(score_choice, check_choice, equal_choice, reads=(), reads_json=("options",))
+)

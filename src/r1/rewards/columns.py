@@ -8,45 +8,43 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from r1.errors import UserError
+from r1.rewards.registry import registered_verifier
 
-KNOWN: dict[str, tuple[str, ...]] = {
-    "math": (),
-    "exact": ("aliases", "case"),
-    "choice": ("options",),
-    "letter": ("options",),
-    "drop": ("golds",),
-    "numeric": ("rel_tol", "abs_tol", "unit"),
-    "ifeval": ("instruction_id_list", "kwargs"),
-    "reasoning_gym": ("task", "entry", "parameters"),
-    "code": (
-        "language", "tests", "test_program", "entry", "checker", "order", "tolerance", "compare",
-        "case", "before", "after", "time_limit_s", "memory_mb",
-    ),
-    "judge": (),
-    "none": (),
-    "afterwards": ("question", "baseline", "difficulty"),
-    "format": (),
-    "language": ("language",),
-}  # fmt: skip
-"""Metadata that each verifier reads; a plugin's is given every column."""
+REWARDS: dict[str, tuple[str, ...]] = {"format": (), "language": ("language",)}
+"""Columns of the rewards that other trainers call beside the verifiers."""
 COMMON = ("answer_from",)
 _CARRIED = """
     prompts completions prompt completion prompt_ids completion_ids trainer_state log_extra
     log_metric environments index split id question answer data_source ability tools_kwargs
-    interaction_kwargs need_tools_kwargs num_turns rollout_reward_scores reward_model extra_info "
+    interaction_kwargs need_tools_kwargs num_turns rollout_reward_scores reward_model extra_info
     difficulty
 """
 _TRAINERS = frozenset(_CARRIED.split())
 """Columns that trainers and their data carry for other purposes."""
-_LISTS = "aliases options golds instruction_id_list kwargs entry parameters tests checker"
-_STRUCTURED = frozenset(_LISTS.split())
+
+
+def columns_read(kind: str) -> tuple[str, ...] | None:
+    """Return the metadata that a verifier or reward reads; None if it may read any."""
+    if kind in REWARDS:
+        return (*REWARDS[kind], *COMMON)
+    verifier = registered_verifier(kind)
+    if verifier is None or verifier.reads is None:
+        return None
+    return (*verifier.reads, *verifier.reads_json, *COMMON)
+
+
+def needs_reference(kind: str) -> bool:
+    """Whether a verifier or reward compares responses with a column of gold answers."""
+    verifier = registered_verifier(kind)
+    return kind not in REWARDS and (verifier is None or verifier.needs_reference)
 
 
 def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
     """Raise UserError for metadata that the verifier does not read (a plugin's may read any)."""
-    known = KNOWN.get(kind)
-    for key in metadata if known is not None else ():
-        valid = [*(known or ()), *COMMON]
+    valid = columns_read(kind)
+    if valid is None:
+        return
+    for key in metadata:
         if key not in valid:
             near = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"it reads: {', '.join(valid)}."
@@ -55,9 +53,10 @@ def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
 
 def unused_columns(kind: str, names: Iterable[str], reference: str) -> list[str]:
     """Return the columns that nothing reads, except those that trainers add."""
-    if kind not in KNOWN:
+    read = columns_read(kind)
+    if read is None:
         return []
-    used = {*KNOWN[kind], *COMMON, reference} | _TRAINERS
+    used = {*read, reference} | _TRAINERS
     return sorted(name for name in names if name not in used)
 
 
@@ -66,8 +65,13 @@ def plain_metadata(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Structured values may come as JSON text, as tables without nested columns hold them.
     """
-    names = given if kind not in KNOWN else [n for n in given if n in (*KNOWN[kind], *COMMON)]
-    found = {name: _parsed(name, plain(given[name])) for name in names}
+    read, verifier = columns_read(kind), registered_verifier(kind)
+    structured = verifier.reads_json if verifier else ()
+    found = {
+        name: _from_json(plain(value)) if name in structured else plain(value)
+        for name, value in given.items()
+        if read is None or name in read
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -88,13 +92,14 @@ def plain_text(gold: Any) -> str | None:
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str) and value.startswith('["'):
-        listed = _parsed("options", value)
+        listed = _from_json(value)
         value = listed[0] if isinstance(listed, list) and len(listed) == 1 else value
     return None if value is None or isinstance(value, list | dict) else str(value)
 
 
-def _parsed(name: str, value: Any) -> Any:
-    if name in _STRUCTURED and isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+def _from_json(value: Any) -> Any:
+    """Return the list or table that a text holds as JSON; any other value as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(value)
         except ValueError:

@@ -143,4 +143,9 @@ def check_drop(problem: Problem) -> str | None:
     return None
 
 
-register_verifier("drop", Verifier(score_drop, check_drop, equal_exact))
+register_verifier(
+    "drop",
+    Verifier(
+        score_drop, check_drop, equal_exact, reads=(), reads_json=("golds",), needs_reference=False
+    ),
+)

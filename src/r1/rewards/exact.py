@@ -106,4 +106,7 @@ def equal_exact(a: str, b: str) -> bool:
     return normalise(a) == normalise(b)
 
 
-register_verifier("exact", Verifier(score_exact, check_exact, equal_exact))
+register_verifier(
+    "exact",
+    Verifier(score_exact, check_exact, equal_exact, reads=("case",), reads_json=("aliases",)),
+)

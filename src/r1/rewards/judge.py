@@ -201,5 +201,5 @@ def check_reference(problem: Problem) -> str | None:
 
 
 # Votes compare answers as texts: asking the judge of every pair would cost more than the judging.
-register_verifier(NAME, Verifier(_not_here, check_reference, equal_exact))
+register_verifier(NAME, Verifier(_not_here, check_reference, equal_exact, reads=()))
 register_reward(NAME, make_judge)

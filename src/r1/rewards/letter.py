@@ -108,4 +108,6 @@ def equal_letter(a: str, b: str) -> bool:
     return first == second if first or second else equal_exact(a, b)
 
 
-register_verifier("letter", Verifier(score_letter, check_letter, equal_letter))
+register_verifier(
+    "letter", Verifier(score_letter, check_letter, equal_letter, reads=(), reads_json=("options",))
+)

@@ -124,4 +124,7 @@ def equal_numeric(a: str, b: str) -> bool:
     return abs(first.value - second.value) <= Fraction(DEFAULT_REL_TOL) * larger
 
 
-register_verifier("numeric", Verifier(score_numeric, check_numeric, equal_numeric))
+register_verifier(
+    "numeric",
+    Verifier(score_numeric, check_numeric, equal_numeric, reads=("rel_tol", "abs_tol", "unit")),
+)

@@ -134,5 +134,13 @@ def _warm() -> None:
 
 register_verifier(
     "reasoning_gym",
-    Verifier(score_reasoning_gym, check_reasoning_gym, exact.equal_exact, _warm),
+    Verifier(
+        score_reasoning_gym,
+        check_reasoning_gym,
+        exact.equal_exact,
+        _warm,
+        reads=("task",),
+        reads_json=("entry", "parameters"),
+        needs_reference=False,
+    ),
 )

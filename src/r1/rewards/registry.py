@@ -38,6 +38,9 @@ class Verifier:
     answer_from: where this verifier reads the answer whatever the settings say, or None.
     check_machine: why this machine cannot judge a problem under these settings, or None.
     time_limit_s: the wall clock of one score where it is not `rewards.timeout_s`.
+    reads: the metadata that it reads as plain values, or None: it is given every column.
+    reads_json: further metadata, lists and tables, which data may also hold as JSON text.
+    needs_reference: whether it compares with the reference, rather than with metadata.
     """
 
     score: Callable[[Problem, str, RewardSettings], Score]
@@ -48,6 +51,9 @@ class Verifier:
     answer_from: AnswerSource | None = None
     check_machine: Callable[[Problem, RewardSettings], str | None] | None = None
     time_limit_s: Callable[[Problem, RewardSettings], float] | None = None
+    reads: tuple[str, ...] | None = None
+    reads_json: tuple[str, ...] = ()
+    needs_reference: bool = True
 
 
 PLAIN_FORM = PromptForm()
@@ -79,18 +85,23 @@ def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
 
 def find_verifier(name: str) -> Verifier:
     """Return a verifier; UserError for an unknown name, with the nearest known one."""
-    import_built_in()
-    if name not in _VERIFIERS:
+    verifier = registered_verifier(name)
+    if verifier is None:
         near = difflib.get_close_matches(name, _VERIFIERS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid: {', '.join(verifier_names())}."
         raise UserError(f"unknown verifier {name!r}; {hint}")
-    return _VERIFIERS[name]
+    return verifier
+
+
+def registered_verifier(name: str) -> Verifier | None:
+    """Return a verifier, or None if no file registered one of this name."""
+    import_built_in()
+    return _VERIFIERS.get(name)
 
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
     """Return the wall clock for scoring one response to a problem, in seconds."""
-    import_built_in()
-    verifier = _VERIFIERS.get(problem.verifier)
+    verifier = registered_verifier(problem.verifier)
     if verifier is None or verifier.time_limit_s is None:
         return settings.timeout_s
     return verifier.time_limit_s(problem, settings)
@@ -99,8 +110,10 @@ def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
 def make_reward(
     name: str, settings: RewardSettings, form: PromptForm = PLAIN_FORM
 ) -> RewardFunction:
-    """Build a registered reward."""
+    """Build a registered reward. Raises UserError for a name that nothing imported registers."""
     import_built_in()
+    if name not in REWARDS:
+        raise UserError(f"reward {name!r}: name its module in rewards.plugins.")
     factory: RewardFactory = REWARDS[name]
     return factory(settings, form)
 

@@ -74,4 +74,6 @@ def _no_score(problem: Problem, answer: str, settings: RewardSettings) -> Score:
     raise UserError(f'problem {problem.id}: the verifier "none" judges no answer')
 
 
-register_verifier(NONE, Verifier(_no_score, lambda problem: None, equal_exact))
+register_verifier(
+    NONE, Verifier(_no_score, lambda problem: None, equal_exact, reads=(), needs_reference=False)
+)

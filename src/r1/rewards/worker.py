@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from r1.errors import UserError
 from r1.plugins import import_plugins
 from r1.rewards.registry import find_verifier, make_reward
 from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Job, Setup, receive, send
@@ -51,9 +52,14 @@ def main() -> None:
     soft = limit if most == resource.RLIM_INFINITY else min(limit, most)
     resource.setrlimit(resource.RLIMIT_AS, (soft, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    import_plugins(setup.settings.plugins)
     settings, form = setup
-    rewards = {name: make_reward(name, settings, form) for name in settings.names}
+    try:
+        import_plugins(settings.plugins)
+        rewards = {name: make_reward(name, settings, form) for name in settings.names}
+    except Exception as error:  # a plugin may raise anything
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        send(channel, json.dumps(f"{kind}{error}").encode())
+        return
     send(channel, b"[]")  # ready
     while True:
         try:

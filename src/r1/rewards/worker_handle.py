@@ -210,7 +210,9 @@ class WorkerHandle:
             self._spawn()
             try:
                 send(self._channel, pickle.dumps(self._setup))
-                self._next_message()
+                if fault := self._next_message():
+                    self.stop()
+                    raise UserError(f"reward workers cannot start: {fault}")
                 self._start_failures = 0
                 return
             except (WorkerDiedError, WorkerHungError, OSError) as error:
@@ -222,8 +224,7 @@ class WorkerHandle:
                     plugins = ", ".join(self._setup.settings.plugins) or "none"
                     raise UserError(
                         f"reward workers cannot start ({why}). Raise rewards.worker_memory_mb, "
-                        f"check that rewards.plugins ({plugins}) can be imported, and run "
-                        f"`{sys.executable} -m r1.rewards.worker` to see its error."
+                        f"and check that rewards.plugins ({plugins}) can be imported."
                     ) from None
         raise PoolClosedError("the reward pool was closed while a worker started")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -72,6 +72,10 @@ class VllmSettings(Settings):
 class EngineSettings(Settings):
     """The sampling engine: transformers' own model code in this process, or vLLM beside it."""
 
+    prefill_tokens: ClassVar[int] = 8192
+    """Most prompt tokens in one forward pass, which bounds its memory."""
+    settled: ClassVar = {"prefill_tokens": prefill_tokens}
+
     kind: Literal["embedded", "vllm"] = Field(
         "embedded", description='the shipped engine, or vLLM (`pip install "r1[vllm]"`)'
     )
@@ -88,9 +92,6 @@ class EngineSettings(Settings):
         262_144,
         ge=1,
         description="size of the KV cache in tokens, prompts included; embedded engine only",
-    )
-    prefill_tokens: int = Field(
-        8192, ge=1, description="most prompt tokens in one forward pass, which bounds its memory"
     )
     native: bool = Field(
         True,

@@ -6,8 +6,8 @@
         sampler.take(step)                  wait for a batch
         sampler.run_when_idle(action)       use the engine while nothing is sampled, and wait
 
-Three fill it: `InTurn` samples a batch when it is taken; `WholeBatches` and `PartialRollouts`
-sample in a thread beside the learner's.
+Three classes implement it: `InTurn` samples a batch when it is taken; `WholeBatches` and
+`PartialRollouts` sample in a thread beside the learner's.
 """
 
 from __future__ import annotations

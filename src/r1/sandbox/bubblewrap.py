@@ -9,14 +9,20 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 from r1.sandbox.toolchains import find_tool
 
 OLDEST = (0, 8, 0)
-_TRIAL = ("--unshare-all", "--ro-bind", "/", "/", "--", "true")
+_TRIAL = ("--unshare-all", "--ro-bind", "/", "/", "--", "echo", "works")
 _TRIAL_S = 10.0
+# A caller may ignore the end of its children; bubblewrap inherits that and never ends.
+_HEED_CHILDREN = (
+    "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_DFL); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 @cache
@@ -56,10 +62,11 @@ def version_of(path: str) -> tuple[int, ...]:
 def _works(path: str) -> bool:
     if version_of(path) < OLDEST:
         return False
+    command = [sys.executable, "-I", "-S", "-c", _HEED_CHILDREN, path, *_TRIAL]
     try:
         done = subprocess.run(
-            [path, *_TRIAL], stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TRIAL_S
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return done.stdout == b"works\n"  # the exit code is lost where the caller ignores SIGCHLD

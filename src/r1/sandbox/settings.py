@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,10 @@ Isolation = Literal["bubblewrap", "none_programs_run_with_my_rights"]
 
 class SandboxSettings(Settings):
     """How programs are isolated from the machine, and the limits of their compilers."""
+
+    compile_memory_mb: ClassVar[int] = 1024
+    """Memory a compiler may take, in MB."""
+    settled: ClassVar = {"compile_memory_mb": compile_memory_mb}
 
     isolation: Isolation = Field(
         "bubblewrap",
@@ -29,7 +33,6 @@ class SandboxSettings(Settings):
         description="processor time a compiler may take, in seconds; beyond it the program is at "
         "fault",
     )
-    compile_memory_mb: int = Field(1024, gt=0, description="memory a compiler may take, in MB")
 
     @property
     def compile_wall_s(self) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, name_of, require_file, resolve
+from r1.data.rows import FaultyRows, RowError, find_data, name_of, require_file
 from r1.errors import UserError
 from r1.sft import tiny
 from r1.sft.rows import Conversation, RowLayout, choose_layout, read_conversation
@@ -94,7 +94,7 @@ def _open(source: ExampleSource, base_folder: Path) -> tuple[RowLayout, Rows]:
         origin, split = huggingface.open_split(source, base_folder)
         layout = choose_layout(source, split.column_names, origin)
         return layout, huggingface.read_rows(split.select_columns(list(layout.columns)))
-    path = resolve(str(source.path), base_folder)
+    path = find_data(str(source.path), base_folder)
     if source.kind == "jsonl":
         require_file(path)
         return choose_layout(source, _first_keys(path), origin), jsonl.read_rows(path)

@@ -4,7 +4,7 @@ A row is a list of turns (`messages`, ShareGPT's `conversations`) or a prompt an
 text or a list of turns. Whatever else a turn holds (`reasoning_content`, `tool_calls`) travels on
 to the chat template; what neither it nor anything else would read is refused or told.
 
-Left out on purpose: images and other content that is not text, and nested columns.
+Left out on purpose: nested columns.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from r1.data.rows import RowError, missing_column, read_id, shown
-from r1.data.thinking import APART, thinking_of
+from r1.data.rows import RowError, missing_column, read_id
+from r1.data.thinking import APART
+from r1.data.turns import TurnKeys, check_turns, read_turns, text_of
 from r1.errors import UserError
-from r1.sft.settings import PAIR, ROLES, ExampleColumns, ExampleSource
+from r1.sft.settings import PAIR, ExampleColumns, ExampleSource
 
 LIKELY = {
     "messages": ("conversations", "conversation", "chat", "turns"),
@@ -96,11 +97,11 @@ def read_conversation(
     """Read and check one row; RowError says what is wrong with it."""
     columns = source.columns
     if layout.kind == "messages":
-        turns = _turns(_take(row, "messages", columns), "messages", source)
+        turns = read_turns(_take(row, "messages", columns), "messages", _keys(source))
     else:
         turns = _prompt_turns(row, source, layout.input)
         turns += _response_turns(row, source)
-    _check(turns)
+    check_turns(turns)
     own_id = row.get(columns.id)
     return Conversation(number, None if own_id is None else read_id(own_id), tuple(turns))
 
@@ -111,17 +112,17 @@ def _prompt_turns(
     columns = source.columns
     prompt = _take(row, "prompt", columns)
     if isinstance(prompt, list):
-        turns = _turns(prompt, "prompt", source)
+        turns = read_turns(prompt, "prompt", _keys(source))
     else:
-        turns = [{"role": "user", "content": _text(prompt, "prompt")}]
+        turns = [{"role": "user", "content": text_of(prompt, "prompt")}]
     more = None if extra is None else row.get(extra)
-    if more is not None and _text(more, str(extra)).strip():
+    if more is not None and text_of(more, str(extra)).strip():
         if turns[-1]["role"] != "user":
             raise RowError(f"{extra} follows the prompt, but the last turn of that is no user's")
         turns[-1]["content"] = f"{turns[-1]['content'].rstrip()}\n\n{more}"
     system = row.get(columns.system)
     if system is not None:
-        turns.insert(0, {"role": "system", "content": _text(system, "system")})
+        turns.insert(0, {"role": "system", "content": text_of(system, "system")})
     return turns
 
 
@@ -129,86 +130,15 @@ def _response_turns(row: Mapping[str, Any], source: ExampleSource) -> list[dict[
     response = _take(row, "response", source.columns)
     apart = {} if row.get(THINKING) is None else {THINKING: row[THINKING]}
     if not isinstance(response, list):
-        return [{"role": "assistant", "content": _text(response, "response"), **apart}]
-    turns = _turns(response, "response", source)
+        return [{"role": "assistant", "content": text_of(response, "response"), **apart}]
+    turns = read_turns(response, "response", _keys(source))
     if [turn["role"] for turn in turns] != ["assistant"]:
         raise RowError("response is a list of turns; it must be one assistant turn")
     return turns
 
 
-def _turns(value: Any, name: str, source: ExampleSource) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        raise RowError(f"{name} is {shown(value)}; it must be a list of turns")
-    if not value:
-        raise RowError(f"{name} is empty; give a user turn and an assistant turn")
-    return [_turn(turn, number, source) for number, turn in enumerate(value, start=1)]
-
-
-def _turn(value: Any, number: int, source: ExampleSource) -> dict[str, Any]:
-    where, columns = f"turn {number}", source.columns
-    if not isinstance(value, Mapping):
-        raise RowError(f"{where} is {shown(value)}; it must be an object with role and content")
-    if columns.role not in value:
-        hint = ""
-        if "from" in value and "value" in value:
-            hint = '; for ShareGPT set columns = { ..., role = "from", content = "value" }'
-        raise RowError(
-            f'{where} has no "{columns.role}" (it has {", ".join(map(str, value))}){hint}'
-        )
-    given = value[columns.role]
-    role = source.roles.get(given, given) if isinstance(given, str) else given
-    if role not in ROLES:
-        raise RowError(
-            f"{where}: role {given!r} is unknown (known: {', '.join(ROLES)}); "
-            f'translate it with roles = {{ {given} = "assistant" }} or "user"'
-        )
-    others = {
-        key: item
-        for key, item in value.items()
-        if key not in (columns.role, columns.content) and item is not None
-    }
-    if role == "assistant":
-        _refuse_unlearnt(others, where)
-    content = _content(value.get(columns.content), f"{where}: {columns.content}")
-    return {"role": role, "content": content, **others}
-
-
-def _refuse_unlearnt(others: Mapping[str, Any], where: str) -> None:
-    """A turn that says that it is not to be learnt would be learnt all the same."""
-    for key in ("weight", "loss_weight", "train"):
-        if key in others and others[key] not in (1, True):
-            raise RowError(
-                f"{where} has {key} = {others[key]!r}, and every assistant turn is learnt alike; "
-                'remove the key, or set examples.turns = "last" and take it from earlier turns'
-            )
-
-
-def _content(value: Any, name: str) -> str:
-    """A text, or OpenAI's list of text parts."""
-    if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
-        if any(part.get("type") != "text" for part in value):
-            raise RowError(f"{name} holds something that is no text; only text can be learnt")
-        return "".join(_text(part.get("text"), name) for part in value)
-    return _text(value, name)
-
-
-def _check(turns: Sequence[Mapping[str, Any]]) -> None:
-    roles = [turn["role"] for turn in turns]
-    if "assistant" not in roles:
-        raise RowError("no assistant turn, so there is no response to learn; add one")
-    if roles[-1] != "assistant":
-        raise RowError(f"ends with a {roles[-1]} turn; remove it or add the response to it")
-    for number, turn in enumerate(turns, start=1):
-        if turn["role"] == "assistant":
-            thinking_of(turn)
-        if turn["role"] == "assistant" and not turn["content"].strip():
-            raise RowError(f"the response is empty (turn {number})")
-        if turn["role"] == "user" and not turn["content"].strip():
-            raise RowError(f"the prompt is empty (turn {number})")
-        if turn["role"] in ("system", "developer") and number > 1:
-            raise RowError(f"turn {number} is by the {turn['role']}; it may only be the first")
-    if "user" not in roles[: roles.index("assistant")]:
-        raise RowError("begins with an assistant turn; a user turn must come before it")
+def _keys(source: ExampleSource) -> TurnKeys:
+    return TurnKeys(source.columns.role, source.columns.content, source.roles)
 
 
 def _take(row: Mapping[str, Any], field: str, columns: ExampleColumns) -> Any:
@@ -218,12 +148,6 @@ def _take(row: Mapping[str, Any], field: str, columns: ExampleColumns) -> Any:
     if row[column] is None:
         raise RowError(f"{column} is null")
     return row[column]
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise RowError(f"{name} is {shown(value)}; it must be a text")
-    return value
 
 
 def _no_format(names: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.source_base import DataSource, required_keys
+from r1.data.turns import ROLES
 from r1.learner.settings import (
     HeldoutSettings,
     LearnerSettings,
@@ -30,8 +31,6 @@ from r1.learner.settings import (
 )
 from r1.run_dir import CheckpointSettings
 from r1.template import ChatTemplateSettings
-
-ROLES = ("system", "developer", "user", "assistant", "tool")
 
 _FILE = ("kind", "path", "columns", "roles", "limit")
 KEYS = {

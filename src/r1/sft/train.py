@@ -59,9 +59,6 @@ class ExampleLearner(Protocol):
     def load(self, folder: Path) -> None: ...
 
 
-ALONE: Place = in_this_process(SFTLearner)
-
-
 def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> PreparedSFT:
     """Check and encode everything before a model is loaded. Raises UserError."""
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
@@ -86,7 +83,7 @@ def train_sft(
     base_folder: Path,
     out: Path,
     progress: RunEvents,
-    place: Place = ALONE,
+    place: Place = in_this_process,
     *,
     accept_changes: bool = False,
 ) -> Path:
@@ -99,7 +96,7 @@ def train_sft(
     prepared = prepare(recipe, model, base_folder)
     order = prepared.order
     with (
-        place(prepared) as open_learner,
+        place(prepared, SFTLearner) as open_learner,
         _open_run(prepared, base_folder, out, accept_changes) as run,
         open_learner(run) as learner,
     ):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
+from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluate.source import find_model
@@ -38,9 +38,5 @@ def check_problems(
 def check_paths(paths: Iterable[str | None], cache: CheckCache) -> None:
     """Raise UserError for a data file or folder that does not exist."""
     for path in paths:
-        if path and not is_reference(path) and not _exists(path, cache.base_folder):
+        if path and not is_reference(path) and not find_data(path, cache.base_folder).exists():
             raise UserError(f"{path} does not exist; make it, or name a stage's with @.")
-
-
-def _exists(path: str, base_folder: Path) -> bool:
-    return Path(path).exists() or (base_folder / path).exists()

@@ -67,12 +67,6 @@ def nothing_kept(folder: Path) -> str:
     )
 
 
-def find_data(path: str, base_folder: Path) -> Path:
-    """Return a data set's path: in the recipe's folder, else the working one."""
-    there = base_folder / Path(path).expanduser()
-    return there if there.exists() else Path(path).expanduser()
-
-
 def load_problem_lists(
     train: tuple[SourceSettings, ...],
     heldout: tuple[SourceSettings, ...],

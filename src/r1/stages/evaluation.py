@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from r1.errors import UserError
 from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.evaluate.source import find_model
 from r1.plan.estimate import Context, Estimate
@@ -40,6 +41,13 @@ def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
     from r1.evaluate.battery import load_questions
 
     check_model(stage.model, cache)
+    for name, use in stage.reward_models.items():
+        for key in sorted(use.model_fields_set & {"weight", "families", "from_step"}):
+            if getattr(use, key) != type(use).model_fields[key].get_default():
+                raise UserError(
+                    f"reward_models.{name}.{key} has no effect in an evaluation, which shows each "
+                    "model's scores apart; remove it."
+                )
     if not any(is_reference(source.path) for source in (*stage.problems, *stage.general)):
         asked = stage.model_copy(update={"model": "", "title": ""}).model_dump_json()
         cache.once(f"{NAME} {asked}", lambda: load_questions(stage, cache.base_folder))
@@ -77,7 +85,6 @@ registry.register(
         check=check,
         estimate=estimate,
         samplers=samplers,
-        seed_at=(),
         other_names=("eval", "evaluate"),
     )
 )

@@ -6,7 +6,7 @@ They are the supplied, non-reasoning part of a mixture (paper, section 2.3.3).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -30,7 +30,8 @@ NAME = "examples"
 class ExamplesStage(Settings):
     """Your own examples as a data set, such as the non-reasoning part of a mixture."""
 
-    seed: int = Field(0, ge=0, description="without effect: each source has its own seed")
+    settled: ClassVar = {"seed": 0}
+
     sources: tuple[ExampleSource, ...] = Field(min_length=1, description="sources of the examples")
     family: str = Field("general", description="kind of problem that the rows name")
     shards: ShardSettings = ShardSettings()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from r1.curation.settings import MixtureSettings
+from r1.data.rows import find_data
 from r1.plan.estimate import Context, Estimate, sentences
 from r1.plan.workload import GENERAL_TOKENS, Amount, counted
 from r1.stages import registry
@@ -93,7 +94,7 @@ def _rows_of(source: Any, context: Context) -> Amount:
     if is_reference(source.path):
         unknown = Amount(None, None, (f"rows of {source.path} unknown",))
         return context.made_by(source.path) or unknown
-    if (file := context.base_folder / source.path).exists():
+    if (file := find_data(source.path, context.base_folder)).exists():
         return counted(file, "jsonl" if file.suffix in (".jsonl", ".ndjson") else "parquet")
     if source.count is not None:
         return Amount(source.count)

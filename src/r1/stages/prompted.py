@@ -9,7 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import PromptedTraceSettings
+from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import KEPT_SHARE
@@ -17,7 +18,7 @@ from r1.plan.workload import amount_of
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths
-from r1.stages.dataset import DATA, dataset_run, find_data, load_problem_lists, part
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
 from r1.stages.general import open_general
 from r1.stages.protocol import StageContext, StageKind
 from r1.stages.written import WrittenStage, check_written, estimate_written, samplers
@@ -25,7 +26,7 @@ from r1.stages.written import WrittenStage, check_written, estimate_written, sam
 NAME = "prompted"
 
 
-class PromptedStage(WrittenStage):
+class PromptedStage(WrittenStage, PromptedTraceSettings):
     """Traces by few-shot or direct prompting (paper, section 2.3.1)."""
 
     how: Literal["few-shot", "direct"] = Field(
@@ -65,7 +66,7 @@ def make(stage: PromptedStage, context: StageContext) -> None:
             problems,
             general,
             pool,
-            part(stage, ColdStartSettings),
+            part(stage, PromptedTraceSettings),
             kind=stage.how,
             examples=examples,
             heldout=heldout,

@@ -121,7 +121,8 @@ class StageKind:
     """One kind of stage.
 
     name: what `kind` in a recipe says. label: a short word for people ("SFT", "data").
-    settings: the schema of a stage's table. A setting that names a model is called `model`, one
+    settings: the schema of a stage's table. One called `seed` is the whole recipe's by default. A
+        setting that names a model is called `model`, one
         that names data `path`, `samples` or `examples`: by these names files are hashed
         (r1.data.external) and references checked (r1.pipeline.references).
     outputs: by name; the first is meant where a reference names none.
@@ -133,7 +134,6 @@ class StageKind:
     learns_from: what a kind that trains learns from; its settings then have `model`, `learner`,
         and `cluster`.
     may_change, may_grow: dotted settings that may differ, or be larger, when a stage is carried on.
-    seed_at: where a recipe's seed goes; () for settings without one.
     train: of a kind that trains, how a recipe of its own runs: into a plain run folder. A recipe of
         any other kind is a pipeline of one stage.
     other_names: what people write who mean this kind. assumed: a recipe without `kind` is of this.
@@ -150,7 +150,6 @@ class StageKind:
     learns_from: LearnsFrom | None = None
     may_change: Sequence[str] = ()
     may_grow: Sequence[str] = ()
-    seed_at: tuple[str, ...] = ("seed",)
     train: Train | None = None
     other_names: Sequence[str] = ()
     assumed: bool = False

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from r1.curation.settings import ColdStartSettings
+from r1.curation.settings import RefinedTraceSettings
+from r1.data.rows import find_data
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import KEPT_SHARE
 from r1.plan.workload import Amount
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths
-from r1.stages.dataset import DATA, dataset_run, find_data, load_problem_lists, part
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
 from r1.stages.general import open_general
 from r1.stages.protocol import StageContext, StageKind
 from r1.stages.written import WrittenStage, check_written, estimate_written, samplers
@@ -24,7 +25,7 @@ CALLS = 2
 """Of the general model for each trace."""
 
 
-class RefinedStage(WrittenStage):
+class RefinedStage(WrittenStage, RefinedTraceSettings):
     """Readable samples, rewritten in the question's language with a summary (section 2.3.1)."""
 
     samples: str = Field(description='data set of traces to rewrite: "@STAGE" or a folder')
@@ -46,7 +47,7 @@ def make(stage: RefinedStage, context: StageContext) -> None:
             {problem.id: problem for problem in problems},
             general,
             pool,
-            part(stage, ColdStartSettings),
+            part(stage, RefinedTraceSettings),
             progress=context.progress.data,
         )
 

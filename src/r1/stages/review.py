@@ -5,10 +5,13 @@ Exported first, imported once edited: r1.curation.review_export and review_impor
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from r1.curation.pattern import PatternSettings
 from r1.curation.settings import ReviewSettings
+from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.plan.estimate import Context, Estimate
@@ -17,7 +20,7 @@ from r1.run_dir import describe_source
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.checks import check_paths, check_problems
-from r1.stages.dataset import DATA, dataset_run, find_data, load_problem_lists, part
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
 from r1.stages.protocol import StageContext, StageKind
 
 NAME = "review"
@@ -27,7 +30,8 @@ EXPORT = "export"
 class ReviewStage(ReviewSettings):
     """Traces that people have edited (section 2.3.1): exported first, imported afterwards."""
 
-    seed: int = Field(0, ge=0, description="without effect: an import draws nothing")
+    settled: ClassVar = {"seed": 0}
+
     samples: str = Field(description='data set of traces to edit: "@STAGE" or a folder')
     wait: bool = Field(
         True, description="stop after the export until one of its files has been edited"

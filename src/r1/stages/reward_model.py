@@ -26,9 +26,9 @@ def train(
     recipe: RewardModelRecipe, base_folder: Path, out: Path, progress: Any, **options: bool
 ) -> Path:
     """Train into the folder `out`, or resume there; return it."""
-    from r1.reward_model.train import ALONE, train_reward_model
+    from r1.reward_model.train import train_reward_model
 
-    return train_on_data(train_reward_model, ALONE, recipe, base_folder, out, progress, **options)
+    return train_on_data(train_reward_model, recipe, base_folder, out, progress, **options)
 
 
 def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:

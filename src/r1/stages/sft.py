@@ -24,9 +24,9 @@ NAME = "sft"
 
 def train(recipe: SFTRecipe, base_folder: Path, out: Path, progress: Any, **options: bool) -> Path:
     """Train into the folder `out`, or resume there; return it."""
-    from r1.sft.train import ALONE, train_sft
+    from r1.sft.train import train_sft
 
-    return train_on_data(train_sft, ALONE, recipe, base_folder, out, progress, **options)
+    return train_on_data(train_sft, recipe, base_folder, out, progress, **options)
 
 
 def check(recipe: SFTRecipe, cache: CheckCache) -> None:

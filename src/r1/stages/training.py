@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +28,16 @@ def stage_run(train: Train, output: str, gives: ArtifactType) -> Run:
 
 
 def train_on_data(
-    trainer: Callable[..., Path],
-    alone: Callable[[Any], Any],
-    recipe: Any,
-    base_folder: Path,
-    *rest: Any,
-    **options: bool,
+    trainer: Callable[..., Path], recipe: Any, base_folder: Path, *rest: Any, **options: bool
 ) -> Path:
     """Call a trainer with a model's folder and a learner's place.
 
-    recipe.model may be a run as well, whose newest checkpoint is taken. alone: where the learner is
-    without a [cluster].
+    recipe.model may be a run as well, whose newest checkpoint is taken.
     """
     from r1.cluster.supervised_run import place
 
     model = resolve_model(find_model(recipe.model, base_folder)).path
-    return trainer(recipe, model, base_folder, *rest, partial(place, alone), **options)
+    return trainer(recipe, model, base_folder, *rest, place, **options)
 
 
 def _counts_of_run(out: Path) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from r1.curation.settings import ColdStartSettings
+from r1.config import Settings
 from r1.data.settings import SourceSettings
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import KEPT_NOTE, estimate_sampling
@@ -20,7 +20,7 @@ from r1.stages.protocol import SampledModel
 BY_ENDPOINT = "the general model behind an endpoint computes elsewhere"
 
 
-class WrittenStage(ColdStartSettings):
+class WrittenStage(Settings):
     """Settings of the stages in which a general model writes, with cold start's rules."""
 
     general: GeneralSettings = Field(description="who writes: a checkpoint or an endpoint")

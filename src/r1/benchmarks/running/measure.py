@@ -215,6 +215,7 @@ def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
     return {
         "score": score and score._asdict(),
         "parts": scores_by_part(run.problems, values, run.benchmark.parts),
+        "further": run.benchmark.further and run.benchmark.further(run.loaded, values),
         "outcomes": figures.outcomes,
         "mean_tokens": figures.mean_tokens,
     }

@@ -78,6 +78,8 @@ def show_results(console: Console, out: Path) -> None:
     show_judged(console, results)
     show_parts(console, results)
     for name, result in results.items():
+        for line in (result.get("further") or {}).get("told", ()):
+            console.print(Text(f"{name}: {line}"), soft_wrap=True)
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))

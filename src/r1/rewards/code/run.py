@@ -140,7 +140,7 @@ def compile_error(program: Program) -> str:
 
 def stdio_verdicts(attempt: CodeAttempt) -> Iterator[TestVerdict]:
     """Run one process per input and compare its output."""
-    for number, test in enumerate(attempt.task.stdio[: attempt.settings.max_tests], 1):
+    for number, test in enumerate(attempt.task.stdio, 1):
         result = attempt.run(test.input, len(test.output))
         note = _judge_output(attempt, test, result)
         yield TestVerdict(number, not note, note, is_slow(result))

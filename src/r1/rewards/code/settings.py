@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class CodeSettings(Settings):
     kept waiting for a processor there is no verdict.
     """
 
+    settled: ClassVar = {"max_tests": None}
+
     credit: Literal["all", "share"] = Field(
         "all", description='"all": 1 where every test passes, else 0; "share": the share that pass'
     )
@@ -29,7 +31,4 @@ class CodeSettings(Settings):
     memory_mb: int = Field(512, ge=32, description="memory of one run, in MB")
     total_s: float = Field(
         60.0, gt=0.0, description="wall clock for all tests of one response, in seconds"
-    )
-    max_tests: int | None = Field(
-        None, ge=1, description="run only so many of a problem's tests, the first; by default all"
     )

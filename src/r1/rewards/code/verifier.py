@@ -70,8 +70,7 @@ def score_code(problem: Problem, answer: str, settings: RewardSettings) -> Score
         return Score(0.0, Outcome.TIMED_OUT, str(error))
     except SandboxError as error:
         return Score(0.0, Outcome.VERIFIER_FAILED, str(error))
-    num_tests = min(task.num_tests, settings.code.max_tests or task.num_tests)
-    return to_score(verdicts, num_tests, share)
+    return to_score(verdicts, task.num_tests, share)
 
 
 def judge(
@@ -246,5 +245,20 @@ register_verifier(
         boxes=False,
         check_machine=check_machine,
         time_limit_s=time_limit_s,
+        reads=(
+            "language",
+            "test_program",
+            "entry",
+            "order",
+            "tolerance",
+            "compare",
+            "case",
+            "before",
+            "after",
+            "time_limit_s",
+            "memory_mb",
+        ),
+        reads_json=("tests", "checker"),
+        needs_reference=False,
     ),
 )

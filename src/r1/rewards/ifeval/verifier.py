@@ -194,5 +194,14 @@ def warm_ifeval() -> None:
 
 register_verifier(
     "ifeval",
-    Verifier(score_ifeval, check_ifeval, equal_exact, warm=warm_ifeval, answer_from="text"),
+    Verifier(
+        score_ifeval,
+        check_ifeval,
+        equal_exact,
+        warm=warm_ifeval,
+        answer_from="text",
+        reads=(),
+        reads_json=("instruction_id_list", "kwargs"),
+        needs_reference=False,
+    ),
 )

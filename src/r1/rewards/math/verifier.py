@@ -171,4 +171,4 @@ def _warm() -> None:
     compare_symbolic("\\sqrt{8}+x", "x+2\\sqrt{2}")
 
 
-register_verifier("math", Verifier(score_math, check_math, equal_math, _warm))
+register_verifier("math", Verifier(score_math, check_math, equal_math, _warm, reads=()))
