@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fake_endpoint import KEY, MODEL, FakeEndpoint, data_of, reply_json
+from fake_endpoint import KEY, MODEL, FakeEndpoint, Raw, data_of, reply_json
 from r1.benchmarks.judging import judge as judging
 from r1.benchmarks.judging.judge import JUDGEMENTS, Sampled, judged_result
 from r1.benchmarks.judging.protocol import MAX_CHARS, OUTCOMES
@@ -33,6 +36,18 @@ from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, 
 
 JUDGED = ("alpaca_eval", "arena_hard", "chinese_simpleqa", "frames", "simpleqa")
 DATA = Path(__file__).parents[2] / "shared/benchmarks"
+CHILD = """
+import sys
+from pathlib import Path
+from r1.benchmarks.judging.judge import Sampled, judged_result
+from r1.benchmarks.protocol import load
+from r1.benchmarks.registry import find_benchmark
+from r1.judge.settings import JudgeSettings
+folder, data, judge = map(Path, sys.argv[1:])
+simpleqa = find_benchmark("simpleqa")
+sampled = Sampled(folder, load(simpleqa, data).problems, 1, True)
+judged_result(sampled, simpleqa.judging, JudgeSettings.model_validate_json(judge.read_text()))
+"""
 THINKING = "I think of a secret.</think>\n\n"
 
 
@@ -251,6 +266,42 @@ def test_an_endpoint_that_is_down_is_no_judge_without_opinion(data, tmp_path) ->
     sampled = store(tmp_path, problems, [THINKING + "said"] * 5)
     with FakeEndpoint(["500"] * 99) as endpoint, pytest.raises(UserError):
         judge_stored(sampled, "simpleqa", settings(endpoint))
+
+
+def test_a_judge_that_never_gives_a_verdict_is_no_figure(data, tmp_path) -> None:
+    problems = load(find_benchmark("alpaca_eval"), data).problems
+    sampled = store(tmp_path, problems, [THINKING + "said"] * 5)
+    refused = Raw(400, b'{"error": {"message": "logprobs is not supported"}}')
+    with FakeEndpoint([refused] * 5, brain=any_verdict) as endpoint:
+        with pytest.raises(UserError, match=r"logprobs is not supported.*logprobs = false"):
+            judge_stored(sampled, "alpaca_eval", settings(endpoint))
+        assert not (tmp_path / JUDGEMENTS).exists()
+        without = settings(endpoint, extra_body={"logprobs": False})
+        assert judge_stored(sampled, "alpaca_eval", without)["judge"]["parse_rate"] == 1.0
+    assert endpoint.num_requests == 10
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_loses_the_request_under_way_alone(data, tmp_path) -> None:
+    problems = load(find_benchmark("simpleqa"), data).problems
+    sampled = store(tmp_path, problems, [THINKING + f"said {i}" for i in range(5)])
+    with FakeEndpoint(["ok", "ok", "hang"], brain=any_verdict) as endpoint:
+        given = settings(endpoint).model_copy(update={"limits": LimitSettings(concurrency=1)})
+        file = tmp_path / "judge.json"
+        file.write_text(given.model_dump_json(exclude={"cache"}))
+        program = [sys.executable, "-c", CHILD, str(tmp_path), str(data), str(file)]
+        process = subprocess.Popen(program)
+        try:
+            while endpoint.num_requests < 3:
+                assert process.poll() is None
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+        result = judge_stored(sampled, "simpleqa", given)
+        assert endpoint.num_requests == 5 + 1
+        assert result["judge"]["requests"] == 5
+        assert result["judge"]["parse_rate"] == 1.0
 
 
 def test_frames_has_its_articles_or_says_so(data, tmp_path) -> None:

@@ -41,6 +41,7 @@ from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Problem
 
+GPT_4 = "gpt-4-1106-preview"
 FIRST, SECOND = LABELS = ("m", "M")
 _OUTPUTS = "reference_gpt4_1106_preview_model_outputs.json"
 _DIFFICULTY = "instruction_difficulty.csv"
@@ -162,7 +163,7 @@ register_benchmark(
             DataLayout("win rate, lengths not controlled", (_OUTPUTS,), _read),
         ),
         metric="judged",
-        judging=Judging(tasks, outcome, figures, first_token=True),
+        judging=Judging(tasks, outcome, figures, first_token=True, papers=GPT_4),
         published=table_4(52.0, 51.1, 70.0, 57.8, 87.6) | stages(24.7, 50.1, 55.8, 62.1),
     )
 )

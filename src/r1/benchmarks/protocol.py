@@ -77,6 +77,10 @@ class Benchmark:
     judging: Judging | None = None
     published: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if (self.metric == "judged") != (self.judging is not None):
+            raise ValueError(f'{self.name}: metric = "judged" goes with a judging, and only it')
+
 
 class Found(NamedTuple):
     """A layout whose files are there, by pattern."""

@@ -69,12 +69,14 @@ def check_judge(settings: JudgeSettings | None, needed: bool) -> None:
 def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -> dict[str, Any]:
     """Judge the stored responses; return the result's figures as JSON values.
 
-    Raises UserError where samples are missing, or the judge cannot go on (key, budget).
+    Raises UserError where samples are missing, or the judge cannot go on (key, budget) or gives no
+    verdict at all, which is no figure of the model.
     """
     responses = list(read_responses(sampled))
     settings = prepared(settings, sampled.folder, judging.first_token)
     tasks = [_tasks(judging, response) for response in responses]
     asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)))
+    _require_verdict(asked, settings)
     judged = [
         replace(response, found=tuple(asked.answers[task] for task in each))
         for response, each in zip(responses, tasks, strict=True)
@@ -122,6 +124,23 @@ def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask]) -> Asked:
         found = dict(EndpointVotes(judge).begin(requests))
         counts = judge.take_counts()
     return Asked({request.task: found[request.id] for request in requests}, counts)
+
+
+def _require_verdict(asked: Asked, settings: JudgeSettings) -> None:
+    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
+    if not failed or len(failed) < len(asked.answers):
+        return
+    reason, number = Counter(found.reason for found in failed).most_common(1)[0]
+    remedy = "choose another judge"
+    if settings.extra_body.get("logprobs"):
+        remedy = (
+            "if it gives no log-probabilities, set extra_body = {logprobs = false} in the judge's "
+            f"file; else {remedy}"
+        )
+    raise UserError(
+        f"the judge {settings.model} gave no verdict on any of {len(failed)} requests ({number}: "
+        f"{reason}); {remedy}. The samples are kept."
+    )
 
 
 def _tasks(judging: Judging, response: JudgedResponse) -> tuple[JudgeTask, ...]:

@@ -74,12 +74,14 @@ class Judging(NamedTuple):
 
     tasks: what is asked of a summary, in order. outcome: the one of OUTCOMES that a response has.
     tally: the figures of all responses. first_token: the tasks are read by log-probabilities.
+    papers: the judge of the published figures, "" where the paper names none.
     """
 
     tasks: Callable[[Problem, str], tuple[JudgeTask, ...]]
     outcome: Callable[[JudgedResponse], str]
     tally: Callable[[Sequence[JudgedResponse]], Tally]
     first_token: bool = False
+    papers: str = ""
 
 
 def by_question(responses: Sequence[JudgedResponse]) -> dict[str, list[JudgedResponse]]:

@@ -187,6 +187,11 @@ def _departures(run: _BenchmarkRun) -> list[str]:
         f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
         "thinking not begun": not run.opened,
     }
+    if (judging := run.benchmark.judging) and (judge := run.options.judge):
+        told[f"judged by {judge.model}, not {judging.papers}"] = judging.papers not in (
+            "",
+            judge.model,
+        )
     return [words for words, departs in told.items() if departs]
 
 
