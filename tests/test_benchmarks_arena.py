@@ -16,7 +16,7 @@ from r1.benchmarks.judging.bradley_terry import (
     weighted_win_rate,
 )
 from r1.benchmarks.judging.games import BASELINE, MODEL, battles, outcome, tally
-from r1.benchmarks.judging.protocol import JudgedResponse
+from r1.benchmarks.judging.protocol import StoredResponse
 from r1.intervals import bootstrap
 from r1.judge.asker import NoVerdict
 from r1.judge.verdict import Verdict
@@ -27,9 +27,9 @@ STORED = "model_judgment/gpt-4-1106-preview/Meta-Llama-3.1-8B-Instruct.jsonl"
 FAILED = NoVerdict(Outcome.VERIFIER_FAILED, "no verdict")
 
 
-def response(name: str, *labels: str | None, summary: str | None = "text") -> JudgedResponse:
+def response(name: str, *labels: str | None, summary: str | None = "text") -> StoredResponse:
     found = tuple(FAILED if label is None else Verdict(label, "") for label in labels)
-    return JudgedResponse(Problem(name, "p", None, "afterwards"), 0, summary, False, found)
+    return StoredResponse(Problem(name, "p", None, "afterwards"), 0, summary, False, found)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/benchmarks")

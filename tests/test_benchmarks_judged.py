@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from fake_endpoint import KEY, MODEL, FakeEndpoint, Raw, data_of, reply_json
 from r1.benchmarks.judging import judge as judging
-from r1.benchmarks.judging.judge import JUDGEMENTS, Sampled, judged_result
+from r1.benchmarks.judging.judge import JUDGEMENTS, StoredSamples, judged_result
 from r1.benchmarks.judging.protocol import MAX_CHARS, OUTCOMES
 from r1.benchmarks.judging.settings import prepared, read_judge
 from r1.benchmarks.protocol import load
@@ -39,13 +39,13 @@ DATA = Path(__file__).parents[2] / "shared/benchmarks"
 CHILD = """
 import sys
 from pathlib import Path
-from r1.benchmarks.judging.judge import Sampled, judged_result
+from r1.benchmarks.judging.judge import StoredSamples, judged_result
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
 from r1.judge.settings import JudgeSettings
 folder, data, judge = map(Path, sys.argv[1:])
 simpleqa = find_benchmark("simpleqa")
-sampled = Sampled(folder, load(simpleqa, data).problems, 1, True)
+sampled = StoredSamples(folder, load(simpleqa, data).problems, 1, True)
 judged_result(sampled, simpleqa.judging, JudgeSettings.model_validate_json(judge.read_text()))
 """
 THINKING = "I think of a secret.</think>\n\n"
@@ -108,7 +108,9 @@ def lines(rows: Sequence[object]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def store(folder: Path, problems: Sequence[Problem], texts: Sequence[str], k: int = 1) -> Sampled:
+def store(
+    folder: Path, problems: Sequence[Problem], texts: Sequence[str], k: int = 1
+) -> StoredSamples:
     """Store texts as an evaluation does; a text that ends in "…" was cut at the token limit."""
     none = Reward(0.0, {"accuracy": Score(0.0, Outcome.VERIFIER_FAILED)}, False)
     groups = []
@@ -120,10 +122,10 @@ def store(folder: Path, problems: Sequence[Problem], texts: Sequence[str], k: in
     (folder / "blocks").mkdir(parents=True)
     table = completion_table(0, groups, partial(parse, opened=True))
     pq.write_table(table, folder / "blocks" / "block-00000.parquet")
-    return Sampled(folder, problems, k, opened=True)
+    return StoredSamples(folder, problems, k, opened=True)
 
 
-def judge_stored(sampled: Sampled, name: str, given: JudgeSettings) -> dict:
+def judge_stored(sampled: StoredSamples, name: str, given: JudgeSettings) -> dict:
     own = find_benchmark(name).judging
     assert own is not None
     return judged_result(sampled, own, given)

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1.benchmarks.judging.preferences import Preference, tally
-from r1.benchmarks.judging.protocol import JudgedResponse, Judging, Tally
+from r1.benchmarks.judging.preferences import PreferenceRow, tally
+from r1.benchmarks.judging.protocol import Judging, StoredResponse, Tally
 from r1.benchmarks.protocol import (
     Benchmark,
     DataLayout,
@@ -68,7 +68,7 @@ def tasks(problem: Problem, summary: str) -> tuple[JudgeTask, ...]:
     return (JudgeTask(_INSTRUCTIONS, LABELS, data, one_token=True),)
 
 
-def preference(response: JudgedResponse) -> float | None:
+def preference(response: StoredResponse) -> float | None:
     """p: how much the judge prefers the model, in [0, 1]; None where it gave no verdict."""
     if response.unasked:
         return 0.0
@@ -80,7 +80,7 @@ def preference(response: JudgedResponse) -> float | None:
     return 1.0 - of_second if is_swapped(response.problem) else of_second
 
 
-def outcome(response: JudgedResponse) -> str:
+def outcome(response: StoredResponse) -> str:
     """Won is "correct", lost "wrong"."""
     if response.unasked:
         return response.unasked
@@ -90,18 +90,18 @@ def outcome(response: JudgedResponse) -> str:
     return "tied" if p == 0.5 else "correct" if p > 0.5 else "wrong"
 
 
-def figures(responses: Sequence[JudgedResponse]) -> Tally:
+def figures(responses: Sequence[StoredResponse]) -> Tally:
     """The figures of `r1.benchmarks.judging.preferences`."""
     return tally([_row(response) for response in responses])
 
 
-def _row(response: JudgedResponse) -> Preference:
+def _row(response: StoredResponse) -> PreferenceRow:
     problem, p = response.problem, preference(response)
     first = None
     if p is not None and not response.unasked:
         first = p if is_swapped(problem) else 1.0 - p
     lengths = len(problem.metadata["baseline"]), len(response.summary or "")
-    return Preference(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
+    return PreferenceRow(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
 
 
 def _rows(path: Path) -> Iterator[Row]:

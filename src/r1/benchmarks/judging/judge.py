@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r1.benchmarks.judging.protocol import OUTCOMES, JudgedResponse, Judging, Tally
+from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
@@ -37,7 +37,7 @@ JUDGEMENTS = "judgements.jsonl"
 Answers = Mapping[JudgeTask, Verdict | NoVerdict]
 
 
-class Sampled(NamedTuple):
+class StoredSamples(NamedTuple):
     """What was sampled. opened: prompts ended in `<think>`. k: samples of each problem."""
 
     folder: Path
@@ -66,7 +66,9 @@ def check_judge(settings: JudgeSettings | None, needed: bool) -> None:
         judge.check()
 
 
-def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -> dict[str, Any]:
+def judged_result(
+    sampled: StoredSamples, judging: Judging, settings: JudgeSettings
+) -> dict[str, Any]:
     """Judge the stored responses; return the result's figures as JSON values.
 
     Raises UserError where samples are missing, or the judge cannot go on (key, budget) or gives no
@@ -94,7 +96,7 @@ def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -
     }
 
 
-def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
+def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
     """Yield the stored responses in their order, without verdicts.
 
     Raises UserError unless there are k of every problem, and none of another.
@@ -109,7 +111,7 @@ def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
                 final = after_thinking(row["text"], sampled.opened)
                 summary = None if final is None else final.strip()
                 cut = row["finish_reason"] == "length"
-                yield JudgedResponse(problem, row["sample"], summary, cut)
+                yield StoredResponse(problem, row["sample"], summary, cut)
     if counts != dict.fromkeys(problems, sampled.k):
         raise UserError(
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "
@@ -143,13 +145,13 @@ def _require_verdict(asked: Asked, settings: JudgeSettings) -> None:
     )
 
 
-def _tasks(judging: Judging, response: JudgedResponse) -> tuple[JudgeTask, ...]:
+def _tasks(judging: Judging, response: StoredResponse) -> tuple[JudgeTask, ...]:
     if response.unasked or response.summary is None:
         return ()
     return judging.tasks(response.problem, response.summary)
 
 
-def _line(judging: Judging, response: JudgedResponse) -> dict[str, Any]:
+def _line(judging: Judging, response: StoredResponse) -> dict[str, Any]:
     verdicts = [
         {"label": one.label, "share": one.share, "analysis": one.analysis}
         if isinstance(one, Verdict)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from r1.benchmarks.judging.judge import Sampled, check_judge, judged_result
+from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.figures import figures_of
 from r1.errors import UserError
@@ -168,7 +168,7 @@ def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
     judging, judge = run.benchmark.judging, run.options.judge
     if judging is not None:
         assert judge is not None
-        return judged_result(Sampled(folder, run.problems, run.k, run.opened), judging, judge)
+        return judged_result(StoredSamples(folder, run.problems, run.k, run.opened), judging, judge)
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
     return {
