@@ -39,6 +39,7 @@ DATA = Path(__file__).parents[2] / "shared/benchmarks"
 CHILD = """
 import sys
 from pathlib import Path
+from rich.console import Console
 from r1.benchmarks.judging.judge import StoredSamples, judged_result
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
@@ -46,7 +47,8 @@ from r1.judge.settings import JudgeSettings
 folder, data, judge = map(Path, sys.argv[1:])
 simpleqa = find_benchmark("simpleqa")
 sampled = StoredSamples(folder, load(simpleqa, data).problems, 1, True)
-judged_result(sampled, simpleqa.judging, JudgeSettings.model_validate_json(judge.read_text()))
+settings = JudgeSettings.model_validate_json(judge.read_text())
+judged_result(sampled, simpleqa.judging, settings, Console())
 """
 THINKING = "I think of a secret.</think>\n\n"
 
@@ -128,7 +130,7 @@ def store(
 def judge_stored(sampled: StoredSamples, name: str, given: JudgeSettings) -> dict:
     own = find_benchmark(name).judging
     assert own is not None
-    return judged_result(sampled, own, given)
+    return judged_result(sampled, own, given, Console(file=io.StringIO()))
 
 
 def test_every_outcome_has_its_rate_and_none_becomes_another(tmp_path) -> None:
@@ -413,16 +415,28 @@ def test_without_a_judge_judged_benchmarks_are_refused_or_passed_over(data, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_thinking_that_never_ends_asks_nothing_and_loses(data, tmp_path) -> None:
+    with FakeEndpoint() as endpoint:
+        for name in JUDGED:
+            problems = load(find_benchmark(name), data).problems
+            sampled = store(tmp_path / name, problems, ["I think on"] * 5)
+            result = judge_stored(sampled, name, settings(endpoint))
+            assert result["outcomes"]["unfinished"] == 1.0
+            assert result["score"]["value"] == pytest.approx(0.0, abs=0.01)
+            assert (result["judge"]["requests"], result["judge"]["parse_rate"]) == (0, None)
+        assert endpoint.num_requests == 0
+
+
 @pytest.mark.slow
 def test_every_judged_benchmark_on_the_shipped_model(data, tmp_path, monkeypatch) -> None:
     where = DATA if DATA.is_dir() else data
     chosen = [find_benchmark(name) for name in JUDGED]
     asked = judging.ask
 
-    def ends_in_arena_hard(given, tasks):
+    def ends_in_arena_hard(given, tasks, console):
         if len(tasks) > 5:
             raise KeyboardInterrupt
-        return asked(given, tasks)
+        return asked(given, tasks, console)
 
     with FakeEndpoint(brain=any_verdict, top=probabilities) as endpoint:
         options = Options(limit=5, max_new_tokens=8, think=False, judge=settings(endpoint))
@@ -450,6 +464,6 @@ def test_every_judged_benchmark_on_the_shipped_model(data, tmp_path, monkeypatch
         assert sum(result["outcomes"].values()) == pytest.approx(1.0)
     console = Console(file=io.StringIO(), width=100)
     show_results(console, tmp_path)
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    shown = console.file.getvalue()
     for words in ("Arena-Hard", "87.6", "agree", "rating 1,0", "judge fake-judge", "F "):
         assert words in shown, words

@@ -17,8 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import Console
+
 from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
+from r1.benchmarks.judging.show import show_judging
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
 from r1.judge.batch import EndpointVotes, VoteRequest
@@ -67,7 +70,7 @@ def check_judge(settings: JudgeSettings | None, needed: bool) -> None:
 
 
 def judged_result(
-    sampled: StoredSamples, judging: Judging, settings: JudgeSettings
+    sampled: StoredSamples, judging: Judging, settings: JudgeSettings, console: Console
 ) -> dict[str, Any]:
     """Judge the stored responses; return the result's figures as JSON values.
 
@@ -77,7 +80,7 @@ def judged_result(
     responses = list(read_responses(sampled))
     settings = prepared(settings, sampled.folder, judging.first_token)
     tasks = [_tasks(judging, response) for response in responses]
-    asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)))
+    asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)), console)
     _require_verdict(asked, settings)
     judged = [
         replace(response, found=tuple(asked.answers[task] for task in each))
@@ -119,11 +122,14 @@ def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
         )
 
 
-def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask]) -> Asked:
+def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask], console: Console) -> Asked:
     """Ask a judge every task once; kept replies are not asked for again."""
     requests = [VoteRequest(str(number), task, 0) for number, task in enumerate(tasks)]
-    with Judge(settings) as judge:
-        found = dict(EndpointVotes(judge).begin(requests))
+    found = {}
+    with Judge(settings) as judge, show_judging(console, len(tasks)) as on_verdict:
+        for name, verdict in EndpointVotes(judge).begin(requests):
+            found[name] = verdict
+            on_verdict()
         counts = judge.take_counts()
     return Asked({request.task: found[request.id] for request in requests}, counts)
 

@@ -141,12 +141,14 @@ def _measure(
         "partial_credit": setup.rewards.partial_credit,
     }
     summary = measure(setup, plan, folder, console, also)
-    result = {**also, "model": model, **_result(run, folder, summary)}
+    result = {**also, "model": model, **_result(run, folder, summary, console)}
     atomic.write_json(folder / RESULT, result)
     return result
 
 
-def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    run: _BenchmarkRun, folder: Path, summary: dict[str, Any], console: Console
+) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
     return {
         "title": benchmark.title,
@@ -157,18 +159,19 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
         "cons_at_k": summary["cons_at_k"],
         "mean_tokens": summary["mean_length"],
-        **_figures(run, folder),
+        **_figures(run, folder, console),
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
         "departures": _departures(run),
     }
 
 
-def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
+def _figures(run: _BenchmarkRun, folder: Path, console: Console) -> dict[str, Any]:
     judging, judge = run.benchmark.judging, run.options.judge
     if judging is not None:
         assert judge is not None
-        return judged_result(StoredSamples(folder, run.problems, run.k, run.opened), judging, judge)
+        stored = StoredSamples(folder, run.problems, run.k, run.opened)
+        return judged_result(stored, judging, judge, console)
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
     return {
