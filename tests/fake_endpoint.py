@@ -5,7 +5,8 @@
 
 It counts every request. top: from a prompt to its first token's alternatives, each with its
 log-probability, where the request asks for them. Its verdicts come from `brain`, a function from
-the prompt to the reply's text; by default an honest judge that finds the answer correct where it equals the reference.
+the prompt to the reply's text; by default an honest judge that finds the answer correct where it
+equals the reference.
 """
 
 from __future__ import annotations

@@ -252,6 +252,18 @@ def test_alpaca_eval_by_log_probabilities_and_by_text(data, tmp_path) -> None:
     assert text["outcomes"]["correct"] == pytest.approx((5 - swapped) / 5)
 
 
+def test_without_difficulties_lengths_are_not_controlled(data, tmp_path) -> None:
+    name = "reference_gpt4_1106_preview_model_outputs.json"
+    (tmp_path / "alpaca_eval").mkdir()
+    (tmp_path / "alpaca_eval" / name).write_bytes((data / "alpaca_eval" / name).read_bytes())
+    found = load(find_benchmark("alpaca_eval"), tmp_path)
+    assert found.layout == "AlpacaEval, lengths not controlled"
+    sampled = store(tmp_path / "out", found.problems, [THINKING + "said"] * 5)
+    with FakeEndpoint(brain=any_verdict, top=probabilities) as endpoint:
+        result = judge_stored(sampled, "alpaca_eval", settings(endpoint))
+    assert result["score"]["value"] == pytest.approx(result["figures"]["win rate"])
+
+
 def test_equal_summaries_are_asked_once_and_every_sample_must_be_there(data, tmp_path) -> None:
     problems = load(find_benchmark("frames"), data).problems
     texts = [THINKING + "one"] * 10

@@ -159,8 +159,8 @@ register_benchmark(
         protocol="the bare instruction; a judge's preference by log-probabilities, one order",
         data="tatsu-lab/alpaca_eval: the baseline's outputs, and each row's difficulty",
         layouts=(
-            DataLayout("length-controlled win rate", (_OUTPUTS, _DIFFICULTY), _read),
-            DataLayout("win rate, lengths not controlled", (_OUTPUTS,), _read),
+            DataLayout("AlpacaEval, length-controlled", (_OUTPUTS, _DIFFICULTY), _read),
+            DataLayout("AlpacaEval, lengths not controlled", (_OUTPUTS,), _read),
         ),
         metric="judged",
         judging=Judging(tasks, outcome, figures, first_token=True, papers=GPT_4),
