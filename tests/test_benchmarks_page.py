@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from r1.benchmarks.page.order import grouped
 from r1.benchmarks.page.page import write_page
-from r1.benchmarks.page.samples import StoredSamples, cap_curve, read_samples, token_figures
+from r1.benchmarks.page.samples import WeighedSamples, cap_curve, read_samples, token_figures
 from r1.benchmarks.running.beside import show_beside
 from r1.benchmarks.running.figures import figures_of
 from r1.cli import app
@@ -93,9 +93,9 @@ def test_accuracy_at_every_smaller_limit_is_that_of_samples_cut_there(folders) -
 
 
 def test_partial_credit_is_counted_as_it_is() -> None:
-    samples = StoredSamples(np.array([10, 20]), np.array([0.5, np.nan]), np.array([0, 1]))
+    samples = WeighedSamples(np.array([10, 20]), np.array([0.5, np.nan]), np.array([0, 1]))
     assert cap_curve(samples, 40).accuracy_C[-1] == 0.5
-    none = StoredSamples(np.array([10]), np.array([np.nan]), np.array([0]))
+    none = WeighedSamples(np.array([10]), np.array([np.nan]), np.array([0]))
     assert cap_curve(none, 40) is None
 
 

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1.benchmarks.judging.preferences import Preference, tally
-from r1.benchmarks.judging.protocol import JudgedResponse, Judging, Tally
+from r1.benchmarks.judging.preferences import PreferenceRow, tally
+from r1.benchmarks.judging.protocol import Judging, StoredResponse, Tally
 from r1.benchmarks.protocol import (
     Benchmark,
     DataLayout,
@@ -41,6 +41,7 @@ from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Problem
 
+GPT_4 = "gpt-4-1106-preview"
 FIRST, SECOND = LABELS = ("m", "M")
 _OUTPUTS = "reference_gpt4_1106_preview_model_outputs.json"
 _DIFFICULTY = "instruction_difficulty.csv"
@@ -67,7 +68,7 @@ def tasks(problem: Problem, summary: str) -> tuple[JudgeTask, ...]:
     return (JudgeTask(_INSTRUCTIONS, LABELS, data, one_token=True),)
 
 
-def preference(response: JudgedResponse) -> float | None:
+def preference(response: StoredResponse) -> float | None:
     """p: how much the judge prefers the model, in [0, 1]; None where it gave no verdict."""
     if response.unasked:
         return 0.0
@@ -79,7 +80,7 @@ def preference(response: JudgedResponse) -> float | None:
     return 1.0 - of_second if is_swapped(response.problem) else of_second
 
 
-def outcome(response: JudgedResponse) -> str:
+def outcome(response: StoredResponse) -> str:
     """Won is "correct", lost "wrong"."""
     if response.unasked:
         return response.unasked
@@ -89,18 +90,18 @@ def outcome(response: JudgedResponse) -> str:
     return "tied" if p == 0.5 else "correct" if p > 0.5 else "wrong"
 
 
-def figures(responses: Sequence[JudgedResponse]) -> Tally:
+def figures(responses: Sequence[StoredResponse]) -> Tally:
     """The figures of `r1.benchmarks.judging.preferences`."""
     return tally([_row(response) for response in responses])
 
 
-def _row(response: JudgedResponse) -> Preference:
+def _row(response: StoredResponse) -> PreferenceRow:
     problem, p = response.problem, preference(response)
     first = None
     if p is not None and not response.unasked:
         first = p if is_swapped(problem) else 1.0 - p
     lengths = len(problem.metadata["baseline"]), len(response.summary or "")
-    return Preference(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
+    return PreferenceRow(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -158,11 +159,11 @@ register_benchmark(
         protocol="the bare instruction; a judge's preference by log-probabilities, one order",
         data="tatsu-lab/alpaca_eval: the baseline's outputs, and each row's difficulty",
         layouts=(
-            DataLayout("length-controlled win rate", (_OUTPUTS, _DIFFICULTY), _read),
-            DataLayout("win rate, lengths not controlled", (_OUTPUTS,), _read),
+            DataLayout("AlpacaEval, length-controlled", (_OUTPUTS, _DIFFICULTY), _read),
+            DataLayout("AlpacaEval, lengths not controlled", (_OUTPUTS,), _read),
         ),
         metric="judged",
-        judging=Judging(tasks, outcome, figures, first_token=True),
+        judging=Judging(tasks, outcome, figures, first_token=True, papers=GPT_4),
         published=table_4(52.0, 51.1, 70.0, 57.8, 87.6) | stages(24.7, 50.1, 55.8, 62.1),
     )
 )

@@ -82,7 +82,7 @@ register_benchmark(
             ),
         ),
         metric="judged",
-        judging=Judging(tasks, outcome, tally),
+        judging=Judging(tasks, outcome, tally, papers="gpt-4-1106-preview"),
         published=table_4(85.2, 80.4, 85.5, 92.0, 92.3) | stages(53.6, 77.0, 73.2, 75.6),
     )
 )

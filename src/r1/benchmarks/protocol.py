@@ -95,6 +95,10 @@ class Benchmark:
         """The folder below the data folder, which variants share, or a whole path."""
         return self.lies_in or self.name.partition("@")[0]
 
+    def __post_init__(self) -> None:
+        if (self.metric == "judged") != (self.judging is not None):
+            raise ValueError(f'{self.name}: metric = "judged" goes with a judging, and only it')
+
 
 class Found(NamedTuple):
     """A layout whose files are there, by pattern."""

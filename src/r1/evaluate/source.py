@@ -30,7 +30,7 @@ FINAL_STAGE = "r1"
 """The stage that a run of the whole recipe stands for, where it has one of this name."""
 
 
-class Sampler(NamedTuple):
+class OpenedModel(NamedTuple):
     """A model that is ready to be sampled, with the form of its prompts."""
 
     engine: Engine
@@ -164,7 +164,7 @@ def open_sampler(
     settings: EngineSettings,
     cluster: ClusterSettings | None = None,
     kept: Path | None = None,
-) -> Iterator[Sampler]:
+) -> Iterator[OpenedModel]:
     """The model ready to be sampled, loaded or behind its endpoint; closed at the end.
 
     kept: the file that keeps an endpoint's samples. Raises UserError as `open_engine` does, and
@@ -175,10 +175,10 @@ def open_sampler(
 
         renderer = EndpointRenderer(template)
         with closing(EndpointEngine(source.endpoint, kept, template.system)) as endpoint:
-            yield Sampler(endpoint, renderer)
+            yield OpenedModel(endpoint, renderer)
         return
     with open_engine(source, settings, cluster) as engine:
-        yield Sampler(engine, PromptRenderer(engine.tokenizer, template))
+        yield OpenedModel(engine, PromptRenderer(engine.tokenizer, template))
 
 
 def renderer_of(source: ModelSource, template: TemplateSettings) -> Renderer:

@@ -59,7 +59,7 @@ class Planned(NamedTuple):
     identity: Mapping[str, Any]
 
 
-class _Block(NamedTuple):
+class _SuiteBlock(NamedTuple):
     """A block and the place of its evaluation in the suite."""
 
     place: int
@@ -135,7 +135,7 @@ class _Suite:
     def __init__(
         self,
         planned: Sequence[Planned],
-        every: Sequence[Sequence[_Block]],
+        every: Sequence[Sequence[_SuiteBlock]],
         on_problem: OnProblem,
         on_done: Callable[[int, Summary], None],
     ) -> None:
@@ -222,14 +222,16 @@ class _Routed(NamedTuple):
         return self.scorers[group.problem.id].submit_group(group)
 
 
-def _blocks_of(place: int, planned: Planned) -> list[_Block]:
+def _blocks_of(place: int, planned: Planned) -> list[_SuiteBlock]:
     k = planned.plan.settings.num_samples
     files = cut(planned.plan.problems, k, planned.out / BLOCKS, "block")
-    return [_Block(place, path, block, k * len(block)) for path, block in files.items()]
+    return [_SuiteBlock(place, path, block, k * len(block)) for path, block in files.items()]
 
 
 def _calls(
-    every: Sequence[Sequence[_Block]], requests: Sequence[Mapping[str, Any]], queue: Path | None
+    every: Sequence[Sequence[_SuiteBlock]],
+    requests: Sequence[Mapping[str, Any]],
+    queue: Path | None,
 ) -> list[Call]:
     """The calls of which a block is missing: those of the queue file if they are this suite's, else
     of what is missing now."""
@@ -251,10 +253,10 @@ def _calls(
     ]
 
 
-def pack(left: Sequence[_Block]) -> list[list[_Block]]:
+def pack(left: Sequence[_SuiteBlock]) -> list[list[_SuiteBlock]]:
     """Put each block into the first call that has room for its samples, none of its evaluation's
     blocks, and none of its problems' ids."""
-    calls: list[list[_Block]] = []
+    calls: list[list[_SuiteBlock]] = []
     for block in left:
         call = next((call for call in calls if _fits(block, call)), None)
         if call is None:
@@ -264,7 +266,7 @@ def pack(left: Sequence[_Block]) -> list[list[_Block]]:
     return calls
 
 
-def _fits(block: _Block, call: Sequence[_Block]) -> bool:
+def _fits(block: _SuiteBlock, call: Sequence[_SuiteBlock]) -> bool:
     room = blocks.block_samples() - sum(other.num_samples for other in call)
     if block.num_samples > room or any(block.place == other.place for other in call):
         return False

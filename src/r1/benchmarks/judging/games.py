@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from r1.benchmarks.judging.bradley_terry import Battle, fit_ratings, weighted_win_rate
-from r1.benchmarks.judging.protocol import JudgedResponse, Tally, by_question
+from r1.benchmarks.judging.protocol import StoredResponse, Tally, by_question
 from r1.intervals import CONFIDENCE, Interval, resampled_means
 from r1.judge.pairwise import MARGINS
 from r1.judge.verdict import Verdict
@@ -30,7 +30,7 @@ def battle(label: str, baseline_is_a: bool) -> Battle:
     return Battle(MODEL, BASELINE, result, MUCH if abs(margin) == 2 else 1.0)
 
 
-def battles(response: JudgedResponse) -> list[Battle]:
+def battles(response: StoredResponse) -> list[Battle]:
     """The games that have a verdict; without a summary both are lost as much worse."""
     if response.unasked:
         return [Battle(MODEL, BASELINE, 0.0, MUCH)] * 2
@@ -41,7 +41,7 @@ def battles(response: JudgedResponse) -> list[Battle]:
     ]
 
 
-def outcome(response: JudgedResponse) -> str:
+def outcome(response: StoredResponse) -> str:
     """Won is "correct", lost "wrong", by the mean margin of the games."""
     if response.unasked:
         return response.unasked
@@ -51,7 +51,7 @@ def outcome(response: JudgedResponse) -> str:
     return "tied" if rate == 0.5 else "correct" if rate > 0.5 else "wrong"
 
 
-def tally(responses: Sequence[JudgedResponse]) -> Tally:
+def tally(responses: Sequence[StoredResponse]) -> Tally:
     """The score with an interval over questions, and what the judge made of the two orders."""
     fought = [battle for response in responses for battle in battles(response)]
     even = weighted_win_rate([each._replace(weight=1.0) for each in fought])
@@ -71,7 +71,7 @@ def tally(responses: Sequence[JudgedResponse]) -> Tally:
     return Tally(win_rate(responses), figures, consistency, counts)
 
 
-def win_rate(responses: Sequence[JudgedResponse]) -> Interval | None:
+def win_rate(responses: Sequence[StoredResponse]) -> Interval | None:
     """The weighted win rate; its interval resamples questions, the games of one together."""
     groups = [
         [each for response in samples for each in battles(response)]

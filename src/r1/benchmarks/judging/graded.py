@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from r1.benchmarks.judging.protocol import JudgedResponse, Judging, Tally, by_question
+from r1.benchmarks.judging.protocol import Judging, StoredResponse, Tally, by_question
 from r1.intervals import bootstrap
 from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
@@ -51,7 +51,7 @@ def three_way_task(instructions: str) -> Callable[[str, str, str], JudgeTask]:
     return task
 
 
-def outcome_of(response: JudgedResponse) -> str:
+def outcome_of(response: StoredResponse) -> str:
     """A response that the limit cut before it had given a right answer is unfinished."""
     if response.unasked:
         return response.unasked
@@ -62,7 +62,7 @@ def outcome_of(response: JudgedResponse) -> str:
     return "unfinished" if response.cut and name != "correct" else name
 
 
-def tally(responses: Sequence[JudgedResponse]) -> Tally:
+def tally(responses: Sequence[StoredResponse]) -> Tally:
     """The score and SimpleQA's figures."""
     counts = Counter(map(outcome_of, responses))
     judged = counts.total() - counts["judge failed"]
@@ -78,7 +78,7 @@ def tally(responses: Sequence[JudgedResponse]) -> Tally:
     return _score_alone(responses)._replace(figures=figures)
 
 
-def _score_alone(responses: Sequence[JudgedResponse]) -> Tally:
+def _score_alone(responses: Sequence[StoredResponse]) -> Tally:
     means = [
         float(np.mean(right)) if (right := _right(samples)) else np.nan
         for samples in by_question(responses).values()
@@ -86,7 +86,7 @@ def _score_alone(responses: Sequence[JudgedResponse]) -> Tally:
     return Tally(bootstrap(means), {})
 
 
-def _right(samples: Sequence[JudgedResponse]) -> list[bool]:
+def _right(samples: Sequence[StoredResponse]) -> list[bool]:
     """Whether each is right, of those that the judge did not fail on."""
     names = [outcome_of(sample) for sample in samples]
     return [name == "correct" for name in names if name != "judge failed"]

@@ -17,8 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r1.benchmarks.judging.protocol import OUTCOMES, JudgedResponse, Judging, Tally
+from rich.console import Console
+
+from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
+from r1.benchmarks.judging.show import show_judging
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
 from r1.judge.batch import EndpointVotes, VoteRequest
@@ -37,7 +40,7 @@ JUDGEMENTS = "judgements.jsonl"
 Answers = Mapping[JudgeTask, Verdict | NoVerdict]
 
 
-class Sampled(NamedTuple):
+class StoredSamples(NamedTuple):
     """What was sampled. opened: prompts ended in `<think>`. k: samples of each problem."""
 
     folder: Path
@@ -66,15 +69,19 @@ def check_judge(settings: JudgeSettings | None, needed: bool) -> None:
         judge.check()
 
 
-def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -> dict[str, Any]:
+def judged_result(
+    sampled: StoredSamples, judging: Judging, settings: JudgeSettings, console: Console
+) -> dict[str, Any]:
     """Judge the stored responses; return the result's figures as JSON values.
 
-    Raises UserError where samples are missing, or the judge cannot go on (key, budget).
+    Raises UserError where samples are missing, or the judge cannot go on (key, budget) or gives no
+    verdict at all, which is no figure of the model.
     """
     responses = list(read_responses(sampled))
     settings = prepared(settings, sampled.folder, judging.first_token)
     tasks = [_tasks(judging, response) for response in responses]
-    asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)))
+    asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)), console)
+    _require_verdict(asked, settings)
     judged = [
         replace(response, found=tuple(asked.answers[task] for task in each))
         for response, each in zip(responses, tasks, strict=True)
@@ -92,7 +99,7 @@ def judged_result(sampled: Sampled, judging: Judging, settings: JudgeSettings) -
     }
 
 
-def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
+def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
     """Yield the stored responses in their order, without verdicts.
 
     Raises UserError unless there are k of every problem, and none of another.
@@ -108,7 +115,7 @@ def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
                 summary = None if final is None else final.strip()
                 cut = row["finish_reason"] == "length"
                 failed = row["finish_reason"] == FAILED
-                yield JudgedResponse(problem, row["sample"], summary, cut, failed)
+                yield StoredResponse(problem, row["sample"], summary, cut, failed)
     if counts != dict.fromkeys(problems, sampled.k):
         raise UserError(
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "
@@ -116,22 +123,42 @@ def read_responses(sampled: Sampled) -> Iterator[JudgedResponse]:
         )
 
 
-def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask]) -> Asked:
+def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask], console: Console) -> Asked:
     """Ask a judge every task once; kept replies are not asked for again."""
     requests = [VoteRequest(str(number), task, 0) for number, task in enumerate(tasks)]
-    with Judge(settings) as judge:
-        found = dict(EndpointVotes(judge).begin(requests))
+    found = {}
+    with Judge(settings) as judge, show_judging(console, len(tasks)) as on_verdict:
+        for name, verdict in EndpointVotes(judge).begin(requests):
+            found[name] = verdict
+            on_verdict()
         counts = judge.take_counts()
     return Asked({request.task: found[request.id] for request in requests}, counts)
 
 
-def _tasks(judging: Judging, response: JudgedResponse) -> tuple[JudgeTask, ...]:
+def _require_verdict(asked: Asked, settings: JudgeSettings) -> None:
+    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
+    if not failed or len(failed) < len(asked.answers):
+        return
+    reason, number = Counter(found.reason for found in failed).most_common(1)[0]
+    remedy = "choose another judge"
+    if settings.extra_body.get("logprobs"):
+        remedy = (
+            "if it gives no log-probabilities, set extra_body = {logprobs = false} in the judge's "
+            f"file; else {remedy}"
+        )
+    raise UserError(
+        f"the judge {settings.model} gave no verdict on any of {len(failed)} requests ({number}: "
+        f"{reason}); {remedy}. The samples are kept."
+    )
+
+
+def _tasks(judging: Judging, response: StoredResponse) -> tuple[JudgeTask, ...]:
     if response.unasked or response.summary is None:
         return ()
     return judging.tasks(response.problem, response.summary)
 
 
-def _line(judging: Judging, response: JudgedResponse) -> dict[str, Any]:
+def _line(judging: Judging, response: StoredResponse) -> dict[str, Any]:
     verdicts = [
         {"label": one.label, "share": one.share, "analysis": one.analysis}
         if isinstance(one, Verdict)

@@ -38,7 +38,7 @@ other benchmarks, and never occurs: all results have their outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedResponse:
+class StoredResponse:
     """A stored response and what the judge said of it.
 
     summary: what follows the thinking, without white space at its ends; None where it never ended.
@@ -79,17 +79,19 @@ class Judging(NamedTuple):
 
     tasks: what is asked of a summary, in order. outcome: the one of OUTCOMES that a response has.
     tally: the figures of all responses. first_token: the tasks are read by log-probabilities.
+    papers: the judge of the published figures, "" where the paper names none.
     """
 
     tasks: Callable[[Problem, str], tuple[JudgeTask, ...]]
-    outcome: Callable[[JudgedResponse], str]
-    tally: Callable[[Sequence[JudgedResponse]], Tally]
+    outcome: Callable[[StoredResponse], str]
+    tally: Callable[[Sequence[StoredResponse]], Tally]
     first_token: bool = False
+    papers: str = ""
 
 
-def by_question(responses: Sequence[JudgedResponse]) -> dict[str, list[JudgedResponse]]:
+def by_question(responses: Sequence[StoredResponse]) -> dict[str, list[StoredResponse]]:
     """The responses by their problem's id, in the order of the problems."""
-    grouped: dict[str, list[JudgedResponse]] = {}
+    grouped: dict[str, list[StoredResponse]] = {}
     for response in responses:
         grouped.setdefault(response.problem.id, []).append(response)
     return grouped

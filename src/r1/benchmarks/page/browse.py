@@ -23,14 +23,14 @@ from r1.run_dir.stored import iterate_completions, problem_ids
 _OUTCOME = f"outcome/{ACCURACY}"
 
 
-class _Share(NamedTuple):
+class _PageShare(NamedTuple):
     """Questions of each benchmark, and samples of each question."""
 
     questions: int
     samples: int
 
 
-_FIRST, _LAST = _Share(64, 4), _Share(1, 1)
+_FIRST, _LAST = _PageShare(64, 4), _PageShare(1, 1)
 
 
 def take_samples(
@@ -43,7 +43,7 @@ def take_samples(
         packed = gzip.compress(_json(encode(found)), compresslevel=6, mtime=0)
         if len(packed) <= max_bytes or share == _LAST:
             break
-        share = _Share(max(1, share.questions // 2), max(1, share.samples // 2))
+        share = _PageShare(max(1, share.questions // 2), max(1, share.samples // 2))
     few = encode(spread_rows(found, 24))
     total = sum(
         count_rows(path)
@@ -55,7 +55,7 @@ def take_samples(
 
 
 def _rows(
-    models: Sequence[ModelResults], rows: Mapping[str, Row], share: _Share
+    models: Sequence[ModelResults], rows: Mapping[str, Row], share: _PageShare
 ) -> Iterator[dict[str, Any]]:
     for name, row in rows.items():
         if row.hidden:

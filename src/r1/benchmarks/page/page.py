@@ -14,7 +14,7 @@ from r1.benchmarks.page.drawing import Bar, BarGroup, CapLine, bars_svg, caps_sv
 from r1.benchmarks.page.order import BARS, TABLE_4, TABLE_5, figure_1_first
 from r1.benchmarks.page.results import ModelResults, Row, read_models, rows_of
 from r1.benchmarks.page.samples import (
-    StoredSamples,
+    WeighedSamples,
     cap_curve,
     read_samples,
     token_figures,
@@ -24,7 +24,7 @@ from r1.intervals import Interval
 from r1.report.assets import fill_page
 from r1.run_dir.atomic import write_text
 
-Stored = Mapping[tuple[str, str], StoredSamples]
+Stored = Mapping[tuple[str, str], WeighedSamples]
 """By model's title and benchmark."""
 
 

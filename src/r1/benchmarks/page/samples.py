@@ -29,7 +29,7 @@ SMALLEST_CAP = 16
 Floats = npt.NDArray[np.float64]
 
 
-class StoredSamples(NamedTuple):
+class WeighedSamples(NamedTuple):
     """The samples of one benchmark that came: tokens, worth (NaN without a verdict), and the number
     of the question."""
 
@@ -54,7 +54,7 @@ class TokenFigures(NamedTuple):
     """So many at most in nine of ten."""
 
 
-def read_samples(folder: Path, metric: Metric) -> StoredSamples:
+def read_samples(folder: Path, metric: Metric) -> WeighedSamples:
     """Read the blocks of a benchmark's folder. Raises UserError for a damaged file."""
     ids: list[str] = []
     tokens: list[npt.NDArray[np.int64]] = []
@@ -71,12 +71,12 @@ def read_samples(folder: Path, metric: Metric) -> StoredSamples:
         ids += table["problem_id"].to_pylist()
     _, question_N = np.unique(np.array(ids, dtype=str), return_inverse=True)
     empty: list[Any] = [np.zeros(0)]
-    return StoredSamples(
+    return WeighedSamples(
         np.concatenate(tokens or empty).astype(np.int64), np.concatenate(worth or empty), question_N
     )
 
 
-def cap_curve(samples: StoredSamples, limit: int) -> CapCurve | None:
+def cap_curve(samples: WeighedSamples, limit: int) -> CapCurve | None:
     """Accuracy at the powers of two up to the samples' limit, and at it; None without a verdict."""
     judged_N = ~np.isnan(samples.worth_N)
     if not judged_N.any():
@@ -94,7 +94,7 @@ def cap_curve(samples: StoredSamples, limit: int) -> CapCurve | None:
     return CapCurve(caps, accuracy)
 
 
-def token_figures(samples: StoredSamples) -> TokenFigures | None:
+def token_figures(samples: WeighedSamples) -> TokenFigures | None:
     """Mean, median and 90th percentile; None where no response came."""
     if not samples.tokens_N.size:
         return None

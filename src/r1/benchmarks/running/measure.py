@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from r1.benchmarks.judging.judge import Sampled, check_judge, judged_result
+from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import figures_of
@@ -147,7 +147,7 @@ def _measure(
 
     def write(place: int, summary: dict[str, Any]) -> None:
         run, measurement = runs[place], measurements[place]
-        result = {"model": model, **measurement.also, **_result(run, measurement, summary)}
+        result = {"model": model, **measurement.also, **_result(run, measurement, summary, console)}
         atomic.write_json(measurement.out / RESULT, result)
         results[run.benchmark.name] = result
 
@@ -184,7 +184,7 @@ def _measurement(run: _BenchmarkRun, setup: EvaluationSetup, out: Path) -> Measu
 
 
 def _result(
-    run: _BenchmarkRun, measurement: Measurement, summary: dict[str, Any]
+    run: _BenchmarkRun, measurement: Measurement, summary: dict[str, Any], console: Console
 ) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
     return {
@@ -196,18 +196,19 @@ def _result(
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
         "cons_at_k": summary["cons_at_k"],
         "mean_tokens": summary["mean_length"],
-        **_figures(run, measurement.out),
+        **_figures(run, measurement.out, console),
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
         "departures": _departures(run, measurement.setup.source.endpoint),
     }
 
 
-def _figures(run: _BenchmarkRun, folder: Path) -> dict[str, Any]:
+def _figures(run: _BenchmarkRun, folder: Path, console: Console) -> dict[str, Any]:
     judging, judge = run.benchmark.judging, run.options.judge
     if judging is not None:
         assert judge is not None
-        return judged_result(Sampled(folder, run.problems, run.k, run.opened), judging, judge)
+        stored = StoredSamples(folder, run.problems, run.k, run.opened)
+        return judged_result(stored, judging, judge, console)
     ids = [problem.id for problem in run.problems]
     figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
     values, mean_over = figures.values, run.benchmark.mean_over
@@ -234,6 +235,11 @@ def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) ->
         "temperature and top-p are the endpoint's": bool(endpoint and not endpoint.send_sampling),
         **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
+    if (judging := run.benchmark.judging) and (judge := run.options.judge):
+        told[f"judged by {judge.model}, not {judging.papers}"] = judging.papers not in (
+            "",
+            judge.model,
+        )
     return [words for words, departs in told.items() if departs]
 
 
