@@ -140,7 +140,7 @@ def test_any_memory_budget_takes_the_same_steps(models) -> None:
         smooth = OptimizerSettings(lr=1e-3, epsilon=SMOOTH_EPSILON)
         sft = learner(models("qwen2"), optimizer=smooth, tokens_per_microbatch=budget)
         before = flat_weights(sft).clone()
-        metrics = [sft.update(examples, range(6)) for _ in range(2)]
+        metrics = [sft.update(examples) for _ in range(2)]
         weights.append((flat_weights(sft) - before) / 1e-3)
     assert metrics[0]["num_rows"] == 6
     assert weights[0].abs().max() > 0.1
@@ -163,7 +163,7 @@ def test_the_objective_of_the_other_learner_is_the_same_loss(models) -> None:
         models("qwen2"), LearnerSettings(device="cpu"), sgd, TokenMeanObjective(), total_steps=4
     )
     theirs = other.update(TrainBatch(groups, 2, num_tokens))
-    ours = learner(models("qwen2"), optimizer=sgd).update(examples, [0, 1])
+    ours = learner(models("qwen2"), optimizer=sgd).update(examples)
     assert theirs["loss"] == pytest.approx(ours["loss"], abs=1e-5)
     assert theirs["grad_norm"] == pytest.approx(ours["grad_norm"], rel=1e-4)
 
@@ -190,8 +190,8 @@ def test_two_steps_and_reload_in_plain_transformers(
     """The saved model, read by transformers alone, has the loss the learner measures on itself."""
     examples = make_examples([12, 40, 25], seed=5)
     sft = learner(models(architecture), lr=3e-3, **VARIANTS[variant])
-    first = sft.update(examples, range(3))
-    second = sft.update(examples, range(3))
+    first = sft.update(examples)
+    second = sft.update(examples)
     third = sft.measure(examples)
     sft.save(tmp_path / "saved")
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.float32)
@@ -207,8 +207,7 @@ def test_two_steps_and_reload_in_plain_transformers(
 def test_recomputation_changes_no_number(models) -> None:
     examples = make_examples([12, 40, 25], seed=5)
     found = [
-        learner(models("llama"), gradient_checkpointing=on).update(examples, range(3))
-        for on in (False, True)
+        learner(models("llama"), gradient_checkpointing=on).update(examples) for on in (False, True)
     ]
     assert found[0]["loss"] == found[1]["loss"]
     assert found[0]["grad_norm"] == pytest.approx(found[1]["grad_norm"], rel=1e-6)
@@ -219,13 +218,13 @@ def test_the_schedule_is_the_paper_s(models) -> None:
     examples = make_examples([12, 9])
     schedule = OptimizerSettings(lr=5e-5, schedule="cosine", final_fraction=0.1)
     sft = learner(models("qwen2"), optimizer=schedule)
-    rates = [sft.update(examples, [0, 1])["lr"] for _ in range(4)]
+    rates = [sft.update(examples)["lr"] for _ in range(4)]
     assert rates == pytest.approx([5e-5, 3.875e-5, 1.625e-5, 5e-6])
 
 
 def test_metrics_count_what_they_say(models) -> None:
     examples = make_examples([10, 30, 20], seed=6)
-    metrics = learner(models("qwen2"), tokens_per_microbatch=40).update(examples, [0, 1, 2])
+    metrics = learner(models("qwen2"), tokens_per_microbatch=40).update(examples)
     assert metrics["tokens_processed"] == 60
     assert metrics["tokens_learnt"] == examples.num_learnt([0, 1, 2]) < 60
     assert (metrics["num_examples"], metrics["num_rows"]) == (3, 2)
