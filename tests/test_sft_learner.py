@@ -101,7 +101,7 @@ def test_a_neighbour_changes_nothing(models) -> None:
             sft.local.logprobs(sft.local.model, pack_examples(e, [0, 1])).logprobs_N
             for e in (first, mixed)
         ]
-    count = first.num_learnt([0])
+    count = first.part([0]).num_learnt
     torch.testing.assert_close(results[0][:count], results[1][:count], atol=1e-4, rtol=0)
     assert (results[0][count:] - results[1][count:]).abs().max() > 0.1
 
@@ -121,7 +121,7 @@ def test_micro_batches_add_up_to_one_big_batch(models, architecture) -> None:
     found = []
     for rows in ([[0, 1, 2, 3, 4, 5]], [[1], [5, 0], [3, 4, 2]], [[n] for n in range(6)]):
         sft = learner(models(architecture))
-        loss, _ = sft._accumulate(examples, rows, examples.num_learnt(range(6)))
+        loss, _ = sft._accumulate(examples, rows, examples.num_learnt)
         found.append((loss, gradient(sft)))
     model = AutoModelForCausalLM.from_pretrained(models(architecture))
     reference = plain_losses(model, examples).mean()
@@ -157,7 +157,7 @@ def test_the_objective_of_the_other_learner_is_the_same_loss(models) -> None:
         first = int(np.flatnonzero(examples.learnt(index))[0])
         response = TrainResponse(ids[first:], [0.0] * len(ids[first:]), [])
         groups.append(TrainGroup(tuple(ids[:first]), [response]))
-    num_tokens = examples.num_learnt([0, 1])
+    num_tokens = examples.num_learnt
     sgd = OptimizerSettings(lr=1e-3)
     other = LocalLearner(
         models("qwen2"), LearnerSettings(device="cpu"), sgd, TokenMeanObjective(), total_steps=4
@@ -200,7 +200,7 @@ def test_two_steps_and_reload_in_plain_transformers(
     tolerance = 0.1 if variant in ("autocast", "bfloat16") else 2e-3
     assert mean == pytest.approx(third.mean, abs=tolerance)
     assert third.mean < second["loss"] < first["loss"]
-    assert third.num_tokens == examples.num_learnt(range(3))
+    assert third.num_tokens == examples.num_learnt
     assert not list((tmp_path / "saved").glob("adapter*"))
 
 
@@ -226,6 +226,6 @@ def test_metrics_count_what_they_say(models) -> None:
     examples = make_examples([10, 30, 20], seed=6)
     metrics = learner(models("qwen2"), tokens_per_microbatch=40).update(examples)
     assert metrics["tokens_processed"] == 60
-    assert metrics["tokens_learnt"] == examples.num_learnt([0, 1, 2]) < 60
+    assert metrics["tokens_learnt"] == examples.num_learnt < 60
     assert (metrics["num_examples"], metrics["num_rows"]) == (3, 2)
     assert metrics["padding_share"] == pytest.approx(1 - 60 / 80)

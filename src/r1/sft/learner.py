@@ -108,7 +108,7 @@ class SFTLearner:
         local = self.local
         if self.settings.lora is not None and self.settings.lora.dropout > 0:
             torch.manual_seed(local.seed * 1_000_003 + local.step)
-        num_learnt = int(examples.learnt_T.sum())
+        num_learnt = examples.num_learnt
         budget = self.settings.tokens_per_microbatch
         rows = self._share(examples)
         sizes = [int(examples.lengths[row].sum()) for row in rows if row is not None]
