@@ -17,7 +17,6 @@ from r1.cluster.needs import demand_of
 from r1.learner.supervised_run import OpenLearner, in_this_process
 from r1.models.load import absolute_model
 from r1.run_dir import RunDir
-from r1.sft.settings import SFTRecipe
 
 if TYPE_CHECKING:
     from r1.cluster.ray_placement import Placement
@@ -44,7 +43,7 @@ def place(prepared: Any, learner: Callable[..., Any]) -> Iterator[OpenLearner]:
 @contextmanager
 def _over_ranks(prepared: Any, placement: Placement, run: RunDir) -> Iterator[Any]:
     from r1.cluster.ray_calls import Events
-    from r1.cluster.ray_learner import RemoteLearner, RemoteSFTLearner, SupervisedSpec
+    from r1.cluster.ray_learner import RemoteLearner, SupervisedSpec
 
     recipe = prepared.recipe
     spec = SupervisedSpec(
@@ -57,6 +56,6 @@ def _over_ranks(prepared: Any, placement: Placement, run: RunDir) -> Iterator[An
     )
     remote = RemoteLearner(spec, recipe.cluster, placement, Events(), run.newest_checkpoint)
     try:
-        yield RemoteSFTLearner(remote) if isinstance(recipe, SFTRecipe) else remote
+        yield remote
     finally:
         remote.close()

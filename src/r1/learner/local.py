@@ -11,7 +11,7 @@ Dropout is off: a policy must give the same log-probabilities to the same tokens
 dropout, where asked for, is on during the learning pass.
 
 Several processes may hold the policy together (`ranks`): each computes its share of the
-micro-batches. How they save, load and give their weights away is `r1.cluster.fsdp`'s.
+micro-batches, and all of them save, load and give their weights away together.
 
 Left out on purpose: offloading of optimiser state.
 
@@ -30,6 +30,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1.errors import UserError
 from r1.learner import lora, sharded_state
+from r1.learner.export import save_gathered
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import (
     MicroBatch,
@@ -45,6 +46,7 @@ from r1.learner.ranks import OneRank, Ranks
 from r1.learner.reference import ReferenceWeights
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.learner.sharded import whole
 from r1.learner.shared_prefix import packed_hidden_states
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
@@ -73,7 +75,8 @@ class LocalLearner:
         tokenizer: written with every checkpoint, so that each is a complete model. ranks: the
         processes that share the work; None for one on its own.
 
-        Raises UserError for a broken model folder or an architecture the packed path cannot run.
+        Raises UserError for a broken model folder, an architecture the packed path cannot run, and
+        LoRA over ranks.
         """
         if temperature <= 0:
             raise UserError("sampling.temperature must be above 0 to learn from the samples.")
@@ -85,6 +88,10 @@ class LocalLearner:
         self.step = 0
         self.device = resolve_device(settings.device)
         self.ranks = ranks or OneRank()
+        if settings.lora is not None and self.ranks.sharded:
+            raise UserError(
+                "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
+            )
         place = self.ranks.load_device(self.device)
         self.model = load_model(model_path, DTYPES[settings.dtype], place)
         check_packed_path(self.model)
@@ -168,11 +175,21 @@ class LocalLearner:
         return self.ranks.sum(loss)
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
-        return iter(lora.merged_parameters(self.model))
+        """Yield (Hugging Face parameter name, whole tensor) of the policy as it now is (LoRA
+        merged); sharded ones are gathered one at a time, so all ranks must consume all of them."""
+        merged = lora.merged_parameters(self.model)
+        return ((name, whole(parameter)) for name, parameter in merged)
 
     def save(self, folder: Path) -> None:
-        """Write the policy in Hugging Face layout and learner.pt beside it."""
+        """Write the policy in Hugging Face layout and learner.pt beside it; ranks their state.
+
+        Ranks need a folder that all of them see. Raises OSError (ENOSPC) for a full disk.
+        """
+        if self.ranks.sharded:
+            save_gathered(self.ranks, self.model, folder, self.tokenizer)
+            with sharded_state.full_disk_told(folder):
+                sharded_state.save(self, folder)
+            return
         state = {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
@@ -185,7 +202,7 @@ class LocalLearner:
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
-        if sharded_state.written_by_ranks(folder):
+        if self.ranks.sharded or sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
         state = read_state(folder)

@@ -30,6 +30,7 @@ from r1.learner.microbatch import IDLE
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
 from r1.learner.optimizer import lr_factor
 from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.ranks import Ranks
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import check_vocabulary
 from r1.sft.batch import pack_examples
@@ -77,10 +78,12 @@ class SFTLearner:
         total_steps: int = 1,
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """As LocalLearner. Raises UserError for a broken model folder, an architecture the packed
         path cannot run, or a tokenizer with more tokens than the model embeds."""
-        local = LocalLearner(
+        self.settings = settings
+        self.local = LocalLearner(
             model_path,
             settings,
             optimizer,
@@ -88,23 +91,13 @@ class SFTLearner:
             total_steps=total_steps,
             seed=seed,
             tokenizer=tokenizer,
+            ranks=ranks,
         )
-        self._take(local)
+        if tokenizer is not None:
+            check_vocabulary(self.local.model, tokenizer)
 
-    @classmethod
-    def on(cls, local: LocalLearner) -> SFTLearner:
-        """On a learner that is there, whose objective is TokenMeanObjective."""
-        learner = cls.__new__(cls)
-        learner._take(local)
-        return learner
-
-    def _take(self, local: LocalLearner) -> None:
-        self.local, self.settings = local, local.settings
-        if local.tokenizer is not None:
-            check_vocabulary(local.model, local.tokenizer)
-
-    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
-        """Do one optimiser step on some of the examples; return its metrics.
+    def update(self, examples: Examples) -> dict[str, float]:
+        """Do one optimiser step on a step's examples; return its metrics.
 
         Returns loss (nats a token, before the step), entropy, grad_norm (before clipping), lr,
         tokens_learnt, tokens_processed, num_examples, num_rows (micro-batches), padding_share (room
@@ -115,9 +108,9 @@ class SFTLearner:
         local = self.local
         if self.settings.lora is not None and self.settings.lora.dropout > 0:
             torch.manual_seed(local.seed * 1_000_003 + local.step)
-        num_learnt = examples.num_learnt(indices)
+        num_learnt = examples.num_learnt
         budget = self.settings.tokens_per_microbatch
-        rows = self._share(examples, indices)
+        rows = self._share(examples)
         sizes = [int(examples.lengths[row].sum()) for row in rows if row is not None]
         loss, entropy = self._accumulate(examples, rows, num_learnt)
         room = sum(max(budget, size) for size in sizes)
@@ -134,16 +127,16 @@ class SFTLearner:
             "lr": local.optimizer.settings.lr * factor,
             "tokens_learnt": num_learnt,
             "tokens_processed": processed,
-            "num_examples": len(indices),
+            "num_examples": len(examples),
             "num_rows": num_rows,
             "padding_share": 1.0 - processed / room,
             "seconds": time.perf_counter() - begin,
         }
 
-    def _share(self, examples: Examples, indices: Sequence[int]) -> Sequence[list[int] | None]:
+    def _share(self, examples: Examples) -> Sequence[list[int] | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
         return self.local.ranks.assign_rows(
-            lambda budget: best_fit(indices, examples.lengths, budget),
+            lambda budget: best_fit(range(len(examples)), examples.lengths, budget),
             lambda row: int(examples.lengths[row].sum()),
             self.settings.tokens_per_microbatch,
         )
@@ -177,7 +170,7 @@ class SFTLearner:
     def measure(self, examples: Examples) -> LossSum:
         """The loss of examples under the weights as they are, summed."""
         total, num_tokens = 0.0, 0
-        for indices in self._share(examples, range(len(examples))):
+        for indices in self._share(examples):
             row = self._row(examples, indices)
             logprobs_M = self.local.logprobs(self.local.model, row).logprobs_N
             if indices is not None:
