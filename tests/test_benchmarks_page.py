@@ -59,6 +59,13 @@ def write(folder: Path, name: str, title: str, model: str, groups: list[ScoredGr
         "mean_tokens": figures.mean_tokens, "sampling": {"max_new_tokens": 100},
         "begins_with_think": False, "departures": ["2 questions"],
     }  # fmt: skip
+    result["parts"] = {
+        "language": {
+            "cpp": {"num_questions": 1, "score": {"value": 0.123, "low": 0.1, "high": 0.2}}
+        }
+    }
+    result["figures"] = {"attempted": None, "F": 0.456}
+    result["further"] = {"told": [f"a rating of {k}{HOSTILE}"]}
     (folder / name / "benchmark.json").write_text(json.dumps(result))
 
 
@@ -107,6 +114,9 @@ def test_the_page_has_the_figures_and_publishes_no_hidden_question(folders, tmp_
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
     assert "97.3" in page  # R1's MATH-500, by the paper
     assert "94.3" in page  # table 5
+    assert '<td>cpp</td><td class="number">12.3</td>' in page
+    assert '<td>F</td><td class="number">45.6</td>' in page
+    assert "a rating of 3&lt;" in page
     assert "58.3" in page  # ours
     assert page.count("<polyline") == 4  # two models on MATH-500, one on the others
     assert "Not shown, so as not to publish them: GPQA Diamond." in page
