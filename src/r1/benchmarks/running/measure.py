@@ -11,6 +11,7 @@ draw), endpoints as models, judged benchmarks.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,11 @@ def run_benchmarks(
     for benchmark in chosen:
         console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
         credit = benchmark.metric == "f1"
-        rewards = RewardSettings(weights={"accuracy": 1.0}, partial_credit=credit)
+        runs_programs = any(p.verifier == "code" for p in loaded[benchmark.name].problems)
+        workers = len(os.sched_getaffinity(0)) if runs_programs else 1
+        rewards = RewardSettings(
+            weights={"accuracy": 1.0}, partial_credit=credit, num_workers=workers
+        )
         run = _asked(benchmark, loaded[benchmark.name], options, limit, renderer, context)
         setup = EvaluationSetup(source, template, rewards, engine)
         results[benchmark.name] = _measure(run, setup, out / benchmark.name, model, console)
