@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from r1.benchmarks.judging.judge import StoredSamples, read_responses
 from r1.benchmarks.page.order import grouped
 from r1.benchmarks.page.page import write_page
 from r1.benchmarks.page.samples import WeighedSamples, cap_curve, read_samples, token_figures
@@ -190,3 +191,12 @@ def test_partial_credit_and_a_judges_verdicts_are_compared_as_they_count(tmp_pat
     path.write_text("{}")
     with pytest.raises(UserError, match="is no judgement"):
         worth_of_samples(tmp_path / "drop", "judged")
+
+
+def test_a_judged_response_that_never_came_is_the_engines_failure(tmp_path) -> None:
+    groups = [group("a", "?", [(9, F, "stop"), (0, F, FAILED)])]
+    write(tmp_path, "simpleqa", "SimpleQA", "m", groups)
+    samples = StoredSamples(tmp_path / "simpleqa", [groups[0].group.problem], 2, False)
+    came, failed = read_responses(samples)
+    assert (came.failed, failed.failed) == (False, True)
+    assert (came.unasked, failed.unasked) == (None, "engine failed")
