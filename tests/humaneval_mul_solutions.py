@@ -1,4 +1,4 @@
-"""Known-right function bodies for 22 problems of HumanEval-Mul in each of seven languages.
+"""Known-right function bodies for 20 to 22 problems of HumanEval-Mul in each of seven languages.
 
 language -> number of the problem -> body. In a body, «right¦wrong» is one place with two readings:
 the right program, and a mutant that the tests must refuse.
@@ -26,14 +26,12 @@ BODIES: dict[str, dict[int, str]] = {
         28: 'std::string r; for (auto& s : strings) r «+= s¦= s + r»; return r;',
         30: "std::vector<long> r; for (long x : l) if (x «>¦>=» 0) r.push_back(x); return r;",
         35: "return *std::«max¦min»_element(l.begin(), l.end());",
-        42: "for (long& x : l) «++¦--»x; return l;",
         45: "return a * h «/ 2.0f¦/ 2»;",
         48: "return text == std::string(text.rbegin(), text.rend()«¦ - (text.size() > 3)»);",
         51: 'std::string r; for (char c : text) if (std::string("aeiou«AEIOU¦»").find(c) == std::string::npos) r += c; return r;',
         52: "for (long x : l) if (x «>=¦>» t) return false; return true;",
         53: "return x «+¦-» y;",
         55: "long a = 0, b = 1; for (long i = «0¦1»; i < n; ++i) { long t = a + b; a = b; b = t; } return a;",
-        60: "return n * (n «+¦-» 1) / 2;",
         97: "return std::abs(a % 10) * «std::abs(b % 10)¦(b % 10)»;",
     },
     "java": {
@@ -50,14 +48,12 @@ BODIES: dict[str, dict[int, str]] = {
         28: 'return String.join("«¦ »", strings);',
         30: "ArrayList<Long> r = new ArrayList<>(); for (long x : l) if (x «>¦>=» 0) r.add(x); return r;",
         35: "return Collections.«max¦min»(l);",
-        42: "ArrayList<Long> r = new ArrayList<>(); for (long x : l) r.add(x «+¦-» 1); return r;",
         45: "return a * h «/ 2.0f¦/ 2»;",
         48: "return «¦text.length() > 4 || »new StringBuilder(text).reverse().toString().equals(text);",
         51: 'return text.replaceAll("«(?i)¦»[aeiou]", "");',
         52: "for (long x : l) if (x «>=¦>» t) return false; return true;",
         53: "return x «+¦-» y;",
         55: "long a = 0, b = 1; for (long i = «0¦1»; i < n; i++) { long t = a + b; a = b; b = t; } return a;",
-        60: "return n * (n «+¦-» 1) / 2;",
         97: "return Math.abs(a % 10) * «Math.abs(b % 10)¦(b % 10)»;",
     },
     "csharp": {

@@ -14,7 +14,7 @@ from r1.benchmarks.judging.length_control import LengthControl, fit_length_contr
 from r1.benchmarks.judging.logistic import fit_logistic, sigmoid
 from r1.benchmarks.judging.preferences import NUM_REFITS, PreferenceRow, controlled_win_rate, tally
 from r1.judge.first_token import read_label
-from r1.judge.http_reply import read_reply
+from r1.judge.http_reply import read_replies
 from r1.judge.scrub import KeyScrubber
 from r1.judge.verdict import Verdict
 
@@ -124,7 +124,7 @@ def test_stored_replies_of_the_judge_give_the_stored_preferences() -> None:
     for row in rows:
         choice = row["raw_completion"]
         choice = ast.literal_eval(choice) if isinstance(choice, str) else choice
-        reply = read_reply(json.dumps({"choices": [choice]}), "", KeyScrubber(None))
+        [reply] = read_replies(json.dumps({"choices": [choice]}), "", KeyScrubber(None))
         found = read_label(reply, ("m", "M"))
         assert isinstance(found, Verdict)
         assert found.share is not None

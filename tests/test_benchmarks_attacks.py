@@ -18,7 +18,7 @@ from r1.rewards.settings import RewardSettings
 from r1.sandbox import SandboxSettings
 from r1.types import Outcome, Problem, Score
 
-COMPILED = {"cpp", "java", "csharp"}
+COMPILED = {"cpp", "java", "csharp", "typescript"}
 PATIENT = RewardSettings.model_validate({"code": {"sandbox": {"compile_cpu_s": 90.0}}})
 WHY_NOT = code._why_not
 

@@ -26,6 +26,7 @@ from r1.benchmarks.contests.rate import Tries, rate, rate_results
 from r1.benchmarks.contests.scoring import SCORINGS, problem_results
 from r1.benchmarks.protocol import Loaded, load
 from r1.benchmarks.registry import find_benchmark
+from r1.benchmarks.running.measure import Options, run_benchmarks
 from r1.benchmarks.running.show import show_results
 from r1.cli import app
 from r1.errors import UserError
@@ -73,7 +74,13 @@ def real_round(name: str) -> tuple[np.ndarray, ...]:
 
 
 @needs_data
-@pytest.mark.parametrize("name", ROUNDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[] if "edu" in n or "div1" in n else [pytest.mark.slow])
+        for n in ROUNDS
+    ],
+)
 def test_a_real_rounds_performances_are_carrots_plus_an_offset_that_is_explained(name: str) -> None:
     rank, rating, change, carrot = real_round(name)
     again = reference(rank, rating)
@@ -344,3 +351,20 @@ def test_expert_tests_and_checkers_judge(data) -> None:
     assert [outcome(checked, answer) for answer in (add, "print()", "print('1\\n' * 9)")] == [
         Outcome.CORRECT, Outcome.WRONG, Outcome.WRONG,
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_on_codeforces_writes_its_ratings_and_parts(data, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(code, "_why_not", lambda language, sandbox: None)
+    said = io.StringIO()
+    chosen = [find_benchmark("codeforces@python")]
+    options = Options(num_samples=2, max_new_tokens=2)
+    run_benchmarks("tiny", chosen, data, tmp_path / "out", Console(file=said), options)
+    result = json.loads((tmp_path / "out/codeforces@python/benchmark.json").read_text())
+    assert {part: told["num_questions"] for part, told in result["parts"]["index"].items()} == {
+        "A": 1, "B": 1,
+    }  # fmt: skip
+    (rated,) = result["further"]["by_scoring"]["penalties"]["contests"]
+    assert (rated["expected_rank"], rated["clamped"]) == (21.0, True)  # nothing was solved
+    show_results(Console(file=said, width=200), tmp_path / "out")
+    assert "count as unsolved: a lower bound" in said.getvalue()

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from r1.benchmarks.judging.judge import StoredSamples, read_responses
 from r1.benchmarks.page.order import grouped
 from r1.benchmarks.page.page import write_page
 from r1.benchmarks.page.samples import WeighedSamples, cap_curve, read_samples, token_figures
@@ -59,6 +60,13 @@ def write(folder: Path, name: str, title: str, model: str, groups: list[ScoredGr
         "mean_tokens": figures.mean_tokens, "sampling": {"max_new_tokens": 100},
         "begins_with_think": False, "departures": ["2 questions"],
     }  # fmt: skip
+    result["parts"] = {
+        "language": {
+            "cpp": {"num_questions": 1, "score": {"value": 0.123, "low": 0.1, "high": 0.2}}
+        }
+    }
+    result["figures"] = {"attempted": None, "F": 0.456}
+    result["further"] = {"told": [f"a rating of {k}{HOSTILE}"]}
     (folder / name / "benchmark.json").write_text(json.dumps(result))
 
 
@@ -107,6 +115,9 @@ def test_the_page_has_the_figures_and_publishes_no_hidden_question(folders, tmp_
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
     assert "97.3" in page  # R1's MATH-500, by the paper
     assert "94.3" in page  # table 5
+    assert '<td>cpp</td><td class="number">12.3</td>' in page
+    assert '<td>F</td><td class="number">45.6</td>' in page
+    assert "a rating of 3&lt;" in page
     assert "58.3" in page  # ours
     assert page.count("<polyline") == 4  # two models on MATH-500, one on the others
     assert "Not shown, so as not to publish them: GPQA Diamond." in page
@@ -180,3 +191,12 @@ def test_partial_credit_and_a_judges_verdicts_are_compared_as_they_count(tmp_pat
     path.write_text("{}")
     with pytest.raises(UserError, match="is no judgement"):
         worth_of_samples(tmp_path / "drop", "judged")
+
+
+def test_a_judged_response_that_never_came_is_the_engines_failure(tmp_path) -> None:
+    groups = [group("a", "?", [(9, F, "stop"), (0, F, FAILED)])]
+    write(tmp_path, "simpleqa", "SimpleQA", "m", groups)
+    samples = StoredSamples(tmp_path / "simpleqa", [groups[0].group.problem], 2, False)
+    came, failed = read_responses(samples)
+    assert (came.failed, failed.failed) == (False, True)
+    assert (came.unasked, failed.unasked) == (None, "engine failed")

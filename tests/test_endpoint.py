@@ -165,6 +165,8 @@ def test_mistakes_are_told() -> None:
         load_engine(resolve_model("http://127.0.0.1:1/v1#m"), None)
     with pytest.raises(UserError, match="see that the server runs and the address before #"):
         EndpointEngine(endpoint_settings("http://127.0.0.1:9/v1#m", FAST))
+    patient = endpoint_settings("http://127.0.0.1:9/v1#m", FAST)
+    assert (patient.limits.timeout_s, patient.limits.retries) == (3600.0, 1)
     assert name_of("http://127.0.0.1:1/v1#org/model-7B") == "org-model-7B"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from r1.judge.cache import ReplyCache
 from r1.judge.first_token import read_label, read_task
-from r1.judge.http_reply import MAX_ALTERNATIVES, read_reply
+from r1.judge.http_reply import MAX_ALTERNATIVES, read_replies
 from r1.judge.model import Reply
 from r1.judge.prompt import DataBlock, JudgeTask, build_prompt
 from r1.judge.scrub import KeyScrubber
@@ -65,7 +65,7 @@ def content(top: object) -> str:
 
 def test_an_endpoint_s_alternatives_are_bounded_and_never_the_key() -> None:
     def read(top: object, key: str | None = None):
-        return read_reply(content(top), "", KeyScrubber(key)).first_token
+        return read_replies(content(top), "", KeyScrubber(key))[0].first_token
 
     pair = {"token": "M", "logprob": -1}
     assert read([pair]) == (("M", -1.0),)

@@ -3,9 +3,9 @@ them); each language's pass@1, and their plain mean.
 
 The languages have 158 to 164 rows, as some problems have no translation. A language whose toolchain
 is missing on this machine is left out of the mean, by name. A row that no right answer passes is
-refused: PHP has a `strlen` of its own, C# cannot ask null for its Equals, JavaScript's strings hold
-no line break. So is a C++ union or std::any: it does not say what it holds, so that its value
-cannot leave the answer's process.
+refused, with the reason: tests that contradict each other or do not compile, C#'s Equals of null, a
+name that PHP has taken. So is a C++ union or std::any: it does not say what it holds, so that its
+value cannot leave the answer's process.
 
 Left out of the original on purpose: its limits of wall clock (3 s; 10 s for Bash), and that
 JavaScript must print nothing.
@@ -109,18 +109,37 @@ def _problem(language: str, where: str, row: Mapping[str, Any]) -> Problem:
 
 
 def _why_impossible(language: str, name: str, declaration: str, tests: str) -> str:
-    """Why no answer can pass a row, or ""."""
-    if language == "php" and name == "strlen":
-        return "PHP has a function strlen of its own, so that no answer can define it"
-    if language == "cpp" and re.search(r"\bUnion_|\bstd::any\b", declaration):
-        return "a C++ union or std::any does not say what it holds"
-    if language == "csharp" and " string " in declaration and ".Equals(null)" in tests:
-        return "its tests ask a string that is null for its Equals"
-    if language == "csharp" and "Tuple<Nullable<" in declaration:
-        return "its tests compare with tuples of another type"
-    if language == "javascript" and any(line.count('"') % 2 for line in tests.splitlines()):
-        return "its tests have a line break within a string, which is no JavaScript"
+    """Why no right answer passes a row, or ""."""
+    for languages, holds, reason in (
+        ("php", name == "strlen", "PHP has a function strlen of its own"),
+        (
+            "cpp",
+            re.search(r"\bUnion_|\bstd::any\b", declaration),
+            "its C++ type hides what it holds",
+        ),
+        ("csharp", _asks_reference(declaration, tests), "its tests ask Equals of a reference"),
+        ("csharp", "Tuple<Nullable<" in declaration, "its tests want a value of another type"),
+        ("java", ".equals(Optional.of(Pair" in tests, "its tests want a value of another type"),
+        ("javascript", _breaks_a_string(tests), "its tests break a line within a string"),
+        (
+            "cpp java csharp javascript typescript",
+            name.lower().replace("_", "") == "anyint",
+            "its tests want true of 3 and false of 3.0, which are one number there",
+        ),
+    ):
+        if language in languages.split() and holds:
+            return reason
     return ""
+
+
+def _asks_reference(declaration: str, tests: str) -> bool:
+    """Whether C# tests compare a null string, or a dictionary's identity."""
+    null = " string " in declaration and ".Equals(null)" in tests
+    return null or ").Equals((new Dictionary" in tests
+
+
+def _breaks_a_string(tests: str) -> bool:
+    return any(line.count('"') % 2 for line in tests.splitlines())
 
 
 def _whole_tests(spec: _Translation, tests: str) -> str:

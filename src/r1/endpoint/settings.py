@@ -10,13 +10,23 @@ from pydantic import Field
 
 from r1.config import apply_overrides, validate
 from r1.errors import UserError
-from r1.judge.settings import EndpointSettings, EndpointWords
+from r1.judge.settings import EndpointSettings, EndpointWords, LimitSettings
 
 SECTION = "endpoint"
 KEY_VARIABLE = "OPENAI_API_KEY"
 """Holds the key where it is set and no other variable is named."""
 INDECISIVE = {"limits", "budget", "api_key_env"}
 """The settings that decide no sample."""
+
+
+class SampledLimitSettings(LimitSettings):
+    """How fast a model's endpoint is asked, and how often a request is retried."""
+
+    timeout_s: float = Field(
+        3600.0,
+        gt=0.0,
+        description="longest wait for one reply, in seconds; 32,768 tokens take a while",
+    )
 
 
 class SampledEndpointSettings(EndpointSettings):
@@ -31,6 +41,7 @@ class SampledEndpointSettings(EndpointSettings):
     )
     taken: ClassVar[frozenset[str]] = EndpointSettings.taken | {"top_p", "seed", "stop"}
 
+    limits: SampledLimitSettings = SampledLimitSettings()
     samples_per_request: int = Field(
         1,
         ge=1,

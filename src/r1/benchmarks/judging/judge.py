@@ -115,7 +115,7 @@ def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
                 summary = None if final is None else final.strip()
                 cut = row["finish_reason"] == "length"
                 failed = row["finish_reason"] == FAILED
-                yield StoredResponse(problem, row["sample"], summary, cut, failed)
+                yield StoredResponse(problem, row["sample"], summary, cut, failed=failed)
     if counts != dict.fromkeys(problems, sampled.k):
         raise UserError(
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "

@@ -42,16 +42,16 @@ class StoredResponse:
     """A stored response and what the judge said of it.
 
     summary: what follows the thinking, without white space at its ends; None where it never ended.
-    cut: the token limit ended the response. failed: it never came, and is in no tally. found: an
-    entry for each task; none if none was asked.
+    cut: the token limit ended the response. found: an entry for each task; none if none was asked.
+    failed: the response never came, and is in no tally.
     """
 
     problem: Problem
     sample: int
     summary: str | None
     cut: bool = False
-    failed: bool = False
     found: tuple[Verdict | NoVerdict, ...] = ()
+    failed: bool = False
 
     @property
     def unasked(self) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from r1.benchmarks.page.browse import take_samples
 from r1.benchmarks.page.drawing import Bar, BarGroup, CapLine, bars_svg, caps_svg
 from r1.benchmarks.page.order import BARS, TABLE_4, TABLE_5, figure_1_first
+from r1.benchmarks.page.parts import parts_table, told_lines
 from r1.benchmarks.page.results import ModelResults, Row, read_models, rows_of
 from r1.benchmarks.page.samples import (
     WeighedSamples,
@@ -63,6 +64,7 @@ def render(models: Sequence[ModelResults]) -> str:
         outcomes=outcome_table(
             models, rows, {key: token_figures(samples) for key, samples in stored.items()}
         ),
+        parts=_parts(models, rows),
         protocol=protocol_table(models, rows),
         nothing_to_read="" if sample.shown else " hidden",
         shown=f"{sample.shown:,}",
@@ -127,6 +129,12 @@ def _table_5(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> str:
         "<h2>Beside the distilled models</h2><p class='note'>The paper's table 5.</p>"
         + paper_table(models, there, TABLE_5)
     )
+
+
+def _parts(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> str:
+    """Folded away: there may be many."""
+    found = parts_table(models, rows) + told_lines(models, rows)
+    return f"<details><summary>Parts and further figures</summary>{found}</details>" * bool(found)
 
 
 def _tone(place: int) -> str:

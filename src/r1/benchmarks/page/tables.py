@@ -30,7 +30,7 @@ def paper_table(
         width = 1 + len(paper) + len(models)
         body.append(f'<tr class="group"><th colspan="{width}">{escape(group)}</th></tr>')
         body += [_paper_row(rows[name], models, paper) for name in names]
-    return _table("stages", f"<th></th>{head}{own}", body)
+    return html_table("stages", f"<th></th>{head}{own}", body)
 
 
 def _paper_row(row: Row, models: Sequence[ModelResults], paper: Sequence[str]) -> str:
@@ -67,7 +67,7 @@ def outcome_table(models: Sequence[ModelResults], rows: Mapping[str, Row], token
                 if (result := model.results.get(name)) is not None:
                     told = tokens.get((model.title, name))
                     body.append(_outcome_row(rows[name], model, result, used, told))
-    return _table("plain", f"<th>benchmark</th><th>model</th>{head}", body)
+    return html_table("plain", f"<th>benchmark</th><th>model</th>{head}", body)
 
 
 def _outcome_row(
@@ -88,7 +88,7 @@ def protocol_table(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> s
                 if (result := model.results.get(name)) is not None:
                     body.append(_protocol_row(rows[name], model, result))
     columns = ("benchmark", "model", "questions", "k", "protocol", "rows", "departs in")
-    return _table("plain", "".join(f"<th>{name}</th>" for name in columns), body)
+    return html_table("plain", "".join(f"<th>{name}</th>" for name in columns), body)
 
 
 def _protocol_row(row: Row, model: ModelResults, result: Result) -> str:
@@ -102,7 +102,8 @@ def _protocol_row(row: Row, model: ModelResults, result: Result) -> str:
     )
 
 
-def _table(kind: str, head: str, body: Iterable[str]) -> str:
+def html_table(kind: str, head: str, body: Iterable[str]) -> str:
+    """Return a table that scrolls where it is too wide. kind: a class of the style sheet."""
     return (
         f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"

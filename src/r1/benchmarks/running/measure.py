@@ -11,6 +11,7 @@ All benchmarks share one queue (r1.evaluate.suite): the model is loaded once.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,9 +165,11 @@ def _measure(
 
 def _measurement(run: _BenchmarkRun, setup: EvaluationSetup, out: Path) -> Measurement:
     benchmark, options = run.benchmark, run.options
+    runs_programs = any(problem.verifier == "code" for problem in run.problems)
     rewards = RewardSettings(
         weights={"accuracy": 1.0},
         partial_credit=benchmark.metric == "f1",
+        num_workers=len(os.sched_getaffinity(0)) if runs_programs else 1,
         plugins=options.plugins,
     )
     settings = EvaluationSettings(
