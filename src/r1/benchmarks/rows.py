@@ -19,9 +19,9 @@ from r1.files.json_text import FormatError, parse_json
 from r1.files.regular import MAX_BYTES, open_file
 
 
-def json_lines(path: Path) -> Iterator[Row]:
+def json_lines(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
     """Yield the objects of a file with one a line, each with its line number."""
-    for number, row in read_rows(path):
+    for number, row in read_rows(path, max_bytes):
         yield f"{path.stem}:{number}", row
 
 
