@@ -13,6 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -273,7 +275,7 @@ def data(tmp_path, monkeypatch) -> Path:
     rows = [
         row("A"), row("B", generated_checker=CHECKER), row("C", interaction_format="ask"),
         row("A", contest_id="8"), row("D", official_tests_complete=False),
-        row("E", input_mode="file"), row("F", official_tests=[]), row("G", time_limit=0),
+        row("E", input_mode="file"), row("F", official_tests=[]), row("G", time_limit=0.0),
     ]  # fmt: skip
     (folder / "problems-1.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     return tmp_path
@@ -295,6 +297,18 @@ def test_interactive_and_cut_problems_are_refused_by_name(loaded) -> None:
     assert "Input of an example\n1 2" in loaded.problems[0].prompt
     with pytest.raises(UserError, match="languages are cpp"):
         find_benchmark("codeforces@cobol")
+
+
+def test_problems_are_read_from_parquet_too(loaded, data) -> None:
+    folder = data / "codeforces"
+    lines = (folder / "problems-1.jsonl").read_text().splitlines()
+    (folder / "problems-1.jsonl").rename(folder / "problems.txt")
+    pq.write_table(
+        pa.Table.from_pylist([json.loads(line) for line in lines]), folder / "problems-1.parquet"
+    )
+    again = load(find_benchmark("codeforces@python"), data)
+    assert again.problems == loaded.problems
+    assert [refused.reason for refused in again.refused] == [r.reason for r in loaded.refused]
 
 
 def test_the_rating_of_a_run_names_scoring_bound_and_what_was_not_read(loaded, data) -> None:

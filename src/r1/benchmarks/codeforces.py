@@ -1,6 +1,6 @@
 """Codeforces: a model's expected rating and the share of competitors it beats, over contests.
 
-    problems*.jsonl        open-r1/codeforces' columns, a problem a line
+    problems*              open-r1/codeforces' rows, as .jsonl or .parquet
     contests/*.json        the contests that are run, frozen by `r1 bench freeze`
     sorted_ratings.json*   optional: the ratings of all users, for a percentile by that snapshot
 
@@ -25,13 +25,14 @@ from r1.benchmarks.contests.figures import ratings
 from r1.benchmarks.contests.frozen import read_contest
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, Row, items, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import json_lines
+from r1.benchmarks.rows import json_lines, parquet_rows
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
 
 LANGUAGES = {"cpp": "C++17", "python": "Python 3", "java": "Java"}
 MAX_TIME_LIMIT_S = 60.0
+READERS = {".jsonl": json_lines, ".parquet": parquet_rows}
 _ASK = (
     "Solve the following problem of a programming contest in {language}. The program reads "
     "standard input and writes the answer, and nothing else, to its output, within {seconds:g} "
@@ -113,7 +114,9 @@ def _statement(row: Mapping[str, Any]) -> str:
 def _read(language: str, paths: list[list[Path]]) -> Iterator[Item]:
     contests = {str(read_contest(path).contest_id) for path in paths[1]}
     for path in paths[0]:
-        rows = (row for row in json_lines(path) if _is_of(row, contests))
+        if path.suffix not in READERS:
+            continue
+        rows = (row for row in READERS[path.suffix](path) if _is_of(row, contests))
         yield from items(rows, partial(_problem, language))
 
 
@@ -124,7 +127,7 @@ def _is_of(row: Row, contests: set[str]) -> bool:
 
 def _benchmark(language: str, name: str) -> Benchmark:
     read = partial(_read, language)
-    files = ("problems*.jsonl", "contests/*.json")
+    files = ("problems*", "contests/*.json")
     return Benchmark(
         name=name,
         title="Codeforces" if name == "codeforces" else f"Codeforces, {LANGUAGES[language]}",
@@ -132,7 +135,7 @@ def _benchmark(language: str, name: str) -> Benchmark:
         num_questions=60,
         k=16,
         protocol=f"code: the last block, {LANGUAGES[language]}; all expert tests or the checker",
-        data="open-r1/codeforces as problems*.jsonl; contests/ made by `r1 bench freeze`",
+        data="open-r1/codeforces as problems*.parquet; contests/ made by `r1 bench freeze`",
         layouts=(
             DataLayout("with a snapshot of ratings", (*files, "sorted_ratings.json*"), read),
             DataLayout("without a snapshot of ratings", files, read),

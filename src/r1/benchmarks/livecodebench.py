@@ -45,6 +45,8 @@ from r1.types import Problem
 WINDOW = ("2024-08-01", "2025-01-31")
 TIME_LIMIT_S = 6.0
 MEMORY_MB = 4096
+MAX_ROW_BYTES = 512 << 20
+"""Of a row with its packed tests."""
 PREAMBLE = (
     "import sys; sys.setrecursionlimit(50000); sys.set_int_max_str_digits(50000); "
     "from string import *; from re import *; from datetime import *; from collections import *; "
@@ -110,7 +112,7 @@ def _date(row: Mapping[str, Any]) -> str:
 def _rows(path: Path, window: tuple[str, str]) -> Iterator[Row]:
     """The rows of a file within a window; odd ones too, so that they are counted."""
     begin, end = window
-    for where, row in json_lines(path):
+    for where, row in json_lines(path, MAX_ROW_BYTES):
         try:
             outside = not isinstance(row, RowError) and not begin <= _date(row) <= end
         except RowError:

@@ -13,14 +13,21 @@ from typing import Any
 
 from r1.benchmarks.protocol import Row
 from r1.data.jsonl import read_rows
+from r1.data.parquet import read_rows as read_parquet
 from r1.data.rows import RowError, shown
 from r1.files.json_text import FormatError, parse_json
 from r1.files.regular import MAX_BYTES, open_file
 
 
-def json_lines(path: Path) -> Iterator[Row]:
+def json_lines(path: Path, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
     """Yield the objects of a file with one a line, each with its line number."""
-    for number, row in read_rows(path):
+    for number, row in read_rows(path, max_bytes):
+        yield f"{path.stem}:{number}", row
+
+
+def parquet_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, all columns. Raises UserError for a damaged file."""
+    for number, row in read_parquet(path, lambda columns: columns):
         yield f"{path.stem}:{number}", row
 
 

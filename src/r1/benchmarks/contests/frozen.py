@@ -67,8 +67,10 @@ class _FileShape(TypedDict):
 
 def read_contest(path: Path) -> FrozenContest:
     """Read a frozen contest. Raises UserError with file, field and remedy."""
-    told: _FileShape = read_json(path, shape=_FileShape)
     again = "freeze the contest again with `r1 bench freeze`."
+    told: _FileShape | None = read_json(path, shape=_FileShape)
+    if told is None:
+        raise UserError(f"{path} is not there; {again}")
     rows = told["competitors"]
     if len(rows) < 2 or any(len(row) != 3 for row in rows):
         raise UserError(
