@@ -22,7 +22,7 @@ from r1.endpoint.settings import endpoint_settings
 from r1.errors import UserError
 from r1.evaluate import blocks
 from r1.evaluate.command import run_eval_command
-from r1.evaluate.source import load_engine, resolve_model
+from r1.evaluate.source import choose_template, load_engine, resolve_model
 from r1.evaluate_cli import name_of
 from r1.rollout.settings import SamplingSettings
 from r1.template import TemplateSettings
@@ -161,6 +161,8 @@ def test_mistakes_are_told() -> None:
         resolve_model("http://127.0.0.1:1/v1#m", overrides=[f"endpoint.api_key_env={KEY}"])
     with pytest.raises(UserError, match="own chat template"):
         EndpointRenderer(TemplateSettings(kind="r1_zero"))
+    with pytest.raises(UserError, match="own chat template"):
+        choose_template(resolve_model("http://127.0.0.1:1/v1#m"), TemplateSettings(kind="r1_zero"))
     with pytest.raises(UserError, match="can be loaded here"):
         load_engine(resolve_model("http://127.0.0.1:1/v1#m"), None)
     with pytest.raises(UserError, match="see that the server runs and the address before #"):

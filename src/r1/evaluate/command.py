@@ -27,7 +27,6 @@ from r1.evaluate.source import (
     choose_template,
     context_of_source,
     open_sampler,
-    renderer_of,
     resolve_model,
 )
 from r1.evaluate.suite import EvaluationLine, Planned, Summary, evaluate_suite
@@ -89,17 +88,11 @@ def run_eval_command(
     """
     source = resolve_model(model, step, endpoint)
     engine = source.settings("engine", EngineSettings, engine)
-    if cluster is not None and source.endpoint is not None:
-        raise UserError(
-            "an endpoint samples on its own machines; leave --cluster and [cluster] out."
-        )
     if (placed := _cluster(source, cluster)) is not None:
         check_replicas(source, engine, placed)
     sources, base_folder = _sources(source, sources, base_folder)
     settings = _settings(source, evaluation, overrides or {})
     template = choose_template(source, template)
-    if source.endpoint is not None:
-        renderer_of(source, template)  # refuses a template that the endpoint cannot apply
     rewards = _rewards(source, template, rewards)
     rewards.validate_names()  # imports its plugins, whose verifiers the problems may name
     problems = _load(sources, base_folder, rewards)
@@ -218,6 +211,10 @@ def _settings(
 def _cluster(source: ModelSource, given: Mapping[str, Any] | None) -> ClusterSettings | None:
     if given is None:
         return None
+    if source.endpoint is not None:
+        raise UserError(
+            "an endpoint samples on its own machines; leave --cluster and [cluster] out."
+        )
     values = {name: value for name, value in given.items() if value is not None}
     return validate({**(source.recipe.get("cluster") or {}), **values}, ClusterSettings, "cluster")
 

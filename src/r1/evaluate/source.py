@@ -113,12 +113,15 @@ def _stage_run(folder: Path) -> Path:
 def choose_template(source: ModelSource, given: TemplateSettings | None = None) -> TemplateSettings:
     """Return the given template, else the run's, else the chat template if the model has one.
 
-    A model without a chat template is a base: it gets the paper's Table 1.
+    A model without a chat template is a base: it gets the paper's Table 1. Raises UserError for one
+    that an endpoint cannot apply.
     """
+    if source.endpoint is not None:
+        given = given or TemplateSettings(kind="chat")
+        renderer_of(source, given)
+        return given
     if given is not None or "template" in source.recipe:
         return source.settings("template", TemplateSettings, given)
-    if source.endpoint is not None:
-        return TemplateSettings(kind="chat")
     from r1.models.load import check_model_folder, load_tokenizer
 
     check_model_folder(source.path)
