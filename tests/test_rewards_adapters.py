@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import dataclasses
 import json
 import warnings
 from typing import Any
@@ -15,7 +14,13 @@ from r1.errors import UserError
 from r1.rewards import library, registry, trl_reward
 from r1.rewards.adapters import compute_score
 from r1.rewards.batch_reward import as_factory
-from r1.rewards.columns import columns_read, needs_reference, plain_metadata, plain_text, unused_columns
+from r1.rewards.columns import (
+    columns_read,
+    needs_reference,
+    plain_metadata,
+    plain_text,
+    unused_columns,
+)
 from r1.rewards.registry import PromptForm, find_verifier, verifier_names
 from r1.rewards.settings import RewardSettings
 from r1.rewards.turns import final_turn, leaves_thinking_open
