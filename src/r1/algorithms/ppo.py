@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 class PPOSettings(AlgorithmSettings):
     """PPO with a value head on the policy."""
+
+    passes_before: ClassVar[bool] = True
 
     group_size: int = Field(16, ge=1, description="samples a problem; 1 serves, none are compared")
     gamma: float = Field(
