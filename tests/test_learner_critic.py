@@ -64,7 +64,7 @@ def test_values_are_the_heads_of_a_plain_pass(folders, arch):
     """Before a token is drawn, in packed rows of any size."""
     batch = make_batch_of(make_groups())
     learner = tell(make_learner(folders[arch], tokens_per_microbatch=90))
-    logprobs, values = learner._batch_outputs(batch, learner.model)
+    logprobs, values = learner._batch_outputs(batch, learner.model, valued=True)
     model = AutoModelForCausalLM.from_pretrained(folders[arch])
     weight, bias = learner.critic.head.parameters()
     expected = []

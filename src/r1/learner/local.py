@@ -151,7 +151,7 @@ class LocalLearner:
         objective = self.objective
         several = objective.num_minibatches * objective.num_epochs > 1
         if isinstance(objective, CriticObjective):
-            old, values = self._batch_outputs(batch, self.model)
+            old, values = self._batch_outputs(batch, self.model, valued=True)
             reference = None if objective.kl_in_loss else self._batch_reference(batch)
             found = objective.finish_with_values(batch, old, reference, values)
             kept = old if several else None
@@ -292,13 +292,12 @@ class LocalLearner:
 
     @torch.no_grad()
     def _batch_outputs(
-        self, batch: TrainBatch, model: PreTrainedModel
+        self, batch: TrainBatch, model: PreTrainedModel, valued: bool = False
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Log-probabilities of a whole batch, one tensor a response; of all ranks' share. Then
-        likewise the critic's values, where the model is the policy and has one."""
+        likewise the critic's values, where the model is the policy and they are asked for."""
         flat = index_responses(batch)
         lengths = [len(item.response.token_ids) for item in flat]
-        valued = self.critic is not None and model is self.model
         dtype = torch.promote_types(self.model.dtype, torch.float32)
         all_KN = torch.zeros(1 + valued, sum(lengths), dtype=dtype, device=self.device)
         found = [list(all_N.split(lengths)) for all_N in all_KN]
