@@ -13,7 +13,10 @@ from typing import Any, Literal
 from r1.report.load import RunData
 
 Unit = Literal["share", "tokens", "seconds", "number"]
-EXPLAINED = tuple(f"explained_variance/{third}" for third in ("begin", "middle", "end"))
+EXPLAINED = (
+    "explained_variance",
+    *(f"explained_variance/{third}" for third in ("begin", "middle", "end")),
+)
 PHASE_ORDER = ("rollout", "reward", "update", "sync")
 
 
@@ -74,7 +77,8 @@ def health_charts(run: RunData) -> list[Chart]:
     charts = []
     for title, note, unit, keys in wanted:
         lines = [
-            training_series(run, key, key.replace("_", " "), tone) for tone, key in enumerate(keys)
+            training_series(run, key, key.replace("_", " ").replace("/", ", "), tone)
+            for tone, key in enumerate(keys)
         ]
         lines = [line for line in lines if line.x]
         if lines:
