@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
 from r1.algorithms.grpo import GRPO, GRPOSettings
+from r1.algorithms.ppo import PPO, PPOSettings
 from r1.cluster.fsdp import ShardedRanks
 from r1.learner.local import LocalLearner
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -29,10 +30,13 @@ def batches(steps: int) -> list:
 
 def settings(setup: dict[str, Any]) -> tuple:
     """learner, optimiser and objective of a setup, for either kind of learner."""
+    objective: Any = GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})}))
+    if "ppo" in setup:
+        objective = PPO(PPOSettings(**setup["ppo"]))
     return (
         LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
         OptimizerSettings(**{**SMOOTH, **setup.get("optimizer", {})}),
-        GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
+        objective,
     )
 
 

@@ -82,7 +82,7 @@ class RewardLearner:
         self.settings = settings
         self.tokenizer = tokenizer
         self.step = 0
-        self.reference = None  # which a checkpoint of ranks would hold
+        self.reference = self.critic = None  # which a checkpoint of ranks would hold
         self.device = resolve_device(settings.device)
         self.ranks = ranks or OneRank()
         place = self.ranks.load_device(self.device)
