@@ -19,7 +19,10 @@ from r1.sandbox import SandboxSettings
 from r1.types import Outcome, Problem, Score
 
 COMPILED = {"cpp", "java", "csharp", "typescript"}
-PATIENT = RewardSettings.model_validate({"code": {"sandbox": {"compile_cpu_s": 90.0}}})
+PATIENT = RewardSettings.model_validate(
+    {"code": {"total_s": 600.0, "sandbox": {"compile_cpu_s": 90.0}}}
+)
+"""For machines that do much else beside the tests."""
 WHY_NOT = code._why_not
 
 
