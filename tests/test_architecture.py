@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
     **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
-    **dict.fromkeys(("terminal", "setting_hints", "files", "plugins"), 0),
+    **dict.fromkeys(("terminal", "setting_hints", "files", "plugins", "edits"), 0),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     "chat_template": 1,
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
