@@ -20,7 +20,9 @@ LAYERS = {
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     "preferences": 3,
-    **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
+    **dict.fromkeys(
+        ("agents", "cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4
+    ),
     **dict.fromkeys(("r1_zero", "benchmarks"), 5),
     "stages": 6,
     **dict.fromkeys(

@@ -20,11 +20,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
+
+if TYPE_CHECKING:
+    from r1.agents.ask import Ask
 
 Metric = Literal["accuracy", "f1"]
 
@@ -39,6 +42,11 @@ class Refused(NamedTuple):
 Item = Problem | Refused
 Row = tuple[str, Mapping[str, Any] | RowError]
 """Where a row stands ("test:3"), and its columns or why there are none."""
+
+
+Converse = Callable[["Ask", list[Problem], Path], dict[str, Any]]
+"""How a benchmark of several requests a question is run: a model, the questions, and a folder that
+keeps what is done, to the figures that its benchmark.json holds. Killed, it carries on."""
 
 
 class DataLayout(NamedTuple):
@@ -60,7 +68,8 @@ class Benchmark:
     num_questions: of the set that the paper measured. k: samples a question by the paper's
     protocol. metric: "accuracy" (the verifier's verdicts) or "f1" (its partial credit).
     protocol: the variant of the protocol that prompts and judges. data: what to get, and where.
-    published: the paper's figures in per cent, by model.
+    published: the paper's figures in per cent, by model. converse: None where a question is one
+    prompt and a verifier judges the response.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Benchmark:
     layouts: tuple[DataLayout, ...]
     metric: Metric = "accuracy"
     published: Mapping[str, float] = field(default_factory=dict)
+    converse: Converse | None = None
 
 
 class Found(NamedTuple):
@@ -119,7 +129,8 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     seen: set[str] = set()
     for item in found.layout.read(found.paths):
         if isinstance(item, Problem):
-            reason = "its id occurs twice" if item.id in seen else check_reference(item)
+            check = check_reference if benchmark.converse is None else _accepted
+            reason = "its id occurs twice" if item.id in seen else check(item)
             seen.add(item.id)
             if reason is None:
                 problems.append(item)
@@ -129,6 +140,10 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     if not problems:
         raise UserError(f"{benchmark.name}: no question in {data / benchmark.name}: {refused[:3]}")
     return Loaded(found.layout.name, problems, refused)
+
+
+def _accepted(problem: Problem) -> None:
+    """A question that the benchmark itself judges: there is no verifier to ask."""
 
 
 def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]) -> Iterator[Item]:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from r1.benchmarks.protocol import Benchmark, Loaded, load
+from r1.benchmarks.running.converse import ConversationSetup, converse
 from r1.benchmarks.running.figures import figures_of
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
@@ -75,6 +76,12 @@ def run_benchmarks(
     results = {}
     for benchmark in chosen:
         console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
+        if benchmark.converse is not None:
+            asked = spread_evenly(loaded[benchmark.name].problems, options.limit)
+            setting = ConversationSetup(source, engine, template, limit, options.seed)
+            found = converse(benchmark, loaded[benchmark.name], asked, setting, model, out)
+            results[benchmark.name] = found
+            continue
         credit = benchmark.metric == "f1"
         rewards = RewardSettings(weights={"accuracy": 1.0}, partial_credit=credit)
         run = _asked(benchmark, loaded[benchmark.name], options, limit, renderer, context)
