@@ -53,9 +53,21 @@ def run_tests(
 ) -> Graded:
     """Run an exercise's tests on a solution (path -> text).
 
-    wanted: how many tests must pass; None: any number above 0. Never raises because of the
-    solution. Raises UserError where the toolchain is missing.
+    wanted: how many tests must pass; None: any number above 0. A run without a verdict is repeated
+    once. Never raises because of the solution. Raises UserError where the toolchain is missing.
     """
+    run = _run_once(exercise, solution, wanted, settings)
+    return (
+        run if run.verdict is not Verdict.NONE else _run_once(exercise, solution, wanted, settings)
+    )
+
+
+def _run_once(
+    exercise: Exercise,
+    solution: Mapping[str, str],
+    wanted: int | None,
+    settings: SandboxSettings | None,
+) -> Graded:
     toolchain = TOOLCHAINS[exercise.language]
     plan = toolchain.plan(exercise, solution)
     secret = secrets.token_hex(16)

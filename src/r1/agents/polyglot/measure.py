@@ -80,6 +80,11 @@ def _checked(
             continue
         example = {**exercise.solution, **exercise.example}
         good = run_tests(exercise, example, settings=settings)
+        if good.verdict is Verdict.NONE:
+            raise UserError(
+                f"the sandbox failed twice on the example of {exercise.id}: "
+                f"{good.output[-300:]!r}; run the command again, on a quieter machine."
+            )
         is_sound = good.verdict is Verdict.PASSED
         if is_sound:
             stub = run_tests(exercise, exercise.solution, good.passed, settings)

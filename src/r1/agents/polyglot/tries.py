@@ -127,13 +127,8 @@ def _take(attempt: Attempt, response: str | None, done: Edited) -> None:
 
 
 def _test(attempts: Sequence[Attempt], settings: SandboxSettings | None) -> None:
-    """Run the tests. A run without a verdict is repeated once."""
-
     def tested(attempt: Attempt) -> Graded:
-        run = run_tests(attempt.exercise, attempt.files, attempt.wanted, settings)
-        if run.verdict is Verdict.NONE:
-            run = run_tests(attempt.exercise, attempt.files, attempt.wanted, settings)
-        return run
+        return run_tests(attempt.exercise, attempt.files, attempt.wanted, settings)
 
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2)) as pool:
         for attempt, run in zip(attempts, pool.map(tested, attempts), strict=True):

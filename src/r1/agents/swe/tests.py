@@ -66,7 +66,18 @@ def _pytest_folders() -> tuple[str, tuple[str, ...]]:
 def run_suite(
     files: Mapping[str, str], names: Iterable[str], settings: SandboxSettings | None = None
 ) -> SuiteRun:
-    """Run pytest on test files of a repository (path -> text); names: what to run, "." for all."""
+    """Run pytest on test files of a repository (path -> text); names: what to run, "." for all.
+
+    A run that the machine failed is repeated once.
+    """
+    listed = list(names)
+    run = _run_suite_once(files, listed, settings)
+    return run if run.judged else _run_suite_once(files, listed, settings)
+
+
+def _run_suite_once(
+    files: Mapping[str, str], names: Iterable[str], settings: SandboxSettings | None
+) -> SuiteRun:
     site, _ = _pytest_folders()
     secret = secrets.token_hex(16)
     words = " ".join(f"'{name}'" for name in names if not {"'", "\n"} & set(name))
