@@ -14,14 +14,16 @@ SOURCE = ROOT / "src" / "r1"
 
 LAYERS = {
     **dict.fromkeys(("types", "config", "errors", "intervals", "reflection", "thinking_stream"), 0),
-    **dict.fromkeys(("terminal", "setting_hints", "files", "plugins"), 0),
+    **dict.fromkeys(("terminal", "setting_hints", "files", "plugins", "edits"), 0),
     **dict.fromkeys(("run_dir", "template", "text", "data", "models", "native", "sandbox"), 1),
     "chat_template": 1,
     **dict.fromkeys(("judge", "rewards", "rollout", "learner", "report"), 2),
     **dict.fromkeys(("algorithms", "sampling", "pretrain", "reward_model", "sft", "curation"), 3),
     "preferences": 3,
     "endpoint": 3,
-    **dict.fromkeys(("cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4),
+    **dict.fromkeys(
+        ("agents", "cluster", "evaluate", "chat", "doctor", "plan", "loop", "step_metrics"), 4
+    ),
     **dict.fromkeys(("r1_zero", "benchmarks"), 5),
     "stages": 6,
     **dict.fromkeys(

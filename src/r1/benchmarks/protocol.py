@@ -20,12 +20,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from r1.benchmarks.judging.protocol import Judging
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
+
+if TYPE_CHECKING:
+    from r1.agents.ask import Ask
 
 Metric = Literal["accuracy", "f1", "judged"]
 
@@ -40,6 +43,11 @@ class Refused(NamedTuple):
 Item = Problem | Refused
 Row = tuple[str, Mapping[str, Any] | RowError]
 """Where a row stands ("test:3"), and its columns or why there are none."""
+
+
+Converse = Callable[["Ask", list[Problem], Path], dict[str, Any]]
+"""How a benchmark of several requests a question is run: a model, the questions, and a folder that
+keeps what is done, to the figures that its benchmark.json holds. Killed, it carries on."""
 
 
 class DataLayout(NamedTuple):
@@ -68,7 +76,8 @@ class Benchmark:
     further: makes further figures, JSON values; their "told" are lines for people.
     lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
     and a model, but for the judge of a judged one. public: False where its questions must not
-    stand in plain text on the internet.
+    stand in plain text on the internet. converse: None where a question
+    is one prompt and a verifier or a judge looks at the response.
     """
 
     name: str
@@ -89,6 +98,7 @@ class Benchmark:
     lies_in: str = ""
     needs: str = ""
     public: bool = True
+    converse: Converse | None = None
 
     @property
     def folder(self) -> str:
@@ -151,7 +161,8 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     seen: set[str] = set()
     for item in found.layout.read(found.paths):
         if isinstance(item, Problem):
-            reason = "its id occurs twice" if item.id in seen else check_reference(item)
+            check = check_reference if benchmark.converse is None else _accepted
+            reason = "its id occurs twice" if item.id in seen else check(item)
             seen.add(item.id)
             if reason is None:
                 problems.append(item)
@@ -167,6 +178,10 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     kept = {problem.metadata.get(benchmark.mean_over) for problem in problems}
     left_out = {part: reason for part, reason in reasons.items() if part not in kept}
     return Loaded(found.layout.name, problems, refused, left_out, found.paths)
+
+
+def _accepted(problem: Problem) -> None:
+    """A question that the benchmark itself judges: there is no verifier to ask."""
 
 
 def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]) -> Iterator[Item]:

@@ -22,6 +22,7 @@ from rich.console import Console
 from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
 from r1.benchmarks.running.choose import NO_DATA
+from r1.benchmarks.running.converse import ConversationSetup, converse
 from r1.benchmarks.running.figures import figures_of
 from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.endpoint.settings import SampledEndpointSettings
@@ -82,6 +83,8 @@ def run_benchmarks(
     """
     check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
     source = resolve_model(model, overrides=options.endpoint)
+    if source.endpoint is not None:
+        _refuse_conversations(chosen)
     if data is None and not all(benchmark.lies_in for benchmark in chosen):
         raise UserError("give --data FOLDER; `r1 bench list` says what to put there.")
     loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
@@ -91,12 +94,29 @@ def run_benchmarks(
     template = choose_template(source).model_copy(update={"force_think": force_think})
     renderer = renderer_of(source, template)
     context = context_of_source(source, engine)
-    runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in chosen]
-    for run in runs:
-        told = f"{run.benchmark.title}: {run.benchmark.protocol}"
+    for benchmark in chosen:
+        told = f"{benchmark.title}: {benchmark.protocol}"
         console.print(told, highlight=False, soft_wrap=True)
+    plain = [benchmark for benchmark in chosen if benchmark.converse is None]
+    runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in plain]
     setup = EvaluationSetup(source, template, RewardSettings(weights={"accuracy": 1.0}), engine)
-    return _measure(runs, setup, out, model, console)
+    results = _measure(runs, setup, out, model, console) if runs else {}
+    talk = ConversationSetup(source, engine, template, limit, options.seed)
+    for benchmark in chosen:
+        if benchmark.converse is not None:
+            asked = spread_evenly(loaded[benchmark.name].problems, options.limit)
+            found = converse(benchmark, loaded[benchmark.name], asked, talk, model, out)
+            results[benchmark.name] = found
+    return results
+
+
+def _refuse_conversations(chosen: Sequence[Benchmark]) -> None:
+    names = [benchmark.name for benchmark in chosen if benchmark.converse is not None]
+    if names:
+        raise UserError(
+            f"{', '.join(names)}: a conversation of several turns is not asked of an endpoint; name "
+            "the other benchmarks, or give a model that is loaded here."
+        )
 
 
 class _BenchmarkRun(NamedTuple):
