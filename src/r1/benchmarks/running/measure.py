@@ -114,8 +114,8 @@ def _refuse_conversations(chosen: Sequence[Benchmark]) -> None:
     names = [benchmark.name for benchmark in chosen if benchmark.converse is not None]
     if names:
         raise UserError(
-            f"{', '.join(names)}: a conversation of several turns is not asked of an endpoint; name "
-            "the other benchmarks, or give a model that is loaded here."
+            f"{', '.join(names)}: a conversation of several turns is not asked of an endpoint; "
+            "name the other benchmarks, or give a model that is loaded here."
         )
 
 
