@@ -9,8 +9,6 @@ the stub is right: a problem's tests may all expect None. Prints counts and prob
 from __future__ import annotations
 
 import argparse
-import ast
-import gzip
 import json
 import sys
 import time
@@ -18,6 +16,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from r1.benchmarks.protocol import load
+from r1.benchmarks.registry import find_benchmark
+from r1.rewards.code import verifier
 from r1.rewards.code.run import SandboxError
 from r1.rewards.code.verifier import score_code
 from r1.rewards.settings import RewardSettings
@@ -27,45 +28,15 @@ STUBS = {"pass": "pass", "none": "return None", "raise": "raise NotImplementedEr
 Row = tuple[Problem, str, dict[str, str]]
 
 
-def humaneval(folder: Path) -> Iterator[Row]:
-    """Problems with their gold solution and stubs; None where the data are not there."""
-    path = folder / "humaneval" / "HumanEval.jsonl.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
-            metadata = {
-                "language": "python",
-                "entry": row["entry_point"],
-                "test_program": row["test"],
-                "time_limit_s": 30.0,
-            }
-            problem = Problem(row["task_id"], row["prompt"], None, "code", metadata=metadata)
-            gold = row["prompt"] + row["canonical_solution"]
-            yield problem, gold, {k: f"{row['prompt']}    {v}\n" for k, v in STUBS.items()}
+def rows(name: str, folder: Path) -> Iterator[Row]:
+    """Problems with their gold solution and stubs, as `r1 bench run` reads them."""
+    for problem in load(find_benchmark(name), folder).problems:
+        entry = problem.metadata["entry"]
+        stubs = {kind: f"def {entry}(*args):\n    {body}" for kind, body in STUBS.items()}
+        yield problem, str(problem.reference), stubs
 
 
-def mbpp(folder: Path) -> Iterator[Row]:
-    """The sanitized set; the function's name is that of the gold solution that the tests call."""
-    for row in json.loads((folder / "mbpp" / "sanitized-mbpp.json").read_text()):
-        called = {
-            node.func.id
-            for node in ast.walk(ast.parse("\n".join(row["test_list"])))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        }
-        defined = [n for n in ast.parse(row["code"]).body if isinstance(n, ast.FunctionDef)]
-        entry = next(node.name for node in defined if node.name in called)
-        metadata = {
-            "language": "python",
-            "entry": entry,
-            "tests": row["test_list"],
-            "test_imports": row["test_imports"],
-            "time_limit_s": 30.0,
-        }
-        problem = Problem(f"MBPP/{row['task_id']}", row["prompt"], None, "code", metadata=metadata)
-        stubs = {name: f"def {entry}(*args):\n    {body}" for name, body in STUBS.items()}
-        yield problem, row["code"], stubs
-
-
-SETS = {"humaneval": humaneval, "mbpp": mbpp}
+SETS = ("humaneval", "mbpp")
 
 
 def outcome(problem: Problem, answer: str) -> Score | str:
@@ -81,7 +52,7 @@ def run(name: str, folder: Path, limit: int | None, stubs: bool) -> dict[str, ob
     counts: Counter[str] = Counter()
     odd: list[str] = []
     began = time.monotonic()
-    for problem, gold, others in list(SETS[name](folder))[:limit]:
+    for problem, gold, others in list(rows(name, folder))[:limit]:
         for kind, answer in {"gold": gold, **(others if stubs else {})}.items():
             score = outcome(problem, answer)
             paid = isinstance(score, Score) and score.value == 1
@@ -102,6 +73,7 @@ def main() -> None:
     parser.add_argument("--gold-only", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    verifier.NUM_GOLD_RUN = 0  # all of them are run here
     found = {name: run(name, given.folder, given.limit, not given.gold_only) for name in given.sets}
     print(json.dumps(found, indent=1) if given.json else "\n".join(map(str, found.items())))
     sys.exit(any(result["odd"] for result in found.values()))

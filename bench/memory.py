@@ -1,12 +1,13 @@
-"""Peak memory of one policy update at a large vocabulary: our learner and TRL's GRPOTrainer.
+"""Peak memory of one policy update at a large vocabulary: our GRPO and PPO, TRL's GRPOTrainer.
 
     .venv/bin/pip install -e '.[bench]'
     .venv/bin/python bench/memory.py --json
 
 A random Qwen2 of width 128 with a vocabulary of 151,936; one prompt of 64 tokens and 16 responses
 of 1,024 tokens; fp32, no KL term, AdamW, one update. The logits of all response tokens alone are
-10 GB. Each side runs in a process of its own: on a CPU the figure is the peak resident set of that
-process (libraries included; the same after imports and loading is given beside it), on CUDA
+10 GB. PPO's critic is a value head, and its update is the first after the warm-up. Each side runs
+in a process of its own: on a CPU the figure is the peak resident set of that process (libraries
+included; the same after imports and loading is given beside it), on CUDA
 torch.cuda.max_memory_allocated.
 
 TRL's update is the training step of its GRPOTrainer on completions that are handed to it, so that
@@ -34,7 +35,7 @@ GIB = 2**30
 def main() -> None:
     arguments = parse_arguments()
     if arguments.side:
-        side = {"ours": update_ours, "trl": update_trl}[arguments.side]
+        side = {"ours": update_ours, "ppo": update_ours, "trl": update_trl}[arguments.side]
         print(json.dumps(side(arguments)))
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
         "--limit-gb", type=float, default=None, help="default: 80 %% of free memory"
     )
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--side", choices=["ours", "trl"], help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=["ours", "ppo", "trl"], help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -71,6 +72,7 @@ def compare(arguments: argparse.Namespace, folder: str) -> dict[str, Any]:
         "tokens_per_response": arguments.tokens,
         "logits_gib": round(logits, 2),
         "ours": run_side("ours", arguments.tokens, arguments, folder),
+        "ppo": run_side("ppo", arguments.tokens, arguments, folder),
     }
     if arguments.skip_trl:
         return result
@@ -126,10 +128,11 @@ def save_random_model(folder: Path) -> None:
 
 
 def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
-    """One update of LocalLearner."""
+    """One update of LocalLearner, by GRPO or PPO."""
     import random
 
     from r1.algorithms.grpo import GRPO, GRPOSettings
+    from r1.algorithms.ppo import PPO, PPOSettings
     from r1.learner.local import LocalLearner
     from r1.learner.settings import LearnerSettings, OptimizerSettings
     from r1.types import TrainBatch, TrainGroup, TrainResponse
@@ -143,7 +146,9 @@ def update_ours(arguments: argparse.Namespace) -> dict[str, Any]:
             tokens_per_microbatch=arguments.microbatch,
         ),
         OptimizerSettings(),
-        GRPO(GRPOSettings(kl_weight=0.0)),
+        PPO(PPOSettings(kl_weight=0.0, value_warmup=0))
+        if arguments.side == "ppo"
+        else GRPO(GRPOSettings(kl_weight=0.0)),
     )
     draw = random.Random(0)
     sizes = arguments.responses, arguments.tokens
@@ -260,7 +265,7 @@ def free_gib() -> float:
 
 def describe(result: dict[str, Any]) -> str:
     lines = [f"{result['model']}; logits alone {result['logits_gib']} GiB"]
-    for side in ("ours", "trl"):
+    for side in ("ours", "ppo", "trl"):
         if side in result:
             lines.append(f"{side:5} {result[side]['peak_gib']:.2f} GiB")
     return "\n".join(lines)

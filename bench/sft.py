@@ -114,7 +114,7 @@ def time_ours(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     updates, cpu = [], [time.process_time()]
     for _ in range(arguments.steps + 1):
-        updates.append(learner.update(examples, range(len(examples))))
+        updates.append(learner.update(examples))
         cpu.append(time.process_time())
     return {
         "seconds": [update["seconds"] for update in updates[1:]],

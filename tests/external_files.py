@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -20,6 +21,12 @@ import torch
 from fake_pipeline import write_pipeline
 from fake_run import RECIPE, write_run
 from r1.algorithms.grpo import GRPO, GRPOSettings
+from r1.benchmarks.contests.frozen import (
+    ContestProblem,
+    FrozenContest,
+    read_contest,
+    write_contest,
+)
 from r1.curation.review_format import read_edited
 from r1.data import huggingface
 from r1.data.load import load_problems
@@ -97,8 +104,12 @@ def _make_data(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text(lines)
         pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
     (folder / "csv").mkdir()
-    rows = "".join(f'"{i} + 1?",{i + 1}\n' for i in range(8))
-    (folder / "csv" / "train.csv").write_text("prompt,reference\n" + rows)
+    lines = "".join(f'"{i} + 1?",{i + 1}\n' for i in range(8))
+    (folder / "csv" / "train.csv").write_text("prompt,reference\n" + lines)
+    rows = np.array([[500.0, 0.0, 1400.0], [0.0, 0.0, 1500.0]])
+    problems = (ContestProblem("A", 500.0),)
+    contest = FrozenContest(7, "Round", "CF", "2024-11-25", 120.0, problems, rows)
+    write_contest(folder / "contest.json", contest)
     cache = ReplyCache(folder / "replies.jsonl")
     cache.add("key", "nonce", Reply("text", "stop", 3, 4))
     cache.close()
@@ -257,6 +268,7 @@ READERS: list[Reader] = [
         for kind in ("jsonl", "parquet")
         for name, read in (("train", problems), ("examples", examples), ("pairs", preferences))
     ),
+    Reader("contest.json", "", read_contest),
     Reader("review.jsonl", "", review),
     Reader("replies.jsonl", "", replies),
     Reader("csv", "train.csv", data_folder),

@@ -3,8 +3,10 @@
     with FakeEndpoint(["429", "ok"]) as endpoint:   # in turn, then "ok" for ever
         JudgeSettings(base_url=endpoint.base_url, ...)
 
-It counts every request. Its verdicts come from `brain`, a function from the prompt to the reply's
-text; by default an honest judge that finds the answer correct where it equals the reference.
+It counts every request. top: from a prompt to its first token's alternatives, each with its
+log-probability, where the request asks for them. Its verdicts come from `brain`, a function from
+the prompt to the reply's text; by default an honest judge that finds the answer correct where it
+equals the reference. Or `complete` makes whole completions, from the request's fields.
 """
 
 from __future__ import annotations
@@ -71,9 +73,13 @@ class FakeEndpoint:
         *,
         models: Sequence[str] | None = (MODEL,),
         retry_after: str = "0.05",
+        top: Callable[[str], dict[str, float]] | None = None,
+        complete: Callable[[dict], dict] | None = None,
     ) -> None:
+        self.complete = complete
         self.behaviours = list(behaviours)
         self.brain = brain
+        self.top = top
         self.models = models
         self.retry_after = retry_after
         self.served: Counter[str | Raw] = Counter()
@@ -171,10 +177,18 @@ def _handler(endpoint: FakeEndpoint) -> type[BaseHTTPRequestHandler]:
             if told == "schema":
                 self._send(200, {"object": "something.else", "choices": []})
                 return
+            if endpoint.complete is not None:
+                self._send(200, endpoint.complete(body), cut=told)
+                return
             prompt = body["messages"][-1]["content"]
             content = "I think it is correct!" if told == "malformed" else endpoint.brain(prompt)
+            choice = {"message": {"content": content}, "finish_reason": "stop"}
+            if endpoint.top is not None and body.get("logprobs"):
+                pairs = endpoint.top(prompt).items()
+                top = [{"token": token, "logprob": logprob} for token, logprob in pairs]
+                choice["logprobs"] = {"content": [{"top_logprobs": top}]}
             completion = {
-                "choices": [{"message": {"content": content}, "finish_reason": "stop"}],
+                "choices": [choice],
                 "usage": {"prompt_tokens": 100, "completion_tokens": 20},
             }
             self._send(200, completion, cut=told)

@@ -11,7 +11,9 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
 from r1.algorithms.grpo import GRPO, GRPOSettings
-from r1.cluster.fsdp import ShardedLearner
+from r1.algorithms.ppo import PPO, PPOSettings
+from r1.cluster.fsdp import ShardedRanks
+from r1.learner.local import LocalLearner
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.models.load import load_tokenizer
 from small_models import SMOOTH_EPSILON
@@ -28,10 +30,27 @@ def batches(steps: int) -> list:
 
 def settings(setup: dict[str, Any]) -> tuple:
     """learner, optimiser and objective of a setup, for either kind of learner."""
+    objective: Any = GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})}))
+    if "ppo" in setup:
+        objective = PPO(PPOSettings(**setup["ppo"]))
     return (
         LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
         OptimizerSettings(**{**SMOOTH, **setup.get("optimizer", {})}),
-        GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})})),
+        objective,
+    )
+
+
+def learner_over(mesh: DeviceMesh, model: str, setup: dict[str, Any]) -> LocalLearner:
+    """A rank's learner."""
+    learner, optimizer, objective = settings(setup)
+    return LocalLearner(
+        model,
+        learner,
+        optimizer,
+        objective,
+        total_steps=8,
+        tokenizer=load_tokenizer(model),
+        ranks=ShardedRanks(mesh, learner.autocast),
     )
 
 
@@ -46,20 +65,18 @@ def train(
 ) -> dict[str, Any]:
     """Steps first..steps-1; the metrics of each and the weights after the last."""
     begin = time.perf_counter()
-    learner = ShardedLearner(
-        model, *settings(setup), mesh, total_steps=8, tokenizer=load_tokenizer(model)
-    )
+    learner = learner_over(mesh, model, setup)
     if load is not None:
         learner.load(Path(load))
     assert learner.step == first
     metrics = [learner.update(batch) for batch in batches(steps)[first:]]
     if save is not None:
         learner.save(Path(save))
-    local = sum(p.to_local().numel() for p in learner.local.model.parameters())
+    local = sum(p.to_local().numel() for p in learner.model.parameters())
     return {
         "metrics": metrics,
         "weights": {name: tensor.clone() for name, tensor in learner.weights()},
-        "local_share": local / sum(p.numel() for p in learner.local.model.parameters()),
+        "local_share": local / sum(p.numel() for p in learner.model.parameters()),
         "seconds": time.perf_counter() - begin,
     }
 
@@ -71,7 +88,7 @@ def peaks(mesh: DeviceMesh, model: str, warm_up: str, folder: str) -> list[dict[
     """
     for name in (warm_up, model):
         begin = _peak()
-        learner = ShardedLearner(name, *settings({}), mesh, tokenizer=load_tokenizer(name))
+        learner = learner_over(mesh, name, {})
         grown = {"made": _peak() - begin}
         learner.save(Path(folder) / Path(name).name)
         learner.load(Path(folder) / Path(name).name)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from torch.distributed.device_mesh import DeviceMesh
 
-from r1.cluster.reward_model import ShardedRewardLearner
-from r1.cluster.supervised import ShardedSupervisedLearner
+from r1.cluster.fsdp import ShardedRanks
 from r1.dpo.learner import DPOLearner
 from r1.dpo.settings import DPOLossSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -41,19 +40,19 @@ def examples_of(seed: int, num: int = 7) -> Examples:
     )
 
 
-def batch_of(kind: str, step: int) -> tuple:
-    """The arguments of a step's update; the last step has one example alone."""
+def batch_of(kind: str, step: int) -> Any:
+    """A step's examples; the last step has one alone."""
     last = step == STEPS - 1
     if kind == "sft":
-        return examples_of(step), [0] if last else range(7)
+        return examples_of(step).part([0] if last else range(7))
     if kind == "pointwise":
         shapes = [(a, b) for a, b, _ in SHAPES]
-        return (random_labels(shapes[:1] if last else shapes, step),)
-    return (random_pairs(SHAPES[:1] if last else SHAPES, step),)
+        return random_labels(shapes[:1] if last else shapes, step)
+    return random_pairs(SHAPES[:1] if last else SHAPES, step)
 
 
 def heldout_of(kind: str) -> Any:
-    return batch_of(kind, 99)[0]
+    return batch_of(kind, 99)
 
 
 def settings(kind: str, setup: dict[str, Any]) -> tuple:
@@ -66,18 +65,27 @@ def settings(kind: str, setup: dict[str, Any]) -> tuple:
 
 
 def maker(kind: str) -> Callable[..., Any]:
-    """Makes the learner of one process."""
+    """The learner's class, or a partial of it."""
     if kind in REWARDS:
         return RewardLearner
     if kind == "sft":
         return SFTLearner
-    return partial(DPOLearner, DPOLossSettings(kind="dpo", nll_weight=0.1))
+    return partial(DPOLearner, DPOLossSettings(nll_weight=0.1))
 
 
-def alone(kind: str, model: str, setup: dict[str, Any]) -> Any:
-    """The same learner in one process."""
-    tokenizer = load_tokenizer(model)
-    return maker(kind)(model, *settings(kind, setup), total_steps=8, seed=3, tokenizer=tokenizer)
+def learner_of(kind: str, model: str, setup: dict[str, Any], mesh: DeviceMesh | None = None) -> Any:
+    """The learner of a rank, or of one process."""
+    learner, optimizer = settings(kind, setup)
+    ranks = None if mesh is None else ShardedRanks(mesh, learner.autocast)
+    return maker(kind)(
+        model,
+        learner,
+        optimizer,
+        total_steps=8,
+        seed=3,
+        tokenizer=load_tokenizer(model),
+        ranks=ranks,
+    )
 
 
 def named_parameters(learner: Any) -> dict[str, Any]:
@@ -97,25 +105,15 @@ def train(
     save: str | None = None,
 ) -> dict[str, Any]:
     """Steps first..steps-1; metrics of each, and what is measured and the weights afterwards."""
-    sharded_class: Any = ShardedRewardLearner
-    if kind not in REWARDS:
-        sharded_class = partial(ShardedSupervisedLearner, maker(kind))
-    sharded = sharded_class(
-        model,
-        *settings(kind, setup),
-        mesh,
-        total_steps=8,
-        seed=3,
-        tokenizer=load_tokenizer(model),
-    )
+    sharded: Any = learner_of(kind, model, setup, mesh)
     if load is not None:
         sharded.load(Path(load))
     assert sharded.step == first
-    metrics = [sharded.update(*batch_of(kind, step)) for step in range(first, steps)]
+    metrics = [sharded.update(batch_of(kind, step)) for step in range(first, steps)]
     if save is not None:
         sharded.save(Path(save))
     return {
         "metrics": metrics,
         "measured": sharded.measure(heldout_of(kind)),
-        "weights": named_parameters(sharded.learner),
+        "weights": named_parameters(sharded),
     }

@@ -13,6 +13,10 @@ from r1.benchmarks.protocol import Loaded, load
 from r1.benchmarks.registry import benchmarks, find_benchmark, register_benchmark
 from r1.benchmarks.running.measure import spread_evenly
 from r1.errors import UserError
+from r1.rewards.accuracy import make_accuracy
+from r1.rewards.registry import PromptForm
+from r1.rewards.settings import RewardSettings
+from r1.types import Completion
 
 SIMPLE_EVALS_ORDERS = [[3, 1, 0, 2], [3, 1, 2, 0], [2, 3, 0, 1], [2, 0, 3, 1]]
 """What `random.Random(0)` gives simple-evals for its first four rows."""
@@ -172,3 +176,32 @@ def test_a_limit_asks_every_part(tmp_path) -> None:
     problems = loaded(tmp_path, "gsm8k", "test.jsonl", text).problems
     assert [p.reference for p in spread_evenly(problems, 3)] == ["0", "3", "6"]
     assert spread_evenly(problems, 20) == spread_evenly(problems, None) == problems
+
+
+@pytest.mark.parametrize(
+    ("variant", "right", "wrong"),
+    [
+        ("simple-evals", "steps\nAnswer: 25", "steps\n\\boxed{25}\nAnswer: 26"),
+        ("simple-evals", "steps\n**Answer:** $25$", "25 it is\nno more"),
+        ("lenient", "so the answer is 25.", "so the answer is 26."),
+        ("lenient", "steps \\boxed{25}", "steps \\boxed{26}"),
+    ],
+)
+def test_a_variant_asks_or_reads_otherwise(tmp_path, variant, right, wrong) -> None:
+    (tmp_path / "aime2024").mkdir()
+    row = {"problem": "What is 5 times 5?", "answer": "025"}
+    (tmp_path / "aime2024" / "test.jsonl").write_text(lines(row))
+    benchmark = find_benchmark(f"aime2024@{variant}")
+    [problem] = load(benchmark, tmp_path).problems
+    [plain] = load(find_benchmark("aime2024"), tmp_path).problems
+    assert problem.id == plain.id
+    assert (problem.prompt == plain.prompt) == (variant == "lenient")
+    assert "What is 5 times 5?" in problem.prompt
+    assert "boxed" not in problem.prompt or variant == "lenient"
+    assert not benchmark.published
+    for text, outcome in ((right, "correct"), (wrong, "wrong")):
+        completion = Completion([1], [], f"<think>24</think>{text}", "stop")
+        score = make_accuracy(RewardSettings(), PromptForm())(problem, completion)
+        assert score.outcome == outcome, text
+    with pytest.raises(UserError, match="aime2024@simple-evals, aime2024@lenient"):
+        find_benchmark("aime2024@strict")

@@ -74,7 +74,7 @@ def test_two_benchmarks_killed_and_carried_on_end_with_the_same_bytes(data, tmp_
     assert run(data, tmp_path / "killed") == results
     assert len(calls) == 3 + 2 + 2  # five blocks, two of them twice
     files = [p for p in (tmp_path / "whole").rglob("*") if p.suffix in (".json", ".parquet")]
-    assert len(files) == 2 * 3 + 5  # request, evaluation, benchmark, and the blocks
+    assert len(files) == 2 * 3 + 5 + 1  # request, evaluation, benchmark; the blocks; the queue
     for path in files:
         twin = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
         assert path.read_bytes() == twin.read_bytes(), path

@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM
 
 import sharded_jobs
 from r1.cluster.balance import balanced
-from r1.cluster.export import save_streamed
 from r1.errors import UserError
+from r1.learner.export import save_streamed
 from r1.learner.local import LocalLearner
 from r1.learner.microbatch import IndexedResponse
 from r1.models.load import load_model, load_tokenizer

@@ -1,8 +1,9 @@
-"""Supervised fine-tuning and reward models over ranks against one process: numbers, files."""
+"""Supervised fine-tuning, DPO and reward models over ranks against one process: numbers, files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,9 +13,10 @@ import supervised_jobs
 from r1.cluster.balance import balanced_rows
 from r1.errors import UserError
 from r1.reward_model.model import load_reward_model
+from r1.sft.learner import SFTLearner
 from rank_processes import Job, run_jobs
 from small_models import save_small_model
-from supervised_jobs import STEPS, alone, batch_of, heldout_of, named_parameters
+from supervised_jobs import STEPS, batch_of, heldout_of, learner_of, named_parameters
 
 KINDS = ("sft", "pairwise", "pointwise")
 PLAN = [(2, 0, 2), (1, 2, 3), (3, 3, STEPS)]
@@ -60,12 +62,12 @@ def run_all(kinds: tuple[str, ...], arch: str, folder: Path) -> dict[str, Spread
 
 def check_equal(kind: str, found: Spread, model: Path) -> None:
     """Every step, the held-out measure and the weights are those of one process."""
-    learner = alone(kind, str(model), {})
+    learner = learner_of(kind, str(model), {})
     got = [metrics for part in found.parts for metrics in part["metrics"]]
     assert len(got) == STEPS
     packing = {"seconds", "tokens_processed", "num_rows", "padding_share"}
     for step, ours in enumerate(got):
-        expected = learner.update(*batch_of(kind, step))
+        expected = learner.update(batch_of(kind, step))
         assert ours.keys() == expected.keys()
         assert expected["grad_norm"] > 1e-2
         for name in ours.keys() - packing:
@@ -105,7 +107,7 @@ def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
     model = spread[kind].checkpoints[0].parent / "model"
     rough = spread[kind].rough
     (ours,), exact = rough["metrics"], spread[kind].parts[0]["metrics"][0]
-    expected = alone(kind, str(model), {"autocast": True}).update(*batch_of(kind, 0))
+    expected = learner_of(kind, str(model), {"autocast": True}).update(batch_of(kind, 0))
     assert ours["grad_norm"] != exact["grad_norm"]
     assert ours["loss"] == pytest.approx(expected["loss"], rel=2e-3)
     assert ours["grad_norm"] == pytest.approx(expected["grad_norm"], rel=3e-2)
@@ -116,10 +118,10 @@ def test_bf16_over_ranks_is_bf16_of_one_process(spread, kind) -> None:
 @pytest.mark.parametrize("kind", ["sft", "pairwise", "dpo"])
 def test_one_process_carries_on_what_ranks_began(spread, kind) -> None:
     folder = spread[kind].checkpoints[0]
-    learner = alone(kind, str(folder.parent / "model"), {})
+    learner = learner_of(kind, str(folder.parent / "model"), {})
     learner.load(folder)
     for step, expected in enumerate(spread[kind].parts[1]["metrics"], learner.step):
-        again = learner.update(*batch_of(kind, step))
+        again = learner.update(batch_of(kind, step))
         assert again["loss"] == pytest.approx(expected["loss"], abs=1e-5)
         assert again["grad_norm"] == pytest.approx(expected["grad_norm"], rel=1e-4)
 
@@ -163,8 +165,7 @@ def test_rows_are_dealt_once_each_in_as_many_rounds() -> None:
 
 
 def test_adapters_are_refused(tmp_path) -> None:
-    from r1.cluster.supervised import ShardedSupervisedLearner
-
     learner, optimizer = supervised_jobs.settings("sft", {"lora": {}})
+    ranks = SimpleNamespace(sharded=True)
     with pytest.raises(UserError, match=r"learner\.lora runs in one process only"):
-        ShardedSupervisedLearner(None, tmp_path, learner, optimizer, None)
+        SFTLearner(tmp_path, learner, optimizer, ranks=ranks)

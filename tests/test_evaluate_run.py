@@ -11,10 +11,11 @@ from contextlib import nullcontext
 import pytest
 
 from r1.errors import UserError
-from r1.evaluate.blocks import BlockPlan, EvaluationLine, evaluate_in_blocks
+from r1.evaluate.blocks import BlockPlan
 from r1.evaluate.pretty import evaluation_table, format_interval
 from r1.evaluate.run import evaluate
 from r1.evaluate.settings import EvaluationSettings
+from r1.evaluate.suite import EvaluationLine, evaluate_in_blocks
 from r1.rewards.exact import normalise
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup

@@ -19,9 +19,10 @@ import pytest
 from fake_endpoint import KEY, MODEL, FakeEndpoint, data_of, honest, reply_json
 from r1.config import validate
 from r1.errors import UserError
-from r1.judge.asker import JudgeClosedError, NoVerdict
+from r1.judge.asker import NoVerdict
 from r1.judge.http_reply import retry_after_s
 from r1.judge.judge import Judge
+from r1.judge.payer import ClosedError
 from r1.judge.settings import JudgeSettings
 from r1.types import Outcome
 
@@ -385,7 +386,7 @@ def test_closing_keeps_the_replies_under_way(tmp_path: Path) -> None:
         judge.close()
         assert all(future.done() for future in asked)
         assert endpoint.num_requests == len(cache.read_text().splitlines()) == 2
-        with pytest.raises(JudgeClosedError):
+        with pytest.raises(ClosedError):
             judge.grade("2+2?", "4", "4")
     assert not [thread for thread in threading.enumerate() if thread.name == "judge"]
 

@@ -273,7 +273,7 @@ def test_a_cache_of_somebody_else_is_read_as_damaged(tmp_path: Path, change: dic
 def test_a_judge_that_stays_silent_is_told_of_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("r1.judge.asker.TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr("r1.judge.payer.TOLD_AFTER_S", 0.0)
     answers = ["500"] * 4 + ["ok"] + ["503"] * 2
     with FakeEndpoint(answers) as endpoint, Judge(_settings(endpoint)) as judge:
         for number in range(2):

@@ -53,7 +53,7 @@ def without_time(metrics):
 
 def gradient_of(learner, batch):
     (mini,) = split_minibatches(batch, 1, 0)
-    learner.accumulate(mini, None, UpdateMetrics(learner.device))
+    learner.accumulate(mini, learner._prepare(batch), UpdateMetrics(learner.device))
     return torch.cat([p.grad.flatten() for p in learner.model.parameters()])
 
 

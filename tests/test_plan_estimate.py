@@ -42,6 +42,13 @@ def text_of(renderable) -> str:
     return console.export_text()
 
 
+def test_a_critic_is_asked_before_the_update() -> None:
+    """GRPO with one update a batch needs no such pass."""
+    grpo, ppo = (estimated(RECIPES / "tiny" / f"{n}.toml") for n in ("r1_zero", "r1_zero_ppo"))
+    assert part_of(ppo, "old log-probabilities").tokens == part_of(ppo, "policy update").tokens
+    assert "old log-probabilities" not in [part.name for part in grpo.parts]
+
+
 def test_r1_zero_by_hand() -> None:
     """10,400 steps of 512 samples; 2ND to draw, 6ND to learn, 2ND for the old policy and again for
     the reference; attention on top of each in the same proportion."""

@@ -101,7 +101,7 @@ def test_a_neighbour_changes_nothing(models) -> None:
             sft.local.logprobs(sft.local.model, pack_examples(e, [0, 1])).logprobs_N
             for e in (first, mixed)
         ]
-    count = first.num_learnt([0])
+    count = first.part([0]).num_learnt
     torch.testing.assert_close(results[0][:count], results[1][:count], atol=1e-4, rtol=0)
     assert (results[0][count:] - results[1][count:]).abs().max() > 0.1
 
@@ -121,7 +121,7 @@ def test_micro_batches_add_up_to_one_big_batch(models, architecture) -> None:
     found = []
     for rows in ([[0, 1, 2, 3, 4, 5]], [[1], [5, 0], [3, 4, 2]], [[n] for n in range(6)]):
         sft = learner(models(architecture))
-        loss, _ = sft._accumulate(examples, rows, examples.num_learnt(range(6)))
+        loss, _ = sft._accumulate(examples, rows, examples.num_learnt)
         found.append((loss, gradient(sft)))
     model = AutoModelForCausalLM.from_pretrained(models(architecture))
     reference = plain_losses(model, examples).mean()
@@ -140,7 +140,7 @@ def test_any_memory_budget_takes_the_same_steps(models) -> None:
         smooth = OptimizerSettings(lr=1e-3, epsilon=SMOOTH_EPSILON)
         sft = learner(models("qwen2"), optimizer=smooth, tokens_per_microbatch=budget)
         before = flat_weights(sft).clone()
-        metrics = [sft.update(examples, range(6)) for _ in range(2)]
+        metrics = [sft.update(examples) for _ in range(2)]
         weights.append((flat_weights(sft) - before) / 1e-3)
     assert metrics[0]["num_rows"] == 6
     assert weights[0].abs().max() > 0.1
@@ -157,13 +157,13 @@ def test_the_objective_of_the_other_learner_is_the_same_loss(models) -> None:
         first = int(np.flatnonzero(examples.learnt(index))[0])
         response = TrainResponse(ids[first:], [0.0] * len(ids[first:]), [])
         groups.append(TrainGroup(tuple(ids[:first]), [response]))
-    num_tokens = examples.num_learnt([0, 1])
+    num_tokens = examples.num_learnt
     sgd = OptimizerSettings(lr=1e-3)
     other = LocalLearner(
         models("qwen2"), LearnerSettings(device="cpu"), sgd, TokenMeanObjective(), total_steps=4
     )
     theirs = other.update(TrainBatch(groups, 2, num_tokens))
-    ours = learner(models("qwen2"), optimizer=sgd).update(examples, [0, 1])
+    ours = learner(models("qwen2"), optimizer=sgd).update(examples)
     assert theirs["loss"] == pytest.approx(ours["loss"], abs=1e-5)
     assert theirs["grad_norm"] == pytest.approx(ours["grad_norm"], rel=1e-4)
 
@@ -190,8 +190,8 @@ def test_two_steps_and_reload_in_plain_transformers(
     """The saved model, read by transformers alone, has the loss the learner measures on itself."""
     examples = make_examples([12, 40, 25], seed=5)
     sft = learner(models(architecture), lr=3e-3, **VARIANTS[variant])
-    first = sft.update(examples, range(3))
-    second = sft.update(examples, range(3))
+    first = sft.update(examples)
+    second = sft.update(examples)
     third = sft.measure(examples)
     sft.save(tmp_path / "saved")
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path / "saved", dtype=torch.float32)
@@ -200,15 +200,14 @@ def test_two_steps_and_reload_in_plain_transformers(
     tolerance = 0.1 if variant in ("autocast", "bfloat16") else 2e-3
     assert mean == pytest.approx(third.mean, abs=tolerance)
     assert third.mean < second["loss"] < first["loss"]
-    assert third.num_tokens == examples.num_learnt(range(3))
+    assert third.num_tokens == examples.num_learnt
     assert not list((tmp_path / "saved").glob("adapter*"))
 
 
 def test_recomputation_changes_no_number(models) -> None:
     examples = make_examples([12, 40, 25], seed=5)
     found = [
-        learner(models("llama"), gradient_checkpointing=on).update(examples, range(3))
-        for on in (False, True)
+        learner(models("llama"), gradient_checkpointing=on).update(examples) for on in (False, True)
     ]
     assert found[0]["loss"] == found[1]["loss"]
     assert found[0]["grad_norm"] == pytest.approx(found[1]["grad_norm"], rel=1e-6)
@@ -219,14 +218,14 @@ def test_the_schedule_is_the_paper_s(models) -> None:
     examples = make_examples([12, 9])
     schedule = OptimizerSettings(lr=5e-5, schedule="cosine", final_fraction=0.1)
     sft = learner(models("qwen2"), optimizer=schedule)
-    rates = [sft.update(examples, [0, 1])["lr"] for _ in range(4)]
+    rates = [sft.update(examples)["lr"] for _ in range(4)]
     assert rates == pytest.approx([5e-5, 3.875e-5, 1.625e-5, 5e-6])
 
 
 def test_metrics_count_what_they_say(models) -> None:
     examples = make_examples([10, 30, 20], seed=6)
-    metrics = learner(models("qwen2"), tokens_per_microbatch=40).update(examples, [0, 1, 2])
+    metrics = learner(models("qwen2"), tokens_per_microbatch=40).update(examples)
     assert metrics["tokens_processed"] == 60
-    assert metrics["tokens_learnt"] == examples.num_learnt([0, 1, 2]) < 60
+    assert metrics["tokens_learnt"] == examples.num_learnt < 60
     assert (metrics["num_examples"], metrics["num_rows"]) == (3, 2)
     assert metrics["padding_share"] == pytest.approx(1 - 60 / 80)

@@ -190,7 +190,7 @@ def test_overlong(tmp_path) -> None:
     assert (dropped.lengths.tolist(), dropped.counts["dropped"]) == ([lengths[0]], 1)
     cut = encode(path, lengths[0] + 1, overlong="truncate")
     assert (cut.lengths.tolist(), cut.counts["truncated"]) == ([lengths[0], lengths[0] + 1], 1)
-    assert cut.num_learnt([1]) == cut.num_learnt([0]) + 1
+    assert cut.part([1]).num_learnt == cut.part([0]).num_learnt + 1
     with pytest.raises(UserError, match="every example is longer"):
         encode(path, 5, overlong="truncate")
 

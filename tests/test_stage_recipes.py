@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from fake_endpoint import KEY, MODEL, FakeEndpoint
+from r1.config import validate
 from r1.curation.store import read_rows
 from r1.errors import UserError
+from r1.evaluate.battery_settings import EvaluationStageSettings
 from r1.pipeline.plan import plan_json
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import load_any_recipe
@@ -19,7 +22,8 @@ from r1.pipeline.run_r1 import build
 from r1.plan.estimate import Given
 from r1.progress import TerminalProgress
 from r1.report import report_json
-from r1.stages import registry
+from r1.stages import evaluation, registry
+from r1.stages.check_cache import CheckCache
 from small_models import save_small_model
 from small_pipeline import READABLE, VERIFIER
 from small_recipe import write_jsonl
@@ -164,8 +168,7 @@ general = [{{ kind = "tiny", split = "heldout", families = ["dialogue"], num = 2
 reward_models = {{ helpful = {{ path = "x", {name} = {value} }} }}
 """
     )
-    (tmp_path / "own.toml").write_text(f'kind = "evaluation"\n{recipe}')
+    own = validate(tomllib.loads(recipe), EvaluationStageSettings, "own")
     told = rf"reward_models\.helpful\.{name} has no effect in an evaluation"
-    own = load_any_recipe(tmp_path / "own.toml")
     with pytest.raises(UserError, match=told):
-        run_recipe(own, tmp_path, tmp_path / "out", TerminalProgress())
+        evaluation.check(own, CheckCache(tmp_path))

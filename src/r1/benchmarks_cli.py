@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from r1.evaluate_cli import name_of
 from r1.terminal import terminal_console
 
 bench_app = typer.Typer(help="Measure a model on the paper's benchmarks.")
 
 
+Plugins = Annotated[
+    list[str],
+    typer.Option(
+        "--plugin",
+        metavar="MODULE",
+        help="Your own Python module on PYTHONPATH, which registers benchmarks or verifiers; may "
+        "be given again",
+    ),
+]
+
+
 @bench_app.command("list")
 def list_benchmarks(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="These alone, FILE.toml too [default: all]", metavar="[NAME]..."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Look in this folder, of one folder a benchmark [default: nowhere]"),
     ] = None,
+    plugins: Plugins = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Tell which benchmarks there are, and whether their data are found."""
+    """Tell which benchmarks there are, what they need, and whether their data are found."""
+    from r1.benchmarks.registry import benchmarks
+    from r1.benchmarks.running.choose import named
     from r1.benchmarks.running.show import show_list
 
-    show_list(terminal_console(), data)
+    chosen = named(names or [], plugins)
+    show_list(terminal_console(), chosen or list(benchmarks().values()), data)
 
 
 @bench_app.command("run")
 def run_on_model(
-    model: Annotated[str, typer.Argument(help='A run, a model folder, a hub id, or "tiny"')],
-    data: Annotated[
-        Path, typer.Option(help="Folder with one folder of original files a benchmark")
+    model: Annotated[
+        str,
+        typer.Argument(help='A run, a model folder, a hub id, "tiny", or an endpoint URL#model'),
     ],
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Benchmarks [default: all whose data are found]", metavar="[NAME]..."),
+        typer.Argument(
+            help="Benchmarks, NAME@VARIANT or your own FILE.toml [default: all with data; "
+            "judged: --judge]",
+            metavar="[NAME]...",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with one folder of original files a benchmark")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help='"paper": those of its tables; "all" [default: all]')
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results [default: runs/bench-MODEL]")
@@ -51,22 +82,36 @@ def run_on_model(
     think: Annotated[
         bool, typer.Option(help="Begin every response by thinking, as the paper does")
     ] = True,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="URL#MODEL, or a TOML file of [rewards.judge]: for judged benchmarks"),
+    ] = None,
+    overrides: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="endpoint.KEY=VALUE",
+            help="Change a setting of the endpoint (r1 settings endpoint); may be given again",
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
+    plugins: Plugins = [],  # noqa: B006
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
-    from r1.benchmarks.protocol import find
-    from r1.benchmarks.registry import benchmarks, find_benchmark
+    from r1.benchmarks.judging.settings import read_judge
+    from r1.benchmarks.running.choose import choose
     from r1.benchmarks.running.measure import Options, run_benchmarks
     from r1.benchmarks.running.show import show_results
-    from r1.errors import UserError
     from r1.pipeline.stopped import told_if_stopped
 
-    chosen = [find_benchmark(name) for name in dict.fromkeys(names or [])]
-    chosen = chosen or [known for known in benchmarks().values() if find(known, data)]
-    if not chosen:
-        raise UserError(f"no benchmark's data in {data}; `r1 bench list` says what to put there.")
-    folder = out or Path("runs") / f"bench-{Path(model).resolve().name}"
+    chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
+    folder = out or Path("runs") / f"bench-{name_of(model)}"
     console = terminal_console()
-    options = Options(limit, samples, max_new_tokens, seed, think)
+    if left_out:
+        console.print(f"Left out: {'; '.join(left_out)}.", highlight=False, soft_wrap=True)
+    settings = read_judge(judge) if judge else None
+    options = Options(
+        limit, samples, max_new_tokens, seed, think, settings, tuple(overrides), tuple(plugins)
+    )
     with told_if_stopped(folder):
         run_benchmarks(model, chosen, data, folder, console, options)
     show_results(console, folder)
@@ -74,9 +119,67 @@ def run_on_model(
 
 @bench_app.command("show")
 def show(
-    out: Annotated[Path, typer.Argument(help="The --out of `r1 bench run`")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="The --out of `r1 bench run`, of one or more models")
+    ],
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Also write one page with figures and samples, such as b.html"),
+    ] = None,
 ) -> None:
-    """Print results with intervals beside the paper's figures."""
+    """Print results with intervals beside the paper's figures; write them as a page."""
+    from r1.benchmarks.page.page import write_page
+    from r1.benchmarks.running.beside import show_beside
     from r1.benchmarks.running.show import show_results
 
-    show_results(terminal_console(), out)
+    console = terminal_console()
+    if len(folders) > 1:
+        show_beside(console, folders)
+    for folder in folders:
+        show_results(console, folder)
+    if page is not None:
+        write_page(folders, page)
+        typer.echo(f"Wrote {page}: open it in a browser.")
+
+
+@bench_app.command("compare")
+def compare(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="A B...", help="Folders of `r1 bench run`, two or more"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
+) -> None:
+    """Tell which differences between models are real, benchmark by benchmark: paired, corrected."""
+    from r1.benchmarks.running.compare import compare_suites
+    from r1.evaluate.compare_command import check_distinct
+    from r1.evaluate.compare_show import comparison_json, show_comparisons
+
+    check_distinct(folders)
+    stored, found = compare_suites(folders)
+    if as_json:
+        typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
+    else:
+        show_comparisons(terminal_console(), stored, found)
+
+
+@bench_app.command("freeze")
+def freeze_contest(
+    standings: Annotated[Path, typer.Argument(help="What contest.standings answered, a file")],
+    changes: Annotated[Path, typer.Argument(help="What contest.ratingChanges answered, a file")],
+    out: Annotated[Path, typer.Option(help="The frozen contest, e.g. codeforces/contests/N.json")],
+) -> None:
+    """Freeze a contest's standings and ratings for the benchmark codeforces."""
+    from r1.benchmarks.contests.freeze import freeze
+    from r1.benchmarks.contests.frozen import write_contest
+
+    frozen = freeze(standings, changes)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_contest(out, frozen.contest)
+    terminal_console().print(
+        f"{out}: {frozen.contest.name}, {len(frozen.contest.competitors):,} rated competitors "
+        f"({frozen.num_newcomers:,} newcomers counted with 1400; {frozen.num_missing:,} of the "
+        "changes have no row)",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -21,6 +21,7 @@ from rich.text import Text
 from r1.benchmarks_cli import bench_app
 from r1.errors import UserError
 from r1.evaluate.compare_command import compare_command
+from r1.evaluate_cli import Overrides, eval_command
 from r1.pipeline.stopped import Stopped, told_if_stopped
 from r1.sandbox_command import run_in_sandbox
 from r1.terminal import guard_terminal, terminal_console
@@ -45,16 +46,6 @@ sandbox_app = typer.Typer(help="Run untrusted programs apart from everything els
 sandbox_app.command("run")(run_in_sandbox)
 app.add_typer(bench_app, name="bench", rich_help_panel=LOOKING, no_args_is_help=True)
 app.add_typer(sandbox_app, name="sandbox", rich_help_panel=MACHINE, no_args_is_help=True)
-
-Overrides = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        help="Change a setting of the recipe, such as clip_high in [grpo]: "
-        "--set grpo.clip_high=0.28; may be given again",
-    ),
-]
 
 
 @app.command(rich_help_panel=RECIPES)
@@ -215,76 +206,7 @@ def pretrain(
     typer.echo(f"Done: {out}")
 
 
-@app.command("eval", rich_help_panel=LOOKING)
-def evaluate(
-    model: Annotated[str, typer.Argument(help='A run, a model folder, or "tiny" (the base)')],
-    recipe: Annotated[
-        Path | None,
-        typer.Option(help="Evaluate on this recipe's held-out problems, with its template"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results [default: runs/eval-MODEL]")
-    ] = None,
-    step: Annotated[
-        int | None, typer.Option(min=0, help="Step of a run's checkpoint [default: the newest]")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(min=1, help="Samples a problem, k [default: the run's, else 16]")
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Of sampling; 0 is greedy [default: the run's, else 0.6]"),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Share of probability sampled from [default: the run's, else 0.95]",
-        ),
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(min=1, help="Longest response, in tokens [default: as the run was trained]"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Decides every sample [default: the run's, else 0]")
-    ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')
-    ] = None,
-    replicas: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Engines on the cluster [default: the recipe's [cluster], else 1]"
-        ),
-    ] = None,
-    overrides: Overrides = [],  # noqa: B006
-) -> None:
-    """Evaluate a model: pass@1 from k samples, pass@k and cons@k, with intervals, by family."""
-    given = {
-        "num_samples": samples,
-        "temperature": temperature,
-        "top_p": top_p,
-        "max_new_tokens": max_new_tokens,
-        "seed": seed,
-    }
-    sections = _evaluation_sections(recipe, overrides)
-    own = sections.pop("cluster", None)
-    if cluster is not None:
-        address = {"address": cluster, "engine_replicas": replicas}
-        sections["cluster"] = {**(own or {}), **{k: v for k, v in address.items() if v is not None}}
-    elif replicas is not None:
-        raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
-    folder = out or Path("runs") / f"eval-{Path(model).resolve().name}"
-    from r1.evaluate.command import run_eval_command
-    from r1.run_dir import lock
-
-    lock.refuse_held(folder)
-    with told_if_stopped(folder):
-        run_eval_command(model, folder, terminal_console(), step=step, overrides=given, **sections)
-
-
+app.command("eval", rich_help_panel=LOOKING)(eval_command)
 app.command("compare", rich_help_panel=LOOKING)(compare_command)
 
 
@@ -338,26 +260,6 @@ def doctor(
         typer.echo(json.dumps(doctor.as_json(findings), indent=2, ensure_ascii=False))
     else:
         doctor.show(findings, terminal_console())
-
-
-def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
-    """Return the sections of a recipe that evaluation uses: held-out problems, template and
-    rewards."""
-    if recipe is None:
-        if overrides:
-            raise UserError("--set changes settings of a recipe; name one with --recipe.")
-        return {}
-    from r1.config import load_recipe
-    from r1.r1_zero.settings import R1ZeroRecipe
-
-    settings = load_recipe(recipe, R1ZeroRecipe, overrides)
-    names = ("template", "rewards", "sampling", "evaluation", "engine")
-    return {
-        **{name: getattr(settings, name) for name in names},
-        "sources": settings.data.heldout,
-        "base_folder": recipe.parent,
-        "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
-    }
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ setting. The whole schema is searched, so that `learning_rate` leads to `optimiz
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -145,7 +146,8 @@ def hint_for(key: str, location: Sequence[str], schema: type[BaseModel]) -> str:
     owner = class_at(schema, location)
     settled: Mapping[str, Any] = getattr(owner, "settled", {})
     if key in settled:
-        return f"it is no setting any more: every run has the default, {settled[key]!r}."
+        now = "leaves it out" if settled[key] is None else f"has {json.dumps(settled[key])}"
+        return f"it was one once, and every run {now} now; remove it."
     siblings = list(owner.model_fields)
     near = difflib.get_close_matches(key, siblings, n=1, cutoff=CLOSE)
     if near:

@@ -21,8 +21,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from r1.benchmarks.table import BenchmarkTable
 from r1.config import Settings
 from r1.data.source_base import DataSource
+from r1.endpoint.settings import SECTION, SampledEndpointSettings
 from r1.errors import UserError
 from r1.pipeline import recipe
 from r1.pretrain.settings import PretrainRecipe
@@ -65,8 +67,9 @@ class ReferencePart(NamedTuple):
 
 @cache
 def schemas() -> dict[str, type[BaseModel]]:
-    """Return every kind of recipe, the kinds that are only stages, and `r1 pretrain`'s."""
+    """Return the kinds of recipes, those that are only stages, and what commands take besides."""
     found: dict[str, type[Settings]] = {**recipe.schemas(), "pretrain": PretrainRecipe}
+    found |= {SECTION: SampledEndpointSettings, "benchmark": BenchmarkTable}
     return {name: schema.for_reference() for name, schema in found.items()}
 
 

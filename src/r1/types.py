@@ -39,6 +39,10 @@ class GroupRequest:
     seeds: tuple[int, ...]
 
 
+FAILED = "failed"
+"""How a response ended that never came: the engine's failure, which no verifier judges."""
+
+
 @dataclass(slots=True)
 class Completion:
     """One sampled response.
@@ -48,7 +52,7 @@ class Completion:
         temperature 1 when the sampling temperature is 1, else under logits / temperature, before
         any top-p or top-k truncation.
     text: the decoded response without end token and without the stop string.
-    finish_reason: "stop" (end token or stop string) or "length" (cut at the token limit).
+    finish_reason: "stop" (end token or stop string), "length" (cut at the token limit), or FAILED.
     version: the number of policy updates behind the weights that generated it.
     """
 

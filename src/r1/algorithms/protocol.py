@@ -5,12 +5,13 @@
 `advantages` runs where the loop runs, on whole groups and without torch. `loss` runs inside the
 learner, on every rank, on the tokens of one micro-batch. An algorithm whose advantages depend on
 log-probabilities too (a KL term inside the reward) also has `finish`, which the learner calls once
-an update (`learner.objective.FinishingObjective`). Everything else, sampling, packing, minibatches,
-ranks, checkpoints, is the same for all.
+an update (`learner.objective.FinishingObjective`); one that needs a critic's values has
+`finish_with_values` (`learner.objective.CriticObjective`). Everything else, sampling, packing,
+minibatches, ranks, checkpoints, is the same for all.
 
 An algorithm is a file that registers itself (`registry`); `grpo.py` is the one to read first.
 
-Left out on purpose, until an algorithm needs it: values of a critic, scores of single steps.
+Left out on purpose, until an algorithm needs it: scores of single steps.
 
 Shapes: P groups of a batch, G samples of a group, T tokens of a response.
 """

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,6 +39,8 @@ EPSILON = 1e-8
 
 class ReinforcePPSettings(AlgorithmSettings):
     """REINFORCE++ and its variant with the group's mean as baseline."""
+
+    passes_before: ClassVar[bool] = True
 
     group_size: int = Field(16, ge=1, description="samples a problem, G; 1 serves without a group")
     baseline: Literal["batch", "group"] = Field(

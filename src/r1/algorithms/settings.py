@@ -6,7 +6,7 @@ An algorithm's own settings class adds what it alone has; a recipe's section of 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,13 @@ from r1.config import Settings
 
 
 class AlgorithmSettings(Settings):
-    """How a batch is sampled, split into optimiser steps and held to the reference policy."""
+    """How a batch is sampled, split into optimiser steps and held to the reference policy.
+
+    passes_before: whether policy and reference go over the whole batch before each update, for
+    advantages that need their numbers.
+    """
+
+    passes_before: ClassVar[bool] = False
 
     num_problems: int = Field(32, ge=1, description="problems a step")
     group_size: int = Field(16, ge=1, description="samples a problem, G")

@@ -21,6 +21,7 @@ from r1.benchmarks.protocol import (
 )
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
+from r1.benchmarks.variants import math_variant
 from r1.data.rows import RowError
 from r1.types import Problem
 
@@ -45,6 +46,7 @@ register_benchmark(
         num_questions=30,
         k=64,
         protocol=BOXED,
+        vary=partial(math_variant, "aime2024"),
         data="HuggingFaceH4/aime_2024 as JSON lines (problem, answer)",
         layouts=(DataLayout("AIME 2024 I and II", ("test.jsonl",), partial(_read, "aime2024")),),
         published=table_4(16.0, 9.3, 39.2, 63.6, 79.8, o1=79.2)
@@ -60,6 +62,7 @@ register_benchmark(
         num_questions=30,
         k=64,
         protocol=BOXED,
+        vary=partial(math_variant, "aime2025"),
         data="the two parts as JSON lines (problem, answer), e.g. GAIR-NLP/AIME-Preview",
         layouts=(
             DataLayout(

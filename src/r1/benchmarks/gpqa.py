@@ -68,6 +68,7 @@ register_benchmark(
         k=64,
         protocol='marker: steps, then "ANSWER: X"; options in simple-evals\' order, seed 0',
         data="Idavidrein/gpqa, gpqa_diamond.csv (gated: accept its terms first)",
+        public=False,
         layouts=(DataLayout("GPQA Diamond", ("gpqa_diamond.csv",), _read),),
         published=table_4(65.0, 49.9, 59.1, 60.0, 71.5, o1=75.7)
         | stages(75.8, 66.1, 70.7, 71.2)

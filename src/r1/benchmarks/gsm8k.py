@@ -6,6 +6,7 @@ Not among the paper's benchmarks; small models are told apart by it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from r1.benchmarks.prompts import BOXED, math_problem
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, text_of
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
+from r1.benchmarks.variants import math_variant
 from r1.data.rows import RowError
 from r1.types import Problem
 
@@ -37,6 +39,7 @@ register_benchmark(
         num_questions=1319,
         k=1,
         protocol=BOXED,
+        vary=partial(math_variant, "gsm8k"),
         data="openai/grade-school-math, test.jsonl (question, answer)",
         layouts=(DataLayout("GSM8K test", ("test.jsonl",), _read),),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from r1.benchmarks.protocol import (
 )
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
+from r1.benchmarks.variants import math_variant
 from r1.types import Problem
 
 
@@ -43,6 +45,7 @@ register_benchmark(
         num_questions=500,
         k=16,
         protocol=BOXED,
+        vary=partial(math_variant, "math500"),
         data="HuggingFaceH4/MATH-500, test.jsonl (problem, answer, subject)",
         layouts=(DataLayout("MATH-500", ("test.jsonl",), _read),),
         published=table_4(78.3, 74.6, 90.2, 90.0, 97.3, o1=96.4)

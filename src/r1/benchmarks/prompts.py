@@ -32,6 +32,11 @@ def math_problem(identity: str, question: str, answer: str, family: str = "defau
     return Problem(identity, prompt, answer, "math", family=family, metadata=metadata)
 
 
+def question_of(problem: Problem) -> str:
+    """The question of a `math_problem`, without what it is asked to do."""
+    return problem.prompt.removesuffix(f"\n\n{_BOX}")
+
+
 def letter_problem(
     identity: str,
     question: str,

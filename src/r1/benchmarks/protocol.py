@@ -17,16 +17,20 @@ MATH-500), each judged by what follows the last `</think>` (DeepSeek-R1, evaluat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from r1.benchmarks.judging.protocol import Judging
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
 from r1.types import Problem
 
-Metric = Literal["accuracy", "f1"]
+if TYPE_CHECKING:
+    from r1.agents.ask import Ask
+
+Metric = Literal["accuracy", "f1", "judged"]
 
 
 class Refused(NamedTuple):
@@ -39,6 +43,11 @@ class Refused(NamedTuple):
 Item = Problem | Refused
 Row = tuple[str, Mapping[str, Any] | RowError]
 """Where a row stands ("test:3"), and its columns or why there are none."""
+
+
+Converse = Callable[["Ask", list[Problem], Path], dict[str, Any]]
+"""How a benchmark of several requests a question is run: a model, the questions, and a folder that
+keeps what is done, to the figures that its benchmark.json holds. Killed, it carries on."""
 
 
 class DataLayout(NamedTuple):
@@ -55,12 +64,20 @@ class DataLayout(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark. name is its folder below the data folder too.
+    """One benchmark. name, up to an "@", is its folder below the data folder too.
 
     num_questions: of the set that the paper measured. k: samples a question by the paper's
-    protocol. metric: "accuracy" (the verifier's verdicts) or "f1" (its partial credit).
+    protocol. metric: "accuracy" (the verifier's verdicts), "f1" (its partial credit) or "judged"
+    (by `judging`, with a judge's verdicts).
     protocol: the variant of the protocol that prompts and judges. data: what to get, and where.
-    published: the paper's figures in per cent, by model.
+    published: the paper's figures in per cent, by model. parts: keys of the problems' metadata by
+    which the score is told in parts too; mean_over: the one of them over whose parts the score is
+    the plain mean. vary: makes the benchmark that `NAME@VARIANT` asks for, of the same data.
+    further: makes further figures, JSON values; their "told" are lines for people.
+    lies_in: the folder of the data, where that is not data/NAME. needs: what it takes besides data
+    and a model, but for the judge of a judged one. public: False where its questions must not
+    stand in plain text on the internet. converse: None where a question
+    is one prompt and a verifier or a judge looks at the response.
     """
 
     name: str
@@ -72,7 +89,25 @@ class Benchmark:
     data: str
     layouts: tuple[DataLayout, ...]
     metric: Metric = "accuracy"
+    judging: Judging | None = None
     published: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+    mean_over: str = ""
+    vary: Callable[[str], Benchmark] | None = None
+    further: Callable[[Loaded, Mapping[str, Sequence[float]]], dict[str, Any]] | None = None
+    lies_in: str = ""
+    needs: str = ""
+    public: bool = True
+    converse: Converse | None = None
+
+    @property
+    def folder(self) -> str:
+        """The folder below the data folder, which variants share, or a whole path."""
+        return self.lies_in or self.name.partition("@")[0]
+
+    def __post_init__(self) -> None:
+        if (self.metric == "judged") != (self.judging is not None):
+            raise ValueError(f'{self.name}: metric = "judged" goes with a judging, and only it')
 
 
 class Found(NamedTuple):
@@ -83,17 +118,23 @@ class Found(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """The questions of a benchmark, in their order, and the rows that are none."""
+    """The questions of a benchmark, in their order, and the rows that are none.
+
+    left_out: the parts (of `Benchmark.mean_over`) of which no question is left, with a reason.
+    paths: the files that were read, by pattern.
+    """
 
     layout: str
     problems: list[Problem]
     refused: list[Refused]
+    left_out: Mapping[str, str]
+    paths: list[list[Path]]
 
 
 def find(benchmark: Benchmark, data: Path) -> Found | None:
     """The first layout of which every pattern matches a file below data/NAME."""
     for layout in benchmark.layouts:
-        paths = [sorted((data / benchmark.name).glob(pattern)) for pattern in layout.files]
+        paths = [sorted((data / benchmark.folder).glob(pattern)) for pattern in layout.files]
         if all(paths):
             return Found(layout, paths)
     return None
@@ -111,24 +152,36 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     if found is None:
         wanted = " or ".join(" and ".join(layout.files) for layout in benchmark.layouts)
         raise UserError(
-            f"{benchmark.name}: no data in {data / benchmark.name}; put {wanted} there. "
+            f"{benchmark.name}: no data in {data / benchmark.folder}; put {wanted} there. "
             f"To be had: {benchmark.data}."
         )
     problems: list[Problem] = []
     refused: list[Refused] = []
+    reasons: dict[str, str] = {}
     seen: set[str] = set()
     for item in found.layout.read(found.paths):
         if isinstance(item, Problem):
-            reason = "its id occurs twice" if item.id in seen else check_reference(item)
+            check = check_reference if benchmark.converse is None else _accepted
+            reason = "its id occurs twice" if item.id in seen else check(item)
             seen.add(item.id)
             if reason is None:
                 problems.append(item)
                 continue
+            if benchmark.mean_over:
+                reasons[item.metadata[benchmark.mean_over]] = reason
             item = Refused(item.id, reason)
         refused.append(item)
     if not problems:
-        raise UserError(f"{benchmark.name}: no question in {data / benchmark.name}: {refused[:3]}")
-    return Loaded(found.layout.name, problems, refused)
+        raise UserError(
+            f"{benchmark.name}: no question in {data / benchmark.folder}: {refused[:3]}"
+        )
+    kept = {problem.metadata.get(benchmark.mean_over) for problem in problems}
+    left_out = {part: reason for part, reason in reasons.items() if part not in kept}
+    return Loaded(found.layout.name, problems, refused, left_out, found.paths)
+
+
+def _accepted(problem: Problem) -> None:
+    """A question that the benchmark itself judges: there is no verifier to ask."""
 
 
 def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]) -> Iterator[Item]:

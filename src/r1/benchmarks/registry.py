@@ -33,10 +33,15 @@ def benchmarks() -> Mapping[str, Benchmark]:
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of a name; UserError for an unknown one, with the nearest."""
+    """The benchmark of NAME or NAME@VARIANT; UserError for an unknown one, with the nearest."""
     known = benchmarks()
+    name, at, variant = name.partition("@")
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
         raise UserError(f"unknown benchmark {name!r}; {hint}")
-    return known[name]
+    if not at:
+        return known[name]
+    if (vary := known[name].vary) is None:
+        raise UserError(f"{name} has no variants; leave @{variant} out.")
+    return vary(variant)

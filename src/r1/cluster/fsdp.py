@@ -16,10 +16,7 @@ a whole copy of the model in rank 0's host memory (two with a reference, until t
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, TypeVar
 
@@ -34,25 +31,21 @@ from torch.distributed.fsdp import (
     register_fsdp_forward_method,
 )
 from torch.distributed.tensor import DTensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from r1.cluster.balance import balanced, balanced_rows
-from r1.cluster.export import save_streamed
-from r1.errors import UserError
-from r1.learner import sharded_state
-from r1.learner.local import LocalLearner
 from r1.learner.microbatch import IndexedResponse, MicroBatch
-from r1.learner.objective import Objective
-from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.learner.sharded import whole
-from r1.types import TrainBatch
 
 Row = TypeVar("Row")
 
 
 class ShardedRanks:
-    """Implements learner.ranks.Ranks for one process of a torch.distributed group."""
+    """Implements learner.ranks.Ranks for one process of a torch.distributed group.
+
+    Every learner runs over ranks as it is: `LocalLearner(..., ranks=ShardedRanks(mesh))`.
+    """
+
+    sharded = True
 
     def __init__(self, mesh: DeviceMesh, autocast: bool = False) -> None:
         """Join a mesh of one dimension over all ranks, as `torch.distributed` was set up."""
@@ -131,109 +124,3 @@ class ShardedRanks:
 
 def _run(model: nn.Module, function: Callable[..., Any], *args: Any) -> Any:
     return function(model, *args)
-
-
-class ShardedLearner:
-    """One rank of learner.protocol.Learner; all ranks make the same calls in the same order."""
-
-    def __init__(
-        self,
-        model_path: str | Path,
-        settings: LearnerSettings,
-        optimizer: OptimizerSettings,
-        objective: Objective,
-        mesh: DeviceMesh,
-        temperature: float = 1.0,
-        total_steps: int = 1,
-        seed: int = 0,
-        tokenizer: PreTrainedTokenizerFast | None = None,
-    ) -> None:
-        """Build the learner of this process's rank in `mesh`, as LocalLearner.
-
-        Raises UserError as LocalLearner does, and for LoRA.
-        """
-        refuse_adapters(settings)
-        self.ranks = ShardedRanks(mesh, settings.autocast)
-        self.local = LocalLearner(
-            model_path,
-            settings,
-            optimizer,
-            objective,
-            temperature=temperature,
-            total_steps=total_steps,
-            seed=seed,
-            tokenizer=tokenizer,
-            ranks=self.ranks,
-        )
-
-    @property
-    def step(self) -> int:
-        """Updates done."""
-        return self.local.step
-
-    def update(self, batch: TrainBatch) -> dict[str, float]:
-        """Update from the whole batch, of which each rank computes a share; all return the same
-        metrics, except seconds."""
-        return self.local.update(batch)
-
-    def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face name, whole tensor), gathered one at a time; all ranks must consume
-        all of them."""
-        return gathered_weights(self.local)
-
-    def save(self, folder: Path) -> None:
-        """Write the policy as save_sharded does."""
-        save_sharded(self.local, self.ranks, folder)
-
-    def load(self, folder: Path) -> None:
-        """Resume from a checkpoint of any number of ranks or of one process. Raises UserError for
-        another folder."""
-        sharded_state.load(self.local, folder)
-
-
-def refuse_adapters(settings: LearnerSettings) -> None:
-    """Raise UserError for LoRA."""
-    if settings.lora is not None:
-        raise UserError(
-            "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
-        )
-
-
-def gathered_weights(local: LocalLearner) -> Iterator[tuple[str, Tensor]]:
-    """Yield (Hugging Face name, whole tensor), one at a time."""
-    return ((name, whole(p.detach())) for name, p in local.model.named_parameters())
-
-
-def save_sharded(local: LocalLearner, ranks: ShardedRanks, folder: Path) -> None:
-    """Write the policy as a Hugging Face model and the ranks' state into `folder`/state.
-
-    The folder must be one that all ranks see. Raises OSError (ENOSPC) for a full disk.
-    """
-    save_gathered(ranks, local.model, gathered_weights(local), folder, local.tokenizer)
-    with sharded_state.full_disk_told(folder):
-        sharded_state.save(local, folder)
-
-
-def save_gathered(
-    ranks: ShardedRanks,
-    model: PreTrainedModel,
-    weights: Iterator[tuple[str, Tensor]],
-    folder: Path,
-    tokenizer: PreTrainedTokenizerFast | None,
-) -> None:
-    """Write a model in the Hugging Face layout: rank 0 writes while all ranks gather weights.
-
-    A failed write raises OSError on all ranks, so that none of them continues to write into a
-    folder that is being removed.
-    """
-    problem = 0
-    try:
-        with sharded_state.full_disk_told(folder):
-            save_streamed(model, weights, folder, tokenizer, write=ranks.index == 0)
-    except OSError as error:
-        problem = error.errno or errno.EIO
-        for _ in weights:  # the others are still gathering them
-            pass
-    problem = int(ranks.maximum(torch.tensor(problem)))
-    if problem:
-        raise OSError(problem, os.strerror(problem), str(folder))

@@ -1,4 +1,4 @@
-"""Learner ranks in Ray actors behind one learner of the driver: RL, SFT or a reward model.
+"""Learner ranks in Ray actors behind one learner of the driver: RL, SFT, DPO or a reward model.
 
 The ranks are a torch.distributed group (gloo on CPUs, NCCL on GPUs). They live and die together: a
 collective without one of its ranks cannot end. When one is lost the driver ends all, starts as many
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -32,8 +32,7 @@ from r1.reward_model.settings import RewardLearnerSettings
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
-    from r1.sft.examples import Examples
-    from r1.sft.learner import LossSum
+    from r1.learner.ranks import Ranks
 
 
 class RankSpec(Protocol):
@@ -44,10 +43,7 @@ class RankSpec(Protocol):
         """Return the learner's settings, which name its device."""
 
     def build(self, mesh: DeviceMesh) -> Any:
-        """Build this rank's learner, with step, update(*args), save, load, and weights or measure.
-
-        A rank alone is that of one process: there is nothing to shard, and so nothing to gather.
-        """
+        """Build this rank's learner: step, update, save, load, and weights or measure."""
 
 
 class LearnerSpec(NamedTuple):
@@ -62,22 +58,19 @@ class LearnerSpec(NamedTuple):
     seed: int
 
     def build(self, mesh: DeviceMesh) -> Any:
-        """Build a LocalLearner on a single rank, else a ShardedLearner."""
-        from r1.cluster.fsdp import ShardedLearner
+        """RankSpec.build."""
         from r1.learner.local import LocalLearner
         from r1.models.load import load_tokenizer
 
         what = (self.model, self.settings, self.optimizer, self.objective)
         rest = (self.temperature, self.total_steps, self.seed, load_tokenizer(self.model))
-        if mesh.size() == 1:
-            return LocalLearner(*what, *rest)
-        return ShardedLearner(*what, mesh, *rest)
+        return LocalLearner(*what, *rest, ranks_of(mesh, self.settings.autocast))
 
 
 class SupervisedSpec(NamedTuple):
     """Builds an SFTLearner, a DPOLearner or a RewardLearner. Implements RankSpec.
 
-    learner: makes the one of a process alone.
+    learner: the class, or a partial of it.
     """
 
     learner: Callable[..., Any]
@@ -90,16 +83,15 @@ class SupervisedSpec(NamedTuple):
 
     def build(self, mesh: DeviceMesh) -> Any:
         """RankSpec.build."""
-        from r1.cluster.reward_model import ShardedRewardLearner
-        from r1.cluster.supervised import ShardedSupervisedLearner
+        what = (self.model, self.settings, self.optimizer, self.total_steps, self.seed)
+        return self.learner(*what, self.tokenizer, ranks_of(mesh, self.settings.autocast))
 
-        what = (self.model, self.settings, self.optimizer)
-        rest = (self.total_steps, self.seed, self.tokenizer)
-        if mesh.size() == 1:
-            return self.learner(*what, *rest)
-        if isinstance(self.settings, RewardLearnerSettings):
-            return ShardedRewardLearner(*what, mesh, *rest)  # type: ignore[arg-type]
-        return ShardedSupervisedLearner(self.learner, *what, mesh, *rest)  # type: ignore[arg-type]
+
+def ranks_of(mesh: DeviceMesh, autocast: bool) -> Ranks | None:
+    """Return the ranks of a mesh; None for a rank alone, which has nothing to shard or gather."""
+    from r1.cluster.fsdp import ShardedRanks
+
+    return None if mesh.size() == 1 else ShardedRanks(mesh, autocast)
 
 
 class LearnerRank:
@@ -142,9 +134,9 @@ class LearnerRank:
         self.learner = self.spec.build(init_device_mesh(device.type, (world,)))
         return os.getpid()
 
-    def update(self, *args: Any) -> dict[str, float]:
+    def update(self, batch: Any) -> dict[str, float]:
         """Call the learner's update; all ranks together."""
-        return self.learner.update(*args)
+        return self.learner.update(batch)
 
     def measure(self, examples: Any) -> Any:
         """Call the learner's measure; all ranks together."""
@@ -193,12 +185,12 @@ class RemoteLearner:
         self.step = 0
         self.ranks: list[Any] = []
         self.process_ids: list[int] = []
-        self._batches: dict[int, tuple[Any, ...]] = {}
+        self._batches: dict[int, Any] = {}
         self._saved = [0]  # a checkpoint counts when it is whole; until then the model itself does
         self._one_at_a_time = threading.Lock()
         self._retried("start", self._revive)
 
-    def update(self, *batch: Any) -> dict[str, float]:
+    def update(self, batch: Any) -> dict[str, float]:
         """Call the learner's update on all ranks; add pool/..._restarts since the last update. The
         arguments must not change afterwards."""
         self._batches[self.step] = batch
@@ -306,9 +298,8 @@ class RemoteLearner:
         ]
         return wait_all(calls, limit, f"{method} at step {self.step}")
 
-    def _update(self, batch: tuple[Any, ...]) -> dict[str, float]:
-        limit = self.cluster.timeouts.update_s
-        return self._ask("update", limit, *(ray.put(part) for part in batch))[0]
+    def _update(self, batch: Any) -> dict[str, float]:
+        return self._ask("update", self.cluster.timeouts.update_s, ray.put(batch))[0]
 
     def _load(self, folder: Path) -> int:
         limit = self.cluster.timeouts.update_s
@@ -334,27 +325,6 @@ class RemoteLearner:
         answer(Call("learner rank 0", stream.completed()), what, limit)
         wait_all(helpers, limit, what)
         return references
-
-
-class RemoteSFTLearner:
-    """Implements sft.train.Learner; only a step's examples are sent to the ranks."""
-
-    def __init__(self, remote: RemoteLearner) -> None:
-        self.remote = remote
-        self.save, self.load = remote.save, remote.load
-
-    @property
-    def step(self) -> int:
-        """Updates done."""
-        return self.remote.step
-
-    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
-        """SFTLearner.update."""
-        return self.remote.update(examples.part(indices), range(len(indices)))
-
-    def measure(self, examples: Examples) -> LossSum:
-        """SFTLearner.measure."""
-        return self.remote.measure(examples)
 
 
 def _silent(calls: list[Call]) -> list[str]:

@@ -17,7 +17,6 @@ from r1.cluster.needs import demand_of
 from r1.learner.supervised_run import OpenLearner, in_this_process
 from r1.models.load import absolute_model
 from r1.run_dir import RunDir
-from r1.sft.settings import SFTRecipe
 
 if TYPE_CHECKING:
     from r1.cluster.ray_placement import Placement
@@ -46,7 +45,7 @@ def _over_ranks(
     prepared: Any, learner: Callable[..., Any], placement: Placement, run: RunDir
 ) -> Iterator[Any]:
     from r1.cluster.ray_calls import Events
-    from r1.cluster.ray_learner import RemoteLearner, RemoteSFTLearner, SupervisedSpec
+    from r1.cluster.ray_learner import RemoteLearner, SupervisedSpec
 
     recipe = prepared.recipe
     spec = SupervisedSpec(
@@ -60,6 +59,6 @@ def _over_ranks(
     )
     remote = RemoteLearner(spec, recipe.cluster, placement, Events(), run.newest_checkpoint)
     try:
-        yield RemoteSFTLearner(remote) if isinstance(recipe, SFTRecipe) else remote
+        yield remote
     finally:
         remote.close()

@@ -36,13 +36,15 @@ def load(settings: SourceSettings, base_folder: Path) -> Table:
     return problems_from_rows(read_rows(path), settings, str(path))
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
+def read_rows(
+    path: Path, max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """Yield (line number, object) of every line; a RowError where a line holds none."""
     with open_file(path) as file:
-        for number, line in enumerate(iter(partial(file.readline, MAX_BYTES), b""), start=1):
-            if len(line) == MAX_BYTES:
+        for number, line in enumerate(iter(partial(file.readline, max_bytes), b""), start=1):
+            if len(line) == max_bytes:
                 raise UserError(
-                    f"{path}: row {number} has more than {MAX_BYTES >> 20} MiB; write one object "
+                    f"{path}: row {number} has more than {max_bytes >> 20} MiB; write one object "
                     "a line."
                 )
             if number == 1:

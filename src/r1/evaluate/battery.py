@@ -32,7 +32,7 @@ from r1.data.load import load_data
 from r1.data.settings import DataSettings
 from r1.evaluate.battery_figures import figures, sample_of, vote_figures
 from r1.evaluate.battery_settings import EvaluationStageSettings
-from r1.evaluate.blocks import Step, block_samples, cut, write_blocks
+from r1.evaluate.blocks import Begin, Call, Step, block_samples, cut, write_calls
 from r1.evaluate.console import COMPLETIONS
 from r1.evaluate.estimators import NO_VOTE
 from r1.evaluate.run import JudgedGroup, judge_groups, make_request
@@ -153,7 +153,7 @@ def run_battery(
     if questions.general:
         summary["general"] = _figures_of(answers.general, drawn.seed)
     table = answers.table
-    _write(folder, summary, lambda path: pq.write_table(table, path, compression="zstd"))
+    _write_figures(folder, summary, lambda path: pq.write_table(table, path, compression="zstd"))
     atomic.remove(blocks)
     counts = {"problems": len(questions.reasoning), "completions": table.num_rows}
     return counts | ({"general problems": len(questions.general)} if questions.general else {})
@@ -221,12 +221,13 @@ def _judge_reasoning(
     rewards = cached_in(_with_looks(settings.rewards), line.blocks.parent)
     with RewardPool(rewards, form) as pool:
 
-        def begin(block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+        def begin(call: Call) -> Iterator[JudgedGroup]:
+            [block] = call.values()
             return judge_groups(
                 line.engine, pool, line.renderer, block, settings.evaluation, sampling
             )
 
-        write_blocks(blocks, begin, line.engine, Step(0, line.renderer.parse), line.told)
+        _write(blocks, begin, line)
 
 
 def _judge_general(
@@ -243,12 +244,20 @@ def _judge_general(
     with RewardPool(_general_rewards(settings.rewards, questions.general), form) as pool:
         scorer = with_reward_models(pool, load_reward_models(uses, line.base_folder, form))
 
-        def begin(block: Sequence[Problem]) -> Iterator[JudgedGroup]:
+        def begin(call: Call) -> Iterator[JudgedGroup]:
+            [block] = call.values()
             requests = [make_request(p, line.renderer, settings.evaluation) for p in block]
             groups = scored_groups(line.engine, scorer, block, requests, sampling)
             return (JudgedGroup(group, [NO_VOTE] * len(group.rewards)) for group in groups)
 
-        write_blocks(blocks, begin, line.engine, Step(0, line.renderer.parse), line.told)
+        _write(blocks, begin, line)
+
+
+def _write(blocks: Call, begin: Begin, line: _Line) -> None:
+    """Sample block by block; each is a call of its own."""
+    calls = [{path: block} for path, block in blocks.items()]
+    for _ in write_calls(calls, begin, line.engine, Step(0, line.renderer.parse), line.told):
+        pass
 
 
 def _sampling(settings: EvaluationStageSettings) -> SamplingSettings:
@@ -309,7 +318,9 @@ def _counter(progress: RunEvents, total: int) -> Callable[[object], None]:
     return told
 
 
-def _write(folder: Path, summary: Mapping[str, Any], write_table: Callable[[Path], None]) -> None:
+def _write_figures(
+    folder: Path, summary: Mapping[str, Any], write_table: Callable[[Path], None]
+) -> None:
     """Write the figures last, so that they always belong to the completions beside them."""
     with atomic.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

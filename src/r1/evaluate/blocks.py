@@ -16,20 +16,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from r1.config import dump
 from r1.errors import UserError
-from r1.evaluate.run import JudgedGroup, VotingScorer, describe, judge_groups
+from r1.evaluate.run import JudgedGroup
 from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.summary import JudgedProblem, judge, judged_from_rows, summarise
+from r1.evaluate.summary import JudgedProblem, judged_from_rows
 from r1.files.shapes import read_json
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine
@@ -37,23 +37,14 @@ from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import ParsedResponse
-from r1.run_dir.evaluation import BLOCKS, REQUEST, RESULT
-from r1.run_dir.stored import iterate_judged
-from r1.template import Renderer
-from r1.types import Problem
+from r1.run_dir.evaluation import BLOCKS, REQUEST
+from r1.run_dir.stored import iterate_judged, read_columns
+from r1.types import FAILED, Problem
 
 BLOCK_SAMPLES = 1024
+_ENDED = "finish_reason"
 
 OnProblem = Callable[[JudgedProblem], None]
-
-
-class EvaluationLine(NamedTuple):
-    """The components that samples pass through. parse: takes a response apart for the table."""
-
-    engine: Engine
-    scorer: VotingScorer
-    renderer: Renderer
-    parse: Callable[[str], ParsedResponse]
 
 
 class BlockPlan(NamedTuple):
@@ -72,67 +63,40 @@ class Step(NamedTuple):
     parse: Callable[[str], ParsedResponse]
 
 
-Begin = Callable[[Sequence[Problem]], Iterator[JudgedGroup]]
-"""Begins a block: its groups, in any order. The engine has the requests when it returns."""
+Call = Mapping[Path, Sequence[Problem]]
+"""Blocks that are sampled together, by their files. No two of its problems have one id."""
+
+Begin = Callable[[Call], Iterator[JudgedGroup]]
+"""Begins a call: its groups, in any order. The engine has the requests when it returns."""
 
 
-class _OpenBlock(NamedTuple):
-    """A block in progress and its file."""
+class _OpenCall(NamedTuple):
+    """A call in progress."""
 
-    path: Path
-    problems: Sequence[Problem]
+    blocks: Call
     groups: Iterator[JudgedGroup]
 
 
-def evaluate_in_blocks(
-    plan: BlockPlan,
-    open_line: Callable[[], AbstractContextManager[EvaluationLine]],
-    out: Path,
-    identity: dict[str, Any],
-    on_problem: OnProblem = lambda judged: None,
-) -> dict[str, Any]:
-    """Evaluate into the folder `out`, skipping finished blocks; return the summary.
+def claim(out: Path, request: Mapping[str, Any]) -> None:
+    """Make `out` the folder of this request, locked until `lock.release`.
 
-    open_line: makes the model ready; not called where nothing is left to sample.
-    identity: JSON values of what else decides the figures (the model's hash, template, rewards).
-    on_problem: called for every problem, those of finished blocks too.
-    Raises UserError for a folder that holds another evaluation, or something else, or that
-    another process evaluates into.
+    Raises UserError for a folder that holds another evaluation, or something else, or that another
+    process evaluates into; such a folder is left untouched.
     """
-    request = _request(plan, identity)
-    _is_new(out, request)  # a folder of something else is refused untouched
+    request = dict(request)
+    _is_new(out, request)
     with atomic.writing(out):
         (out / BLOCKS).mkdir(parents=True, exist_ok=True)
         lock.acquire(out)
-    try:
-        if _is_new(out, request):
-            atomic.write_json(out / REQUEST, request)
-        return _evaluate(plan, open_line, out, on_problem)
-    finally:
-        lock.release(out)
+    if _is_new(out, request):
+        atomic.write_json(out / REQUEST, request)
 
 
-def _evaluate(
-    plan: BlockPlan,
-    open_line: Callable[[], AbstractContextManager[EvaluationLine]],
-    out: Path,
-    on_problem: OnProblem,
-) -> dict[str, Any]:
-    blocks = cut(plan.problems, plan.settings.num_samples, out / BLOCKS, "block")
-    missing = {path: block for path, block in blocks.items() if not path.is_file()}
-    for path in blocks.keys() - missing.keys():
-        for judged in _read_block(path):
-            on_problem(judged)
-    if missing:
-        with open_line() as line:
-            begin = partial(_begin, line, plan)
-            step = Step(plan.step, line.parse)
-            write_blocks(missing, begin, line.engine, step, lambda group: on_problem(judge(*group)))
-    judged_problems = [judged for path in blocks for judged in _read_block(path)]
-    drawn = describe(plan.sampling, plan.settings.seed)
-    summary = summarise(judged_problems, step=plan.step, sampling=drawn, seed=plan.settings.seed)
-    atomic.write_json(out / RESULT, summary)
-    return summary
+def is_whole(path: Path) -> bool:
+    """Whether a block is there, with every response: one that never came is asked for again."""
+    if not path.is_file():
+        return False
+    return not pc.any(pc.equal(read_columns(path, [_ENDED])[_ENDED], FAILED)).as_py()
 
 
 def block_samples() -> int:
@@ -149,29 +113,30 @@ def cut(
     return {folder / f"{name}-{i:05d}.parquet": part for i, part in enumerate(parts)}
 
 
-def write_blocks(
-    blocks: Mapping[Path, Sequence[Problem]],
+def write_calls(
+    calls: Sequence[Call],
     begin: Begin,
     engine: Engine,
     step: Step,
     on_group: Callable[[JudgedGroup], None],
-) -> None:
-    """Judge blocks and write each as a table with the votes, problems in order.
+) -> Iterator[Call]:
+    """Judge the blocks of calls and write each as a table with the votes, problems in order.
 
-    Several engines have further blocks in their queue. on_group: called for every group, as it is
-    judged.
+    Several engines have further calls in their queue. on_group: called for every group, as it is
+    judged. Yields each call when its blocks are written.
     """
     ahead = calls_ahead(capacity(engine), BLOCK_SAMPLES)
-    begun: deque[_OpenBlock] = deque()
-    for path, block in blocks.items():
-        begun.append(_OpenBlock(path, block, begin(block)))
+    begun: deque[_OpenCall] = deque()
+    for call in calls:
+        begun.append(_OpenCall(call, begin(call)))
         if len(begun) > ahead:
-            _end(begun.popleft(), step, on_group)
+            yield _end(begun.popleft(), step, on_group)
     while begun:
-        _end(begun.popleft(), step, on_group)
+        yield _end(begun.popleft(), step, on_group)
 
 
-def _request(plan: BlockPlan, identity: dict[str, Any]) -> dict[str, Any]:
+def request_of(plan: BlockPlan, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an evaluation asks, as JSON values: it resumes only if this is unchanged."""
     return {
         **identity,
         "step": plan.step,
@@ -206,25 +171,20 @@ def _is_new(out: Path, request: dict[str, Any]) -> bool:
     return True
 
 
-def _begin(
-    line: EvaluationLine, plan: BlockPlan, block: Sequence[Problem]
-) -> Iterator[JudgedGroup]:
-    return judge_groups(
-        line.engine, line.scorer, line.renderer, block, plan.settings, plan.sampling
-    )
-
-
-def _end(block: _OpenBlock, step: Step, on_group: Callable[[JudgedGroup], None]) -> None:
+def _end(call: _OpenCall, step: Step, on_group: Callable[[JudgedGroup], None]) -> Call:
     by_id = {}
-    for group in block.groups:
+    for group in call.groups:
         by_id[group.scored.group.problem.id] = group
         on_group(group)
-    ordered = [by_id[problem.id] for problem in block.problems]
-    table = completion_table(step.number, [group.scored for group in ordered], step.parse)
-    votes_of_rows = [vote for group in ordered for vote in group.votes]
-    table = table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
-    atomic.write_file(block.path, partial(pq.write_table, table, compression="zstd"))
+    for path, problems in call.blocks.items():
+        ordered = [by_id[problem.id] for problem in problems]
+        table = completion_table(step.number, [group.scored for group in ordered], step.parse)
+        votes_of_rows = [vote for group in ordered for vote in group.votes]
+        table = table.append_column("vote", pa.array(votes_of_rows, type=pa.int32()))
+        atomic.write_file(path, partial(pq.write_table, table, compression="zstd"))
+    return call.blocks
 
 
-def _read_block(path: Path) -> list[JudgedProblem]:
+def read_block(path: Path) -> list[JudgedProblem]:
+    """Return a block's judged problems, in their order."""
     return judged_from_rows(iterate_judged(path))

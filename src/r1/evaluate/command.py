@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from r1.config import dump, validate
 from r1.data.external import inputs_of
 from r1.data.load import load_data
 from r1.data.settings import DataSettings, SourceSettings
+from r1.endpoint.settings import INDECISIVE, SECTION
 from r1.errors import UserError
-from r1.evaluate.blocks import BlockPlan, EvaluationLine, evaluate_in_blocks
+from r1.evaluate.blocks import BlockPlan
 from r1.evaluate.console import block_rows, show_progress, show_samples
 from r1.evaluate.pretty import evaluation_table
 from r1.evaluate.settings import DECISIVE_REWARDS, EvaluationSettings
@@ -24,17 +25,24 @@ from r1.evaluate.source import (
     ModelSource,
     check_replicas,
     choose_template,
-    open_engine,
+    context_of_source,
+    open_sampler,
     resolve_model,
 )
+from r1.evaluate.suite import EvaluationLine, Planned, Summary, evaluate_suite
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_rules
 from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
 from r1.run_dir.evaluation import RESULT
-from r1.template import PromptRenderer, TemplateSettings, parse
+from r1.template import TemplateSettings, parse
 from r1.types import Problem
+
+QUEUE = "queue.json"
+"""The calls of a suite, in its folder."""
+REPLIES = "replies.jsonl"
+"""The samples of an endpoint that were paid for, in the evaluation's folder."""
 
 
 class EvaluationSetup(NamedTuple):
@@ -62,6 +70,7 @@ def run_eval_command(
     evaluation: EvaluationSettings | None = None,
     engine: EngineSettings | None = None,
     cluster: Mapping[str, Any] | None = None,
+    endpoint: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Evaluate a model into the folder `out`, print the figures and return their summary.
 
@@ -73,10 +82,11 @@ def run_eval_command(
         None values are as if not given.
     cluster: sample on engine replicas; overrides of ClusterSettings (address, engine_replicas), the
         rest as in the run's own [cluster]. It moves no figure and may differ from call to call.
+    endpoint: `endpoint.KEY=VALUE`, where the model is URL#model.
     The same call again carries on with an evaluation that was stopped, or shows a finished one.
     Raises UserError for whatever the user can put right.
     """
-    source = resolve_model(model, step)
+    source = resolve_model(model, step, endpoint)
     engine = source.settings("engine", EngineSettings, engine)
     if (placed := _cluster(source, cluster)) is not None:
         check_replicas(source, engine, placed)
@@ -89,7 +99,8 @@ def run_eval_command(
     training = source.settings("sampling", SamplingSettings, sampling)
     check_rules(rewards, problems)
     plan = BlockPlan(problems, settings, settings.sampling(training), source.step)
-    check_limit(plan.sampling.max_new_tokens, source.path, engine)
+    if context_of_source(source, engine) is not None:
+        check_limit(plan.sampling.max_new_tokens, source.path, engine)
     summary = measure(
         EvaluationSetup(source, template, rewards, engine, placed), plan, out, console
     )
@@ -99,23 +110,44 @@ def run_eval_command(
     return summary
 
 
-def measure(
-    setup: EvaluationSetup,
-    plan: BlockPlan,
-    out: Path,
-    console: Console,
-    also: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+def measure(setup: EvaluationSetup, plan: BlockPlan, out: Path, console: Console) -> dict[str, Any]:
     """Evaluate into the folder `out`, showing how far it is; return the summary.
 
-    also: JSON values that decide the figures besides the model, the plan and the rewards. The same
-    call again carries on. Raises UserError as `evaluate_in_blocks` does.
+    The same call again carries on. Raises UserError as `evaluate_suite` does.
     """
-    identity = {**_identity(setup), **(also or {})}
-    with show_progress(console, len(plan.problems)) as on_problem:
-        return evaluate_in_blocks(
-            plan, partial(_open_line, setup, plan, out), out, identity, on_problem
-        )
+    [summary] = measure_suite([Measurement(setup, plan, out)], console, out)
+    return summary
+
+
+class Measurement(NamedTuple):
+    """An evaluation to make. also: JSON values that decide its figures besides model, plan and
+    rewards."""
+
+    setup: EvaluationSetup
+    plan: BlockPlan
+    out: Path
+    also: Mapping[str, Any] = {}
+
+
+def measure_suite(
+    measurements: Sequence[Measurement],
+    console: Console,
+    folder: Path,
+    on_done: Callable[[int, Summary], None] = lambda place, summary: None,
+) -> list[dict[str, Any]]:
+    """Evaluate all in one queue, showing how far it is; return the summaries.
+
+    They have one model, template and engine, which are those of the first. folder: where the queue
+    and an endpoint's samples are kept. on_done: called with the place and the summary of each that
+    ends. Raises UserError as `evaluate_suite` does.
+    """
+    planned = [
+        Planned(plan, out, {**_identity(setup), **also}) for setup, plan, out, also in measurements
+    ]
+    total = sum(len(each.plan.problems) for each in measurements)
+    with show_progress(console, total) as on_problem:
+        open_lines = partial(_open_lines, measurements, folder)
+        return evaluate_suite(planned, open_lines, on_problem, folder / QUEUE, on_done)
 
 
 def _identity(setup: EvaluationSetup) -> dict[str, Any]:
@@ -130,7 +162,10 @@ def _identity(setup: EvaluationSetup) -> dict[str, Any]:
     if rewards.plugins:
         read = inputs_of({"rewards": {"plugins": rewards.plugins}}, Path())
         identity["plugins"] = {plugin.role: plugin.summary() for plugin in read}
-    if engine.kind != "embedded":
+    if source.endpoint is not None:
+        identity["engine"] = SECTION
+        identity[SECTION] = source.endpoint.model_dump(mode="json", exclude=INDECISIVE)
+    elif engine.kind != "embedded":
         identity["engine"] = engine.kind  # another engine draws other samples from the same seeds
     if rewards.judge is not None:
         identity["judge"] = {**rewards.judge.sampling(), "votes": rewards.judge.votes}
@@ -176,6 +211,10 @@ def _settings(
 def _cluster(source: ModelSource, given: Mapping[str, Any] | None) -> ClusterSettings | None:
     if given is None:
         return None
+    if source.endpoint is not None:
+        raise UserError(
+            "an endpoint samples on its own machines; leave --cluster and [cluster] out."
+        )
     values = {name: value for name, value in given.items() if value is not None}
     return validate({**(source.recipe.get("cluster") or {}), **values}, ClusterSettings, "cluster")
 
@@ -195,21 +234,39 @@ def _title(model: str, source: ModelSource) -> str:
 
 
 @contextmanager
-def _open_line(setup: EvaluationSetup, plan: BlockPlan, out: Path) -> Iterator[EvaluationLine]:
-    """Load the model and start the reward workers; stop them at the end."""
-    source, template, rewards, engine, cluster = setup
+def _open_lines(
+    measurements: Sequence[Measurement], folder: Path
+) -> Iterator[list[EvaluationLine]]:
+    """Load the model once and start reward workers, shared where the rewards are; stop them at the
+    end."""
     from r1.rewards.accuracy import warn_of_source
     from r1.rewards.judge import cached_in, check_judge
     from r1.rewards.pool import RewardPool
     from r1.rewards.registry import PromptForm
 
-    check_judge(rewards, plan.problems)
-    warn_of_source(rewards, plan.problems, template)
+    source, template, _, engine, cluster = measurements[0].setup
+    sampling = measurements[0].plan.sampling
+    problems = [problem for each in measurements for problem in each.plan.problems]
+    for each in measurements:
+        check_judge(each.setup.rewards, each.plan.problems)
+        warn_of_source(each.setup.rewards, each.plan.problems, template)
     with ExitStack() as stack:
-        loaded = stack.enter_context(open_engine(source, engine, cluster))
-        renderer = PromptRenderer(loaded.tokenizer, template)
-        limit = plan.sampling.max_new_tokens
-        tell_of_room(plan.problems, renderer.encode, limit, source.path, engine)
-        form = PromptForm(opened=renderer.opens_think, stop=plan.sampling.stop)
-        pool = stack.enter_context(RewardPool(cached_in(rewards, out), form))
-        yield EvaluationLine(loaded, pool, renderer, partial(parse, opened=renderer.opens_think))
+        kept = folder / REPLIES
+        loaded, renderer = stack.enter_context(
+            open_sampler(source, template, engine, cluster, kept)
+        )
+        if source.endpoint is None:
+            limit = sampling.max_new_tokens
+            tell_of_room(problems, renderer.encode, limit, source.path, engine)
+        form = PromptForm(opened=renderer.opens_think, stop=sampling.stop)
+        every = [cached_in(each.setup.rewards, each.out) for each in measurements]
+        pools: dict[str, RewardPool] = {}
+        for rewards in every:
+            if rewards.model_dump_json() not in pools:
+                pool = stack.enter_context(RewardPool(rewards, form))
+                pools[rewards.model_dump_json()] = pool
+        read = partial(parse, opened=renderer.opens_think)
+        yield [
+            EvaluationLine(loaded, pools[rewards.model_dump_json()], renderer, read)
+            for rewards in every
+        ]

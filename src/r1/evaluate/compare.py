@@ -24,13 +24,16 @@ from r1.intervals import Interval
 
 
 class ProblemCounts(NamedTuple):
-    """The samples of one problem. question: prompt and reference; num_judged: with a verdict."""
+    """The samples of one problem. question: prompt and reference; num_judged: with a verdict.
+
+    num_correct: what those are worth together, where some are partly right.
+    """
 
     family: str
     question: tuple[str, str | None]
     num_samples: int
     num_judged: int
-    num_correct: int
+    num_correct: float
     num_unfinished: int
     num_unreadable: int
 
@@ -205,7 +208,8 @@ def _difference(
         corrected_p=found.p,
         detectable=found.detectable,
     )
-    if any(side.num_judged > 1 for pair in sides for side in pair):
+    single = all(side.num_judged == 1 for pair in sides for side in pair)
+    if not single or not all(side.num_correct in (0, 1) for pair in sides for side in pair):
         return difference
     only_first, only_second = int((first_P > second_P).sum()), int((second_P > first_P).sum())
     return replace(

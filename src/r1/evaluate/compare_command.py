@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated
@@ -32,10 +33,7 @@ def compare_command(
     from r1.evaluate.stored import read_evaluation
 
     paths = [first, *others]
-    if len(paths) > len(ascii_uppercase):
-        raise UserError(f"at most {len(ascii_uppercase)} evaluations can be compared at once.")
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise UserError("the same evaluation is given twice; compare one with another.")
+    check_distinct(paths)
     stored = [read_evaluation(path) for path in paths]
     for other in stored[1:]:
         _require_common(stored[0], other)
@@ -44,6 +42,16 @@ def compare_command(
         typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
     else:
         show_comparisons(terminal_console(), stored, found)
+
+
+def check_distinct(paths: Sequence[Path]) -> None:
+    """Raise UserError unless there are two or more, each given once, and a letter for each."""
+    if len(paths) < 2:
+        raise UserError(f"{paths[0]} alone cannot be compared; give two evaluations or more.")
+    if len(paths) > len(ascii_uppercase):
+        raise UserError(f"at most {len(ascii_uppercase)} evaluations can be compared at once.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UserError("the same evaluation is given twice; compare one with another.")
 
 
 def _require_common(first: StoredEvaluation, other: StoredEvaluation) -> None:

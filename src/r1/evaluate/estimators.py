@@ -21,8 +21,6 @@ Shapes: P problems, K samples a problem, R bootstrap resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -90,31 +88,6 @@ def _vote(correct_N: Bools, vote_N: Ints) -> float:
     # Equal answers can get different verdicts where equality is looser than the verifier: then
     # an answer is as right as its samples are on average.
     return float(np.mean([correct_N[vote_N == answer].mean() for answer in tied]))
-
-
-def group_answers(
-    answers: Sequence[str | None], equal: Callable[[str, str], bool] = str.__eq__
-) -> list[int]:
-    """Number the answers so that equal ones share a number; None gets NO_VOTE.
-
-    Each answer is compared with the first of every group so far, in order: `equal` need not be
-    transitive, and the result depends on the order alone. Identical strings are never compared.
-    """
-    firsts: list[str] = []
-    number_of: dict[str, int] = {}
-    numbers = []
-    for answer in answers:
-        if answer is None:
-            numbers.append(NO_VOTE)
-            continue
-        if answer not in number_of:
-            matches = (i for i, first in enumerate(firsts) if equal(first, answer))
-            number = next(matches, len(firsts))
-            if number == len(firsts):
-                firsts.append(answer)
-            number_of[answer] = number
-        numbers.append(number_of[answer])
-    return numbers
 
 
 def bootstrap_interval(

@@ -1,4 +1,4 @@
-"""Resolve the model that a user names: a run, a stage of a whole recipe, a model.
+"""Resolve the model that a user names: a run, a stage of a whole recipe, a model, an endpoint.
 
 A run contains its resolved recipe: by default it is evaluated, and chats, with the template, the
 limits and the held-out problems of its training.
@@ -6,7 +6,7 @@ limits and the held-out problems of its training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -14,30 +14,40 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings, validate
 from r1.data.tiny import MODELS
+from r1.endpoint.settings import SampledEndpointSettings, endpoint_settings, is_endpoint
 from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.rollout.settings import EngineSettings
 from r1.run_dir import find_checkpoint, is_run
 from r1.run_dir.shapes import PipelineFile
-from r1.template import TemplateSettings
+from r1.template import PromptRenderer, Renderer, TemplateSettings
 
 if TYPE_CHECKING:
-    from r1.rollout.protocol import LoadedEngine
+    from r1.rollout.protocol import Engine, LoadedEngine
 
 S = TypeVar("S", bound=Settings)
 FINAL_STAGE = "r1"
 """The stage that a run of the whole recipe stands for, where it has one of this name."""
 
 
-class ModelSource(NamedTuple):
-    """A model to load. path: a folder in the Hugging Face layout, or a hub id.
+class OpenedModel(NamedTuple):
+    """A model that is ready to be sampled, with the form of its prompts."""
 
-    step: the updates behind it, 0 where unknown; recipe: that of its run, {} without a run.
+    engine: Engine
+    renderer: Renderer
+
+
+class ModelSource(NamedTuple):
+    """A model to load. path: a folder in the Hugging Face layout, a hub id, or URL#model.
+
+    step: the updates behind it, 0 where unknown; recipe: that of its run, {} without a run;
+    endpoint: where it is sampled, if it is not loaded.
     """
 
     path: str
     step: int = 0
     recipe: dict[str, Any] = {}  # noqa: RUF012 (never changed)
+    endpoint: SampledEndpointSettings | None = None
 
     def settings(self, section: str, schema: type[S], given: S | None = None) -> S:
         """Return `given`, else the run's own section, else the defaults."""
@@ -59,13 +69,17 @@ def find_model(name: str, base_folder: Path) -> str:
     return name
 
 
-def resolve_model(name: str, step: int | None = None) -> ModelSource:
-    """Resolve `name`: "tiny", a run (its newest checkpoint), a folder, a hub id.
+def resolve_model(name: str, step: int | None = None, overrides: Sequence[str] = ()) -> ModelSource:
+    """Resolve `name`: "tiny", a run (its newest checkpoint), a folder, a hub id, URL#model.
 
     A run of the whole recipe means its stage r1; RUN/NAME any other. step: the checkpoint of a run
-    to take instead of the newest. Raises UserError where there is none, or where a step is asked of
-    something that is not a run.
+    to take instead of the newest. overrides: `endpoint.KEY=VALUE`, of an endpoint. Raises UserError
+    where there is none, or where a step is asked of something that is not a run.
     """
+    if step is None and is_endpoint(name):
+        return ModelSource(name, endpoint=endpoint_settings(name, overrides))
+    if overrides:
+        raise UserError(f"{name} is no endpoint, so {overrides[0]} changes nothing; leave it out.")
     folder = _stage_run(Path(name))
     if is_run(folder):
         checkpoint = find_checkpoint(folder, step)
@@ -99,8 +113,13 @@ def _stage_run(folder: Path) -> Path:
 def choose_template(source: ModelSource, given: TemplateSettings | None = None) -> TemplateSettings:
     """Return the given template, else the run's, else the chat template if the model has one.
 
-    A model without a chat template is a base: it gets the paper's Table 1.
+    A model without a chat template is a base: it gets the paper's Table 1. Raises UserError for one
+    that an endpoint cannot apply.
     """
+    if source.endpoint is not None:
+        given = given or TemplateSettings(kind="chat")
+        renderer_of(source, given)
+        return given
     if given is not None or "template" in source.recipe:
         return source.settings("template", TemplateSettings, given)
     from r1.models.load import check_model_folder, load_tokenizer
@@ -117,6 +136,8 @@ def load_engine(source: ModelSource, settings: EngineSettings) -> LoadedEngine:
     """
     from r1.rollout.make import make_engine
 
+    if source.endpoint is not None:
+        raise UserError(f"{source.path} is an endpoint; name a model that can be loaded here.")
     return make_engine(source.path, settings)
 
 
@@ -137,6 +158,48 @@ def open_engine(
 
     with open_replicas(source.path, settings, cluster) as replicas:
         yield replicas
+
+
+@contextmanager
+def open_sampler(
+    source: ModelSource,
+    template: TemplateSettings,
+    settings: EngineSettings,
+    cluster: ClusterSettings | None = None,
+    kept: Path | None = None,
+) -> Iterator[OpenedModel]:
+    """The model ready to be sampled, loaded or behind its endpoint; closed at the end.
+
+    kept: the file that keeps an endpoint's samples. Raises UserError as `open_engine` does, and
+    where an endpoint, its key or its model cannot work.
+    """
+    if source.endpoint is not None:
+        from r1.endpoint.engine import EndpointEngine, EndpointRenderer
+
+        renderer = EndpointRenderer(template)
+        with closing(EndpointEngine(source.endpoint, kept, template.system)) as endpoint:
+            yield OpenedModel(endpoint, renderer)
+        return
+    with open_engine(source, settings, cluster) as engine:
+        yield OpenedModel(engine, PromptRenderer(engine.tokenizer, template))
+
+
+def renderer_of(source: ModelSource, template: TemplateSettings) -> Renderer:
+    """Return how a model's prompts are written, without loading the model. Raises UserError."""
+    if source.endpoint is not None:
+        from r1.endpoint.engine import EndpointRenderer
+
+        return EndpointRenderer(template)
+    from r1.models.load import load_tokenizer
+
+    return PromptRenderer(load_tokenizer(source.path), template)
+
+
+def context_of_source(source: ModelSource, settings: EngineSettings) -> int | None:
+    """Return the token limit of prompt and response together; None where an endpoint has it."""
+    from r1.rollout.make import engine_context
+
+    return None if source.endpoint is not None else engine_context(source.path, settings)
 
 
 def check_replicas(source: ModelSource, settings: EngineSettings, cluster: ClusterSettings) -> None:

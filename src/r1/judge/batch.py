@@ -23,9 +23,11 @@ from typing import NamedTuple, Protocol
 
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
+from r1.judge.first_token import read_task
 from r1.judge.judge import Judge
+from r1.judge.model import Reply
 from r1.judge.prompt import NONCE_BYTES, PLACEHOLDER, JudgeTask, build_prompt, fresh_nonce
-from r1.judge.verdict import ReplyDefect, Verdict, read_verdict
+from r1.judge.verdict import ReplyDefect, Verdict
 from r1.rollout.engine_pool import capacity
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.seeds import sample_seed
@@ -113,8 +115,9 @@ class EngineVotes:
         for attempt in range(self._retries + 1):
             defects: dict[str, ReplyDefect] = {}
             for request, (reply, *_) in groups:
-                id, labels = request.id, tasks[request.id].labels
-                found = read_verdict(reply.text, reply.finish_reason, nonces[id], labels)
+                id = request.id
+                said = Reply(reply.text, reply.finish_reason, 0, 0)
+                found = read_task(tasks[id], said, nonces[id])
                 if isinstance(found, Verdict):
                     yield id, found
                 else:

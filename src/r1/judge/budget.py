@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from r1.errors import UserError
-from r1.judge.settings import BudgetSettings
+from r1.judge.settings import JUDGE_WORDS, BudgetSettings, EndpointWords
 
 TOKENS_PER_PRICE = 1_000_000
 
@@ -45,8 +45,11 @@ class Budget:
     spent is the cache's own sum, which grows as replies are kept, those of other processes too.
     """
 
-    def __init__(self, settings: BudgetSettings, spent: TokenUsage) -> None:
+    def __init__(
+        self, settings: BudgetSettings, spent: TokenUsage, words: EndpointWords = JUDGE_WORDS
+    ) -> None:
         self.settings = settings
+        self._words = words
         self.spent = spent
         self._reserved = TokenUsage()
 
@@ -68,8 +71,9 @@ class Budget:
     def exhausted(self, most: TokenUsage) -> BudgetExhaustedError:
         """Return the error for a request that does not fit."""
         return BudgetExhaustedError(
-            f"the judge's budget is used up: {self._excess(most)}. Everything paid for is kept in "
-            "the cache; raise rewards.judge.budget and start the same command again to carry on."
+            f"{self._words.owner}'s budget is used up: {self._excess(most)}. Everything paid for "
+            f"is kept in the cache; raise {self._words.section}.budget and start the same command "
+            "again to carry on."
         )
 
     def _excess(self, most: TokenUsage) -> str | None:

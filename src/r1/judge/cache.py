@@ -20,6 +20,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from r1.errors import UserError
 from r1.judge.budget import TokenUsage
 from r1.judge.http_reply import MAX_TOKENS
 from r1.judge.model import Reply
+from r1.judge.settings import JUDGE_WORDS, EndpointWords
 
 SYNC_EVERY_S = 1.0
 
@@ -54,22 +56,23 @@ class ReplyCache:
     Raises UserError for a file that cannot be written or is something else.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, words: EndpointWords = JUDGE_WORDS) -> None:
         self.path = path
+        self._words = words
         self.usage = TokenUsage()
         self.num_damaged = 0
         self._lines: dict[str, list[tuple[int, int]]] = {}
         self._held: dict[str, list[Kept]] = {}
         self._read_to = 0
         self._synced = time.monotonic()
-        self._file = -1 if path is None else _open(path)
+        self._file = -1 if path is None else _open(path, words)
         if path is not None:
             self._read_on()
             if self.num_damaged and not self._lines and not self.usage.requests:
                 self.close()
                 raise UserError(
-                    f"{path} is not a cache of judge's replies; name a new file as "
-                    "rewards.judge.cache."
+                    f"{path} is not a cache of an endpoint's replies; name a new file as "
+                    f"{words.section}.cache."
                 )
 
     def get(self, key: str) -> list[Kept]:
@@ -85,16 +88,16 @@ class ReplyCache:
             self._held.setdefault(key, []).append(Kept(nonce, reply))
             self.usage.add(TokenUsage(1, reply.tokens_in, reply.tokens_out))
             return
-        self._append(
-            {
-                "key": key,
-                "nonce": nonce,
-                "tokens_in": reply.tokens_in,
-                "tokens_out": reply.tokens_out,
-                "finish_reason": reply.finish_reason,
-                "reply": reply.text,
-            }
-        )
+        record = {
+            "key": key,
+            "nonce": nonce,
+            "tokens_in": reply.tokens_in,
+            "tokens_out": reply.tokens_out,
+            "finish_reason": reply.finish_reason,
+            "reply": reply.text,
+        }
+        more = {"first_token": reply.first_token, "thinking": reply.thinking}
+        self._append(record | {name: value for name, value in more.items() if value})
 
     def add_unanswered(self, key: str, cause: str, usage: TokenUsage) -> None:
         """Record a request that brought no reply and may be billed."""
@@ -122,8 +125,8 @@ class ReplyCache:
                     data = data[os.write(self._file, data) :]
         except OSError as error:
             raise UserError(
-                f"the judge's cache {self.path} cannot be written ({error.strerror}); make room, "
-                "then start the same command again."
+                f"{self._words.owner}'s cache {self.path} cannot be written ({error.strerror}); "
+                "make room, then start the same command again."
             ) from None
         if time.monotonic() - self._synced > SYNC_EVERY_S:
             os.fdatasync(self._file)
@@ -162,7 +165,10 @@ class ReplyCache:
 def _kept(record: dict[str, Any]) -> Kept:
     """Read a line. Raises TypeError for a field of another type, as the file may be anyone's."""
     text, finish_reason = _text(record["reply"]), _text(record["finish_reason"])
-    reply = Reply(text, finish_reason, _tokens(record["tokens_in"]), _tokens(record["tokens_out"]))
+    tokens = _tokens(record["tokens_in"]), _tokens(record["tokens_out"])
+    first_token = tuple((_text(token), _logprob(p)) for token, p in record.get("first_token", ()))
+    thinking = _text(record.get("thinking", ""))
+    reply = Reply(text, finish_reason, *tokens, first_token, thinking)
     return Kept(_text(record["nonce"]), reply)
 
 
@@ -172,13 +178,19 @@ def _text(value: Any) -> str:
     return value
 
 
+def _logprob(value: Any) -> float:
+    if type(value) is not float or not -math.inf < value <= 0.0:
+        raise TypeError("no log-probability")
+    return value
+
+
 def _tokens(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= MAX_TOKENS:
         raise TypeError("no number of tokens")
     return value
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, words: EndpointWords) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():
@@ -186,8 +198,8 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UserError(
-            f"the judge's cache {path} cannot be written ({error.strerror}); name another file as "
-            "rewards.judge.cache."
+            f"{words.owner}'s cache {path} cannot be written ({error.strerror}); name another file "
+            f"as {words.section}.cache."
         ) from None
 
 

@@ -16,6 +16,7 @@ class JudgeCounts:
     from_cache: replies found on disk. shared: asked while the same request was under way.
     failures: tries without reply, by cause ("429", "500", "timeout", "truncated", ...).
     malformed: replies without verdict, by defect; a cached one counts again where it is read.
+    read: replies read, whoever paid for them and when, with their tokens.
     gave_up: requests whose last try failed, by cause.
     """
 
@@ -24,6 +25,7 @@ class JudgeCounts:
     shared: int = 0
     verdicts: int = 0
     usage: TokenUsage = field(default_factory=TokenUsage)
+    read: TokenUsage = field(default_factory=TokenUsage)
     failures: Counter[str] = field(default_factory=Counter)
     malformed: Counter[str] = field(default_factory=Counter)
     gave_up: Counter[str] = field(default_factory=Counter)

@@ -24,10 +24,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from r1.errors import UserError
-from r1.judge.http_reply import MAX_WORDS_CHARS, error_words, model_names, read_reply, retry_after_s
+from r1.judge.http_reply import (
+    MAX_WORDS_CHARS,
+    error_words,
+    model_names,
+    read_replies,
+    retry_after_s,
+)
 from r1.judge.model import NoReplyError, Reply
 from r1.judge.scrub import MIN_PIECE, KeyScrubber
-from r1.judge.settings import JudgeSettings
+from r1.judge.settings import EndpointSettings
 
 if TYPE_CHECKING:
     import httpx2
@@ -47,25 +53,36 @@ class Endpoint:
     stores and shows.
     """
 
-    def __init__(self, settings: JudgeSettings) -> None:
+    def __init__(self, settings: EndpointSettings) -> None:
         self._settings = settings
-        self._key = _read_key(settings.api_key_env)
+        self._key = _read_key(settings)
         _check_not_written(self._key, settings)
         self._scrub = KeyScrubber(self._key)
         self._client: httpx2.AsyncClient | None = None
         self._ever_answered = False
         self._body = settings.sampling()
+        self._words = settings.words
+        self._whose = f"{settings.words.owner}'s endpoint"
         self.identity: dict[str, Any] = self._body
 
     async def ask(self, prompt: str) -> Reply:
         """Return the endpoint's reply to a prompt."""
-        body = self._body | {"messages": [{"role": "user", "content": prompt}]}
-        status, headers, text = await self._request("POST", "chat/completions", body)
+        [reply, *_] = await self.ask_all(
+            {"messages": [{"role": "user", "content": prompt}]}, prompt
+        )
+        return reply
+
+    async def ask_all(self, fields: dict[str, Any], prompt: str) -> list[Reply]:
+        """Send more fields of a request, messages among them; return every choice.
+
+        prompt: what is asked, for an estimate of its tokens where the endpoint does not count.
+        """
+        status, headers, text = await self._request("POST", "chat/completions", self._body | fields)
         if status != 200:
             raise self._failure(status, headers, text)
-        reply = read_reply(text, prompt, self._scrub)
+        replies = read_replies(text, prompt, self._scrub)
         self._ever_answered = True
-        return reply
+        return replies
 
     async def check(self) -> None:
         """Raise UserError if the endpoint, the key or the model cannot work.
@@ -78,8 +95,8 @@ class Endpoint:
                 await self._check()
         except TimeoutError:
             raise UserError(
-                f"the judge's endpoint {self._settings.base_url} did not answer within "
-                f"{CHECK_TIMEOUT_S:g} s; see that the server runs and rewards.judge.base_url is "
+                f"{self._whose} {self._settings.base_url} did not answer within "
+                f"{CHECK_TIMEOUT_S:g} s; see that the server runs and {self._words.address} is "
                 "right."
             ) from None
 
@@ -94,9 +111,9 @@ class Endpoint:
         except NoReplyError as error:
             reached = error.cause not in ("unreachable", "timeout")
             raise UserError(
-                f"the judge's endpoint {self._settings.base_url} cannot be "
+                f"{self._whose} {self._settings.base_url} cannot be "
                 f"{'used' if reached else 'reached'} ({error}); see that the server runs and "
-                "rewards.judge.base_url is right."
+                f"{self._words.address} is right."
             ) from None
         if status in (401, 403):
             raise self._hopeless(status, text)
@@ -138,7 +155,7 @@ class Endpoint:
             ):
                 coding = response.headers.get("content-encoding", "identity").strip().lower()
                 if coding not in ("", "identity"):
-                    what = f"the reply is compressed ({self._words(coding)}), which was not asked"
+                    what = f"the reply is compressed ({self._shown(coding)}), which was not asked"
                     raise NoReplyError("compressed", what, maybe_billed=True)
                 data = bytearray()
                 async for piece in response.aiter_raw():
@@ -155,8 +172,8 @@ class Endpoint:
             raise NoReplyError("unreachable", self._says(error)) from None
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
             raise UserError(
-                f"the judge's endpoint {self._settings.base_url} is no address "
-                f"({self._says(error)}); see rewards.judge.base_url."
+                f"{self._whose} {self._settings.base_url} is no address "
+                f"({self._says(error)}); see {self._words.address}."
             ) from None
         except (httpx2.HTTPError, OSError) as error:
             raise NoReplyError("broken", self._says(error), maybe_billed=True) from None
@@ -185,7 +202,7 @@ class Endpoint:
             return self._moved(status, headers)
         if status in _HOPELESS or exhausted or at_first:
             return self._hopeless(status, text, known)
-        detail = f"status {status}: {self._words(text)}"
+        detail = f"status {status}: {self._shown(text)}"
         if status in _AGAIN or status >= 500 or status == 404:
             wait = retry_after_s(headers.get("retry-after"), time.time())
             return NoReplyError(str(status), detail, retry_after_s=wait)
@@ -194,72 +211,73 @@ class Endpoint:
     def _hopeless(self, status: int, text: str, known: list[str] | None = None) -> UserError:
         """Return the error that the user must fix."""
         address, model = self._settings.base_url, self._settings.model
-        said = f"status {status}: {self._words(text)}"
+        said = f"status {status}: {self._shown(text)}"
         if status in (401, 403):
             name = self._settings.api_key_env
             given = f"the key in {name}" if name else 'a request without key (api_key_env is "")'
-            return UserError(f"the judge's endpoint {address} refuses {given} ({said}).")
+            return UserError(f"{self._whose} {address} refuses {given} ({said}).")
         if status in (402, 429):
-            return UserError(f"the judge's endpoint {address} asks for payment ({said}).")
+            return UserError(f"{self._whose} {address} asks for payment ({said}).")
         if status == 404:
             near = difflib.get_close_matches(model, known or [], n=1, cutoff=0.4)
-            hint = f" Did you mean {self._words(near[0])!r}?" if near else ""
+            hint = f" Did you mean {self._shown(near[0])!r}?" if near else ""
             return UserError(
-                f"the judge's endpoint {address} does not serve model {model!r} ({said}).{hint} "
-                "See rewards.judge.model; base_url mostly ends in /v1."
+                f"{self._whose} {address} does not serve model {model!r} ({said}).{hint} "
+                f"See {self._words.model}; the address mostly ends in /v1."
             )
         return UserError(
-            f"the judge's endpoint {address} refuses a request for model {model!r} ({said}); see "
-            "temperature, token_limit_name and extra_body of rewards.judge."
+            f"{self._whose} {address} refuses a request for model {model!r} ({said}); see "
+            f"the sampling, token_limit_name and extra_body of {self._words.section}."
         )
 
     def _moved(self, status: int, headers: Any) -> UserError:
         """Return the error for a redirect; the key must not follow it."""
-        there = self._words(headers.get("location") or "nowhere")
+        there = self._shown(headers.get("location") or "nowhere")
         return UserError(
-            f"the judge's endpoint {self._settings.base_url} redirects to {there} (status "
-            f"{status}), and the key is not sent on; set rewards.judge.base_url to where the "
+            f"{self._whose} {self._settings.base_url} redirects to {there} (status "
+            f"{status}), and the key is not sent on; set {self._words.address} to where the "
             "endpoint is."
         )
 
     def _check_completion(self, text: str) -> None:
         """Raise UserError if the content with status 200 is no completion (a web page)."""
         try:
-            read_reply(text, "", self._scrub)
+            read_replies(text, "", self._scrub)
         except NoReplyError as error:
             raise UserError(
-                f"the judge's endpoint {self._settings.base_url} answers, but {error} "
-                f"({self._words(text)}); see rewards.judge.base_url, which mostly ends in /v1."
+                f"{self._whose} {self._settings.base_url} answers, but {error} "
+                f"({self._shown(text)}); see {self._words.address}, which mostly ends in /v1."
             ) from None
 
-    def _words(self, text: str) -> str:
+    def _shown(self, text: str) -> str:
         """Return the endpoint's error message, scrubbed, then shortened."""
         words = " ".join(self._scrub(error_words(text)).split())
         return words[:MAX_WORDS_CHARS] or "no explanation"
 
     def _says(self, error: Exception) -> str:
         """Return an HTTP client's message, scrubbed: it may quote the endpoint."""
-        return self._words(str(error) or type(error).__name__)
+        return self._shown(str(error) or type(error).__name__)
 
 
-def _read_key(name: str) -> str | None:
+def _read_key(settings: EndpointSettings) -> str | None:
+    name, words = settings.api_key_env, settings.words
     if not name:
         return None
     key = os.environ.get(name, "").strip()
     if not key:
         raise UserError(
-            f"the judge needs a key: the environment variable {name} is not set. Set it, or name "
-            'another as rewards.judge.api_key_env ("" for a server that needs no key).'
+            f"{words.owner} needs a key: the environment variable {name} is not set. Set it, or "
+            f'name another as {words.section}.api_key_env ("" for a server that needs no key).'
         )
     if not key.isascii() or not key.isprintable():
         raise UserError(f"the environment variable {name} holds no key: odd characters are in it.")
     return key
 
 
-def _check_not_written(key: str | None, settings: JudgeSettings) -> None:
+def _check_not_written(key: str | None, settings: EndpointSettings) -> None:
     """Raise UserError if the key itself is written in the recipe."""
     if key and len(key) >= MIN_PIECE and key in settings.model_dump_json():
         raise UserError(
-            f"rewards.judge holds the key that {settings.api_key_env} names; take it out of the "
-            "recipe, which is kept in the run's folder: the variable is enough."
+            f"{settings.words.section} holds the key that {settings.api_key_env} names; take it "
+            "out of the recipe, which is kept in the run's folder: the variable is enough."
         )

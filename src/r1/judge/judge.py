@@ -12,28 +12,21 @@ cost neither processes nor a thread each, and generation goes on meanwhile.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, TypeVar
 
-from r1.judge.asker import Asker, JudgeClosedError, NoVerdict
+from r1.judge.asker import Asker, NoVerdict
 from r1.judge.cache import ReplyCache
 from r1.judge.counts import JudgeCounts
 from r1.judge.endpoint import Endpoint
 from r1.judge.grade import Judgement, grading_task, summarise_votes
-from r1.judge.lookup import LookupLoop
 from r1.judge.model import ChatModel
 from r1.judge.pairwise import Comparison, comparison_tasks, summarise_pair
 from r1.judge.prompt import JudgeTask
 from r1.judge.settings import JudgeSettings
+from r1.judge.thread import AskingThread
 from r1.judge.verdict import Verdict
-
-T = TypeVar("T")
-CLOSE_GRACE_S = 5.0
-"""How long close() waits for replies under way, so that what is paid for is kept."""
-POLL_S = 0.02
 
 
 class Judge:
@@ -48,11 +41,7 @@ class Judge:
         self._model = model or Endpoint(settings)
         self._cache = ReplyCache(settings.cache and settings.cache.expanduser())
         self._asker = Asker(self._model, settings, self._cache)
-        self._loop = LookupLoop()
-        self._thread = threading.Thread(target=self._serve, name="judge", daemon=True)
-        self._lock = threading.Lock()
-        self._closed = False
-        self._thread.start()
+        self._thread = AskingThread("judge", self._asker.payer, self._release)
 
     def __enter__(self) -> Judge:
         return self
@@ -67,16 +56,16 @@ class Judge:
 
     def check(self) -> None:
         """Raise UserError within seconds if the endpoint, the key or the model cannot work."""
-        self._start(self._model.check()).result()
+        self._thread.start(self._model.check()).result()
 
     def submit(self, task: JudgeTask, vote: int = 0) -> Future[Verdict | NoVerdict]:
         """Ask for one verdict. The future raises UserError if no verdict is possible (budget used
         up, key refused) and CancelledError if the judge is closed first."""
-        return self._start(self._asker.verdict(task, vote))
+        return self._thread.start(self._asker.verdict(task, vote))
 
     def submit_grade(self, question: str, reference: str, answer: str) -> Future[Judgement]:
         """Ask settings.votes times whether an answer agrees with the reference."""
-        return self._start(self._grade(question, reference, answer))
+        return self._thread.start(self._grade(question, reference, answer))
 
     def grade(self, question: str, reference: str, answer: str) -> Judgement:
         """Wait for a judgement of one answer."""
@@ -97,7 +86,7 @@ class Judge:
 
     def submit_comparison(self, question: str, first: str, second: str) -> Future[Comparison]:
         """Ask which of two answers is better, settings.votes times in each order."""
-        return self._start(self._compare(question, first, second))
+        return self._thread.start(self._compare(question, first, second))
 
     def compare(self, question: str, first: str, second: str) -> Comparison:
         """Wait for a comparison of two answers; its margin is positive if the first is better."""
@@ -106,30 +95,20 @@ class Judge:
     def take_counts(self) -> JudgeCounts:
         """Return the counts since the last call."""
 
+        payer = self._asker.payer
+
         async def take() -> JudgeCounts:
-            counts, self._asker.counts = self._asker.counts, JudgeCounts()
+            counts, payer.counts = payer.counts, JudgeCounts()
             return counts
 
-        return self._asker.counts if self._closed else self._start(take()).result()
+        return payer.counts if self._thread.closed else self._thread.start(take()).result()
 
     def close(self) -> None:
         """Stop asking, wait briefly for replies in flight, store them, and end the thread.
 
         Futures without a result are cancelled. May be called twice.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop)
-        self._thread.join()
-
-    def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        with self._lock:
-            if self._closed:
-                coroutine.close()
-                raise JudgeClosedError("the judge is closed")
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        self._thread.close()
 
     async def _grade(self, question: str, reference: str, answer: str) -> Judgement:
         task = grading_task(question, reference, answer)
@@ -144,24 +123,6 @@ class Judge:
     async def _votes(self, asked: list[tuple[JudgeTask, int]]) -> list[Verdict | NoVerdict]:
         return await asyncio.gather(*(self._asker.verdict(task, vote) for task, vote in asked))
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
-
-    async def _stop(self) -> None:
-        try:
-            self._asker.stopping = True
-            deadline = self._loop.time() + CLOSE_GRACE_S
-            while self._asker.num_under_way and self._loop.time() < deadline:
-                await asyncio.sleep(POLL_S)
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._model.close()
-            self._cache.close()
-        finally:
-            self._loop.stop()
+    async def _release(self) -> None:
+        await self._model.close()
+        self._cache.close()

@@ -12,12 +12,19 @@ BYTES_PER_TOKEN = 3
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply and its cost. finish_reason is "length" if it was cut off."""
+    """One reply and its cost. finish_reason is "length" if it was cut off.
+
+    first_token: what the first token might have been, each with its natural log-probability, of
+    tokens as short as a label; empty where the endpoint gave none. thinking: what a reasoning
+    model's endpoint gives apart from the text.
+    """
 
     text: str
     finish_reason: str
     tokens_in: int
     tokens_out: int
+    first_token: tuple[tuple[str, float], ...] = ()
+    thinking: str = ""
 
 
 class NoReplyError(Exception):

@@ -1,10 +1,10 @@
-"""Settings of the judge: its model, its sampling and its cost (torch-free)."""
+"""Settings of an endpoint, and of one that judges: model, sampling, cost (torch-free)."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, model_validator
@@ -13,7 +13,6 @@ from r1.config import Settings
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"api[-_]?key|authori[sz]ation|password|secret|bearer", re.IGNORECASE)
-_OURS = frozenset({"model", "messages", "stream", "n", "temperature"})
 
 
 class LimitSettings(Settings):
@@ -69,8 +68,34 @@ class BudgetSettings(Settings):
         return self
 
 
-class JudgeSettings(Settings):
-    """An OpenAI-compatible endpoint as judge."""
+class EndpointWords(NamedTuple):
+    """How messages speak of an endpoint: whose it is, and where its settings are.
+
+    unanswered: what becomes of an answer whose tries are used up.
+    """
+
+    owner: str
+    section: str
+    address: str
+    model: str
+    unanswered: str
+
+
+JUDGE_WORDS = EndpointWords(
+    "the judge",
+    "rewards.judge",
+    "rewards.judge.base_url",
+    "rewards.judge.model",
+    "verifier-failed",
+)
+
+
+class EndpointSettings(Settings):
+    """An OpenAI-compatible endpoint: where it is, its key, and how it is asked."""
+
+    words: ClassVar[EndpointWords] = JUDGE_WORDS
+    taken: ClassVar[frozenset[str]] = frozenset({"model", "messages", "stream", "n", "temperature"})
+    """Fields of a request that extra_body must not set."""
 
     base_url: str = Field(
         "https://api.openai.com/v1", description="address of the endpoint, as its provider gives it"
@@ -81,14 +106,6 @@ class JudgeSettings(Settings):
         description="environment variable that holds the key, which is never written anywhere; "
         '"" sends no key (your own server)',
     )
-    temperature: float | Literal["endpoint"] = Field(
-        0.0,
-        ge=0.0,
-        description='sampling temperature; "endpoint" sends none, as some reasoning models want',
-    )
-    max_tokens: int = Field(
-        2048, ge=16, description="longest reply, in tokens, the judge's thinking included"
-    )
     token_limit_name: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens",
         description="name under which the endpoint takes that limit; OpenAI's reasoning models "
@@ -97,6 +114,50 @@ class JudgeSettings(Settings):
     extra_body: dict[str, Any] = Field(
         default_factory=dict,
         description="more fields of every request, such as {reasoning_effort = 'low'}",
+    )
+    limits: LimitSettings = LimitSettings()
+    budget: BudgetSettings = BudgetSettings()
+
+    def sampling(self) -> dict[str, Any]:
+        """Return the JSON sent with every prompt; with the prompt, it determines the reply."""
+        return {"model": self.model} | self.extra_body
+
+    @model_validator(mode="after")
+    def _reachable(self) -> EndpointSettings:
+        # Checked here, not on the field: a key pasted by mistake must not be shown as the input.
+        if self.api_key_env and not _VARIABLE.fullmatch(self.api_key_env):
+            raise ValueError(
+                "api_key_env must be the name of an environment variable such as OPENAI_API_KEY, "
+                "not the key itself"
+            )
+        address = _address(self.base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError("base_url must begin with http:// or https:// and name a host")
+        if address.username is not None or address.query or address.fragment:
+            raise ValueError(
+                "base_url must hold neither a password nor ? or #; put the key into the "
+                "variable that api_key_env names"
+            )
+        if secret := _secret_name(self.extra_body):
+            raise ValueError(
+                f"extra_body must not set {secret}: the recipe is kept in the run's folder; put "
+                "the key into the variable that api_key_env names"
+            )
+        if taken := sorted(self.extra_body.keys() & (self.taken | {self.token_limit_name})):
+            raise ValueError(f"extra_body must not set {', '.join(taken)}")
+        return self
+
+
+class JudgeSettings(EndpointSettings):
+    """An OpenAI-compatible endpoint as judge."""
+
+    temperature: float | Literal["endpoint"] = Field(
+        0.0,
+        ge=0.0,
+        description='sampling temperature; "endpoint" sends none, as some reasoning models want',
+    )
+    max_tokens: int = Field(
+        2048, ge=16, description="longest reply, in tokens, the judge's thinking included"
     )
     votes: int = Field(
         1,
@@ -113,8 +174,6 @@ class JudgeSettings(Settings):
         description="file that keeps paid replies, relative to the working folder; by default "
         "judge.jsonl in the folder of the run or evaluation",
     )
-    limits: LimitSettings = LimitSettings()
-    budget: BudgetSettings = BudgetSettings()
 
     def sampling(self) -> dict[str, Any]:
         """Return the JSON sent with every prompt; with the prompt, it determines the reply."""
@@ -124,30 +183,9 @@ class JudgeSettings(Settings):
         return body | self.extra_body
 
     @model_validator(mode="after")
-    def _consistent(self) -> JudgeSettings:
-        # Checked here, not on the field: a key pasted by mistake must not be shown as the input.
-        if self.api_key_env and not _VARIABLE.fullmatch(self.api_key_env):
-            raise ValueError(
-                "api_key_env must be the name of an environment variable such as OPENAI_API_KEY, "
-                "not the key itself"
-            )
-        address = _address(self.base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ValueError("base_url must begin with http:// or https:// and name a host")
-        if address.username is not None or address.query or address.fragment:
-            raise ValueError(
-                "base_url must hold neither a password nor ? or #; put the key into the "
-                "variable that api_key_env names"
-            )
+    def _votes_differ(self) -> JudgeSettings:
         if self.votes > 1 and self.temperature == 0.0:
             raise ValueError("several votes at temperature 0 are one vote; set temperature = 1.0")
-        if secret := _secret_name(self.extra_body):
-            raise ValueError(
-                f"extra_body must not set {secret}: the recipe is kept in the run's folder; put "
-                "the key into the variable that api_key_env names"
-            )
-        if taken := sorted(self.extra_body.keys() & (_OURS | {self.token_limit_name})):
-            raise ValueError(f"extra_body must not set {', '.join(taken)}")
         return self
 
 

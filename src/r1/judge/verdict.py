@@ -34,10 +34,14 @@ class ReplyDefect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's verdict: one of the task's labels, with its reasons."""
+    """A judge's verdict: one of the task's labels, with its reasons.
+
+    share: of the probability of all labels, this one's; None where no log-probabilities tell.
+    """
 
     label: str
     analysis: str
+    share: float | None = None
 
 
 def read_verdict(

@@ -5,13 +5,13 @@ the groups into one row, run the model once, take chunked log-probabilities, com
 go backward; then clip and step. With one minibatch and one epoch the old policy *is* the current
 one, so its log-probabilities are the detached ones of the same pass; otherwise they are computed
 for the whole batch before the first step. The reference policy exists only where the objective
-needs it.
+needs it, and so does a critic, whose values come out of the same pass.
 
 Dropout is off: a policy must give the same log-probabilities to the same tokens. Only LoRA's own
 dropout, where asked for, is on during the learning pass.
 
 Several processes may hold the policy together (`ranks`): each computes its share of the
-micro-batches. How they save, load and give their weights away is `r1.cluster.fsdp`'s.
+micro-batches, and all of them save, load and give their weights away together.
 
 Left out on purpose: offloading of optimiser state.
 
@@ -30,21 +30,28 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from r1.errors import UserError
 from r1.learner import lora, sharded_state
+from r1.learner.critic import Critic
+from r1.learner.export import save_gathered
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import (
-    MicroBatch,
     MiniBatch,
     index_responses,
     split_minibatches,
 )
 from r1.learner.modes import autocast, learning_mode
-from r1.learner.objective import FinishingObjective, Objective, PolicyTokens
+from r1.learner.objective import (
+    CriticObjective,
+    FinishingObjective,
+    Objective,
+)
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
+from r1.learner.passes import Outputs, Prepared, policy_tokens
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.reference import ReferenceWeights
 from r1.learner.self_check import check_packed_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.learner.sharded import whole
 from r1.learner.shared_prefix import packed_hidden_states
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
@@ -73,7 +80,8 @@ class LocalLearner:
         tokenizer: written with every checkpoint, so that each is a complete model. ranks: the
         processes that share the work; None for one on its own.
 
-        Raises UserError for a broken model folder or an architecture the packed path cannot run.
+        Raises UserError for a broken model folder, an architecture the packed path cannot run, and
+        LoRA over ranks.
         """
         if temperature <= 0:
             raise UserError("sampling.temperature must be above 0 to learn from the samples.")
@@ -85,6 +93,10 @@ class LocalLearner:
         self.step = 0
         self.device = resolve_device(settings.device)
         self.ranks = ranks or OneRank()
+        if settings.lora is not None and self.ranks.sharded:
+            raise UserError(
+                "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
+            )
         place = self.ranks.load_device(self.device)
         self.model = load_model(model_path, DTYPES[settings.dtype], place)
         check_packed_path(self.model)
@@ -99,6 +111,11 @@ class LocalLearner:
             if self.reference.held_model is not None:
                 self.ranks.shard(self.reference.held_model)
         self.ranks.shard(self.model)
+        self.critic: Critic | None = None
+        if isinstance(objective, CriticObjective):
+            width = self.model.config.get_text_config().hidden_size
+            form = (width, self.model.dtype, self.device)
+            self.critic = Critic(*form, objective, optimizer, self.ranks)
         ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -114,18 +131,15 @@ class LocalLearner:
         """
         begin = time.perf_counter()
         metrics = UpdateMetrics(self.device, self.ranks)
-        several = self.objective.num_minibatches * self.objective.num_epochs > 1
-        old = self._batch_logprobs(batch, self.model) if several else None
-        if isinstance(self.objective, FinishingObjective):
-            before = self._batch_logprobs(batch, self.model) if old is None else old
-            batch = self.objective.finish(batch, before, self._batch_reference(batch))
+        prepared = self._prepare(batch)
         for epoch in range(self.objective.num_epochs):
             pass_seed = (self.seed * 1_000_003 + self.step) * 1009 + epoch
             if self.settings.lora is not None and self.settings.lora.dropout > 0:
                 torch.manual_seed(pass_seed)
-            for minibatch in split_minibatches(batch, self.objective.num_minibatches, pass_seed):
-                loss = self.accumulate(minibatch, old, metrics)
-                metrics.add_step(self.optimizer.step(self.step, loss))
+            count = self.objective.num_minibatches
+            for minibatch in split_minibatches(prepared.batch, count, pass_seed):
+                loss = self.accumulate(minibatch, prepared, metrics)
+                metrics.add_step(self._optimizer_step(loss))
         schedule = self.optimizer.settings
         factor = lr_factor(self.step, self.optimizer.total_steps, schedule)
         self.step += 1
@@ -134,16 +148,49 @@ class LocalLearner:
             self.reference.replace()
         return {
             **metrics.result(),
+            **prepared.metrics,
             "lr": schedule.lr * factor,
             "seconds": time.perf_counter() - begin,
         }
 
+    def _prepare(self, batch: TrainBatch) -> Prepared:
+        """Compute what is needed of the policy before the update."""
+        objective = self.objective
+        several = objective.num_minibatches * objective.num_epochs > 1
+        if isinstance(objective, CriticObjective):
+            old, values = self._batch_outputs(batch, self.model, valued=True)
+            reference = None if objective.kl_in_loss else self._batch_reference(batch)
+            found = objective.finish_with_values(batch, old, reference, values)
+            kept = old if several else None
+            return Prepared(found.batch, kept, values, found.returns, found.metrics)
+        finishing = isinstance(objective, FinishingObjective)
+        before = self._batch_outputs(batch, self.model)[0] if several or finishing else None
+        if isinstance(objective, FinishingObjective):
+            assert before is not None
+            batch = objective.finish(batch, before, self._batch_reference(batch))
+        return Prepared(batch, before if several else None, [], [], {})
+
+    def _optimizer_step(self, loss: Tensor) -> Tensor:
+        """Step the policy and the critic; return the policy's norm of gradients.
+
+        While the critic warms up it steps alone, and the norm is its own.
+        """
+        if self.critic is None:
+            return self.optimizer.step(self.step, loss)
+        if self.critic.warming_up(self.step):
+            return self.critic.step()
+        norm = self.optimizer.step(self.step, loss)
+        if torch.isfinite(norm):
+            self.critic.step()
+        else:
+            self.critic.discard()
+        return norm
+
     def accumulate(
-        self, minibatch: MiniBatch, old: list[Tensor] | None, metrics: UpdateMetrics
+        self, minibatch: MiniBatch, prepared: Prepared, metrics: UpdateMetrics
     ) -> Tensor:
         """Run forward and backward over one minibatch, adding to the parameters' gradients.
 
-        old: per response of the batch its old log-probabilities; None takes the current ones.
         Returns the minibatch's loss, over all ranks.
         """
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -151,28 +198,35 @@ class LocalLearner:
             row = pack_groups(micro.groups, self.device)
             reference_M = self._reference_logprobs(row)
             self.learning_mode(True)
-            policy = self.logprobs(self.model, row)
-            old_M = policy.logprobs_N.detach()
-            if old is not None and micro.indices:
-                old_M = torch.cat([old[index] for index in micro.indices])
-            tokens = _policy_tokens(micro, row, policy, old_M, reference_M)
+            outputs = self._outputs(row)
+            tokens = policy_tokens(micro, row, outputs, prepared, reference_M)
             output = self.objective.loss(tokens, minibatch.totals)
             if micro.indices:
-                output.loss.backward()
-                loss += output.loss.detach()
+                output.total.backward()
+                loss += output.total.detach()
                 metrics.add(output, tokens, row.input_ids_1N.shape[1])
             else:
-                (output.loss * 0.0).backward()
+                (output.total * 0.0).backward()
                 metrics.add_nothing(output)
             self.learning_mode(False)
         return self.ranks.sum(loss)
 
     def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
-        return iter(lora.merged_parameters(self.model))
+        """Yield (Hugging Face parameter name, whole tensor) of the policy as it now is (LoRA
+        merged); sharded ones are gathered one at a time, so all ranks must consume all of them."""
+        merged = lora.merged_parameters(self.model)
+        return ((name, whole(parameter)) for name, parameter in merged)
 
     def save(self, folder: Path) -> None:
-        """Write the policy in Hugging Face layout and learner.pt beside it."""
+        """Write the policy in Hugging Face layout and learner.pt beside it; ranks their state.
+
+        Ranks need a folder that all of them see. Raises OSError (ENOSPC) for a full disk.
+        """
+        if self.ranks.sharded:
+            save_gathered(self.ranks, self.model, folder, self.tokenizer)
+            with sharded_state.full_disk_told(folder):
+                sharded_state.save(self, folder)
+            return
         state = {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
@@ -180,12 +234,14 @@ class LocalLearner:
             "adapters": lora.adapter_parameters(self.model),
         }
         plain = self.model if self.settings.lora is None else lora.merged_model(self.model)
+        if self.critic is not None:
+            state["critic"] = self.critic.state_dict()
         save_model(plain, folder, self.tokenizer)
         write_state(folder, state)
 
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
-        if sharded_state.written_by_ranks(folder):
+        if self.ranks.sharded or sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
         state = read_state(folder)
@@ -199,12 +255,16 @@ class LocalLearner:
         check_fits(file, values, own)
         reference = {} if self.reference is None else self.reference.state_dict()
         check_fits(file, state.get("reference") or {}, reference)
+        critic = {} if self.critic is None else self.critic.state_dict()
+        check_fits(file, state.get("critic") or {}, critic)
         self.optimizer.load_state_dict(state["optimizer"], file)
         with torch.no_grad():
             for name, tensor in values.items():
                 own[name].copy_(tensor)
         if self.reference is not None:
             self.reference.load_state_dict(state.get("reference") or {})
+        if self.critic is not None:
+            self.critic.load_state_dict(state.get("critic") or {})
         self.step = state["step"]
 
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
@@ -218,39 +278,70 @@ class LocalLearner:
 
     def _logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         with autocast(self.settings.autocast, self.device):
-            return token_logprobs(
-                packed_hidden_states(model, row),
-                model.get_output_embeddings().weight,
-                row.targets_M,
-                self.temperature,
-                self.settings.logits_budget_mb,
-            )
+            return self._of_hidden(model, row, packed_hidden_states(model, row))
+
+    def _of_hidden(
+        self, model: PreTrainedModel, row: PackedRow, hidden_MD: Tensor
+    ) -> TokenLogprobs:
+        return token_logprobs(
+            hidden_MD,
+            model.get_output_embeddings().weight,
+            row.targets_M,
+            self.temperature,
+            self.settings.logits_budget_mb,
+        )
+
+    def _outputs(self, row: PackedRow) -> Outputs:
+        """One pass through the policy; of a critic that warms up only the head has a gradient."""
+        if self.critic is None:
+            return Outputs(self.logprobs(self.model, row), None)
+        learning = torch.is_grad_enabled()
+        with torch.set_grad_enabled(learning and not self.critic.warming_up(self.step)):
+            return self.ranks.run(self.model, self._with_values, row, learning)
+
+    def _with_values(self, model: PreTrainedModel, row: PackedRow, learning: bool) -> Outputs:
+        assert self.critic is not None
+        with autocast(self.settings.autocast, self.device):
+            hidden_MD = packed_hidden_states(model, row)
+            logprobs = self._of_hidden(model, row, hidden_MD)
+            with torch.set_grad_enabled(learning):
+                return Outputs(logprobs, self.critic.values(hidden_MD))
 
     @torch.no_grad()
-    def _batch_logprobs(self, batch: TrainBatch, model: PreTrainedModel) -> list[Tensor]:
-        """Log-probabilities of a whole batch, one tensor per response; of all ranks' share."""
+    def _batch_outputs(
+        self, batch: TrainBatch, model: PreTrainedModel, valued: bool = False
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Log-probabilities of a whole batch, one tensor a response; of all ranks' share. Then
+        likewise the critic's values, where the model is the policy and they are asked for."""
         flat = index_responses(batch)
         lengths = [len(item.response.token_ids) for item in flat]
         dtype = torch.promote_types(self.model.dtype, torch.float32)
-        all_N = torch.zeros(sum(lengths), dtype=dtype, device=self.device)
-        found = list(all_N.split(lengths))
+        all_KN = torch.zeros(1 + valued, sum(lengths), dtype=dtype, device=self.device)
+        found = [list(all_N.split(lengths)) for all_N in all_KN]
         for micro in self.ranks.share(flat, self.settings.tokens_per_microbatch):
-            logprobs_M = self.logprobs(model, pack_groups(micro.groups, self.device)).logprobs_N
-            if micro.indices:
-                parts = logprobs_M.split([lengths[index] for index in micro.indices])
-                for index, part in zip(micro.indices, parts, strict=True):
-                    found[index].copy_(part)
-        return list(self.ranks.sum(all_N).split(lengths))
+            row = pack_groups(micro.groups, self.device)
+            outputs = self._outputs(row) if valued else Outputs(self.logprobs(model, row), None)
+            for into, computed_M in zip(found, outputs.computed(), strict=True):
+                if micro.indices:
+                    parts = computed_M.split([lengths[index] for index in micro.indices])
+                    for index, part in zip(micro.indices, parts, strict=True):
+                        into[index].copy_(part)
+        logprobs, *values = (list(all_N.split(lengths)) for all_N in self.ranks.sum(all_KN))
+        return logprobs, values[0] if valued else []
 
     def _batch_reference(self, batch: TrainBatch) -> list[Tensor] | None:
         if self.reference is None:
             return None
         with self.reference.model() as model:
-            return self._batch_logprobs(batch, model)
+            return self._batch_outputs(batch, model)[0]
 
     @torch.no_grad()
     def _reference_logprobs(self, row: PackedRow) -> Tensor | None:
-        if self.reference is None or isinstance(self.objective, FinishingObjective):
+        objective = self.objective
+        finished = isinstance(objective, FinishingObjective) or (
+            isinstance(objective, CriticObjective) and not objective.kl_in_loss
+        )
+        if self.reference is None or finished:
             return None
         with self.reference.model() as model:
             return self.logprobs(model, row).logprobs_N
@@ -258,29 +349,3 @@ class LocalLearner:
     def learning_mode(self, on: bool) -> None:
         """Switch on only what must be on while learning."""
         learning_mode(self.model, on, self.settings.gradient_checkpointing)
-
-
-def _policy_tokens(
-    micro: MicroBatch,
-    row: PackedRow,
-    policy: TokenLogprobs,
-    old_M: Tensor,
-    reference_M: Tensor | None,
-) -> PolicyTokens:
-    responses = [response for group in micro.groups for response in group.responses]
-    dtype, device = policy.logprobs_N.dtype, policy.logprobs_N.device
-
-    def tensor(values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=dtype, device=device)
-
-    return PolicyTokens(
-        logprobs_M=policy.logprobs_N,
-        old_logprobs_M=old_M,
-        engine_logprobs_M=tensor([p for r in responses for p in r.engine_logprobs]),
-        reference_logprobs_M=reference_M,
-        entropy_M=policy.entropy_N,
-        response_M=row.response_M,
-        advantages_M=tensor([a for r in responses for a in r.advantages]),
-        weights_R=tensor([response.weight for response in responses]),
-        lengths_R=torch.tensor([len(r.token_ids) for r in responses], device=device),
-    )

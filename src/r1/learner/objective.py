@@ -30,8 +30,8 @@ class PolicyTokens:
     first step, engine_logprobs_M those the sampler reported, reference_logprobs_M those of the
     reference policy (None where the loss needs none). entropy_M is a metric. advantages_M: how much
     better the token was than expected. response_M: which response a token belongs to. weights_R (0
-    leaves a response out), lengths_R: one per response. All fp32 but the integer response_M and
-    lengths_R.
+    leaves a response out), lengths_R: one per response. values: what a critic says, where the
+    objective has one. All fp32 but the integer response_M and lengths_R.
     """
 
     logprobs_M: Tensor
@@ -43,6 +43,19 @@ class PolicyTokens:
     response_M: Tensor
     weights_R: Tensor
     lengths_R: Tensor
+    values: TokenValues | None = None
+
+
+class TokenValues(NamedTuple):
+    """A critic's values of a micro-batch's tokens and what they are held against, M each.
+
+    values_M carries the gradient: the return that is expected just before the token is drawn.
+    old_values_M are those before this update's first step, returns_M what came.
+    """
+
+    values_M: Tensor
+    old_values_M: Tensor
+    returns_M: Tensor
 
 
 class Totals(NamedTuple):
@@ -54,10 +67,17 @@ class Totals(NamedTuple):
 
 class LossOutput(NamedTuple):
     """loss: a differentiable scalar. sums: detached scalars that add up over micro-batches and are
-    divided by the number of tokens learnt from to become metrics."""
+    divided by the number of tokens learnt from to become metrics. value_loss: a critic's own loss,
+    differentiable too; it is minimised together with the other."""
 
     loss: Tensor
     sums: dict[str, Tensor]
+    value_loss: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """Both losses."""
+        return self.loss if self.value_loss is None else self.loss + self.value_loss
 
 
 class Objective(Protocol):
@@ -98,4 +118,54 @@ class FinishingObjective(Objective, Protocol):
 
         old, reference: one tensor a response in the batch's order, of its tokens, under the policy
         before the update and under the reference (None where there is none).
+        """
+
+
+class Valued(NamedTuple):
+    """A batch with its advantages, and what its critic is to learn.
+
+    returns: one tensor a response in the batch's order, of its tokens. metrics: of the critic, over
+    the whole batch.
+    """
+
+    batch: TrainBatch
+    returns: list[Tensor]
+    metrics: dict[str, float]
+
+
+@runtime_checkable
+class CriticObjective(Objective, Protocol):
+    """An objective that needs a value for every token (`learner.critic`).
+
+    It costs a pass over the whole batch under the policy, once an update, and one under the
+    reference where `kl_in_loss` is false.
+    """
+
+    @property
+    def value_lr(self) -> float:
+        """Learning rate of the value head."""
+
+    @property
+    def value_weight(self) -> float:
+        """Weight of the value loss in the gradient of the policy's own weights."""
+
+    @property
+    def value_warmup(self) -> int:
+        """So many updates, the first ones, teach the value head alone."""
+
+    @property
+    def kl_in_loss(self) -> bool:
+        """Whether the reference is for the loss; otherwise it is for `finish_with_values`."""
+
+    def finish_with_values(
+        self,
+        batch: TrainBatch,
+        old: Sequence[Tensor],
+        reference: Sequence[Tensor] | None,
+        values: Sequence[Tensor],
+    ) -> Valued:
+        """Return advantages and returns, before the first step of an update.
+
+        old, reference: as in `FinishingObjective.finish`. values: likewise, of the critic; its
+        value of a token is what it expects before that token is drawn.
         """

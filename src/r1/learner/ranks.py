@@ -22,6 +22,14 @@ Row = TypeVar("Row")
 class Ranks(Protocol):
     """What a learner asks of its ranks. Every rank must make the same calls in the same order."""
 
+    @property
+    def index(self) -> int:
+        """This rank's number, from 0."""
+
+    @property
+    def sharded(self) -> bool:
+        """Whether parameters are sharded; all ranks then write and read a checkpoint together."""
+
     def load_device(self, device: torch.device) -> torch.device:
         """Return the device a model is loaded on before `shard`.
 
@@ -63,6 +71,9 @@ class Ranks(Protocol):
 
 class OneRank:
     """A process on its own: implements Ranks."""
+
+    index = 0
+    sharded = False
 
     def load_device(self, device: torch.device) -> torch.device:
         return device

@@ -6,6 +6,7 @@ the checkpoint's own Hugging Face files and are not stored twice.
 
     optimizer/KIND/KEY/PARAMETER    of the KIND-th optimiser (0 AdamW, 1 Muon), e.g. exp_avg
     reference/PARAMETER             the reference policy, where there is one
+    critic/NAME                     a value head and its optimiser, where there is one; whole
     step                            updates done
 """
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 
 from r1.errors import UserError
+from r1.learner.critic import PREFIX, Critic
 from r1.learner.optimizer import PolicyOptimizer, state_shapes
 from r1.learner.reference import ReferenceWeights
 from r1.learner.shard_reader import CheckedReader, read_metadata
@@ -52,13 +54,20 @@ class Trained(Protocol):
     @property
     def reference(self) -> ReferenceWeights | None: ...
 
+    @property
+    def critic(self) -> Critic | None: ...
+
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""
 
 
 def save(learner: Trained, folder: Path) -> None:
     """Write the state; all ranks together, into a folder that has none yet."""
-    state = {**_optimizer_tensors(learner), **_reference_tensors(learner)}
+    state = {
+        **_optimizer_tensors(learner),
+        **_reference_tensors(learner),
+        **_critic_tensors(learner),
+    }
     state["step"] = torch.tensor(learner.step)
     # In one order, whether the optimiser was stepped or loaded: equal states, equal files.
     state = dict(sorted(state.items()))
@@ -113,6 +122,8 @@ def _load_whole(learner: Trained, folder: Path) -> None:
     if state.get("adapters"):
         raise _foreign(folder, "adapters")
     check_fits(folder / STATE_FILE, reference, held)
+    critic = _critic_state(learner)
+    check_fits(folder / STATE_FILE, state.get("critic") or {}, critic)
     learner.optimizer.check_state(state["optimizer"], folder / STATE_FILE)
     for (optimizer, _), one in zip(learner.optimizer.optimizers, state["optimizer"], strict=True):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -123,6 +134,8 @@ def _load_whole(learner: Trained, folder: Path) -> None:
                 optimizer.state[parameter][key] = like(parameter, value) if fits else value
     for name, tensor in held.items():
         tensor.copy_(like(tensor, reference[name]))
+    if learner.critic is not None:
+        learner.critic.load_state_dict(state["critic"])
     learner.step = state["step"]
 
 
@@ -139,6 +152,7 @@ def _load_shards(learner: Trained, folder: Path) -> None:
     state: dict[str, Tensor] = {
         **_room_for_optimizer(learner, stored),
         **_reference_tensors(learner),
+        **{name: torch.zeros_like(tensor) for name, tensor in _critic_tensors(learner).items()},
     }
     state["step"] = torch.tensor(0)
     if set(state) != set(stored):
@@ -150,6 +164,9 @@ def _load_shards(learner: Trained, folder: Path) -> None:
     if (step := int(state["step"])) < 0:
         raise damaged_state(target, f"says that {step} updates were done")
     _into_optimizer(learner, state)
+    if learner.critic is not None:
+        named = {n.removeprefix(PREFIX): t for n, t in state.items() if n.startswith(PREFIX)}
+        learner.critic.load_state_dict(named)
     learner.step = step
 
 
@@ -177,6 +194,14 @@ def _optimizer_tensors(learner: Trained) -> dict[str, Tensor]:
 def _reference_tensors(learner: Trained) -> dict[str, Tensor]:
     held = {} if learner.reference is None else learner.reference.state_dict()
     return {f"reference/{name}": tensor for name, tensor in held.items()}
+
+
+def _critic_state(learner: Trained) -> dict[str, Tensor]:
+    return {} if learner.critic is None else learner.critic.state_dict()
+
+
+def _critic_tensors(learner: Trained) -> dict[str, Tensor]:
+    return {f"{PREFIX}{name}": tensor for name, tensor in _critic_state(learner).items()}
 
 
 def _room_for_optimizer(learner: Trained, stored: dict[str, torch.Size]) -> dict[str, Tensor]:

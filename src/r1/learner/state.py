@@ -49,6 +49,7 @@ class LearnerState(TypedDict):
     optimizer: list[OptimizerState]
     reference: NotRequired[Tensors | None]
     adapters: NotRequired[Tensors]
+    critic: NotRequired[Tensors]
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ OpenLearner = Callable[[RunDir], AbstractContextManager[Any]]
 Place = Callable[[Any, Callable[..., Any]], AbstractContextManager[OpenLearner]]
 """Reserves what the learner of a prepared training needs, before the run's folder is made.
 
-Takes the training (recipe, model, tokenizer, order) and the class SFTLearner or RewardLearner.
+Takes the training (recipe, model, tokenizer, order) and its learner: SFTLearner, RewardLearner or a
+partial of DPOLearner.
 """
 
 

@@ -142,7 +142,7 @@ def learner_speed(
     epochs = algorithm.num_epochs if algorithm else 1
     passes = 3.0 * epochs
     if algorithm is not None:
-        passes += (steps > 1) + (algorithm.kl_weight > 0) * epochs
+        passes += (steps > 1 or algorithm.passes_before) + (algorithm.kl_weight > 0) * epochs
     flops = machine.hardware.peak_flops * machine.rates.training_share * layout.ranks
     token = passes * 2 * shape.matmul_parameters / flops
     square = passes * shape.layers * shape.heads * (shape.key_width + shape.value_width) / flops

@@ -3,7 +3,8 @@
 Reinforcement learning, a step of P problems with G samples each (settings of the recipe):
     generation     2ND over the prompt once and G responses, by the engine
     policy update  6ND over the packed rows, times the inner epochs
-    old policy     2ND where a batch has several minibatches or epochs (else it is the same pass)
+    old policy     2ND where a batch has several minibatches or epochs, or advantages need it before
+                   the update (else it is the same pass)
     reference      2ND where kl_weight > 0
     reward models  2ND each, from the step on at which they pay
 Everything else: 6ND over the examples in every epoch. Attention comes on top (flops.py).
@@ -88,7 +89,7 @@ def _passes(
     forward = samples * forward_flops(*row)
     flops = update * training_flops(*row)
     parts = [machine.part("policy update", "training", update, updated, flops)]
-    if algorithm.num_minibatches * algorithm.num_epochs > 1:
+    if algorithm.passes_before or algorithm.num_minibatches * algorithm.num_epochs > 1:
         parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
     if algorithm.kl_weight > 0:
         flops = forward * algorithm.num_epochs

@@ -144,7 +144,7 @@ class R1ZeroRecipe(Settings):
 
 
 R = TypeVar("R", bound=R1ZeroRecipe)
-OTHER_ALGORITHMS = ("algorithm", "algo", "ppo", "dpo", "reinforce", "dapo", "gspo", "dr_grpo")
+OTHER_ALGORITHMS = ("algorithm", "algo", "dpo", "reinforce", "dapo", "gspo", "dr_grpo")
 
 
 def _told(found: registry.Registered) -> str:

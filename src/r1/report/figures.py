@@ -13,6 +13,10 @@ from typing import Any, Literal
 from r1.report.load import RunData
 
 Unit = Literal["share", "tokens", "seconds", "number"]
+EXPLAINED = (
+    "explained_variance",
+    *(f"explained_variance/{third}" for third in ("begin", "middle", "end")),
+)
 PHASE_ORDER = ("rollout", "reward", "update", "sync")
 
 
@@ -59,6 +63,8 @@ def health_charts(run: RunData) -> list[Chart]:
         ("KL", "to the reference policy", "number", ("kl",)),
         ("Gradient norm", "before clipping", "number", ("grad_norm",)),
         ("Clipped tokens", "share, below and above", "share", ("clip_low", "clip_high")),
+        ("Critic", "explained variance of returns", "number", EXPLAINED),
+        ("Value loss", "of the critic", "number", ("value_loss",)),
         ("Groups without signal", "all rewards equal", "share", ("zero_variance",)),
         ("Truncated", "cut at the token limit", "share", ("truncated",)),
         ("Engine and learner", "mean log-prob gap", "number", ("engine_gap",)),
@@ -71,7 +77,8 @@ def health_charts(run: RunData) -> list[Chart]:
     charts = []
     for title, note, unit, keys in wanted:
         lines = [
-            training_series(run, key, key.replace("_", " "), tone) for tone, key in enumerate(keys)
+            training_series(run, key, key.replace("_", " ").replace("/", ", "), tone)
+            for tone, key in enumerate(keys)
         ]
         lines = [line for line in lines if line.x]
         if lines:

@@ -31,7 +31,7 @@
       ["outcome", outcomes.map((name) => [name, name])],
     ];
     for (const [key, options] of filters) fill(`filter-${key}`, "all", options, refilter);
-    fill("filter-checkpoint", "any checkpoint", checkpoints.map((title, place) => [String(place), title]), refilter);
+    fill("filter-checkpoint", "any", checkpoints.map((title, place) => [String(place), title]), refilter);
     refilter();
   }
 

@@ -5,8 +5,8 @@
 Every micro-batch's sum is divided by the step's count, so that any split into rows gives the
 gradient of one big batch. A pair is never split: both responses share one prompt in one row.
 
-Where several processes hold the model (`learner.ranks`), each computes its share of the rows; how
-they save is `r1.cluster.reward_model`'s. The head is a module of its own to them.
+Where several processes hold the model (`learner.ranks`), each computes its share of the rows. The
+head is a module of its own to them.
 
 Left out on purpose: adapters (the head must be saved in a plain model's layout).
 
@@ -25,12 +25,14 @@ from transformers import PreTrainedTokenizerFast
 
 from r1.errors import UserError
 from r1.learner import sharded_state
+from r1.learner.export import save_gathered
 from r1.learner.metrics import skipped_steps
 from r1.learner.microbatch import IDLE, IndexedResponse, split_microbatches
 from r1.learner.modes import autocast, learning_mode
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.settings import OptimizerSettings
+from r1.learner.sharded import whole
 from r1.learner.state import STATE_FILE, read_state, write_state
 from r1.models.device import resolve_device
 from r1.models.load import DTYPES, check_vocabulary
@@ -42,6 +44,7 @@ from r1.reward_model.model import (
     RewardModel,
     check_packed_scores,
     load_reward_model,
+    save_head,
     score_row,
     scored,
     set_padding,
@@ -72,7 +75,7 @@ class RewardLearner:
         self.settings = settings
         self.tokenizer = tokenizer
         self.step = 0
-        self.reference = None  # which a checkpoint of ranks would hold
+        self.reference = self.critic = None  # which a checkpoint of ranks would hold
         self.device = resolve_device(settings.device)
         self.ranks = ranks or OneRank()
         place = self.ranks.load_device(self.device)
@@ -147,14 +150,26 @@ class RewardLearner:
         return self._summed([], scores)[1]
 
     def save(self, folder: Path) -> None:
-        """Write the model in Hugging Face layout and learner.pt beside it."""
+        """Write the model in Hugging Face layout and learner.pt beside it; ranks their state."""
+        if self.ranks.sharded:
+            self._save_ranks(folder)
+            return
         self.model.save(folder, self.tokenizer)
         state = {"step": self.step, "optimizer": self.optimizer.state_dict()}
         write_state(folder, state)
 
+    def _save_ranks(self, folder: Path) -> None:
+        save_gathered(self.ranks, self.model.body, folder, self.tokenizer)
+        with sharded_state.full_disk_told(folder):
+            if not self.model.native:
+                weight_1D = whole(self.model.head.weight.detach())
+                if self.ranks.index == 0:
+                    save_head(weight_1D, folder)
+            sharded_state.save(self, folder)
+
     def load(self, folder: Path) -> None:
         """Take up exactly where `save` left off; UserError when it is no such checkpoint."""
-        if sharded_state.written_by_ranks(folder):
+        if self.ranks.sharded or sharded_state.written_by_ranks(folder):
             sharded_state.load(self, folder)
             return
         state = read_state(folder)

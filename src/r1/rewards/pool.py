@@ -33,9 +33,10 @@ from r1.rewards.registry import PromptForm, find_verifier
 from r1.rewards.settings import RewardSettings
 from r1.rewards.wire import Job, ScoreItem, Setup
 from r1.rewards.worker_handle import WorkerHandle
-from r1.types import Problem, RolloutGroup, Score, ScoredGroup
+from r1.types import FAILED, Outcome, Problem, RolloutGroup, Score, ScoredGroup
 
 NO_VOTE = -1
+_NO_RESPONSE = Score(0.0, Outcome.VERIFIER_FAILED, "the engine gave no response")
 MAX_PENDING = 64
 """Groups that may wait for a worker: beyond them sampling waits, and memory stays bounded."""
 
@@ -106,6 +107,7 @@ class RewardPool:
             ScoreItem(sample * len(names) + i, name, sample)
             for sample in range(len(completions))
             for i, name in enumerate(names)
+            if completions[sample].finish_reason != FAILED
         ]
         judged = judged_rewards(names, group.problem)
         items = [item for item in every if item.reward not in judged]
@@ -113,7 +115,10 @@ class RewardPool:
 
         def finish(scores: dict[int, Score]) -> ScoredGroup:
             rows = [
-                {name: scores[sample * len(names) + i] for i, name in enumerate(names)}
+                {
+                    name: scores.get(sample * len(names) + i, _NO_RESPONSE)
+                    for i, name in enumerate(names)
+                }
                 for sample in range(len(completions))
             ]
             rewards = [combine(parts, weights) for parts in rows]
@@ -130,8 +135,8 @@ class RewardPool:
         if items and not judged:
             return GroupHandle(group, self._submit(job, finish))
         parts: list[Future[dict[int, Score]]] = []
-        if judged:
-            asked = {item.number: item.sample for item in every if item.reward in judged}
+        asked = {item.number: item.sample for item in every if item.reward in judged}
+        if asked:
             parts.append(self._judge.submit(group, asked))
         if items:
             parts.append(self._submit(job, lambda scores: scores))

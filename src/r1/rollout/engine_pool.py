@@ -228,8 +228,8 @@ class EnginePool:
 
 
 def capacity(engine: Engine) -> int:
-    """Return the samples that a pool's engines draw together; 0 for an engine without a queue."""
-    return engine.capacity if isinstance(engine, EnginePool) else 0
+    """Return the samples that an engine with a queue draws together; 0 for one without."""
+    return getattr(engine, "capacity", 0)
 
 
 def calls_ahead(capacity: int, samples: int) -> int:

@@ -20,6 +20,7 @@ INSTALL = {
     "javac": "apt-get install -y default-jdk-headless",
     "node": "apt-get install -y nodejs",
     "tsc": "apt-get install -y nodejs npm && npm install -g typescript",
+    "rustc": "apt-get install -y rustc",
     "php": "apt-get install -y php-cli",
     "mono": "apt-get install -y mono-runtime",
     "mcs": "apt-get install -y mono-mcs",

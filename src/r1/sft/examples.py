@@ -46,9 +46,10 @@ class Examples:
         """Tokens of each example, E of them."""
         return np.diff(self.starts)
 
-    def num_learnt(self, indices: Sequence[int]) -> int:
-        """Learnt tokens of some examples."""
-        return sum(int(self.learnt(index).sum()) for index in indices)
+    @property
+    def num_learnt(self) -> int:
+        """Tokens that are learnt."""
+        return int(self.learnt_T.sum())
 
     def token_ids(self, index: int) -> np.ndarray:
         """The tokens of one example."""

@@ -96,8 +96,8 @@ class SFTLearner:
         if tokenizer is not None:
             check_vocabulary(self.local.model, tokenizer)
 
-    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]:
-        """Do one optimiser step on some of the examples; return its metrics.
+    def update(self, examples: Examples) -> dict[str, float]:
+        """Do one optimiser step on a step's examples; return its metrics.
 
         Returns loss (nats a token, before the step), entropy, grad_norm (before clipping), lr,
         tokens_learnt, tokens_processed, num_examples, num_rows (micro-batches), padding_share (room
@@ -108,9 +108,9 @@ class SFTLearner:
         local = self.local
         if self.settings.lora is not None and self.settings.lora.dropout > 0:
             torch.manual_seed(local.seed * 1_000_003 + local.step)
-        num_learnt = examples.num_learnt(indices)
+        num_learnt = examples.num_learnt
         budget = self.settings.tokens_per_microbatch
-        rows = self._share(examples, indices)
+        rows = self._share(examples)
         sizes = [int(examples.lengths[row].sum()) for row in rows if row is not None]
         loss, entropy = self._accumulate(examples, rows, num_learnt)
         room = sum(max(budget, size) for size in sizes)
@@ -127,16 +127,16 @@ class SFTLearner:
             "lr": local.optimizer.settings.lr * factor,
             "tokens_learnt": num_learnt,
             "tokens_processed": processed,
-            "num_examples": len(indices),
+            "num_examples": len(examples),
             "num_rows": num_rows,
             "padding_share": 1.0 - processed / room,
             "seconds": time.perf_counter() - begin,
         }
 
-    def _share(self, examples: Examples, indices: Sequence[int]) -> Sequence[list[int] | None]:
+    def _share(self, examples: Examples) -> Sequence[list[int] | None]:
         """This rank's rows; all of them in one process. None where it only keeps step."""
         return self.local.ranks.assign_rows(
-            lambda budget: best_fit(indices, examples.lengths, budget),
+            lambda budget: best_fit(range(len(examples)), examples.lengths, budget),
             lambda row: int(examples.lengths[row].sum()),
             self.settings.tokens_per_microbatch,
         )
@@ -170,7 +170,7 @@ class SFTLearner:
     def measure(self, examples: Examples) -> LossSum:
         """The loss of examples under the weights as they are, summed."""
         total, num_tokens = 0.0, 0
-        for indices in self._share(examples, range(len(examples))):
+        for indices in self._share(examples):
             row = self._row(examples, indices)
             logprobs_M = self.local.logprobs(self.local.model, row).logprobs_N
             if indices is not None:

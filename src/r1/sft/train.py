@@ -1,7 +1,7 @@
 """Supervised fine-tuning as a run: examples -> steps -> weights, with exact resume.
 
     for step in run.remaining_steps(order.num_steps):
-        metrics = learner.update(examples, order.step(step))
+        metrics = learner.update(examples.part(order.step(step)))
         run.commit_step(step, learner.save, metrics)
 
 Everything that can be wrong with the data, the template, the model and the folder is found before
@@ -10,7 +10,6 @@ the first step; the form of every row before anything is tokenised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -50,7 +49,7 @@ class ExampleLearner(Protocol):
     @property
     def step(self) -> int: ...
 
-    def update(self, examples: Examples, indices: Sequence[int]) -> dict[str, float]: ...
+    def update(self, examples: Examples) -> dict[str, float]: ...
 
     def measure(self, examples: Examples) -> LossSum: ...
 
@@ -106,7 +105,7 @@ def train_sft(
         measure_heldout(run, prepared, learner, progress)
         for step in run.remaining_steps(order.num_steps):
             metrics = run_metrics(
-                learner.update(prepared.train, order.step(step)), order.epochs_before(step)
+                learner.update(prepared.train.part(order.step(step))), order.epochs_before(step)
             )
             run.commit_step(step, learner.save, metrics)
             progress.step(step, metrics)

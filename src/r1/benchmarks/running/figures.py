@@ -2,11 +2,13 @@
 
     score        "accuracy": pass@1, the mean over questions of the share of right samples
                  "f1": the mean over questions of the mean of the verifier's partial credit
-    outcomes     shares of all samples: correct · wrong · unreadable · unfinished · verifier failed
+    outcomes     shares of all samples: correct · wrong · unreadable · unfinished
+                 · verifier failed · engine failed
 
 Unfinished is a sample whose thinking never ended, or that was cut at the token limit before it had
 given a right answer; it counts as not right, beside the score, not in silence. A sample without a
-verdict (the verifier failed or took too long) is left out of the score and shown.
+verdict (the verifier failed or took too long, or no response ever came) is left out of the score
+and shown.
 
 Every question must have its k samples: a mean over fewer would be another figure.
 """
@@ -27,9 +29,9 @@ from r1.evaluate.summary import ACCURACY
 from r1.intervals import Interval, bootstrap
 from r1.rewards.reading import after_thinking
 from r1.run_dir.stored import iterate_judged
-from r1.types import Outcome
+from r1.types import FAILED, Outcome
 
-OUTCOMES = ("correct", "wrong", "unreadable", "unfinished", "verifier failed")
+OUTCOMES = ("correct", "wrong", "unreadable", "unfinished", "verifier failed", "engine failed")
 _VALUE, _OUTCOME = f"reward/{ACCURACY}", f"outcome/{ACCURACY}"
 _NAMES = {Outcome.CORRECT: "correct", Outcome.WRONG: "wrong", Outcome.UNPARSEABLE: "unreadable"}
 
@@ -37,15 +39,22 @@ Row = Mapping[str, Any]
 
 
 class Figures(NamedTuple):
-    """score: None where no sample has a verdict. outcomes: shares that sum to 1, by OUTCOMES."""
+    """score: None where no sample has a verdict. outcomes: shares that sum to 1, by OUTCOMES.
+
+    mean_tokens: of the responses that came. values: question -> what each of its samples that has a
+    verdict is worth.
+    """
 
     score: Interval | None
     outcomes: dict[str, float]
     mean_tokens: float
+    values: dict[str, list[float]]
 
 
 def outcome_of(row: Row, opened: bool) -> str:
     """The one of OUTCOMES that a stored sample has; opened: its prompt ended in `<think>`."""
+    if row["finish_reason"] == FAILED:
+        return "engine failed"
     outcome = Outcome(row[_OUTCOME])
     cut = row["finish_reason"] == "length"
     never_ended = after_thinking(row["text"], opened) is None
@@ -77,7 +86,8 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
     total = sum(samples.values())
     means = [float(np.mean(each)) if each else np.nan for each in values.values()]
     shares = {name: outcomes[name] / total for name in OUTCOMES}
-    return Figures(bootstrap(means), shares, tokens / total)
+    mean_tokens = tokens / max(1, total - outcomes["engine failed"])
+    return Figures(bootstrap(means), shares, mean_tokens, values)
 
 
 def _value(row: Row, metric: Metric) -> float:

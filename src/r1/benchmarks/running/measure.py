@@ -1,16 +1,17 @@
 """`r1 bench run`: benchmarks on one model, a folder each, by the line of `r1 eval`.
 
     out/NAME/request.json, blocks/, evaluation.json     as `r1 eval` writes them
+    out/NAME/judge.jsonl, judgements.jsonl              of a judged benchmark (benchmarks.judging)
     out/NAME/benchmark.json                             the result, written last
 
 The same command again carries on at the block where it stopped, and ends with the same bytes.
 
-Left out so far: one queue for all benchmarks (the model is loaded for each that has samples left to
-draw), endpoints as models, judged benchmarks.
+All benchmarks share one queue (r1.evaluate.suite): the model is loaded once.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,19 +19,29 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_result
 from r1.benchmarks.protocol import Benchmark, Loaded, load
+from r1.benchmarks.running.choose import NO_DATA
+from r1.benchmarks.running.converse import ConversationSetup, converse
 from r1.benchmarks.running.figures import figures_of
+from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
+from r1.endpoint.settings import SampledEndpointSettings
 from r1.errors import UserError
 from r1.evaluate.blocks import BlockPlan
-from r1.evaluate.command import EvaluationSetup, measure
+from r1.evaluate.command import EvaluationSetup, Measurement, measure_suite
 from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import ModelSource, choose_template, resolve_model
-from r1.models.load import load_tokenizer
+from r1.evaluate.source import (
+    ModelSource,
+    choose_template,
+    context_of_source,
+    renderer_of,
+    resolve_model,
+)
+from r1.judge.settings import JudgeSettings
 from r1.rewards.settings import RewardSettings
-from r1.rollout.make import engine_context
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import atomic
-from r1.template import PromptRenderer
+from r1.template import Renderer
 from r1.types import Problem
 
 RESULT = "benchmark.json"
@@ -42,7 +53,9 @@ class Options(NamedTuple):
     """What a user may change of the paper's protocol.
 
     limit: so many questions, spread evenly over the benchmark; None: all. num_samples: k; None:
-    the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`.
+    the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`, which
+    an endpoint decides by itself. judge: of judged benchmarks; changes no sample. endpoint:
+    `endpoint.KEY=VALUE`, where the model is URL#model. plugins: modules that register verifiers.
     """
 
     limit: int | None = None
@@ -50,12 +63,15 @@ class Options(NamedTuple):
     max_new_tokens: int | None = None
     seed: int = 0
     think: bool = True
+    judge: JudgeSettings | None = None
+    endpoint: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 def run_benchmarks(
     model: str,
     chosen: Sequence[Benchmark],
-    data: Path,
+    data: Path | None,
     out: Path,
     console: Console,
     options: Options = Options(),  # noqa: B008 (never changed)
@@ -65,22 +81,42 @@ def run_benchmarks(
     data: the folder with one folder a benchmark. Everything is read and checked before anything is
     sampled. Raises UserError for whatever the user can put right.
     """
-    source = resolve_model(model)
-    loaded = {benchmark.name: load(benchmark, data) for benchmark in chosen}
+    check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
+    source = resolve_model(model, overrides=options.endpoint)
+    if source.endpoint is not None:
+        _refuse_conversations(chosen)
+    if data is None and not all(benchmark.lies_in for benchmark in chosen):
+        raise UserError("give --data FOLDER; `r1 bench list` says what to put there.")
+    loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
     limit = _token_limit(source, engine, options, console)
-    template = choose_template(source).model_copy(update={"force_think": options.think})
-    renderer = PromptRenderer(load_tokenizer(source.path), template)
-    context = engine_context(source.path, engine)
-    results = {}
+    force_think = options.think and source.endpoint is None
+    template = choose_template(source).model_copy(update={"force_think": force_think})
+    renderer = renderer_of(source, template)
+    context = context_of_source(source, engine)
     for benchmark in chosen:
-        console.print(f"{benchmark.title}: {benchmark.protocol}", highlight=False, soft_wrap=True)
-        credit = benchmark.metric == "f1"
-        rewards = RewardSettings(weights={"accuracy": 1.0}, partial_credit=credit)
-        run = _asked(benchmark, loaded[benchmark.name], options, limit, renderer, context)
-        setup = EvaluationSetup(source, template, rewards, engine)
-        results[benchmark.name] = _measure(run, setup, out / benchmark.name, model, console)
+        told = f"{benchmark.title}: {benchmark.protocol}"
+        console.print(told, highlight=False, soft_wrap=True)
+    plain = [benchmark for benchmark in chosen if benchmark.converse is None]
+    runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in plain]
+    setup = EvaluationSetup(source, template, RewardSettings(weights={"accuracy": 1.0}), engine)
+    results = _measure(runs, setup, out, model, console) if runs else {}
+    talk = ConversationSetup(source, engine, template, limit, options.seed)
+    for benchmark in chosen:
+        if benchmark.converse is not None:
+            asked = spread_evenly(loaded[benchmark.name].problems, options.limit)
+            found = converse(benchmark, loaded[benchmark.name], asked, talk, model, out)
+            results[benchmark.name] = found
     return results
+
+
+def _refuse_conversations(chosen: Sequence[Benchmark]) -> None:
+    names = [benchmark.name for benchmark in chosen if benchmark.converse is not None]
+    if names:
+        raise UserError(
+            f"{', '.join(names)}: a conversation of several turns is not asked of an endpoint; "
+            "name the other benchmarks, or give a model that is loaded here."
+        )
 
 
 class _BenchmarkRun(NamedTuple):
@@ -105,12 +141,12 @@ def _asked(
     loaded: Loaded,
     options: Options,
     max_new_tokens: int,
-    renderer: PromptRenderer,
-    context: int,
+    renderer: Renderer,
+    context: int | None,
 ) -> _BenchmarkRun:
     """Choose the questions. Raises UserError where none fits into the context."""
     problems = spread_evenly(loaded.problems, options.limit)
-    fitting = [p for p in problems if len(renderer.encode(p.prompt)) < context]
+    fitting = [p for p in problems if context is None or len(renderer.encode(p.prompt)) < context]
     if not fitting:
         raise UserError(
             f"{benchmark.name}: no question fits into the model's context of {context} tokens."
@@ -121,29 +157,59 @@ def _asked(
 
 
 def _measure(
-    run: _BenchmarkRun, setup: EvaluationSetup, folder: Path, model: str, console: Console
-) -> dict[str, Any]:
+    runs: Sequence[_BenchmarkRun], setup: EvaluationSetup, out: Path, model: str, console: Console
+) -> dict[str, dict[str, Any]]:
+    """Sample all in one queue; write each result when its last sample is judged.
+
+    What a judge must see is judged when the engine has nothing left to do.
+    """
+    measurements = [_measurement(run, setup, out) for run in runs]
+    results: dict[str, dict[str, Any]] = {}
+
+    def write(place: int, summary: dict[str, Any]) -> None:
+        run, measurement = runs[place], measurements[place]
+        result = {"model": model, **measurement.also, **_result(run, measurement, summary, console)}
+        atomic.write_json(measurement.out / RESULT, result)
+        results[run.benchmark.name] = result
+
+    def on_done(place: int, summary: dict[str, Any]) -> None:
+        if runs[place].benchmark.judging is None:
+            write(place, summary)
+
+    summaries = measure_suite(measurements, console, out, on_done)
+    for place, summary in enumerate(summaries):
+        if runs[place].benchmark.judging is not None:
+            write(place, summary)
+    return {run.benchmark.name: results[run.benchmark.name] for run in runs}
+
+
+def _measurement(run: _BenchmarkRun, setup: EvaluationSetup, out: Path) -> Measurement:
+    benchmark, options = run.benchmark, run.options
+    runs_programs = any(problem.verifier == "code" for problem in run.problems)
+    rewards = RewardSettings(
+        weights={"accuracy": 1.0},
+        partial_credit=benchmark.metric == "f1",
+        num_workers=len(os.sched_getaffinity(0)) if runs_programs else 1,
+        plugins=options.plugins,
+    )
     settings = EvaluationSettings(
-        num_samples=run.k, max_new_tokens=run.max_new_tokens, seed=run.options.seed
+        num_samples=run.k, max_new_tokens=run.max_new_tokens, seed=options.seed
     )
     training = setup.source.settings("sampling", SamplingSettings)
     plan = BlockPlan(run.problems, settings, settings.sampling(training), setup.source.step)
     also = {
-        "benchmark": run.benchmark.name,
-        "protocol": run.benchmark.protocol,
+        "benchmark": benchmark.name,
+        "protocol": benchmark.protocol,
         "layout": run.loaded.layout,
-        "partial_credit": setup.rewards.partial_credit,
+        "partial_credit": rewards.partial_credit,
     }
-    summary = measure(setup, plan, folder, console, also)
-    result = {**also, "model": model, **_result(run, folder, summary)}
-    atomic.write_json(folder / RESULT, result)
-    return result
+    return Measurement(setup._replace(rewards=rewards), plan, out / benchmark.name, also)
 
 
-def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
+def _result(
+    run: _BenchmarkRun, measurement: Measurement, summary: dict[str, Any], console: Console
+) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
-    ids = [problem.id for problem in run.problems]
-    figures = figures_of(folder, ids, run.k, benchmark.metric, run.opened)
     return {
         "title": benchmark.title,
         "metric": benchmark.metric,
@@ -151,26 +217,58 @@ def _result(run: _BenchmarkRun, folder: Path, summary: dict[str, Any]) -> dict[s
         "num_questions": len(run.problems),
         "num_found": len(loaded.problems),
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
-        "score": figures.score and figures.score._asdict(),
         "cons_at_k": summary["cons_at_k"],
-        "outcomes": figures.outcomes,
-        "mean_tokens": figures.mean_tokens,
+        "mean_tokens": summary["mean_length"],
+        **_figures(run, measurement.out, console),
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
-        "departures": _departures(run),
+        "departures": _departures(run, measurement.setup.source.endpoint),
     }
 
 
-def _departures(run: _BenchmarkRun) -> list[str]:
+def _figures(run: _BenchmarkRun, folder: Path, console: Console) -> dict[str, Any]:
+    judging, judge = run.benchmark.judging, run.options.judge
+    if judging is not None:
+        assert judge is not None
+        stored = StoredSamples(folder, run.problems, run.k, run.opened)
+        return judged_result(stored, judging, judge, console)
+    ids = [problem.id for problem in run.problems]
+    figures = figures_of(folder, ids, run.k, run.benchmark.metric, run.opened)
+    values, mean_over = figures.values, run.benchmark.mean_over
+    score = mean_of_parts(run.problems, values, mean_over) or figures.score
+    return {
+        "score": score and score._asdict(),
+        "parts": scores_by_part(run.problems, values, run.benchmark.parts),
+        "further": run.benchmark.further and run.benchmark.further(run.loaded, values),
+        "outcomes": figures.outcomes,
+        "mean_tokens": figures.mean_tokens,
+    }
+
+
+def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) -> list[str]:
     """Where a measurement is not the paper's."""
+    begun = run.opened or endpoint is not None
     told = {
-        f"{run.options.limit} questions": run.options.limit is not None,
+        f"{run.options.limit} questions": _asks_less(run),
         f"{run.too_long} questions left out, too long for the context": run.too_long > 0,
         f"k = {run.k}, not {run.benchmark.k}": run.k != run.benchmark.k,
         f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
-        "thinking not begun": not run.opened,
+        "thinking not begun": not begun,
+        "the endpoint decides whether a response begins with thinking": endpoint is not None,
+        "temperature and top-p are the endpoint's": bool(endpoint and not endpoint.send_sampling),
+        **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
+    if (judging := run.benchmark.judging) and (judge := run.options.judge):
+        told[f"judged by {judge.model}, not {judging.papers}"] = judging.papers not in (
+            "",
+            judge.model,
+        )
     return [words for words, departs in told.items() if departs]
+
+
+def _asks_less(run: _BenchmarkRun) -> bool:
+    limit = run.options.limit
+    return limit is not None and limit < len(run.loaded.problems)
 
 
 def spread_evenly(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
@@ -184,8 +282,9 @@ def _token_limit(
     source: ModelSource, engine: EngineSettings, options: Options, console: Console
 ) -> int:
     """The limit of a response; the paper's, cut to the model's context with a word."""
-    context = engine_context(source.path, engine)
-    wanted = options.max_new_tokens
+    context, wanted = context_of_source(source, engine), options.max_new_tokens
+    if context is None:
+        return wanted or MAX_NEW_TOKENS
     if wanted is not None and wanted > context:
         raise UserError(
             f"--max-new-tokens {wanted} is more than the model's context of {context} tokens."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from r1.benchmarks.judging.show import show_judged
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import OUTCOMES
+from r1.benchmarks.running.parts import show_parts
 from r1.errors import UserError
 from r1.evaluate.pretty import format_interval
 from r1.files.shapes import read_json
@@ -21,30 +24,38 @@ from r1.files.shapes import read_json
 RESULT = "benchmark.json"
 PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
 """The columns of the paper that stand beside a model, by their heads."""
+_FAILURES = {"verifier failed": "no verdict", "engine failed": "no reply"}
+"""The heads of outcomes that are shown only where they happened."""
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
-def show_list(console: Console, data: Path | None) -> None:
-    """Print every benchmark: what it measures, and whether its data are found in `data`."""
-    known = benchmarks()
+def show_list(console: Console, known: Sequence[Benchmark], data: Path | None) -> None:
+    """Print benchmarks: what they measure and need, and whether their data are found in `data`."""
     table = Table()
-    for name in ("name", "measures", "questions", "k", "metric", "data"):
+    for name in ("name", "measures", "questions", "k", "metric", "needs", "data"):
         table.add_column(name, justify="right" if name in ("questions", "k") else "left")
-    for name, benchmark in known.items():
-        where = _where(benchmark, data)
+    for benchmark in known:
+        where = _where(benchmark, data or NO_DATA)
         table.add_row(
-            name,
+            benchmark.name,
             benchmark.measures,
             f"{benchmark.num_questions:,}",
             str(benchmark.k),
             benchmark.metric,
+            _needs(benchmark),
             Text(where),
         )
     console.print(table)
 
 
-def _where(benchmark: Benchmark, data: Path | None) -> str:
-    found = None if data is None else find(benchmark, data)
+def _needs(benchmark: Benchmark) -> str:
+    if benchmark.judging is None:
+        return benchmark.needs
+    return "a judge with log-probabilities" if benchmark.judging.first_token else "a judge"
+
+
+def _where(benchmark: Benchmark, data: Path) -> str:
+    found = find(benchmark, data)
     if found is not None:
         return f"found: {found.layout.name}"
     files = " and ".join(benchmark.layouts[0].files)
@@ -58,19 +69,34 @@ def show_results(console: Console, out: Path) -> None:
     k = {result["k"] for result in results.values()}
     voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
     scores = _table("benchmark", "asked", "score", voted, *PAPER)
-    outcomes = _table("samples", *OUTCOMES, "tokens")
     for name, result in results.items():
         scores.add_row(*_scores(result, published.get(name, {})))
-        shares = (_percent(result["outcomes"][outcome]) for outcome in OUTCOMES)
-        outcomes.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
     models = ", ".join(sorted({result["model"] for result in results.values()}))
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
     console.print(scores)
-    console.print(outcomes)
+    console.print(_outcome_table(results))
+    show_judged(console, results)
+    show_parts(console, results)
     for name, result in results.items():
+        for line in (result.get("further") or {}).get("told", ()):
+            console.print(Text(f"{name}: {line}"), soft_wrap=True)
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))
+
+
+def _outcome_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How samples ended; what never happened but for right, wrong and unfinished is left out."""
+    shown = [
+        outcome
+        for outcome in OUTCOMES
+        if outcome not in _FAILURES or any(r["outcomes"].get(outcome) for r in results.values())
+    ]
+    table = _table("samples", *(_FAILURES.get(outcome, outcome) for outcome in shown), "tokens")
+    for result in results.values():
+        shares = (_percent(result["outcomes"].get(outcome, 0.0)) for outcome in shown)
+        table.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
+    return table
 
 
 def read_results(out: Path) -> dict[str, dict[str, Any]]:

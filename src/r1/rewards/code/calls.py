@@ -206,7 +206,7 @@ def _csharp(code: str, owner: str, name: str) -> str:
 
 
 def _cpp(code: str, owner: str, name: str) -> str:
-    pointer = f"&{owner}::{name}" if owner else f"&{name}"
+    pointer = f"&{owner}::{name}"  # "::" alone: the answer's max_element, not that of std
     # Where nothing is included everything is, as on LeetCode; it doubles the compiler's time.
     everything = "" if "#include" in code else "#include <bits/stdc++.h>\n"
     return (

@@ -16,11 +16,12 @@ import json
 import math
 import re
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Literal
 
 TOLERANCE = 1e-6
 MAX_DEPTH = 200
-Mode = Literal["tokens", "lines", "exact"]
+Mode = Literal["tokens", "lines", "decimals", "exact"]
 Order = Literal["same", "any", "any at every level"]
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+\Z", re.ASCII)
@@ -33,7 +34,8 @@ def same_text(
     """Whether an output matches the expected one; tolerance None compares numbers as text.
 
     mode "lines" keeps the white space inside lines (drawings), "exact" keeps all of it but for
-    line ends at the very end.
+    line ends at the very end. "decimals" is LiveCodeBench's: lines without white space at their
+    ends, equal as texts or as exact decimal numbers, one by one.
     """
     if not case:
         given, expected = given.casefold(), expected.casefold()
@@ -41,10 +43,25 @@ def same_text(
         return given.rstrip("\r\n") == expected.rstrip("\r\n")
     if mode == "lines":
         return _lines(given) == _lines(expected)
+    if mode == "decimals":
+        pairs = zip_longest(*(text.strip().split("\n") for text in (given, expected)))
+        return all(_same_decimals(a, b) for a, b in pairs)
     given_tokens, expected_tokens = given.split(), expected.split()
     return len(given_tokens) == len(expected_tokens) and all(
         same_token(a, b, tolerance) for a, b in zip(given_tokens, expected_tokens, strict=True)
     )
+
+
+def _same_decimals(given: str | None, expected: str | None) -> bool:
+    """Whether two lines are equal as texts or as numbers; None: there is no such line."""
+    if given is None or expected is None:
+        return False
+    if given.strip() == expected.strip():
+        return True
+    try:
+        return [Decimal(word) for word in given.split()] == [Decimal(w) for w in expected.split()]
+    except ArithmeticError:  # a word that is no number, or a signalling one
+        return False
 
 
 def same_token(given: str, expected: str, tolerance: float | None) -> bool:

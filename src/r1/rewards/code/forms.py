@@ -3,6 +3,7 @@
     APPS, TACO: {"inputs": [...], "outputs": [...]}, with "fn_name" for calls of a function, as
     metadata, as its "tests" or "input_output", or as the JSON text of them
     MBPP: "tests" (or "test_list") is a list of assertions, with "entry" and maybe "test_imports"
+    LiveCodeBench: see `r1.rewards.code.livecodebench`
 
 APPS writes what a function returns as a list of one: where every output is a list of one item, that
 item is what is expected.
@@ -13,16 +14,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-
-class TaskError(ValueError):
-    """The metadata form no usable task; the message gives the reason and the expected form."""
-
+from r1.rewards.code.livecodebench import COLUMNS, from_livecodebench
+from r1.rewards.code.task_error import TaskError
 
 APPS_KEYS = ("inputs", "outputs")
 
 
 def normal_form(data: dict[str, Any]) -> dict[str, Any]:
     """Return metadata whose tests are in the forms of `r1.rewards.code.problem`."""
+    if any(column in data for column in COLUMNS):
+        return from_livecodebench(data)
     for key in ("tests", "input_output"):
         given = _from_json(data[key], key) if isinstance(data.get(key), str) else data.get(key)
         if isinstance(given, dict):

@@ -46,7 +46,7 @@ def answer_calls(
     """
     begin = slow = 0
     while begin < len(lines) and slow < MAX_SLOW:
-        left = lines[begin:]
+        left = lines[begin:][: attempt.task.calls_per_run]
         nonce = secrets.token_hex(16)
         stdin = calls.opening_lines(attempt.task, attempt.answer, nonce) + "".join(left)
         result = attempt.run(stdin, expected_chars)
@@ -56,7 +56,7 @@ def answer_calls(
             answered -= 1  # it answered everything and then crashed, or would not end
         yield from (records[index] for index in range(answered))
         begin += answered
-        if begin < len(lines):
+        if answered < len(left):
             ended = "ended without an answer" if result.status is Status.OK else failure(result)
             yield CallRecord(False, '"RuntimeError: no answer"', ended)
             slow += is_slow(result)

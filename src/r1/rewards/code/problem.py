@@ -5,11 +5,14 @@
     {"language": "java", "entry": "Solution.add", "tests": [{"args": [1, 2], "expected": 3}]}
     {"language": "python", "entry": "add", "test_program": "def check(candidate): ..."}
 
-Further keys, all optional: `time_limit_s` and `memory_mb` of one run; `tolerance` (a number, or
-null for exact; by default 1e-6 where some expected output has a decimal point); `compare`
-("tokens", "lines" or "exact") and `case` (false: YES is yes) for standard output; `order` ("same",
-"any", "any at every level") for returned lists; `before` and `after`, source put around the answer
-(imports, an enclosing class). Problem.reference, where there is one, is a correct program.
+Further keys, all optional: `time_limit_s` and `memory_mb` of one run, `total_s` of all tests of one
+response; `tolerance` (a number, or null for exact; by default 1e-6 where some expected output has a
+decimal point); `compare` ("tokens", "lines", "decimals" or "exact") and `case` (false: YES is yes)
+for standard output; `order` ("same", "any", "any at every level") for returned lists; `before` and
+`after`, source put around the answer (imports, an enclosing class); `calls_per_run`, calls that one
+process answers, by default all; `in_class`, the class for a Java or C# method that stands in none;
+`stood_in_for`, a Java package whose imports are dropped from answers, as `after` has its classes.
+Problem.reference, where there is one, is a correct program.
 
 Other data sets' forms of tests are in `r1.rewards.code.forms`.
 
@@ -25,9 +28,9 @@ from typing import Any, Literal, get_args
 
 from r1.rewards.code import compare
 from r1.rewards.code.compare import Mode, Order, has_decimals
-from r1.rewards.code.forms import TaskError as TaskError
 from r1.rewards.code.forms import normal_form
 from r1.rewards.code.reading import ALIASES
+from r1.rewards.code.task_error import TaskError as TaskError
 from r1.rewards.code.testable import code_in_prompt, why_no_test
 from r1.types import Problem
 
@@ -70,6 +73,7 @@ class CodeTask:
     entry: str = ""
     checker: Checker | None = None
     time_limit_s: float | None = None
+    total_s: float | None = None
     memory_mb: int | None = None
     tolerance: float | None = None
     compare: Mode = "tokens"
@@ -77,6 +81,9 @@ class CodeTask:
     order: Order = "same"
     before: str = ""
     after: str = ""
+    in_class: str = ""
+    stood_in_for: str = ""
+    calls_per_run: int | None = None
     prompt_code: str = ""
 
     @property
@@ -101,12 +108,16 @@ def read_task(problem: Problem) -> CodeTask:
     common: dict[str, Any] = {
         "language": language,
         "time_limit_s": _positive(data, "time_limit_s"),
+        "total_s": _positive(data, "total_s"),
         "memory_mb": None if (mb := _positive(data, "memory_mb")) is None else math.ceil(mb),
+        "calls_per_run": None if (n := _positive(data, "calls_per_run")) is None else math.ceil(n),
         "compare": _choice(data, "compare", get_args(Mode)),
         "order": _choice(data, "order", get_args(Order)),
         "case": bool(data.get("case", True)),
         "before": _text(data, "before", ""),
         "after": _text(data, "after", ""),
+        "in_class": _text(data, "in_class", ""),
+        "stood_in_for": _text(data, "stood_in_for", ""),
     }
     if "test_program" in data:
         entry, tests = _text(data, "entry"), _text(data, "test_program")

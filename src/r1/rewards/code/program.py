@@ -187,10 +187,13 @@ def _cpp(task: CodeTask, answer: str, owner: str, name: str) -> str:
         stub = f"static r1_tester::Stub<decltype(&r1_declared::{name})> {name};"
     includes = "".join(re.findall(r"^[ \t]*#[ \t]*include.*\n", task.before + tests, re.M))
     everything = includes or "#include <bits/stdc++.h>\n"
+    harness = _part("harness.hpp")
+    if "std::" in tests:  # written without the line below: their max_element is the stub
+        harness = harness.replace("using namespace std;", "")
     return (
-        f"{everything}{_part('harness.hpp')}\n"
+        f"{everything}{harness}\n"
         f"{_with_checks(_part('tester.hpp'), task.language, tests)}\n"
-        f"namespace r1_declared {{ {declared} }}\n{stub}\n{tests}\n"
+        f"namespace r1_declared {{ using namespace std; {declared} }}\n{stub}\n{tests}\n"
     )
 
 

@@ -26,6 +26,7 @@ from functools import cache
 from r1.errors import UserError
 from r1.rewards.code import calls
 from r1.rewards.code.functions import call_verdicts, program_verdicts
+from r1.rewards.code.in_class import in_class, without_imports
 from r1.rewards.code.packages import lacked_package
 from r1.rewards.code.problem import CodeTask, TaskError, read_task
 from r1.rewards.code.reading import MAX_CHARS, extract_code
@@ -80,13 +81,16 @@ def judge(
     Fewer verdicts than tests: the others were not tried. Raises SandboxError and OutOfTimeError
     where there is no verdict, UserError where this machine cannot run the language.
     """
+    answer = without_imports(answer, task.stood_in_for)
+    answer = in_class(answer, calls.split_entry(task.entry)[1], task.in_class)
     source = task.before + answer + "\n" + task.after
     if task.kind != "stdio":
         source = calls.harness_source(task, answer)
     program = Program.build(task.language, source, settings.sandbox)
     if error := compile_error(program):
         return [TestVerdict(1, False, f"does not compile: {error}")]
-    attempt = CodeAttempt(task, answer, program, settings, Clock(settings.total_s))
+    clock = Clock(task.total_s or settings.total_s)
+    attempt = CodeAttempt(task, answer, program, settings, clock)
     done: list[TestVerdict] = []
     try:
         for verdict in _VERDICTS[task.kind](attempt):
@@ -213,7 +217,9 @@ def _why_not(language: str, sandbox: SandboxSettings) -> str | None:
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:
     """Return the pool's wall clock for one response: two compilations, all tests, slack."""
-    return settings.code.total_s + 2 * settings.code.sandbox.compile_wall_s + _SLACK_S
+    own = problem.metadata.get("total_s")
+    total_s = own if isinstance(own, (int, float)) else settings.code.total_s
+    return total_s + 2 * settings.code.sandbox.compile_wall_s + _SLACK_S
 
 
 def equal_code(a: str, b: str) -> bool:

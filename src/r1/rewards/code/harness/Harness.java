@@ -130,6 +130,19 @@ class R1Json {
                 }
                 return out;
             }
+            java.lang.reflect.Constructor<?>[] makers = raw.getDeclaredConstructors();
+            if (makers.length == 1 && makers[0].getParameterCount() == inner.length) {  // a pair
+                java.lang.reflect.Constructor<?> made = makers[0];
+                java.util.List<?> items = (java.util.List<?>) v;
+                Object[] values = new Object[inner.length];
+                for (int i = 0; i < inner.length; i++) values[i] = convert(items.get(i), inner[i]);
+                made.setAccessible(true);
+                try {
+                    return made.newInstance(values);
+                } catch (ReflectiveOperationException error) {
+                    throw new IllegalArgumentException(error);
+                }
+            }
             java.util.Collection<Object> out;
             if (raw == java.util.LinkedList.class || raw == java.util.Queue.class || raw == java.util.Deque.class)
                 out = new java.util.LinkedList<>();

@@ -7,17 +7,23 @@ layer at a time, as `save_pretrained` does for a whole model.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.core_model_loading import revert_weight_conversion
 
+from r1.learner.ranks import Ranks
+from r1.learner.sharded import whole
+from r1.learner.sharded_state import full_disk_told
 from r1.models.load import save_description
 
 MAX_FILE_BYTES = 5 * 10**9
@@ -97,3 +103,28 @@ def _name_files(folder: Path, files: list[dict[str, int]]) -> None:
     document = {"metadata": {"total_size": total}, "weight_map": weight_map}
     text = json.dumps(document, indent=2, sort_keys=True) + "\n"
     (folder / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+
+
+def save_gathered(
+    ranks: Ranks,
+    model: PreTrainedModel,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast | None,
+) -> None:
+    """Write a sharded model: rank 0 writes while all ranks gather its weights, one at a time.
+
+    The folder must be one that all ranks see. A failed write raises OSError on all ranks, so that
+    none of them continues to write into a folder that is being removed.
+    """
+    problem = 0
+    weights = ((name, whole(p.detach())) for name, p in model.named_parameters())
+    try:
+        with full_disk_told(folder):
+            save_streamed(model, weights, folder, tokenizer, write=ranks.index == 0)
+    except OSError as error:
+        problem = error.errno or errno.EIO
+        for _ in weights:  # the others are still gathering them
+            pass
+    problem = int(ranks.maximum(torch.tensor(problem)))
+    if problem:
+        raise OSError(problem, os.strerror(problem), str(folder))

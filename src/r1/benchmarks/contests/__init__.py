@@ -1,0 +1,1 @@
+"""Contests with frozen standings: a model's rank among the competitors, its rating, percentiles."""

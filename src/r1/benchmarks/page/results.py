@@ -1,0 +1,62 @@
+"""The results of several folders of `r1 bench run`, a model each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.show import read_results
+
+Result = Mapping[str, Any]
+
+
+class ModelResults(NamedTuple):
+    """What a model reached. title: its name in tables; results: by benchmark."""
+
+    title: str
+    folder: Path
+    results: Mapping[str, Result]
+
+
+class Row(NamedTuple):
+    """A benchmark that some model was measured on. hidden: its questions must not be published."""
+
+    name: str
+    title: str
+    published: Mapping[str, float]
+    hidden: bool
+
+
+def read_models(folders: Sequence[Path]) -> list[ModelResults]:
+    """Read each folder. Raises UserError where one holds no result."""
+    found = [(folder, read_results(folder)) for folder in folders]
+    titles = [_title(results) for _, results in found]
+    twice = {title for title, count in Counter(titles).items() if count > 1}
+    return [
+        ModelResults(f"{title} ({folder.name})" if title in twice else title, folder, results)
+        for title, (folder, results) in zip(titles, found, strict=True)
+    ]
+
+
+def rows_of(models: Sequence[ModelResults]) -> dict[str, Row]:
+    """The benchmarks of all models by name."""
+    known = benchmarks()
+    rows: dict[str, Row] = {}
+    for model in models:
+        for name, result in model.results.items():
+            benchmark = known.get(name.partition("@")[0])
+            title = result["title"] + (" (F1)" if result["metric"] == "f1" else "")
+            published = benchmark.published if benchmark and "@" not in name else {}
+            rows[name] = Row(name, title, published, bool(benchmark and not benchmark.public))
+    return rows
+
+
+def _title(results: Mapping[str, Result]) -> str:
+    """The model's name: what follows an endpoint's "#", or the last two parts of a path."""
+    model = str(next(iter(results.values()))["model"])
+    if "#" in model:
+        return model.partition("#")[2]
+    return "/".join(Path(model).parts[-2:])

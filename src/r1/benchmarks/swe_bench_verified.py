@@ -1,0 +1,58 @@
+"""SWE-bench Verified, without an agent: 500 issues of Python projects; the share resolved.
+
+The rows' file may lack the lists of tests; then predictions are written for the official harness,
+in containers. Rows with lists whose tests need nothing but pytest are judged here, in the sandbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages
+from r1.benchmarks.registry import register_benchmark
+from r1.benchmarks.rows import json_lines
+from r1.types import Problem
+
+if TYPE_CHECKING:
+    from r1.agents.ask import Ask
+
+
+def _read(paths: list[list[Path]]) -> Iterator[Item]:
+    from r1.agents.swe.instance import read_instance
+
+    file = paths[0][0]
+
+    def problem(where: str, row: Mapping[str, Any]) -> Problem:
+        instance = read_instance(row, file.parent)
+        place = {"row": dict(row), "folder": str(file.parent)}
+        return Problem(
+            instance.id, instance.issue, None, "tests", family=instance.repo, metadata=place
+        )
+
+    return items(json_lines(file), problem)
+
+
+def _converse(ask: Ask, problems: list[Problem], folder: Path) -> dict[str, Any]:
+    from r1.agents.swe.instance import read_instance
+    from r1.agents.swe.measure import measure_instances
+
+    rows = [(problem.metadata["row"], Path(problem.metadata["folder"])) for problem in problems]
+    return measure_instances([read_instance(*row) for row in rows], ask, folder)
+
+
+register_benchmark(
+    Benchmark(
+        name="swe_bench_verified",
+        title="SWE-bench Verified",
+        measures="issues of Python projects, resolved",
+        num_questions=500,
+        k=1,
+        protocol="agentless: localise, 4 sets of lines, 40 repairs, tests, vote",
+        data="SWE-bench/SWE-bench_Verified as JSON lines, clones in repos/OWNER__NAME",
+        layouts=(DataLayout("SWE-bench Verified", ("*verified*.jsonl",), _read),),
+        published={"DeepSeek-V3": 42.0, "R1": 49.2} | stages(43.2, 39.6, 44.6, 45.6),
+        converse=_converse,
+    )
+)
