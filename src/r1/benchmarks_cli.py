@@ -120,11 +120,11 @@ def run_on_model(
 @bench_app.command("show")
 def show(
     folders: Annotated[
-        list[Path], typer.Argument(help="The --out of `r1 bench run`, of one or more models")
+        list[Path], typer.Argument(help="Folders that `r1 bench run` wrote, one a model")
     ],
     page: Annotated[
         Path | None,
-        typer.Option(help="Also write one page with figures and samples, such as b.html"),
+        typer.Option(help="Also write one page with figures and samples here [default: no page]"),
     ] = None,
 ) -> None:
     """Print results with intervals beside the paper's figures; write them as a page."""
@@ -146,7 +146,7 @@ def show(
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="A B...", help="Folders of `r1 bench run`, two or more"),
+        typer.Argument(metavar="A B...", help="Two or more folders that `r1 bench run` wrote"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
 ) -> None:
