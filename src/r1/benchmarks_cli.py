@@ -61,7 +61,10 @@ def run_on_model(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with one folder of original files a benchmark")
+        Path | None,
+        typer.Option(
+            help="Folder of one folder a benchmark, its files [default: your own tables' alone]"
+        ),
     ] = None,
     suite: Annotated[
         str | None, typer.Option(help='"paper": those of its tables; "all" [default: all]')
@@ -84,7 +87,9 @@ def run_on_model(
     ] = True,
     judge: Annotated[
         str | None,
-        typer.Option(help="URL#MODEL, or a TOML file of [rewards.judge]: for judged benchmarks"),
+        typer.Option(
+            help="URL#MODEL, or a TOML file of [rewards.judge] [default: no judged benchmark]"
+        ),
     ] = None,
     overrides: Annotated[
         list[str],
