@@ -43,7 +43,8 @@ def list_benchmarks(
     from r1.benchmarks.running.show import show_list
 
     chosen = named(names or [], plugins)
-    show_list(terminal_console(), chosen or list(benchmarks().values()), data)
+    known = chosen or list(benchmarks().values())
+    show_list(terminal_console(), known, data, sources=bool(chosen))
 
 
 @bench_app.command("run")
