@@ -126,10 +126,14 @@ def test_a_missing_sample_is_no_figure(data, tmp_path, monkeypatch) -> None:
 
 
 def test_commands(data, tmp_path) -> None:
-    listed = CliRunner().invoke(app, ["bench", "list", "--data", str(data)], env={"COLUMNS": "250"})
+    listed = CliRunner().invoke(app, ["bench", "list", "--data", str(data)], env={"COLUMNS": "80"})
     assert listed.exit_code == 0
-    assert "found: AIME 2024 I and II" in listed.output
-    assert "gpqa_diamond.csv" in listed.output
+    assert "swe_bench_verified " in listed.output
+    assert "…" not in listed.output  # nothing is cut on a narrow terminal
+    assert "r1 bench list NAME" in listed.output
+    two = CliRunner().invoke(app, ["bench", "list", "gpqa", "aime2024", "--data", str(data)])
+    assert "gpqa_diamond.csv into DATA/gpqa" in two.output
+    assert "aime2024: found: AIME 2024 I and II" in two.output
     shown = CliRunner().invoke(app, ["bench", "show", str(tmp_path)])
     assert isinstance(shown.exception, UserError)
     wrong = CliRunner().invoke(app, ["bench", "run", "tiny", "aime", "--data", str(data)])

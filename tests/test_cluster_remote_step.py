@@ -71,7 +71,7 @@ def test_ranks_lost_before_the_first_checkpoint_is_whole_learn_from_the_beginnin
     learner.save(tmp_path)
     learnt.clear()
     learner._revive()
-    assert learnt == [("first",), ("second",)]
+    assert learnt == ["first", "second"]
 
 
 def test_what_was_lost_with_a_node_is_a_lost_process_to_whoever_was_to_take_it(monkeypatch) -> None:

@@ -129,7 +129,7 @@ def test_a_table_is_a_benchmark(world, monkeypatch) -> None:
 def test_a_module_is_a_benchmark(world) -> None:
     data, out = str(world / "data"), str(world / "out")
     plugin = ["--plugin", "country_benchmark"]
-    assert "found: all of it" in bench("list", "--data", data, *plugin)
+    assert "found: all of it" in bench("list", "countries", "--data", data, *plugin)
     with FakeEndpoint(complete=atlas) as server:
         model = f"{server.base_url}#fake-judge"
         bench("run", model, "countries", "--data", data, "--out", out, *plugin)

@@ -43,7 +43,8 @@ def list_benchmarks(
     from r1.benchmarks.running.show import show_list
 
     chosen = named(names or [], plugins)
-    show_list(terminal_console(), chosen or list(benchmarks().values()), data)
+    known = chosen or list(benchmarks().values())
+    show_list(terminal_console(), known, data, sources=bool(chosen))
 
 
 @bench_app.command("run")
@@ -61,7 +62,10 @@ def run_on_model(
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with one folder of original files a benchmark")
+        Path | None,
+        typer.Option(
+            help="Folder of one folder a benchmark, its files [default: your own tables' alone]"
+        ),
     ] = None,
     suite: Annotated[
         str | None, typer.Option(help='"paper": those of its tables; "all" [default: all]')
@@ -84,7 +88,9 @@ def run_on_model(
     ] = True,
     judge: Annotated[
         str | None,
-        typer.Option(help="URL#MODEL, or a TOML file of [rewards.judge]: for judged benchmarks"),
+        typer.Option(
+            help="URL#MODEL, or a TOML file of [rewards.judge] [default: no judged benchmark]"
+        ),
     ] = None,
     overrides: Annotated[
         list[str],
@@ -120,11 +126,11 @@ def run_on_model(
 @bench_app.command("show")
 def show(
     folders: Annotated[
-        list[Path], typer.Argument(help="The --out of `r1 bench run`, of one or more models")
+        list[Path], typer.Argument(help="Folders that `r1 bench run` wrote, one a model")
     ],
     page: Annotated[
         Path | None,
-        typer.Option(help="Also write one page with figures and samples, such as b.html"),
+        typer.Option(help="Also write one page with figures and samples here [default: no page]"),
     ] = None,
 ) -> None:
     """Print results with intervals beside the paper's figures; write them as a page."""
@@ -146,7 +152,7 @@ def show(
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="A B...", help="Folders of `r1 bench run`, two or more"),
+        typer.Argument(metavar="A B...", help="Two or more folders that `r1 bench run` wrote"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
 ) -> None:

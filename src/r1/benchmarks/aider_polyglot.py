@@ -55,6 +55,7 @@ register_benchmark(
         k=1,
         protocol=_PROTOCOL,
         data="Aider-AI/polyglot-benchmark, LANGUAGE/exercises/practice",
+        needs="a sandbox, compilers",
         layouts=(DataLayout("polyglot", ("*/exercises/practice/*/.meta/config.json",), _read),),
         published={"DeepSeek-V3": 49.6, "R1": 53.3} | stages(12.2, 6.7, 25.6, 44.8),
         converse=_converse,
@@ -69,6 +70,7 @@ register_benchmark(
         k=1,
         protocol=_PROTOCOL,
         data="exercism/python, exercises/practice",
+        needs="a sandbox",
         layouts=(
             DataLayout("Exercism, Python", ("exercises/practice/*/.meta/config.json",), _read),
         ),

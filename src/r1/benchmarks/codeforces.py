@@ -136,6 +136,7 @@ def _benchmark(language: str, name: str) -> Benchmark:
         k=16,
         protocol=f"code: the last block, {LANGUAGES[language]}; all expert tests or the checker",
         data="open-r1/codeforces as problems*.parquet; contests/ made by `r1 bench freeze`",
+        needs="a sandbox",
         layouts=(
             DataLayout("with a snapshot of ratings", (*files, "sorted_ratings.json*"), read),
             DataLayout("without a snapshot of ratings", files, read),

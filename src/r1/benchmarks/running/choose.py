@@ -64,5 +64,7 @@ def choose(
         else:
             chosen.append(benchmark)
     if not chosen:
-        raise UserError(f"no benchmark's data in {data}; `r1 bench list` says what to put there.")
+        raise UserError(
+            f"no benchmark's data in {data}; `r1 bench list NAME` tells what to put there."
+        )
     return chosen, left_out if of is not None else []

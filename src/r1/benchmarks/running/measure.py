@@ -86,7 +86,7 @@ def run_benchmarks(
     if source.endpoint is not None:
         _refuse_conversations(chosen)
     if data is None and not all(benchmark.lies_in for benchmark in chosen):
-        raise UserError("give --data FOLDER; `r1 bench list` says what to put there.")
+        raise UserError("give --data FOLDER; `r1 bench list NAME` tells what to put there.")
     loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
     limit = _token_limit(source, engine, options, console)

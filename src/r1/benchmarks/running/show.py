@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -29,37 +29,43 @@ _FAILURES = {"verifier failed": "no verdict", "engine failed": "no reply"}
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
-def show_list(console: Console, known: Sequence[Benchmark], data: Path | None) -> None:
-    """Print benchmarks: what they measure and need, and whether their data are found in `data`."""
-    table = Table()
-    for name in ("name", "measures", "questions", "k", "metric", "needs", "data"):
-        table.add_column(name, justify="right" if name in ("questions", "k") else "left")
-    for benchmark in known:
-        where = _where(benchmark, data or NO_DATA)
+def show_list(
+    console: Console, known: Sequence[Benchmark], data: Path | None, sources: bool = False
+) -> None:
+    """Print benchmarks: what they measure and need, and whether their data are found in `data`.
+
+    sources: also which data were found, and where those that were not are to be had.
+    """
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("name", "questions", "k", "metric", "data", "measures"):
+        justify: Literal["left", "right"] = "right" if name in ("questions", "k") else "left"
+        table.add_column(name, justify=justify, no_wrap=name != "measures")
+    places = [find(benchmark, data or NO_DATA) for benchmark in known]
+    for benchmark, found in zip(known, places, strict=True):
         table.add_row(
             benchmark.name,
-            benchmark.measures,
             f"{benchmark.num_questions:,}",
             str(benchmark.k),
             benchmark.metric,
-            _needs(benchmark),
-            Text(where),
+            "found" if found else "missing" if data else "-",
+            benchmark.measures + _needs(benchmark),
         )
     console.print(table)
+    if not sources:
+        console.print(Text("`r1 bench list NAME` tells which files a benchmark reads, and whence."))
+        return
+    for benchmark, found in zip(known, places, strict=True):
+        files = " and ".join(benchmark.layouts[0].files)
+        wanted = f"put {files} into DATA/{benchmark.folder}. From {benchmark.data}."
+        told = f"found: {found.layout.name}" if found else wanted
+        console.print(Text(f"{benchmark.name}: {told}"), soft_wrap=True)
 
 
 def _needs(benchmark: Benchmark) -> str:
     if benchmark.judging is None:
-        return benchmark.needs
-    return "a judge with log-probabilities" if benchmark.judging.first_token else "a judge"
-
-
-def _where(benchmark: Benchmark, data: Path) -> str:
-    found = find(benchmark, data)
-    if found is not None:
-        return f"found: {found.layout.name}"
-    files = " and ".join(benchmark.layouts[0].files)
-    return f"{benchmark.name}/: {files}, from {benchmark.data}"
+        return f"; needs {benchmark.needs}" if benchmark.needs else ""
+    log_probabilities = " with log-probabilities" if benchmark.judging.first_token else ""
+    return f"; needs a judge{log_probabilities}"
 
 
 def show_results(console: Console, out: Path) -> None:
