@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from r1.benchmarks.registry import find_benchmark
+from r1.benchmarks.running import choose
 from r1.benchmarks.running.figures import OUTCOMES, figures_of, outcome_of
 from r1.benchmarks.running.measure import RESULT, Options, run_benchmarks
 from r1.benchmarks.running.show import show_results
@@ -140,3 +142,16 @@ def test_commands(data, tmp_path) -> None:
     assert "did you mean 'aime2025'" in str(wrong.exception) or "aime2024" in str(wrong.exception)
     none = CliRunner().invoke(app, ["bench", "run", "tiny", "--data", str(tmp_path)])
     assert "no benchmark's data" in str(none.exception)
+
+
+@pytest.mark.parametrize("endpoint", [False, True])
+def test_an_endpoint_is_not_asked_for_conversations(monkeypatch, endpoint) -> None:
+    talk = dataclasses.replace(find_benchmark("aime2024"), name="talk", converse=lambda *_: {})
+    known = {"talk": talk, "aime2024": find_benchmark("aime2024")}
+    monkeypatch.setattr(choose, "benchmarks", lambda: known)
+    monkeypatch.setattr(choose, "find", lambda *_: True)
+    chosen, left_out = choose.choose([], None, of="all", endpoint=endpoint)
+    assert [each.name for each in chosen] == (["aime2024"] if endpoint else ["talk", "aime2024"])
+    assert left_out == (["talk: an endpoint is asked single questions"] if endpoint else [])
+    with pytest.raises(UserError, match="talk: a conversation of several turns"):
+        run_benchmarks("http://localhost:1/v1#m", [talk], None, Path("."), Console())

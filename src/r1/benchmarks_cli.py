@@ -107,9 +107,12 @@ def run_on_model(
     from r1.benchmarks.running.choose import choose
     from r1.benchmarks.running.measure import Options, run_benchmarks
     from r1.benchmarks.running.show import show_results
+    from r1.endpoint.settings import is_endpoint
     from r1.pipeline.stopped import told_if_stopped
 
-    chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
+    chosen, left_out = choose(
+        names or [], data, plugins, suite, judged=judge is not None, endpoint=is_endpoint(model)
+    )
     folder = out or Path("runs") / f"bench-{name_of(model)}"
     console = terminal_console()
     if left_out:

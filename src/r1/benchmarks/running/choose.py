@@ -44,11 +44,13 @@ def choose(
     plugins: Sequence[str] = (),
     of: str | None = None,
     judged: bool = False,
+    endpoint: bool = False,
 ) -> tuple[list[Benchmark], list[str]]:
     """The benchmarks to run, and why others of the suite are left out.
 
     names: where there are none, those of the suite `of` (by default "all") whose data are found,
-    the judged ones where there is a judge. Raises UserError where nothing is left.
+    the judged ones where there is a judge, those of several turns where the model is no endpoint.
+    Raises UserError where nothing is left.
     """
     chosen = named(names, plugins)
     if chosen and of is not None:
@@ -59,6 +61,8 @@ def choose(
     for benchmark in suite(of or "all"):
         if find(benchmark, data or NO_DATA) is None:
             left_out.append(f"{benchmark.name}: no data")
+        elif endpoint and benchmark.converse is not None:
+            left_out.append(f"{benchmark.name}: an endpoint is asked single questions")
         elif benchmark.judging and not judged:
             left_out.append(f"{benchmark.name}: it needs a judge (--judge)")
         else:
