@@ -223,6 +223,28 @@ def test_near_misses_of_choices(answer: str) -> None:
     assert judge("choice", "B", answer, options=OPTIONS) == 0.0
 
 
+CITIES = ["Paris", "London", "New York", "York"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        ("D, because York is wrong and New York is right", None),  # found by bench/hunt.py
+        ("D, since it is New York", None),
+        ("D. York, not New York", None),
+        ("A, as New York is right", None),
+        ("C, because York is wrong", None),
+        ("C. New York", "C"),
+        ("D. York", "D"),
+        ("D, because York is old", "D"),
+        ("C, because New York, New York is a song", "C"),
+    ],
+)
+def test_a_name_within_another_option_does_not_hide_it(answer: str, chosen: str | None) -> None:
+    paid = [letter for letter in "ABCD" if judge("choice", letter, answer, options=CITIES) == 1.0]
+    assert paid == ([chosen] if chosen else [])
+
+
 def test_an_index_that_is_also_an_option_is_refused() -> None:
     problem = Problem("p", "", "1", "choice", metadata={"options": ["1", "2", "3"]})
     assert "give its letter" in (check_reference(problem) or "")

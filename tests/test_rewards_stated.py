@@ -10,6 +10,7 @@ import pytest
 
 from r1.rewards.accuracy import check_reference, make_accuracy
 from r1.rewards.boxes import boxed_answer
+from r1.rewards.library import math_reward
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.stated import Rule, find_stated
@@ -235,3 +236,21 @@ def test_real_solutions_are_judged_as_their_verdicts_say() -> None:
     for row in map(json.loads, (GSM8K / "test.jsonl").read_text().splitlines()):
         gold = row["answer"].split("####")[-1].replace(",", "").strip()
         assert judge(row["answer"], gold).value == 1.0, row["answer"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 65. Or 61. \\boxed{58} is wrong.",
+        "The answer is 65, \\boxed{58} is wrong.",
+        "Answer: \\boxed{58} is wrong",
+        "The answer is 65. Or \\boxed{58} is wrong. \\fbox{61} is wrong.",
+        "The answer is 65 or 61, and \\boxed{58} looks wrong",
+        "答案是65。\\boxed{58}是错的",
+    ],
+)
+def test_a_box_that_is_called_wrong_is_not_what_a_sentence_states(text: str) -> None:
+    """Found by bench/hunt.py: the list after a statement carried the box along."""
+    assert math_reward(text, "58", answer_from="stated").value == 0.0
+    right = text + " The answer is 61."
+    assert math_reward(right, "61", answer_from="stated").value == 1.0

@@ -78,13 +78,21 @@ def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
     place = LETTERS.index(letter)
     if place >= len(options):
         return False
-    said = f" {spaced(rest)} "
-    others = words_of_all(options)
-    own = others.pop(place)
-    beside = said.replace(f" {own} ", " , ")
-    if any(other and f" {other} " in beside for other in others):
+    said, names = f" {spaced(rest)} ", words_of_all(options)
+    if _named(said, names) - {names[place]}:
         return False
-    return said.startswith(f" {own} ") or BECAUSE.match(rest) is not None
+    return said.startswith(f" {names[place]} ") or BECAUSE.match(rest) is not None
+
+
+def _named(said: str, names: list[str]) -> set[str]:
+    """Return the names that a text holds, each of its words for the longest: "new york" is not
+    "york"."""
+    found = set()
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        while f" {name} " in said:
+            found.add(name)
+            said = said.replace(f" {name} ", " , ")
+    return found
 
 
 def spaced(text: str) -> str:

@@ -55,6 +55,7 @@ MAX_STATEMENTS = 200
 """Statements of one kind that are looked at, from the last."""
 MAX_WHOLE_WORDS = 8
 MAX_WHOLE_CHARS = 60
+_BOX = re.compile(r"\\(?:boxed|fbox)")
 
 
 def find_stated(text: str, boxed: str | None = None, *, ended: bool = True) -> Stated | None:
@@ -85,7 +86,9 @@ def _explicit(text: str, boxed: str | None) -> Iterator[Stated]:
     if tagged := _tagged(text):
         yield Stated(tagged, Rule.TAG, text.rfind("<answer>"))
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
-    if boxed and not doubts_its_box(text):
+    if doubts_its_box(text):  # then no sentence states it: "It is 65, \boxed{58} is wrong."
+        text = _BOX.sub(lambda found: " " * len(found[0]), text)
+    elif boxed:
         yield Stated(boxed, Rule.BOXED, start)
     for line in patterns.HASHES.finditer(text):
         yield Stated(line["said"].strip(), Rule.HASHES, line.start())
