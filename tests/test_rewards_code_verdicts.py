@@ -68,6 +68,8 @@ PATIENT = "import sys, time\ntime.sleep(int(open(sys.argv[2]).read()))"
     ],
 )
 def test_an_output_that_breaks_a_checker_is_wrong(language, checker, printed, monkeypatch) -> None:
+    if language == "cpp" and find_tool("g++") is None:
+        pytest.skip("no g++")
     limits = replace(code_run.CHECKER_LIMITS, wall_s=3.0, cpu_s=2.0, memory_mb=256)
     monkeypatch.setattr(code_run, "CHECKER_LIMITS", limits)
     checker = {"language": language, "source": checker}

@@ -14,6 +14,7 @@ import pytest
 
 from r1.errors import UserError
 from r1.sandbox import Limits, Program, SandboxSettings, probe, seccomp
+from r1.sandbox.bubblewrap import find_bubblewrap
 from r1.sandbox.cgroups import bounds_memory, counts_cpu, find_group_parents
 from r1.sandbox.command import Command
 from r1.sandbox.languages import TABLE
@@ -329,7 +330,7 @@ def test_as_an_ordinary_user_without_groups() -> None:
 
 
 CONTAINER = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
-MASKED = ["bwrap", "--bind", "/", "/", "--dev", "/dev", "--unshare-pid", "--proc", "/proc"]
+MASKED = ["--bind", "/", "/", "--dev", "/dev", "--unshare-pid", "--proc", "/proc"]
 MASKED += ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]
 
 
@@ -348,7 +349,9 @@ def test_inside_a_container() -> None:
     [(["--disable-userns"], "User namespaces are switched off here"), ([], "The container hides")],
 )
 def test_where_namespaces_are_refused_the_remedy_is_said(extra: list[str], remedy: str) -> None:
-    prefix = [*MASKED, *extra]
+    bubblewrap = find_bubblewrap()
+    assert bubblewrap is not None  # the system's, or the package's own
+    prefix = [bubblewrap, *MASKED, *extra]
     build = "Program.build('bash', 'echo')"
     code = f"from r1.sandbox import *\ntry: {build}\nexcept ValueError as e: print(e)"
     done = run_elsewhere(prefix, code)

@@ -21,6 +21,7 @@ from r1.agents.swe.tests import SuiteRun
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
 from r1.errors import UserError
+from r1.types import Problem
 from swe_world import BUGS, RESOLVED, Recorded, edit, files_of, make_set
 
 DATA = Path(__file__).parents[2] / "shared/benchmarks"
@@ -160,7 +161,11 @@ def test_the_rows_and_repositories_are_read(tmp_path) -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs ../shared/benchmarks")
 def test_the_500_are_read_and_need_clones(tmp_path) -> None:
     benchmark = find_benchmark("swe_bench_verified")
-    loaded = load(benchmark, DATA)
-    assert (len(loaded.problems), loaded.refused) == (500, [])
+    with pytest.raises(UserError, match=r"put \*verified\*.jsonl and repos/\* there.*git clone"):
+        load(benchmark, DATA)
+    files = sorted((DATA / "swe_bench_verified").glob("*verified*.jsonl"))
+    problems = list(benchmark.layouts[0].read([files, []]))
+    assert len(problems) == 500
+    assert all(isinstance(problem, Problem) for problem in problems)
     with pytest.raises(UserError, match="git clone"):
-        benchmark.converse(ask_recorded(Recorded()), loaded.problems, tmp_path)
+        benchmark.converse(ask_recorded(Recorded()), problems, tmp_path)

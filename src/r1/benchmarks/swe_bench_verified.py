@@ -50,9 +50,9 @@ register_benchmark(
         num_questions=500,
         k=1,
         protocol="agentless: localise, 4 sets of lines, 40 repairs, tests, vote",
-        data="SWE-bench/SWE-bench_Verified as JSON lines, clones in repos/OWNER__NAME",
+        data="SWE-bench/SWE-bench_Verified as JSON lines; clones (git clone --bare) as OWNER__NAME",
         needs="a sandbox, git and clones; or containers",
-        layouts=(DataLayout("SWE-bench Verified", ("*verified*.jsonl",), _read),),
+        layouts=(DataLayout("SWE-bench Verified", ("*verified*.jsonl", "repos/*"), _read),),
         published={"DeepSeek-V3": 42.0, "R1": 49.2} | stages(43.2, 39.6, 44.6, 45.6),
         converse=_converse,
     )
