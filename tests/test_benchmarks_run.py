@@ -89,6 +89,7 @@ def test_two_benchmarks_killed_and_carried_on_end_with_the_same_bytes(data, tmp_
     assert "DROP (F1)" in shown
     assert "100.0" in shown
     assert "1 rows refused" in shown
+    assert "In 2 of 2 benchmarks hardly a sample ends its thinking" in shown
 
 
 def row(text: str, outcome: str, finish: str = "stop") -> dict[str, str]:

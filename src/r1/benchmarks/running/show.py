@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ from r1.files.shapes import read_json
 RESULT = "benchmark.json"
 PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
 """The columns of the paper that stand beside a model, by their heads."""
+MANY_UNFINISHED = 0.9
+"""Share of unfinished samples above which a model is taken for one that does not think."""
 _FAILURES = {"verifier failed": "no verdict", "engine failed": "no reply"}
 """The heads of outcomes that are shown only where they happened."""
 _NO_INTERVAL: dict[str, float | None] = {"value": None, "low": None, "high": None}
@@ -88,7 +90,25 @@ def show_results(console: Console, out: Path) -> None:
             console.print(Text(f"{name}: {line}"), soft_wrap=True)
         if notes := _notes(result):
             console.print(Text(f"{name}: {notes}"), soft_wrap=True)
+    if advice := _advice(results.values()):
+        console.print(Text(advice), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))
+
+
+def _advice(results: Collection[Mapping[str, Any]]) -> str:
+    """What to try where hardly a sample ends its thinking; "" elsewhere."""
+    open_ended = [
+        result
+        for result in results
+        if result["begins_with_think"]
+        and result["outcomes"].get("unfinished", 0.0) > MANY_UNFINISHED
+    ]
+    if not open_ended:
+        return ""
+    return (
+        f"In {len(open_ended)} of {len(results)} benchmarks hardly a sample ends its thinking: "
+        "raise --max-new-tokens, or ask a model that does not think with --no-think."
+    )
 
 
 def _outcome_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
