@@ -10,7 +10,7 @@ import pytest
 
 from polyglot_world import make_exercise
 from r1.agents.polyglot.exercise import Exercise, read_exercise
-from r1.agents.polyglot.grade import Verdict, missing_toolchains, run_tests
+from r1.agents.polyglot.grade import ExerciseVerdict, missing_toolchains, run_tests
 from r1.agents.swe.patches import apply_patch, make_patch
 from r1.agents.swe.phases import judge_patch
 from r1.edits.apply import apply_response
@@ -124,7 +124,7 @@ def exercise(tmp_path_factory) -> Exercise:
 @pytest.mark.parametrize("name", list(PYTHON))
 def test_a_python_solution_gains_nothing(name, exercise) -> None:
     run = run_tests(exercise, {"twice.py": PYTHON[name]}, 3)
-    assert run.verdict is Verdict.FAILED, run.output
+    assert run.verdict is ExerciseVerdict.FAILED, run.output
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_a_solution_in_another_language_gains_nothing(language, name, tmp_path) 
     other = read_exercise(make_exercise(tmp_path, language), language)
     wanted = 3 if language == "javascript" else 2
     run = run_tests(other, {**other.solution, **OTHERS[language][name]}, wanted)
-    assert run.verdict is Verdict.FAILED, run.output
+    assert run.verdict is ExerciseVerdict.FAILED, run.output
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from r1.benchmarks.judging.length_control import LengthControl, fit_length_control, length_term
 from r1.benchmarks.judging.logistic import fit_logistic, sigmoid
-from r1.benchmarks.judging.preferences import NUM_REFITS, PreferenceRow, controlled_win_rate, tally
+from r1.benchmarks.judging.preferences import NUM_REFITS, AlpacaRow, controlled_win_rate, tally
 from r1.judge.first_token import read_label
 from r1.judge.http_reply import read_replies
 from r1.judge.scrub import KeyScrubber
@@ -43,11 +43,11 @@ def difficulty() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def annotated(difficulty) -> dict[str, list[PreferenceRow]]:
-    models: dict[str, list[PreferenceRow]] = {}
+def annotated(difficulty) -> dict[str, list[AlpacaRow]]:
+    models: dict[str, list[AlpacaRow]] = {}
     for row in table("annotations_lengths_and_preferences.csv"):
         p, lengths = float(row["preference"]) - 1.0, (int(row["len_1"]), int(row["len_2"]))
-        made = PreferenceRow(row["index"], p, *lengths, float(difficulty[int(row["index"])]))
+        made = AlpacaRow(row["index"], p, *lengths, float(difficulty[int(row["index"])]))
         models.setdefault(row["model"], []).append(made)
     return models
 
@@ -154,7 +154,7 @@ def test_the_fit_solves_its_equations() -> None:
 def test_lengths_that_never_differ_control_nothing() -> None:
     assert length_term([5, 5, 5], [3, 3, 3]).tolist() == [0.0] * 3
     assert length_term([5], [3]).tolist() == [0.0]
-    rows = [PreferenceRow(str(i), 1.0, 9, 9, 0.0) for i in range(5)]
+    rows = [AlpacaRow(str(i), 1.0, 9, 9, 0.0) for i in range(5)]
     found = controlled_win_rate(rows)
     assert found is not None  # five wins, which no unpenalised fit survives
     assert 0.99 < found.value < 1.0
@@ -165,7 +165,7 @@ def test_long_answers_that_win_by_length_alone_are_worth_half() -> None:
     model = generator.integers(500, 5000, size=805)
     length = length_term(np.full(805, 1000), model)
     p = sigmoid(-2.0 * length)
-    rows = [PreferenceRow(str(i), float(p[i]), 1000, int(model[i]), 0.3) for i in range(805)]
+    rows = [AlpacaRow(str(i), float(p[i]), 1000, int(model[i]), 0.3) for i in range(805)]
     found = tally(rows)
     assert found.score is not None
     assert found.figures["win rate"] > 0.6  # type: ignore[operator]

@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from carrot_reference import reference
-from r1.benchmarks.contests.attempts import Result, first_success, summed
+from r1.benchmarks.contests.attempts import ContestResult, first_success, summed
 from r1.benchmarks.contests.elo import performance, performances, seeds, share_below
 from r1.benchmarks.contests.figures import ratings
 from r1.benchmarks.contests.frozen import ContestProblem, FrozenContest, read_contest, write_contest
@@ -165,19 +165,19 @@ def test_the_sum_of_problems_is_that_of_all_draws() -> None:
 
 def test_a_model_is_ranked_from_one_with_ties_beside_it() -> None:
     cf = contest()
-    above = rate_results(cf, {Result(3001.0): 1.0})
+    above = rate_results(cf, {ContestResult(3001.0): 1.0})
     assert (above.expected_rank, above.beaten, above.clamped) == (1.0, 1.0, True)
     assert above.rating == above.bound
-    tied = rate_results(cf, {Result(3000.0): 1.0})
+    tied = rate_results(cf, {ContestResult(3000.0): 1.0})
     assert (tied.expected_rank, tied.beaten) == (1.0, 19 / 20)
     last = rate(cf, {})
     assert (last.expected_rank, last.beaten, last.clamped) == (21.0, 0.0, True)
-    mixed = rate_results(cf, {Result(2950.0): 0.5, Result(2450.0): 0.5})
+    mixed = rate_results(cf, {ContestResult(2950.0): 0.5, ContestResult(2450.0): 0.5})
     assert mixed.expected_rank == 0.5 * 2 + 0.5 * 7
     ends = performances([2, 7], cf.competitors[:, 2])
     assert mixed.rating_over_results == pytest.approx(ends.mean())
     assert seeds(mixed.rating, cf.competitors[:, 2]) == pytest.approx(mixed.expected_rank)
-    icpc = rate_results(contest("ICPC"), {Result(3.0, 40.0): 1.0})
+    icpc = rate_results(contest("ICPC"), {ContestResult(3.0, 40.0): 1.0})
     assert icpc.expected_rank == 3.0  # 30 and 39 minutes are better, 48 are not
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from polyglot_world import edit, make_exercise
-from r1.agents.ask import Question, ask_recorded
+from r1.agents.ask import Conversation, ask_recorded
 from r1.agents.polyglot import grade, measure, tries
 from r1.agents.polyglot.exercise import read_exercise
-from r1.agents.polyglot.grade import Graded, Verdict, missing_toolchains, run_tests
+from r1.agents.polyglot.grade import ExerciseVerdict, Graded, missing_toolchains, run_tests
 from r1.agents.polyglot.measure import measure_exercises
 from r1.agents.polyglot.toolchain import TOOLCHAINS
 from r1.benchmarks.protocol import load
@@ -33,9 +33,9 @@ def test_an_example_passes_and_a_stub_fails(language, tmp_path) -> None:
         pytest.skip(missing_toolchains()[language])
     exercise = read_exercise(make_exercise(tmp_path, language), language)
     good = run_tests(exercise, {**exercise.solution, **exercise.example})
-    assert good.verdict is Verdict.PASSED, good.output
+    assert good.verdict is ExerciseVerdict.PASSED, good.output
     assert good.passed == (2 if language in ("cpp", "java") else 3)
-    assert run_tests(exercise, exercise.solution).verdict is Verdict.FAILED
+    assert run_tests(exercise, exercise.solution).verdict is ExerciseVerdict.FAILED
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ class Said:
     """A model that replays responses by exercise and number, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, Question] = {}
+        self.asked: dict[str, Conversation] = {}
         self.responses = {
             "python/a": {"0/0": WRONG.replace("3 * x", "2 * x")},
             "python/b": {"0/0": WRONG, "1/0": RIGHT},
@@ -61,7 +61,7 @@ class Said:
             "python/d": {"0/0": None, "1/0": "I give up."},
         }
 
-    def __call__(self, question: Question, sample: int) -> str | None:
+    def __call__(self, question: Conversation, sample: int) -> str | None:
         self.asked[question.id] = question
         return self.responses[question.id[:8]][question.id[9:]]
 
@@ -84,7 +84,7 @@ def test_two_tries_and_their_figures(sources, tmp_path) -> None:
 
 def judged_by_sight(exercise, files, wanted=None, settings=None) -> Graded:
     right = any(text in files["twice.py"] for text in ("2 * x", "x + x"))
-    return Graded(Verdict.PASSED if right else Verdict.FAILED, 3 * right, "output")
+    return Graded(ExerciseVerdict.PASSED if right else ExerciseVerdict.FAILED, 3 * right, "output")
 
 
 def test_killed_it_carries_on_with_the_same_figures(sources, tmp_path, monkeypatch) -> None:
@@ -95,7 +95,7 @@ def test_killed_it_carries_on_with_the_same_figures(sources, tmp_path, monkeypat
     asked = []
     said = Said()
 
-    def killed(question: Question, sample: int) -> str | None:
+    def killed(question: Conversation, sample: int) -> str | None:
         asked.append(question.id)
         if len(asked) == 3:
             raise KeyboardInterrupt
@@ -113,7 +113,7 @@ def test_no_verdict_is_no_wrong_answer(sources, tmp_path, monkeypatch) -> None:
 
     def failing(exercise, files, wanted=None, settings=None):
         if exercise.name == "a" and "return 2 * x" in files["twice.py"] and wanted is not None:
-            return Graded(Verdict.NONE, 0, "")
+            return Graded(ExerciseVerdict.NONE, 0, "")
         return real(exercise, files, wanted, settings)
 
     monkeypatch.setattr(tries, "run_tests", failing)
@@ -169,6 +169,6 @@ def test_shared_examples_pass_and_their_stubs_fail(name, language) -> None:
             continue
         exercise = read_exercise(Path(folder), language)
         good = run_tests(exercise, {**exercise.solution, **exercise.example})
-        assert good.verdict is Verdict.PASSED, (problem.id, good.output)
+        assert good.verdict is ExerciseVerdict.PASSED, (problem.id, good.output)
         stub = run_tests(exercise, exercise.solution, good.passed)
-        assert stub.verdict is Verdict.FAILED, problem.id
+        assert stub.verdict is ExerciseVerdict.FAILED, problem.id

@@ -16,7 +16,7 @@ from r1.errors import UserError
 from r1.types import Problem
 
 if TYPE_CHECKING:
-    from r1.agents.ask import Ask
+    from r1.agents.ask import AskModel
 
 _PROTOCOL = (
     "two tries: SEARCH/REPLACE edits, the tests' output before the second; all tests pass at last"
@@ -39,7 +39,7 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
         yield Problem(exercise.id, exercise.instructions, None, "tests", metadata=place)
 
 
-def _converse(ask: Ask, problems: list[Problem], folder: Path) -> dict[str, Any]:
+def _converse(ask: AskModel, problems: list[Problem], folder: Path) -> dict[str, Any]:
     from r1.agents.polyglot.measure import measure_exercises
 
     sources = {p.id: (p.metadata["folder"], p.metadata["language"]) for p in problems}

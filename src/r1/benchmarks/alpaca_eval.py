@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1.benchmarks.judging.preferences import PreferenceRow, tally
+from r1.benchmarks.judging.preferences import AlpacaRow, tally
 from r1.benchmarks.judging.protocol import Judging, StoredResponse, Tally
 from r1.benchmarks.protocol import (
     Benchmark,
@@ -95,13 +95,13 @@ def figures(responses: Sequence[StoredResponse]) -> Tally:
     return tally([_row(response) for response in responses])
 
 
-def _row(response: StoredResponse) -> PreferenceRow:
+def _row(response: StoredResponse) -> AlpacaRow:
     problem, p = response.problem, preference(response)
     first = None
     if p is not None and not response.unasked:
         first = p if is_swapped(problem) else 1.0 - p
     lengths = len(problem.metadata["baseline"]), len(response.summary or "")
-    return PreferenceRow(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
+    return AlpacaRow(problem.id, p, *lengths, problem.metadata.get("difficulty"), first)
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -28,7 +28,7 @@ from r1.errors import UserError
 from r1.types import Problem
 
 if TYPE_CHECKING:
-    from r1.agents.ask import Ask
+    from r1.agents.ask import AskModel
 
 Metric = Literal["accuracy", "f1", "judged"]
 
@@ -45,7 +45,7 @@ Row = tuple[str, Mapping[str, Any] | RowError]
 """Where a row stands ("test:3"), and its columns or why there are none."""
 
 
-Converse = Callable[["Ask", list[Problem], Path], dict[str, Any]]
+Converse = Callable[["AskModel", list[Problem], Path], dict[str, Any]]
 """How a benchmark of several requests a question is run: a model, the questions, and a folder that
 keeps what is done, to the figures that its benchmark.json holds. Killed, it carries on."""
 

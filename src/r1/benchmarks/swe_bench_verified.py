@@ -16,7 +16,7 @@ from r1.benchmarks.rows import json_lines
 from r1.types import Problem
 
 if TYPE_CHECKING:
-    from r1.agents.ask import Ask
+    from r1.agents.ask import AskModel
 
 
 def _read(paths: list[list[Path]]) -> Iterator[Item]:
@@ -34,7 +34,7 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
     return items(json_lines(file), problem)
 
 
-def _converse(ask: Ask, problems: list[Problem], folder: Path) -> dict[str, Any]:
+def _converse(ask: AskModel, problems: list[Problem], folder: Path) -> dict[str, Any]:
     from r1.agents.swe.instance import read_instance
     from r1.agents.swe.measure import measure_instances
 

@@ -31,7 +31,7 @@ class _Files(TypedDict):
 
 
 @open_shape
-class _Config(TypedDict):
+class _ExerciseConfig(TypedDict):
     files: _Files
 
 
@@ -62,7 +62,7 @@ class Exercise:
 
 def read_exercise(folder: Path, language: str) -> Exercise:
     """Read a task's folder. Raises UserError where a file is missing, odd or leads out of it."""
-    config = read_json(folder / ".meta" / "config.json", shape=_Config)
+    config = read_json(folder / ".meta" / "config.json", shape=_ExerciseConfig)
     if config is None:
         raise UserError(f"{folder} has no .meta/config.json: it is no exercise.")
     files = config["files"]

@@ -28,7 +28,7 @@ _CPU_S = 120.0
 _MAX_OUTPUT = 20_000
 
 
-class Verdict(StrEnum):
+class ExerciseVerdict(StrEnum):
     """How a solution's tests ended. Only the first two and TIME judge the solution."""
 
     PASSED = "passed"
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
 class Graded(NamedTuple):
     """One run of the tests. output: what the model is shown, cut in the middle."""
 
-    verdict: Verdict
+    verdict: ExerciseVerdict
     passed: int
     output: str
 
@@ -58,7 +58,9 @@ def run_tests(
     """
     run = _run_once(exercise, solution, wanted, settings)
     return (
-        run if run.verdict is not Verdict.NONE else _run_once(exercise, solution, wanted, settings)
+        run
+        if run.verdict is not ExerciseVerdict.NONE
+        else _run_once(exercise, solution, wanted, settings)
     )
 
 
@@ -87,15 +89,17 @@ def _signed(stdout: str, secret: str) -> tuple[int, int]:
     return (int(lines[-1][0]), int(lines[-1][1])) if lines else (0, 0)
 
 
-def _verdict(result: RunResult, counts: tuple[int, int], wanted: int | None) -> Verdict:
+def _verdict(result: RunResult, counts: tuple[int, int], wanted: int | None) -> ExerciseVerdict:
     if result.status in (Status.STARVED, Status.SANDBOX_FAILED):
-        return Verdict.NONE
+        return ExerciseVerdict.NONE
     if result.status is Status.TIME_LIMIT:
-        return Verdict.TIME
+        return ExerciseVerdict.TIME
     passed, failed = counts
     enough = passed >= max(1, wanted or 1)
     return (
-        Verdict.PASSED if result.status is Status.OK and enough and not failed else Verdict.FAILED
+        ExerciseVerdict.PASSED
+        if result.status is Status.OK and enough and not failed
+        else ExerciseVerdict.FAILED
     )
 
 

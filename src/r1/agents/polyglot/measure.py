@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import Ask
+from r1.agents.ask import AskModel
 from r1.agents.polyglot.exercise import Exercise, read_exercise
-from r1.agents.polyglot.grade import Verdict, missing_toolchains, run_tests
+from r1.agents.polyglot.grade import ExerciseVerdict, missing_toolchains, run_tests
 from r1.agents.polyglot.tries import record_path, work_on
 from r1.edits.apply import EditFormat
 from r1.errors import UserError
@@ -32,7 +32,7 @@ Sources = Mapping[str, tuple[str, str]]
 
 def measure_exercises(
     sources: Sources,
-    ask: Ask,
+    ask: AskModel,
     folder: Path,
     form: EditFormat = "diff",
     settings: SandboxSettings | None = None,
@@ -80,15 +80,15 @@ def _checked(
             continue
         example = {**exercise.solution, **exercise.example}
         good = run_tests(exercise, example, settings=settings)
-        if good.verdict is Verdict.NONE:
+        if good.verdict is ExerciseVerdict.NONE:
             raise UserError(
                 f"the sandbox failed twice on the example of {exercise.id}: "
                 f"{good.output[-300:]!r}; run the command again, on a quieter machine."
             )
-        is_sound = good.verdict is Verdict.PASSED
+        is_sound = good.verdict is ExerciseVerdict.PASSED
         if is_sound:
             stub = run_tests(exercise, exercise.solution, good.passed, settings)
-            is_sound = stub.verdict is not Verdict.PASSED
+            is_sound = stub.verdict is not ExerciseVerdict.PASSED
         known[exercise.id] = good.passed if is_sound else 0
         atomic.write_json(path, known)
     return known
@@ -96,7 +96,7 @@ def _checked(
 
 def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The figures of exercises' records."""
-    judged = [record for record in records if str(Verdict.NONE) not in record["verdicts"]]
+    judged = [record for record in records if str(ExerciseVerdict.NONE) not in record["verdicts"]]
     by_try = [[float(passed_at(r) in range(1, n + 1)) for r in judged] for n in (1, 2)]
     languages = sorted({record["language"] for record in judged})
     right = [record for record in judged if passed_at(record)]
@@ -112,7 +112,7 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "pass_rate_1": _interval(by_try[0]),
         "pass_rate_2": _interval(by_try[1]),
         "well_formed": sum(not record["malformed"] for record in judged) / max(1, len(judged)),
-        "timeouts": sum(str(Verdict.TIME) in record["verdicts"] for record in judged),
+        "timeouts": sum(str(ExerciseVerdict.TIME) in record["verdicts"] for record in judged),
         "by_language": {name: _of(name, judged) for name in languages},
         "cons_at_k": {"value": None},
         "outcomes": {
@@ -133,7 +133,7 @@ def _interval(values: Sequence[float]) -> dict[str, float] | None:
 def passed_at(record: Mapping[str, Any]) -> int:
     """The try at which an exercise's tests passed, from 1; 0: never."""
     verdicts = record["verdicts"]
-    passed = str(Verdict.PASSED)
+    passed = str(ExerciseVerdict.PASSED)
     return verdicts.index(passed) + 1 if passed in verdicts else 0
 
 

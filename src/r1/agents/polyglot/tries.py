@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import Ask, Question, Turn
+from r1.agents.ask import AskModel, Conversation, Turn
 from r1.agents.polyglot.exercise import Exercise
-from r1.agents.polyglot.grade import Graded, Verdict, run_tests
+from r1.agents.polyglot.grade import ExerciseVerdict, Graded, run_tests
 from r1.agents.polyglot.prompts import ask_first, ask_to_repair, tell_failures
 from r1.edits.apply import Edited, EditFormat, apply_response
 from r1.run_dir import atomic
@@ -46,7 +46,7 @@ class Attempt:
 
     @property
     def passed(self) -> bool:
-        return bool(self.runs) and self.runs[-1].verdict is Verdict.PASSED
+        return bool(self.runs) and self.runs[-1].verdict is ExerciseVerdict.PASSED
 
     def record(self) -> dict[str, Any]:
         """The attempt as JSON: what the figures are made of, and what was said."""
@@ -69,7 +69,7 @@ def record_path(folder: Path, exercise_id: str) -> Path:
 
 def work_on(
     exercises: Sequence[tuple[Exercise, int]],
-    ask: Ask,
+    ask: AskModel,
     folder: Path,
     form: EditFormat = "diff",
     settings: SandboxSettings | None = None,
@@ -100,14 +100,14 @@ def _begun(exercise: Exercise, wanted: int, form: EditFormat) -> Attempt:
     return Attempt(exercise, wanted, dict(exercise.solution), [first])
 
 
-def _edit(attempts: Sequence[Attempt], ask: Ask, number: int, form: EditFormat) -> None:
-    """Ask for edits and apply them; ask again where some failed."""
+def _edit(attempts: Sequence[Attempt], ask: AskModel, number: int, form: EditFormat) -> None:
+    """AskModel for edits and apply them; ask again where some failed."""
     waiting = list(attempts)
     for reflection in range(MAX_REFLECTIONS + 1):
         if not waiting:
             return
         questions = [
-            Question(f"{a.exercise.id}/{number}/{reflection}", tuple(a.turns)) for a in waiting
+            Conversation(f"{a.exercise.id}/{number}/{reflection}", tuple(a.turns)) for a in waiting
         ]
         again = []
         for attempt, (response,) in zip(waiting, ask(questions), strict=True):

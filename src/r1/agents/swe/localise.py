@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from r1.agents.ask import Ask, Question, Turn
+from r1.agents.ask import AskModel, Conversation, Turn
 from r1.agents.swe.patches import is_test_path
 from r1.edits.blocks import FENCE
 
@@ -37,7 +37,9 @@ def sources(files: Mapping[str, str]) -> list[str]:
     return sorted(path for path in files if path.endswith(".py") and not is_test_path(path))
 
 
-def locate_files(ask: Ask, name: str, issue: str, files: Mapping[str, str], top: int) -> list[str]:
+def locate_files(
+    ask: AskModel, name: str, issue: str, files: Mapping[str, str], top: int
+) -> list[str]:
     """The `top` files to look at: the model's first, in its order."""
     paths = sources(files)
     prompt = (
@@ -46,7 +48,7 @@ def locate_files(ask: Ask, name: str, issue: str, files: Mapping[str, str], top:
         + f"\n\nWhich files must change to resolve the issue? Name at most {top}, the most likely "
         f"first, a path a line between {FENCE} fences."
     )
-    ((answer,),) = ask([Question(f"{name}/files", (Turn("user", prompt),), greedy=True)])
+    ((answer,),) = ask([Conversation(f"{name}/files", (Turn("user", prompt),), greedy=True)])
     named = [line.strip().strip("`") for line in (answer or "").splitlines()]
     known = [path for path in dict.fromkeys(named) if path in set(paths)]
     return [*known, *(p for p in _by_words(issue, files, paths) if p not in known)][:top]
@@ -62,7 +64,7 @@ def _by_words(issue: str, files: Mapping[str, str], paths: Sequence[str]) -> lis
 
 
 def locate_elements(
-    ask: Ask, name: str, issue: str, files: Mapping[str, str], paths: Sequence[str]
+    ask: AskModel, name: str, issue: str, files: Mapping[str, str], paths: Sequence[str]
 ) -> Spans:
     """The classes and functions to look at, as spans; whole files where the model names none."""
     shown = "\n\n".join(f"{path}\n{FENCE}python\n{skeleton(files[path])}{FENCE}" for path in paths)
@@ -70,13 +72,18 @@ def locate_elements(
         f"An issue of a Python project:\n\n{issue}\n\nThe outlines of some of its files:\n\n{shown}"
         f"\n\nWhich classes and functions must be looked at to resolve the issue? {_FORM}"
     )
-    ((answer,),) = ask([Question(f"{name}/elements", (Turn("user", prompt),), greedy=True)])
+    ((answer,),) = ask([Conversation(f"{name}/elements", (Turn("user", prompt),), greedy=True)])
     found = read_places(answer or "", files, paths)
     return found or {path: [(1, files[path].count("\n") + 1)] for path in paths}
 
 
 def locate_lines(
-    ask: Ask, name: str, issue: str, files: Mapping[str, str], elements: Spans, num_samples: int
+    ask: AskModel,
+    name: str,
+    issue: str,
+    files: Mapping[str, str],
+    elements: Spans,
+    num_samples: int,
 ) -> list[Spans]:
     """The lines to edit, one set a sample, with ten lines around; sets that are alike once."""
     prompt = (
@@ -84,7 +91,7 @@ def locate_lines(
         f"{show_spans(files, elements, numbered=True)}\n\nWhich places must be edited to resolve "
         f"the issue? {_FORM}"
     )
-    (answers,) = ask([Question(f"{name}/lines", (Turn("user", prompt),), num_samples)])
+    (answers,) = ask([Conversation(f"{name}/lines", (Turn("user", prompt),), num_samples)])
     found = []
     for answer in answers:
         spans = read_places(answer or "", files, list(elements), CONTEXT_LINES) or elements

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import Ask
+from r1.agents.ask import AskModel
 from r1.agents.swe.instance import SweInstance
 from r1.agents.swe.phases import PREDICTIONS, PhaseSizes, judge_patch, propose, write_predictions
 from r1.errors import UserError
@@ -24,7 +24,7 @@ from r1.sandbox import SandboxSettings
 
 def measure_instances(
     instances: Sequence[SweInstance],
-    ask: Ask,
+    ask: AskModel,
     folder: Path,
     sizes: PhaseSizes = PhaseSizes(),  # noqa: B008 (never changed)
     settings: SandboxSettings | None = None,

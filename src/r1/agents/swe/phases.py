@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r1.agents.ask import Ask
+from r1.agents.ask import AskModel
 from r1.agents.swe.instance import SweInstance, files_at_base
 from r1.agents.swe.localise import locate_elements, locate_files, locate_lines
 from r1.agents.swe.patches import apply_patch, with_tests_of
-from r1.agents.swe.repair import Candidate, repair
+from r1.agents.swe.repair import CandidatePatch, repair
 from r1.agents.swe.select import regression_tests, reproduction_script, vote
 from r1.agents.swe.status import Resolution, judge_statuses
 from r1.agents.swe.tests import run_suite
@@ -41,7 +41,7 @@ class PhaseSizes(NamedTuple):
 
 def propose(
     instance: SweInstance,
-    ask: Ask,
+    ask: AskModel,
     folder: Path,
     sizes: PhaseSizes = PhaseSizes(),  # noqa: B008 (never changed)
     settings: SandboxSettings | None = None,
@@ -70,7 +70,7 @@ def propose(
     located = _stored(folder / "located.json", locate)
     places = [{p: [(a, b) for a, b in s] for p, s in each.items()} for each in located["lines"]]
     found = _stored(folder / "repaired.json", mend)["candidates"]
-    candidates = [Candidate(**fields) for fields in found]
+    candidates = [CandidatePatch(**fields) for fields in found]
     tests = _stored(folder / "tests.json", test)
     chosen = _stored(
         folder / "chosen.json",

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from r1.agents.ask import Ask, Question, Turn
+from r1.agents.ask import AskModel, Conversation, Turn
 from r1.agents.swe.localise import Spans, show_spans
 from r1.agents.swe.patches import is_test_path, make_patch
 from r1.edits.apply import apply_response
@@ -25,7 +25,7 @@ _ASK = (
 )
 
 
-class Candidate(NamedTuple):
+class CandidatePatch(NamedTuple):
     """A sample's patch. normal: hash of its normal form."""
 
     patch: str
@@ -33,13 +33,13 @@ class Candidate(NamedTuple):
 
 
 def repair(
-    ask: Ask,
+    ask: AskModel,
     name: str,
     issue: str,
     files: Mapping[str, str],
     places: Sequence[Spans],
     num_samples: int,
-) -> list[Candidate]:
+) -> list[CandidatePatch]:
     """The candidates of all samples in their order: one greedy and the others drawn, a place set.
 
     A sample without usable edits gives none.
@@ -51,9 +51,9 @@ def repair(
             f"change:\n\n{show_spans(files, spans)}\n\n{_ASK}"
         )
         turns = (Turn("user", prompt),)
-        questions.append(Question(f"{name}/repair/{number}/greedy", turns, greedy=True))
+        questions.append(Conversation(f"{name}/repair/{number}/greedy", turns, greedy=True))
         if num_samples > 1:
-            questions.append(Question(f"{name}/repair/{number}", turns, num_samples - 1))
+            questions.append(Conversation(f"{name}/repair/{number}", turns, num_samples - 1))
     shown = [spans for spans in places for _ in range(2 if num_samples > 1 else 1)]
     found = []
     for spans, answers in zip(shown, ask(questions), strict=True):
@@ -64,7 +64,9 @@ def repair(
     return found
 
 
-def read_candidate(answer: str, files: Mapping[str, str], paths: Sequence[str]) -> Candidate | None:
+def read_candidate(
+    answer: str, files: Mapping[str, str], paths: Sequence[str]
+) -> CandidatePatch | None:
     """The patch of one answer; None where an edit fails, a file does not parse or nothing changes.
 
     paths: the files that may change.
@@ -81,7 +83,7 @@ def read_candidate(answer: str, files: Mapping[str, str], paths: Sequence[str]) 
     if all(form == normal_form(files[path]) for path, form in forms.items()):
         return None
     patch = make_patch({path: files[path] for path in changed}, changed)
-    return Candidate(patch, hash_of(forms))
+    return CandidatePatch(patch, hash_of(forms))
 
 
 def normal_form(source: str) -> str | None:

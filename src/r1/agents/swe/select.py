@@ -15,9 +15,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from r1.agents.ask import Ask, Question, Turn
+from r1.agents.ask import AskModel, Conversation, Turn
 from r1.agents.swe.patches import apply_patch
-from r1.agents.swe.repair import Candidate, normal_form
+from r1.agents.swe.repair import CandidatePatch, normal_form
 from r1.agents.swe.status import PASSES
 from r1.agents.swe.tests import run_script, run_suite
 from r1.sandbox import SandboxSettings
@@ -29,7 +29,7 @@ _CODE = re.compile(r"```(?:python)?\n(.*?)```", re.DOTALL)
 
 
 def regression_tests(
-    ask: Ask,
+    ask: AskModel,
     name: str,
     issue: str,
     files: Mapping[str, str],
@@ -46,13 +46,13 @@ def regression_tests(
         + "\n\nWhich of them must fail once the issue is resolved, as they test the wrong "
         "behaviour? Name them, one a line between ``` fences; an empty fence for none."
     )
-    ((answer,),) = ask([Question(f"{name}/regression", (Turn("user", prompt),), greedy=True)])
+    ((answer,),) = ask([Conversation(f"{name}/regression", (Turn("user", prompt),), greedy=True)])
     named = {line.strip() for line in (answer or "").splitlines()}
     return [test for test in passing if test not in named]
 
 
 def reproduction_script(
-    ask: Ask,
+    ask: AskModel,
     name: str,
     issue: str,
     files: Mapping[str, str],
@@ -68,7 +68,7 @@ def reproduction_script(
         f'prints "{REPRODUCED}" where the issue is there, "{RESOLVED}" where it is '
         'not, and "Other issues" where anything else fails. Give it in one ```python block.'
     )
-    (answers,) = ask([Question(f"{name}/reproduce", (Turn("user", prompt),), num_samples)])
+    (answers,) = ask([Conversation(f"{name}/reproduce", (Turn("user", prompt),), num_samples)])
     forms: dict[str, str] = {}
     votes: Counter[str] = Counter()
     for answer in answers:
@@ -85,7 +85,7 @@ def reproduction_script(
 
 
 def vote(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CandidatePatch],
     files: Mapping[str, str],
     regression: Sequence[str],
     script: str | None,
@@ -93,7 +93,7 @@ def vote(
 ) -> str:
     """The chosen patch; "" where there is no candidate. A normal form is tested once."""
     counts = Counter(candidate.normal for candidate in candidates)
-    first: dict[str, Candidate] = {}
+    first: dict[str, CandidatePatch] = {}
     for candidate in candidates:
         first.setdefault(candidate.normal, candidate)
     tried = sorted(first.values(), key=lambda each: -counts[each.normal])[:_MAX_TRIED]

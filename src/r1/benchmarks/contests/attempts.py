@@ -17,15 +17,15 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
-class Result(NamedTuple):
+class ContestResult(NamedTuple):
     """A contest's result: points or solved problems (more is better), then penalty (less is)."""
 
     points: float
     penalty: float = 0.0
 
 
-Distribution = Mapping[Result, float]
-"""Result -> its probability; they sum to 1."""
+Distribution = Mapping[ContestResult, float]
+"""ContestResult -> its probability; they sum to 1."""
 
 
 def first_success(num_right: int, num_samples: int) -> dict[int, float]:
@@ -41,14 +41,14 @@ def first_success(num_right: int, num_samples: int) -> dict[int, float]:
     }
 
 
-def summed(problems: Iterable[Distribution]) -> dict[Result, float]:
+def summed(problems: Iterable[Distribution]) -> dict[ContestResult, float]:
     """The distribution of the sum of independent problems' results."""
-    total: dict[Result, float] = {Result(0.0): 1.0}
+    total: dict[ContestResult, float] = {ContestResult(0.0): 1.0}
     for problem in problems:
-        added: dict[Result, float] = defaultdict(float)
+        added: dict[ContestResult, float] = defaultdict(float)
         for before, p in total.items():
             for result, q in problem.items():
-                after = Result(
+                after = ContestResult(
                     round(before.points + result.points, 6),
                     round(before.penalty + result.penalty, 6),
                 )

@@ -50,7 +50,7 @@ class _Party(TypedDict):
 
 
 @open_shape
-class _Row(TypedDict):
+class _StandingsRow(TypedDict):
     party: _Party
     points: float
     penalty: float
@@ -60,7 +60,7 @@ class _Row(TypedDict):
 class _Standings(TypedDict):
     contest: _Contest
     problems: list[_Problem]
-    rows: list[_Row]
+    rows: list[_StandingsRow]
 
 
 @open_shape

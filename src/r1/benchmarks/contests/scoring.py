@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from r1.benchmarks.contests.attempts import Result, first_success
+from r1.benchmarks.contests.attempts import ContestResult, first_success
 from r1.benchmarks.contests.frozen import FrozenContest
 
 Scoring = Literal["penalties", "full", "decay", "decay+penalties"]
@@ -28,11 +28,11 @@ LEAST_SHARE = 0.3
 
 def problem_results(
     contest: FrozenContest, place: int, num_right: int, num_samples: int, scoring: Scoring
-) -> dict[Result, float]:
+) -> dict[ContestResult, float]:
     """The distribution of one problem's result; place: of the problem in the contest, from 0."""
     after = (place + 1) / len(contest.problems) if "decay" in scoring else 0.0
     found = first_success(num_right, num_samples)
-    results: dict[Result, float] = {} if found else {Result(0.0): 1.0}
+    results: dict[ContestResult, float] = {} if found else {ContestResult(0.0): 1.0}
     for wrong, probability in found.items():
         counted = wrong if "penalties" in scoring else 0
         result = _worth(contest, contest.problems[place].points, after, counted)
@@ -40,9 +40,9 @@ def problem_results(
     return results
 
 
-def _worth(contest: FrozenContest, points: float, after: float, wrong: int) -> Result:
+def _worth(contest: FrozenContest, points: float, after: float, wrong: int) -> ContestResult:
     """The result of a success; after: the part of the contest that is over."""
     if contest.type == "ICPC":
-        return Result(1.0, after * contest.duration_minutes + MINUTES_BY_TRY * wrong)
+        return ContestResult(1.0, after * contest.duration_minutes + MINUTES_BY_TRY * wrong)
     left = points * (1.0 - 120.0 * after / 250.0) - LOST_BY_TRY * wrong
-    return Result(max(LEAST_SHARE * points, left))
+    return ContestResult(max(LEAST_SHARE * points, left))

@@ -19,7 +19,7 @@ from r1.intervals import CONFIDENCE, Interval, bootstrap
 NUM_REFITS = 300
 
 
-class PreferenceRow(NamedTuple):
+class AlpacaRow(NamedTuple):
     """One response. preference: for the model, in [0, 1]; None: no verdict, left out.
 
     baseline_chars, model_chars: lengths of what the judge saw. difficulty: the instruction's; None:
@@ -35,7 +35,7 @@ class PreferenceRow(NamedTuple):
     first: float | None = None
 
 
-def tally(rows: Sequence[PreferenceRow]) -> Tally:
+def tally(rows: Sequence[AlpacaRow]) -> Tally:
     """The figures of all responses; the score is the length-controlled rate where it is known."""
     judged = [row for row in rows if row.preference is not None]
     p_N = np.array([row.preference for row in judged], dtype=np.float64)
@@ -58,7 +58,7 @@ def standard_error(p_N: Floats) -> float | None:
     return float(p_N.std(ddof=1) / np.sqrt(p_N.size)) if p_N.size > 1 else None
 
 
-def controlled_win_rate(rows: Sequence[PreferenceRow]) -> Interval | None:
+def controlled_win_rate(rows: Sequence[AlpacaRow]) -> Interval | None:
     """The length-controlled win rate by a fit to the rows; None without difficulties or verdicts.
 
     The prediction is over the instructions of all rows, those without a verdict too.
@@ -87,7 +87,7 @@ def controlled_win_rate(rows: Sequence[PreferenceRow]) -> Interval | None:
     return Interval(rate(np.ones(len(places))), float(low), float(high))
 
 
-def _means(rows: Sequence[PreferenceRow], p_N: Floats) -> list[float]:
+def _means(rows: Sequence[AlpacaRow], p_N: Floats) -> list[float]:
     """The mean preference of each question."""
     by_question: dict[str, list[float]] = {}
     for row, p in zip(rows, p_N, strict=True):

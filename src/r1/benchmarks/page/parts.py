@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from r1.benchmarks.page.order import grouped
-from r1.benchmarks.page.results import ModelResults, Result, Row
+from r1.benchmarks.page.results import ModelResults, PageResult, Row
 from r1.benchmarks.page.tables import html_table
 
 
@@ -46,7 +46,7 @@ def told_lines(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> str:
     return f"<ul class='facts'>{''.join(lines)}</ul>" if lines else ""
 
 
-def _figures(result: Result) -> Iterator[tuple[_PartKey, float | None]]:
+def _figures(result: PageResult) -> Iterator[tuple[_PartKey, float | None]]:
     for kind, parts in (result.get("parts") or {}).items():
         for part, told in parts.items():
             yield _PartKey(kind, part), _value(told.get("score"))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.show import read_results
 
-Result = Mapping[str, Any]
+PageResult = Mapping[str, Any]
 
 
 class ModelResults(NamedTuple):
@@ -18,7 +18,7 @@ class ModelResults(NamedTuple):
 
     title: str
     folder: Path
-    results: Mapping[str, Result]
+    results: Mapping[str, PageResult]
 
 
 class Row(NamedTuple):
@@ -54,7 +54,7 @@ def rows_of(models: Sequence[ModelResults]) -> dict[str, Row]:
     return rows
 
 
-def _title(results: Mapping[str, Result]) -> str:
+def _title(results: Mapping[str, PageResult]) -> str:
     """The model's name: what follows an endpoint's "#", or the last two parts of a path."""
     model = str(next(iter(results.values()))["model"])
     if "#" in model:

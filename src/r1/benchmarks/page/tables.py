@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from r1.benchmarks.page.order import grouped
-from r1.benchmarks.page.results import ModelResults, Result, Row
+from r1.benchmarks.page.results import ModelResults, PageResult, Row
 from r1.benchmarks.page.samples import TokenFigures
 from r1.benchmarks.running.figures import OUTCOMES
 
@@ -71,7 +71,11 @@ def outcome_table(models: Sequence[ModelResults], rows: Mapping[str, Row], token
 
 
 def _outcome_row(
-    row: Row, model: ModelResults, result: Result, used: Sequence[str], told: TokenFigures | None
+    row: Row,
+    model: ModelResults,
+    result: PageResult,
+    used: Sequence[str],
+    told: TokenFigures | None,
 ) -> str:
     shares = "".join(_number(f"{100 * _share(result, name):.1f}") for name in used)
     counts = "".join(_number(f"{value:,.0f}") for value in told) if told else _number("–") * 3
@@ -91,7 +95,7 @@ def protocol_table(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> s
     return html_table("plain", "".join(f"<th>{name}</th>" for name in columns), body)
 
 
-def _protocol_row(row: Row, model: ModelResults, result: Result) -> str:
+def _protocol_row(row: Row, model: ModelResults, result: PageResult) -> str:
     refused = sum(result["refused"].values())
     departures = [*result["departures"], *([f"{refused:,} rows refused"] if refused else [])]
     texts = (result["protocol"], result["layout"], "; ".join(departures) or "nothing")
@@ -114,7 +118,7 @@ def _number(text: str) -> str:
     return f'<td class="number">{text}</td>'
 
 
-def _of(model: ModelResults) -> Iterable[Result]:
+def _of(model: ModelResults) -> Iterable[PageResult]:
     return model.results.values()
 
 

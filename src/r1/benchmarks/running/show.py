@@ -100,7 +100,7 @@ def _advice(results: Collection[Mapping[str, Any]]) -> str:
     open_ended = [
         result
         for result in results
-        if result["begins_with_think"]
+        if result.get("begins_with_think")
         and result["outcomes"].get("unfinished", 0.0) > MANY_UNFINISHED
     ]
     if not open_ended:

@@ -43,7 +43,7 @@ def odd(value, project, depth=4):
     return False
 
 
-class Result(unittest.TestResult):
+class SignedResult(unittest.TestResult):
     def __init__(self, project, before):
         super().__init__()
         self.project, self.before = project, before
@@ -87,7 +87,7 @@ def main():
     del sys.argv[1:]
     unittest.TestCase.assertEqual = guarded(project)
     before = snapshot()
-    result = Result(project, before)
+    result = SignedResult(project, before)
     loader, suite = unittest.TestLoader(), unittest.TestSuite()
     sys.path.append(project)
     for file in files:
