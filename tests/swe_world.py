@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from r1.agents.ask import Conversation
+from r1.agents.ask import OpenConversation
 from r1.agents.swe.instance import SweInstance, read_instance
 from r1.agents.swe.patches import make_patch
 
@@ -200,7 +200,7 @@ class Recorded:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, question: Conversation, sample: int) -> str | None:
+    def __call__(self, question: OpenConversation, sample: int) -> str | None:
         self.asked.append(question.id)
         name, _, phase = question.id.partition("/")
         bug = next(each for each in BUGS if name == f"toy__{each.name}-1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from r1.agents.ask import Conversation, EngineAsk, Turn, encode_turns
+from r1.agents.ask import EngineAsk, OpenConversation, Turn, encode_turns
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.types import Completion
@@ -31,10 +31,10 @@ RENDERER = SimpleNamespace(
 )
 
 
-def question(name: str, *turns: str, num: int = 1, greedy: bool = False) -> Conversation:
+def question(name: str, *turns: str, num: int = 1, greedy: bool = False) -> OpenConversation:
     roles = ("user", "assistant") * len(turns)
     made = tuple(Turn(role, text) for role, text in zip(roles, turns, strict=False))
-    return Conversation(name, made, num, greedy)
+    return OpenConversation(name, made, num, greedy)
 
 
 def test_answers_come_in_the_order_of_the_questions() -> None:

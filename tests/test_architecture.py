@@ -202,6 +202,16 @@ def test_files_stay_readable(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
+def test_no_two_classes_share_a_name() -> None:
+    """A reader who looks for one finds it, and no other."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_readme_names_commands_that_exist() -> None:
     """Every `make TARGET` and `r1 COMMAND` of the README is there."""
     import re

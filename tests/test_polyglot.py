@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polyglot_world import edit, make_exercise
-from r1.agents.ask import Conversation, ask_recorded
+from r1.agents.ask import OpenConversation, ask_recorded
 from r1.agents.polyglot import grade, measure, tries
 from r1.agents.polyglot.exercise import read_exercise
 from r1.agents.polyglot.grade import ExerciseVerdict, Graded, missing_toolchains, run_tests
@@ -53,7 +53,7 @@ class Said:
     """A model that replays responses by exercise and number, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, Conversation] = {}
+        self.asked: dict[str, OpenConversation] = {}
         self.responses = {
             "python/a": {"0/0": WRONG.replace("3 * x", "2 * x")},
             "python/b": {"0/0": WRONG, "1/0": RIGHT},
@@ -61,7 +61,7 @@ class Said:
             "python/d": {"0/0": None, "1/0": "I give up."},
         }
 
-    def __call__(self, question: Conversation, sample: int) -> str | None:
+    def __call__(self, question: OpenConversation, sample: int) -> str | None:
         self.asked[question.id] = question
         return self.responses[question.id[:8]][question.id[9:]]
 
@@ -95,7 +95,7 @@ def test_killed_it_carries_on_with_the_same_figures(sources, tmp_path, monkeypat
     asked = []
     said = Said()
 
-    def killed(question: Conversation, sample: int) -> str | None:
+    def killed(question: OpenConversation, sample: int) -> str | None:
         asked.append(question.id)
         if len(asked) == 3:
             raise KeyboardInterrupt

@@ -27,7 +27,7 @@ class Turn(NamedTuple):
     content: str
 
 
-class Conversation(NamedTuple):
+class OpenConversation(NamedTuple):
     """A conversation to go on with. id: with the seed it decides the responses. greedy: at T 0."""
 
     id: str
@@ -39,7 +39,7 @@ class Conversation(NamedTuple):
 class AskModel(Protocol):
     """Answers questions; the answer to one does not depend on the others."""
 
-    def __call__(self, questions: Sequence[Conversation]) -> list[list[str | None]]:
+    def __call__(self, questions: Sequence[OpenConversation]) -> list[list[str | None]]:
         """Return num_samples responses to each question, without their thinking."""
 
 
@@ -60,7 +60,7 @@ class EngineAsk:
     num_tokens: int = 0
     num_too_long: int = 0
 
-    def __call__(self, questions: Sequence[Conversation]) -> list[list[str | None]]:
+    def __call__(self, questions: Sequence[OpenConversation]) -> list[list[str | None]]:
         found: dict[str, list[str | None]] = {}
         for greedy in (False, True):
             asked = [question for question in questions if question.greedy is greedy]
@@ -74,7 +74,7 @@ class EngineAsk:
                 self.num_tokens += sum(len(each.token_ids) for each in group.completions)
         return [found.get(each.id, [None] * each.num_samples) for each in questions]
 
-    def _request(self, question: Conversation) -> GroupRequest | None:
+    def _request(self, question: OpenConversation) -> GroupRequest | None:
         ids = encode_turns(question.turns, self.renderer)
         if len(ids) >= self.context:
             self.num_too_long += 1
@@ -104,10 +104,10 @@ def encode_turns(turns: Sequence[Turn], renderer: PromptRenderer) -> tuple[int, 
     return tuple(renderer.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def ask_recorded(say: Callable[[Conversation, int], str | None]) -> AskModel:
+def ask_recorded(say: Callable[[OpenConversation, int], str | None]) -> AskModel:
     """Return an AskModel that replays recorded responses: say(question, number of the sample)."""
 
-    def ask(questions: Sequence[Conversation]) -> list[list[str | None]]:
+    def ask(questions: Sequence[OpenConversation]) -> list[list[str | None]]:
         return [
             [say(question, sample) for sample in range(question.num_samples)]
             for question in questions

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import AskModel, Conversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn
 from r1.agents.polyglot.exercise import Exercise
 from r1.agents.polyglot.grade import ExerciseVerdict, Graded, run_tests
 from r1.agents.polyglot.prompts import ask_first, ask_to_repair, tell_failures
@@ -107,7 +107,8 @@ def _edit(attempts: Sequence[Attempt], ask: AskModel, number: int, form: EditFor
         if not waiting:
             return
         questions = [
-            Conversation(f"{a.exercise.id}/{number}/{reflection}", tuple(a.turns)) for a in waiting
+            OpenConversation(f"{a.exercise.id}/{number}/{reflection}", tuple(a.turns))
+            for a in waiting
         ]
         again = []
         for attempt, (response,) in zip(waiting, ask(questions), strict=True):

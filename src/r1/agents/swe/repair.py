@@ -11,7 +11,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from r1.agents.ask import AskModel, Conversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn
 from r1.agents.swe.localise import Spans, show_spans
 from r1.agents.swe.patches import is_test_path, make_patch
 from r1.edits.apply import apply_response
@@ -51,9 +51,9 @@ def repair(
             f"change:\n\n{show_spans(files, spans)}\n\n{_ASK}"
         )
         turns = (Turn("user", prompt),)
-        questions.append(Conversation(f"{name}/repair/{number}/greedy", turns, greedy=True))
+        questions.append(OpenConversation(f"{name}/repair/{number}/greedy", turns, greedy=True))
         if num_samples > 1:
-            questions.append(Conversation(f"{name}/repair/{number}", turns, num_samples - 1))
+            questions.append(OpenConversation(f"{name}/repair/{number}", turns, num_samples - 1))
     shown = [spans for spans in places for _ in range(2 if num_samples > 1 else 1)]
     found = []
     for spans, answers in zip(shown, ask(questions), strict=True):

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from r1.agents.ask import AskModel, Conversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn
 from r1.agents.swe.patches import apply_patch
 from r1.agents.swe.repair import CandidatePatch, normal_form
 from r1.agents.swe.status import PASSES
@@ -46,7 +46,9 @@ def regression_tests(
         + "\n\nWhich of them must fail once the issue is resolved, as they test the wrong "
         "behaviour? Name them, one a line between ``` fences; an empty fence for none."
     )
-    ((answer,),) = ask([Conversation(f"{name}/regression", (Turn("user", prompt),), greedy=True)])
+    ((answer,),) = ask(
+        [OpenConversation(f"{name}/regression", (Turn("user", prompt),), greedy=True)]
+    )
     named = {line.strip() for line in (answer or "").splitlines()}
     return [test for test in passing if test not in named]
 
@@ -68,7 +70,7 @@ def reproduction_script(
         f'prints "{REPRODUCED}" where the issue is there, "{RESOLVED}" where it is '
         'not, and "Other issues" where anything else fails. Give it in one ```python block.'
     )
-    (answers,) = ask([Conversation(f"{name}/reproduce", (Turn("user", prompt),), num_samples)])
+    (answers,) = ask([OpenConversation(f"{name}/reproduce", (Turn("user", prompt),), num_samples)])
     forms: dict[str, str] = {}
     votes: Counter[str] = Counter()
     for answer in answers:
