@@ -25,7 +25,7 @@ test: $(DEV)  ## the default test suite, some six minutes on two cores
 	$(PYTEST) -n 3 -m "not slow and not vllm" $(PYTEST_ARGS)
 
 test-slow: $(DEV)  ## the tests that take longer
-	$(PYTEST) -n 3 -m slow $(PYTEST_ARGS)
+	$(PYTEST) -n 2 -m slow $(PYTEST_ARGS)
 
 test-vllm: $(VLLM_VENV)/.installed  ## the vLLM engine on a CPU, in an environment of its own
 	OMP_NUM_THREADS=2 $(VLLM_VENV)/bin/python -m pytest -m vllm tests/on_vllm $(PYTEST_ARGS)
