@@ -5,20 +5,25 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from r1.agents.ask import OpenConversation, Turn
+from r1.benchmarks.protocol import RESULT
 from r1.benchmarks.registry import find_benchmark
-from r1.benchmarks.running import choose
+from r1.benchmarks.running import choose, converse
 from r1.benchmarks.running.figures import OUTCOMES, figures_of, outcome_of
-from r1.benchmarks.running.measure import RESULT, Options, run_benchmarks
+from r1.benchmarks.running.measure import Options, run_benchmarks
 from r1.benchmarks.running.show import show_results
 from r1.cli import app
 from r1.errors import UserError
 from r1.evaluate import blocks
+from r1.evaluate.source import open_engine
 
 OPTIONS = Options(limit=3, num_samples=2, max_new_tokens=8)
 
@@ -156,3 +161,41 @@ def test_an_endpoint_is_not_asked_for_conversations(monkeypatch, endpoint) -> No
     assert left_out == (["talk: an endpoint is asked single questions"] if endpoint else [])
     with pytest.raises(UserError, match="talk: a conversation of several turns"):
         run_benchmarks("http://localhost:1/v1#m", [talk], None, Path("."), Console())
+
+
+def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
+    data, tmp_path, monkeypatch
+) -> None:
+    """Another seed is refused before the other benchmarks are measured."""
+
+    def talk(ask, problems, folder) -> dict:
+        first = OpenConversation(problems[0].id, (Turn("user", problems[0].prompt),))
+        ((answer,),) = ask([first])
+        return {"score": None, "outcomes": {}, "answered": answer is not None}
+
+    opened = []
+
+    @contextmanager
+    def counted(*arguments):
+        opened.append(1)
+        with open_engine(*arguments) as engine:
+            yield engine
+
+    monkeypatch.setattr(converse, "open_engine", counted)
+    aime = find_benchmark("aime2024")
+    both = [
+        dataclasses.replace(aime, name=name, lies_in="aime2024", converse=talk)
+        for name in ("talk", "chat")
+    ]
+    console = Console(file=io.StringIO())
+    found = run_benchmarks("tiny", [*both, aime], data, tmp_path, console, OPTIONS)
+    assert list(found) == ["aime2024", "talk", "chat"]
+    assert opened == [1]
+    assert found["talk"]["answered"] is False  # eight tokens end no thinking
+    assert found["talk"]["departures"] == ["3 questions"]
+    assert json.loads((tmp_path / "chat" / RESULT).read_text()) == found["chat"]
+    shutil.rmtree(tmp_path / "aime2024")
+    other = OPTIONS._replace(seed=1)
+    with pytest.raises(UserError, match="talk holds another measurement"):
+        run_benchmarks("tiny", [*both, aime], data, tmp_path, console, other)
+    assert not (tmp_path / "aime2024").exists()

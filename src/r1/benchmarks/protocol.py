@@ -30,6 +30,9 @@ from r1.types import Problem
 if TYPE_CHECKING:
     from r1.agents.ask import AskModel
 
+RESULT = "benchmark.json"
+"""The file of a benchmark's result, in its folder."""
+
 Metric = Literal["accuracy", "f1", "judged"]
 
 

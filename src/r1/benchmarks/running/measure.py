@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_result
-from r1.benchmarks.protocol import Benchmark, Loaded, load
+from r1.benchmarks.protocol import RESULT, Benchmark, Loaded, load
+from r1.benchmarks.running import converse
 from r1.benchmarks.running.choose import NO_DATA
-from r1.benchmarks.running.converse import ConversationSetup, converse
 from r1.benchmarks.running.figures import figures_of
 from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
 from r1.endpoint.settings import SampledEndpointSettings
@@ -44,7 +44,6 @@ from r1.run_dir import atomic
 from r1.template import Renderer
 from r1.types import Problem
 
-RESULT = "benchmark.json"
 MAX_NEW_TOKENS = 32_768
 """The paper's limit of a response."""
 
@@ -99,15 +98,16 @@ def run_benchmarks(
         console.print(told, highlight=False, soft_wrap=True)
     plain = [benchmark for benchmark in chosen if benchmark.converse is None]
     runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in plain]
+    talk = converse.ConversationSetup(source, engine, template, model, limit, options.seed)
+    conversations = []
+    for each in chosen:
+        if each.converse is not None:
+            asked = spread_evenly(loaded[each.name].problems, options.limit)
+            begun = converse.begin(each, loaded[each.name], asked, talk, out / each.name)
+            conversations.append(begun)
     setup = EvaluationSetup(source, template, RewardSettings(weights={"accuracy": 1.0}), engine)
     results = _measure(runs, setup, out, model, console) if runs else {}
-    talk = ConversationSetup(source, engine, template, limit, options.seed)
-    for benchmark in chosen:
-        if benchmark.converse is not None:
-            asked = spread_evenly(loaded[benchmark.name].problems, options.limit)
-            found = converse(benchmark, loaded[benchmark.name], asked, talk, model, out)
-            results[benchmark.name] = found
-    return results
+    return results | converse.measure_all(conversations, talk)
 
 
 def _refuse_conversations(chosen: Sequence[Benchmark]) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from r1.benchmarks.judging.show import show_judged
-from r1.benchmarks.protocol import Benchmark, find
+from r1.benchmarks.protocol import RESULT, Benchmark, find
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import OUTCOMES
@@ -21,7 +21,6 @@ from r1.errors import UserError
 from r1.evaluate.pretty import format_interval
 from r1.files.shapes import read_json
 
-RESULT = "benchmark.json"
 PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
 """The columns of the paper that stand beside a model, by their heads."""
 MANY_UNFINISHED = 0.9
