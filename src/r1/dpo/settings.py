@@ -26,7 +26,7 @@ from r1.learner.settings import (
 )
 from r1.preferences.source import PreferenceSource
 from r1.run_dir import CheckpointSettings
-from r1.sft.settings import BatchSettings
+from r1.sft.settings import BatchSettings, ResponseSettings
 from r1.template import ChatTemplateSettings
 
 LossKind = Literal["dpo", "ipo", "length_normalised", "simpo"]
@@ -106,19 +106,9 @@ class DPOLossSettings(Settings):
         return self
 
 
-class ResponseSettings(Settings):
+class PairResponseSettings(ResponseSettings):
     """How a response follows what is asked, and what becomes of those too long."""
 
-    response: Literal["template", "verbatim"] = Field(
-        "template",
-        description='"template": the chat template writes the response; "verbatim": it follows the '
-        "prompt as it stands, for templates that take its thinking out",
-    )
-    join: str | None = Field(
-        None,
-        description="text between prompt and response; by default a space where the prompt ends in "
-        "a colon",
-    )
     overlong: Literal["refuse", "drop", "truncate"] = Field(
         "refuse",
         description="what to do with pairs of which one response, with its prompt, is longer than "
@@ -160,7 +150,7 @@ class DPORecipe(Settings):
     )
     data: PairDataSettings
     template: ChatTemplateSettings = ChatTemplateSettings()
-    examples: ResponseSettings = ResponseSettings()
+    examples: PairResponseSettings = PairResponseSettings()
     loss: DPOLossSettings = DPOLossSettings()
     batch: PairBatchSettings = PairBatchSettings()
     optimizer: DPOOptimizerSettings = DPOOptimizerSettings()

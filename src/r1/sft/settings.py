@@ -145,12 +145,9 @@ class SFTDataSettings(Settings):
     )
 
 
-class ExampleSettings(Settings):
-    """Which part of a conversation is learnt, and how a response follows its prompt."""
+class ResponseSettings(Settings):
+    """How a response follows what is asked."""
 
-    turns: Literal["all", "last"] = Field(
-        "all", description="learn every turn of the assistant, or only the last"
-    )
     response: Literal["template", "verbatim"] = Field(
         "template",
         description='"template": the chat template writes the response; "verbatim": it follows the '
@@ -160,6 +157,14 @@ class ExampleSettings(Settings):
         None,
         description="text between prompt and response; by default a space where the prompt ends in "
         "a colon",
+    )
+
+
+class ExampleSettings(ResponseSettings):
+    """Which part of a conversation is learnt, and how a response follows its prompt."""
+
+    turns: Literal["all", "last"] = Field(
+        "all", description="learn every turn of the assistant, or only the last"
     )
     overlong: Literal["refuse", "drop", "truncate"] = Field(
         "refuse",
