@@ -7,11 +7,13 @@ RUN ?= runs/demo
 # What is compiled is kept: a machine that forbids it pays for each of hundreds of processes.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 R1_ZERO_RUN ?= runs/r1_zero
+REAL_RUN ?= runs/real
 CORE := $(VENV)/.core-installed
+REAL := $(VENV)/.real-installed
 DEV := $(VENV)/.dev-installed
 
 
-.PHONY: demo r1-zero test test-slow test-vllm check clean
+.PHONY: demo r1-zero real test test-slow test-vllm check docs clean
 
 demo: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, then its report
 	$(BIN)/r1 run recipes/tiny/r1.toml --out $(RUN)
@@ -20,6 +22,11 @@ demo: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, t
 r1-zero: $(CORE)  ## R1-Zero alone, longer and on harder problems, then its report
 	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(R1_ZERO_RUN)
 	$(BIN)/r1 report $(R1_ZERO_RUN)
+
+real: $(REAL)  ## a real model of 135M learns sums: fetched, measured, trained, measured again, its report
+	$(BIN)/r1 fetch smollm2 models/smollm2
+	$(BIN)/r1 run recipes/real/add_smollm2.toml --out $(REAL_RUN)
+	$(BIN)/r1 report $(REAL_RUN)
 
 test: $(DEV)  ## the default test suite, some six minutes on two cores
 	$(PYTEST) -n 3 -m "not slow and not vllm" $(PYTEST_ARGS)
@@ -36,10 +43,22 @@ check: $(DEV)  ## format, lint, types, tests
 	$(BIN)/mypy
 	$(MAKE) test
 
+docs: $(VENV)/.docs-installed  ## the docs as a site: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+$(VENV)/.docs-installed: $(CORE)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
 $(CORE): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $(CORE)
+
+$(REAL): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[real]"
+	touch $(CORE) $(REAL)
 
 $(VLLM_VENV)/.installed: pyproject.toml
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
@@ -51,7 +70,7 @@ $(VLLM_VENV)/.installed: pyproject.toml
 $(DEV): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $(CORE) $(DEV)
+	touch $(CORE) $(REAL) $(DEV)
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) runs
+	rm -rf $(VENV) $(VLLM_VENV) runs site

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from r1.data.tiny import BASE_FOLDER
 from r1.data.tiny.problems import make_problems
-from r1.evaluate.run import evaluate
-from r1.evaluate.settings import EvaluationSettings
+from r1.evaluation.run import evaluate
+from r1.evaluation.settings import EvaluationSettings
 from r1.reflection import self_checks
 from r1.rewards.pool import RewardPool
 from r1.rewards.settings import RewardSettings

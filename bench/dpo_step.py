@@ -18,50 +18,33 @@ seconds taken.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-from machine import measure_machine, run_side, update_flop
+from machine import (
+    LEARNING_RATE,
+    Figures,
+    make_clock,
+    measure_machine,
+    step_parser,
+    take_turns,
+    trl_settings,
+    update_flop,
+)
 
-BASE = Path(__file__).parents[1] / "src/r1/data/tiny/base"
-LEARNING_RATE = 1e-9
 LOSSES = {"dpo": "sigmoid", "ipo": "ipo", "length_normalised": "sigmoid_norm"}
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    if arguments.side:
-        rows = (time_ours if arguments.side == "ours" else time_trl)(arguments)
-        print(json.dumps(rows))
-        return
-    figures: dict[str, list[dict[str, float]]] = {"ours": [], "trl": []}
-    for _ in range(arguments.repeats):
-        for side in figures:
-            figures[side] += run_side(side)
-    result = summarise(figures, arguments)
-    print(json.dumps(result, indent=2) if arguments.json else describe(result))
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=str(BASE))
+    parser = step_parser(__doc__.splitlines()[0], steps=4)
     parser.add_argument("--pairs", type=int, default=64, help="pairs of a step")
     parser.add_argument("--loss", default="dpo", choices=list(LOSSES))
-    parser.add_argument("--steps", type=int, default=4, help="counted steps a side and repeat")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument(
         "--trl-microbatch", type=int, default=16, help="pairs; tried: 64, 32, 16, 8"
     )
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--side", choices=["ours", "trl"], help=argparse.SUPPRESS)
-    return parser.parse_args()
+    sides = {"ours": time_ours, "trl": time_trl}
+    take_turns(parser.parse_args(), sides, summarise, describe)
 
 
 def make_pairs(arguments: argparse.Namespace) -> list[Any]:
@@ -80,7 +63,7 @@ def make_pairs(arguments: argparse.Namespace) -> list[Any]:
     return encode_pairs([load_preferences(recipe.data.train[0], "pairs", Path())], encoder).items
 
 
-def time_ours(arguments: argparse.Namespace) -> list[dict[str, float]]:
+def time_ours(arguments: argparse.Namespace) -> Figures:
     import torch
 
     from r1.dpo.learner import DPOLearner
@@ -115,32 +98,18 @@ def segments(batch: list[Any]) -> list[tuple[int, int]]:
     return found
 
 
-def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:
+def time_trl(arguments: argparse.Namespace) -> Figures:
     import tempfile
 
     import torch
     from datasets import Dataset
     from torch.utils.data import SequentialSampler
-    from transformers import AutoModelForCausalLM, TrainerCallback
+    from transformers import AutoModelForCausalLM
     from trl import DPOConfig, DPOTrainer
 
     from r1.models.load import load_tokenizer
 
     torch.set_num_threads(arguments.threads)
-
-    class Clock(TrainerCallback):
-        """Notes the ends of optimiser steps, and the logged losses."""
-
-        def __init__(self) -> None:
-            self.ends: list[float] = []
-            self.losses: list[float] = []
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.ends.append(time.perf_counter())
-
-        def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
-            if "loss" in logs:
-                self.losses.append(float(logs["loss"]))
 
     class InOrder(DPOTrainer):
         """Takes the pairs in their order, as our side does."""
@@ -163,22 +132,14 @@ def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:
     microbatch = min(arguments.trl_microbatch, arguments.pairs)
     with tempfile.TemporaryDirectory() as folder:
         config = DPOConfig(
-            output_dir=folder,
-            use_cpu=arguments.device == "cpu",
-            bf16=arguments.dtype == "bfloat16" and arguments.device != "cpu",
-            gradient_checkpointing=False,
-            per_device_train_batch_size=microbatch,
+            **trl_settings(arguments, folder, microbatch),
             gradient_accumulation_steps=arguments.pairs // microbatch,
             loss_type=[LOSSES[arguments.loss]],
             beta=0.1,
-            learning_rate=LEARNING_RATE,
             max_steps=arguments.steps + 1,
-            report_to="none",
-            save_strategy="no",
             logging_steps=1,
-            disable_tqdm=True,
         )
-        clock = Clock()
+        clock = make_clock()
         trainer = InOrder(
             model=load(),
             ref_model=load(),
@@ -189,19 +150,11 @@ def time_trl(arguments: argparse.Namespace) -> list[dict[str, float]]:
         )
         trainer.train_dataset = Dataset.from_list(rows)  # the tokens of our side
         trainer.train()
-    seconds = [after - before for before, after in zip(clock.ends, clock.ends[1:], strict=False)]
-    return [
-        {"seconds": one, "loss": loss} for one, loss in zip(seconds, clock.losses[1:], strict=False)
-    ]
+    timed = zip(clock.seconds, clock.losses[1:], strict=False)
+    return [{"seconds": seconds, "loss": loss} for seconds, loss in timed]
 
 
-def summarise(
-    figures: dict[str, list[dict[str, float]]], arguments: argparse.Namespace
-) -> dict[str, Any]:
-    sides = {
-        side: {key: statistics.median(row[key] for row in rows) for key in rows[0]}
-        for side, rows in figures.items()
-    }
+def summarise(sides: dict[str, dict[str, float]], arguments: argparse.Namespace) -> dict[str, Any]:
     machine = measure_machine(arguments.device, arguments.dtype)
     limit = sides["ours"]["gflop"] / machine["gflop_per_s"]
     return {

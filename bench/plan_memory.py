@@ -178,14 +178,14 @@ def settings_of(case: Case, device: str) -> Any:
 
 
 def plan(case: Case, folder: str, device: str) -> dict[str, Any]:
-    from r1.plan.memory import Kernels, MicrobatchRow, learner_memory
+    from r1.plan.memory import MicrobatchRow, learner_memory
     from r1.plan.model import shape_of
 
     recipe = settings_of(case, device)
     recipe.grpo = recipe.loss
     length = response_tokens(case)
     row = MicrobatchRow(PROMPT + RESPONSES * (length - 1), RESPONSES * length, PROMPT + length)
-    memory = learner_memory(recipe, shape_of(folder), 1, Kernels(device), row)
+    memory = learner_memory(recipe, shape_of(folder), 1, device, row)
     loss = {i.part: i.bytes for i in memory.items if i.phase in ("resident", "loss")}
     return {
         "peak": memory.peak,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,23 @@ def other_rounding() -> Iterator[None]:
 
     with OtherRounding():
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_written_plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Plugins that a test file wrote and imported are forgotten with it: another file of the same
+    process may write one of the same name."""
+    yield
+    if (registry := sys.modules.get("r1.rewards.registry")) is None:
+        return
+    folder = str(tmp_path_factory.getbasetemp().resolve())
+    modules = list(sys.modules.items())  # looked at without waking lazy ones
+    files = {name: getattr(module, "__dict__", {}).get("__file__") for name, module in modules}
+    written = {name for name, file in files.items() if str(file).startswith(folder)}
+    for name in [n for n, made in registry.REWARDS.items() if made.__module__ in written]:
+        del registry.REWARDS[name]
+    for name in written:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")

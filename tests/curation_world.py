@@ -97,7 +97,7 @@ class FakeScorer:
 class FakeRenderer:
     opens_think = False
 
-    def encode(self, problem):
+    def encode(self, problem, earlier=()):
         return tuple(problem.encode())
 
 

@@ -188,6 +188,10 @@ _BY_SUFFIX = {
     ".distcp": _TEXTS,
     "": _TEXTS,  # .metadata
     ".csv": _CSV,
+    ".gz": _TEXTS,
+    ".zip": _TEXTS,
+    ".py": _TEXTS,
+    ".md": _TEXTS,
 }
 
 

@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from external_exports import EXPORT_READERS, make_exports
+from external_suites import SUITE_READERS, make_suites
 from fake_pipeline import write_pipeline
 from fake_run import RECIPE, write_run
 from r1.algorithms.grpo import GRPO, GRPOSettings
@@ -28,11 +30,11 @@ from r1.benchmarks.contests.frozen import (
     write_contest,
 )
 from r1.curation.review_format import read_edited
-from r1.data import huggingface
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
+from r1.diagnose import diagnose
 from r1.errors import UserError
-from r1.evaluate.source import resolve_model
+from r1.evaluation.source import resolve_model
 from r1.judge.cache import ReplyCache
 from r1.judge.model import Reply
 from r1.learner import sharded_state
@@ -78,6 +80,8 @@ def make_world(folder: Path) -> None:
     write_pipeline(folder / "pipeline")
     save_small_model(folder / "model")
     _make_data(folder)
+    make_suites(folder)
+    make_exports(folder)
     with torch.random.fork_rng():
         _make_checkpoints(folder)
     (folder / "recipe.toml").write_text(
@@ -162,7 +166,7 @@ def preferences(path: Path) -> None:
 
 def data_folder(folder: Path) -> None:
     settings = SourceSettings(kind="huggingface", path=str(folder), verifier="exact")
-    huggingface.load(settings, Path())
+    load_problems(settings, Path())
 
 
 def review(path: Path) -> None:
@@ -247,6 +251,10 @@ READERS: list[Reader] = [
         "timings.jsonl", f"evaluations/{STEP}.json", f"evaluations/{STEP}.parquet",
         f"rollouts/{STEP}.parquet",
     ),
+    *_readers(
+        "run", diagnose, "facts.json", "recipe.json", f"rollouts/{STEP}.parquet",
+        f"evaluations/{STEP}.parquet",
+    ),
     *_readers("run", find_checkpoint, _MARK),
     *_readers(
         "run", resume, "run.json", "recipe.json", "versions.json", "lineage.json",
@@ -273,4 +281,9 @@ READERS: list[Reader] = [
     Reader("replies.jsonl", "", replies),
     Reader("csv", "train.csv", data_folder),
     Reader("recipe.toml", "", load_any_recipe),
+    *(
+        Reader(top, name, read)
+        for top, read, names in (*SUITE_READERS, *EXPORT_READERS)
+        for name in names
+    ),
 ]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from fake_run import FakeLearner, parse
-from r1.evaluate.estimators import bootstrap_interval
+from r1.intervals import bootstrap
 from r1.run_dir import CheckpointSettings, RunDir, completion_table
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
@@ -342,4 +342,6 @@ def figures(groups: Sequence[ScoredGroup], parts: Mapping[str, str]) -> dict[str
 
 
 def _interval(values: Sequence[float]) -> dict[str, float]:
-    return bootstrap_interval(values)._asdict()
+    interval = bootstrap(values)
+    assert interval is not None
+    return interval._asdict()

@@ -204,6 +204,7 @@ def write_run(
     run = RunDir.open(
         folder, RECIPE, "grpo", checkpoints=settings, seeds={"seed": 7}, parent=parent
     )
+    run.note_facts({"opens_think": False, "bos_token": None, "prompts_begin_with_bos": False})
     learner = FakeLearner()
     if run.resume_from:
         learner.load(run.resume_from)

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import struct
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from itertools import count, takewhile
@@ -58,6 +59,8 @@ def _answers(pipe) -> Iterator[tuple[int, str]]:
 
 
 def _serve(job: Callable[[int], object], numbers: Iterator[int], sending: int) -> None:
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # the parent's OpenMP threads did not come along
     limit = _address_space() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for number in numbers:

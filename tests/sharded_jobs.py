@@ -10,8 +10,10 @@ from typing import Any
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh
 
+from r1.algorithms.distill import Distill, DistillSettings
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.algorithms.ppo import PPO, PPOSettings
+from r1.algorithms.prime import Prime, PrimeSettings
 from r1.cluster.fsdp import ShardedRanks
 from r1.learner.local import LocalLearner
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -33,6 +35,10 @@ def settings(setup: dict[str, Any]) -> tuple:
     objective: Any = GRPO(GRPOSettings(**{"kl_weight": 0.0, **setup.get("grpo", {})}))
     if "ppo" in setup:
         objective = PPO(PPOSettings(**setup["ppo"]))
+    if "prime" in setup:
+        objective = Prime(PrimeSettings(**setup["prime"]))
+    if "distill" in setup:
+        objective = Distill(DistillSettings(**setup["distill"]))
     return (
         LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup.get("learner", {})}),
         OptimizerSettings(**{**SMOOTH, **setup.get("optimizer", {})}),
@@ -51,6 +57,7 @@ def learner_over(mesh: DeviceMesh, model: str, setup: dict[str, Any]) -> LocalLe
         total_steps=8,
         tokenizer=load_tokenizer(model),
         ranks=ShardedRanks(mesh, learner.autocast),
+        teacher=setup.get("distill", {}).get("teacher"),
     )
 
 

@@ -73,7 +73,7 @@ def tiny_config(arch: str, vocab_size: int = 258, **changes: object) -> PreTrain
             "tie_word_embeddings": False,
         },
     }
-    return AutoConfig.for_model(arch, **{**shared, **own[arch], **changes})
+    return AutoConfig.for_model(arch, **{**shared, **own.get(arch, {}), **changes})
 
 
 def make_model(

@@ -94,3 +94,20 @@ engine_replicas = 2
 cpus_per_process = 0.5
 """
 """Two learner ranks and two engine replicas on this machine."""
+
+
+def with_plain_heldout(recipe: Path) -> Path:
+    """Give a recipe of write_recipe held-out problems of its own kind, and return it.
+
+    The tiny world's are judged by reasoning-gym, whose import takes longer than such a run.
+    """
+    rows = [
+        {"id": f"h{i}", "prompt": f"{i} + 7 = ?", "reference": str(i + 7), "verifier": "exact"}
+        for i in range(50, 54)
+    ]
+    write_jsonl(recipe.with_name("held.jsonl"), rows)
+    tiny = '[[data.heldout]]\nkind = "tiny"\nsplit = "heldout"\nnum = 4\n'
+    text = recipe.read_text()
+    assert tiny in text
+    recipe.write_text(text.replace(tiny, '[[data.heldout]]\npath = "held.jsonl"\n'))
+    return recipe

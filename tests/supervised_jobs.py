@@ -17,7 +17,6 @@ from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
 from r1.models.load import load_tokenizer
 from r1.reward_model.learner import RewardLearner
-from r1.reward_model.settings import RewardLearnerSettings
 from r1.sft.examples import Examples
 from r1.sft.learner import SFTLearner
 from reward_model_data import random_labels, random_pairs
@@ -57,8 +56,7 @@ def heldout_of(kind: str) -> Any:
 
 def settings(kind: str, setup: dict[str, Any]) -> tuple:
     """learner and optimiser settings."""
-    schema = RewardLearnerSettings if kind in REWARDS else LearnerSettings
-    learner = schema(device="cpu", **{"tokens_per_microbatch": 90, **setup})
+    learner = LearnerSettings(device="cpu", **{"tokens_per_microbatch": 90, **setup})
     return learner, OptimizerSettings(
         lr=3e-3, epsilon=SMOOTH_EPSILON, schedule="cosine", warmup_steps=1
     )

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from r1.agents.ask import EngineAsk, OpenConversation, Turn, encode_turns
+import pytest
+
+from r1.agents.ask import (
+    NO_REPLY,
+    EngineAsk,
+    OpenConversation,
+    ReplyMissingError,
+    Turn,
+    encode_turns,
+    require_replies,
+)
+from r1.agents.counts import COUNTS, AskCounts, QuestionCount
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
-from r1.types import Completion
+from r1.types import FAILED, Completion
 
 
 class Echo:
@@ -26,8 +37,8 @@ class Echo:
 
 RENDERER = SimpleNamespace(
     opens_think=True,
-    settings=SimpleNamespace(kind="plain"),
-    encode=lambda text: tuple(range(len(text.split()))),
+    takes_turns=False,
+    encode=lambda text, earlier=(): tuple(range(len(text.split()))),
 )
 
 
@@ -47,13 +58,46 @@ def test_answers_come_in_the_order_of_the_questions() -> None:
         question("open", "x"),
     ]
     assert ask(asked) == [["a 0.6", "a 0.6"], ["b 0.0"], [None] * 3, [None]]
-    assert (ask.num_samples, ask.num_tokens, ask.num_too_long) == (4, 8, 1)
+    assert ask.counts.total == (4, 8, 1)
     before = dict(engine.seeds)
     assert len(set(before["a"])) == 2
     ask(asked[:1])
+    assert ask.counts.total == (4, 8, 1)
     assert engine.seeds["a"] == before["a"]  # whatever else is asked
 
 
 def test_a_template_for_single_questions_gets_all_turns() -> None:
     ids = encode_turns(question("a", "one two", "three", "four").turns, RENDERER)
     assert len(ids) == len(["user:", "one", "two", "assistant:", "three", "user:", "four"])
+
+
+class Failing:
+    """An engine whose second sample of every request never comes."""
+
+    def generate(self, requests, sampling):
+        for request in requests:
+            failed = Completion([], [], "", FAILED)
+            yield FinishedGroup(request, [Completion([1], [], "hm</think>yes", "stop"), failed])
+
+
+def test_a_reply_that_never_came_is_no_answer_and_no_sample() -> None:
+    ask = EngineAsk(Failing(), RENDERER, SamplingSettings(), context=None)
+    (answers,) = ask([question("a", "x " * 100, num=2)])  # an endpoint has its own context
+    assert answers == ["yes", NO_REPLY]
+    assert ask.counts.total == (1, 1, 0)
+    with pytest.raises(ReplyMissingError, match="1 of 2 replies"):
+        require_replies(answers)
+    assert require_replies(["yes", None]) == ["yes", None]
+
+
+def test_counts_are_kept_over_kills_and_a_torn_line_is_passed_over(tmp_path) -> None:
+    counts = AskCounts(tmp_path)
+    counts.add("a", QuestionCount(2, 30))
+    counts.add("b", QuestionCount(too_long=1))
+    with (tmp_path / COUNTS).open("a") as file:
+        file.write('{"id": "c", "sam')
+    again = AskCounts(tmp_path)
+    again.add("c", QuestionCount(1, 5))
+    again.add("a", QuestionCount(2, 40))
+    assert again.total == AskCounts(tmp_path).total == (3, 45, 1)
+    assert AskCounts().total == (0, 0, 0)

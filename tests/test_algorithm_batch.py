@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from r1.algorithms.batch import has_signal, make_batch, overlong_penalty
+from r1.algorithms.distill import Distill, DistillSettings
 from r1.algorithms.grpo import GRPO, GRPOSettings
+from r1.algorithms.ppo import PPO, PPOSettings
+from r1.algorithms.prime import Prime, PrimeSettings
 from r1.algorithms.reinforce_pp import ReinforcePP, ReinforcePPSettings
 from r1.rollout.settings import SamplingSettings
 from r1.sampling.roll_out import BatchSource, replace_empty
@@ -126,9 +129,19 @@ def test_signal_by_hand():
     assert found == expected
 
 
-def test_an_algorithm_that_compares_over_the_batch_learns_from_every_group():
-    """A reward of 0 is below the batch's mean: it teaches, though its group is all alike."""
-    algorithm = ReinforcePP(ReinforcePPSettings(kl_weight=0.0))
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        ReinforcePP(ReinforcePPSettings(kl_weight=0.0)),
+        PPO(PPOSettings(kl_weight=0.0)),
+        Prime(PrimeSettings()),
+        Distill(DistillSettings()),
+    ],
+    ids=lambda algorithm: type(algorithm).__name__,
+)
+def test_an_algorithm_that_compares_over_the_batch_learns_from_every_group(algorithm):
+    """A reward of 0 teaches, though its group is all alike: beside the batch's mean, a critic's
+    expectation or a teacher's word."""
     groups = [scored([0, 0]), scored([1, 0], invalid={0})]
     result = make_batch(groups, algorithm, LIMIT)
     assert [len(group.responses) for group in result.batch.groups] == [2, 1]

@@ -163,7 +163,7 @@ def test_drop_is_asked_with_three_examples_of_the_training_file(tmp_path) -> Non
 
 
 def test_missing_data_unknown_names_and_names_taken(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"put test.jsonl there.*openai/grade-school-math"):
+    with pytest.raises(UserError, match=r"put test.jsonl or .*there.*openai/grade-school-math"):
         load(find_benchmark("gsm8k"), tmp_path)
     with pytest.raises(UserError, match="did you mean 'gsm8k'"):
         find_benchmark("gsm8")

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from r1.benchmarks.judging.length_control import LengthControl, fit_length_control, length_term
+from r1.benchmarks.judging.length_control import (
+    MIN_QUESTIONS,
+    LengthControl,
+    fit_length_control,
+    length_term,
+)
 from r1.benchmarks.judging.logistic import fit_logistic, sigmoid
 from r1.benchmarks.judging.preferences import NUM_REFITS, AlpacaRow, controlled_win_rate, tally
 from r1.judge.first_token import read_label
@@ -115,6 +120,37 @@ def test_the_headline_is_the_refit_with_an_interval_around_it(annotated, difficu
     assert without is not None
     assert without.value == pytest.approx(found.value, abs=0.01)
     assert controlled_win_rate([row._replace(difficulty=None) for row in rows]) is None
+
+
+@needs_data
+def test_of_few_rows_the_rate_is_withheld_as_it_says_little(annotated, difficulty) -> None:
+    """N rows of an ordinary model's 805, against the rate of all of them."""
+    generator = np.random.default_rng(0)
+
+    def rate(rows: list[AlpacaRow]) -> float:
+        length = length_term([r.baseline_chars for r in rows], [r.model_chars for r in rows])
+        hard = [r.difficulty for r in rows]
+        fitted = fit_length_control(length, hard, [r.preference for r in rows])
+        return 100.0 * fitted.win_rate(hard)
+
+    models = [annotated[name] for name in sorted(annotated.keys() - MADE_TO_FOOL)]
+    far = {}
+    for size in (20, MIN_QUESTIONS, 200):
+        draws = [
+            rate([rows[i] for i in generator.choice(len(rows), size, replace=False)]) - rate(rows)
+            for rows in models
+            for _ in range(10)
+        ]
+        far[size] = float(np.sqrt(np.mean(np.square(draws))))
+    assert far[20] > 10.0 > 6.0 > far[MIN_QUESTIONS] > far[200]
+    rows = annotated["alpaca-7b"]
+    enough, few = tally(rows[:MIN_QUESTIONS]), tally(rows[: MIN_QUESTIONS - 1])
+    assert enough.departures == ()
+    assert enough.score != enough.figures["win rate"]
+    assert few.score is not None
+    assert few.score.value == few.figures["win rate"]
+    assert "from 100 judged questions on" in few.departures[0]
+    assert tally([row._replace(difficulty=None) for row in rows[:9]]).departures == ()
 
 
 @needs_data

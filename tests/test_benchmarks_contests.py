@@ -333,12 +333,13 @@ def test_the_rating_of_a_run_names_scoring_bound_and_what_was_not_read(loaded, d
 def test_the_lines_stand_below_the_tables(loaded, tmp_path) -> None:
     values = {"codeforces/7/A": [1.0], "codeforces/7/B": [1.0]}
     result = {
-        "title": "Codeforces", "metric": "accuracy", "k": 1, "num_questions": 2, "score": None,
-        "cons_at_k": {"value": None}, "mean_tokens": 1.0, "model": "m", "layout": "l",
+        "title": "Codeforces", "metric": "accuracy", "k": 1, "num_questions": 2, "num_found": 2,
+        "score": None, "cons_at_k": None, "mean_tokens": 1.0, "begins_with_think": True,
+        "sampling": {"max_new_tokens": 8}, "model": "m", "layout": "l",
         "outcomes": dict.fromkeys(
             ("correct", "wrong", "unreadable", "unfinished", "verifier failed"), 0.2
         ),
-        "refused": {}, "departures": [], "further": ratings(loaded, values),
+        "protocol": "paper", "refused": {}, "departures": [], "further": ratings(loaded, values),
         "parts": {"contest": {"7": {"num_questions": 2, "score": None}}},
     }  # fmt: skip
     (tmp_path / "out/codeforces").mkdir(parents=True)

@@ -22,6 +22,7 @@ from r1.benchmarks.judging import judge as judging
 from r1.benchmarks.judging.judge import JUDGEMENTS, StoredSamples, judged_result
 from r1.benchmarks.judging.protocol import MAX_CHARS, OUTCOMES
 from r1.benchmarks.judging.settings import prepared, read_judge
+from r1.benchmarks.page.samples import judged_curve
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
 from r1.benchmarks.running.measure import Options, run_benchmarks
@@ -41,6 +42,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from r1.benchmarks.judging.judge import StoredSamples, judged_result
+from r1.benchmarks.page.samples import judged_curve
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
 from r1.judge.settings import JudgeSettings
@@ -111,15 +113,27 @@ def lines(rows: Sequence[object]) -> str:
 
 
 def store(
-    folder: Path, problems: Sequence[Problem], texts: Sequence[str], k: int = 1
+    folder: Path,
+    problems: Sequence[Problem],
+    texts: Sequence[str],
+    k: int = 1,
+    lengths: Sequence[int] | None = None,
 ) -> StoredSamples:
-    """Store texts as an evaluation does; a text that ends in "…" was cut at the token limit."""
+    """Store texts as an evaluation does; a text that ends in "…" was cut at the token limit.
+
+    lengths: in tokens, one a text; None: each has one.
+    """
+    tokens = iter(lengths or [1] * len(texts))
     none = Reward(0.0, {"accuracy": Score(0.0, Outcome.VERIFIER_FAILED)}, False)
     groups = []
     for i, problem in enumerate(problems):
         own = texts[i * k : (i + 1) * k]
         ends = ["length" if text.endswith("…") else "stop" for text in own]
-        drawn = [Completion([1], [0.0], *pair) for pair in zip(own, ends, strict=True)]
+        sizes = [next(tokens) for _ in own]
+        drawn = [
+            Completion([1] * size, [0.0] * size, text, end)
+            for text, end, size in zip(own, ends, sizes, strict=True)
+        ]
         groups.append(ScoredGroup(RolloutGroup(problem, (1,), drawn), [none] * k))
     (folder / "blocks").mkdir(parents=True)
     table = completion_table(0, groups, partial(parse, opened=True))
@@ -182,6 +196,30 @@ def test_every_outcome_has_its_rate_and_none_becomes_another(tmp_path) -> None:
     assert rows[0]["verdicts"][0]["label"] == "correct"
     assert rows[8]["verdicts"] == [{"failed": "the judge's reply is malformed (not-json)"}]
     assert {row["outcome"] for row in rows} <= set(OUTCOMES)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_scores_at_smaller_token_limits_ask_nothing_new(name, data, tmp_path) -> None:
+    """At a limit, longer responses count as those do that the limit really cut."""
+    problems = load(find_benchmark(name), data).problems
+    texts = [THINKING + f"said {i}" for i in range(5)]
+    lengths = [10, 20, 40, 100, 1000]
+    with FakeEndpoint(brain=any_verdict, top=probabilities) as endpoint:
+        given = settings(endpoint)
+        found = judge_stored(store(tmp_path / "all", problems, texts, 1, lengths), name, given)
+        assert endpoint.num_requests == found["judge"]["requests"]
+        cut = [text if size <= 64 else "cut…" for text, size in zip(texts, lengths, strict=True)]
+        at_64 = judge_stored(store(tmp_path / "cut", problems, cut), name, given)
+    caps = dict(found["caps"])
+    assert sorted(caps) == [16, 32, 64, 128, 256, 512, 1000]
+    assert caps[1000] == found["score"]["value"]
+    assert caps[128] == caps[512]
+    assert caps[64] == pytest.approx(at_64["score"]["value"])
+    assert caps[64] != caps[1000]
+    curve = judged_curve(found["caps"], 2048)
+    assert curve.caps_C == [16, 32, 64, 128, 256, 512, 1000, 2048]
+    assert curve.accuracy_C[-2:] == [caps[1000]] * 2
+    assert judged_curve(found["caps"], 1000).caps_C == [16, 32, 64, 128, 256, 512, 1000]
 
 
 @pytest.mark.parametrize("name", JUDGED)

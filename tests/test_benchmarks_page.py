@@ -18,15 +18,22 @@ from r1.benchmarks.judging.judge import StoredSamples, read_responses
 from r1.benchmarks.page.order import grouped
 from r1.benchmarks.page.page import write_page
 from r1.benchmarks.page.samples import WeighedSamples, cap_curve, read_samples, token_figures
+from r1.benchmarks.running.against import ABOVE, BELOW, SAME, mark_against
 from r1.benchmarks.running.beside import show_beside
 from r1.benchmarks.running.figures import figures_of
 from r1.cli import app
 from r1.errors import UserError
+from r1.intervals import share_interval
 from r1.run_dir import completion_table
 from r1.template import parse
 from r1.types import FAILED, Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 SECRET = "Which particle decays so?"
+TABLE_4_ROWS = (
+    "MMLU ", "MMLU-Redux", "MMLU-Pro", "DROP", "IFEval", "GPQA", "SimpleQA", "FRAMES", "AlpacaEval",
+    "Arena-Hard", "LiveCodeBench", "Codeforces, beaten", "Codeforces, rating", "SWE-bench Verified",
+    "Aider", "AIME 2024", "MATH-500", "CNMO 2024", "CLUEWSC", "C-Eval", "C-SimpleQA",
+)  # fmt: skip
 HOSTILE = "</script><script>alert(1)</script>"
 
 
@@ -132,8 +139,20 @@ def test_models_stand_beside_the_papers_in_its_order(folders, tmp_path) -> None:
     console = Console(file=io.StringIO(), width=160)
     show_beside(console, folders)
     shown = console.file.getvalue()
-    assert re.search(r"MATH-500 .* 97\.3 +58\.3 +58\.3", shown)
+    assert re.search(r"MATH-500 .* 97\.3 +58\.3≈ +58\.3≈", shown)
+    assert "≈ not told apart from it" in shown
     assert shown.index("GPQA") < shown.index("MATH-500") < shown.index("Others")
+    for title in TABLE_4_ROWS:
+        assert title in shown, title
+    assert re.search(r"MATH-500 .* run here", shown)
+    assert re.search(r"AlpacaEval 2.0 .* - +- +not run; needs a judge", shown)
+    assert re.search(r"SWE-bench Verified .* not run; needs .*containers", shown)
+    assert re.search(r"Codeforces, rating .* 2029 +- +- +not run", shown)
+    assert f"2 of the table's {len(TABLE_4_ROWS)} rows were run here" in shown
+    (tmp_path / "data" / "mmlu_pro").mkdir(parents=True)
+    again = Console(file=io.StringIO(), width=160)
+    show_beside(again, folders[:1], tmp_path / "data")
+    assert re.search(r"MMLU-Pro .* not run; data missing", again.file.getvalue())
     assert grouped(["gsm8k", "mmlu", "aime2024"]) == [
         ("English", ["mmlu"]),
         ("Mathematics", ["aime2024"]),
@@ -145,6 +164,41 @@ def test_models_stand_beside_the_papers_in_its_order(folders, tmp_path) -> None:
     assert out.is_file()
     with pytest.raises(UserError, match="holds no result"):
         write_page([tmp_path / "nowhere"], out)
+
+
+def test_codeforces_has_the_papers_two_rows_and_its_bar(folders, tmp_path) -> None:
+    write(tmp_path / "new", "codeforces", "Codeforces", "runs/new", [group("c", "?", [(9, C, "")])])
+    path = tmp_path / "new" / "codeforces" / "benchmark.json"
+    scored = {"full": {"beaten": 0.4321, "rating": 1234.5}, "decay": {"beaten": 0.1, "rating": 1.0}}
+    result = {**json.loads(path.read_text()), "further": {"told": [], "by_scoring": scored}}
+    path.write_text(json.dumps(result))
+    write_page(folders, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    row = re.search(r'<th scope="row">Codeforces, beaten</th>(.*?)</tr>', page)[1]
+    assert " ".join(re.findall(r"[\d.]+(?=</span>)", row)) == "20.3 23.6 58.7 93.4 96.6 96.3 43.2"
+    row = re.search(r'<th scope="row">Codeforces, rating</th>(.*?)</tr>', page)[1]
+    assert re.findall(r"[\d.]+(?=</span>)", row)[-2:] == ["2029", "1234"]
+    assert "<title>runs/new: 43.2</title>" in page  # figure 1's bar
+    assert '<th scope="row">Codeforces</th>' not in page.partition("Beside the distilled")[0]
+
+
+@pytest.mark.parametrize("num", [30, 500])
+def test_equal_models_are_hardly_ever_marked_and_unequal_ones_are(num) -> None:
+    """Two models of one ability on the same questions, a sample each: at most 1 % are marked."""
+    generator = np.random.default_rng(num)
+    marks = []
+    for _ in range(400):
+        chance_P = generator.beta(1.0, 0.7, size=num)
+        own, theirs = (generator.uniform(size=(2, num)) < chance_P).astype(float)
+        score = share_interval(own, num_resamples=300)
+        marks.append(mark_against(score._asdict(), 100 * theirs.mean(), num))
+    assert np.mean([mark != SAME for mark in marks]) <= 0.01
+    score = share_interval(np.arange(num) % 5 < 3, num_resamples=300)._asdict()
+    assert mark_against(score, 99.0, num) == BELOW
+    assert mark_against(score, 10.0, num) == ABOVE
+    assert mark_against(score, 65.0, num) == SAME
+    none_right = {"value": 0.0, "low": 0.0, "high": 0.708}  # 0 of 3
+    assert mark_against(none_right, 79.8, 30) == SAME
 
 
 def test_suites_are_compared_benchmark_by_benchmark(tmp_path) -> None:

@@ -14,16 +14,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from r1.agents.ask import OpenConversation, Turn
-from r1.benchmarks.protocol import RESULT
+from r1.benchmarks.protocol import RESULT, load
 from r1.benchmarks.registry import find_benchmark
-from r1.benchmarks.running import choose, converse
+from r1.benchmarks.running import converse
 from r1.benchmarks.running.figures import OUTCOMES, figures_of, outcome_of
 from r1.benchmarks.running.measure import Options, run_benchmarks
 from r1.benchmarks.running.show import show_results
 from r1.cli import app
 from r1.errors import UserError
-from r1.evaluate import blocks
-from r1.evaluate.source import open_engine
+from r1.evaluation import blocks
+from r1.evaluation.source import open_sampler
 
 OPTIONS = Options(limit=3, num_samples=2, max_new_tokens=8)
 
@@ -150,17 +150,22 @@ def test_commands(data, tmp_path) -> None:
     assert "no benchmark's data" in str(none.exception)
 
 
-@pytest.mark.parametrize("endpoint", [False, True])
-def test_an_endpoint_is_not_asked_for_conversations(monkeypatch, endpoint) -> None:
-    talk = dataclasses.replace(find_benchmark("aime2024"), name="talk", converse=lambda *_: {})
-    known = {"talk": talk, "aime2024": find_benchmark("aime2024")}
-    monkeypatch.setattr(choose, "benchmarks", lambda: known)
-    monkeypatch.setattr(choose, "find", lambda *_: True)
-    chosen, left_out = choose.choose([], None, of="all", endpoint=endpoint)
-    assert [each.name for each in chosen] == (["aime2024"] if endpoint else ["talk", "aime2024"])
-    assert left_out == (["talk: an endpoint is asked single questions"] if endpoint else [])
-    with pytest.raises(UserError, match="talk: a conversation of several turns"):
-        run_benchmarks("http://localhost:1/v1#m", [talk], None, Path("."), Console())
+def test_the_tiny_world_needs_no_data_and_is_in_no_suite(tmp_path) -> None:
+    words = ["bench", "run", "tiny", "tiny_world", "--no-think", "--limit", "3", "--samples", "1"]
+    words += ["--max-new-tokens", "4", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.exception or done.output
+    result = json.loads((tmp_path / "out" / "tiny_world" / RESULT).read_text())
+    assert (result["num_questions"], result["num_found"]) == (3, 90)
+    assert set(result["parts"]["family"]) <= {"arithmetic", "cups", "functions"}
+    none = CliRunner().invoke(app, ["bench", "run", "tiny", "--data", str(tmp_path)])
+    assert "tiny_world needs none" in str(none.exception)
+    problems = load(find_benchmark("tiny_world"), tmp_path).problems
+    gold = [each.reference for each in problems if each.reference]
+    assert len(gold) == 90
+    lenient = load(find_benchmark("tiny_world@lenient"), tmp_path).problems
+    assert [each.prompt for each in lenient] == [each.prompt for each in problems]
+    assert {each.metadata["answer_from"] for each in lenient} == {"stated"}
 
 
 def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
@@ -176,12 +181,12 @@ def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
     opened = []
 
     @contextmanager
-    def counted(*arguments):
+    def counted(*arguments, **named):
         opened.append(1)
-        with open_engine(*arguments) as engine:
-            yield engine
+        with open_sampler(*arguments, **named) as model:
+            yield model
 
-    monkeypatch.setattr(converse, "open_engine", counted)
+    monkeypatch.setattr(converse, "open_sampler", counted)
     aime = find_benchmark("aime2024")
     both = [
         dataclasses.replace(aime, name=name, lies_in="aime2024", converse=talk)
@@ -192,10 +197,13 @@ def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
     assert list(found) == ["aime2024", "talk", "chat"]
     assert opened == [1]
     assert found["talk"]["answered"] is False  # eight tokens end no thinking
-    assert found["talk"]["departures"] == ["3 questions"]
+    assert found["talk"]["departures"] == ["3 questions", "at most 8 tokens"]
     assert json.loads((tmp_path / "chat" / RESULT).read_text()) == found["chat"]
     shutil.rmtree(tmp_path / "aime2024")
     other = OPTIONS._replace(seed=1)
     with pytest.raises(UserError, match="talk holds another measurement"):
         run_benchmarks("tiny", [*both, aime], data, tmp_path, console, other)
+    unopened = OPTIONS._replace(think=False)
+    with pytest.raises(UserError, match=r"another measurement \(template differ\)"):
+        run_benchmarks("tiny", [*both, aime], data, tmp_path, console, unopened)
     assert not (tmp_path / "aime2024").exists()

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from r1 import native
 from r1.errors import UserError
@@ -177,6 +178,22 @@ def shard(number: int, more: int) -> Callable[[Path], None]:
     return lambda world: pq.write_table(table, world / "shards" / f"{number}.parquet")
 
 
+def linked(world: Path) -> None:
+    write_jsonl(world / "other.jsonl", rows(6, more=2))
+    (world / "train.jsonl").unlink()
+    (world / "train.jsonl").symlink_to("other.jsonl")
+
+
+def rewritten(path: str, content: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    return lambda world: (world / path).write_bytes(content((world / path).read_bytes())) and None
+
+
+def halved(world: Path) -> None:
+    path = world / "model" / "model.safetensors"
+    tensors = {name: tensor.bfloat16() for name, tensor in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
 FILES = {
     "a row changed": (replace("train.jsonl", "3 +", "9 +"), "data.train.0.path", "train.jsonl"),
     "a row more": (lambda w: write_jsonl(w / "train.jsonl", rows(7)), "data.train.0", "bytes"),
@@ -185,12 +202,20 @@ FILES = {
         lambda w: write_jsonl(w / "train.jsonl", rows(6)[::-1]), "data.train.0", "SHA-256",
     ),
     "a digit, same size and time": (hidden("train.jsonl", 12), "data.train.0", "train.jsonl"),
+    "the same rows behind a byte order mark": (
+        rewritten("train.jsonl", lambda old: b"\xef\xbb\xbf" + old), "data.train.0", "bytes",
+    ),
+    "the same rows, other ends of lines": (
+        rewritten("train.jsonl", lambda old: old.replace(b"\n", b"\r\n")), "data.train.0", "bytes",
+    ),
+    "a link to other rows": (linked, "data.train.0", "train.jsonl"),
     "a shard changed": (shard(1, 20), "data.train.1", "1.parquet"),
     "a shard more": (shard(2, 20), "data.train.1", "2.parquet: not there in the run"),
     "a shard less": (lambda w: (w / "shards/1.parquet").unlink(), "data.train.1", "gone now"),
     "held-out data": (replace("heldout.jsonl", "51", "52"), "data.heldout.0", "heldout.jsonl"),
     "held-out, same size and time": (hidden("heldout.jsonl", 12), "data.heldout.0", "SHA-256"),
     "a weight, same size and time": (hidden("model/model.safetensors", -2), "model (", "safeten"),
+    "weights in half precision": (halved, "model (", "model.safetensors"),
     "the config": (setting("model/config.json", "rms_norm_eps", 1e-3), "model (", "config.json"),
     "the generation config": (
         setting("model/generation_config.json", "top_k", 3), "model (", "generation_config.json",
@@ -201,6 +226,9 @@ FILES = {
     ),
     "the tokenizer's config": (
         setting("model/tokenizer_config.json", "pad_token", "<eos>"), "tokenizer_config.json", "",
+    ),
+    "an added token": (
+        write("model/added_tokens.json", '{"<x>": 70}'), "model (", "added_tokens.json",
     ),
     "a chat template": (
         write("model/chat_template.jinja", "x"), "chat_template.jinja", "in the run",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,8 +145,7 @@ def test_nodes_hold_what_the_driver_holds(versions, gpus, message) -> None:
         ),
     ],
 )
-def test_a_bad_cluster_is_told_within_ten_seconds(tmp_path, changes, message) -> None:
-    """From the recipe to the message, with nothing written; more where others use the cores."""
+def test_a_bad_cluster_is_told_before_anything_is_written(tmp_path, changes, message) -> None:
     pytest.importorskip("ray")
     from r1.pipeline.run import run_recipe
 
@@ -159,11 +156,8 @@ def test_a_bad_cluster_is_told_within_ten_seconds(tmp_path, changes, message) ->
         file.write_text(json.dumps(json.loads(file.read_text()) | {"intermediate_size": 2**30}))
     more = [f'model="{model}"', 'cluster.address="local"', "cluster.learner_ranks=2"]
     recipe = load_any_recipe(TINY, [*more, *changes])
-    begin = time.monotonic()
     with pytest.raises(UserError, match=message):
         run_recipe(recipe, tmp_path, tmp_path / "run", None)
-    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    assert time.monotonic() - begin < 10 * crowd
     assert not (tmp_path / "run").exists()
 
 
@@ -203,8 +197,5 @@ def test_other_versions_are_named(cluster, tmp_path) -> None:
 
 
 def refused(placed: Any, settings: ClusterSettings, message: str) -> None:
-    begin = time.monotonic()
     with pytest.raises(UserError, match=message), placed(settings, Needs("cpu", "cpu")):
         raise AssertionError("it has other versions")
-    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    assert time.monotonic() - begin < 10 * crowd

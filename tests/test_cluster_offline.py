@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -16,6 +17,9 @@ from rich.console import Console
 
 pytest.importorskip("ray")
 
+from r1.agents.ask import OpenConversation, Turn
+from r1.benchmarks.running.measure import Options, run_benchmarks
+from r1.benchmarks.table import read_table
 from r1.cluster import offline
 from r1.cluster.needs import Gpus
 from r1.cluster.offline import open_replicas
@@ -23,7 +27,8 @@ from r1.cluster.ray_calls import ClusterError, LostProcess
 from r1.cluster.ray_placement import check_resources, plan_bundles
 from r1.cluster.settings import ClusterSettings, TimeoutSettings
 from r1.errors import UserError
-from r1.evaluate.command import run_eval_command
+from r1.evaluation import blocks
+from r1.evaluation.command import run_eval_command
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.settings import EngineSettings
 from r1.run_dir import RunDir
@@ -54,7 +59,7 @@ RECIPE = {
 
 SMALL_BLOCKS = """
 from r1.cli import main
-from r1.evaluate import blocks
+from r1.evaluation import blocks
 
 blocks.BLOCK_SAMPLES = 24
 main()
@@ -177,7 +182,7 @@ def world(tmp_path_factory) -> Path:
             run.commit_step(step, save_small_model, {})
         run.finish()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 24)
+        patch.setattr("r1.evaluation.blocks.BLOCK_SAMPLES", 24)
         run_eval_command(str(folder / "run"), folder / "alone", Console(file=io.StringIO()))
     return folder
 
@@ -210,6 +215,39 @@ def test_r1_eval_on_replicas_carries_on_after_its_driver_was_killed(world, tmp_p
     after = {p.name: p.stat().st_mtime_ns for p in out.glob("blocks/block-*.parquet")}
     assert len(after) == 16
     assert {name: after[name] for name in kept} == kept, "what was done stays"
+
+
+@pytest.mark.slow
+def test_benchmarks_on_replicas_give_one_engines_bytes(world, tmp_path, monkeypatch) -> None:
+    """Two tables of questions, and one of two requests a question, in one call."""
+
+    def talk(ask, problems, folder) -> dict:
+        asked = [OpenConversation(p.id, (Turn("user", p.prompt),), 3) for p in problems]
+        return {"score": None, "outcomes": {}, "answers": ask(asked)}
+
+    monkeypatch.setattr(blocks, "BLOCK_SAMPLES", 8)
+    chosen = []
+    for name in ("sums", "words"):
+        rows = [{"q": f"{name} {i}", "answer": str(i)} for i in range(6)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        table = (
+            f'name = "{name}"\ndata = "{name}.jsonl"\nprompt = "{{q}}"\nverifier = "exact"\nk = 2'
+        )
+        (tmp_path / f"{name}.toml").write_text(table)
+        chosen.append(read_table(tmp_path / f"{name}.toml"))
+    chosen.append(dataclasses.replace(chosen[0], name="talk", converse=talk))
+    options = Options(max_new_tokens=6, think=False)
+    console = Console(file=io.StringIO())
+    model = str(world / "run")
+    alone = run_benchmarks(model, chosen, None, tmp_path / "alone", console, options)
+    given = {"address": "local", "engine_replicas": 2, "cpus_per_process": 0.5}
+    options = options._replace(cluster=given)
+    assert run_benchmarks(model, chosen, None, tmp_path / "ray", console, options) == alone
+    assert files(tmp_path / "ray" / "sums") == files(tmp_path / "alone" / "sums")
+    far = options._replace(cluster={**given, "engine_replicas": 9, "cpus_per_process": 1e6})
+    with pytest.raises(UserError, match=r"asks for .* CPUs \(9 engine replicas\), but"):
+        run_benchmarks(model, chosen, None, tmp_path / "far", console, far)
+    assert not (tmp_path / "far").exists()
 
 
 @pytest.mark.slow

@@ -99,5 +99,5 @@ def test_weights_on_their_way_are_the_owners(monkeypatch) -> None:
             existed.append(Path(args[0]).exists())
 
     monkeypatch.setenv(VARIABLE, f"{owner}1.")
-    FileTransfer(Killed()).send({"weight": torch.zeros(2)})
+    FileTransfer(Killed()).send({"weight": torch.zeros(2)}, torch.float32)
     assert existed == [True, False]

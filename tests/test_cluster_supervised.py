@@ -71,7 +71,8 @@ def check_equal(kind: str, found: Spread, model: Path) -> None:
         assert ours.keys() == expected.keys()
         assert expected["grad_norm"] > 1e-2
         for name in ours.keys() - packing:
-            tolerance = 1e-5 * max(1.0, abs(expected[name]))
+            # DPO's are differences of responses' log-probabilities: some hundred, rounded to 1e-5.
+            tolerance = (1e-4 if kind == "dpo" else 1e-5) * max(1.0, abs(expected[name]))
             near = pytest.approx(expected[name], abs=tolerance, nan_ok=True)
             assert ours[name] == near, (step, name)
     for name, tensor in named_parameters(learner).items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from r1 import __main__ as entry
 from r1 import cli
 from r1.pipeline.stopped import saved_in
 
@@ -76,21 +80,44 @@ def stop(*_: object, **__: object) -> None:
     ("arguments", "patched", "said"),
     [
         (["run", "RECIPE", "--out", "OUT"], "r1.pipeline.run.run_recipe", "after step 12"),
-        (["eval", "tiny", "--out", "OUT"], "r1.evaluate.command.run_eval_command", "after step 12"),
+        (
+            ["eval", "tiny", "--out", "OUT"],
+            "r1.evaluation.command.run_eval_command",
+            "after step 12",
+        ),
         (
             ["plan", "RECIPE", "--hardware", "CPU"],
             "r1.pipeline.plan.plan_command",
             "nothing was written",
         ),
         (["report", "OUT"], "r1.report.build_report", "nothing was written"),
+        (
+            ["bench", "run", "tiny", "math500", "--out", "OUT"],
+            "r1.benchmarks.running.measure.run_benchmarks",
+            "after step 12",
+        ),
+        (["bench", "show", "OUT"], "r1.benchmarks.running.show.show_results", "nothing was"),
+        (["fetch", "smollm2", "OUT"], "r1.models.fetch.fetch", "after step 12"),
+        (["pretrain", "BASE", "--out", "OUT"], "r1.pretrain.train.pretrain", "after step 12"),
+        (["reproduce", "CLAIM", "--out", "OUT"], "r1.claims.run.run_claims", "after step 12"),
+        (["export", "OUT", "x"], "r1.publish.export.export", "nothing was written"),
+        (["data", "x.jsonl"], "r1.data_command.show", "nothing was written"),
+        (["diagnose", "OUT"], "r1.diagnose.diagnose_all", "nothing was written"),
+        (["lineage", "OUT"], "r1.pipeline.show.show_lineage", "nothing was written"),
+        (["doctor"], "r1.doctor.examine", "nothing was written"),
     ],
 )
 def test_ctrl_c_says_what_was_saved(
     monkeypatch, capsys, tmp_path, arguments, patched, said
 ) -> None:
     (tmp_path / "checkpoints" / "step-000012").mkdir(parents=True)
-    recipe = str(Path(__file__).parents[1] / "recipes" / "tiny" / "r1_zero.toml")
-    words = {"RECIPE": recipe, "OUT": str(tmp_path)}
+    recipes = Path(__file__).parents[1] / "recipes"
+    words = {
+        "RECIPE": str(recipes / "tiny" / "r1_zero.toml"),
+        "BASE": str(recipes / "tiny" / "base.toml"),
+        "CLAIM": str(sorted((recipes / "claims").glob("*.toml"))[0]),
+        "OUT": str(tmp_path),
+    }
     monkeypatch.setattr(patched, stop)
     monkeypatch.setattr(sys, "argv", ["r1", *(words.get(word, word) for word in arguments)])
     with pytest.raises(SystemExit) as stopped:
@@ -99,6 +126,20 @@ def test_ctrl_c_says_what_was_saved(
     error = capsys.readouterr().err
     assert said in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_ctrl_c_while_the_command_is_still_imported(monkeypatch, capsys) -> None:
+    class StoppedImport:
+        def find_spec(self, name, path, target=None):
+            if name == "r1.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "r1.cli")
+    monkeypatch.setattr(sys, "meta_path", [StoppedImport(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stopped:
+        entry.main()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
 
 
 def test_what_is_saved_of_a_pipeline_and_of_an_evaluation(tmp_path) -> None:
@@ -170,3 +211,46 @@ def test_a_dry_run_is_planned_for_this_machine_too(tmp_path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "CPU" in shown.output
     assert "H800" not in shown.output
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("can't start new thread"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+    ids=repr,
+)
+def test_a_lack_of_memory_is_told_without_a_traceback(error, monkeypatch, capsys) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "there is not enough memory" in capsys.readouterr().err
+
+
+def test_another_error_keeps_its_traceback(monkeypatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        cli.main()
+
+
+def test_a_limit_of_memory_on_the_whole_command(tmp_path) -> None:
+    """torch's libraries alone need more than 600 MB of addresses."""
+    done = subprocess.run(
+        [sys.executable, "-m", "r1", "eval", "tiny", "--out", str(tmp_path / "out")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "there is not enough memory" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -142,10 +142,10 @@ def test_the_second_part_of_an_instruction_is_learnt_from(tmp_path) -> None:
 
 
 def test_the_advice_for_a_file_of_instructions_names_its_input(tmp_path) -> None:
-    write_jsonl(tmp_path / "rows.jsonl", [{"instruction": "a", "input": "b", "output": "c"}])
+    write_jsonl(tmp_path / "rows.jsonl", [{"instruction": "a", "input": "b", "target": "c"}])
     with pytest.raises(UserError) as refused:
         check_sources([validate({"path": "rows.jsonl"}, ExampleSource, "source")], tmp_path)
-    advice = 'columns = { prompt = "instruction", input = "input", response = "output" }'
+    advice = 'columns = { prompt = "instruction", input = "input", response = "target" }'
     assert advice in str(refused.value)
 
 

@@ -60,8 +60,8 @@ def test_seeds_and_epochs_shuffle_independently():
 
 
 def test_a_step_larger_than_the_pool_is_refused_with_the_remedy():
-    with pytest.raises(UserError, match=r"takes 33 .*only 32; .*lower grpo.num_problems to 32"):
-        ProblemSource(problems(32), 33, 0)
+    with pytest.raises(UserError, match=r"takes 33 .*only 32; .*lower ppo.num_problems to 32"):
+        ProblemSource(problems(32), 33, 0, setting="ppo.num_problems")
 
 
 def test_a_mixture_gives_every_step_its_shares_and_every_pool_its_epochs():

@@ -169,7 +169,7 @@ def test_tokens_are_those_of_fine_tuning_and_a_dialogue_is_rendered_whole(tmp_pa
     ends = [tokenizer.decode(list(ids)) for ids in item.responses]
     assert ends == ["yes<eos>", "no<eos>"]
     plain = 'data.train=[{path="train.jsonl", columns={prompt="conversations"}}]'
-    with pytest.raises(UserError, match="no object with role and content"):
+    with pytest.raises(UserError, match="takes one user and one assistant turn"):
         prepare(load_recipe(path, DPORecipe, [plain]), str(tmp_path / "model"), tmp_path)
 
 
@@ -187,17 +187,7 @@ def test_a_held_out_pair_is_not_trained_on_either_way_round(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["dpo_en_demo", "dpo_zh_demo"])
 def test_a_public_file_of_dialogues_is_read(name, tmp_path) -> None:
     file = SHARED / "benchmarks" / "preferences" / f"{name}.json"
-    write_jsonl(tmp_path / "pairs.jsonl", json.loads(file.read_text()))
-    columns = {"prompt": "conversations", "role": "from", "content": "value"}
-    source = PreferenceSource(
-        path=str(tmp_path / "pairs.jsonl"),
-        columns=columns,
-        roles={"human": "user", "gpt": "assistant"},
-        unusable="drop",
-    )
-    found = load_preferences(source, "pairs", tmp_path, dialogues=True)
+    found = load_preferences(PreferenceSource(path=str(file), unusable="drop"), "pairs", tmp_path)
     assert len(found.items) + sum(found.dropped.values()) == 300
     assert len(found.items) >= 285  # a few rows are there twice
     assert any(pair.earlier for pair in found.items)
-    with pytest.raises(UserError, match="only one user turn"):
-        load_preferences(source, "pairs", tmp_path)

@@ -20,10 +20,10 @@ from r1.data.settings import SourceSettings
 from r1.endpoint.engine import EndpointEngine, EndpointRenderer
 from r1.endpoint.settings import endpoint_settings
 from r1.errors import UserError
-from r1.evaluate import blocks
-from r1.evaluate.command import run_eval_command
-from r1.evaluate.source import choose_template, load_engine, resolve_model
 from r1.evaluate_cli import name_of
+from r1.evaluation import blocks
+from r1.evaluation.command import run_eval_command
+from r1.evaluation.source import choose_template, load_engine, resolve_model
 from r1.rollout.settings import SamplingSettings
 from r1.template import TemplateSettings
 from r1.types import FAILED, GroupRequest

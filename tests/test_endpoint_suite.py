@@ -38,7 +38,7 @@ def test_every_benchmark_runs_on_an_endpoint_and_gold_answers_are_right(
     chosen = [
         each
         for each in benchmarks().values()
-        if find(each, DATA) and not each.judging and not each.needs
+        if find(each, DATA) and not each.judging and not each.needs and not each.is_made
     ]
     assert len(chosen) >= 12
     gold = {}

@@ -13,8 +13,8 @@ import pytest
 
 from r1.config import validate
 from r1.errors import UserError
-from r1.evaluate.battery import COMPLETIONS, RESULT, load_questions, run_battery
-from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.evaluation.battery import COMPLETIONS, RESULT, load_questions, run_battery
+from r1.evaluation.battery_settings import EvaluationStageSettings
 from r1.reward_model.card import RewardModelCard
 from r1.reward_model.model import load_reward_model
 from r1.reward_model.score import RewardModelScorer
@@ -124,7 +124,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     }  # fmt: skip
     progress = Silent()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("r1.evaluate.source.load_engine", lambda *_: ScriptedEngine())
+        patch.setattr("r1.evaluation.source.load_engine", lambda *_: ScriptedEngine())
         counts = run_battery(
             settings(reward_models=uses), str(base / "scripted"), base, base / "eval_dev1", progress
         )
@@ -199,7 +199,7 @@ def test_all_completions_are_kept(evaluated: SimpleNamespace) -> None:
 
 def evaluate_into(out: Path, monkeypatch: Any, engine: Any, **changes: Any) -> list[Any]:
     """Run the battery beside the problems; what it told of its progress."""
-    monkeypatch.setattr("r1.evaluate.source.load_engine", lambda *_: engine)
+    monkeypatch.setattr("r1.evaluation.source.load_engine", lambda *_: engine)
     progress = Silent()
     run_battery(
         settings(**changes), str(out.parent / "scripted"), out.parent, out, progress, stage="dev2"
@@ -214,7 +214,7 @@ def test_a_killed_evaluation_carries_on_at_its_block(
     write_rows(tmp_path)
     out, whole = tmp_path / "eval", tmp_path / "whole"
     evaluate_into(whole, monkeypatch, ScriptedEngine())
-    monkeypatch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 4)
+    monkeypatch.setattr("r1.evaluation.blocks.BLOCK_SAMPLES", 4)
     with pytest.raises(KeyboardInterrupt):
         evaluate_into(out, monkeypatch, ScriptedEngine(fail_at="c"))
     assert sorted(p.name for p in (out / "blocks").glob("*.parquet")) == [

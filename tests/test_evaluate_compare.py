@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from r1.cli import app
 from r1.errors import UserError
-from r1.evaluate.compare import DifferenceVerdict, Method, ProblemCounts, compare
-from r1.evaluate.significance import mcnemar
-from r1.evaluate.stored import read_evaluation, setting_differences
+from r1.evaluation.compare import DifferenceVerdict, Method, ProblemCounts, compare
+from r1.evaluation.significance import mcnemar
+from r1.evaluation.stored import read_evaluation, setting_differences
 from r1.run_dir import RunDir, completion_table
 from r1.types import (
     Completion,
@@ -230,7 +230,7 @@ def test_what_is_not_an_evaluation_is_named(tmp_path):
 def test_two_real_evaluations_of_the_tiny_model(tmp_path):
     """At temperature 0.6 and at 3, where it cannot write: worse, and told so."""
     from r1.data.settings import SourceSettings
-    from r1.evaluate.command import run_eval_command
+    from r1.evaluation.command import run_eval_command
     from r1.rewards.settings import RewardSettings
 
     source = SourceSettings(

@@ -8,10 +8,10 @@ import json
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from r1.evaluate import console as shown
-from r1.evaluate.pretty import outcomes_line
-from r1.evaluate.summary import JudgedProblem, JudgedSample
+from r1.evaluation import console as shown
+from r1.evaluation.summary import JudgedProblem, JudgedSample
 from r1.run_dir import completion_table
+from r1.run_dir.evaluation import outcomes_line
 from r1.template import parse
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 

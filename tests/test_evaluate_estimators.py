@@ -12,14 +12,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from r1.evaluate.estimators import (
+from r1.evaluation.estimators import (
     NO_VOTE,
-    bootstrap_interval,
     cons_at_k,
+    interval_of_shares,
     pass_at_1,
     pass_at_k,
     powers_of_two,
 )
+from r1.intervals import share_interval
 
 quick = hypothesis_settings(max_examples=50, deadline=None)
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 7))
@@ -136,27 +137,28 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(num_problems, k
         rate_P = generator.beta(1.0, 1.5, size=num_problems)  # problems differ in difficulty
         correct_PK = generator.random((num_problems, k)) < rate_P[:, None]
         value_P = pass_at_1(correct_PK, np.ones_like(correct_PK))
-        interval = bootstrap_interval(value_P, seed=trial, num_resamples=500)
+        interval = share_interval(value_P, seed=trial, num_resamples=500)
+        assert interval is not None
         hits += interval.low <= 0.4 <= interval.high
     assert 0.91 < hits / trials < 0.985
 
 
 def test_the_interval_is_seeded_ordered_and_leaves_out_problems_without_a_verdict():
     value_P = np.array([0.0, 0.25, 1.0, np.nan, 0.5] * 8)
-    interval = bootstrap_interval(value_P, seed=3)
-    assert interval == bootstrap_interval(value_P, seed=3)
-    assert interval != bootstrap_interval(value_P, seed=4)
+    interval = interval_of_shares(value_P, 128, 3)
+    assert interval == interval_of_shares(value_P, 128, 3)
+    assert interval != interval_of_shares(value_P, 128, 4)
     assert interval.value == 0.4375
     assert interval.low < interval.value < interval.high
-    assert interval == bootstrap_interval(value_P[~np.isnan(value_P)], seed=3)
-    assert np.isnan(bootstrap_interval([np.nan]).value)
+    assert interval == interval_of_shares(value_P[~np.isnan(value_P)], 128, 3)
+    assert np.isnan(interval_of_shares([np.nan]).value)
 
 
 def test_a_large_set_is_resampled_in_chunks_with_the_same_result(monkeypatch):
     value_P = np.random.default_rng(0).random(50)
-    whole = bootstrap_interval(value_P)
+    whole = interval_of_shares(value_P)
     monkeypatch.setattr("r1.intervals._CHUNK", 700)
-    assert bootstrap_interval(value_P) == whole
+    assert interval_of_shares(value_P) == whole
 
 
 def test_powers_of_two():

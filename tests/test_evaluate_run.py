@@ -11,11 +11,12 @@ from contextlib import nullcontext
 import pytest
 
 from r1.errors import UserError
-from r1.evaluate.blocks import BlockPlan
-from r1.evaluate.pretty import evaluation_table, format_interval
-from r1.evaluate.run import evaluate
-from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.suite import EvaluationLine, evaluate_in_blocks
+from r1.evaluation.blocks import BlockPlan
+from r1.evaluation.pretty import evaluation_table, format_interval
+from r1.evaluation.run import evaluate
+from r1.evaluation.settings import EvaluationSettings
+from r1.evaluation.suite import EvaluationLine, evaluate_in_blocks
+from r1.intervals import exact_bounds
 from r1.rewards.exact import normalise
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
@@ -85,7 +86,7 @@ class FakeScorer:
 class FakeRenderer:
     opens_think = False
 
-    def encode(self, problem):
+    def encode(self, problem, earlier=()):
         return tuple(problem.encode())
 
 
@@ -158,7 +159,7 @@ class Blocks:
     """An evaluation in blocks of two problems, with a scripted engine."""
 
     def __init__(self, out, monkeypatch, num=7):
-        monkeypatch.setattr("r1.evaluate.blocks.BLOCK_SAMPLES", 8)
+        monkeypatch.setattr("r1.evaluation.blocks.BLOCK_SAMPLES", 8)
         self.out = out
         self.plan = BlockPlan(
             problems_of(num), EvaluationSettings(num_samples=4), SamplingSettings()
@@ -234,8 +235,9 @@ def test_the_table_shows_every_family_and_what_was_left_out():
     with console.capture() as capture:
         console.print(evaluation_table(evaluation.summary(), "mine"))
     shown = capture.get()
-    assert "70.0 % (50.0-90.0)" in shown
-    assert "100.0 % (100.0-100.0)" in shown
+    low, high = exact_bounds(0.7, 5)
+    assert f"70.0 % ({100 * low:.1f}-{100 * high:.1f})" in shown  # of 5 problems, 12 verdicts
+    assert "100.0 % (15.8-100.0)" in shown  # 2 problems: 0.025 ** (1 / 2)
     assert "3 samples without a verdict" in shown
     assert "cons@3" in shown
     assert format_interval({"value": None, "low": None, "high": None}) == "-"

@@ -9,7 +9,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from r1.evaluate.significance import (
+from r1.distributions import quantile, two_sided_p
+from r1.evaluation.significance import (
     POWER,
     detectable_differences,
     half_widths,
@@ -18,7 +19,6 @@ from r1.evaluate.significance import (
     paired_difference,
     standard_errors,
 )
-from r1.evaluate.student_t import quantile, two_sided_p
 
 DRAWS = 2000
 MIXES = {"even": (0.0, 1.5), "hard": (-2.5, 1.5), "easy": (2.5, 1.5)}

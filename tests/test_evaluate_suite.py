@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from r1.errors import UserError
-from r1.evaluate import blocks
-from r1.evaluate.blocks import BlockPlan
-from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.suite import EvaluationLine, Planned, evaluate_suite
+from r1.evaluation import blocks
+from r1.evaluation.blocks import BlockPlan
+from r1.evaluation.settings import EvaluationSettings
+from r1.evaluation.suite import EvaluationLine, Planned, evaluate_suite
 from r1.rewards.settings import RewardSettings
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
@@ -61,7 +61,7 @@ class NamedScorer:
 class Renderer:
     opens_think = False
 
-    def encode(self, text):
+    def encode(self, text, earlier=()):
         return (1,)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +14,7 @@ import pytest
 import torch
 import torch.distributed.checkpoint as dcp
 
+from r1 import chat_template
 from r1.chat_template import check_chat_template
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
@@ -19,12 +22,23 @@ from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.files import parquet
 from r1.files.json_text import FormatError, parse_json, parse_toml
+from r1.files.regular import read_bytes
 from r1.files.shapes import read_json
 from r1.learner.shard_reader import read_metadata
 from r1.learner.state import LearnerState, read_tensors
 from r1.models.load import check_model_folder, load_tokenizer, read_config
 from r1.run_dir import atomic
+from r1.template import PromptRenderer, TemplateSettings
 from small_models import save_small_model
+
+
+def test_a_reader_sets_aside_no_more_memory_than_a_file_needs(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"12" * (1 << 20))
+    assert read_bytes(path, 1 << 50) == path.read_bytes()  # a petabyte: no machine has it
+    assert read_bytes(path, 2 << 20) == path.read_bytes()
+    with pytest.raises(UserError, match="has more than 1 MiB"):
+        read_bytes(path, (2 << 20) - 1)
 
 
 class Runs:
@@ -189,6 +203,35 @@ def test_broken_chat_templates_are_told_before_training(template, message):
         check_chat_template(tokenizer, "template T")
 
 
+@pytest.mark.parametrize(
+    ("slow", "threaded"),
+    [(ENDLESS, False), ("{{ 9 ** (9 ** (8 + messages | length)) }}", False), (ENDLESS, True)],
+)
+def test_a_chat_template_that_never_ends_for_one_problem(monkeypatch, slow, threaded):
+    """It is not among the trial's questions; a signal is not heard outside the main thread."""
+    tokenizer = load_tokenizer(MODELS["tiny"])
+    tokenizer.chat_template = (
+        "{{ messages[0].content }}{% if 'frogs' in messages[0].content %}" + slow + "{% endif %}"
+    )
+    renderer = PromptRenderer(tokenizer, TemplateSettings(kind="chat"))
+    handler = signal.getsignal(signal.SIGALRM)
+
+    def render(question):
+        if not threaded:
+            return renderer.encode(question)
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(renderer.encode, question).result()
+
+    assert render("How many cats?")
+    monkeypatch.setattr(chat_template, "RENDER_TIMEOUT_S", 0.3)
+    with pytest.raises(UserError, match=r"does not end within .* 'How many frogs\?'"):
+        render("How many frogs?")
+    monkeypatch.undo()
+    assert render("How many dogs?")  # nothing is left that would interrupt it
+    assert signal.getsignal(signal.SIGALRM) == handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
 def test_a_refused_system_turn_is_told_as_such():
     tokenizer = load_tokenizer(MODELS["tiny"])
     tokenizer.chat_template = (
@@ -212,7 +255,7 @@ def test_metadata_of_parquet_rows_of_differing_fields(tmp_path):
 
 def test_a_folder_in_the_place_of_a_report_is_told(tmp_path):
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(UserError, match=r"report\.html cannot be written"):
+    with pytest.raises(UserError, match=r"report\.html is a folder; give the name of a file"):
         atomic.write_text(tmp_path / "report.html", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -235,5 +278,5 @@ def test_a_broken_csv_file_is_told_with_its_reason(tmp_path, row):
     pytest.importorskip("datasets")
     (tmp_path / "train.csv").write_text(f"prompt,reference\n1 + 1?,2\n{row}\n")
     settings = SourceSettings(kind="huggingface", path=str(tmp_path), verifier="exact")
-    with pytest.raises(UserError, match=r"a data file cannot be read .*(EOF|fields)"):
+    with pytest.raises(UserError, match=r"row 2: . fields where 2 are named"):
         load_problems(settings, Path())

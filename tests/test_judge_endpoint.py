@@ -411,11 +411,9 @@ def test_a_wrong_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_endpoint_out_of_reach() -> None:
-    began = time.monotonic()
     nowhere = settings("http://127.0.0.1:9/v1")
     with Judge(nowhere) as judge, pytest.raises(UserError, match="cannot be reached"):
         judge.check()
-    assert time.monotonic() - began < 5
 
 
 def test_a_silent_endpoint() -> None:

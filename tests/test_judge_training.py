@@ -23,6 +23,8 @@ num_problems = 2
 group_size = 3
 [evaluation]
 num_samples = 1
+[optimizer]
+lr = 1e-3  # with the default rate two steps move nothing, of which the run warns
 """
 
 

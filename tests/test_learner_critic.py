@@ -6,7 +6,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-import sharded_jobs
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.algorithms.ppo import PPO, PPOSettings
 from r1.errors import UserError
@@ -15,9 +14,9 @@ from r1.learner.local import LocalLearner
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import split_minibatches
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
-from rank_processes import Job, run_jobs
 from run_processes import finish, kill_after
 from run_story import story
+from sharded_checks import ranks_take_over
 from small_models import SMOOTH_EPSILON, save_small_model
 from small_recipe import write_recipe
 from train_batches import make_batch_of, make_groups
@@ -228,32 +227,7 @@ SHARDED = {
 def test_two_ranks_give_what_one_process_gives_and_take_over(tmp_path):
     """Steps 0 and 1 by two ranks, step 2 by three, and one process goes on from the first two."""
     model = save_small_model(tmp_path / "model")
-    base = {"model": str(model), "setup": SHARDED}
-    saved = str(tmp_path / "after-2")
-    two, three = run_jobs(
-        [
-            Job(2, "sharded_jobs:train", {**base, "first": 0, "steps": 2, "save": saved}),
-            Job(3, "sharded_jobs:train", {**base, "first": 2, "steps": 3, "load": saved}),
-        ],
-        tmp_path / "jobs",
-    )
-    alone, taken = (
-        LocalLearner(model, *sharded_jobs.settings(SHARDED), total_steps=8) for _ in range(2)
-    )
-    batches = sharded_jobs.batches(3)
-    expected = [alone.update(batch) for batch in batches]
-    taken.load(tmp_path / "after-2")
-    for found in (
-        [*two["metrics"], *three["metrics"]],
-        [*two["metrics"], taken.update(batches[2])],
-    ):
-        for got, wanted in zip(found, expected, strict=True):
-            assert got.keys() == wanted.keys()
-            for name in got.keys() - {"seconds", "tokens_processed"}:
-                near = 1e-5 * max(1.0, abs(wanted[name]))
-                assert got[name] == pytest.approx(wanted[name], abs=near), name
-    for name, tensor in dict(alone.weights()).items():
-        torch.testing.assert_close(three["weights"][name], tensor, atol=1e-4, rtol=0)
+    ranks_take_over(model, SHARDED, tmp_path)
 
 
 SECTION = """

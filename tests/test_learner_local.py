@@ -247,7 +247,7 @@ def test_a_folder_that_is_no_checkpoint_is_refused(folders, tmp_path):
 
 def test_suspended_weights_leave_gradients_on(folders):
     learner = make_learner(folders["qwen2"])
-    iterator = learner.weights()
+    iterator = iter(learner.weights())
     next(iterator)
     assert torch.is_grad_enabled()
     learner.update(make_batch_of(make_groups()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from r1.learner import native_attention
 from r1.learner.native_attention import NativeTreeAttention, fits
 from r1.learner.packing import pack_groups
-from r1.learner.shared_prefix import padded_attention
+from r1.learner.padded_attention import padded_attention
 from r1.types import TrainGroup, TrainResponse
 
 pytestmark = pytest.mark.skipif(native_attention.library() is None, reason="no C compiler here")
@@ -81,6 +82,43 @@ def test_a_layout_is_described_once_and_never_put_into_buckets() -> None:
     assert vars(layout)["segment_table"] is table
     assert "buckets" not in vars(layout)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_a_response_longer_than_a_tile_equals_float64() -> None:
+    """Sums over queries go on from one tile of 512 to the next."""
+    torch.manual_seed(0)
+    layout = pack_groups(
+        [
+            TrainGroup((1,) * 530, [TrainResponse([1] * n, [], []) for n in (514, 1, 700)]),
+            TrainGroup((1,), [TrainResponse([1] * 1026, [], [])]),
+        ]
+    ).layout
+    inputs = [torch.randn(layout.num_tokens, h, 16) for h in (2, 1, 1)]
+    grad = torch.randn(inputs[0].shape)
+    expected = attend(padded_attention, inputs, layout, torch.float64, grad)
+    got = attend(NativeTreeAttention.apply, inputs, layout, torch.float32, grad)
+    for ours, exact in zip(got, expected, strict=True):
+        assert float((ours - exact).abs().max() / exact.abs().max()) < 5e-6
+
+
+def test_scratch_grows_with_the_response_and_not_with_its_square() -> None:
+    """32,768 tokens took 8.8 GB a thread where all scores were held at once."""
+
+    def scratch(tokens: int) -> int:
+        group = TrainGroup((1,) * 128, [TrainResponse([1] * tokens, [], [])])
+        segments, first = pack_groups([group]).layout.segment_table
+        tree = native_attention._Tree(
+            segments=segments.data_ptr(), first_segment=first.data_ptr(), groups=1, H=1, J=1, E=128
+        )
+        function = native_attention.library().tree_scratch
+        function.argtypes, function.restype = (
+            [ctypes.POINTER(native_attention._Tree)],
+            ctypes.c_int64,
+        )
+        return 4 * function(tree)
+
+    assert scratch(32_768) < 0.3e9
+    assert scratch(32_768) < 8.1 * scratch(4096)
 
 
 def test_what_it_is_not_written_for_is_left_to_torch() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from r1.errors import UserError
-from r1.learner.metrics import skipped_steps
+from r1.learner.metrics import skipped_steps, stuck_metric
 from r1.learner.movement import stuck_share
 from r1.learner.muon import Muon
 from r1.learner.optimizer import MAX_SKIPPED, PolicyOptimizer, lr_factor
@@ -98,6 +98,8 @@ def test_what_is_said_of_bfloat16_is_what_happens(lr, scale, caplog):
     before = layer.weight.detach().clone()
     expected = stuck_share([layer.weight], lr)
     optimizer = PolicyOptimizer(layer.named_parameters(), OptimizerSettings(lr=lr), 10)
+    assert optimizer.stuck_share == expected
+    assert stuck_metric(expected) == ({"stuck_share": expected} if expected else {})
     assert bool(caplog.records) == (expected > 0.1)
     told = " ".join(record.getMessage() for record in caplog.records)
     assert ("cannot move: they are bfloat16" in told) == (expected > 0.1)

@@ -8,8 +8,9 @@ import torch
 from r1.errors import UserError
 from r1.learner import native_attention, shared_prefix
 from r1.learner.packing import pack_groups
+from r1.learner.padded_attention import padded_attention
 from r1.learner.self_check import check_packed_path
-from r1.learner.shared_prefix import packed_hidden_states, padded_attention, use_shared_prefix
+from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
 from r1.learner.token_logprobs import token_logprobs
 from r1.types import TrainGroup, TrainResponse
 from small_models import ARCHITECTURES, make_model

@@ -9,7 +9,7 @@ import torch
 
 from r1.errors import UserError
 from r1.models.device import resolve_device
-from r1.models.load import check_vocabulary, load_model, load_tokenizer, save_model
+from r1.models.load import check_vocabulary, load_model, load_tokenizer, read_config, save_model
 from small_models import ARCHITECTURES, make_model, make_tokenizer, save_small_model
 
 
@@ -35,6 +35,15 @@ def test_tokenizer_round_trip(folder):
     text = "1 + 2 = 3, 你好 <think>\n"
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
     check_vocabulary(load_model(folder), tokenizer)
+
+
+def test_a_checkpoint_that_its_run_removed_meanwhile(tmp_path):
+    """Between the choice of the newest checkpoint and its reading, a run may write a newer one."""
+    gone = tmp_path / "checkpoints" / "step-000002"
+    gone.parent.mkdir()
+    for read in (read_config, load_tokenizer):
+        with pytest.raises(UserError, match=r"step-000002 was removed while it was read: a run"):
+            read(gone)
 
 
 def test_devices():

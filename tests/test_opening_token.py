@@ -13,7 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from r1.models.load import load_tokenizer
-from r1.models.opening_token import begins_with_bos, write_bos
+from r1.models.opening_token import begins_with_bos, opening_facts, write_bos
 from r1.template import PromptRenderer, TemplateSettings
 
 BOS = 2
@@ -55,6 +55,40 @@ def test_bos_is_written_where_the_tokenizer_says_so(tmp_path, writes, config, be
         assert ids.count(BOS) == begins  # once
     tokenizer.save_pretrained(tmp_path / "b")  # as with a trained model
     assert load_tokenizer(tmp_path / "b")("hello").input_ids == tokenizer("hello").input_ids
+
+
+@pytest.mark.parametrize(
+    ("config", "bos_token", "begins"),
+    [
+        ({"add_bos_token": True}, "<bos>", True),
+        ({"add_bos_token": False}, None, False),  # it says so itself: nothing is missing
+        ({}, "<bos>", False),
+    ],
+)
+def test_a_run_records_whether_its_prompts_begin_with_bos(
+    tmp_path, config, bos_token, begins
+) -> None:
+    tokenizer = load_tokenizer(save(tmp_path, **config))
+    prompt = PromptRenderer(tokenizer, TemplateSettings(kind="plain")).encode("?")
+    assert opening_facts(tokenizer, prompt) == {
+        "bos_token": bos_token,
+        "eos_token": "<eos>",
+        "prompts_begin_with_bos": begins,
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "bos_token"),
+    [
+        ("{% for m in messages %}{{ bos_token }}{{ m.content }}{% endfor %}", None),
+        ("{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}", "<bos>"),
+        ("{{ raise_exception('no') }}", "<bos>"),
+    ],
+)
+def test_a_mark_of_turns_is_not_missed_in_texts(tmp_path, template, bos_token) -> None:
+    tokenizer = load_tokenizer(save(tmp_path))
+    tokenizer.chat_template = template
+    assert opening_facts(tokenizer, [5])["bos_token"] == bos_token
 
 
 def test_a_gemma_tokenizer_writes_it_and_says_so(tmp_path, caplog) -> None:

@@ -17,7 +17,7 @@ from r1.benchmarks.running.choose import NO_DATA, choose
 from r1.benchmarks.table import read_table
 from r1.cli import app
 from r1.errors import UserError
-from r1.evaluate import blocks
+from r1.evaluation import blocks
 
 TABLE = r"""
 name = "capitals"
@@ -122,7 +122,7 @@ def test_a_table_is_a_benchmark(world, monkeypatch) -> None:
     result = json.loads((world / "out" / "capitals" / "benchmark.json").read_text())
     assert (result["num_questions"], result["k"]) == (3, 2)
     assert result["score"]["value"] == pytest.approx(2 / 3)
-    assert result["refused"] == {"capital is null; it must be a text that is not empty": 1}
+    assert result["refused"] == {"there is no column capital; the columns are: country": 1}
     assert "66.7" in bench("show", out)
 
 
@@ -145,7 +145,10 @@ def test_a_module_is_a_benchmark(world) -> None:
         (("verifier", "verifyer"), "verifyer: unknown setting; did you mean"),
         (('"capitals"', '"../capitals"'), "a name has letters"),
         (("capitals.jsonl", "capitols.jsonl"), "is no file beside it"),
-        (("{country}", "{land}"), "no question in .*land is"),
+        (
+            ("{country}", "{land}"),
+            "no question of .*capitals.jsonl.*no column land; the columns are",
+        ),
         (('"exact"', '"exactly"'), "exactly"),
     ],
 )

@@ -14,6 +14,7 @@ from r1.config import validate
 from r1.r1_zero.settings import R1ZeroRecipe
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "docs"))  # site_hooks
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 REGISTERED = {
     "short": "from r1.rewards.names import reward_names as names",
@@ -56,3 +57,55 @@ def test_the_examples_of_contributing_register_themselves() -> None:
 def test_the_recipe_of_the_readme_is_valid() -> None:
     [recipe] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     validate(tomllib.loads(recipe), R1ZeroRecipe, "README.md")
+
+
+def nav_pages(nav: object) -> list[str]:
+    """The pages of the site's navigation."""
+    if isinstance(nav, str):
+        return [nav]
+    parts = nav.values() if isinstance(nav, dict) else nav
+    return [page for part in parts for page in nav_pages(part)]
+
+
+def site_settings() -> dict:
+    yaml = pytest.importorskip("yaml")
+    text = re.sub(r"!!python/\S+ \{.*\}", "null", (ROOT / "mkdocs.yml").read_text())
+    return yaml.safe_load(text)
+
+
+def test_the_site_has_every_page_once_and_no_other() -> None:
+    from site_hooks import ROOT_PAGES
+
+    pages = nav_pages(site_settings()["nav"])
+    there = [page.name for page in PAGES if page.parent.name == "docs"]
+    assert sorted(pages) == sorted([*there, *ROOT_PAGES])
+
+
+def test_the_site_asks_nobody_else_for_anything() -> None:
+    settings = site_settings()
+    assert settings["theme"]["font"] is False
+    assert settings["plugins"] == ["search"]  # "offline" loads a script from a CDN
+    assert "extra_css" not in settings
+    assert "extra_javascript" not in settings
+
+
+def test_links_that_leave_the_site_become_paths() -> None:
+    from site_hooks import site_links
+
+    page = "[a](../CONTRIBUTING.md#style) [b](../src/r1/loop.py) [c](data.md#x) [d](https://e.org)"
+    shown = "[a](contributing.md#style) b (`src/r1/loop.py`) [c](data.md#x) [d](https://e.org)"
+    assert site_links(page, ROOT / "docs") == shown
+    assert site_links("[a](docs/data.md)", ROOT) == "[a](data.md)"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_the_site_lead_somewhere(page: Path) -> None:
+    """As mkdocs has them, so that its strict build does not fail on one."""
+    from site_hooks import ROOT_PAGES, site_links
+
+    if page.parent == ROOT and page.name not in ROOT_PAGES.values():
+        return
+    for target in re.findall(r"\]\(([^)\s]+)\)", site_links(page.read_text(), page.parent)):
+        path = target.partition("#")[0]
+        if "://" not in target and path not in ("", *ROOT_PAGES):
+            assert (ROOT / "docs" / path).is_file(), target

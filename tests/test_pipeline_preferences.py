@@ -110,7 +110,7 @@ def recipe(tmp_path, monkeypatch) -> Path:
     write_jsonl(tmp_path / "requests.jsonl", rows)
     path = tmp_path / "preferences.toml"
     path.write_text(RECIPE)
-    monkeypatch.setattr("r1.evaluate.source.load_engine", lambda model, s: engine(model.path, s))
+    monkeypatch.setattr("r1.evaluation.source.load_engine", lambda model, s: engine(model.path, s))
     return path
 
 

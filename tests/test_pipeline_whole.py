@@ -112,6 +112,7 @@ def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: in
     began = time.monotonic()
     finish([*command, "--out", str(out / "whole")], env)
     whole_s, rng, hits, at_work = time.monotonic() - began, random.Random(wanted), 0, 0
+    ends, often = 0, min(1.0, 20 / wanted)  # many kills: closer together, not for hours
     killed = out / "killed"
     while hits < wanted:
         before = contents(killed)
@@ -125,7 +126,7 @@ def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: in
             time.sleep(0.02)
             changed = contents(killed) != before
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(0.0, (0.2 if in_the_work else 0.6) * whole_s))
+            process.wait(rng.uniform(0.0, (0.2 if in_the_work else 0.6) * often * whole_s))
         with contextlib.suppress(ProcessLookupError):  # all of it, workers too, has ended
             os.killpg(process.pid, signal.SIGKILL)
         if process.wait() == -signal.SIGKILL:
@@ -136,6 +137,12 @@ def kill_often(command: list[str], env: Mapping[str, str], out: Path, wanted: in
             assert process.returncode == 0, (out / "stderr").read_text()
             assert made(killed) == made(out / "whole")
             shutil.rmtree(killed)
+            ends += 1
+        # Seen with `pytest -s`.
+        taken_s = time.monotonic() - began
+        print(
+            f"{hits}/{wanted} kills, {at_work} at work, {ends} whole, {taken_s:.0f} s", flush=True
+        )
     finish([*command, "--out", str(killed)], env)
     assert made(killed) == made(out / "whole")
     return at_work
@@ -159,7 +166,7 @@ def finish(command: list[str], env: Mapping[str, str]) -> None:
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path) -> None:
-    """R1_TEST_KILLS=100 for the long version."""
+    """R1_TEST_KILLS=100 and `pytest -s`, which shows each kill, for the long version."""
     recipe = write_pipeline(tmp_path, "qwen2")
     command = [sys.executable, "-m", "r1", "run", str(recipe)]
     assert kill_often(command, environment(recipe), tmp_path, NUM_KILLS) >= NUM_KILLS // 2

@@ -14,7 +14,6 @@ from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
 from r1.pipeline.recipe import load_any_recipe
 from r1.plan.memory import (
-    Kernels,
     Memory,
     MicrobatchRow,
     full_row,
@@ -26,7 +25,7 @@ from small_models import save_small_model
 from train_batches import make_groups
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-CPU = Kernels("cpu")
+CPU = "cpu"
 
 
 def recipe_of(**learner: object) -> SimpleNamespace:
@@ -121,9 +120,8 @@ def test_more_ranks_need_less_and_recomputation_trades_activations() -> None:
     assert peaks == sorted(peaks, reverse=True)
     path = RECIPES / "cluster" / "r1_zero_qwen_32b.toml"
     without = load_any_recipe(path, ["learner.gradient_checkpointing=false"])
-    fused = Kernels(fused_attention=True)
-    kept = phase_of(learner_memory(without, shape, 64, fused), "backward")["activations"]
-    assert kept > 8 * phase_of(learner_memory(recipe, shape, 64, fused), "backward")["activations"]
+    kept = phase_of(learner_memory(without, shape, 64), "backward")["activations"]
+    assert kept > 8 * phase_of(learner_memory(recipe, shape, 64), "backward")["activations"]
 
 
 def test_adapters_leave_no_gradients_of_the_model() -> None:

@@ -126,4 +126,4 @@ def test_the_single_gpu_recipe_fits_on_80_gb() -> None:
         task = task_of("single-gpu/r1_zero_gsm8k", "H800", 1, few)
         peaks.append(plan_own(task).choice.memory.peak)
     assert 40e9 < peaks[0] < 72e9  # room for fragmentation and the CUDA context
-    assert peaks[0] - peaks[1] == pytest.approx(14.5e9, rel=0.1)
+    assert peaks[0] - peaks[1] == pytest.approx(7.15e9, rel=0.1)

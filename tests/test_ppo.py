@@ -18,7 +18,7 @@ from r1.algorithms.gae import (
     whitened,
 )
 from r1.algorithms.ppo import PPO, PPOSettings, share_of_values, token_rewards, value_losses
-from r1.learner.objective import TokenValues, Totals
+from r1.learner.objective import TokenValues, Totals, Valued
 from r1.types import TrainBatch, TrainGroup, TrainResponse
 from test_algorithm_grpo import LENGTHS, TOTALS, WEIGHTS, as_tokens, make_rows, reference_loss
 
@@ -117,7 +117,7 @@ def test_losses_and_gradients_equal_the_reference(aggregate, kl_in):
     for length, weight in zip(LENGTHS, WEIGHTS, strict=True):
         part = slice(begin, begin + length)
         begin += length
-        new, (old, came) = values_M[part], (x[part] for x in tokens.values[1:])
+        new, (old, came) = values_M[part], (x[part] for x in tokens.values[1:3])
         near = torch.minimum(torch.maximum(new, old - 0.2), old + 0.2)
         worse = torch.where((new - came).abs() > (near - came).abs(), new, near)
         over = {
@@ -207,7 +207,7 @@ def test_advantages_and_returns_of_a_batch(whiten):
 
 def test_a_batch_without_responses_is_left_alone():
     empty = TrainBatch([], 4, 10)
-    assert PPO(PPOSettings()).finish_with_values(empty, [], None, []) == (empty, [], {})
+    assert PPO(PPOSettings()).finish_with_values(empty, [], None, []) == Valued(empty, [], {})
 
 
 def test_a_response_without_weight_teaches_nothing():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from r1.algorithms.process import Steps, later_sums, soft_minimum, summed_steps, worst_step
+from r1.algorithms.process import Steps, later_sums, summed_steps, worst_step
+from r1.steps.aggregate import soft_minimum
 
 GROUP = [Steps([1, 4], [0.9, 0.2]), Steps([2], [0.7]), Steps([0, 1, 5], [0.4, 0.8, 0.6])]
 LENGTHS = [5, 4, 7]

@@ -11,13 +11,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from fake_pipeline import NUM_SAMPLES, SKILLS, read_marker, write_evaluation, write_pipeline
 from r1.errors import UserError
-from r1.evaluate.estimators import bootstrap_interval
-from r1.intervals import Interval, bootstrap
+from r1.intervals import Interval, bootstrap, share_interval
 from r1.report import build_report, report_json, save_figures
 from r1.report.pipeline.browse import take_across
 from r1.report.pipeline.columns import columns, rows
@@ -135,7 +135,8 @@ def test_differences_are_paired_over_problems(finished: Path, report: dict) -> N
             if row["family"] != "dialogue":
                 right.setdefault(row["problem_id"], []).append(row["outcome/accuracy"] == "correct")
         solved.append([float(np.mean(right[name])) for name in sorted(right)])
-    expected = bootstrap_interval(np.subtract(solved[1], solved[0]))
+    expected = bootstrap(np.subtract(solved[1], solved[0]))
+    assert expected is not None
     assert found["difference"] == pytest.approx(expected._asdict(), abs=1e-12)
     assert (found["paired"], found["num_problems"]) == (True, NUM)
     assert found["sentence"].startswith("Dev2 solves more than Dev1: pass@1 ")
@@ -152,6 +153,21 @@ def test_a_problem_without_a_verdict_is_left_out(finished: Path, tmp_path: Path)
     place = table.column_names.index("outcome/accuracy")
     pq.write_table(table.set_column(place, "outcome/accuracy", [outcome]), path)
     assert claim(report_json(folder), "dev2", "dev1", "pass_at_1")["num_problems"] == NUM - 1
+
+
+def test_samples_without_a_rule_for_the_answer_are_no_failed_verifiers(finished: Path) -> None:
+    """Such as general questions beside the reasoning ones: what a claim's arm is refused for."""
+    table = pq.read_table(finished / "eval_r1" / "completions.parquet")
+    place = table.column_names.index("outcome/accuracy")
+    for outcomes, share in (
+        (["correct", None, None, "wrong"], 0.0),
+        (["correct", None, "verifier-failed", "wrong"], 1 / 3),
+        ([None] * 4, 0.0),
+    ):
+        some = table.slice(0, 4).set_column(
+            place, "outcome/accuracy", [pa.array(outcomes, pa.string())]
+        )
+        assert figures_of(some, {"arithmetic"}).unjudged == pytest.approx(share)
 
 
 def test_language_is_that_of_samples_whose_thinking_has_words(finished: Path) -> None:
@@ -311,7 +327,8 @@ def test_preference_counts_prompts(finished: Path, report: dict, tmp_path: Path)
     signs = [np.sign(means[1][key] - means[0][key]) for key in sorted(means[0])]
     item = found["rule_helpful"]
     assert (item["won"], item["tied"], item["lost"]) == tuple(signs.count(s) for s in (1, 0, -1))
-    expected = bootstrap([(1 + sign) / 2 for sign in signs])
+    expected = share_interval([(1 + sign) / 2 for sign in signs], num_samples=2 * len(signs))
+    assert expected is not None
     assert item["share"] == pytest.approx(expected._asdict())
     assert found["helpful"]["sentence"] == "R1 is preferred to Dev3."
     worse = other(finished, tmp_path, r1=changed("r1", helpful=-1.0))["preference"]

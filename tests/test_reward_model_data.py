@@ -101,9 +101,12 @@ FAULTS = [
     (pair(chosen=[{"role": "user", "content": "p"}]), "give the assistant's turn"),
     (
         pair(chosen=[{"role": "user", "content": "z"}, {"role": "assistant", "content": "x"}]),
-        "the user turn of chosen is not the prompt",
+        "what chosen answers is not the prompt",
     ),
-    (pair(prompt=[{"role": "system", "content": "p"}]), "only one user turn"),
+    (
+        pair(prompt=[{"role": "system", "content": "p"}]),
+        "the prompt has the turns system; it must end with a user turn",
+    ),
     ("text", "each line must be an object"),
 ]
 
@@ -136,7 +139,7 @@ def test_repetitions_are_refused_or_dropped_and_contradictions_told(tmp_path) ->
     ("content", "reason"),
     [
         ("", "is empty"),
-        ('[{"prompt": 1}]', "row 1: "),
+        ('[{"prompt": 1}]', 'no column "chosen"'),
         ('{"question": "p"}\n', 'no column "chosen"'),
     ],
 )
@@ -158,7 +161,7 @@ def test_missing_files_and_columns(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"path": "a.csv"}, r"\.csv files are not read"),
+        ({"path": "a.xls"}, "are not read"),
         ({"kind": "jsonl"}, 'needs "path"'),
         ({"kind": "tiny"}, 'needs "split"'),
         ({"path": "a.jsonl", "num": 3}, "means nothing"),

@@ -9,10 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from r1.learner.settings import OptimizerSettings
+from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.reward_model.learner import RewardLearner
 from r1.reward_model.loss import binary_cross_entropy, bradley_terry
-from r1.reward_model.settings import RewardLearnerSettings
 from reward_model_data import random_labels, random_pairs
 from small_models import SMOOTH_EPSILON, save_small_model
 
@@ -28,7 +27,7 @@ def folder(tmp_path_factory):
 def learner(folder, epsilon: float = 1e-8, **settings) -> RewardLearner:
     return RewardLearner(
         folder,
-        RewardLearnerSettings(device="cpu", **settings),
+        LearnerSettings(device="cpu", **settings),
         OptimizerSettings(lr=1e-3, epsilon=epsilon),
         total_steps=4,
         seed=3,

@@ -49,6 +49,22 @@ FINAL_TURNS = [
     ),
     ("a\n<tool_response>\n\\boxed{5}\n</tool_response>\nassistant\n6", "6"),
     ("a\n<tool_response>\n\\boxed{5}", ""),
+    ("a<｜end▁of▁sentence｜><｜User｜>\\boxed{5}<｜Assistant｜>6<｜end▁of▁sentence｜>", "6"),
+    ("a<｜end▁of▁sentence｜><｜User｜>\\boxed{5}", ""),
+    ("a</s>[INST] \\boxed{5} [/INST] 6</s>", "6"),
+    ("a</s>[TOOL_RESULTS] \\boxed{5}", ""),
+    ("a[TOOL_RESULTS] \\boxed{5}[/TOOL_RESULTS] 6", "6"),
+    (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>6<|return|>",
+        "6",
+    ),
+    (
+        "a<|end|><|start|>functions.sum to=assistant<|channel|>commentary<|message|>5<|end|>",
+        "",
+    ),
+    ("a<|end|><|start|>assistant<|channel|>analysis<|message|>\\boxed{5}", ""),
+    ("a<|im_end|><|im_system|>tool<|im_middle|>\\boxed{5}<|im_end|>", ""),
+    ("a<|im_end|><|im_assistant|>assistant<|im_middle|>6<|im_end|>", "6"),
 ]
 
 

@@ -25,7 +25,9 @@ def judge(verifier: str, reference: str, answer: str, **metadata: object) -> Sco
     "answer",
     ["B, because it is the capital", "B because Paris is the capital", "B. Paris is in France",
      "(B) Paris, as it is in France", "B，因为它是首都", "B因为它是首都", "I choose B",
-     "My answer is B", "I would pick (B)", "B\nBecause I know it", "Ⓑ", "𝐁"],
+     "My answer is B", "I would pick (B)", "B\nBecause I know it", "Ⓑ", "𝐁",
+     "It's B", "本题答案为B", "这道题的答案是B", "B。", "It is (B).",
+     "【B】", "`B`", "B (Paris)", "B — Paris"],
 )  # fmt: skip
 def test_choices_with_a_reason(answer: str) -> None:
     assert judge("choice", "B", answer, options=OPTIONS).outcome is Outcome.CORRECT
@@ -36,11 +38,59 @@ def test_choices_with_a_reason(answer: str) -> None:
     ["B. London", "B, because A is wrong", "B because it is not Rome", "B. Paris or Rome",
      "B. Paris, else C", "B. Parisian", "A. Paris", "B (not A)", "B, Rome", "A B C D", "BB",
      "not B", "anything but B", "B?A", "Paris, Rome", "В", "“”", "**", "E", "I", "AB. Paris",
-     "all of the above", "A. Rome because B is wrong"],
+     "all of the above", "A. Rome because B is wrong", "It is B or C", "It's Rome, B", "B (A)",
+     "B — Rome", "`A` not `B`"],
 )  # fmt: skip
 def test_hedges_and_contradictions_are_not_paid(answer: str) -> None:
     """The fifth from the end of the second line is a Cyrillic letter."""
     assert judge("choice", "B", answer, options=OPTIONS).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["除了B", "all but B", "anything but B", "everything other than B", "¬B", "~B", "B: not Paris",
+     "B Paris or Rome", "B. Paris\nC. Cairo", "the opposite of B", "Eliminate B", "instead of B",
+     "Anything rather than B", "It can hardly be B", "I doubt it is B", "Get rid of B",
+     "I disagree with B", "Wrong: B", "eliminate option B", "reject answer B", "I would rule out B",
+     "B. Paris, and C", "without B", "B不是"],
+)  # fmt: skip
+def test_a_letter_that_is_denied_or_shared_is_not_paid(answer: str) -> None:
+    assert judge("letter", "B", answer, options=OPTIONS).value == 0.0
+    assert judge("choice", "B", answer, options=OPTIONS).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "So it must be B",
+        "I choose option B",
+        "Therefore, option B",
+        "I would go with B",
+        "Therefore, B",
+        "My pick: B",
+        "因此选 B",
+    ],
+)
+def test_a_letter_at_the_end_counts_behind_what_chooses(answer: str) -> None:
+    assert judge("letter", "B", answer, options=OPTIONS).value == 1.0
+
+
+def test_options_are_unwrapped_as_answers_are() -> None:
+    options = ["1", "2", "$\\frac{1}{2}$", "\\text{none}"]
+    for answer, letter in (("$\\frac{1}{2}$", "C"), ("\\frac{1}{2}", "C"), ("none", "D")):
+        assert judge("choice", letter, answer, options=options).value == 1.0, answer
+
+
+def test_quotation_marks_are_the_same_in_every_shape() -> None:
+    for reference, answer in (("don't", "don’t"), ("the “D” minor", 'the "D" minor')):
+        assert judge("exact", reference, answer).value == 1.0
+
+
+def test_a_letter_within_its_own_option_is_no_other_choice() -> None:
+    vitamins = ["Vitamin C", "Vitamin A", "Iron", "Zinc"]
+    for answer in ("B. Vitamin A", "B) Vitamin A, because of its carrots", "Answer: B. Vitamin A"):
+        assert judge("letter", "B", answer, options=vitamins).value == 1.0
+    assert judge("letter", "B", "B. Vitamin A, or C", options=vitamins).value == 0.0
 
 
 def test_a_pronoun_is_no_candidate_where_options_are_few() -> None:
@@ -64,7 +114,7 @@ def test_exact_answers_of_nothing_are_not_paid() -> None:
         assert (score.value, score.outcome) == (0.0, Outcome.UNPARSEABLE)
 
 
-@pytest.mark.parametrize("word", ["not", "no", "or", "non", "NOT", "if", "is", "nor"])
+@pytest.mark.parametrize("word", ["not", "no", "or", "non", "NOT", "if", "is", "nor", "nå", "ne"])
 def test_only_a_name_may_stand_before_an_equals_sign(word: str) -> None:
     assert judge("exact", "Rome", f"{word} = Rome").value == 0.0
     for name in ("x", "x_1", "X'", "AB", "ans"):

@@ -5,8 +5,6 @@ A language whose tools are missing is skipped, with the command that installs th
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from r1.rewards.code import verifier as code
@@ -437,9 +435,7 @@ def test_what_the_tricks_fail_at_can_be_done(language: str) -> None:
 )
 def test_tricks_are_not_paid(language: str, name: str) -> None:
     needs(language)
-    began = time.monotonic()
     score = code_reward(TRICKS[language][name], task_of_tricks(language))
     # A compiler that finds no end is the program's fault, but never that it waited for a processor.
     assert score.value == 0, score
     assert score.outcome is Outcome.WRONG or "busy machine" in score.detail
-    assert time.monotonic() - began < 60

@@ -250,6 +250,10 @@ def test_what_cannot_be_judged_is_no_verdict(kind: str) -> None:
         ("cpp", "#include <gtest/gtest.h>\nTEST(A, B) { EXPECT_EQ(f(1), 1); }", "framework"),
         ("cpp", "void test() { assert(f(1) == 1); }", "no main"),
         ("bash", "# [[ $(f 1) = 1 ]]\nf 1", "no assertion"),
+        ("bash", "[[ $(f 1) = 1 ]] || echo FAIL", "no assertion"),
+        ("python", "assert (f(1) == 1, 'no')", "no assertion"),
+        ("python", "try:\n    assert f(1) == 1\nexcept Exception:\n    pass", "no assertion"),
+        ("python", "try:\n    assert f(1) == 1\nexcept:\n    print('no')", "no assertion"),
     ],
 )  # fmt: skip
 def test_tests_that_test_nothing_are_refused(language: str, source: str, complaint: str) -> None:

@@ -212,6 +212,56 @@ def test_more_calls_in_a_chain_than_are_made_are_no_verdict_unless_results_decid
     assert outcome("def f(n): return 1", huge) == "verifier-failed"
 
 
+PRINTED = (
+    "try:\n    assert f(1) == 1\n    print('ok')\nexcept AssertionError as e:\n    print('FAIL', e)"
+)
+HEARD = {  # name -> language, tests that hear their own failed assertion, or only print
+    "printed": ("python", PRINTED),
+    "around a function": ("python", "def t():\n    assert f(1) == 1\ntry:\n    t()\nexcept AssertionError:\n    pass"),
+    "in a case": ("python", "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        try:\n            self.assertEqual(f(1), 1)\n        except AssertionError:\n            pass"),
+    "beside another": ("python", "try:\n    assert f(1) == 1\nexcept Exception:\n    pass\nassert f('a') == 'a'"),
+    "an alternative": ("python", "try:\n    assert f(1) == 2\nexcept AssertionError:\n    assert f(1) == 1"),
+    "a module": ("python", "import solution as s\nassert s.f(1) == 1"),
+    "JavaScript, printed": ("javascript", "const assert = require('assert');\ntry { assert.strictEqual(f(1), 1); } catch (e) { console.log(`FAIL ${e}`); }"),
+    "JavaScript, empty": ("javascript", "try { if (f(1) !== 1) throw new Error('no'); } catch { }"),
+    "JavaScript, a rejection": ("javascript", "const assert = require('assert');\nasync function main() { assert.equal(f(1), 1); }\nmain().catch(console.error);"),
+    "JavaScript, a guard": ("javascript", "if (require.main === module) { require('assert')(f(1) === 1); }"),
+    "PHP": ("php", "<?php try { assert(f(1) === 1); } catch (Throwable $e) { echo 'no'; }"),
+    "Bash": ("bash", '[[ "$(f 1)" = 1 ]]\necho done'),
+    "Bash, at the end": ("bash", 'echo begin\n[ "$(f 1)" = 1 ]'),
+}  # fmt: skip
+ANSWERS = {
+    "python": ("def f(x): return x", "def f(x): return 5"),
+    "javascript": ("function f(x) { return x; }", "function f(x) { return 5; }"),
+    "php": ("<?php function f($x) { return $x; }", "<?php function f($x) { return 5; }"),
+    "bash": ("f() { echo $1; }", "f() { echo 5; }"),
+}
+
+
+@pytest.mark.parametrize("name", HEARD)
+def test_an_assertion_that_is_only_printed_has_failed(name: str) -> None:
+    language, tests = HEARD[name]
+    right, wrong = ANSWERS[language]
+    assert outcome(right, tests, language) == "correct"
+    assert outcome(wrong, tests, language) == "wrong"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "tests"),
+    [
+        ("java", "class T { public static void main(String[] a) { try { assert S.f(1) == 1; } catch (AssertionError e) { System.out.println(e); } } }"),
+        ("csharp", "using System.Diagnostics;\nclass T { static void Main() { try { Debug.Assert(S.f(1) == 1); } catch (System.Exception e) { System.Console.WriteLine(e); } } }"),
+    ],
+)  # fmt: skip
+def test_an_assertion_that_is_only_printed_has_failed_in_compiled_languages(
+    language, tests
+) -> None:
+    typed = "class S {{ public static int f(int n) {{ return {}; }} }}"
+    assert outcome(typed.format("n"), tests, language) == "correct"
+    assert outcome(typed.format("5"), tests, language) == "wrong"
+
+
 NEVER = {  # what would be paid whatever the answer is: an answer, tests whose own call never comes
     "python": ("def f(n): return 5", "def g():\n    assert f(1) == 2\nif 1 != 1:\n    raise ValueError"),
     "javascript": ("function f(n) { return 5; }", "function g() { if (f(1) !== 2) throw 1; }\nif (1 !== 1) throw 2;"),

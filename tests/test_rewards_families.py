@@ -12,8 +12,8 @@ from r1.config import load_recipe
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
-from r1.evaluate.run import count_votes
-from r1.evaluate.summary import judge, judged_from_rows, summarise
+from r1.evaluation.run import count_votes
+from r1.evaluation.summary import judge, judged_from_rows, summarise
 from r1.r1_zero.run import prepare
 from r1.r1_zero.settings import R1ZeroRecipe
 from r1.reward_model.mixture import MixedRewards, Scores

@@ -155,13 +155,11 @@ def test_works_from_any_thread(pool: RewardPool) -> None:
 
 
 def test_closing_does_not_wait_for_a_hang() -> None:
-    pool = RewardPool(settings(timeout_s=60))
+    pool = RewardPool(settings(timeout_s=3600))
     pool.score_groups([group("warm")])
     busy, waiting = pool.submit_group(group("hang")), pool.submit_group(group("a"))
     time.sleep(0.2)
-    began = time.monotonic()
-    pool.close()
-    assert time.monotonic() - began < 5
+    pool.close()  # waiting for the hang would take an hour
     with pytest.raises(PoolClosedError):
         busy.result()
     assert waiting.done()
@@ -195,6 +193,16 @@ def test_workers_say_why_they_cannot_start(monkeypatch) -> None:
         )
         with pytest.raises(UserError, match=r"cannot start: reward 'mine': name its module in rew"):
             pool.submit_group(group).result()
+
+
+def test_workers_that_are_only_slow_are_not_blamed_on_memory(monkeypatch) -> None:
+    """As on a machine where fifty processes wait for two cores."""
+    monkeypatch.setattr("r1.rewards.worker_handle.START_TIMEOUT_S", 0.001)
+    with RewardPool(RewardSettings()) as pool:
+        with pytest.raises(UserError, match="this machine is too busy") as refused:
+            pool.submit_group(group("<answer>5</answer>")).result()
+        assert "worker_memory_mb" not in str(refused.value)
+        assert "which carries on" in str(refused.value)
 
 
 def test_rewards_of_the_paper_and_votes() -> None:

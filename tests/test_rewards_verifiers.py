@@ -78,10 +78,10 @@ def test_where_the_answer_is_read(source, text: str, answer: str | None) -> None
 
 
 def test_reading_is_linear_in_hostile_texts() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert boxed_answer("\\boxed{" * 50_000) is None
     assert after_thinking("<think>" * 50_000, opened=False) is None
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 60  # quadratic: minutes at least
 
 
 def test_a_problem_may_say_where_its_answer_stands() -> None:

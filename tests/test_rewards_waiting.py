@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import r1.rewards.worker_handle as worker_handle
 from r1.errors import UserError
 from r1.rewards.pool import RewardPool
+from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
-from r1.rewards.wire import IDLE, PREPARING, PROGRESS
+from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Setup, send
 from r1.rewards.worker_handle import NUM_EARLY_HANGS, START_TIMEOUT_S, WorkerHandle
 from r1.types import Completion, Outcome, Problem, RolloutGroup
 
@@ -103,6 +109,59 @@ def test_a_verifier_that_gets_ready_at_the_second_try_scores(
     assert [reward.parts["accuracy"].value for reward in scored.rewards] == [1.0] * 3
 
 
+class _Clock:
+    """Time that passes while somebody polls, and a worker that answers at `ready_s`."""
+
+    def __init__(self, ready_s: float) -> None:
+        self.now, self.ready_s = 0.0, ready_s
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def register(self, channel: object, events: int) -> None:
+        pass
+
+    def poll(self, timeout_ms: float) -> bool:
+        self.now += timeout_ms / 1000
+        return self.now >= self.ready_s
+
+
+@pytest.mark.parametrize(
+    ("ready_s", "waiting", "hung_at"),
+    [
+        (90.0, 0.0, None),
+        (130.0, 0.0, 120.0),  # the limit
+        (130.0, 0.5, None),
+        (250.0, 0.5, 240.0),
+        (1100.0, 1.0, None),
+        (1250.0, 1.0, 1200.0),  # ten times the limit, however busy the machine is
+        (1250.0, 16.0, 1200.0),  # several threads wait at once
+    ],
+)
+def test_a_busy_machine_is_not_taken_for_a_worker_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, ready_s: float, waiting: float, hung_at: float | None
+) -> None:
+    """`waiting` is the share of the time for which the worker had no processor."""
+    clock = _Clock(ready_s)
+    monkeypatch.setattr(worker_handle, "time", clock)
+    monkeypatch.setattr(worker_handle.select, "poll", lambda: clock)
+    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: 7.0 + waiting * clock.now)
+    worker = WorkerHandle(Setup(_settings(), PromptForm()), lambda: None)
+    worker._process = SimpleNamespace(pid=1)  # type: ignore[assignment]
+    worker._waited_s = 7.0  # as it was asked
+    worker._progress = bytearray(PROGRESS.pack(PREPARING, 0.0))  # type: ignore[assignment]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        worker._channel = ours
+        send(theirs, b"[]")
+        if hung_at is None:
+            assert worker._next_message() == []
+            return
+        with pytest.raises(worker_handle.WorkerHungError):
+            worker._next_message()
+    assert hung_at <= clock.now < hung_at + 1.0
+
+
 def test_closing_does_not_wait_for_a_verifier_that_hangs() -> None:
     pool = RewardPool(_settings(plugins=("waiting_verifiers",)))
     handle = pool.submit_group(_group("never_ready"))
@@ -119,3 +178,44 @@ def test_a_plugin_whose_import_hangs_ends_with_a_message(monkeypatch: pytest.Mon
     monkeypatch.setenv("HANG_ON_IMPORT", "1")
     with pool, pytest.raises(UserError, match=r"nothing after 2 s.*hanging_plugin"):
         pool.score_groups([_group("exact")])
+
+
+def _sleepy_outcomes(sleep_s: float, timeout_s: float) -> list[Outcome]:
+    settings = _settings(
+        weights={"misbehave": 1.0}, plugins=("hostile_rewards",), timeout_s=timeout_s
+    )
+    completions = [Completion([1], [-1.0], text, "stop") for text in ("a", f"sleep {sleep_s}")]
+    group = RolloutGroup(Problem("p", "", "4", "exact"), (1,), completions)
+    with RewardPool(settings) as pool:
+        [scored] = pool.score_groups([group])
+    return [reward.parts["misbehave"].outcome for reward in scored.rewards]
+
+
+def test_an_items_clock_stands_still_while_its_worker_waits_for_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that seems to wait all the time is never late; one that sleeps is."""
+    assert _sleepy_outcomes(1000.0, timeout_s=0.3)[1] is Outcome.TIMED_OUT
+    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: time.monotonic())
+    # Ten times the limit is the end, however busy the machine is: that must be far from the sleep.
+    assert _sleepy_outcomes(2.5, timeout_s=2.0) == [Outcome.CORRECT] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="no schedstat in this kernel")
+def test_what_a_process_waited_is_the_kernels_count() -> None:
+    spin = "import os; os.sched_setaffinity(0, {int(os.environ['CORE'])})\nwhile True: pass"
+    core = str(min(os.sched_getaffinity(0)))
+    both = [
+        subprocess.Popen([sys.executable, "-c", spin], env={**os.environ, "CORE": core})
+        for _ in range(2)
+    ]
+    try:
+        ends = time.monotonic() + 60.0
+        while min(waited := [worker_handle.waited_s(each.pid) for each in both]) < 0.1:
+            assert time.monotonic() < ends, waited
+            time.sleep(0.02)
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
+    assert worker_handle.waited_s(2**30) == 0.0

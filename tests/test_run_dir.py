@@ -28,6 +28,7 @@ from fake_run import (
     write_run,
 )
 from r1.errors import UserError
+from r1.evaluation.blocks import claim
 from r1.run_dir import (
     CheckpointSettings,
     RunDir,
@@ -497,3 +498,16 @@ def test_run_dir_does_not_import_torch() -> None:
     program = "import sys, r1.run_dir, r1.report; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0
+
+
+def test_a_link_to_nowhere_is_told_as_one(tmp_path):
+    """As `--out` of a run, an evaluation and anything else that makes a folder."""
+    link = tmp_path / "link"
+    link.symlink_to("elsewhere")
+    with pytest.raises(UserError, match=r"link is a link to elsewhere, which does not exist"):
+        RunDir.open(link, {}, "grpo")
+    with pytest.raises(UserError, match=r"link is a link to elsewhere"):
+        claim(link, {})
+    (tmp_path / "elsewhere").mkdir()
+    RunDir.open(link, {}, "grpo").close()
+    assert (tmp_path / "elsewhere" / "run.json").exists()

@@ -16,7 +16,7 @@ from r1.errors import UserError
 from r1.sandbox import Limits, Program, SandboxSettings, probe, seccomp
 from r1.sandbox.bubblewrap import find_bubblewrap
 from r1.sandbox.cgroups import bounds_memory, counts_cpu, find_group_parents
-from r1.sandbox.command import Command
+from r1.sandbox.command import WORK_FOLDER, Command
 from r1.sandbox.languages import TABLE
 from r1.sandbox.launch import Observation
 from r1.sandbox.probe import isolation_problem
@@ -231,6 +231,21 @@ def test_without_bubblewrap_the_remedy_is_one_command(monkeypatch: pytest.Monkey
         Program.build("python", "print(1)")
 
 
+@needs_isolation
+@pytest.mark.parametrize("ended_by", ["wall", "lost"])
+def test_a_busy_moment_is_not_taken_for_a_sandbox_that_cannot_work(
+    monkeypatch: pytest.MonkeyPatch, ended_by: str
+) -> None:
+    late = Observation(ended_by, None, "", 60.0, 0.0, 0.0, 0, 0, b"", b"")
+    monkeypatch.setattr(probe, "observe", lambda command, settings: late)
+    probe._try_it.cache_clear()
+    settings = SandboxSettings()
+    assert "too busy" in (isolation_problem(settings) or "")
+    probe.require_isolation(settings)
+    monkeypatch.undo()
+    assert isolation_problem(settings) is None
+
+
 def test_an_old_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "version_of", lambda path: (0, 4, 1))
     with pytest.raises(UserError, match=r"bubblewrap 0\.4\.1 is too old; 0\.8\.0"):
@@ -249,16 +264,20 @@ def test_a_missing_toolchain_is_a_users_mistake(monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_isolation
-def test_a_toolchain_of_ones_own_is_shown(tmp_path: Path) -> None:
-    """A folder beside /usr can be made visible; without that it is not found."""
-    folder = Path("/opt/r1-test-toolchain")
-    if os.geteuid() != 0 or folder.exists():
-        pytest.skip("only root may make a folder in /opt")
+@pytest.mark.parametrize("parent", ["/opt", WORK_FOLDER])
+def test_a_toolchain_of_ones_own_is_shown(parent: str) -> None:
+    """A folder outside /usr can be made visible; without that it is not found.
+
+    Below /tmp too, which programs have as their working folder.
+    """
+    folder = Path(parent, f"r1-test-toolchain-{os.getpid()}")
+    if not os.access(parent, os.W_OK):
+        pytest.skip(f"may not make a folder in {parent}")
     try:
         (folder / "bin").mkdir(parents=True)
         shutil.copy(require_tool("bash"), folder / "bin" / "bash")
         settings = SandboxSettings(toolchain_folders=(str(folder),))
-        program = Program.build("bash", "echo $BASH; ls /opt; touch /opt/x", settings)
+        program = Program.build("bash", f"echo $BASH; ls {parent}; touch {folder}/x", settings)
         assert (
             program.run(limits=Limits(wall_s=20.0)).stdout == f"{folder}/bin/bash\n{folder.name}\n"
         )

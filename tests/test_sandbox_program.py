@@ -24,7 +24,7 @@ from r1.sandbox.toolchains import find_tool
 
 PROBLEM = isolation_problem(SandboxSettings())
 needs_isolation = pytest.mark.skipif(PROBLEM is not None, reason=f"no isolation here: {PROBLEM}")
-ROOMY = Limits(wall_s=20.0)
+ROOMY = Limits(wall_s=20.0, starved_wall_s=300.0)
 PATIENT = SandboxSettings(compile_cpu_s=60.0)
 BARE = SandboxSettings(isolation="none_programs_run_with_my_rights")
 
@@ -128,7 +128,14 @@ def test_what_does_not_compile_says_so_at_every_run(language: str) -> None:
         ("import time; time.sleep(9)", {"wall_s": 2.0, "cpu_s": 1.0}, Status.TIME_LIMIT),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
          {"wall_s": 2.0, "cpu_s": 1.0}, Status.TIME_LIMIT),
-        ("while True: pass", {"wall_s": 1.0, "cpu_s": 60.0}, Status.STARVED),
+        ("while True: pass", {"wall_s": 1.0, "cpu_s": 60.0, "starved_wall_s": 0.0},
+         Status.STARVED),
+        ("while True: pass", {"wall_s": 0.2, "cpu_s": 1.0, "starved_wall_s": 120.0},
+         Status.TIME_LIMIT),
+        ("x = sum(range(10 ** 7))", {"wall_s": 0.1, "cpu_s": 60.0, "starved_wall_s": 120.0},
+         Status.OK),
+        ("import time; time.sleep(1000)", {"wall_s": 2.0, "cpu_s": 1.0, "starved_wall_s": 900.0},
+         Status.TIME_LIMIT),
         ("x = bytearray(10 ** 9)", {}, Status.MEMORY_LIMIT),
         ("print('x' * 300_000)", {}, Status.OUTPUT_LIMIT),
         ("print('x' * 300_000)", {"output_kb": 400}, Status.OK),

@@ -58,7 +58,7 @@ WRONG_TYPES = [
     ("rewards.timeout_s=inf", "neither infinite nor nan"),
     ("rewards.weights.accuracy=nan", "neither infinite nor nan"),
     ('rewards.weights.accuracy="1"', "write the number without quotes"),
-    ("rewards.weights=1", "dictionary"),
+    ("rewards.weights=1", "table"),
     ("sampling.temperature=inf", "neither infinite nor nan"),
     ("sampling.stop=end", "in brackets"),
     ("sampling.top_k=5.0", "write 5"),
@@ -167,7 +167,7 @@ def test_they_lead_to_the_section_of_the_recipes_algorithm() -> None:
 
 
 def test_other_libraries_names_lead_to_settings_that_exist() -> None:
-    paths = {path for schema in ALL for path in setting_paths(schema.for_values({}))}
+    paths = {path for schema in ALL for path in setting_paths(schema.for_reference())}
     assert {name for names in OTHER_NAMES.values() for name in names} <= paths
     assert not NO_SETTING.keys() & OTHER_NAMES.keys()
     assert all(issubclass(schema, BaseModel) for schema in ALL)

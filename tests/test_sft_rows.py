@@ -91,7 +91,8 @@ FAULTS = [
     ({"messages": turns("a", " \n")}, "the response is empty (turn 2)"),
     ({"messages": turns("", "b")}, "the prompt is empty (turn 1)"),
     ({"messages": [{"role": "robot", "content": "x"}]}, "role 'robot' is unknown"),
-    ({"messages": [{"from": "human", "value": "x"}]}, 'role = "from"'),
+    ({"messages": [{"from": "human", "value": "x"}]}, "no assistant turn"),
+    ({"messages": [{"by": "human", "text": "x"}]}, 'turn 1 has no "role" (it has by, text)'),
     ({"messages": [{"role": "user", "text": "x"}]}, "content is null"),
     ({"messages": [{"role": "user", "content": 7}]}, "content is 7 (a int)"),
     ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "no text"),
@@ -132,10 +133,10 @@ def test_every_bad_row_is_counted_and_ten_are_shown(tmp_path) -> None:
     ("text", "reason"),
     [
         ("", "is empty"),
-        ("[{}]", "one JSON array"),
+        ("[{}]", "the columns are: none"),
         ("{broken\n", "not JSON at column"),
-        ('{"conversations": []}\n', 'columns = { messages = "conversations" }'),
-        ('{"question": "a", "answer": "b"}\n', 'prompt = "question", response = "answer"'),
+        ('{"turns": []}\n', 'columns = { messages = "turns" }'),
+        ('{"question": "a", "target": "b"}\n', 'prompt = "question", response = "target"'),
         ('{"prompt": "a", "output": "b"}\n', 'columns = { response = "output" }'),
     ],
 )
@@ -149,7 +150,7 @@ def test_a_file_that_cannot_be_read(tmp_path, text, reason) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"path": "a.csv"}, "files are not read"),
+        ({"path": "a.txt"}, "are not read"),
         ({"path": "a.jsonl", "split": "train"}, '"split" means nothing'),
         ({"path": "a.jsonl", "num": 3}, '"num" means nothing'),
         ({"kind": "jsonl"}, 'needs "path"'),

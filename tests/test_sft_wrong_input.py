@@ -22,7 +22,7 @@ def recipe(tmp_path_factory) -> Path:
     write_jsonl(folder / "turns.jsonl", [{"messages": turns("a", thought, "c", "d")}])
     write_jsonl(folder / "question.jsonl", [{"messages": turns("a")}, {"messages": turns("a", "")}])
     write_jsonl(folder / "twice.jsonl", [{"id": 7, "messages": turns("a", "b")}] * 2)
-    write_jsonl(folder / "other.jsonl", [{"question": "a", "answer": "b"}])
+    write_jsonl(folder / "other.jsonl", [{"query": "a", "note": "b"}])
     (folder / "table.parquet").write_bytes(b"PAR1 but not really")
     (folder / "array.jsonl").write_text("[]")
     (folder / "notes").mkdir()
@@ -55,9 +55,9 @@ CASES = [
     (["template.force_think=true", CHAT], ["template.force_think has no place", "verbatim"]),
     (["template.system=x"], ["template.system", "chat"]),
     ([data(path="trian.jsonl")], ["trian.jsonl does not exist", "did you mean", "train.jsonl"]),
-    ([data(path="train.csv")], ["train.csv", "files are not read", ".jsonl"]),
-    ([data(path="array.jsonl")], ["one JSON array", "one object a line"]),
-    ([data(path="other.jsonl")], ['prompt = "question", response = "answer"']),
+    ([data(path="train.xlsx")], ["train.xlsx", "files of this kind are not read", ".jsonl"]),
+    ([data(path="array.jsonl")], ["array.jsonl is empty"]),
+    ([data(path="other.jsonl")], ['prompt = "query", response = "..."']),
     ([data(path="question.jsonl")], ["2 rows cannot be used", "row 1: no assistant turn",
                                      "row 2: the response is empty", "Mend or remove"]),
     ([data(path="twice.jsonl")], ["row 2: id '7' is also the id of row 1"]),

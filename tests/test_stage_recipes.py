@@ -13,7 +13,7 @@ from fake_endpoint import KEY, MODEL, FakeEndpoint
 from r1.config import validate
 from r1.curation.store import read_rows
 from r1.errors import UserError
-from r1.evaluate.battery_settings import EvaluationStageSettings
+from r1.evaluation.battery_settings import EvaluationStageSettings
 from r1.pipeline.plan import plan_json
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import load_any_recipe
@@ -56,6 +56,14 @@ model = "NAME"
 api_key_env = "TEST_KEY"
 temperature = 1.0
 """
+STEP_LABELS = """
+model = "model"
+num_samples = 2
+rollouts = 2
+template = { kind = "plain" }
+sampling = { max_new_tokens = 8 }
+problems = [{ kind = "tiny", split = "train", num = 4 }]
+"""
 REJECTION = READABLE.replace("[stages.readable]", "").replace('kind = "rejection"', "")
 REJECTION = REJECTION.replace("MODEL", "model").replace("PLUGIN", "whatever_plugin")
 RECIPES = {
@@ -67,9 +75,16 @@ RECIPES = {
     "review": f'samples = "runs/refined/refined/data"\n{QUESTIONS}\nwait = false\n',
     "evaluation": EVALUATION,
     "preferences": PREFERENCES,
+    "step_labels": STEP_LABELS,
 }
 NEEDS = {"mixture": ["examples"], "refined": ["prompted"], "review": ["prompted", "refined"]}
 """The recipes that are run before one, whose data sets it reads."""
+ELSEWHERE = {
+    "search": "test_stage_search.py",
+    "verified_pairs": "test_verified_pairs.py",
+    "critic_truth": "test_critic_truth.py",
+}
+"""Kinds whose runs have a file of tests of their own."""
 RUN = [kind for kind in RECIPES if kind != "preferences"]
 """Those that are run here; test_pipeline_preferences.py runs the judge's."""
 
@@ -102,7 +117,8 @@ def run(folder: Path, kind: str) -> Path:
 
 def test_every_kind_has_a_recipe_here_or_trains_into_a_run_folder() -> None:
     training = {name for name, kind in registry.kinds().items() if kind.train is not None}
-    assert set(registry.kinds()) == training | set(RECIPES)
+    assert set(registry.kinds()) == training | set(RECIPES) | set(ELSEWHERE)
+    assert all((Path(__file__).parent / name).is_file() for name in ELSEWHERE.values())
 
 
 @pytest.mark.parametrize("kind", RUN)

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from r1.evaluate.pretty import evaluation_table
+from r1.evaluation.pretty import evaluation_table
 from r1.progress import TerminalProgress
 from r1.terminal import CleanStream, TerminalConsole, guard_terminal, terminal_console, visible
 

@@ -31,6 +31,26 @@ num_problems = 2
 group_size = 2
 """
 SFT = 'kind = "sft"\nmodel = "tiny"\n[[data.train]]\npath = "train.jsonl"\n'
+DPO = 'kind = "dpo"\nmodel = "tiny"\n[[data.train]]\npath = "pairs.jsonl"\n'
+STEPS = 'kind = "reward_model"\nmodel = "tiny"\nobjective = "steps"\n'
+PPO, PRIME = RECIPE.replace("[grpo]", "[ppo]"), RECIPE.replace("[grpo]", "[prime]")
+DISTILL = RECIPE.replace("[grpo]", '[distill]\nteacher = "tiny"')
+CLAIM = """title = "t"
+says = "s"
+source = "me"
+minutes = 1
+recipes = { zero = "r.toml" }
+[arms.a]
+like = "zero"
+[arms.b]
+like = "zero"
+grpo = { group_size = 4 }
+[[compare]]
+says = "a beats b"
+arm = "a"
+than = "b"
+"""
+BENCHMARK = 'name = "own"\ndata = "own.jsonl"\nprompt = "{country}?"\nanswer = "capital"\n'
 STAGES = (
     'kind = "r1"\n[stages.a]\nkind = "sft"\nmodel = "tiny"\ndata.train = [{path = "x.jsonl"}]\n'
 )
@@ -96,8 +116,112 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["sandbox", "run", "nowhere.py"], ["nowhere.py"]),
     (["sandbox", "run", "a.py", "--time", "0"], ["--time"]),
     (["sandbox", "run", "a.py", "--memory", "-1"], ["--memory"]),
+    (["bench", "lst"], ["lst", "list"]),
+    (["bench", "list", "math5000"], ["math5000", "math500"]),
+    (["bench", "list", "nowhere.toml"], ["nowhere.toml does not exist"]),
+    (["bench", "list", "bench.toml"], ["bench.toml", "data", "required"]),
+    (["bench", "list", "--data", "nowhere"], ["--data nowhere does not exist"]),
+    (["bench", "list", "--plugin", "nowhere"], ["--plugin", "nowhere", "PYTHONPATH"]),
+    (["bench", "run"], ["model"]),
+    (["bench", "run", "tiny"], ["--data"]),
+    (["bench", "run", "tiny", "math500", "--data", "a.py"], ["--data a.py is a file"]),
+    (["bench", "run", "tiny", "math500", "--limit", "0"], ["--limit"]),
+    (["bench", "run", "tiny", "--suite", "papers"], ["papers", "paper"]),
+    (["bench", "run", "tiny", "simpleqa", "--judge", "gpt-4"], ["--judge gpt-4", "URL#MODEL"]),
+    (["bench", "run", "tiny", "simpleqa", "--judge", "judge.toml"], ["judge.toml", "'model'"]),
+    (["bench", "show", "nowhere"], ["nowhere", "r1 bench run"]),
+    (["bench", "compare", "nowhere"], ["nowhere", "two"]),
+    (["bench", "freeze", "nowhere", "a.py", "--out", "x"], ["nowhere", "contest.standings"]),
+    (["bench", "list", "gsm8k,math500"], ["several benchmarks", "spaces"]),
+    (["bench", "list", "GSM8k"], ["did you mean 'gsm8k'"]),
+    (["bench", "list", "--plugin", "broken.py"], ["--plugin", "broken.py, line 1", "syntax"]),
+    (["bench", "list", "same.toml"], ["same.toml", "name = 'gsm8k'", "take another"]),
+    (["bench", "run", "gsm8k", "tiny"], ["gsm8k is a benchmark", "r1 bench run MODEL gsm8k"]),
+    (["bench", "run", "tiny", "own.toml", "--out", "a.py"], ["a.py is a file"]),
+    (["bench", "run", "tiny", "own.toml", "--out", "run"], ["run is a run (run.json)"]),
+    (["bench", "freeze", "failed.json", "list.json", "--out", "x"], ["FAILED (not found)"]),
+    (["bench", "freeze", "list.json", "failed.json", "--out", "x"], ["list.json", "come first"]),
+    (["fetch", "smolm2"], ["smolm2", "did you mean smollm2?"]),
+    (["fetch", "smollm2", "empty"], ["empty", "remove it or name another"]),
+    (["data", "tran.jsonl"], ["tran.jsonl", "did you mean train.jsonl?"]),
+    (["data", "empty"], ["empty", "holds no data file"]),
+    (["data", "a.py"], ["a.py", "a.py:problems"]),
+    (["data", "train.jsonl", "--as", "problem"], ["--as problem", "problems"]),
+    (["data", "train.jsonl", "--set", "clumns.prompt=x"], ["clumns", "'columns'"]),
+    (["data", "broken.py:rows"], ["broken.py, line 1", "syntax"]),
+    (["data", "rows.py:number"], ["rows.py:number gave 3", "list of dictionaries"]),
+    (["data", "rows.py:needs"], ["missing a required argument: 'a'", "parameters"]),
+    (["data", "r.toml"], ["r.toml is no folder and no data file"]),
+    (["data", "http://127.0.0.1:1/x.jsonl"], ["nothing is downloaded", "save it"]),
+    (
+        ["data", "train.jsonl", "--set", "verifier=maths", "--as", "problems"],
+        ["did you mean 'math'"],
+    ),
+    (["data", "train.jsonl", "--model", "nowhere"], ["model nowhere does not exist"]),
+    (["data", "train.jsonl", "--model", "r.toml"], ["r.toml is a file"]),
+    (["data", "train.jsonl", "--model", "http://127.0.0.1:1/v1#m"], ["--model", "endpoint"]),
+    (["diagnose", "nowhere"], ["nowhere does not exist", "run.json"]),
+    (["diagnose", "r.toml"], ["r.toml is a file", "folder of a run"]),
+    (["diagnose", ".", "--jsn"], ["--jsn", "--json"]),
+    (["reproduce", "nowhere"], ["no claim 'nowhere'", "my_claim.toml"]),
+    (["reproduce", "claim.toml"], ["claim.toml", "says", "required"]),
+    (["reproduce", "--seeds", "0"], ["--seeds"]),
+    (["reproduce", "r.toml"], ["r.toml is a recipe", "r1 run r.toml"]),
+    (["reproduce", "no_recipe.toml"], ["no_recipe.toml: recipes.zero: none.toml does not exist"]),
+    (
+        ["reproduce", "measure.toml"],
+        ["measure.toml: compare.0: a has no value_error", "critic_truth"],
+    ),
+    (["reproduce", "area.toml"], ["area.toml: compare.0: a has no proxy_gain", "[reward_models]"]),
+    (["run", "good_claim.toml"], ["is a claim", "r1 reproduce good_claim.toml"]),
+    (["plan", "own.toml"], ["is a benchmark", "r1 bench run MODEL own.toml"]),
+    (["eval", "tiny", "--recipe", "good_claim.toml"], ["r1 reproduce good_claim.toml"]),
+    (["eval", "tiny", "--recipe", "sft.toml"], ['kind = "sft"', 'kind = "r1_zero"']),
+    (["eval", "127.0.0.1:1/v1#m"], ["127.0.0.1:1/v1#m", "http://HOST:PORT/v1#MODEL"]),
+    (["eval", "@zero"], ["@zero", "stage", "hub id"]),
+    (["eval", "nowhere"], ["nowhere does not exist", "hub id"]),
+    (["eval", "r.toml"], ["r.toml is a file", "config.json"]),
+    (["eval", "http://127.0.0.1:1/v1"], ["URL#model"]),
+    (["eval", "tiny", "--search", "best"], ["best", "did you mean 'best_of_n'"]),
+    (["run", "r.toml", "--cluster", "nowhere"], ["cluster.address", "HOST:PORT"]),
+    (["run", "r.toml", "--only", "x"], ["--only", 'kind "r1"']),
+    (["run", "r.toml", "--set", "track.to=wandb2"], ["track.to", "wandb"]),
     (["pretrain", "r.toml"], ["--out"]),
     (["pretrain", "r.toml", "--out", "x"], ["r.toml", "unknown setting"]),
+]
+
+LATE: list[tuple[list[str], list[str]]] = [
+    # what is told after torch has been imported
+    (["bench", "run", "tiny", "math500", "--data", "."], ["math500", "put test.jsonl there"]),
+    (["bench", "run", "tiny", "math500", "--replicas", "2"], ["--replicas", "--cluster"]),
+    (["bench", "run", "tiny", "gsm8k", "--data", "data/gsm8k"], ["the folder above", "data."]),
+    (
+        ["bench", "run", "tiny", "column.toml"],
+        ["own.jsonl", "no column contry", "country, capital"],
+    ),
+    (["bench", "run", "empty", "own.toml"], ["empty has no config.json"]),
+    (["run", "teacher.toml"], ["distill.teacher = 'nowhere'", "does not exist"]),
+    (["run", "teacher_url.toml"], ["distill.teacher", "an endpoint tells no log-probabilities"]),
+    (["run", "few.toml"], ["ppo.num_problems to 2"]),
+    (["run", "scorer.toml"], ["reward_models.prm.path = 'nowhere'", "does not exist"]),
+    (["run", "search.toml", "--out", "x"], ["stage look", "--scorer nowhere", "does not exist"]),
+    (["run", "r.toml", "--set", "model=http://127.0.0.1:1/v1#m"], ["is an endpoint", "hub id"]),
+    (
+        ["eval", "tiny", "--recipe", "apart.toml", "--search", "best_of_n", "--scorer", "oracel"],
+        ["--scorer oracel", "Did you mean 'oracle'?"],
+    ),
+    (
+        ["eval", "tiny", "--recipe", "apart.toml", "--search", "best_of_n", "--scorer", "oracle"],
+        ["the oracle knows arithmetic", "name a reward model"],
+    ),
+    (
+        ["eval", "tiny", "--recipe", "apart.toml", "--search", "vote", "--temperature", "0"],
+        ["temperature = 0", "candidates of a search equal"],
+    ),
+    (["export", "nowhere", "x"], ["nowhere does not exist"]),
+    (["export", "r.toml", "x"], ["r.toml is a file"]),
+    (["export", "tiny", "x"], ["tiny is no run"]),
+    (["export", "tiny", "."], [". is there and not empty"]),
 ]
 
 EDITS: list[tuple[str, str, list[str]]] = [
@@ -112,7 +236,7 @@ EDITS: list[tuple[str, str, list[str]]] = [
     (RECIPE.replace("[grpo]", "[grpo"), "an open bracket", ["not valid TOML"]),
     (RECIPE.replace("num_steps = 1\n", ""), "left out", ["num_steps", "required"]),
     (RECIPE.replace('model = "tiny"\n', ""), "no model", ["model", "required"]),
-    (RECIPE.replace('path = "train.jsonl"', 'path = "t.csv"', 1), "CSV", [".csv", ".jsonl"]),
+    (RECIPE.replace('path = "train.jsonl"', 'path = "t.xlsx"', 1), "CSV", [".xlsx", ".jsonl"]),
     (RECIPE.replace('path = "train.jsonl"', 'pth = "t.jsonl"', 1), "pth", ["pth", "path"]),
     (RECIPE.replace('path = "train.jsonl"', "", 1), "an empty source", ["kind", "path"]),
     (RECIPE + '[rewards]\nweights = ["accuracy"]\n', "a list of rewards", ["rewards.weights"]),
@@ -150,6 +274,32 @@ EDITS: list[tuple[str, str, list[str]]] = [
     (STAGES + "epochs = 2\n", "a stage's key", ["stages.a", "batch.epochs"]),
     (STAGES + '[stages.b]\nlike = "c"\n', "like", ["stages.b.like"]),
     (STAGES.replace('"tiny"', '"@base"'), "a reference", ["stages.a", "base"]),
+    (PPO + "gae_lambda = 1.0\n", "gae_lambda", ["ppo.lambda_policy or ppo.lambda_value"]),
+    (PPO + "lambda = 1.0\n", "lambda", ["ppo.lambda_policy or ppo.lambda_value"]),
+    (PPO + "vf_coef = 0.5\n", "vf_coef", ["did you mean ppo.value_weight?"]),
+    (RECIPE.replace("[grpo]", "[[ppo]]"), "two brackets", ["write it as one section, [ppo]"]),
+    (PRIME + 'prm_model = "x"\n', "prm_model", ["second model begins as the policy"]),
+    (DISTILL + "kl_weight = 0\n", "distill", ["distill.kl_weight", "greater than 0"]),
+    (RECIPE + '[track]\nto = "wandb"\n', "track", ["track.to", "a valid list", "[...]"]),
+    (
+        RECIPE + "[track]\nto = []\n",
+        "tracks nothing",
+        ["track.to", "a list should have at least 1"],
+    ),
+    (RECIPE + '[track]\nto = ["wandb:"]\n', "no project", ["'wandb:' names no project"]),
+    (RECIPE + '[track]\nto = ["tensorboard:x"]\n', "tensorboard", ["has no projects", "':x'"]),
+    (RECIPE + '[track]\nto = ["wandb"]\nproject = "x"\n', "project", ["did you mean track.to"]),
+    (RECIPE + "report_to = 1\n", "report_to", ["did you mean track.to?"]),
+    (DPO + "[dpo]\nbeta = 0.1\n", "the method's section", ["the loss has its section, [loss]"]),
+    (DPO + '[loss]\nloss_type = "ipo"\n', "loss_type", ["did you mean loss.kind?"]),
+    (
+        DPO.replace("[[", 'ref_model = "x"\n[[', 1),
+        "ref_model",
+        ["the model that training begins with"],
+    ),
+    (DPO.replace("[[", "beta = 0.1\n[[", 1), "beta", ["did you mean loss.beta?"]),
+    (STEPS.replace("reward_model", "prm"), "prm", ['did you mean "reward_model"?']),
+    (STEPS + 'data.train = "x.jsonl"\n', "a text for tables", ["data.train", "a valid list"]),
     ('kind = "r1"\n', "no stages", ["stages", "required"]),
     ("", "nothing", ["model", "required"]),
 ]
@@ -173,19 +323,60 @@ json.dump(answers, sys.stdout)
 """
 
 
+def _write_world(folder: Path) -> None:
+    """What the mistakes in commands for claims, benchmarks, searches and data are about."""
+    (folder / "broken.py").write_text("def (:\n")
+    (folder / "rows.py").write_text("def number():\n    return 3\ndef needs(a):\n    return []\n")
+    (folder / "run").mkdir()
+    (folder / "run" / "run.json").write_text("{}")
+    (folder / "data" / "gsm8k").mkdir(parents=True)
+    (folder / "data" / "gsm8k" / "test.jsonl").write_text("")
+    (folder / "own.jsonl").write_text('{"country": "France", "capital": "Paris"}\n')
+    (folder / "own.toml").write_text(BENCHMARK)
+    (folder / "same.toml").write_text(BENCHMARK.replace('"own"', '"gsm8k"'))
+    (folder / "column.toml").write_text(BENCHMARK.replace("{country}", "{contry}"))
+    (folder / "failed.json").write_text('{"status": "FAILED", "comment": "not found"}')
+    (folder / "list.json").write_text('{"status": "OK", "result": []}')
+    (folder / "good_claim.toml").write_text(CLAIM)
+    (folder / "no_recipe.toml").write_text(CLAIM.replace("r.toml", "none.toml"))
+    (folder / "measure.toml").write_text(CLAIM + 'measure = "value_error"\n')
+    (folder / "area.toml").write_text(CLAIM + 'measure = "proxy_gain"\n')
+    apart = RECIPE.replace('path = "train.jsonl"\n[grpo]', 'path = "other.jsonl"\n[grpo]')
+    (folder / "apart.toml").write_text(apart)
+    (folder / "other.jsonl").write_text('{"prompt": "9 + 9?", "reference": "18"}\n')
+    named = apart.replace("[grpo]", '[distill]\nteacher = "nowhere"')
+    (folder / "teacher.toml").write_text(named)
+    (folder / "teacher_url.toml").write_text(named.replace("nowhere", "http://127.0.0.1:1/v1#m"))
+    (folder / "few.toml").write_text(
+        apart.replace("[grpo]\nnum_problems = 2", "[ppo]\nnum_problems = 32")
+    )
+    (folder / "scorer.toml").write_text(apart + '[reward_models.prm]\npath = "nowhere"\n')
+    (folder / "search.toml").write_text(
+        'kind = "r1"\n[stages.look]\nkind = "search"\nmodel = "tiny"\n'
+        'search = { method = "best_of_n", scorer = "nowhere" }\n'
+        'problems = [{ path = "train.jsonl" }]\n'
+    )
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory) -> list[tuple[object, str, bool]]:
     """Exit status, text, and whether torch was there, of every case."""
     folder: Path = tmp_path_factory.mktemp("mistakes")
     (folder / "r.toml").write_text(RECIPE)
     (folder / "sft.toml").write_text(SFT)
-    (folder / "a.py").write_text("print(1)\n")
+    (folder / "a.py").write_text("")
+    (folder / "bench.toml").write_text('name = "x"\n')
+    (folder / "claim.toml").write_text('title = "x"\n')
+    (folder / "judge.toml").write_text('modle = "x"\n')
+    (folder / "empty").mkdir()
+    _write_world(folder)
     rows = [{"id": str(n), "prompt": f"{n} + 1?", "reference": str(n + 1)} for n in range(2)]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     cases = [words for words, _ in COMMANDS]
     for number, (text, _, _) in enumerate(EDITS):
         (folder / f"edit{number}.toml").write_text(text)
         cases.append(["run", f"edit{number}.toml", "--out", f"out{number}"])
+    cases += [words for words, _ in LATE]
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
         cwd=folder, input=json.dumps(cases), capture_output=True, text=True, check=True,
@@ -198,6 +389,8 @@ def answers(tmp_path_factory) -> list[tuple[object, str, bool]]:
 WANTED = [(" ".join(words) or "nothing", said) for words, said in COMMANDS]
 WANTED += [(name, [f"edit{n}.toml", *said]) for n, (_, name, said) in enumerate(EDITS)]
 
+WANTED += [(" ".join(words), said) for words, said in LATE]
+
 
 @pytest.mark.parametrize("number", range(len(WANTED)), ids=[name for name, _ in WANTED])
 def test_a_typed_mistake_is_told_in_one_message(answers, number) -> None:
@@ -207,7 +400,9 @@ def test_a_typed_mistake_is_told_in_one_message(answers, number) -> None:
     for said in WANTED[number][1]:
         assert said in flat, flat
     assert "Traceback" not in flat
-    assert not torch, "torch was imported before the mistake was told"
+    assert not torch or number >= len(WANTED) - len(LATE), (
+        "torch was imported before the mistake was told"
+    )
 
 
 def test_a_list_is_not_called_empty_because_its_only_item_is_at_fault(answers) -> None:

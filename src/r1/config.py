@@ -12,6 +12,7 @@ import copy
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from pathlib import Path
@@ -23,8 +24,10 @@ from pydantic_core import core_schema
 from r1.errors import UserError
 from r1.files.json_text import FormatError, parse_toml
 from r1.files.regular import read_bytes
+from r1.plugins import find_beside
 from r1.setting_hints import hint_for
 
+_DICTIONARY = re.compile(r"dictionary( or instance of \w+)?")
 LARGEST = 2**63 - 1
 """TOML's largest whole number; arrays and seeds hold none that is larger."""
 
@@ -98,6 +101,7 @@ def load_recipe(path: Path, schema: type[S], overrides: Sequence[str] = ()) -> S
     a wrong type or an impossible value.
     """
     values = apply_overrides(read_toml(path), overrides)
+    find_beside(path.parent)  # its plugins
     return validate(values, schema, origin_of(path, overrides))
 
 
@@ -110,14 +114,14 @@ def origin_of(path: Path, overrides: Sequence[str]) -> str:
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; UserError names the file and the line."""
     if path.is_dir():
-        raise UserError(f"{path} is a folder; give the recipe's .toml file inside it.")
+        raise UserError(f"{path} is a folder; give the .toml file inside it.")
     try:
         return parse_toml(read_bytes(path))
     except FileNotFoundError:
         siblings = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, siblings, n=1)
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-        raise UserError(f"recipe {path} does not exist.{hint}") from None
+        raise UserError(f"{path} does not exist.{hint}") from None
     except FormatError as fault:
         raise UserError(f"{path} is not valid TOML: {fault}; correct the file.") from None
 
@@ -141,6 +145,29 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         else:
             node[parts[-1]] = _parse_value(text.strip())
     return changed
+
+
+def apply_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values with each change set: a table is merged into its section, `a.b.c` is a path.
+
+    Unlike `apply_overrides` it takes values of Python; paths and tuples become what TOML has.
+    """
+    changed = copy.deepcopy(dict(values))
+    for key, value in changes.items():
+        tables = as_toml(value)
+        for part in reversed(key.split(".")):
+            tables = {part: tables}
+        changed = merged(changed, tables)
+    return changed
+
+
+def as_toml(value: Any) -> Any:
+    """Return a Python value as TOML holds it: paths as texts, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): as_toml(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_toml(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _entered(node: Any, part: str, override: str) -> Any:
@@ -257,8 +284,15 @@ def _explain(item: Any, schema: type[BaseModel]) -> str:
         return f"{name}: this setting is required; add it."
     given = item.get("input")
     shown = "" if isinstance(given, dict) else f" (given: {_shown(given)})"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{name or 'recipe'}: {message[:1].lower() + message[1:]}{shown}{_remedy(item, given)}"
+    message = _in_toml(item["msg"].removeprefix("Value error, "))
+    told = f"{message[:1].lower() + message[1:]}{shown}{_remedy(item, given)}"
+    return f"{name}: {told}" if name else told
+
+
+def _in_toml(message: str) -> str:
+    """Return pydantic's words with TOML's names of Python's types."""
+    message = _DICTIONARY.sub("table", message).replace(" after validation", "")
+    return message.replace("Tuple", "A list").replace("tuple", "list")
 
 
 def _remedy(item: Mapping[str, Any], given: Any) -> str:
@@ -278,6 +312,9 @@ def _remedy(item: Mapping[str, Any], given: Any) -> str:
         return "; write a list, in brackets: [...]"
     if kind in ("tuple_type", "list_type") and isinstance(given, Mapping):
         return f"; write it as a list of tables, [[{'.'.join(map(str, item['loc']))}]]"
+    if kind in ("model_type", "dict_type"):
+        one = "one section" if isinstance(given, list) else "a section"
+        return f"; write it as {one}, [{'.'.join(map(str, item['loc']))}]"
     if kind == "literal_error" and isinstance(given, str):
         allowed = item["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         near = difflib.get_close_matches(given.lower(), allowed, n=1)

@@ -28,6 +28,7 @@ from rich.text import Text
 
 from r1.errors import UserError
 from r1.rewards.code.packages import WELL_KNOWN, missing_packages
+from r1.rewards.code.run import SandboxError, shown_use
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
 from r1.sandbox.bubblewrap import bundled, find_bubblewrap, version_of
 from r1.sandbox.cgroups import bounds_memory, counts_cpu, group_parents
@@ -78,7 +79,7 @@ PACKAGES = {
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 
-_TIMEOUT_S = 20.0
+_TIMEOUT_S, _CPU_S = 20.0, 10.0
 
 
 def examine() -> list[Finding]:
@@ -139,7 +140,7 @@ def _language(name: str) -> Finding:
     area, versions = "languages", _versions_of(name)
     try:
         started = time.monotonic()
-        program = Program.build(name, HELLO[name], limits=Limits(wall_s=_TIMEOUT_S))
+        program = Program.build(name, HELLO[name], limits=Limits(wall_s=_TIMEOUT_S, cpu_s=_CPU_S))
         result = program.run()
     except UserError as error:
         installed = all(find_tool(tool) for tool in _tools_of(name))
@@ -148,6 +149,9 @@ def _language(name: str) -> Finding:
     seconds = f"built and run in {time.monotonic() - started:.2f} s"
     if result.status is Status.OK and result.stdout.strip() == "42":
         return Finding(area, name, CheckState.OK, f"{versions}; {seconds}", _lacking(name))
+    if result.status is Status.STARVED:
+        remedy = f"This machine is too busy to tell ({shown_use(result)}): ask again later."
+        return Finding(area, name, CheckState.BROKEN, versions, remedy)
     said = (result.stderr.strip() or result.stdout.strip())[-200:]
     remedy = f"It does not work in the sandbox ({result.status}): {said}"
     return Finding(area, name, CheckState.BROKEN, versions, remedy)
@@ -155,7 +159,10 @@ def _language(name: str) -> Finding:
 
 def _lacking(language: str) -> str:
     """Return how to install the well-known packages that the sandbox's Python lacks, or ""."""
-    missing = missing_packages(SandboxSettings()) if language == "python" else ()
+    try:
+        missing = missing_packages(SandboxSettings()) if language == "python" else ()
+    except SandboxError as error:
+        return str(error)
     if not missing:
         return ""
     packages = " ".join(WELL_KNOWN[name] for name in missing)

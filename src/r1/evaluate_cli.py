@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from r1.endpoint.settings import is_endpoint, split_overrides
+from r1.endpoint.settings import split_overrides
 from r1.errors import UserError
+from r1.evaluation.source import name_of, resolve_model
 from r1.pipeline.stopped import told_if_stopped
 from r1.terminal import terminal_console
 
@@ -21,6 +22,13 @@ Overrides = Annotated[
         help="Change a setting of the recipe, such as clip_high in [grpo]: "
         "--set grpo.clip_high=0.28; may be given again",
     ),
+]
+
+
+OnCluster = Annotated[str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')]
+Replicas = Annotated[
+    int | None,
+    typer.Option(min=1, help="Engines on the cluster [default: the recipe's [cluster], else 1]"),
 ]
 
 
@@ -61,13 +69,24 @@ def eval_command(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Decides every sample [default: the run's, else 0]")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help='Sample on Ray: "auto", "local" or HOST:PORT')
+    cluster: OnCluster = None,
+    replicas: Replicas = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Search for the answer: best_of_n, vote, beam or mcts [default: none]"),
     ] = None,
-    replicas: Annotated[
+    scorer: Annotated[
+        str | None,
+        typer.Option(
+            help='Says how good branches are: a reward model, "constant" or "oracle" (tiny world) '
+            "[default: none; vote alone needs none]"
+        ),
+    ] = None,
+    budget: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Engines on the cluster [default: the recipe's [cluster], else 1]"
+            min=1,
+            help="Generated tokens a problem, for beam and mcts [default: none; mcts needs one]",
         ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
@@ -80,36 +99,44 @@ def eval_command(
         "max_new_tokens": max_new_tokens,
         "seed": seed,
     }
+    from r1.evaluation.search import search_settings
+
+    searched, overrides = search_settings(search, scorer, budget, overrides)
     endpoint, others = split_overrides(overrides)
     sections = _evaluation_sections(recipe, others)
-    own = sections.pop("cluster", None)
-    if cluster is not None:
-        address = {"address": cluster, "engine_replicas": replicas}
-        sections["cluster"] = {**(own or {}), **{k: v for k, v in address.items() if v is not None}}
-    elif replicas is not None:
-        raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
+    sections["cluster"] = cluster_options(cluster, replicas, sections.pop("cluster", None))
     folder = out or Path("runs") / f"eval-{name_of(model)}"
-    from r1.evaluate.command import run_eval_command
     from r1.run_dir import lock
 
     lock.refuse_held(folder)
+    source = resolve_model(model, step, endpoint)  # a mistake is told before torch is imported
+    from r1.evaluation.command import run_eval_command
+
     with told_if_stopped(folder):
         run_eval_command(
             model,
             folder,
             terminal_console(),
-            step=step,
             overrides=given,
-            endpoint=endpoint,
+            search=searched,
+            source=source,
             **sections,
         )
 
 
-def name_of(model: str) -> str:
-    """Return a folder's name for a model: the last part of a path, an endpoint's model."""
-    if is_endpoint(model):
-        return re.sub(r"[^\w.-]+", "-", model.partition("#")[2]).strip("-.") or "endpoint"
-    return Path(model).resolve().name
+def cluster_options(
+    address: str | None, replicas: int | None, own: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Return the settings of the cluster that was asked for, over a recipe's own; None: none was.
+
+    Raises UserError for replicas without a cluster.
+    """
+    if address is None:
+        if replicas is not None:
+            raise UserError('--replicas counts engines on a cluster; say which: --cluster "local".')
+        return None
+    given = {"address": address, "engine_replicas": replicas}
+    return {**(own or {}), **{name: value for name, value in given.items() if value is not None}}
 
 
 def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str, Any]:
@@ -119,14 +146,19 @@ def _evaluation_sections(recipe: Path | None, overrides: list[str]) -> dict[str,
         if overrides:
             raise UserError("--set changes settings of a recipe; name one with --recipe.")
         return {}
-    from r1.config import load_recipe
+    from r1.config import load_recipe, read_toml
+    from r1.pipeline.recipe import refuse_other_tables
     from r1.r1_zero.settings import R1ZeroRecipe
 
+    values = read_toml(recipe)
+    refuse_other_tables(values, str(recipe))
+    kind = values.get("kind", "r1_zero")
+    if kind != "r1_zero":
+        raise UserError(
+            f"{recipe}: kind = {json.dumps(kind, default=str)}: an evaluation takes held-out "
+            'problems, template and rewards of a recipe of kind = "r1_zero"; name such a one.'
+        )
     settings = load_recipe(recipe, R1ZeroRecipe, overrides)
-    names = ("template", "rewards", "sampling", "evaluation", "engine")
-    return {
-        **{name: getattr(settings, name) for name in names},
-        "sources": settings.data.heldout,
-        "base_folder": recipe.parent,
-        "cluster": settings.cluster and settings.cluster.model_dump(exclude_unset=True),
-    }
+    from r1.evaluation.command import evaluation_sections  # imports torch: after what may be wrong
+
+    return evaluation_sections(settings, recipe.parent)

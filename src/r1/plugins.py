@@ -1,25 +1,136 @@
-"""Import the user's modules, which register rewards, verifiers, algorithms or stages."""
+"""Import the user's modules and files, which register or hold rewards, algorithms, stages, data.
+
+"my_module"            a module on PYTHONPATH
+"my_file.py"           a file, relative to the recipe's folder or to the working one
+"my_file.py:brevity"   a function of that file
+"""
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Iterable
+import re
+import sys
+from collections.abc import Callable, Iterable
 from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from r1.errors import UserError
 
+_FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 
-def import_plugins(modules: Iterable[str], setting: str = "rewards.plugins") -> None:
-    """Import each module. Raises UserError with the setting and the missing module."""
+
+def import_plugins(
+    modules: Iterable[str], setting: str = "rewards.plugins"
+) -> dict[str, Callable[..., Any]]:
+    """Import each module or file; return the functions that were named, by their names.
+
+    Raises UserError with the setting and the missing module, file or function.
+    """
+    functions = {}
     for module in modules:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"{setting}: cannot import {module!r} ({error}); install it or put its folder on "
-                "PYTHONPATH."
-            ) from None
+        named = _FILE.fullmatch(module)
+        if named is None:
+            _import(module, setting)
+        elif named["name"] is None:
+            _load(find_file(named["path"]), setting)
+        else:
+            functions[named["name"]] = load_function(module, None, setting)
+    return functions
+
+
+def is_function(text: str) -> bool:
+    """Whether a text names a function of a file: "my_file.py:brevity"."""
+    named = _FILE.fullmatch(text)
+    return named is not None and named["name"] is not None
+
+
+def file_of(text: str, base_folder: Path | None = None) -> Path | None:
+    """The file that "my_file.py" or "my_file.py:brevity" names, or None for a module."""
+    named = _FILE.fullmatch(text)
+    return None if named is None else find_file(named["path"], base_folder)
+
+
+def load_function(text: str, base_folder: Path | None, setting: str) -> Callable[..., Any]:
+    """Return the function that "my_file.py:brevity" names.
+
+    Raises UserError, with the setting, where the file or the function is not there.
+    """
+    named = _FILE.fullmatch(text)
+    assert named is not None, text
+    module = _load(find_file(named["path"], base_folder), setting)
+    function = getattr(module, str(named["name"]), None)
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+    near = difflib.get_close_matches(named["name"], own, n=1) or own[:1]
+    hint = f"did you mean {near[0]!r}?" if near else "define it there."
+    raise UserError(f"{setting}: {named['path']} has no function {named['name']!r}; {hint}")
+
+
+def find_file(path: str, base_folder: Path | None = None) -> Path:
+    """A file: absolute, in base_folder, the working folder, or one of those modules are found in.
+
+    What exists in none is named in the first.
+    """
+    given = Path(path).expanduser()
+    folders = [*([base_folder] if base_folder else []), Path(), *map(Path, sys.path)]
+    places = [folder / given for folder in folders]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def find_beside(folder: Path) -> None:
+    """Let plugins that lie in a recipe's folder be found, here and in reward workers."""
+    added = str(folder.resolve())
+    if added not in sys.path:
+        sys.path.append(added)
+
+
+def _import(module: str, setting: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{setting}: cannot import {module!r} ({error}); install it, put its folder on "
+            'PYTHONPATH, or give its file ("my_file.py").'
+        ) from None
+    except SyntaxError as error:
+        raise _no_python(setting, error) from None
+
+
+def _no_python(setting: str, error: SyntaxError) -> UserError:
+    """The message for a file of the user's that Python cannot read."""
+    return UserError(f"{setting}: {error.filename}, line {error.lineno}: {error.msg}; mend it.")
+
+
+def _load(file: Path, setting: str) -> ModuleType:
+    """The module of a file, run once. Raises UserError where there is none."""
+    if not file.is_file():
+        raise UserError(f"{setting}: {file} does not exist; give a file, relative to the recipe.")
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
+    name = f"r1_plugin_{file.stem}_{digest[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    find_beside(file.parent)  # for what it imports itself
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        del sys.modules[name]
+        raise _no_python(setting, error) from None
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 @cache

@@ -7,7 +7,7 @@ one line per step.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -16,18 +16,18 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from r1.curation.progress import DataProgress
-from r1.evaluate.pretty import outcomes_line
-from r1.pipeline.metrics_port import MetricsPort
+from r1.pipeline.progress import MetricsSink
+from r1.run_dir.evaluation import outcomes_line
 from r1.stages.protocol import StageProgress
 from r1.terminal import terminal_console
 
 
 class TerminalProgress:
-    """Shows a run or a pipeline; with `port` also serves the newest metrics."""
+    """Shows a run or a pipeline, and passes its figures on to `sinks`."""
 
-    def __init__(self, console: Console | None = None, port: MetricsPort | None = None) -> None:
+    def __init__(self, console: Console | None = None, sinks: Sequence[MetricsSink] = ()) -> None:
         self.console = console or terminal_console(stderr=True)
-        self.port = port
+        self.sinks = sinks
         self.num_steps = 0
         self.done_here = 0
         self.stage_name = "training"
@@ -66,8 +66,8 @@ class TerminalProgress:
         self._task = self._bar.add_task(
             self.stage_name, total=num_steps, completed=first_step, now=""
         )
-        if self.port is not None:
-            self.port.begin(self.stage_name, first_step, num_steps)
+        for sink in self.sinks:
+            sink.begin(self.stage_name, first_step, num_steps)
 
     def stage(self, name: str, title: str, number: int, total: int) -> StageProgress:
         """A stage of a pipeline begins or resumes."""
@@ -93,8 +93,8 @@ class TerminalProgress:
         if not self.console.is_terminal:
             figures = "  ".join(filter(None, self._lines))
             self._line(f"step {step + 1}/{self.num_steps}  {figures}  left {left}")
-        if self.port is not None:
-            self.port.step(self.stage_name, step, metrics)
+        for sink in self.sinks:
+            sink.step(self.stage_name, step, metrics)
 
     def warn(self, message: str) -> None:
         """Show a warning; the run goes on."""
@@ -107,8 +107,8 @@ class TerminalProgress:
 
     def evaluation(self, step: int, summary: Mapping[str, Any]) -> None:
         """An evaluation was committed."""
-        if self.port is not None:
-            self.port.evaluation(self.stage_name, step, summary)
+        for sink in self.sinks:
+            sink.evaluation(self.stage_name, step, summary)
         if "pass_at_1" not in summary:
             right = f", accuracy {_interval(found)}" if (found := summary.get("accuracy")) else ""
             self._line(f"held-out loss after {step} steps: {summary['loss']:.4f}{right}")

@@ -80,11 +80,21 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "epsilon": ("grpo.clip_low", "grpo.clip_high", "optimizer.epsilon"),
     "epsilon_low": ("grpo.clip_low",),
     "epsilon_high": ("grpo.clip_high",),
-    "loss_type": ("grpo.aggregate",),
+    "loss_type": ("loss.kind", "grpo.aggregate"),
     "loss_agg_mode": ("grpo.aggregate",),
     "importance_sampling_level": ("grpo.ratio",),
     "scale_rewards": ("grpo.std",),
     "sync_ref_model": ("grpo.reference_every",),
+    "gae_lambda": ("ppo.lambda_policy", "ppo.lambda_value"),
+    "lam": ("ppo.lambda_policy", "ppo.lambda_value"),
+    "lambda": ("ppo.lambda_policy", "ppo.lambda_value"),
+    "vf_coef": ("ppo.value_weight",),
+    "vf_loss_coef": ("ppo.value_weight",),
+    "value_loss_coef": ("ppo.value_weight",),
+    "cliprange_value": ("ppo.value_clip",),
+    "vf_clip": ("ppo.value_clip",),
+    "whiten_rewards": ("ppo.whiten",),
+    "critic_warmup": ("ppo.value_warmup",),
     "mask_truncated_completions": ("grpo.overlong",),
     "temp": ("sampling.temperature",),
     "reward_funcs": ("rewards.weights",),
@@ -125,6 +135,12 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "chat_template": ("template.chat_template",),
     "max_samples": ("data.train.limit",),
     "random_seed": ("seed",),
+    "report_to": ("track.to",),
+    "logger": ("track.to",),
+    "project": ("track.to",),
+    "wandb": ("track.to",),
+    "wandb_project": ("track.to",),
+    "tensorboard": ("track.to",),
 }
 """What other libraries call it -> ours; of several, those that the recipe's kind has are named."""
 
@@ -133,8 +149,10 @@ NO_SETTING = {
     "out": "the run's folder is given on the command line: --out FOLDER",
     "resume": "the same command carries on where it stopped; remove it",
     "resume_from_checkpoint": "the same command carries on where it stopped; remove it",
-    "report_to": "r1 report RUN draws the curves; r1 run --metrics-port serves them to Prometheus",
-    "wandb": "r1 report RUN draws the curves; r1 run --metrics-port serves them to Prometheus",
+    **dict.fromkeys(
+        ("reference", "ref_model", "reference_model"),
+        "the reference is the model that training begins with; remove it",
+    ),
 }
 """What other libraries have and we do not, and what to do instead."""
 

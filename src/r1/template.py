@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field, model_validator
 
-from r1.chat_template import ChatTemplateError, check_chat_template, render_chat
+from r1.chat_template import RENDERING, ChatTemplateError, check_chat_template, render_chat
 from r1.config import Settings
 from r1.errors import UserError
 
@@ -34,6 +36,7 @@ R1_ZERO_TEMPLATE = (
 """Table 1, with the paper's own placeholder: the word "prompt" stands for the question."""
 
 THINK_OPENING = "<think>\n"
+SYSTEM_ROLES = ("system", "developer")
 
 
 def render_r1_zero(question: str) -> str:
@@ -64,8 +67,23 @@ class TemplateSettings(Settings):
         '"chat". It is saved with the model',
     )
 
+    chat_template_kwargs: dict[str, Any] = Field(
+        {},
+        description="variables of the chat template, such as { enable_thinking = false }; only "
+        'with kind = "chat"',
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> TemplateSettings:
+        if self.chat_template_kwargs and self.kind != "chat":
+            raise ValueError(
+                'template.chat_template_kwargs needs template.kind = "chat"; remove one of them'
+            )
+        own = sorted(self.chat_template_kwargs.keys() & RENDERING)
+        if own:
+            raise ValueError(
+                f"template.chat_template_kwargs.{own[0]} is r1's own to say; remove it"
+            )
         if self.chat_template is not None and self.kind != "chat":
             raise ValueError(
                 'template.chat_template needs template.kind = "chat"; remove one of them'
@@ -84,13 +102,19 @@ class ChatTemplateSettings(TemplateSettings):
     )
 
 
+Earlier = Sequence[tuple[str, str]]
+"""(role, text) of the turns before a problem's own."""
+
+
 class Renderer(Protocol):
     """The part of `PromptRenderer` that sampling needs."""
 
     opens_think: bool
+    takes_turns: bool
+    """Whether a prompt may have turns before it."""
 
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the token ids of the prompt for a problem's text."""
+    def encode(self, problem: str, earlier: Earlier = ()) -> tuple[int, ...]:
+        """Return the token ids of the prompt for a problem's text, after the turns before it."""
 
 
 class PromptRenderer:
@@ -115,21 +139,40 @@ class PromptRenderer:
         if settings.kind == "chat":
             own = settings.chat_template is not None
             origin = "template.chat_template" if own else f"the chat template of {_name(tokenizer)}"
-            check_chat_template(tokenizer, origin, settings.system)
+            check_chat_template(tokenizer, origin, settings.system, settings.chat_template_kwargs)
         self.opens_think: bool = self.render("?").rstrip().endswith("<think>")
         """True where prompts end in an open `<think>`: pass it on as `opened` to the parser."""
+        self.takes_turns = settings.kind == "chat"
         self._warn_of_lost_bos()
 
-    def render(self, problem: str) -> str:
-        """Return the prompt text of one problem."""
-        text = self._frame(problem)
+    def render(self, problem: str, earlier: Earlier = ()) -> str:
+        """Return the prompt text of one problem.
+
+        earlier: the turns before it, of which a system turn takes the place of the settings' own.
+        Raises UserError for such turns where kind is not "chat", and where the template refuses.
+        """
+        return self._opened(self._frame(problem, earlier))
+
+    def encode(self, problem: str, earlier: Earlier = ()) -> tuple[int, ...]:
+        """Return the prompt's token ids, with an opening token if the tokenizer has one."""
+        return self._tokens(self.render(problem, earlier))
+
+    def encode_turns(self, turns: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+        """Return the token ids of these turns alone by the chat template, the answer opened.
+
+        Raises ChatTemplateError where it refuses them.
+        """
+        return self._tokens(self._opened(self._rendered(turns)))
+
+    def _opened(self, text: str) -> str:
         if self.settings.force_think and not text.rstrip().endswith("<think>"):
             text += (" " if text.endswith(":") else "") + THINK_OPENING
         return text
 
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the prompt's token ids, with an opening token if the tokenizer has one."""
-        text = self.render(problem)
+    def _rendered(self, turns: Sequence[Mapping[str, Any]]) -> str:
+        return render_chat(self.tokenizer, turns, True, self.settings.chat_template_kwargs)
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
         # A chat template writes its special tokens itself.
         special = self.settings.kind != "chat"
         ids = list(self.tokenizer(text, add_special_tokens=special)["input_ids"])
@@ -154,16 +197,22 @@ class PromptRenderer:
                 self.tokenizer.bos_token,
             )
 
-    def _frame(self, problem: str) -> str:
+    def _frame(self, problem: str, earlier: Earlier) -> str:
+        if earlier and self.settings.kind != "chat":
+            raise UserError(
+                f'template.kind = "{self.settings.kind}" asks one question, and the problem '
+                f"{problem[:60]!r} has turns before it ({', '.join(role for role, _ in earlier)}); "
+                'use template.kind = "chat".'
+            )
         if self.settings.kind == "r1_zero":
             return render_r1_zero(problem)
         if self.settings.kind == "plain":
             return problem
-        messages = [{"role": "user", "content": problem}]
-        if self.settings.system is not None:
+        messages = [{"role": role, "content": text} for role, text in (*earlier, ("user", problem))]
+        if self.settings.system is not None and messages[0]["role"] not in SYSTEM_ROLES:
             messages.insert(0, {"role": "system", "content": self.settings.system})
         try:
-            return render_chat(self.tokenizer, messages)
+            return self._rendered(messages)
         except ChatTemplateError as refusal:
             raise UserError(
                 f"the chat template refuses the problem {problem[:80]!r}: {refusal}; leave the "
@@ -230,6 +279,7 @@ class _Scan(NamedTuple):
 _TAG = re.compile(r"<(/?)(think|answer)>")
 
 
+@lru_cache(maxsize=4)  # every reward of a response parses it
 def parse(text: str, opened: bool = False) -> Parsed:
     """Parse a response; opened=True if the prompt already ended in `<think>`.
 

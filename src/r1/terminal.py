@@ -46,11 +46,25 @@ def visible(text: str) -> str:
     return _CONTROL.sub(_sign, text)
 
 
+def one_line(text: str, most: int, end: bool = False) -> str:
+    """Return text as one printable line; of a long one its beginning, or its end.
+
+    Characters that are not printable could drive the terminal.
+    """
+    line = "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split())
+    )
+    if len(line) <= most:
+        return line
+    return f"... {line[-most:]}" if end else f"{line[:most]} ..."
+
+
 class TerminalConsole(Console):
     """A console that prints text literally: no markup, no emoji codes, no control characters."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False} | options)
+        defaults = {"markup": False, "emoji": False, "force_jupyter": False}
+        super().__init__(**defaults | options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -95,6 +109,12 @@ def terminal_console(stderr: bool = False) -> TerminalConsole:
     """Return a command's console, on standard output or standard error."""
     stream = sys.stderr if stderr else sys.stdout
     return TerminalConsole(file=stream.stream if isinstance(stream, CleanStream) else stream)
+
+
+def progress_console() -> TerminalConsole:
+    """Return where progress goes: standard error, and standard output in a notebook, which paints
+    the other as an error."""
+    return terminal_console(stderr="ipykernel" not in sys.modules)
 
 
 def _sign(found: re.Match[str]) -> str:

@@ -6,9 +6,10 @@ problems, G samples in a group, T tokens of one response.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Problem:
     verifier names the accuracy reward that judges the answer ("math", "exact", "choice",
     "reasoning_gym", ...); reference is the gold answer where that verifier needs one;
     metadata is JSON-serialisable and holds what only the verifier needs (a reasoning-gym entry,
-    the options of a multiple-choice question).
+    the options of a multiple-choice question). earlier: (role, text) of the turns before the
+    prompt, where it ends a dialogue or follows a system turn.
     """
 
     id: str
@@ -28,6 +30,21 @@ class Problem:
     language: str = "en"
     family: str = "default"
     metadata: dict[str, Any] = field(default_factory=dict)
+    earlier: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def dialogue(self) -> str:
+        """The prompt with all that precedes it, for people, judges and comparisons."""
+        return dialogue_text(self.earlier, self.prompt)
+
+
+def dialogue_text(earlier: Sequence[tuple[str, str]], prompt: str) -> str:
+    """A prompt as text, after the turns before it where there are any."""
+    if not earlier:
+        return prompt
+    return "\n\n".join(
+        f"{role.capitalize()}: {text}" for role, text in (*earlier, ("user", prompt))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +104,24 @@ class Outcome(StrEnum):
         return self in (Outcome.CORRECT, Outcome.WRONG, Outcome.UNPARSEABLE)
 
 
+class StepScore(NamedTuple):
+    """A step of a completion: the index of its last token, and the probability that it is right."""
+
+    end: int
+    value: float
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One reward's judgement of one completion; detail is text for people."""
+    """One reward's judgement of one completion; detail is text for people.
+
+    steps: those of a process reward model, in order.
+    """
 
     value: float
     outcome: Outcome
     detail: str = ""
+    steps: tuple[StepScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from test_vllm_cluster import RECIPE, nothing_is_left
 
 from r1.config import load_recipe
-from r1.evaluate.command import run_eval_command
+from r1.evaluation.command import run_eval_command
 from r1.r1_zero.settings import R1ZeroRecipe
 
 pytest.importorskip("ray")

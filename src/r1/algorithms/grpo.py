@@ -23,7 +23,8 @@ response as a whole; under aggregate = "sequence" the mean over its tokens is th
 and the loss is R1's equation 1. Its gradient is rho_i A_i * sum_t grad log pi(t), not divided by
 length.
 
-Left out on purpose: an entropy bonus, dual clipping, a value function, rewards for single steps.
+Left out on purpose: an entropy bonus, dual clipping, a value function. Rewards for single steps are
+`process_grpo`'s.
 """
 
 from __future__ import annotations

@@ -23,9 +23,11 @@ Shapes: M response tokens of a micro-batch, R its responses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from r1.algorithms.protocol import RewardedGroup, spread
 from r1.algorithms.settings import AlgorithmSettings
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
 
@@ -72,6 +74,19 @@ class PolicyGradient:
     @property
     def needs_reference(self) -> bool:
         return self.settings.kl_weight > 0
+
+
+class WithCritic(PolicyGradient):
+    """The part of an algorithm that follows from its critic: rewards are handed on as they are, and
+    the algorithm's `finish_with_values` makes advantages of them over the whole batch."""
+
+    @property
+    def compared_over(self) -> Literal["group", "batch"]:
+        return "batch"
+
+    def advantages(self, groups_P: Sequence[RewardedGroup]) -> list[list[list[float]]]:
+        """The rewards."""
+        return [spread(group.rewards_G, group.lengths_G) for group in groups_P]
 
 
 def policy_ratio(

@@ -1,6 +1,7 @@
 """Proximal policy optimisation with a critic (PPO, 1707.06347; for language models 2203.02155).
 
-A value head on the policy says for every token what return it expects (`learner.critic`); the
+A critic says for every token what return it expects: a value head on the policy, or with
+critic = "own" on a second model, a copy of the policy as it begins (`learner.critic`). The
 advantage is what came beyond that (`gae`):
 
     r_t    = -kl_weight * (log pi_old(t) - log pi_ref(t)),  plus the reward at the last token
@@ -19,8 +20,8 @@ DeepSeek-R1 (v2) found it clearly worse than 1 on mathematics.
 
 There is no group: group_size = 1 serves, and responses to one problem are not compared.
 
-Left out on purpose: a critic of its own (a second model), a lambda that depends on length, dual
-clipping, scaling of rewards, an entropy bonus.
+Left out on purpose: a lambda that depends on length, dual clipping, scaling of rewards, an entropy
+bonus.
 
 Shapes: M response tokens of a micro-batch.
 """
@@ -28,10 +29,10 @@ Shapes: M response tokens of a micro-batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from r1.algorithms.gae import (
     advantage_estimates,
@@ -43,23 +44,23 @@ from r1.algorithms.gae import (
 from r1.algorithms.policy_gradient import (
     Clip,
     KLKind,
-    PolicyGradient,
+    WithCritic,
     average_weights,
     clipped_loss,
     policy_ratio,
 )
-from r1.algorithms.protocol import RewardedGroup, spread
+from r1.algorithms.protocol import with_advantages
 from r1.algorithms.registry import register_algorithm
 from r1.algorithms.settings import AlgorithmSettings
 from r1.learner.objective import LossOutput, PolicyTokens, TokenValues, Totals, Valued
-from r1.types import TrainBatch, TrainGroup
+from r1.types import TrainBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class PPOSettings(AlgorithmSettings):
-    """PPO with a value head on the policy."""
+    """PPO with a critic: a value head on the policy, or a model of its own."""
 
     passes_before: ClassVar[bool] = True
 
@@ -96,6 +97,14 @@ class PPOSettings(AlgorithmSettings):
     value_clip: float = Field(
         0.2, ge=0.0, description="most that a value may gain by leaving its old one; 0 no bound"
     )
+    critic: Literal["shared", "own"] = Field(
+        "shared",
+        description='what the value head is on: the policy ("shared"), or a model of the critic\'s '
+        'own, a copy of the first policy ("own": twice the learner\'s memory)',
+    )
+    critic_lr: float = Field(
+        1e-5, gt=0.0, description='learning rate of the critic\'s own model; only with "own"'
+    )
     value_lr: float = Field(0.05, gt=0.0, description="learning rate of the value head")
     value_weight: float = Field(
         0.1,
@@ -104,23 +113,32 @@ class PPOSettings(AlgorithmSettings):
         "head only reads",
     )
     value_warmup: int = Field(
-        5, ge=0, description="first updates, in which the value head alone learns"
+        5, ge=0, description="first updates, in which the critic alone learns"
     )
+
+    @model_validator(mode="after")
+    def _one_critic(self) -> PPOSettings:
+        fields = type(self).model_fields
+        meant = {"shared": "critic_lr", "own": "value_weight"}[self.critic]
+        if getattr(self, meant) != fields[meant].default:
+            other = "own" if self.critic == "shared" else "shared"
+            raise ValueError(f'{meant} is for critic = "{other}"; leave it out')
+        return self
 
 
 @dataclass(frozen=True)
-class PPO(PolicyGradient):
+class PPO(WithCritic):
     """See r1.algorithms.protocol.Algorithm and r1.learner.objective.CriticObjective."""
 
     settings: PPOSettings
 
     @property
-    def compared_over(self) -> Literal["group", "batch"]:
-        return "batch"
-
-    @property
     def value_lr(self) -> float:
         return self.settings.value_lr
+
+    @property
+    def critic_lr(self) -> float | None:
+        return self.settings.critic_lr if self.settings.critic == "own" else None
 
     @property
     def value_weight(self) -> float:
@@ -133,10 +151,6 @@ class PPO(PolicyGradient):
     @property
     def kl_in_loss(self) -> bool:
         return self.settings.kl_in == "loss"
-
-    def advantages(self, groups_P: Sequence[RewardedGroup]) -> list[list[list[float]]]:
-        """The rewards; `finish_with_values` makes advantages of them."""
-        return [spread(group.rewards_G, group.lengths_G) for group in groups_P]
 
     def finish_with_values(
         self,
@@ -171,7 +185,8 @@ class PPO(PolicyGradient):
         if settings.whiten:
             advantages = whitened(advantages)
         returns = [r.to(v.dtype) for r, v in zip(returns, values, strict=True)]
-        return Valued(_with_advantages(batch, advantages), returns, metrics)
+        told = with_advantages(batch, (advantage_T.tolist() for advantage_T in advantages))
+        return Valued(told, returns, metrics)
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
         settings = self.settings
@@ -221,21 +236,10 @@ def value_losses(values: TokenValues, clip: float) -> tuple[Tensor, Tensor]:
     if clip == 0:
         return 0.5 * error_M, error_M.detach() < 0
     old_M = values.old_values_M
-    bounded_M = old_M + (values.values_M - old_M).clamp(-clip, clip)
-    bounded_error_M = (bounded_M - values.returns_M) ** 2
-    return 0.5 * error_M.maximum(bounded_error_M), (bounded_error_M > error_M).detach()
-
-
-def _with_advantages(batch: TrainBatch, advantages: Sequence[Tensor]) -> TrainBatch:
-    rest = iter(advantages)
-    groups = [
-        TrainGroup(
-            group.prompt_ids,
-            [replace(response, advantages=next(rest).tolist()) for response in group.responses],
-        )
-        for group in batch.groups
-    ]
-    return replace(batch, groups=groups)
+    gap_M = values.values_M - old_M
+    bounded_error_M = (old_M + gap_M.clamp(-clip, clip) - values.returns_M) ** 2
+    held_M = (gap_M.abs() > clip) & (bounded_error_M > error_M)  # rounding alone holds nothing
+    return 0.5 * error_M.maximum(bounded_error_M), held_M.detach()
 
 
 register_algorithm("ppo", PPOSettings, PPO)

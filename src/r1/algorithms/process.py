@@ -16,7 +16,7 @@ instead, by soft-min weights over the response's steps:
 With T -> 0 the whole sum is the smallest reward. The baseline here is one number a response, never
 one a step: that would favour fewer steps.
 
-Functions alone, without a section: an algorithm that knows its steps calls them from `advantages`.
+Functions alone: an algorithm that knows its steps (`process_grpo`) calls them from `advantages`.
 
 Shapes: G samples of a group, T tokens of a response.
 """
@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from r1.algorithms.group import group_advantages
+from r1.steps.aggregate import soft_minimum
 
 
 class Steps(NamedTuple):
@@ -77,13 +78,3 @@ def worst_step(
         [g - (everything - whole) / (len(steps_G) - 1) for g in later_sums(steps, length)]
         for steps, whole, length in zip(weighted_G, wholes_G, lengths_G, strict=True)
     ]
-
-
-def soft_minimum(rewards: Sequence[float], temperature: float) -> list[float]:
-    """Return r*_j of a response's steps; their sum is between the smallest and the mean reward."""
-    if not rewards:
-        return []
-    least = min(rewards)
-    weights = [math.exp((least - reward) / temperature) for reward in rewards]
-    whole = math.fsum(weights)
-    return [weight * reward / whole for weight, reward in zip(weights, rewards, strict=True)]

@@ -11,19 +11,18 @@ minibatches, ranks, checkpoints, is the same for all.
 
 An algorithm is a file that registers itself (`registry`); `grpo.py` is the one to read first.
 
-Left out on purpose, until an algorithm needs it: scores of single steps.
-
 Shapes: P groups of a batch, G samples of a group, T tokens of a response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, Protocol
 
 from r1.algorithms.settings import AlgorithmSettings
 from r1.learner.objective import Objective
-from r1.types import ScoredGroup
+from r1.types import ScoredGroup, TrainBatch, TrainGroup
 
 
 class RewardedGroup(NamedTuple):
@@ -61,3 +60,16 @@ class Algorithm(Objective, Protocol):
 def spread(values_G: Sequence[float], lengths_G: Sequence[int]) -> list[list[float]]:
     """Give every token its response's advantage: supervision of outcomes."""
     return [[value] * length for value, length in zip(values_G, lengths_G, strict=True)]
+
+
+def with_advantages(batch: TrainBatch, advantages: Iterable[list[float]]) -> TrainBatch:
+    """Return the batch with these advantages, one list a response in the batch's order."""
+    rest = iter(advantages)
+    groups = [
+        TrainGroup(
+            group.prompt_ids,
+            [replace(response, advantages=next(rest)) for response in group.responses],
+        )
+        for group in batch.groups
+    ]
+    return replace(batch, groups=groups)

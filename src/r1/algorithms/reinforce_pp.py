@@ -19,17 +19,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from r1.algorithms.policy_gradient import Clip, PolicyGradient, clipped_loss, policy_ratio
-from r1.algorithms.protocol import RewardedGroup, spread
+from r1.algorithms.protocol import RewardedGroup, spread, with_advantages
 from r1.algorithms.registry import register_algorithm
 from r1.algorithms.settings import AlgorithmSettings
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
-from r1.types import TrainBatch, TrainGroup
+from r1.types import TrainBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,15 +82,7 @@ class ReinforcePP(PolicyGradient):
                 returns_with_kl(reward, (old_T - reference_T).tolist(), weight)
                 for reward, old_T, reference_T in zip(rewards, old, reference, strict=True)
             ]
-        whitened = iter(whiten(returns))
-        groups = [
-            TrainGroup(
-                group.prompt_ids,
-                [replace(response, advantages=next(whitened)) for response in group.responses],
-            )
-            for group in batch.groups
-        ]
-        return replace(batch, groups=groups)
+        return with_advantages(batch, whiten(returns))
 
     def loss(self, tokens: PolicyTokens, totals: Totals) -> LossOutput:
         settings = self.settings

@@ -59,6 +59,16 @@ class AlgorithmSettings(Settings):
         False, description="replace weights in the midst of responses that are sampled ahead"
     )
 
+    @property
+    def needed_reward_model(self) -> str | None:
+        """Which of the recipe's reward models it cannot do without, if any."""
+        return None
+
+    @property
+    def teacher_model(self) -> str | None:
+        """The model that takes the reference's place, as the section names it; None without one."""
+        return None
+
     @model_validator(mode="after")
     def _consistent(self) -> AlgorithmSettings:
         if self.overlong == "penalty" and self.overlong_buffer == 0:

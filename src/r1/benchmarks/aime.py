@@ -20,8 +20,8 @@ from r1.benchmarks.protocol import (
     text_of,
 )
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import json_lines
-from r1.benchmarks.variants import math_variant
+from r1.benchmarks.rows import hub_layout, json_lines
+from r1.benchmarks.variants import MATH, vary
 from r1.data.rows import RowError
 from r1.types import Problem
 
@@ -30,7 +30,8 @@ def _problem(name: str, where: str, row: Mapping[str, Any]) -> Problem:
     answer = text_of(row, "answer")
     if not answer.isascii() or not answer.isdigit() or int(answer) > 999:
         raise RowError(f"answer is {answer!r}; it must be a whole number from 0 to 999")
-    return math_problem(f"{name}/{where}", text_of(row, "problem"), str(int(answer)))
+    question = text_of(row, "problem" if "problem" in row else "question")
+    return math_problem(f"{name}/{where}", question, str(int(answer)))
 
 
 def _read(name: str, paths: list[list[Path]]) -> Iterator[Item]:
@@ -46,9 +47,12 @@ register_benchmark(
         num_questions=30,
         k=64,
         protocol=BOXED,
-        vary=partial(math_variant, "aime2024"),
-        data="HuggingFaceH4/aime_2024 as JSON lines (problem, answer)",
-        layouts=(DataLayout("AIME 2024 I and II", ("test.jsonl",), partial(_read, "aime2024")),),
+        vary=partial(vary, "aime2024", MATH),
+        data="HuggingFaceH4/aime_2024 as it is, or as JSON lines (problem, answer)",
+        layouts=(
+            DataLayout("AIME 2024 I and II", ("test.jsonl",), partial(_read, "aime2024")),
+            hub_layout("AIME 2024 I and II", "data/train-*.parquet", partial(_problem, "aime2024")),
+        ),
         published=table_4(16.0, 9.3, 39.2, 63.6, 79.8, o1=79.2)
         | stages(77.9, 59.0, 74.0, 78.1)
         | distilled(28.9, 55.5, 69.7, 72.6, (50.4, 70.0)),
@@ -62,12 +66,18 @@ register_benchmark(
         num_questions=30,
         k=64,
         protocol=BOXED,
-        vary=partial(math_variant, "aime2025"),
-        data="the two parts as JSON lines (problem, answer), e.g. GAIR-NLP/AIME-Preview",
+        vary=partial(vary, "aime2025", MATH),
+        data="the two parts as JSON lines (problem, answer), e.g. GAIR-NLP/AIME-Preview, or "
+        "opencompass/AIME2025 as it is",
         layouts=(
             DataLayout(
                 "AIME 2025 I and II",
                 ("test2025-I.jsonl", "test2025-II.jsonl"),
+                partial(_read, "aime2025"),
+            ),
+            DataLayout(
+                "AIME 2025 I and II, the hub's",
+                ("aime2025-I.jsonl", "aime2025-II.jsonl"),
                 partial(_read, "aime2025"),
             ),
         ),

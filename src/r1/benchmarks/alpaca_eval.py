@@ -37,6 +37,7 @@ from r1.benchmarks.protocol import (
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import csv_rows, parsed_json
 from r1.data.rows import RowError, shown
+from r1.files.regular import read_bytes
 from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Problem
@@ -120,7 +121,7 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _difficulties(path: Path) -> dict[str, float]:
     """The difficulty by row number; an odd line is as if it were missing."""
-    rows = (row for _, row in csv_rows(path.stem, path.read_bytes()))
+    rows = (row for _, row in csv_rows(path.stem, read_bytes(path)))
     pairs = [(r.get("index"), r.get(path.stem)) for r in rows if not isinstance(r, RowError)]
     found = {}
     for index, value in pairs:

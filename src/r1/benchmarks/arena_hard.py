@@ -80,6 +80,14 @@ register_benchmark(
                 ("v0.1/question.jsonl", f"v0.1/model_answer/{BASELINE}.jsonl"),
                 _read,
             ),
+            DataLayout(
+                "Arena-Hard v0.1, the hub's folders",
+                (
+                    "data/arena-hard-v0.1/question.jsonl",
+                    f"data/arena-hard-v0.1/model_answer/{BASELINE}.jsonl",
+                ),
+                _read,
+            ),
         ),
         metric="judged",
         judging=Judging(tasks, outcome, tally, papers="gpt-4-1106-preview"),

@@ -13,7 +13,7 @@ from typing import Any
 from r1.benchmarks.prompts import CHINESE_LAST_LINE, chinese_letter_problem
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, table_4, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import json_lines
+from r1.benchmarks.rows import hub_layout, json_lines
 from r1.data.rows import RowError, shown
 from r1.types import Problem
 
@@ -24,6 +24,8 @@ def _problem(where: str, row: Mapping[str, Any]) -> Problem:
     text, target, label = row.get("text"), row.get("target"), row.get("label")
     if not isinstance(text, str) or not isinstance(target, dict):
         raise RowError("text and target must be there")
+    if label in (0, 1) and not isinstance(label, bool):
+        label = ("true", "false")[int(label)]  # the hub's classes
     if label not in _LETTERS:
         raise RowError(f'label is {shown(label)}; it must be "true" or "false"')
     noun, pronoun = text_of(target, "span1_text"), text_of(target, "span2_text")
@@ -49,9 +51,11 @@ register_benchmark(
         num_questions=304,
         k=1,
         protocol=f"{CHINESE_LAST_LINE}; yes or no as options A and B",
-        data="CLUEbenchmark/CLUE, cluewsc2020's dev.json, or FewCLUE's test_public.json",
+        data="CLUEbenchmark/CLUE, cluewsc2020's dev.json, or clue/clue of the hub, or FewCLUE's "
+        "test_public.json",
         layouts=(
             DataLayout("CLUE, dev", ("dev.json",), _read),
+            hub_layout("CLUE, dev", "cluewsc2020/validation-*.parquet", _problem),
             DataLayout("FewCLUE, test_public", ("test_public.json",), _read),
         ),
         published=table_4(85.4, 87.9, 90.9, 89.9, 92.8) | stages(93.1, 92.8, 92.6, 91.6),

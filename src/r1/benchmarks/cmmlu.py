@@ -12,7 +12,7 @@ from typing import Any
 from r1.benchmarks.prompts import CHINESE_LAST_LINE, chinese_letter_problem
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import csv_files
+from r1.benchmarks.rows import csv_files, hub_layout
 from r1.types import Problem
 
 
@@ -22,7 +22,7 @@ def _problem(where: str, row: Mapping[str, Any]) -> Problem:
         text_of(row, "Question"),
         [text_of(row, letter) for letter in "ABCD"],
         text_of(row, "Answer"),
-        where.partition(":")[0],
+        where.partition(":")[0].removesuffix("_test"),
     )
 
 
@@ -38,7 +38,10 @@ register_benchmark(
         num_questions=11_528,
         k=1,
         protocol=CHINESE_LAST_LINE,
-        data="haonan-li/CMMLU, data/test/*.csv",
-        layouts=(DataLayout("test split", ("test/*.csv",), _read),),
+        data="haonan-li/CMMLU, data/test/*.csv, or the hub's Parquet",
+        layouts=(
+            DataLayout("test split", ("test/*.csv",), _read),
+            hub_layout("test split", "*/test-*.parquet", _problem),
+        ),
     )
 )

@@ -16,7 +16,7 @@ from r1.benchmarks.prompts import BOXED, math_problem
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, table_4, text_of
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
-from r1.benchmarks.variants import math_variant
+from r1.benchmarks.variants import MATH, vary
 from r1.types import Problem
 
 
@@ -36,7 +36,7 @@ register_benchmark(
         num_questions=18,
         k=64,
         protocol=BOXED,
-        vary=partial(math_variant, "cnmo2024"),
+        vary=partial(vary, "cnmo2024", MATH),
         data="opencompass/LiveMathBench, v202412_CNMO_en or _cn as JSON lines (question, answer)",
         layouts=(
             DataLayout(

@@ -22,6 +22,7 @@ from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, t
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import csv_rows, json_lines
 from r1.data.rows import RowError, shown
+from r1.files.regular import read_bytes
 from r1.judge.grade import grading_task
 from r1.types import Problem
 
@@ -66,7 +67,7 @@ def _whole(row: Mapping[str, Any]) -> bool:
 
 
 def _read(paths: list[list[Path]]) -> Iterator[Item]:
-    rows = csv_rows("test", paths[0][0].read_bytes())
+    rows = csv_rows("test", read_bytes(paths[0][0]), origin=str(paths[0][0]))
     articles = _articles(paths[1][0]) if len(paths) > 1 else None
     return items(rows, lambda where, row: _problem(where, row, articles))
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from r1.benchmarks.prompts import letter_problem
+from r1.benchmarks.prompts import letter_problem, question_of_letters
 from r1.benchmarks.protocol import (
     Benchmark,
     DataLayout,
@@ -27,6 +29,7 @@ from r1.benchmarks.protocol import (
 )
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import csv_files
+from r1.benchmarks.variants import LENIENT_LETTER, Variant, read_by, vary
 from r1.rewards.choice import LETTERS
 from r1.types import Problem
 
@@ -59,6 +62,28 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
     return items(rows, problem)
 
 
+def _bracketed(problem: Problem) -> Problem:
+    """As lm-evaluation-harness asks for steps without a sample: no form is asked for."""
+    pairs = zip(LETTERS, problem.metadata["options"], strict=False)
+    options = "\n".join(f"({letter}) {option}" for letter, option in pairs)
+    question = question_of_letters(problem)
+    prompt = f"Which option is right?\n\n{question}\n\n{options}\n\nThink step by step."
+    return read_by("last-bracketed", replace(problem, prompt=prompt))
+
+
+VARIANTS = {
+    "simple-evals": Variant(
+        'simple-evals: steps, then "Answer: X"; the first such letter',
+        partial(read_by, "simple-evals-gpqa"),
+    ),
+    "lm-evaluation-harness": Variant(
+        "lm-evaluation-harness, zero-shot with steps: the last letter in brackets (its flexible "
+        "reading); options in simple-evals' order, there in any",
+        _bracketed,
+    ),
+    "lenient": LENIENT_LETTER,
+}
+
 register_benchmark(
     Benchmark(
         name="gpqa",
@@ -67,6 +92,7 @@ register_benchmark(
         num_questions=198,
         k=64,
         protocol='marker: steps, then "ANSWER: X"; options in simple-evals\' order, seed 0',
+        vary=partial(vary, "gpqa", VARIANTS),
         data="Idavidrein/gpqa, gpqa_diamond.csv (gated: accept its terms first)",
         public=False,
         layouts=(DataLayout("GPQA Diamond", ("gpqa_diamond.csv",), _read),),

@@ -13,8 +13,8 @@ from typing import Any
 from r1.benchmarks.prompts import BOXED, math_problem
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import json_lines
-from r1.benchmarks.variants import math_variant
+from r1.benchmarks.rows import hub_layout, json_lines
+from r1.benchmarks.variants import MATH, vary
 from r1.data.rows import RowError
 from r1.types import Problem
 
@@ -39,8 +39,11 @@ register_benchmark(
         num_questions=1319,
         k=1,
         protocol=BOXED,
-        vary=partial(math_variant, "gsm8k"),
-        data="openai/grade-school-math, test.jsonl (question, answer)",
-        layouts=(DataLayout("GSM8K test", ("test.jsonl",), _read),),
+        vary=partial(vary, "gsm8k", MATH),
+        data="openai/grade-school-math, test.jsonl (question, answer), or openai/gsm8k of the hub",
+        layouts=(
+            DataLayout("GSM8K test", ("test.jsonl",), _read),
+            hub_layout("GSM8K test", "main/test-*.parquet", _problem),
+        ),
     )
 )

@@ -14,7 +14,7 @@ from typing import Any
 from r1.benchmarks.code_prompts import WHOLE_FUNCTION, before_function, complete_prompt
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import gzipped_json_lines, json_lines
+from r1.benchmarks.rows import gzipped_json_lines, hub_layout, json_lines
 from r1.types import Problem
 
 TIME_LIMIT_S = 10.0
@@ -53,8 +53,12 @@ register_benchmark(
         num_questions=164,
         k=1,
         protocol=WHOLE_FUNCTION,
-        data="openai/human-eval, HumanEval.jsonl.gz (task_id, prompt, entry_point, test)",
+        data="openai/human-eval, HumanEval.jsonl.gz (task_id, prompt, entry_point, test), or "
+        "openai/openai_humaneval of the hub",
         needs="a sandbox",
-        layouts=(DataLayout("HumanEval", ("HumanEval.jsonl*",), _read),),
+        layouts=(
+            DataLayout("HumanEval", ("HumanEval.jsonl*",), _read),
+            hub_layout("HumanEval", "openai_humaneval/test-*.parquet", _problem),
+        ),
     )
 )

@@ -8,12 +8,15 @@ template leaves after the thinking would break the checks of paragraphs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, table_4, text_of
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
+from r1.benchmarks.variants import Variant, vary
 from r1.types import Problem
 
 
@@ -27,6 +30,12 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
     return items(json_lines(paths[0][0]), _problem)
 
 
+def _loose(problem: Problem) -> Problem:
+    return replace(problem, metadata={**problem.metadata, "criterion": "loose"})
+
+
+VARIANTS = {"loose": Variant("prompt-level loose: the best of eight readings", _loose)}
+
 register_benchmark(
     Benchmark(
         name="ifeval",
@@ -35,8 +44,13 @@ register_benchmark(
         num_questions=541,
         k=1,
         protocol="prompt-level strict, on all that follows the thinking",
-        data="google/IFEval as input_data.jsonl (key, prompt, instruction_id_list, kwargs)",
-        layouts=(DataLayout("IFEval", ("input_data.jsonl",), _read),),
+        vary=partial(vary, "ifeval", VARIANTS),
+        data="google/IFEval as it is, or as input_data.jsonl (key, prompt, instruction_id_list, "
+        "kwargs)",
+        layouts=(
+            DataLayout("IFEval", ("input_data.jsonl",), _read),
+            DataLayout("IFEval, the hub's", ("ifeval_input_data.jsonl",), _read),
+        ),
         published=table_4(86.5, 84.3, 86.1, 84.8, 83.3) | stages(46.6, 71.7, 72.0, 78.1),
     )
 )

@@ -20,7 +20,7 @@ from r1.benchmarks.protocol import (
 )
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import json_lines
-from r1.benchmarks.variants import math_variant
+from r1.benchmarks.variants import MATH, vary
 from r1.types import Problem
 
 
@@ -45,7 +45,7 @@ register_benchmark(
         num_questions=500,
         k=16,
         protocol=BOXED,
-        vary=partial(math_variant, "math500"),
+        vary=partial(vary, "math500", MATH),
         data="HuggingFaceH4/MATH-500, test.jsonl (problem, answer, subject)",
         layouts=(DataLayout("MATH-500", ("test.jsonl",), _read),),
         published=table_4(78.3, 74.6, 90.2, 90.0, 97.3, o1=96.4)

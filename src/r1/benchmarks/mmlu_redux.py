@@ -11,6 +11,7 @@ have 25 spellings.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from r1.benchmarks.prompts import option_lines
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, table_4, text_of
 from r1.benchmarks.registry import register_benchmark
-from r1.benchmarks.rows import csv_files
+from r1.benchmarks.rows import csv_files, hub_layout
 from r1.data.rows import RowError, shown
 from r1.files.json_text import FormatError, parse_json
 from r1.rewards.choice import LETTERS
@@ -31,8 +32,13 @@ _ASK = (
 )
 
 
-def _options(text: str) -> list[str]:
-    """A list of texts in JSON or in Python's notation. Raises RowError."""
+def _options(text: object) -> list[str]:
+    """A list of texts, as it is (the hub's), in JSON or in Python's notation. Raises RowError."""
+    if isinstance(text, list):
+        text = json.dumps(text)
+    if not isinstance(text, str) or not text.strip():
+        raise RowError(f"choices is {shown(text)}; it must be a list of texts")
+    text = text.strip()
     try:
         value = parse_json(text)
     except FormatError:
@@ -49,7 +55,7 @@ def _problem(where: str, row: Mapping[str, Any]) -> Problem:
     kind = text_of(row, "error_type").lower().replace("_", " ")
     if kind != "ok":
         raise RowError(f"error_type is {kind!r}")
-    options, index = _options(text_of(row, "choices")), text_of(row, "answer")
+    options, index = _options(row.get("choices")), str(row.get("answer")).strip()
     if not index.isascii() or not index.isdigit() or int(index) >= len(options):
         raise RowError(f"answer is {index!r}; it must be the index of an option")
     prompt = _ASK.format(question=text_of(row, "question"), options=option_lines(options))
@@ -58,7 +64,7 @@ def _problem(where: str, row: Mapping[str, Any]) -> Problem:
         prompt,
         LETTERS[int(index)],
         "letter",
-        family=where.partition(":")[0].removeprefix("mmlu_"),
+        family=where.partition(":")[0].removeprefix("mmlu_").removesuffix("_test"),
         metadata={"options": options, "answer_from": "json"},
     )
 
@@ -75,8 +81,12 @@ register_benchmark(
         num_questions=5700,
         k=1,
         protocol='JSON: the letter in the field "answer"; rows of error type ok',
-        data="aryopg/mmlu-redux, mmlu_redux/mmlu_*.csv",
-        layouts=(DataLayout("MMLU-Redux 2.0, rows that are ok", ("mmlu_*.csv",), _read),),
+        data="aryopg/mmlu-redux, mmlu_redux/mmlu_*.csv, or edinburgh-dawg/mmlu-redux-2.0 of the "
+        "hub",
+        layouts=(
+            DataLayout("MMLU-Redux 2.0, rows that are ok", ("mmlu_*.csv",), _read),
+            hub_layout("MMLU-Redux 2.0, rows that are ok", "*/test-*.parquet", _problem),
+        ),
         published=table_4(88.9, 88.0, 89.1, 86.7, 92.9) | stages(85.6, 90.0, 93.0, 93.1),
     )
 )

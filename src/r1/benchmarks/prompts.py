@@ -53,6 +53,13 @@ def letter_problem(
     return Problem(identity, prompt, letter, "letter", family=family, metadata=metadata)
 
 
+def question_of_letters(problem: Problem) -> str:
+    """The question of a `letter_problem`, without what it is asked to do and its options."""
+    return problem.prompt.partition("\n\n")[2].removesuffix(
+        f"\n\n{option_lines(problem.metadata['options'])}"
+    )
+
+
 def chinese_letter_problem(
     identity: str,
     question: str,

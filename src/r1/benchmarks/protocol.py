@@ -108,6 +108,11 @@ class Benchmark:
         """The folder below the data folder, which variants share, or a whole path."""
         return self.lies_in or self.name.partition("@")[0]
 
+    @property
+    def is_made(self) -> bool:
+        """Whether its questions are made here, of no files."""
+        return not any(layout.files for layout in self.layouts)
+
     def __post_init__(self) -> None:
         if (self.metric == "judged") != (self.judging is not None):
             raise ValueError(f'{self.name}: metric = "judged" goes with a judging, and only it')
@@ -154,10 +159,10 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
     found = find(benchmark, data)
     if found is None:
         wanted = " or ".join(" and ".join(layout.files) for layout in benchmark.layouts)
-        raise UserError(
-            f"{benchmark.name}: no data in {data / benchmark.folder}; put {wanted} there. "
-            f"To be had: {benchmark.data}."
-        )
+        there = f"put {wanted} there. To be had: {benchmark.data}."
+        if data.absolute().name == benchmark.folder and find(benchmark, data.absolute().parent):
+            there = f"--data is the folder above that of the benchmark: {data.absolute().parent}."
+        raise UserError(f"{benchmark.name}: no data in {data / benchmark.folder}; {there}")
     problems: list[Problem] = []
     refused: list[Refused] = []
     reasons: dict[str, str] = {}
@@ -175,9 +180,9 @@ def load(benchmark: Benchmark, data: Path) -> Loaded:
             item = Refused(item.id, reason)
         refused.append(item)
     if not problems:
-        raise UserError(
-            f"{benchmark.name}: no question in {data / benchmark.folder}: {refused[:3]}"
-        )
+        told = "; ".join(f"{item.where}: {item.reason}" for item in refused[:3]) or "it is empty"
+        files = ", ".join(str(path) for part in found.paths for path in part[:1])
+        raise UserError(f"{benchmark.name}: no question of {files} can be used ({told}).")
     kept = {problem.metadata.get(benchmark.mean_over) for problem in problems}
     left_out = {part: reason for part, reason in reasons.items() if part not in kept}
     return Loaded(found.layout.name, problems, refused, left_out, found.paths)
@@ -200,7 +205,10 @@ def items(rows: Iterable[Row], make: Callable[[str, Mapping[str, Any]], Problem]
 
 def text_of(row: Mapping[str, Any], column: str) -> str:
     """A column's text, not empty. Raises RowError."""
-    value = row.get(column)
+    if column not in row:
+        there = ", ".join(str(name) for name in list(row)[:12])
+        raise RowError(f"there is no column {column}; the columns are: {there}")
+    value = row[column]
     if not isinstance(value, str) or not value.strip():
         raise RowError(f"{column} is {shown(value)}; it must be a text that is not empty")
     return value.strip()

@@ -37,7 +37,10 @@ def find_benchmark(name: str) -> Benchmark:
     known = benchmarks()
     name, at, variant = name.partition("@")
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        parts = [part.strip() for part in name.split(",")]
+        if len(parts) > 1 and all(part in known for part in parts):
+            raise UserError(f"{name!r} are several benchmarks; put spaces between them, no commas.")
+        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
         raise UserError(f"unknown benchmark {name!r}; {hint}")
     if not at:

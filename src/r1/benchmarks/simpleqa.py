@@ -15,6 +15,7 @@ from r1.benchmarks.judging.graded import grading, three_way_task
 from r1.benchmarks.protocol import Benchmark, DataLayout, Item, items, stages, table_4, text_of
 from r1.benchmarks.registry import register_benchmark
 from r1.benchmarks.rows import csv_rows
+from r1.files.regular import read_bytes
 from r1.types import Problem
 
 _INSTRUCTIONS = (
@@ -39,7 +40,7 @@ def _problem(where: str, row: Mapping[str, Any]) -> Problem:
 
 
 def _read(paths: list[list[Path]]) -> Iterator[Item]:
-    return items(csv_rows("test", paths[0][0].read_bytes()), _problem)
+    return items(csv_rows("test", read_bytes(paths[0][0]), origin=str(paths[0][0])), _problem)
 
 
 register_benchmark(

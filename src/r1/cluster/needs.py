@@ -93,7 +93,9 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
     if shape is None:
         return needs
     ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
-    items = learner_memory(recipe, shape, ranks).items
+    named = getattr(getattr(recipe, "algorithm", None), "teacher_model", None)
+    teacher = _shape_of(named, base_folder) if named else None
+    items = learner_memory(recipe, shape, ranks, teacher=teacher).items
     kept = [i for i in items if i.phase == "resident" or (i.part, i.phase) == ("gradients", "step")]
     return needs._replace(learner_bytes=sum(item.bytes for item in kept))
 

@@ -27,7 +27,6 @@ from r1.cluster.ray_weights import RemoteWeights, WeightBucket, pack
 from r1.cluster.settings import ClusterSettings
 from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.reward_model.settings import RewardLearnerSettings
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -39,7 +38,7 @@ class RankSpec(Protocol):
     """The data from which every rank builds its learner; it is sent to the ranks."""
 
     @property
-    def settings(self) -> LearnerSettings | RewardLearnerSettings:
+    def settings(self) -> LearnerSettings:
         """Return the learner's settings, which name its device."""
 
     def build(self, mesh: DeviceMesh) -> Any:
@@ -56,6 +55,7 @@ class LearnerSpec(NamedTuple):
     temperature: float
     total_steps: int
     seed: int
+    teacher: str | None = None
 
     def build(self, mesh: DeviceMesh) -> Any:
         """RankSpec.build."""
@@ -64,7 +64,8 @@ class LearnerSpec(NamedTuple):
 
         what = (self.model, self.settings, self.optimizer, self.objective)
         rest = (self.temperature, self.total_steps, self.seed, load_tokenizer(self.model))
-        return LocalLearner(*what, *rest, ranks_of(mesh, self.settings.autocast))
+        ranks = ranks_of(mesh, self.settings.autocast)
+        return LocalLearner(*what, *rest, ranks, self.teacher)
 
 
 class SupervisedSpec(NamedTuple):
@@ -75,7 +76,7 @@ class SupervisedSpec(NamedTuple):
 
     learner: Callable[..., Any]
     model: str
-    settings: LearnerSettings | RewardLearnerSettings
+    settings: LearnerSettings
     optimizer: OptimizerSettings
     total_steps: int
     seed: int

@@ -16,15 +16,17 @@ from typing import Any
 
 from r1.curation.card import CARD_JSON, CardFile
 from r1.curation.store import DATA, MANIFEST, folder_of
-from r1.data import jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, find_data, require_file
+from r1.data.opened import open_file_rows
+from r1.data.rows import FaultyRows, RowError, find_data
 from r1.data.thinking import response_of
-from r1.data.turns import TurnKeys, check_turns, read_turns
+from r1.data.turns import TurnKeys, check_turns, earlier_turns, read_turns
 from r1.errors import UserError
 from r1.files.shapes import read_json
 
 _KEYS = TurnKeys(known=("system", "user", "assistant"))
-_COLUMNS = ("id", "messages", "prompt", "response", "family", "language", "num_tokens")
+_COLUMNS = (
+    "id", "messages", "earlier", "prompt", "response", "family", "language", "num_tokens"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +88,17 @@ def card_of(path: str, base_folder: Path) -> dict[str, Any] | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
-    if path.is_dir():
-        if (path / MANIFEST).is_file():
-            path = path / DATA
-        yield from parquet.read_rows(path, _choose)
-        return
-    require_file(path)
-    if path.suffix == ".parquet":
-        yield from parquet.read_rows(path, _choose)
-    else:
-        yield from jsonl.read_rows(path)
-
-
-def _choose(names: list[str]) -> list[str]:
-    return [name for name in names if name in _COLUMNS]
+    if (path / MANIFEST).is_file():
+        path = path / DATA
+    yield from open_file_rows(path, _COLUMNS)
 
 
 def _read(number: int, row: Mapping[str, Any]) -> SuppliedConversation:
     if row.get("messages") is not None:
         turns = read_turns(row["messages"], "messages", _KEYS)
     else:
-        turns = _part(row, "prompt", "user") + _part(row, "response", "assistant")
+        turns = earlier_turns(row) + _part(row, "prompt", "user")
+        turns += _part(row, "response", "assistant")
     check_turns(turns)
     for place, turn in enumerate(turns, start=1):
         if turn.get("tool_calls"):

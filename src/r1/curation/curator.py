@@ -108,7 +108,9 @@ class Curator:
                 attempt.num_tokens,
                 attempt.reward,
             )
-            future = self._readers.submit(split.thinking, problem.language, problem.prompt)
+            future = self._readers.submit(
+                split.thinking or split.summary, problem.language, problem.prompt
+            )
             reading.checks.append((candidate, future))
         return reading
 
@@ -160,7 +162,7 @@ class Overlaps:
 
     def has(self, problem: Problem) -> bool:
         """Whether a problem's prompt overlaps one of them."""
-        return self._any and self._index.find(words(problem.prompt)) is not None
+        return self._any and self._index.find(words(problem.dialogue)) is not None
 
     def split(
         self, call: Sequence[Numbered[Problem]]

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from r1.errors import UserError
 from r1.judge.limits import MAX_RETRY_AFTER_S, RateLimiter, Sent, backoff_s, jitter
-from r1.judge.lookup import LookupLoop
+from r1.judge.lookup import run_to_end
 from r1.judge.model import ChatModel, NoReplyError, estimate_tokens
 from r1.judge.settings import LimitSettings
 from r1.rollout.protocol import Engine
@@ -144,7 +144,6 @@ def endpoint_generate(
         ]
 
     def generate(asks: Sequence[Ask]) -> list[GeneratedText]:
-        with asyncio.Runner(loop_factory=LookupLoop) as runner:
-            return runner.run(ask_all(asks))
+        return run_to_end(ask_all(asks))
 
     return generate

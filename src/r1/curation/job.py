@@ -88,5 +88,5 @@ def _take(store: Store, begun: deque[Iterator[Record]], keep: int, progress: Dat
 
 def problem_key(problem: Problem) -> str:
     """What identifies a problem in a stream: its id, and a hash of everything that is asked."""
-    content = f"{problem.prompt}\0{problem.reference}\0{problem.verifier}\0{problem.language}"
+    content = f"{problem.dialogue}\0{problem.reference}\0{problem.verifier}\0{problem.language}"
     return f"{problem.id}:{content_hash(content)}"

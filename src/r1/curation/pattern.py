@@ -4,7 +4,8 @@
 
 The paper's cold-start pattern (§2.3.1), with <think> and </think> as the default tokens; one token
 on both sides, as the paper writes it, works too. R1-Zero's own form, whose summary stands inside
-<answer> tags (Table 1), is the same pattern with `answer_tags`.
+<answer> tags (Table 1), is the same pattern with `answer_tags`. Models that write no thinking have
+two empty tokens: the whole response is the summary.
 
 Left out on purpose: repairing a response. One that does not keep the pattern is dropped.
 """
@@ -46,8 +47,12 @@ class Split(NamedTuple):
 class PatternSettings(Settings):
     """How reasoning and summary are joined in a response. The two tokens may be the same."""
 
-    opening: str = Field("<think>", min_length=1, description="special token before the reasoning")
-    closing: str = Field("</think>", min_length=1, description="special token after the reasoning")
+    opening: str = Field(
+        "<think>",
+        description="special token before the reasoning; both empty: responses have none, as those "
+        "of models that do not think apart",
+    )
+    closing: str = Field("</think>", description="special token after the reasoning")
     inside: str = Field("\n", description="white space between either token and the reasoning")
     between: str = Field(
         "\n\n", description="white space between the closing token and the summary"
@@ -58,6 +63,8 @@ class PatternSettings(Settings):
 
     @model_validator(mode="after")
     def _usable(self) -> PatternSettings:
+        if bool(self.opening) != bool(self.closing):
+            raise ValueError("give both opening and closing, or leave both empty (no reasoning)")
         for name in ("opening", "closing"):
             token = getattr(self, name)
             if token != token.strip():
@@ -68,15 +75,22 @@ class PatternSettings(Settings):
         return self
 
     @property
+    def has_reasoning(self) -> bool:
+        """Whether responses hold reasoning before their summary."""
+        return bool(self.opening)
+
+    @property
     def special_tokens(self) -> tuple[str, ...]:
         """What neither reasoning nor summary may contain."""
-        tokens = (self.opening, self.closing)
+        tokens = (self.opening, self.closing) if self.has_reasoning else ()
         return (*tokens, *ANSWER_TAGS) if self.answer_tags else tokens
 
     def render(self, thinking: str, summary: str) -> str:
         """Return the response; split() gives both back where they hold no special token."""
         if self.answer_tags:
             summary = f"{ANSWER_TAGS[0]}{self.inside}{summary.strip()}{self.inside}{ANSWER_TAGS[1]}"
+        if not self.has_reasoning:
+            return summary.strip()
         reasoning = f"{self.opening}{self.inside}{thinking.strip()}{self.inside}{self.closing}"
         return f"{reasoning}{self.between}{summary.strip()}"
 
@@ -88,6 +102,8 @@ class PatternSettings(Settings):
         body = text.strip()
         if not body:
             return Split(None, None, PatternDefect.EMPTY)
+        if not self.has_reasoning:
+            return self._split_summary("", body)
         if not opened:
             if not body.startswith(self.opening):
                 return Split(None, None, PatternDefect.NOT_OPENED)
@@ -97,13 +113,15 @@ class PatternSettings(Settings):
             return Split(None, None, PatternDefect.NOT_CLOSED)
         if any(t in thinking or t in summary for t in (self.opening, self.closing)):
             return Split(None, None, PatternDefect.REPEATED_TOKEN)
-        thinking, summary = thinking.strip(), summary.strip()
+        return self._split_summary(thinking.strip(), summary.strip())
+
+    def _split_summary(self, thinking: str, summary: str) -> Split:
         if self.answer_tags:
             inner = _inside_answer(thinking, summary)
             if inner is None:
                 return Split(None, None, PatternDefect.BROKEN_ANSWER)
             summary = inner
-        if not thinking or not summary:
+        if not summary or (self.has_reasoning and not thinking):
             missing = PatternDefect.NO_SUMMARY if thinking else PatternDefect.NO_REASONING
             return Split(None, None, missing)
         return Split(thinking, summary, None)
@@ -117,7 +135,7 @@ class PatternSettings(Settings):
     def in_think_tags(self, text: str, opened: bool = False) -> str:
         """Return the text with Table 1's tags for the pattern's tokens, which is what the rewards
         read; unchanged where the tokens are those already or the text does not keep the pattern."""
-        if (self.opening, self.closing) == TABLE_1_TOKENS:
+        if (self.opening, self.closing) == TABLE_1_TOKENS or not self.has_reasoning:
             return text
         split = self.split(text, opened)
         if split.thinking is None or split.summary is None:

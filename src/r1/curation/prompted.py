@@ -149,7 +149,7 @@ class _Writer:
     def _prompt(self, problem: Problem, seed: int) -> str:
         pattern = self.settings.pattern
         values = {
-            "question": problem.prompt,
+            "question": problem.dialogue,
             "language": language_name(problem.language),
             "opening": pattern.opening,
             "closing": pattern.closing,

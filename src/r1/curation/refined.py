@@ -154,7 +154,7 @@ class _Refiner:
         if part == "summary":
             own = refined.summary_prompt or SUMMARISE
         values = {
-            "question": draft.problem.prompt,
+            "question": draft.problem.dialogue,
             "reasoning": draft.thinking,
             "answer": draft.row["answer"] or "",
             "language": language_name(draft.problem.language),

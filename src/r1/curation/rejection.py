@@ -150,7 +150,9 @@ class _Sampler:
 
     def _request(self, problem: Problem) -> GroupRequest:
         seeds = tuple(self._seed(problem, g) for g in range(self.settings.num_samples))
-        return GroupRequest(problem.id, tuple(self.line.renderer.encode(problem.prompt)), seeds)
+        return GroupRequest(
+            problem.id, tuple(self.line.renderer.encode(problem.prompt, problem.earlier)), seeds
+        )
 
     def _seed(self, problem: Problem, sample: int) -> int:
         return sample_seed(self.settings.seed, self.curator.rules.origin, problem.id, sample)

@@ -45,7 +45,7 @@ def export_review(samples: Path, folder: Path, ids: Sequence[str] | None = None)
         raise UserError(f"{samples} has no row {missing[0]!r}; see its id column.")
     if not rows:
         raise UserError(f"{samples} has no rows to review.")
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     traces = [trace_of(row) for row in rows]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     atomic.write_text(folder / ORIGINAL, lines)

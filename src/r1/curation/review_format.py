@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,7 +107,7 @@ def read_edited(path: Path) -> Iterator[ParsedTrace]:
             yield _from_json(number, row)
 
 
-def _from_json(number: int, row: dict[str, Any]) -> ParsedTrace:
+def _from_json(number: int, row: Mapping[str, Any]) -> ParsedTrace:
     for name in ("id", "reasoning", "summary"):
         if not isinstance(row.get(name), str):
             return ParsedTrace(number, None, f'"{name}" is missing or no text')

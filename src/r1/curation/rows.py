@@ -1,6 +1,7 @@
 """The columns of curated responses, and how a kept sample becomes a row.
 
-`prompt` and `response` are what supervised fine-tuning reads; thinking, summary and answer are the
+`prompt` and `response` are what supervised fine-tuning reads, after the turns of `earlier` (JSON)
+where the problem has such; thinking, summary and answer are the
 response's parts; the rest says where it comes from.
 """
 
@@ -12,11 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from r1.data.turns import written_earlier
 from r1.types import Problem, Reward
 
 _COLUMNS: dict[str, pa.DataType] = {
     "id": pa.string(),
     "problem_id": pa.string(),
+    "earlier": pa.string(),
     "prompt": pa.string(),
     "response": pa.string(),
     "thinking": pa.string(),
@@ -63,6 +66,7 @@ class CuratedRow:
         return {
             "id": f"{problem.id}/{self.sample}",
             "problem_id": problem.id,
+            "earlier": written_earlier(problem.earlier),
             "prompt": problem.prompt,
             "response": self.response,
             "thinking": self.thinking,

@@ -53,6 +53,9 @@ class _Restored:
     def result(self) -> ScoredGroup:
         return ScoredGroup(self.group, self.handle.result().rewards)
 
+    def cancel(self) -> None:
+        self.handle.cancel()
+
 
 def in_think_tags(completion: Completion, pattern: PatternSettings, form: PromptForm) -> Completion:
     """The completion as the rewards read it: with Table 1's tags. Unchanged where it has them

@@ -42,7 +42,16 @@ FULL_CHARS = 64_000_000
 """Characters of text after which a shard is full whatever its rows: one is held in memory."""
 ROW_GROUP = 1000
 """Rows of a Parquet row group: what a reader holds in memory at a time."""
-_REPEATING = ("problem_id", "prompt", "family", "language", "source", "origin", "reference")
+_REPEATING = (
+    "problem_id",
+    "earlier",
+    "prompt",
+    "family",
+    "language",
+    "source",
+    "origin",
+    "reference",
+)
 
 Totals = dict[str, Counter[str]]
 """Counts by family."""
@@ -99,7 +108,7 @@ class Store:
     ) -> None:
         """Begin or carry on. Raises UserError where the folder holds another job's data, where a
         shard is gone, and where another process writes here."""
-        (folder / DATA).mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(folder / DATA)
         lock.acquire(folder)
         self.folder, self.schema, self.settings = folder, schema, settings
         try:

@@ -75,7 +75,7 @@ def drop_overlaps(train: Iterable[Problem], indexes: Sequence[HeldoutIndex]) -> 
     kept: list[Problem] = []
     dropped: list[Overlap] = []
     for problem in train:
-        prompt = words(problem.prompt)
+        prompt = words(problem.dialogue)
         for index in indexes:
             shared = index.find(prompt)
             if shared is not None:
@@ -97,7 +97,7 @@ class HeldoutIndex:
     """The held-out prompts, ready to be looked up."""
 
     def __init__(self, heldout: Sequence[Problem], ngram: int | None, share: float) -> None:
-        prompts = [words(problem.prompt) for problem in heldout]
+        prompts = [words(problem.dialogue) for problem in heldout]
         self.ngram = ngram
         self.templates: list[tuple[int, frozenset[Gram]]] = []
         self.whole: dict[Gram, str] = {}

@@ -1,9 +1,10 @@
 """The files outside a run that its settings name: data, models, reward models, plugins.
 
-    model = "path"                   what a model is loaded from: config, weights, tokenizer
+    model, teacher = "path"          what a model is loaded from: config, weights, tokenizer
     path, samples, examples = "..."  a data file, or every file of a data folder
     reward_models.X.path = "..."     a reward model
-    rewards.plugins = ["module"]     its source, and that of the modules beside it that it imports
+    rewards.plugins = ["module"]     its source, and that of the modules beside it that it imports;
+                                     also of a function's file, "my_file.py:problems"
 
 Found by where they stand in the settings, as the pipeline's references are, so that a new section
 with such a key needs nothing here. Left out: what has no local file (a hub id that is not cached,
@@ -21,6 +22,7 @@ from typing import Any
 from r1.data.rows import find_data
 from r1.data.tiny import MODELS
 from r1.errors import UserError
+from r1.plugins import file_of, is_function
 from r1.run_dir.checkpoint import MARKER, find_checkpoint
 from r1.run_dir.inputs import Input, hash_files
 from r1.run_dir.read import is_run
@@ -58,7 +60,7 @@ def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, st
             yield from ((f"{role}.{module}", "plugin", str(module)) for module in value)
         elif not isinstance(value, str) or value.startswith(_STAGE):
             yield from _named(value, (*at, key))
-        elif key == "model" or (key == "path" and "reward_models" in at):
+        elif key in ("model", "teacher") or (key == "path" and "reward_models" in at):
             if "base_url" not in values:  # an endpoint's model is a name
                 yield role, "model", value
         elif key in _DATA_KEYS:
@@ -67,8 +69,8 @@ def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, st
 
 def _files(kind: str, value: str, base_folder: Path) -> tuple[str, dict[str, Path]]:
     """What a named thing is called in a record, and its files by their names."""
-    if kind == "plugin":
-        return value, dict(sorted(_plugin_files(value).items()))
+    if kind == "plugin" or is_function(value):
+        return value, dict(sorted(_plugin_files(value, base_folder).items()))
     if kind == "model" and value in MODELS:
         return value, _model_files(MODELS[value])
     place = find_data(value, base_folder)
@@ -118,8 +120,14 @@ def _cached_on_hub(name: str) -> Path | None:
     return Path(config).parent if isinstance(config, str) else None
 
 
-def _plugin_files(module: str) -> dict[str, Path]:
-    """The source of a module, and of those beside it that it imports, however far."""
+def _plugin_files(module: str, base_folder: Path) -> dict[str, Path]:
+    """The source of a module or a file, and of those beside it that it imports, however far."""
+    found: dict[str, Path] = {}
+    file = file_of(module, base_folder)
+    if file is not None:
+        if file.is_file():
+            _follow(file, file.parent, found)
+        return found
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -130,7 +138,6 @@ def _plugin_files(module: str) -> dict[str, Path]:
     if spec.submodule_search_locations:
         return {f"{origin.parent.name}/{p.relative_to(origin.parent)}": p
                 for p in origin.parent.rglob("*.py")}  # fmt: skip
-    found: dict[str, Path] = {}
     _follow(origin, origin.parent, found)
     return found
 

@@ -1,16 +1,14 @@
-"""Problems from a Hugging Face data set: a Hub id, a folder of data files, or `save_to_disk`'s.
+"""The rows of a Hugging Face data set: a Hub id, or what `save_to_disk` wrote.
 
 The datasets library does the reading, downloading and caching; it is imported only here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r1.data.rows import Table, find_data, needed_columns, problems_from_rows
-from r1.data.settings import SourceSettings
+from r1.data.rows import Rows, find_data
 from r1.data.source_base import DataSource
 from r1.errors import UserError
 from r1.models.hub import hub_is_reachable
@@ -18,22 +16,12 @@ from r1.models.hub import hub_is_reachable
 ROWS_AT_ONCE = 1000
 
 
-def load(settings: SourceSettings, base_folder: Path) -> Table:
-    """Read one split of settings.path.
-
-    Raises UserError where the library is not installed, the data set is neither a folder nor to
-    be had from the Hub or its cache, the split does not exist (naming those that do), it has no
-    rows, a column is missing, or rows are faulty.
-    """
-    origin, split = open_split(settings, base_folder)
-    columns = needed_columns(settings, split.column_names)
-    return problems_from_rows(read_rows(split.select_columns(columns)), settings, origin)
-
-
 def open_split(source: DataSource, base_folder: Path) -> tuple[str, Any]:
     """The split that source.path, config and split name, and what to call it in messages.
 
-    Raises UserError as `load` does, but for columns and rows.
+    Raises UserError where the library is not installed, the data set is neither a folder nor to
+    be had from the Hub or its cache, the split does not exist (naming those that do), or it has no
+    rows.
     """
     splits = _open(source, base_folder)
     name, split = _choose(splits, source)
@@ -43,7 +31,7 @@ def open_split(source: DataSource, base_folder: Path) -> tuple[str, Any]:
     return origin, split
 
 
-def read_rows(split: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(split: Any) -> Rows:
     """Yield (row number, columns) of a split, numbered from 1."""
     number = 0
     for batch in split.iter(batch_size=ROWS_AT_ONCE):
@@ -56,6 +44,9 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     """Every split by its name."""
     assert source.path is not None
     folder = find_data(source.path, base_folder)
+    if not folder.is_dir() and (folder.exists() or _looks_local(source.path)):
+        what = "is no folder and no data file" if folder.exists() else "does not exist"
+        raise UserError(f"data set folder {folder} {what}; check data.*.path.")
     if not folder.is_dir():
         hub_is_reachable()  # before datasets, which reads once whether to look in its cache alone
     try:
@@ -64,14 +55,11 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
         raise UserError(
             'kind = "huggingface" needs the datasets library: pip install "datasets>=5.2,<6"'
         ) from None
-    if not folder.is_dir() and _looks_local(source.path):
-        raise UserError(f"data set folder {folder} does not exist; check data.*.path.")
     try:
-        if _is_saved(folder):
+        if is_saved(folder):
             found = datasets.load_from_disk(str(folder))
         else:
-            place = str(folder) if folder.is_dir() else source.path
-            found = datasets.load_dataset(place, source.config)
+            found = datasets.load_dataset(source.path, source.config)
     except ConnectionError as error:
         raise UserError(_unreachable(source.path, folder, error)) from None
     except datasets.exceptions.DatasetGenerationError as error:  # says nothing; its cause does
@@ -97,7 +85,7 @@ def _choose(splits: dict[str, Any], source: DataSource) -> tuple[str, Any]:
     return next(iter(splits.items()))
 
 
-def _is_saved(folder: Path) -> bool:
+def is_saved(folder: Path) -> bool:
     """Written by save_to_disk."""
     return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
 

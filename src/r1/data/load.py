@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from r1.data import huggingface, jsonl, parquet, reasoning_gym, tiny_world
+from r1.data import problem_rows, reasoning_gym, tiny_world
 from r1.data.decontaminate import Decontaminated, HeldoutIndex, Overlap, drop_overlaps
 from r1.data.rows import FaultyRows, Table
 from r1.data.settings import DataSettings, SourceSettings
@@ -32,9 +32,9 @@ Check = Callable[[Problem], str | None]
 
 LOADERS: dict[str, Callable[[SourceSettings, Path], Table]] = {
     "tiny": tiny_world.load,
-    "jsonl": jsonl.load,
-    "parquet": parquet.load,
-    "huggingface": huggingface.load,
+    **dict.fromkeys(
+        ("jsonl", "json", "csv", "parquet", "huggingface", "python"), problem_rows.load
+    ),
     "reasoning_gym": reasoning_gym.load,
 }
 MARKER = "####"
@@ -49,9 +49,10 @@ class LoadedData(NamedTuple):
     heldout: list[Problem]
     dropped: list[Overlap]
 
-    def batches(self, num_per_step: int, seed: int) -> Batches:
-        """The order of training; UserError where a step would need more problems than there are."""
-        return make_batches(self.pools, self.weights, num_per_step, seed)
+    def batches(self, num_per_step: int, seed: int, setting: str = "num_problems") -> Batches:
+        """The order of training; UserError, which names num_per_step by its setting, where a step
+        would need more problems than there are."""
+        return make_batches(self.pools, self.weights, num_per_step, seed, setting)
 
 
 def load_data(
@@ -191,7 +192,11 @@ def _faulty_references(table: Table, check: Check) -> dict[int, str]:
 def _marker_hint(table: Table, settings: SourceSettings) -> str:
     """What to say where every reference is a solution with its answer after GSM8K's "####"."""
     references = [problem.reference or "" for problem in table.problems]
-    if settings.reference_after or not all(MARKER in text for text in references):
+    if (
+        settings.reference_after
+        or not table.problems
+        or not all(MARKER in text for text in references)
+    ):
         return ""
     return (
         f'Every reference holds "{MARKER}", as GSM8K\'s solutions do before the answer: set '
@@ -200,7 +205,7 @@ def _marker_hint(table: Table, settings: SourceSettings) -> str:
 
 
 def _warn_of_repeats(table: Table) -> None:
-    repeats = len(table.problems) - len({problem.prompt for problem in table.problems})
+    repeats = len(table.problems) - len({problem.dialogue for problem in table.problems})
     if repeats:
         logger.warning("%s: %d prompts occur more than once", table.origin, repeats)
 

@@ -22,9 +22,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from r1.config import Settings
-from r1.data.source_base import DataSource, required_keys
+from r1.data.column_text import check_template
+from r1.data.source_base import FILES, DataSource, required_keys
 
-Kind = Literal["tiny", "jsonl", "parquet", "huggingface", "reasoning_gym"]
+Kind = Literal["tiny", "jsonl", "json", "csv", "parquet", "huggingface", "python", "reasoning_gym"]
 
 _ANY = frozenset({"kind", "weight"})
 _FILE = frozenset(
@@ -33,16 +34,17 @@ _FILE = frozenset(
 _DRAWN = frozenset({"num", "seed"})
 KEYS: dict[str, frozenset[str]] = {
     "tiny": _ANY | _DRAWN | {"split", "families", "languages", "levels"},
-    "jsonl": _ANY | _FILE,
-    "parquet": _ANY | _FILE,
+    **dict.fromkeys(FILES, _ANY | _FILE),
     "huggingface": _ANY | _FILE | {"split", "config"},
+    "python": _ANY | _FILE | {"parameters"},
     "reasoning_gym": _ANY | _DRAWN | {"task", "parameters", "language", "family"},
 }
 """The settings that mean something for each kind; any other is refused."""
 
 
 class Columns(Settings):
-    """Which column of a file holds what; "a.b" is column b inside column a.
+    """Which column of a file holds what: "a", "a.b" (column b inside column a), or a text made of
+    columns, such as "{a}\n{b}".
 
     A column named otherwise than here must exist. Of the others only prompt, and reference where
     the verifier needs one, must.
@@ -51,7 +53,11 @@ class Columns(Settings):
     id: str = Field(
         "id", description="column with the problem's id; without it, a hash of its text is the id"
     )
-    prompt: str = Field("prompt", description="column with the question, as text")
+    prompt: str = Field(
+        "prompt",
+        description="column with the question: a text, or the turns of a dialogue that a user's "
+        'ends; "{a}\\n{b}" puts columns together',
+    )
     reference: str = Field("reference", description="column with the gold answer")
     verifier: str = Field("verifier", description="column that says how the answer is judged")
     language: str = Field("language", description='column with the language\'s code, such as "en"')
@@ -62,6 +68,12 @@ class Columns(Settings):
     options: str = Field(
         "options", description="column with the choices of a multiple-choice question"
     )
+
+    @field_validator("*")
+    @classmethod
+    def _closed_braces(cls, value: str) -> str:
+        check_template(value)
+        return value
 
     @property
     def named(self) -> set[str]:
@@ -76,8 +88,11 @@ class SourceSettings(DataSource):
 
     tiny           the laptop world: split, families, languages, levels, num, seed
     jsonl          path: one JSON object a line
+    json           path: an array of objects, or an object that holds one
+    csv            path: comma-separated values, or tabs (.tsv)
     parquet        path: a file, or a folder of *.parquet files
-    huggingface    path: a Hub id or a local folder; split, config
+    huggingface    path: a Hub id, a local folder or a .zip; split, config
+    python         path: a function of a file, "my_file.py:problems"; its parameters
     reasoning_gym  task, its parameters, num, seed
     """
 
@@ -92,7 +107,8 @@ class SourceSettings(DataSource):
     )
     path: str | None = Field(
         None,
-        description="file or folder, relative to the recipe's folder, or a Hub data set's id",
+        description="file or folder, relative to the recipe's folder, a Hub data set's id, or a "
+        'function: "my_file.py:problems"',
     )
     columns: Columns = Columns()
     verifier: str = Field(
@@ -117,7 +133,9 @@ class SourceSettings(DataSource):
     )
     config: str | None = Field(None, description="configuration of a Hugging Face data set")
     task: str | None = Field(None, description='name of a reasoning-gym task, such as "chain_sum"')
-    parameters: dict[str, Any] = Field({}, description="parameters of the reasoning-gym task")
+    parameters: dict[str, Any] = Field(
+        {}, description="parameters of the reasoning-gym task, or of the function"
+    )
     families: tuple[str, ...] = Field(
         ("arithmetic", "cups"),
         description="kinds of problems of the tiny world: arithmetic, cups, facts, functions, "

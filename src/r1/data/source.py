@@ -32,16 +32,21 @@ class ProblemSource:
     """One pool of problems, dealt out num_per_step at a time."""
 
     def __init__(
-        self, problems: Sequence[Problem], num_per_step: int, seed: int, stream: int = 0
+        self,
+        problems: Sequence[Problem],
+        num_per_step: int,
+        seed: int,
+        stream: int = 0,
+        setting: str = "num_problems",
     ) -> None:
-        """stream keeps the shuffles of a mixture's sources apart.
+        """stream keeps the shuffles of a mixture's sources apart. setting: num_per_step's name.
 
         Raises UserError where a step would need more problems than there are.
         """
         if num_per_step > len(problems):
             raise UserError(
                 f"a step takes {num_per_step} different problems but there are only "
-                f"{len(problems)}; add problems or lower grpo.num_problems to {len(problems)}."
+                f"{len(problems)}; add problems or lower {setting} to {len(problems)}."
             )
         assert num_per_step >= 1
         self.problems = problems
@@ -116,24 +121,29 @@ def make_batches(
     weights: Sequence[float] | None,
     num_per_step: int,
     seed: int,
+    setting: str = "num_problems",
 ) -> Batches:
-    """One shuffled pool of everything, or a mixture by weight.
+    """One shuffled pool of everything, or a mixture by weight. setting: num_per_step's name.
 
     Raises UserError where a step needs more problems than a pool has, or where a weight is too
     small for even one problem a step.
     """
     if weights is None:
-        return ProblemSource([p for pool in pools for p in pool], num_per_step, seed)
+        everything = [problem for pool in pools for problem in pool]
+        return ProblemSource(everything, num_per_step, seed, setting=setting)
     quotas = apportion(num_per_step, weights)
     for number, quota in enumerate(quotas, start=1):
         if quota == 0:
             raise UserError(
                 f"data.train: the weight of source {number} gives it none of the {num_per_step} "
-                "problems of a step; raise its weight or grpo.num_problems."
+                f"problems of a step; raise its weight or {setting}."
             )
     parts = zip(pools, quotas, strict=True)
     return MixedSource(
-        [ProblemSource(pool, quota, seed, stream) for stream, (pool, quota) in enumerate(parts)]
+        [
+            ProblemSource(pool, quota, seed, stream, setting)
+            for stream, (pool, quota) in enumerate(parts)
+        ]
     )
 
 

@@ -1,7 +1,8 @@
 """What sources of problems, of preferences and of examples have in common (torch-free).
 
-A source is a file, a folder, a Hugging Face data set, or drawn by a program. Its kind decides which
-of the other settings mean something, and follows from them where a recipe leaves it out.
+A source is a file, a folder, a Hugging Face data set, a function, or drawn by a program. Its kind
+decides which of the other settings mean something, and follows from them where a recipe leaves it
+out.
 """
 
 from __future__ import annotations
@@ -13,9 +14,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 from pydantic import model_validator
 
 from r1.config import Settings
+from r1.plugins import is_function
 
-SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-NOT_READ = (".json", ".csv", ".tsv", ".txt", ".gz", ".zst")
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".zip": "huggingface",
+}
+"""The kind of a source by its path's suffix, before .gz where it ends so."""
+
+FILES = ("jsonl", "json", "csv", "parquet")
+"""The kinds whose path is a file."""
+
+NOT_READ = (".txt", ".zst", ".xz", ".bz2", ".7z", ".tar", ".tgz", ".arrow", ".xlsx", ".xls", ".pkl")
 
 
 class DataSource(Settings):
@@ -47,12 +62,18 @@ class DataSource(Settings):
         """The kind that the other keys give away; ValueError where they do not."""
         path = values.get("path")
         if isinstance(path, str) and path:
-            suffix = PurePath(path).suffix.lower()
-            if suffix in NOT_READ:
+            if is_function(path):
+                return "python"
+            if "://" in path:
+                raise ValueError(f"{path}: nothing is downloaded by URL; save it and give the file")
+            suffix = PurePath(path.removesuffix(".gz")).suffix.lower()
+            if suffix in NOT_READ or (path.endswith(".gz") and suffix in ("", ".parquet")):
                 raise ValueError(
-                    f"{path}: {suffix} files are not read; write one JSON object a line (.jsonl), "
-                    "or Parquet"
+                    f"{path}: files of this kind are not read; write JSON lines (.jsonl), JSON, "
+                    "CSV or Parquet"
                 )
+            if suffix == ".py":
+                raise ValueError(f'{path}: name its function too: "{path}:problems"')
             return SUFFIXES.get(suffix, "huggingface")
         if "task" in values and "reasoning_gym" in cls.keys:
             return "reasoning_gym"
@@ -74,6 +95,8 @@ class DataSource(Settings):
                 f'"{key}" means nothing for kind = "{self.kind}" (it belongs to '
                 f"{', '.join(owners)}); valid here: {', '.join(sorted(allowed))}"
             )
+        if self.kind == "python" and self.path and not is_function(self.path):
+            raise ValueError(f'path = "{self.path}" names no function; write "my_file.py:name"')
         key, remedy = self.required[self.kind]
         if not getattr(self, key):
             raise ValueError(f'kind = "{self.kind}" needs "{key}": {remedy}')
@@ -92,6 +115,9 @@ def required_keys(stem: str) -> dict[str, tuple[str, str]]:
     return {
         "tiny": ("split", 'add split = "train" or split = "heldout"'),
         "jsonl": ("path", f'add path = "{stem}.jsonl"'),
+        "json": ("path", f'add path = "{stem}.json"'),
+        "csv": ("path", f'add path = "{stem}.csv"'),
+        "python": ("path", f'add path = "my_file.py:{stem}"'),
         "parquet": ("path", f'add path = "{stem}.parquet"'),
         "huggingface": ("path", "add path, the data set's id on the Hub or a local folder"),
     }

@@ -1,20 +1,42 @@
 """The turns of a conversation as files hold them: checked, or refused with the reason.
 
-A turn is {"role": ..., "content": ...}; ShareGPT's {"from": ..., "value": ...} is read with other
-keys and role names. Whatever else a turn holds (`reasoning_content`, `tool_calls`) stays in it.
+A turn is {"role": ..., "content": ...}, or ShareGPT's {"from": ..., "value": ...}, told by its
+keys; other keys and names of roles are the recipe's to say. Whatever else a turn holds
+(`reasoning_content`, `tool_calls`) stays in it. HH-RLHF's dialogues in one text ("\n\nHuman: ...
+\n\nAssistant: ...") are taken apart.
 
 Left out on purpose: images and other content that is not text.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1.data.rows import RowError, shown
 from r1.data.thinking import thinking_of
+from r1.files.json_text import FormatError, parse_json
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+LIST_COLUMNS = ("messages", "conversations", "conversation")
+"""What data sets call a column of turns."""
+
+SHAREGPT_ROLES = {
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "observation": "tool",
+}
+_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
+_SPOKEN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
+
+
+Turn = tuple[str, str]
+"""Who speaks, and what."""
 
 
 class TurnKeys(NamedTuple):
@@ -28,11 +50,57 @@ class TurnKeys(NamedTuple):
 
 def read_turns(value: Any, name: str, keys: TurnKeys) -> list[dict[str, Any]]:
     """Return a column's list of turns with the keys role and content; RowError where it is none."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        value = _parsed(value, name)
     if not isinstance(value, list):
         raise RowError(f"{name} is {shown(value)}; it must be a list of turns")
     if not value:
         raise RowError(f"{name} is empty; give a user turn and an assistant turn")
     return [_turn(turn, number, keys) for number, turn in enumerate(value, start=1)]
+
+
+def dialogue_turns(text: str) -> list[dict[str, Any]] | None:
+    """The turns of a dialogue in one text, as HH-RLHF writes them; None for any other text."""
+    if not text.startswith(("\n\nHuman:", "Human:")):
+        return None
+    found = list(_SPOKEN.finditer(text))
+    if all(match[1] == "Human" for match in found):
+        return None
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return [
+        {"role": _SPEAKERS[match[1]], "content": text[match.end() : end].strip()}
+        for match, end in zip(found, ends, strict=True)
+    ]
+
+
+EARLIER = "earlier"
+"""The column of the turns before a prompt, in the rows that r1 writes itself."""
+
+
+def written_earlier(earlier: Sequence[Turn]) -> str | None:
+    """The turns before a prompt as that column holds them; None for none."""
+    turns = [{"role": role, "content": text} for role, text in earlier]
+    return json.dumps(turns, ensure_ascii=False) if turns else None
+
+
+def earlier_turns(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The turns before a row's prompt; none where the row says nothing of such."""
+    value = row.get(EARLIER)
+    return [] if value is None else read_turns(value, EARLIER, TurnKeys())
+
+
+def asked_turns(turns: Sequence[Mapping[str, Any]]) -> list[Turn]:
+    """(role, text) of turns that ask for a response; RowError unless they end with a user's.
+
+    A system turn may come first; users and assistants follow.
+    """
+    pairs = [(str(turn["role"]), str(turn["content"])) for turn in turns]
+    roles = [role for role, _ in pairs]
+    middle = roles[1:] if roles[0] in ("system", "developer") else roles
+    if roles[-1] != "user" or set(middle) - {"user", "assistant"}:
+        shown_roles = ", ".join(roles)
+        raise RowError(f"the prompt has the turns {shown_roles}; it must end with a user turn")
+    return pairs
 
 
 def check_turns(turns: Sequence[Mapping[str, Any]]) -> None:
@@ -66,11 +134,12 @@ def _turn(value: Any, number: int, keys: TurnKeys) -> dict[str, Any]:
     where = f"turn {number}"
     if not isinstance(value, Mapping):
         raise RowError(f"{where} is {shown(value)}; it must be an object with role and content")
+    if keys.role not in value and {"from", "value"} <= value.keys():
+        keys = keys._replace(role="from", content="value")
     if keys.role not in value:
-        hint = ""
-        if "from" in value and "value" in value:
-            hint = '; for ShareGPT set columns = { ..., role = "from", content = "value" }'
-        raise RowError(f'{where} has no "{keys.role}" (it has {", ".join(map(str, value))}){hint}')
+        raise RowError(f'{where} has no "{keys.role}" (it has {", ".join(map(str, value))})')
+    if keys.role == "from":
+        keys = keys._replace(roles={**SHAREGPT_ROLES, **keys.roles})
     given = value[keys.role]
     role = keys.roles.get(given, given) if isinstance(given, str) else given
     if role not in keys.known:
@@ -107,3 +176,11 @@ def _content(value: Any, name: str) -> str:
             raise RowError(f"{name} holds something that is no text; only text can be learnt")
         return "".join(text_of(part.get("text"), name) for part in value)
     return text_of(value, name)
+
+
+def _parsed(text: str, name: str) -> Any:
+    """A list that a file without nested columns holds as JSON."""
+    try:
+        return parse_json(text)
+    except FormatError as fault:
+        raise RowError(f"{name} begins like a list of turns, but {fault}") from None

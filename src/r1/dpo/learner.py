@@ -30,11 +30,11 @@ from r1.dpo.measure import MeasuredPairs, pair_figures
 from r1.dpo.rows import PairTable, learnt, pairs_of, response_sums
 from r1.dpo.settings import DPOLossSettings
 from r1.learner.local import LocalLearner
-from r1.learner.metrics import skipped_steps
+from r1.learner.lora import seed_dropout
+from r1.learner.metrics import only_step
 from r1.learner.microbatch import IDLE
-from r1.learner.modes import autocast
+from r1.learner.modes import autocast, reproducible
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
-from r1.learner.optimizer import lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -115,6 +115,7 @@ class DPOLearner:
         """Updates done."""
         return self.local.step
 
+    @reproducible
     def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]:
         """Do one optimiser step; return its metrics.
 
@@ -123,23 +124,19 @@ class DPOLearner:
         seconds. With several ranks all but seconds are of all of them together.
         """
         begin, local = time.perf_counter(), self.local
-        if self.settings.lora is not None and self.settings.lora.dropout > 0:
-            torch.manual_seed(local.seed * 1_000_003 + local.step)
+        seed_dropout(self.settings.lora, local.seed, local.step)
         table = PairTable(examples, local.device)
         entropy, num_rows, processed = self._accumulate(examples, table)
         local.ranks.sum(table.values_2E2)
         pairs = table.pairs()
         figures = pair_figures(pairs, self.loss)
-        norm = local.optimizer.step(local.step, figures["loss"])
-        factor = lr_factor(local.step, local.optimizer.total_steps, local.optimizer.settings)
+        told = only_step(local.optimizer, local.step, figures["loss"])
         local.step += 1
         trained = int(pairs.lengths_P2.sum())
         return {
             **figures,
             "entropy": entropy / trained,
-            "grad_norm": norm.item(),
-            **skipped_steps([norm.item()]),
-            "lr": local.optimizer.settings.lr * factor,
+            **told,
             "num_examples": len(examples),
             "num_rows": int(num_rows),
             "tokens_trained": trained,

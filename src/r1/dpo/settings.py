@@ -28,6 +28,7 @@ from r1.preferences.source import PreferenceSource
 from r1.run_dir import CheckpointSettings
 from r1.sft.settings import BatchSettings, ResponseSettings
 from r1.template import ChatTemplateSettings
+from r1.track.settings import TrackSettings
 
 LossKind = Literal["dpo", "ipo", "length_normalised", "simpo"]
 BETA: dict[LossKind, float] = {"dpo": 0.1, "ipo": 0.1, "length_normalised": 5.0, "simpo": 2.0}
@@ -158,6 +159,7 @@ class DPORecipe(Settings):
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
     cluster: ClusterSettings | None = None
+    track: TrackSettings | None = None
 
     @property
     def responses_per_row(self) -> int:
@@ -169,17 +171,13 @@ class DPORecipe(Settings):
         """Whether a second policy is kept and computed."""
         return self.loss.needs_reference
 
+    @classmethod
+    def hint_for_unknown(cls, key: str) -> str | None:
+        """Hint for the section that others name after the method."""
+        return "the loss has its section, [loss]." if key == "dpo" else None
+
     @model_validator(mode="after")
     def _consistent(self) -> DPORecipe:
-        if self.template.kind == "chat" and self.examples.response == "template":
-            for name, given in (
-                ("examples.join", self.examples.join is not None),
-                ("template.force_think", self.template.force_think),
-            ):
-                if given:
-                    raise ValueError(
-                        f"{name} has no place in what a chat template writes; remove it, or set "
-                        'examples.response = "verbatim"'
-                    )
+        self.examples.check_template(self.template)
         check_evaluation(self.evaluation.every, self.data.heldout, "pairs")
         return self

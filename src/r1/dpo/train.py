@@ -1,8 +1,6 @@
 """Direct preference optimisation as a run: pairs -> steps -> weights, with exact resume.
 
-    for step in run.remaining_steps(order.num_steps):
-        metrics = learner.update(pairs of order.step(step))
-        run.commit_step(step, learner.save, metrics)
+The steps are `learner.supervised_run.train_in_epochs`.
 
 Everything that can be wrong with the data, the template, the model and the folder is found before
 the first step. A training pair that is also held out, either way round, is left out of training.
@@ -14,17 +12,24 @@ import statistics
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from r1.diagnose.live import WatchedEvents
 from r1.dpo.encode import EncodedPairs, PairEncoder, encode_pairs
 from r1.dpo.learner import DPOLearner
 from r1.dpo.measure import MeasuredPairs, summarise
 from r1.dpo.settings import DPORecipe
 from r1.learner.heldout import commit_heldout
-from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import Place, in_this_process, open_run
+from r1.learner.supervised_run import (
+    EpochLearner,
+    EpochSteps,
+    Place,
+    in_this_process,
+    open_run,
+    train_in_epochs,
+)
 from r1.models.device import resolve_device
 from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
 from r1.preferences.examples import PreferenceExample, tokens_sha256, without_heldout
@@ -33,6 +38,8 @@ from r1.run_dir import RunDir
 from r1.run_dir.events import RunEvents
 from r1.sft.order import Order
 
+PairLearner = EpochLearner[Sequence[PreferenceExample], MeasuredPairs]
+"""DPOLearner, in this process or over ranks elsewhere."""
 KIND = "dpo"
 MATCHED = (0.9, 1.1)
 """Median ratios of the lengths of chosen and rejected that a loss on sums takes for equal."""
@@ -51,21 +58,6 @@ class PreparedDPO(NamedTuple):
     notices: list[str]
 
 
-class PairLearner(Protocol):
-    """DPOLearner, in this process or over ranks elsewhere."""
-
-    @property
-    def step(self) -> int: ...
-
-    def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]: ...
-
-    def measure(self, examples: Sequence[PreferenceExample]) -> MeasuredPairs: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
-
-
 def prepare(recipe: DPORecipe, model: str, base_folder: Path) -> PreparedDPO:
     """Check, read and encode everything before a model is loaded. Raises UserError."""
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
@@ -75,7 +67,7 @@ def prepare(recipe: DPORecipe, model: str, base_folder: Path) -> PreparedDPO:
     width = check_max_tokens(recipe.batch.max_tokens, model, " or leave it out")
     encoder = PairEncoder(tokenizer, recipe, width)
     read, held = (
-        [load_preferences(source, "pairs", base_folder, dialogues=True) for source in sources]
+        [load_preferences(source, "pairs", base_folder) for source in sources]
         for sources in (recipe.data.train, recipe.data.heldout)
     )
     notices = [notice for found in (*read, *held) for notice in found.notices()]
@@ -117,26 +109,22 @@ def train_dpo(
     """
     prepared = prepare(recipe, model, base_folder)
     order, pairs = prepared.order, prepared.train.items
-    encoded = {"data_sha256": prepared.fingerprints}
-    with (
-        place(prepared, partial(DPOLearner, recipe.loss)) as open_learner,
-        open_run(recipe, KIND, model, encoded, base_folder, out, accept_changes) as run,
-        open_learner(run) as learner,
-    ):
-        if run.resume_from is not None:
-            learner.load(run.resume_from)
-        progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)
-        measure_where_due = partial(_measure_where_due, run, prepared, learner, progress)
-        measure_where_due()
-        for step in run.remaining_steps(order.num_steps):
-            metrics = run_metrics(
-                learner.update([pairs[index] for index in order.step(step)]),
-                order.epochs_before(step),
-            )
-            run.commit_step(step, learner.save, metrics)
-            progress.step(step, metrics)
-            measure_where_due()
-        run.finish({"examples": len(pairs), **prepared.train.counts})
+    encoded, watched = {"data_sha256": prepared.fingerprints}, WatchedEvents(progress, out)
+
+    def steps_of(run: RunDir, learner: PairLearner) -> EpochSteps:
+        return EpochSteps(
+            order.num_steps,
+            batch=lambda step: [pairs[index] for index in order.step(step)],
+            epochs_before=order.epochs_before,
+            measure=partial(_measure_where_due, run, prepared, learner, watched),
+            save=learner.save,
+        )
+
+    counts = {"examples": len(pairs), **prepared.train.counts}
+    parts = (recipe, KIND, model, encoded, base_folder, out, accept_changes)
+    placed = place(prepared, partial(DPOLearner, recipe.loss))
+    notices = prepared.notices
+    train_in_epochs(placed, partial(open_run, *parts), steps_of, watched, counts, notices)
     return out
 
 

@@ -10,7 +10,8 @@ its text (EndpointRenderer), and a sample has as many token ids, all 0, as the e
 * Thinking that comes apart from the text (`reasoning_content`, `reasoning`) is put before it in
   tags. One that was cut stays open.
 * A request whose tries are used up, or that the provider's filter cut, gives a sample that ended
-  FAILED: no verdict, never wrong. Where many fail in a row, or all of a call, UserError ends it.
+  FAILED: no verdict, never wrong. Where many fail in a row, or all of a call, UserError ends it;
+  the refusal of a call's only request (too long, say) tells nothing of the others, and does not.
 
 Left out on purpose: text completions with the tokens of a prompt, log-probabilities, new weights.
 """
@@ -18,6 +19,7 @@ Left out on purpose: text completions with the tokens of a prompt, log-probabili
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,9 +36,11 @@ from r1.judge.payer import PaidRequest, Payer, Unanswered
 from r1.judge.thread import AskingThread
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
-from r1.template import TemplateSettings
+from r1.template import SYSTEM_ROLES, Earlier, TemplateSettings
 from r1.types import FAILED, Completion, GroupRequest
 
+_TURNS = "\0turns\0"
+"""Begins a prompt of several turns, which no text of a user does."""
 SEED_LIMIT = 2**31
 """Seeds are sent below this: what every server takes."""
 FAILURES_PER_SLOT = 2
@@ -47,18 +51,35 @@ class EndpointRenderer:
     """Implements r1.template.Renderer for an engine that takes text."""
 
     opens_think = False
+    takes_turns = True
 
     def __init__(self, template: TemplateSettings) -> None:
         """Raises UserError for a template that an endpoint cannot apply."""
-        if template.kind == "r1_zero" or template.force_think or template.chat_template:
+        if template.kind == "r1_zero" or template.force_think or _own_template(template):
             raise UserError(
                 "an endpoint applies its own chat template and begins the thinking itself: set "
-                'template.kind = "chat" (or "plain"), without force_think and chat_template.'
+                'template.kind = "chat" (or "plain"), without force_think, chat_template and '
+                "chat_template_kwargs (endpoint.extra_body may carry those)."
             )
 
-    def encode(self, problem: str) -> tuple[int, ...]:
-        """Return the bytes of the prompt."""
-        return tuple(problem.encode())
+    def encode(self, problem: str, earlier: Earlier = ()) -> tuple[int, ...]:
+        """Return the bytes of the prompt; of all turns, where there are earlier ones."""
+        if not earlier:
+            return tuple(problem.encode())
+        turns = [{"role": role, "content": text} for role, text in (*earlier, ("user", problem))]
+        return tuple((_TURNS + json.dumps(turns, ensure_ascii=False)).encode())
+
+
+def _own_template(template: TemplateSettings) -> bool:
+    return bool(template.chat_template or template.chat_template_kwargs)
+
+
+def _messages(prompt: str) -> list[dict[str, str]]:
+    """The messages that the renderer wrote as one text."""
+    if prompt.startswith(_TURNS):
+        turns: list[dict[str, str]] = json.loads(prompt.removeprefix(_TURNS))
+        return turns
+    return [{"role": "user", "content": prompt}]
 
 
 class EndpointEngine:
@@ -81,7 +102,7 @@ class EndpointEngine:
         self._endpoint = Endpoint(settings)
         self._cache = ReplyCache(kept, settings.words)
         self._payer = Payer(settings, self._cache)
-        self._failed_in_a_row, self._last_failure = 0, ""
+        self._failed_in_a_row, self._last_failure, self._may_recover = 0, "", False
         self._thread = AskingThread("endpoint", self._payer, self._release)
         try:
             self._thread.start(self._endpoint.check()).result()
@@ -131,7 +152,7 @@ class EndpointEngine:
                 group = found.get().result()
                 answered |= any(one.finish_reason != FAILED for one in group.completions)
                 yield group
-            if not answered and self._last_failure:
+            if not answered and self._last_failure and (len(futures) > 1 or self._may_recover):
                 raise self._down(sum(len(each.result().completions) for each in futures))
         finally:
             for future in futures:
@@ -159,7 +180,7 @@ class EndpointEngine:
         self, body: dict[str, Any], wanted: Sequence[tuple[str, int]]
     ) -> list[Reply | Unanswered]:
         """Return a sample for each (key, seed), asked for in one request if the endpoint can."""
-        prompt = body["messages"][-1]["content"]
+        prompt = "\n".join(message["content"] for message in body["messages"][len(self._system) :])
         fields = {**body, "seed": wanted[0][1] % SEED_LIMIT} if self._settings.send_seed else body
         fields = {**fields, "n": len(wanted)} if len(wanted) > 1 else fields
 
@@ -182,7 +203,7 @@ class EndpointEngine:
         fields: dict[str, Any] = {
             **self._settings.sampling(),
             self._settings.token_limit_name: sampling.max_new_tokens,
-            "messages": [*self._system, {"role": "user", "content": prompt}],
+            "messages": self._with_system(_messages(prompt)),
         }
         if self._settings.send_sampling:
             fields |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
@@ -190,9 +211,13 @@ class EndpointEngine:
             fields["top_k"] = sampling.top_k
         return fields | ({"stop": list(sampling.stop)} if sampling.stop else {})
 
+    def _with_system(self, messages: list[dict[str, str]]) -> list[dict[str, str]]:
+        own = messages[0]["role"] in SYSTEM_ROLES
+        return messages if own else [*self._system, *messages]
+
     def _count_failure(self, failure: Unanswered) -> None:
         self._failed_in_a_row += 1
-        self._last_failure = failure.reason
+        self._last_failure, self._may_recover = failure.reason, failure.again
         if self._failed_in_a_row >= FAILURES_PER_SLOT * max(4, self.capacity):
             raise self._down(self._failed_in_a_row)
 

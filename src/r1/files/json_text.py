@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 MAX_DEPTH = 100
@@ -21,26 +23,48 @@ class FormatError(ValueError):
     """The fault in a text; the caller adds its place and the remedy."""
 
 
+class SyntaxFormatError(FormatError):
+    """A text that is no JSON; one that was cut inside a value is none either."""
+
+
 def parse_json(text: bytes | str, finite: bool = False) -> Any:
     """Parse one JSON document. Raises FormatError for anything but well-formed JSON.
 
     finite: also refuse NaN, infinity and numbers beyond 64 bits, which no file of ours holds.
     """
     decoded = _decoded(text)
-    try:
+    with _json_faults():
         value = (_FINITE if finite else _PLAIN).decode(decoded)
+    if decoded.count("[") + decoded.count("{") > MAX_DEPTH:
+        _check_depth(value)
+    return value
+
+
+def parse_json_prefix(text: str, start: int) -> tuple[Any, int]:
+    """Parse the value that begins at `start`; return it and where it ends.
+
+    Raises FormatError as parse_json does, also where the text ends inside the value.
+    """
+    with _json_faults():
+        value, end = _PLAIN.raw_decode(text, start)
+    if text.count("[", start, end) + text.count("{", start, end) > MAX_DEPTH:
+        _check_depth(value)
+    return value, end
+
+
+@contextmanager
+def _json_faults() -> Iterator[None]:
+    try:
+        yield
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        raise FormatError(f"not JSON at {line}column {error.colno}: {error.msg}") from None
+        raise SyntaxFormatError(f"not JSON at {line}column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise _too_deep() from None
     except FormatError:
         raise
     except ValueError:  # an integer of more digits than Python reads
         raise FormatError("a number has thousands of digits") from None
-    if decoded.count("[") + decoded.count("{") > MAX_DEPTH:
-        _check_depth(value)
-    return value
 
 
 def parse_toml(text: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from r1.errors import UserError
 
 MAX_BYTES = 64 << 20
 """Of a document that is parsed whole: the index of the largest models has 20 MB."""
+_PART_BYTES = 1 << 20
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -31,8 +32,8 @@ def open_file(path: Path) -> IO[bytes]:
     try:
         # Without O_NONBLOCK opening a FIFO would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError):  # the second: below a file there is none
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     except OSError as error:
         what = "a socket or a device" if error.errno == errno.ENXIO else error.strerror
         raise UserError(
@@ -58,14 +59,17 @@ def check_regular(path: Path) -> int:
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the content of a regular file. Raises as open_file does, and UserError for a larger
     one."""
+    parts, left = [], max_bytes + 1
     with open_file(path) as file:
-        try:
-            content = file.read(max_bytes + 1)
+        try:  # in parts: a single read sets aside as much memory as it may return
+            while left and (part := file.read(min(left, _PART_BYTES))):
+                parts.append(part)
+                left -= len(part)
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); restore it.") from None
-    if len(content) > max_bytes:
+    if not left:
         raise UserError(
             f"{path} has more than {max_bytes >> 20} MiB, too much for a file of its kind; "
             "put the right file in its place."
         )
-    return content
+    return b"".join(parts)

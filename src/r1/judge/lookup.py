@@ -3,17 +3,21 @@
 asyncio looks names up in the threads of its default executor, and a program waits for them at its
 end: if a name server does not answer, that takes a minute after the error message. Here lookups run
 in daemon threads, one per name.
+
+    run_to_end(coroutine)       as asyncio.run, also where a loop runs already, as in a notebook
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Key = tuple[Any, Any, int, int, int, int]
 
 
@@ -57,3 +61,27 @@ class LookupLoop(asyncio.SelectorEventLoop):
         del self._lookups[key]
         tell(value)
         found.exception()  # told, or asyncio complains where all who waited have given up
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a LookupLoop of its own and return its result.
+
+    A thread that already runs a loop cannot run a second one, so there it has another thread.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=LookupLoop) as runner:
+            return runner.run(coroutine)
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=LookupLoop) as runner:
+                done.set_result(runner.run(coroutine))
+        except BaseException as error:  # the waiting thread's to handle
+            done.set_exception(error)
+
+    # A daemon: whoever is stopped by Ctrl-C while waiting is not kept by it.
+    Thread(target=run, name="asking", daemon=True).start()
+    return done.result()

@@ -1,4 +1,4 @@
-"""A critic on the policy: a value head on its last hidden states, and its own optimiser.
+"""A critic: a value head on the policy's last hidden states, or on those of a model of its own.
 
     V_t = w · h_t / D + b        h_t: the hidden state that predicts token t, after the last norm
 
@@ -14,8 +14,10 @@ advantages of a critic that knows nothing are as good as none.
 Every rank holds the whole head (D + 1 numbers) and steps it with the sum of all ranks' gradients:
 equal numbers everywhere, so that any number of ranks reads what any other wrote.
 
-Left out on purpose: a critic with a body of its own (weights, gradient and two moments of a second
-model), a schedule and decay for the head.
+With a body of its own (`critic_body`) the value loss reaches that instead of the policy, and in the
+warm-up head and body learn.
+
+Left out on purpose: a schedule and decay for the head.
 
 Shapes: M response tokens of a row, D width.
 """
@@ -25,12 +27,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from r1.learner.critic_body import KEPT, CriticBody, unmoved
 from r1.learner.objective import CriticObjective
 from r1.learner.ranks import Ranks
 from r1.learner.settings import OptimizerSettings
 
 PREFIX = "critic/"
-_KEPT = ("exp_avg", "exp_avg_sq", "step")
 
 
 class ValueHead(nn.Module):
@@ -48,7 +50,7 @@ class ValueHead(nn.Module):
 
 
 class Critic:
-    """The head, its optimiser and their state."""
+    """The head, its optimiser and their state; and those of the body, where it has one."""
 
     def __init__(
         self,
@@ -58,9 +60,12 @@ class Critic:
         objective: CriticObjective,
         optimizer: OptimizerSettings,
         ranks: Ranks,
+        body: CriticBody | None = None,
     ) -> None:
         """width, dtype: of the policy's hidden states. optimizer: AdamW's decay rates, epsilon and
-        the largest norm of a gradient; the learning rate is the objective's."""
+        the largest norm of a gradient; the learning rate is the objective's. body: None puts the
+        head on the policy."""
+        self.body = body
         self.head = ValueHead(width, dtype, device)
         self.weight, self.warmup = objective.value_weight, objective.value_warmup
         self.max_grad_norm, self.ranks = optimizer.max_grad_norm, ranks
@@ -74,6 +79,8 @@ class Critic:
 
     def values(self, hidden_MD: Tensor) -> Tensor:
         """Return values, [M]; their gradient reaches the hidden states `value_weight` times."""
+        if self.body is not None:
+            return self.head(hidden_MD)
         if self.weight == 0.0:
             return self.head(hidden_MD.detach())
         seen_MD = hidden_MD.view_as(hidden_MD)
@@ -82,34 +89,39 @@ class Critic:
         return self.head(seen_MD)
 
     def warming_up(self, step: int) -> bool:
-        """Whether the update after `step` others teaches the head alone."""
+        """Whether the update after `step` others teaches the critic alone."""
         return step < self.warmup
 
     def step(self) -> Tensor:
-        """Sum the gradients over ranks, clip, step, clear; return their norm before clipping.
+        """Sum the gradients over ranks, clip, step, clear; return the head's norm before clipping.
 
-        Gradients that are not finite change nothing.
+        Gradients that are not finite change nothing, neither head nor body.
         """
         parameters = list(self.head.parameters())
         for parameter in parameters:
             own = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             parameter.grad = self.ranks.sum(own)
         norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
-        if bool(torch.isfinite(norm)):
+        of_body = norm if self.body is None else self.body.norm()
+        if bool(torch.isfinite(norm) & torch.isfinite(of_body)):
             self.optimizer.step()
+            if self.body is not None:
+                self.body.step(of_body)
         self.discard()
         return norm
 
     def discard(self) -> None:
         """Clear the gradients."""
         self.optimizer.zero_grad()
+        if self.body is not None:
+            self.body.discard()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return weights and moments, by names that do not depend on how many steps were done."""
-        state: dict[str, Tensor] = {}
+        state: dict[str, Tensor] = {} if self.body is None else self.body.state_dict()
         for name, parameter in self.head.named_parameters():
-            kept = self.optimizer.state.get(parameter) or _unmoved(parameter)
-            state |= {f"{name}/{key}": kept[key] for key in _KEPT} | {name: parameter.detach()}
+            kept = self.optimizer.state.get(parameter) or unmoved(parameter)
+            state |= {f"{name}/{key}": kept[key] for key in KEPT} | {name: parameter.detach()}
         return state
 
     @torch.no_grad()
@@ -117,13 +129,9 @@ class Critic:
         """Take up what `state_dict` gave; names and shapes have been checked."""
         for name, parameter in self.head.named_parameters():
             parameter.copy_(state[name])
-            fresh = _unmoved(parameter)
+            fresh = unmoved(parameter)
             self.optimizer.state[parameter] = {
-                key: fresh[key].copy_(state[f"{name}/{key}"]) for key in _KEPT
+                key: fresh[key].copy_(state[f"{name}/{key}"]) for key in KEPT
             }
-
-
-def _unmoved(parameter: Tensor) -> dict[str, Tensor]:
-    """AdamW's state before the first step; its count of steps is on the CPU."""
-    zeros = torch.zeros_like(parameter.detach())
-    return {"exp_avg": zeros, "exp_avg_sq": zeros.clone(), "step": torch.tensor(0.0)}
+        if self.body is not None:
+            self.body.load_state_dict(state)

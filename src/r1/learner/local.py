@@ -20,8 +20,9 @@ Shapes: M response tokens of a micro-batch, R its responses.
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -31,25 +32,27 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from r1.errors import UserError
 from r1.learner import lora, sharded_state
 from r1.learner.critic import Critic
+from r1.learner.critic_body import CriticBody, without_output_head
 from r1.learner.export import save_gathered
-from r1.learner.metrics import UpdateMetrics
+from r1.learner.metrics import UpdateMetrics, stuck_metric
 from r1.learner.microbatch import (
     MiniBatch,
     index_responses,
     split_minibatches,
 )
-from r1.learner.modes import autocast, learning_mode
+from r1.learner.modes import autocast, learning_mode, reproducible, reserve_cublas
 from r1.learner.objective import (
     CriticObjective,
     FinishingObjective,
+    ImplicitObjective,
     Objective,
 )
 from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.passes import Outputs, Prepared, policy_tokens
 from r1.learner.ranks import OneRank, Ranks
-from r1.learner.reference import ReferenceWeights
-from r1.learner.self_check import check_packed_path
+from r1.learner.reference import ReferenceWeights, make_reference
+from r1.learner.self_check import check_packed_path, check_used_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
 from r1.learner.shared_prefix import packed_hidden_states
@@ -74,11 +77,13 @@ class LocalLearner:
         seed: int = 0,
         tokenizer: PreTrainedTokenizerFast | None = None,
         ranks: Ranks | None = None,
+        teacher: str | Path | None = None,
     ) -> None:
         """model_path: a folder in the Hugging Face layout. temperature: the sampling temperature,
         by which logits are divided. total_steps: updates of the whole run, for the schedule.
         tokenizer: written with every checkpoint, so that each is a complete model. ranks: the
-        processes that share the work; None for one on its own.
+        processes that share the work; None for one on its own. teacher: the folder of a model that
+        is the reference; None takes the policy as it begins.
 
         Raises UserError for a broken model folder, an architecture the packed path cannot run, and
         LoRA over ranks.
@@ -92,30 +97,30 @@ class LocalLearner:
         self.tokenizer = tokenizer
         self.step = 0
         self.device = resolve_device(settings.device)
+        reserve_cublas(settings.deterministic)
         self.ranks = ranks or OneRank()
-        if settings.lora is not None and self.ranks.sharded:
-            raise UserError(
-                "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
-            )
+        lora.check_alone(settings.lora, self.ranks)
         place = self.ranks.load_device(self.device)
         self.model = load_model(model_path, DTYPES[settings.dtype], place)
-        check_packed_path(self.model)
+        plain_M = check_packed_path(self.model)
+        own = isinstance(objective, CriticObjective) and objective.critic_lr is not None
+        body = copy.deepcopy(self.model) if own else None
+        if body is not None and not isinstance(objective, ImplicitObjective):
+            without_output_head(body)
         if settings.lora is not None:
             lora.attach(self.model, settings.lora, seed)
-        if settings.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.model.eval()
+        for model in filter(None, (self.model, body)):
+            if settings.gradient_checkpointing:
+                model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.eval()
         self.reference: ReferenceWeights | None = None
         if objective.needs_reference:
-            self.reference = ReferenceWeights(self.model, adapters_only=settings.lora is not None)
-            if self.reference.held_model is not None:
-                self.ranks.shard(self.reference.held_model)
+            self.reference = make_reference(self.model, settings, self.ranks, self.device, teacher)
         self.ranks.shard(self.model)
+        check_used_path(self.model, plain_M, self.ranks, self.device, settings.autocast)
         self.critic: Critic | None = None
         if isinstance(objective, CriticObjective):
-            width = self.model.config.get_text_config().hidden_size
-            form = (width, self.model.dtype, self.device)
-            self.critic = Critic(*form, objective, optimizer, self.ranks)
+            self.critic = self._make_critic(objective, optimizer, body)
         ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -124,6 +129,19 @@ class LocalLearner:
             not_matrices=[parameter for module in ends for parameter in module.parameters()],
         )
 
+    def _make_critic(
+        self, objective: CriticObjective, settings: OptimizerSettings, own: PreTrainedModel | None
+    ) -> Critic:
+        body = None
+        if own is not None:
+            assert objective.critic_lr is not None
+            self.ranks.shard(own)
+            body = CriticBody(own, objective.critic_lr, settings)
+        width = self.model.config.get_text_config().hidden_size
+        form = (width, self.model.dtype, self.device)
+        return Critic(*form, objective, settings, self.ranks, body)
+
+    @reproducible
     def update(self, batch: TrainBatch) -> dict[str, float]:
         """Do every optimiser step the batch is worth; return the update's metrics.
 
@@ -149,6 +167,7 @@ class LocalLearner:
         return {
             **metrics.result(),
             **prepared.metrics,
+            **stuck_metric(self.optimizer.stuck_share),
             "lr": schedule.lr * factor,
             "seconds": time.perf_counter() - begin,
         }
@@ -162,7 +181,8 @@ class LocalLearner:
             reference = None if objective.kl_in_loss else self._batch_reference(batch)
             found = objective.finish_with_values(batch, old, reference, values)
             kept = old if several else None
-            return Prepared(found.batch, kept, values, found.returns, found.metrics)
+            told = found.metrics, found.outcomes
+            return Prepared(found.batch, kept, values, found.returns, *told)
         finishing = isinstance(objective, FinishingObjective)
         before = self._batch_outputs(batch, self.model)[0] if several or finishing else None
         if isinstance(objective, FinishingObjective):
@@ -211,10 +231,13 @@ class LocalLearner:
             self.learning_mode(False)
         return self.ranks.sum(loss)
 
-    def weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (Hugging Face parameter name, whole tensor) of the policy as it now is (LoRA
-        merged); sharded ones are gathered one at a time, so all ranks must consume all of them."""
-        merged = lora.merged_parameters(self.model)
+    def weights(self) -> Iterable[tuple[str, Tensor]]:
+        """Give (Hugging Face parameter name, whole tensor) of the policy as it now is, one at a
+        time (LoRA merged). Sharded ones are gathered, once, so all ranks must consume all of them.
+        """
+        merged = lora.MergedParameters(self.model)
+        if not self.ranks.sharded:
+            return merged
         return ((name, whole(parameter)) for name, parameter in merged)
 
     def save(self, folder: Path) -> None:
@@ -250,7 +273,7 @@ class LocalLearner:
         if self.settings.lora is not None:
             own, values = lora.adapter_parameters(self.model), state.get("adapters", {})
         else:
-            loaded = load_model(folder, self.model.dtype, self.device)
+            loaded = load_model(folder, self.model.dtype, "cpu")  # no second model on a GPU
             values = {name: value.detach() for name, value in loaded.named_parameters()}
         check_fits(file, values, own)
         reference = {} if self.reference is None else self.reference.state_dict()
@@ -272,6 +295,11 @@ class LocalLearner:
         model = load_model(folder, self.model.dtype, self.ranks.load_device(torch.device("cpu")))
         return ((name, self.ranks.broadcast(p)) for name, p in model.named_parameters())
 
+    def values(self, batch: TrainBatch) -> list[Tensor]:
+        """The critic's value of every token before it is drawn, one tensor a response."""
+        assert self.critic is not None
+        return self._batch_outputs(batch, self.model, valued=True)[1]
+
     def logprobs(self, model: PreTrainedModel, row: PackedRow) -> TokenLogprobs:
         """Log-probabilities of a row's targets under the policy or its reference, M of them."""
         return self.ranks.run(model, self._logprobs, row)
@@ -292,12 +320,26 @@ class LocalLearner:
         )
 
     def _outputs(self, row: PackedRow) -> Outputs:
-        """One pass through the policy; of a critic that warms up only the head has a gradient."""
-        if self.critic is None:
+        """One pass through the policy, and one through the critic's own model, where it has one.
+
+        While the critic warms up only it has gradients.
+        """
+        critic = self.critic
+        if critic is None:
             return Outputs(self.logprobs(self.model, row), None)
         learning = torch.is_grad_enabled()
-        with torch.set_grad_enabled(learning and not self.critic.warming_up(self.step)):
-            return self.ranks.run(self.model, self._with_values, row, learning)
+        with torch.set_grad_enabled(learning and not critic.warming_up(self.step)):
+            if critic.body is None:
+                return self.ranks.run(self.model, self._with_values, row, learning)
+            logprobs = self.logprobs(self.model, row)
+        if isinstance(self.objective, ImplicitObjective):
+            return Outputs(logprobs, self.logprobs(critic.body.model, row).logprobs_N)
+        return Outputs(logprobs, self.ranks.run(critic.body.model, self._own_values, row))
+
+    def _own_values(self, model: PreTrainedModel, row: PackedRow) -> Tensor:
+        assert self.critic is not None
+        with autocast(self.settings.autocast, self.device):
+            return self.critic.values(packed_hidden_states(model, row))
 
     def _with_values(self, model: PreTrainedModel, row: PackedRow, learning: bool) -> Outputs:
         assert self.critic is not None
@@ -349,3 +391,5 @@ class LocalLearner:
     def learning_mode(self, on: bool) -> None:
         """Switch on only what must be on while learning."""
         learning_mode(self.model, on, self.settings.gradient_checkpointing)
+        if self.critic is not None and self.critic.body is not None:
+            learning_mode(self.critic.body.model, on, self.settings.gradient_checkpointing)

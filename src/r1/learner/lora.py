@@ -1,25 +1,42 @@
 """Low-rank adapters through peft, injected into the model in place.
 
 The base weights stay frozen; what leaves the learner (to the engine, to a checkpoint) is merged:
-W + scale * B A. Left out on purpose: several adapters, adapters on embeddings or the output head.
+W + scale * B A. A reward model's head, which begins at random, learns with them, as it is. Left out
+on purpose: several adapters, adapters on embeddings or the output head.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from r1.errors import UserError
+from r1.learner.ranks import Ranks
 from r1.learner.settings import LoraSettings
 
 ADAPTER = "default"
 
 
-def attach(model: PreTrainedModel, settings: LoraSettings, seed: int) -> None:
+def check_alone(settings: LoraSettings | None, ranks: Ranks) -> None:
+    """Raise UserError for adapters over several ranks."""
+    if settings is not None and ranks.sharded:
+        raise UserError(
+            "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
+        )
+
+
+def attach(
+    model: PreTrainedModel, settings: LoraSettings, seed: int, head: nn.Module | None = None
+) -> None:
     """Inject adapters and freeze everything else; `seed` decides their first values.
+
+    head: a layer that gets no adapter and learns whole.
 
     Raises UserError when peft is absent or the target modules match nothing.
     """
@@ -28,7 +45,7 @@ def attach(model: PreTrainedModel, settings: LoraSettings, seed: int) -> None:
     except ImportError:
         raise UserError('learner.lora needs peft: pip install "r1[lora]".') from None
     targets = settings.target_modules
-    chosen = _linear_names(model) if targets == "all-linear" else targets
+    chosen = _linear_names(model, head) if targets == "all-linear" else targets
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,  # type: ignore[arg-type]
@@ -44,28 +61,41 @@ def attach(model: PreTrainedModel, settings: LoraSettings, seed: int) -> None:
             raise UserError(f"learner.lora.target_modules = {targets!r}: {error}") from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
+    if head is not None:
+        head.requires_grad_(True)
 
 
-@torch.no_grad()
-def merged_parameters(model: PreTrainedModel) -> list[tuple[str, Tensor]]:
+def seed_dropout(settings: LoraSettings | None, seed: int, step: int) -> None:
+    """Let `seed` and the step decide what the adapters' dropout leaves out, if there is any."""
+    if settings is not None and settings.dropout > 0:
+        torch.manual_seed(seed * 1_000_003 + step)
+
+
+class MergedParameters:
     """Every parameter under its Hugging Face name, adapters merged; works without adapters too.
 
-    A list, not a generator: suspended inside no_grad, it would switch gradients off for everyone.
+    A merged matrix is computed when its turn comes and kept by nobody, so that there is never a
+    second model; one can go through all of them again.
     """
-    deltas: dict[str, Tensor] = {}
-    for name, module in model.named_modules():
-        if hasattr(module, "get_delta_weight"):
-            # peft wraps the stacked weights of experts, which are parameters and no modules.
-            kind = getattr(module, "parameter_name", "weight")
-            deltas[f"{_plain(name)}.{kind}"] = module.get_delta_weight(ADAPTER)
-    merged = []
-    for name, parameter in model.named_parameters():
-        if "lora_" not in name:
-            delta = deltas.get(_plain(name))
-            merged.append(
-                (_plain(name), parameter.detach() if delta is None else parameter + delta)
-            )
-    return merged
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+        adapted: dict[str, nn.Module] = {}
+        for name, module in self._model.named_modules():
+            if hasattr(module, "get_delta_weight"):
+                # peft wraps the stacked weights of experts, which are parameters and no modules.
+                kind = getattr(module, "parameter_name", "weight")
+                adapted[f"{_plain(name)}.{kind}"] = module
+        for name, parameter in self._model.named_parameters():
+            if "lora_" not in name:
+                yield _plain(name), _merged(parameter, adapted.get(_plain(name)))
+
+
+@torch.no_grad()  # around one tensor: a generator that waits inside would switch gradients off
+def _merged(parameter: nn.Parameter, adapter: Any) -> Tensor:
+    return parameter.detach() if adapter is None else parameter + adapter.get_delta_weight(ADAPTER)
 
 
 @torch.no_grad()
@@ -75,13 +105,13 @@ def merged_model(model: PreTrainedModel) -> PreTrainedModel:
     plain.to(dtype=model.dtype)  # type: ignore[call-arg]
     own = {**dict(plain.named_parameters()), **dict(plain.named_buffers())}
     buffers = [(_plain(name), buffer) for name, buffer in model.named_buffers()]
-    for name, tensor in [*merged_parameters(model), *buffers]:
+    for name, tensor in chain(MergedParameters(model), buffers):
         own[name].copy_(tensor)
     return plain
 
 
-def adapter_parameters(model: PreTrainedModel) -> dict[str, Tensor]:
-    """The trained tensors alone, by their names in the model."""
+def adapter_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """The adapters' tensors alone, by their names in the model."""
     return {n: p.detach() for n, p in model.named_parameters() if "lora_" in n}
 
 
@@ -89,10 +119,10 @@ def _plain(name: str) -> str:
     return name.replace(".base_layer", "")
 
 
-def _linear_names(model: PreTrainedModel) -> list[str]:
-    head = model.get_output_embeddings()
+def _linear_names(model: PreTrainedModel, head: nn.Module | None) -> list[str]:
+    ends = (head, model.get_output_embeddings())
     return [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module is not head
+        if isinstance(module, nn.Linear) and not any(module is end for end in ends)
     ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from r1.learner.objective import LossOutput, PolicyTokens
+from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.ranks import OneRank, Ranks
 
 
@@ -78,10 +79,29 @@ class UpdateMetrics:
         }
 
 
+def only_step(optimizer: PolicyOptimizer, step: int, loss: float) -> dict[str, float]:
+    """Do the optimiser step of an update that has one; return its metrics.
+
+    Returns grad_norm (before clipping), lr, and what `skipped_steps` and `stuck_metric` tell.
+    """
+    norm = optimizer.step(step, loss).item()
+    return {
+        "grad_norm": norm,
+        **skipped_steps([norm]),
+        **stuck_metric(optimizer.stuck_share),
+        "lr": optimizer.settings.lr * lr_factor(step, optimizer.total_steps, optimizer.settings),
+    }
+
+
 def skipped_steps(norms: Sequence[float]) -> dict[str, float]:
     """The metric of optimiser steps that were not taken; empty where all were."""
     skipped = sum(not math.isfinite(norm) for norm in norms)
     return {"skipped_steps": float(skipped)} if skipped else {}
+
+
+def stuck_metric(share: float) -> dict[str, float]:
+    """The metric of weights that cannot move (r1.learner.movement); empty where all can."""
+    return {"stuck_share": share} if share else {}
 
 
 def run_metrics(update: Mapping[str, float], epoch: float) -> dict[str, float]:

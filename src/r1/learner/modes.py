@@ -1,12 +1,61 @@
-"""The two switches around a forward pass that is to learn: precision, and what is on meanwhile."""
+"""Switches around what a learner computes: precision, what is on meanwhile, the order of sums."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
+from torch.utils import deterministic
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
+
+_memory: Any = deterministic  # its switch is a property of the module
+Update = TypeVar("Update", bound=Callable[..., Any])
+
+
+def reproducible(update: Update) -> Update:
+    """Wrap a learner's update: under `learner.deterministic` it computes `in_one_order`."""
+
+    @wraps(update)
+    def run(learner: Any, *args: Any) -> Any:
+        device = getattr(learner, "local", learner).device
+        with in_one_order(learner.settings.deterministic and device.type == "cuda"):
+            return update(learner, *args)
+
+    return run  # type: ignore[return-value]
+
+
+@contextmanager
+def in_one_order(on: bool) -> Iterator[None]:
+    """Let CUDA's kernels add in one order meanwhile; one that cannot raises RuntimeError.
+
+    On a GPU these otherwise do not: the gradients of the embedding, of hidden states that predict
+    several tokens, of queries in FlashAttention.
+    """
+    if not on:
+        yield
+        return
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        _memory.fill_uninitialized_memory,
+    )
+    torch.use_deterministic_algorithms(True)
+    _memory.fill_uninitialized_memory = False  # it would only cost time
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        _memory.fill_uninitialized_memory = before[1]
+
+
+def reserve_cublas(on: bool) -> None:
+    """Give cuBLAS the buffers without which it has no one order; before it is used first."""
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def autocast(on: bool, device: torch.device) -> AbstractContextManager[object]:

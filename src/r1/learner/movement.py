@@ -37,8 +37,11 @@ def stuck_share(parameters: Sequence[nn.Parameter], lr: float) -> float:
     return stuck / max(1, total)
 
 
-def warn_of_stuck(parameters: Sequence[nn.Parameter], lr: float) -> None:
-    """Tell, before anything is trained, where a learning rate is lost in bfloat16's rounding."""
+def warn_of_stuck(parameters: Sequence[nn.Parameter], lr: float) -> float:
+    """Tell, before anything is trained, where a learning rate is lost in bfloat16's rounding.
+
+    Returns `stuck_share`.
+    """
     share = stuck_share(parameters, lr)
     if share > TOLD_ABOVE:
         logger.warning(
@@ -49,6 +52,7 @@ def warn_of_stuck(parameters: Sequence[nn.Parameter], lr: float) -> None:
             100.0 * share,
             lr,
         )
+    return share
 
 
 class Movement:

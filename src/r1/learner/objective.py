@@ -49,13 +49,15 @@ class PolicyTokens:
 class TokenValues(NamedTuple):
     """A critic's values of a micro-batch's tokens and what they are held against, M each.
 
-    values_M carries the gradient: the return that is expected just before the token is drawn.
-    old_values_M are those before this update's first step, returns_M what came.
+    values_M carries the gradient: the return that is expected just before the token is drawn, or
+    what `ImplicitObjective` says. old_values_M are those before this update's first step, returns_M
+    what came. outcomes_R: `Valued.outcomes`, one per response.
     """
 
     values_M: Tensor
     old_values_M: Tensor
     returns_M: Tensor
+    outcomes_R: Tensor | None = None
 
 
 class Totals(NamedTuple):
@@ -125,20 +127,21 @@ class Valued(NamedTuple):
     """A batch with its advantages, and what its critic is to learn.
 
     returns: one tensor a response in the batch's order, of its tokens. metrics: of the critic, over
-    the whole batch.
+    the whole batch. outcomes: one number a response, where the critic learns those.
     """
 
     batch: TrainBatch
     returns: list[Tensor]
     metrics: dict[str, float]
+    outcomes: list[float] | None = None
 
 
 @runtime_checkable
 class CriticObjective(Objective, Protocol):
     """An objective that needs a value for every token (`learner.critic`).
 
-    It costs a pass over the whole batch under the policy, once an update, and one under the
-    reference where `kl_in_loss` is false.
+    It costs a pass over the whole batch under the policy, once an update, one under the reference
+    where `kl_in_loss` is false, and one under the critic's own model where it has one.
     """
 
     @property
@@ -146,12 +149,16 @@ class CriticObjective(Objective, Protocol):
         """Learning rate of the value head."""
 
     @property
+    def critic_lr(self) -> float | None:
+        """Learning rate of a model of the critic's own; None puts the head on the policy."""
+
+    @property
     def value_weight(self) -> float:
         """Weight of the value loss in the gradient of the policy's own weights."""
 
     @property
     def value_warmup(self) -> int:
-        """So many updates, the first ones, teach the value head alone."""
+        """So many updates, the first ones, teach the critic alone."""
 
     @property
     def kl_in_loss(self) -> bool:
@@ -169,3 +176,13 @@ class CriticObjective(Objective, Protocol):
         old, reference: as in `FinishingObjective.finish`. values: likewise, of the critic; its
         value of a token is what it expects before that token is drawn.
         """
+
+
+@runtime_checkable
+class ImplicitObjective(CriticObjective, Protocol):
+    """An objective whose critic is a language model of its own, with no value head: its value of a
+    token is the token's log-probability."""
+
+    @property
+    def implicit(self) -> bool:
+        """True; the critic's head is not used."""

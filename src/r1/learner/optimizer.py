@@ -69,10 +69,12 @@ class PolicyOptimizer:
         self.parameters = trainable
         self._skipped_in_a_row = 0
         self._moved = False
+        self.stuck_share = 0.0
+        """Of the weights at the beginning: the share that a step of lr cannot move."""
         self.optimizers: list[tuple[torch.optim.Optimizer, float]] = []
         if rest:
             self.optimizers.append((self._adamw(rest), settings.lr))
-            warn_of_stuck(rest, settings.lr)
+            self.stuck_share = warn_of_stuck(rest, settings.lr)
         if matrices:
             self.optimizers.append((self._muon(matrices), settings.muon_lr))
 

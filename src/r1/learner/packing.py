@@ -13,15 +13,17 @@ bucket, T tokens of a segment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from r1.types import TrainGroup
+
+Plan = TypeVar("Plan")
 
 
 class GroupSpan(NamedTuple):
@@ -52,17 +54,38 @@ class LengthBucket:
     index_BT: Tensor
 
 
-@dataclass(frozen=True, eq=False)
 class PrefixLayout:
     """Who attends to whom in a packed row; segments in the order of the row.
 
     What one way of computing the attention needs and another does not is made when first asked for.
+
+    Trap: neither a dataclass nor a tuple, since FSDP2 makes new ones of those before every layer
+    when it casts a layer's inputs, and every layer would then make its index tensors anew.
     """
 
-    num_tokens: int
-    groups: tuple[GroupSpan, ...]
-    segments: tuple[Segment, ...]
-    device: torch.device | str
+    def __init__(
+        self,
+        num_tokens: int,
+        groups: tuple[GroupSpan, ...],
+        segments: tuple[Segment, ...],
+        device: torch.device | str,
+    ) -> None:
+        self.num_tokens = num_tokens
+        self.groups = groups
+        self.segments = segments
+        self.device = device
+
+    @cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
+
+    def once(self, key: Hashable, make: Callable[[], Plan]) -> Plan:
+        """Return what `make` makes, from the second call with a key on without making it again:
+        all layers share it."""
+        if key not in self._made:
+            self._made[key] = make()
+        plan: Plan = self._made[key]
+        return plan
 
     @cached_property
     def buckets(self) -> tuple[LengthBucket, ...]:

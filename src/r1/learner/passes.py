@@ -22,7 +22,7 @@ class Prepared(NamedTuple):
 
     batch: with its advantages. old: log-probabilities of the old policy; None takes those of the
     learning pass. values, returns: of the critic before the update, and what it is to learn; empty
-    without one. metrics: of the critic.
+    without one. metrics: of the critic. outcomes: one number a response, for a critic of those.
     """
 
     batch: TrainBatch
@@ -30,6 +30,7 @@ class Prepared(NamedTuple):
     values: list[Tensor]
     returns: list[Tensor]
     metrics: dict[str, float]
+    outcomes: list[float] | None = None
 
 
 class Outputs(NamedTuple):
@@ -68,7 +69,11 @@ def policy_tokens(
     values, now_M = None, outputs.values_M
     if now_M is not None:
         held = before(prepared.values, now_M), before(prepared.returns, now_M)
-        values = TokenValues(now_M, *held)
+        ends = prepared.outcomes
+        outcomes_R = None
+        if ends is not None:
+            outcomes_R = tensor([ends[i] for i in micro.indices] or [0.0] * len(responses))
+        values = TokenValues(now_M, *held, outcomes_R)
     return PolicyTokens(
         logprobs_M=policy.logprobs_N,
         old_logprobs_M=before(prepared.old, policy.logprobs_N),

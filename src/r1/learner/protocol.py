@@ -5,7 +5,7 @@ A single process and Ray + FSDP2 fill it; the loop never asks which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,8 +21,8 @@ class Learner(Protocol):
     def update(self, batch: TrainBatch) -> dict[str, float]:
         """Do every optimiser step the batch is worth; return the update's metrics."""
 
-    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
+    def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """Give (Hugging Face parameter name, tensor) of the policy as it now is (LoRA merged)."""
 
     def save(self, folder: Path) -> None:
         """Write everything needed to continue bit for bit: policy, optimiser, reference, counters.

@@ -1,7 +1,8 @@
 """The reference policy of the KL term: a frozen copy of the policy, replaced now and then.
 
 Under LoRA only the adapters differ, so only they are copied and put in the policy's place for the
-length of a pass. Left out on purpose: a reference on another device or in lower precision.
+length of a pass. A teacher is another model in the reference's place: it is never replaced, and no
+checkpoint holds it. Left out on purpose: a reference on another device or in lower precision.
 """
 
 from __future__ import annotations
@@ -9,21 +10,32 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from r1.errors import UserError
+from r1.learner.ranks import Ranks
+from r1.learner.self_check import check_packed_path, check_used_path
+from r1.learner.settings import LearnerSettings
+from r1.models.load import DTYPES, load_model
+
 
 class ReferenceWeights:
     """Holds tensors of the policy as they once were, and lends a model that has them."""
 
-    def __init__(self, policy: PreTrainedModel, adapters_only: bool) -> None:
-        """Take the policy as it is now."""
-        self._policy = policy
+    def __init__(
+        self, policy: PreTrainedModel, adapters_only: bool, teacher: PreTrainedModel | None = None
+    ) -> None:
+        """Take the policy as it is now, or the teacher, where there is one."""
+        self._policy, self._taught = policy, teacher is not None
         self._copy: PreTrainedModel | None = None
         self._adapters: dict[str, Tensor] = {}
-        if adapters_only:
+        if teacher is not None:
+            self._copy = teacher.requires_grad_(False).eval()
+        elif adapters_only:
             self._adapters = {n: p.detach().clone() for n, p in self._trained().items()}
         else:
             self._copy = copy.deepcopy(policy).requires_grad_(False).eval()
@@ -48,6 +60,7 @@ class ReferenceWeights:
     @torch.no_grad()
     def replace(self) -> None:
         """Reference <- policy (iterative GRPO; the paper: every 400 steps)."""
+        assert not self._taught
         for name, parameter in self._trained().items():
             self._held()[name].copy_(parameter)
 
@@ -63,10 +76,42 @@ class ReferenceWeights:
         return {n: p for n, p in self._policy.named_parameters() if p.requires_grad}
 
     def _held(self) -> dict[str, Tensor]:
-        if self._copy is None:
+        if self._copy is None or self._taught:
             return self._adapters
         return dict(self._copy.named_parameters())
 
     def _exchange(self) -> None:
         for name, parameter in self._trained().items():
             parameter.data, self._adapters[name] = self._adapters[name], parameter.data
+
+
+def make_reference(
+    policy: PreTrainedModel,
+    settings: LearnerSettings,
+    ranks: Ranks,
+    device: torch.device,
+    teacher: str | Path | None,
+) -> ReferenceWeights:
+    """Return the policy's reference as training begins, sharded where the ranks are.
+
+    policy: not sharded yet. teacher: a model's folder; None copies the policy. Raises UserError for
+    a teacher that cannot be loaded, that the packed path cannot run, or that lacks a row of the
+    policy's vocabulary.
+    """
+    if teacher is None:
+        made = ReferenceWeights(policy, adapters_only=settings.lora is not None)
+        if made.held_model is not None:
+            ranks.shard(made.held_model)
+        return made
+    model = load_model(teacher, DTYPES[settings.dtype], ranks.load_device(device))
+    theirs, own = (m.get_output_embeddings().weight.shape[0] for m in (model, policy))
+    if theirs < own:
+        raise UserError(
+            f"the teacher {teacher} gives probabilities to {theirs:,} tokens, and the student "
+            f"draws from {own:,}: take a teacher with at least the student's vocabulary."
+        )
+    plain_M = check_packed_path(model)
+    made = ReferenceWeights(policy, adapters_only=False, teacher=model)
+    ranks.shard(model)
+    check_used_path(model, plain_M, ranks, device, settings.autocast)
+    return made

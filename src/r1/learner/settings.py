@@ -9,7 +9,10 @@ from pydantic import Field
 
 from r1.config import Settings
 
-MAY_CHANGE_ON_RESUME = ("base_folder", "learner.device", "checkpoints.keep", "cluster")
+MAY_CHANGE_ON_RESUME = (
+    "base_folder", "learner.device", "learner.deterministic", "checkpoints.keep",
+    "cluster", "track",
+)  # fmt: skip
 """Settings that move no number of any run, but for rounding: it may be carried on with others."""
 
 MAY_GROW = ("batch.epochs", "batch.max_steps")
@@ -84,6 +87,11 @@ class ComputeSettings(Settings):
         ge=1,
         description="most tokens, prompts included, of one forward and backward pass; changes "
         "memory and speed, and results by rounding only",
+    )
+    deterministic: bool = Field(
+        False,
+        description="on a GPU add numbers in one order, which is slower, so that a run that is "
+        "carried on gives the bits of one that was not interrupted; a CPU always does",
     )
 
 

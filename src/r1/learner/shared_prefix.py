@@ -14,10 +14,15 @@ gradient. The own part runs over buckets of similar length, where right padding 
 causality; the prompt part is one product of all response tokens of a group with its prompt's keys,
 copied for nobody.
 
-The split runs on a CPU through PyTorch's flash kernel, or whole in tree_attention.c where a
-compiler is at hand and numbers are fp32. Elsewhere (CUDA, value heads narrower than
-key heads as in DeepSeek-V3, sliding windows) every bucket is unpacked to queries [B, T] against the
-keys prompt + own [B, K] with an explicit mask: the same numbers, some padding.
+`_chosen` is the one place where the way to compute is chosen:
+
+    CUDA, half precision      FlashAttention's kernels for unequal lengths (`varlen_attention`)
+    CPU, fp32                 tree_attention.c, where a compiler is at hand
+    CPU                       the split through PyTorch's flash kernel, here
+    all else                  `padded_attention`: every bucket is unpacked to queries [B, T] against
+                              the keys prompt + own [B, K] with an explicit mask. On a CPU that is
+                              value heads narrower than key heads (DeepSeek-V3) and sliding windows;
+                              on CUDA fp32 without autocast, cards before Ampere, heads over 256
 
 Left out on purpose: attention dropout (old and new log-probabilities must be of one function),
 soft-capped scores and attention sinks; models that ask for them are refused.
@@ -28,6 +33,7 @@ T tokens of a segment, K keys of a segment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -37,6 +43,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from r1.errors import UserError
 from r1.learner.native_attention import NativeTreeAttention, fits
 from r1.learner.packing import LengthBucket, PackedRow, PrefixLayout
+from r1.learner.padded_attention import padded_attention, repeat_heads
+from r1.learner.varlen_attention import takes, varlen_attention
 
 NAME = "r1_shared_prefix"
 
@@ -99,67 +107,35 @@ def shared_prefix_attention(
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     q_NHE, k_NJE, v_NJE = (x[0].transpose(0, 1) for x in (query, key, value))
-    on_cpu = query.device.type == "cpu" and sliding_window is None
-    if on_cpu and fits(q_NHE, k_NJE, v_NJE):
-        out_NHE = NativeTreeAttention.apply(q_NHE, k_NJE, v_NJE, prefix_layout, scale)
-    elif on_cpu and key.shape[-1] == value.shape[-1]:
-        out_NHE = _TreeAttention.apply(q_NHE, k_NJE, v_NJE, prefix_layout, scale)
-    else:
-        out_NHE = padded_attention(q_NHE, k_NJE, v_NJE, prefix_layout, scale, sliding_window)
-    return out_NHE[None], None
+    attend = _chosen(q_NHE, k_NJE, v_NJE, sliding_window)
+    return attend(q_NHE, k_NJE, v_NJE, prefix_layout, scale, sliding_window)[None], None
 
 
 AttentionInterface.register(NAME, shared_prefix_attention)
 
 
-def padded_attention(
-    q_NHE: Tensor,
-    k_NJE: Tensor,
-    v_NJE: Tensor,
-    layout: PrefixLayout,
-    scale: float,
-    window: int | None = None,
-) -> Tensor:
-    """Attention of a packed row by unpacking each bucket; any device, differentiable by autograd.
-
-    window: a token sees at most that many tokens, itself included. Returns [N, H, E of value].
-    """
-    parts, places = [], []
-    for bucket in layout.buckets:
-        keys_BK, mask_BTK = _keys_and_mask(bucket, layout.num_tokens, window)
-        index_BT = bucket.index_BT.clamp(max=layout.num_tokens - 1)
-        q = q_NHE[index_BT].transpose(1, 2)
-        k, v = (x[keys_BK].transpose(1, 2) for x in (k_NJE, v_NJE))
-        out_BHTE = nn.functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask_BTK[:, None], scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-        )
-        real_BT = bucket.index_BT < layout.num_tokens
-        parts.append(out_BHTE.transpose(1, 2)[real_BT])
-        places.append(bucket.index_BT[real_BT])
-    order = torch.argsort(torch.cat(places))
-    return torch.cat(parts)[order]
+def _chosen(
+    q_NHE: Tensor, k_NJE: Tensor, v_NJE: Tensor, window: int | None
+) -> Callable[..., Tensor]:
+    """The function that computes attention for these; see the module's docstring."""
+    if takes(q_NHE, k_NJE, v_NJE):
+        return varlen_attention
+    if q_NHE.device.type == "cpu" and window is None:
+        if fits(q_NHE, k_NJE, v_NJE):
+            return _native
+        if k_NJE.shape[-1] == v_NJE.shape[-1]:
+            return _split
+    return padded_attention
 
 
-def _keys_and_mask(
-    bucket: LengthBucket, num_tokens: int, window: int | None
-) -> tuple[Tensor, Tensor]:
-    """Row positions of each segment's keys (prompt, then own), and which query sees which key."""
-    index_BT = bucket.index_BT
-    device, tokens = index_BT.device, index_BT.shape[1]
-    own, begin, shared = (
-        torch.tensor([getattr(s, field) for s in bucket.segments], device=device)[:, None]
-        for field in ("start", "prompt_start", "prompt_length")
-    )
-    length = torch.tensor([s.length for s in bucket.segments], device=device)[:, None]
-    width = int((shared + length).max())
-    offset_1K = torch.arange(width, device=device)[None]
-    keys_BK = torch.where(offset_1K < shared, begin + offset_1K, own + offset_1K - shared)
-    keys_BK = keys_BK.clamp(max=num_tokens - 1)
-    position_BT = shared + torch.arange(tokens, device=device)[None]
-    mask_BTK = offset_1K[:, None] <= position_BT[..., None]
-    if window is not None:
-        mask_BTK &= offset_1K[:, None] > position_BT[..., None] - window
-    return keys_BK, mask_BTK
+def _native(q: Tensor, k: Tensor, v: Tensor, layout: PrefixLayout, scale: float, _: None) -> Tensor:
+    out: Tensor = NativeTreeAttention.apply(q, k, v, layout, scale)
+    return out
+
+
+def _split(q: Tensor, k: Tensor, v: Tensor, layout: PrefixLayout, scale: float, _: None) -> Tensor:
+    out: Tensor = _TreeAttention.apply(q, k, v, layout, scale)
+    return out
 
 
 class _TreeAttention(torch.autograd.Function):
@@ -178,7 +154,10 @@ class _TreeAttention(torch.autograd.Function):
         for bucket in layout.buckets:
             parts = [_take(x, bucket, width, num_tokens) for x in (q, k, v)]
             out_BHTE, lse_BHT = _flash(
-                parts[0], *(_repeat(x, repeats) for x in parts[1:]), is_causal=True, scale=scale
+                parts[0],
+                *(repeat_heads(x, repeats) for x in parts[1:]),
+                is_causal=True,
+                scale=scale,
             )
             flat = bucket.index_BT.flatten()
             out[flat] = out_BHTE.transpose(1, 2).reshape(len(flat), -1)
@@ -188,7 +167,7 @@ class _TreeAttention(torch.autograd.Function):
                 continue
             prompt_out, prompt_lse = _flash(
                 _heads(q[middle:end], width),
-                *(_repeat(_heads(x[start:middle], width), repeats) for x in (k, v)),
+                *(repeat_heads(_heads(x[start:middle], width), repeats) for x in (k, v)),
                 scale=scale,
             )
             own_lse, prompt_lse = lse[middle:end], prompt_lse[0].t()
@@ -223,8 +202,8 @@ class _TreeAttention(torch.autograd.Function):
             parts = _flash_backward(
                 tokens_grad,
                 tokens_q,
-                _repeat(tokens_k, repeats),
-                _repeat(tokens_v, repeats),
+                repeat_heads(tokens_k, repeats),
+                repeat_heads(tokens_v, repeats),
                 tokens_out,
                 lse_BHT,
                 0.0,
@@ -241,8 +220,8 @@ class _TreeAttention(torch.autograd.Function):
             parts = _flash_backward(
                 _heads(grad[middle:end], width),
                 _heads(q[middle:end], width),
-                _repeat(_heads(k[start:middle], width), repeats),
-                _repeat(_heads(v[start:middle], width), repeats),
+                repeat_heads(_heads(k[start:middle], width), repeats),
+                repeat_heads(_heads(v[start:middle], width), repeats),
                 _heads(out[middle:end], width),
                 lse[middle:end].t()[None].contiguous(),
                 0.0,
@@ -269,12 +248,8 @@ def _heads(rows: Tensor, width: int) -> Tensor:
     return rows.view(1, rows.shape[0], -1, width).transpose(1, 2)
 
 
-def _repeat(x_BJTE: Tensor, repeats: int) -> Tensor:
-    return x_BJTE if repeats == 1 else x_BJTE.repeat_interleave(repeats, dim=1)
-
-
 def _fold(grad_BHTE: Tensor, repeats: int) -> Tensor:
-    """The gradient of `_repeat`: sum over the query heads that share a key/value head."""
+    """The gradient of `repeat_heads`: sum over the query heads that share a key/value head."""
     if repeats == 1:
         return grad_BHTE
     batch, heads, tokens, width = grad_BHTE.shape

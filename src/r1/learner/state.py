@@ -16,13 +16,12 @@ from pydantic import Field, InstanceOf
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from r1.errors import UserError
+from r1.errors import UserError, lacks_memory
 from r1.files.json_text import FormatError
 from r1.files.regular import check_regular
 from r1.files.shapes import fitted, open_shape
 
 STATE_FILE = "learner.pt"
-_NO_MEMORY = "can't allocate memory"  # torch's allocator on the CPU raises a RuntimeError
 Tensors = dict[str, InstanceOf[Tensor]]
 Updates = Annotated[int, Field(ge=0, lt=1 << 53)]
 
@@ -80,7 +79,7 @@ def read_tensors(file: Path, shape: Any, device: torch.device | str = "cpu") -> 
     # anything: besides its own errors KeyError, TypeError, AssertionError, zlib and struct errors.
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or _NO_MEMORY in str(error):
+        if lacks_memory(error):
             raise UserError(
                 f"{file} ({file.stat().st_size / 2**20:,.1f} MiB) does not fit into memory: end "
                 "other programs, or carry on where there is more. If its size is far from what the "

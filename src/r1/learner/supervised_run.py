@@ -1,4 +1,8 @@
-"""Shared parts of the trainings that go through fixed data in epochs: run folder and learner.
+"""Shared parts of the trainings that go through fixed data in epochs: run folder, learner, steps.
+
+    for step in run.remaining_steps(num_steps):
+        metrics = learner.update(batch(step))
+        run.commit_step(step, save, metrics)
 
 The folder records hashes of the encoded data: a run is not carried on with another tokenizer,
 template or encoder.
@@ -10,15 +14,36 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.data.rows import name_of
+from r1.learner.metrics import run_metrics
 from r1.learner.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, longer_notices
 from r1.models.device import resolve_device
 from r1.native import kernels
 from r1.run_dir import RunDir, describe_source
+from r1.run_dir.events import RunEvents
+
+Batch = TypeVar("Batch", contravariant=True)
+Measured = TypeVar("Measured", covariant=True)
+
+
+class EpochLearner(Protocol[Batch, Measured]):
+    """What learns from batches of examples and is measured on others."""
+
+    @property
+    def step(self) -> int: ...
+
+    def update(self, examples: Batch, /) -> dict[str, float]: ...
+
+    def measure(self, examples: Batch, /) -> Measured: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
 
 OpenLearner = Callable[[RunDir], AbstractContextManager[Any]]
 """Makes the learner of a run that has been opened, and ends its processes afterwards."""
@@ -49,6 +74,51 @@ def in_this_process(
         return nullcontext(made)
 
     return nullcontext(make)
+
+
+class EpochSteps(NamedTuple):
+    """What a training does at each of its steps, once it has a run and a learner.
+
+    batch: the examples of a step (from 0), as the update takes them. epochs_before: passes
+    over the data before a step. measure: commits what is due of the weights as they are, and not
+    done. save: writes a checkpoint.
+    """
+
+    num_steps: int
+    batch: Callable[[int], Any]
+    epochs_before: Callable[[int], float]
+    measure: Callable[[], None]
+    save: Callable[[Path], None]
+
+
+def train_in_epochs(
+    placed: AbstractContextManager[OpenLearner],
+    open_folder: Callable[[], RunDir],
+    steps_of: Callable[[RunDir, Any], EpochSteps],
+    progress: RunEvents,
+    counts: Mapping[str, int],
+    notices: list[str],
+) -> None:
+    """Train from the run's newest checkpoint to its last step.
+
+    placed: what the learner needs, reserved before the folder is opened. open_folder: opens the
+    run's folder. steps_of(run, learner): the steps. counts: of the data, kept with the run.
+    notices: what the user should know of the data.
+    """
+    with placed as open_learner, open_folder() as run, open_learner(run) as learner:
+        if run.resume_from is not None:
+            learner.load(run.resume_from)
+        run.note_facts({"counts": counts})
+        steps = steps_of(run, learner)
+        progress.begin(run.resume_step(), steps.num_steps, notices + run.notices)
+        steps.measure()
+        for step in run.remaining_steps(steps.num_steps):
+            update = learner.update(steps.batch(step))
+            metrics = run_metrics(update, steps.epochs_before(step))
+            run.commit_step(step, steps.save, metrics)
+            progress.step(step, metrics)
+            steps.measure()
+        run.finish(counts)
 
 
 def open_run(

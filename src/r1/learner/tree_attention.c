@@ -11,6 +11,9 @@
  *     S = q k^T,  P = exp(scale S - lse),  out = P v
  *     dP = g v^T,  dS = scale P (dP - sum(g out)),  dq = dS k,  dk += dS^T q,  dv += P^T g
  *
+ * Scores are computed for TILE queries at a time, so that scratch grows with the columns and not with
+ * their square; sums over queries go on from tile to tile in the same order.
+ *
  * Shapes: N tokens, H query heads, J key/value heads, E width (a multiple of 16), W columns,
  * T tokens of a segment.
  */
@@ -21,6 +24,8 @@
 
 #include "native_math.h"
 
+#define TILE 512 /* queries, a multiple of 4 */
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define UP(n, m) (((n) + (m) - 1) / (m) * (m))
 
 typedef struct {
@@ -36,7 +41,7 @@ typedef struct {
 } Tree;
 
 typedef struct {
-    int64_t W, T;
+    int64_t W, T;                  /* T: of a tile */
     float *k, *v, *kt, *vt;        /* [W, E], [W, E], [E, W], [E, W] */
     float *q, *grad, *p, *ds;      /* [T, E], [T, E], [T, W], [T, W] */
     float *dk, *dv, *shift, *base; /* [W, E], [W, E], [T] */
@@ -64,11 +69,11 @@ INLINE void block(float *c, int64_t c_row, int add, const float *a, int64_t a_ro
 /* Columns that the four tokens from t on may see, rounded up. */
 INLINE int64_t seen(int64_t own, int64_t t) { return UP(own + t + 4, 16); }
 
-/* c [T, W] = a [T, E] b [E, W] where a token may look. */
+/* c [T, W] = a [T, E] b [E, W] where a token may look; the tile's first is the segment's `from`. */
 static void against_keys(const Scratch *s, float *c, const float *a, const float *b, int64_t own,
-                         int64_t length, int64_t E) {
+                         int64_t from, int64_t length, int64_t E) {
     for (int64_t t = 0; t < length; t += 4)
-        for (int64_t w = 0; w < seen(own, t); w += 16)
+        for (int64_t w = 0; w < seen(own, from + t); w += 16)
             block(c + t * s->W + w, s->W, 0, a + t * E, E, 1, b + w, s->W, E);
 }
 
@@ -80,22 +85,33 @@ static int64_t longest(const Tree *a, int64_t g, int64_t *prompt) {
     return most;
 }
 
-/* Scratch for the largest task; NULL in base where memory is short. */
-static Scratch make_scratch(const Tree *a) {
+/* Sizes for the largest task. */
+static Scratch sizes_of(const Tree *a) {
     Scratch s = {0};
-    int64_t E = a->E;
     for (int64_t g = 0; g < a->groups; g++) {
         int64_t prompt, own = longest(a, g, &prompt);
         int64_t width = UP(prompt, 16) + UP(own, 16) + 16, most = own > prompt ? own : prompt;
         s.W = width > s.W ? width : s.W;
         s.T = UP(most, 4) > s.T ? UP(most, 4) : s.T;
     }
+    s.T = MIN(s.T, TILE);
+    return s;
+}
+
+/* Numbers of scratch that a thread needs. */
+int64_t tree_scratch(const Tree *a) {
+    Scratch s = sizes_of(a);
+    return 6 * UP(s.W * a->E, 16) + 2 * UP(s.T * a->E, 16) + 2 * UP(s.T * s.W, 16) + UP(s.T, 16);
+}
+
+/* NULL in base where memory is short. */
+static Scratch make_scratch(const Tree *a) {
+    Scratch s = sizes_of(a);
+    int64_t E = a->E;
     int64_t sizes[] = {s.W * E, s.W * E, s.W * E, s.W * E, s.T * E,  s.T * E,
                        s.T * s.W, s.T * s.W, s.W * E, s.W * E, s.T};
     float **parts[] = {&s.k, &s.v, &s.kt, &s.vt, &s.q, &s.grad, &s.p, &s.ds, &s.dk, &s.dv, &s.shift};
-    int64_t total = 0;
-    for (int i = 0; i < 11; i++) total += UP(sizes[i], 16);
-    s.base = calloc(total, sizeof(float));
+    s.base = calloc(tree_scratch(a), sizeof(float));
     float *at = s.base;
     for (int i = 0; i < 11 && s.base; i++) {
         *parts[i] = at;
@@ -144,17 +160,19 @@ INLINE float greatest(const float *row, int64_t count, float top) {
     return top;
 }
 
-static void segment_forward(const Tree *a, Scratch *s, int64_t start, int64_t length,
-                            int64_t prompt, int64_t own, int64_t head) {
+/* Tokens [from, from + length) of the segment at `start`. */
+static void tile_forward(const Tree *a, Scratch *s, int64_t start, int64_t from, int64_t length,
+                         int64_t prompt, int64_t own, int64_t head) {
     int64_t E = a->E, W = s->W;
+    start += from;
     gather(s->q, a->q + start * a->q_row + head * a->q_head, a->q_row, length, 4, E);
-    against_keys(s, s->p, s->q, s->kt, own, length, E);
+    against_keys(s, s->p, s->q, s->kt, own, from, length, E);
     for (int64_t t = 0; t < length; t += 4) {
-        int64_t limit = seen(own, t), rows = length - t < 4 ? length - t : 4;
+        int64_t limit = seen(own, from + t), rows = length - t < 4 ? length - t : 4;
         float share[4];
         for (int64_t i = 0; i < 4; i++) {
             float *row = s->p + (t + i) * W, top = -INFINITY, sum = 0.0f;
-            int64_t end = own + t + i + 1;
+            int64_t end = own + from + t + i + 1;
             if (i >= rows) {
                 memset(row, 0, limit * sizeof(float));
                 continue;
@@ -176,16 +194,17 @@ static void segment_forward(const Tree *a, Scratch *s, int64_t start, int64_t le
     }
 }
 
-static void segment_backward(const Tree *a, Scratch *s, int64_t start, int64_t length,
-                             int64_t prompt, int64_t own, int64_t head) {
+static void tile_backward(const Tree *a, Scratch *s, int64_t start, int64_t from, int64_t length,
+                          int64_t prompt, int64_t own, int64_t head) {
     int64_t E = a->E, W = s->W, all = a->H * E, T = UP(length, 4);
+    start += from;
     gather(s->q, a->q + start * a->q_row + head * a->q_head, a->q_row, length, 4, E);
     gather(s->grad, a->grad + start * all + head * E, all, length, 4, E);
-    against_keys(s, s->p, s->q, s->kt, own, length, E);
-    against_keys(s, s->ds, s->grad, s->vt, own, length, E);
+    against_keys(s, s->p, s->q, s->kt, own, from, length, E);
+    against_keys(s, s->ds, s->grad, s->vt, own, from, length, E);
     for (int64_t t = 0; t < T; t++) {
         float *p = s->p + t * W, *ds = s->ds + t * W, shift = 0.0f;
-        int64_t end = own + t + 1, limit = seen(own, t / 4 * 4);
+        int64_t end = own + from + t + 1, limit = seen(own, from + t / 4 * 4);
         if (t >= length) {
             memset(p, 0, limit * sizeof(float));
             memset(ds, 0, limit * sizeof(float));
@@ -205,13 +224,14 @@ static void segment_backward(const Tree *a, Scratch *s, int64_t start, int64_t l
     for (int64_t t = 0; t < T; t += 4) {
         float dq[4 * 16];
         for (int64_t e = 0; e < E; e += 16) {
-            block(dq, 16, 0, s->ds + t * W, W, 1, s->k + e, E, seen(own, t));
+            block(dq, 16, 0, s->ds + t * W, W, 1, s->k + e, E, seen(own, from + t));
             for (int64_t i = 0; i < 4 && t + i < length; i++)
                 memcpy(a->dq + (start + t + i) * all + head * E + e, dq + i * 16, 16 * sizeof(float));
         }
     }
-    for (int64_t w = 0; w < own + length; w += 4) {
-        int64_t t = w < own ? 0 : w - own; /* the first token that sees any of the four columns */
+    for (int64_t w = 0; w < own + from + length; w += 4) {
+        /* the tile's first token that sees any of the four columns */
+        int64_t t = w < own + from ? 0 : w - own - from;
         for (int64_t e = 0; e < E; e += 16) {
             block(s->dk + w * E + e, E, 1, s->ds + t * W + w, 1, W, s->q + t * E + e, E, T - t);
             block(s->dv + w * E + e, E, 1, s->p + t * W + w, 1, W, s->grad + t * E + e, E, T - t);
@@ -240,7 +260,8 @@ static void task(const Tree *a, Scratch *s, int64_t g, int64_t j, int backward) 
         load_keys(a, s, start, length, own, j, backward);
         if (!backward) {
             for (int64_t h = j * R; h < (j + 1) * R; h++)
-                segment_forward(a, s, start, length, before, own, h);
+                for (int64_t t = 0; t < length; t += TILE)
+                    tile_forward(a, s, start, t, MIN(TILE, length - t), before, own, h);
             continue;
         }
         if (i > first) {
@@ -248,7 +269,8 @@ static void task(const Tree *a, Scratch *s, int64_t g, int64_t j, int backward) 
             memset(s->dv + own * E, 0, UP(length, 16) * E * sizeof(float));
         }
         for (int64_t h = j * R; h < (j + 1) * R; h++)
-            segment_backward(a, s, start, length, before, own, h);
+            for (int64_t t = 0; t < length; t += TILE)
+                tile_backward(a, s, start, t, MIN(TILE, length - t), before, own, h);
         if (i > first) store(a, s, start, length, own, j);
     }
     if (backward) store(a, s, a->segments[2 * first], prompt, 0, j);

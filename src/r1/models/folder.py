@@ -20,6 +20,7 @@ from r1.files.regular import check_regular, read_bytes
 from r1.files.shapes import Inside, open_shape, read_json
 from r1.files.tensors import read_header
 
+NO_MODEL = "it is not a model in the Hugging Face layout."
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 MAX_TOKENIZER_BYTES = 256 << 20
 _HUGE = re.compile(rb'"\s*:\s*(\d{8,})')
@@ -64,9 +65,7 @@ def check_files(folder: Path, weights: bool = False) -> str:
     file = folder / "config.json"
     config = read_json(file, shape=_Config, finite=False)
     if config is None and weights:
-        raise UserError(
-            f"{folder} has no config.json; it is not a model in the Hugging Face layout."
-        )
+        raise UserError(f"{folder} has no config.json; {NO_MODEL}")
     if (folder / "adapter_config.json").exists():
         raise UserError(
             f"{folder} holds an adapter (adapter_config.json), whose base is elsewhere; merge it "

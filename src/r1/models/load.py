@@ -32,8 +32,9 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.files.shapes import read_json
+from r1.models.catalogue import refuse_missing
 from r1.models.device import resolve_device
-from r1.models.folder import check_files
+from r1.models.folder import NO_MODEL, check_files
 from r1.models.hub import require_hub
 from r1.models.opening_token import write_bos
 
@@ -77,7 +78,7 @@ def load_model(
     check_model_folder(path)
     wanted = dtype if isinstance(dtype, torch.dtype) or dtype == "auto" else DTYPES[dtype]
     place = resolve_device(device) if isinstance(device, str) else device
-    with library_faults(f"cannot load a causal language model from {name}"):
+    with library_faults(f"cannot load a causal language model from {name}", name):
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
             dtype=wanted,
@@ -112,8 +113,10 @@ def check_finite(model: PreTrainedModel, name: str) -> None:
 
 
 @contextmanager
-def library_faults(what: str) -> Iterator[None]:
+def library_faults(what: str, folder: str | Path = "") -> Iterator[None]:
     """Turn any exception of a library about a model's files into a UserError.
+
+    folder: the model's; a run that goes on removes its older checkpoints.
 
     Broad because a value of config.json or tokenizer.json can be wrong in as many ways as there
     are lines in a model's constructor (ZeroDivisionError for no heads, a bare Exception from
@@ -124,6 +127,12 @@ def library_faults(what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
+        if _is_removed_checkpoint(Path(folder)):
+            raise UserError(
+                f"{folder} was removed while it was read: a run that goes on keeps its newest "
+                "checkpoints alone (checkpoints.keep). Give the same command again, or wait until "
+                "the run has ended."
+            ) from error
         reason = " ".join(line for line in str(error).splitlines() if line.strip())[:400]
         if "trust_remote_code" in str(error):
             reason = (
@@ -135,9 +144,15 @@ def library_faults(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {reason or type(error).__name__}") from error
 
 
+def _is_removed_checkpoint(folder: Path) -> bool:
+    return folder.parent.name == "checkpoints" and folder.parent.is_dir() and not folder.exists()
+
+
 def read_config(path: str | Path) -> Any:
     """Return a model's config as transformers reads it. Raises UserError."""
-    with library_faults(f"{path}: config.json cannot be used"):
+    if Path(path).is_dir() and not Path(path, "config.json").exists():
+        raise UserError(f"{path} has no config.json; {NO_MODEL}")
+    with library_faults(f"{path}: config.json cannot be used", path):
         return AutoConfig.from_pretrained(str(path), trust_remote_code=trusts_model_code())
 
 
@@ -159,7 +174,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
         raise UserError(f"{name} has no tokenizer.json; copy the base model's here.")
     if folder.is_dir():
         check_files(folder)
-    with library_faults(f"cannot load a tokenizer from {name}"):
+    with library_faults(f"cannot load a tokenizer from {name}", folder):
         tokenizer = _tokenizer_class(folder).from_pretrained(
             name, trust_remote_code=trusts_model_code()
         )
@@ -255,13 +270,10 @@ def save_description(
 def check_model_folder(path: str | Path) -> None:
     """Raise UserError for a local folder that is no complete checkpoint; a hub id passes."""
     folder = Path(path)
+    refuse_missing(path)
     if not folder.exists():
-        if folder.is_absolute() or str(path).startswith(".") or str(path).count("/") != 1:
-            raise UserError(f"model {path} does not exist; give a folder or a hub id (owner/name).")
         require_hub(str(path))
         return
-    if not folder.is_dir():
-        raise UserError(f"model {path} is a file; give the folder that holds config.json.")
     kind = check_files(folder, weights=True)
     try:
         config = read_config(folder)

@@ -163,7 +163,7 @@ def run_stage(
         if other:
             aside = put_aside(place)
             told(f"Stage {stage.name} begins anew, because {other}. Before: {aside}.")
-    place.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(place)
     atomic.write_json(place / "BEGUN.json", identity)
     begin = time.perf_counter()
     made = stage.run(place, {name: output_path(folder, s) for name, s in stage.inputs.items()})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from r1.errors import UserError
-from r1.evaluate.source import find_model, resolve_model
+from r1.evaluation.source import find_model, resolve_model
 from r1.pipeline.demands import first_model
 from r1.pipeline.r1 import StageSpec
 from r1.stages import registry

@@ -25,7 +25,7 @@ from r1.plan.hardware import on_this_cpu
 from r1.plan.layout import gpus_asked_for
 from r1.plan.layouts import LayoutTask, TriedLayout, plan_layouts
 from r1.plan.lengths import Lengths, log_normal, measured
-from r1.plan.memory import Kernels, Memory, learner_memory
+from r1.plan.memory import Memory, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError
 from r1.plan.own import Own, plan_own
 from r1.plan.recommend import Recommended, recommend
@@ -205,11 +205,10 @@ def plan_recipe(
     if _samples(recipe):
         return _sampled(recipe, context, estimate, found)
     machine = context.machine(shape)
-    kernels = Kernels(machine.device)
-    memories = {"one process": learner_memory(recipe, shape, kernels=kernels)}
+    memories = {"one process": learner_memory(recipe, shape, device=machine.device)}
     ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
     if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
-        memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, kernels)
+        memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, machine.device)
     return RecipePlan(estimate, memories, place=tuned_place(recipe, shape, machine))
 
 
@@ -249,7 +248,9 @@ def _task(
         mean = response_length(shape, limit, from_base, given.mean_response).tokens
         lengths = log_normal(mean, limit)
     prompt = prompt_length(shape, given.mean_prompt).tokens
-    return LayoutTask(recipe, shape, context.machine(shape), prompt, lengths)
+    return LayoutTask(
+        recipe, shape, context.machine(shape), prompt, lengths, context.teacher(recipe)
+    )
 
 
 def _check_run(recipe: Recipe, run: Path | None) -> None:

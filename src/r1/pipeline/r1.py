@@ -16,6 +16,11 @@
     like = "dev2"                       # dev2's table with these changes
     rewards.weights.language = 0.0
 
+    [stages.dev2_ppo]
+    like = "dev2"
+    without = ["grpo"]                  # and without these settings or sections of it
+    ppo = { lambda_policy = 0.95 }
+
 A reference (references.py) is an edge of the graph (graph.py). Stages run in the order that the
 references ask for, and where they leave a choice in the recipe's.
 """
@@ -36,8 +41,9 @@ from r1.pipeline.graph import InputSource
 from r1.setting_hints import kind_hint
 from r1.stages import registry
 from r1.stages.protocol import ArtifactType, StageKind
+from r1.track.settings import TrackSettings
 
-LIKE = "like"
+LIKE, WITHOUT, TRACK = "like", "without", "track"
 
 
 class R1Recipe(Settings):
@@ -51,6 +57,7 @@ class R1Recipe(Settings):
         "leave the tiny world's functions out of every stage and say so",
     )
     cluster: ClusterSettings | None = None
+    track: TrackSettings | None = None
     plugins: tuple[str, ...] = Field(
         (), description="modules of your own that register stage kinds or algorithms when imported"
     )
@@ -93,14 +100,24 @@ def specs_of(recipe: R1Recipe, origin: str) -> list[StageSpec]:
 def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a stage's table, merged over the one that it is like."""
     table = dict(recipe.stages[name])
-    model = table.pop(LIKE, None)
+    model, dropped = table.pop(LIKE, None), table.pop(WITHOUT, [])
     if model is None:
+        if dropped:
+            raise UserError(f"{origin}: stages.{name}.without needs `like`; remove it.")
         return table
     if model not in recipe.stages or model in (*below, name):
         near = difflib.get_close_matches(str(model), list(recipe.stages), n=1)
         hint = f" Did you mean {near[0]!r}?" if near and near[0] != name else ""
         raise UserError(f"{origin}: stages.{name}.like = {model!r} leads nowhere.{hint}")
-    return merged(_table(model, recipe, origin, (*below, name)), table)
+    under = _table(model, recipe, origin, (*below, name))
+    for key in dropped:
+        if key not in under:
+            raise UserError(
+                f"{origin}: stages.{name}.without names {key!r}, which {model} does not have; "
+                f"it has {', '.join(under)}."
+            )
+        del under[key]
+    return merged(under, table)
 
 
 def _spec(
@@ -112,6 +129,11 @@ def _spec(
     if kind not in kinds:
         hint = kind_hint(kind, kinds, registry.other_names())
         raise UserError(f"{origin}: kind = {kind!r} is no kind of stage; {hint}")
+    if TRACK in table:
+        raise UserError(
+            f"{origin}: {TRACK}: trackers are given every stage; write one [{TRACK}] for the whole "
+            "recipe."
+        )
     known = kinds[kind].settings.model_fields
     ours = {"kind", "title"} - set(known)  # ours, where the kind's own settings have no such thing
     values = {key: value for key, value in table.items() if key not in ours}

@@ -14,6 +14,7 @@ from typing import Any
 from r1.config import Settings, apply_overrides, origin_of, read_toml, validate
 from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe
+from r1.plugins import find_beside
 from r1.setting_hints import kind_hint
 from r1.stages import registry
 from r1.stages.protocol import StageKind
@@ -37,7 +38,17 @@ def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises UserError as `load_recipe` does, and for an unknown kind.
     """
     values = apply_overrides(read_toml(path), overrides)
-    assumed, origin = registry.assumed().name, origin_of(path, overrides)
+    find_beside(path.parent)  # its plugins
+    return check_recipe(values, origin_of(path, overrides))
+
+
+def check_recipe(values: Mapping[str, Any], origin: str) -> Recipe:
+    """Return the settings that a recipe's tables stand for. origin: what messages call it.
+
+    Raises UserError as `load_any_recipe` does.
+    """
+    refuse_other_tables(values, origin)
+    assumed = registry.assumed().name
     kind = values.get("kind", assumed)
     if kind != PIPELINE_KIND:
         registry.import_plugins(_plugins(values))
@@ -55,6 +66,16 @@ def load_any_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         if "kind" in values:
             raise
         raise UserError(f"{error}\n  {_without_kind(values, assumed)}") from None
+
+
+def refuse_other_tables(values: Mapping[str, Any], origin: str) -> None:
+    """Raise UserError for the table of a claim or a benchmark, with the command that takes it."""
+    if values.keys() >= {"says", "compare"}:
+        raise UserError(f"{origin} is a claim and no recipe; r1 reproduce {origin} runs it.")
+    if isinstance(values.get("data"), str) and "prompt" in values:
+        raise UserError(
+            f"{origin} is a benchmark and no recipe; r1 bench run MODEL {origin} runs it."
+        )
 
 
 def _plugins(values: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,10 @@
 """References between stages: "@dev1" in a stage's settings means the output of stage dev1.
 
     model = "@dev1"                              the checkpoint that dev1 ends with
+    distill.teacher = "@r1"                      likewise
     path = "@cold_start"                         a data set
     reward_models.helpful.path = "@helpful"      a reward model
+    search.scorer = "@prm"                       one too
     path = "@dev1/checkpoint"                    the same, with the output's name spelt out
 
 The setting of a reference determines its type, so that a data set in a model's place is refused
@@ -55,6 +57,7 @@ def replace(values: Any, path_of: Callable[[str], str], at: tuple[str, ...] = ()
 def wanted_type(field: str) -> ArtifactType:
     """Return the type of artifact that this setting needs."""
     parts = field.split(".")
-    if "reward_models" in parts:
+    if "reward_models" in parts or parts[-1] == "scorer":
         return ArtifactType.REWARD_MODEL
-    return ArtifactType.CHECKPOINT if parts[-1] == "model" else ArtifactType.DATASET
+    is_model = parts[-1] in ("model", "teacher")
+    return ArtifactType.CHECKPOINT if is_model else ArtifactType.DATASET

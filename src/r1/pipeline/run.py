@@ -6,10 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
+from r1.pipeline.demands import check_clusters
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
 from r1.pipeline.run_r1 import run_pipeline
+from r1.plugins import find_beside
+from r1.run_dir import lock
 from r1.stages import registry
+from r1.track.trackers import tracked
+
+
+def refuse_early(recipe: Recipe, origin: Path, out: Path, only: str | None = None) -> None:
+    """Raise UserError for a file in the folder's place, a folder in use and a cluster that cannot
+    hold the recipe.
+
+    origin: the recipe's file. Nothing heavy is imported yet.
+    """
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file; give a folder for the run.")
+    lock.refuse_held(out)
+    check_clusters(recipe, origin, out, only)
 
 
 def run_recipe(
@@ -29,6 +46,20 @@ def run_recipe(
     pipeline's stages (`run_pipeline`). accept_changes: carry a single run on although files it read
     have changed.
     """
+    find_beside(base_folder)  # plugins that lie there
+    with tracked(recipe, out, progress):
+        return _run_by_kind(recipe, base_folder, out, progress, first, only, accept_changes)
+
+
+def _run_by_kind(
+    recipe: Recipe,
+    base_folder: Path,
+    out: Path,
+    progress: Any,
+    first: str | None,
+    only: str | None,
+    accept_changes: bool,
+) -> Path:
     if isinstance(recipe, R1Recipe):
         if accept_changes:
             raise UserError(

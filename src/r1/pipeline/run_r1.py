@@ -188,7 +188,7 @@ def _claim(out: Path) -> None:
     held = {path.name for path in out.iterdir()} - {lock.LOCK_NAME} if out.exists() else set()
     if held and PIPELINE not in held:
         raise UserError(f"{out} holds something that is no pipeline; give another --out.")
-    out.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(out)
 
 
 def _describe(out: Path, pipeline: Pipeline) -> None:

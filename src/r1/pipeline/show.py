@@ -146,7 +146,9 @@ def _run_tree(path: Path) -> Tree:
     """Return the tree of a single run."""
     run = next((p for p in (path, *path.parents) if is_run(p)), None)
     if run is None:
-        raise UserError(f"{path} is neither a pipeline, nor a run, nor inside one.")
+        raise UserError(
+            f"{path} is neither a pipeline, nor a run, nor inside one; give a run's folder."
+        )
     checkpoint = find_checkpoint(run)
     entries = read_json(run / "lineage.json", {}, Story).get("checkpoints", [])
     own = [e for e in entries if e["folder"].endswith(checkpoint.name)]

@@ -55,8 +55,10 @@ def layer_bytes(
     product = precision.product
     heads = shape.heads * (shape.key_width + shape.value_width)
     heads += shape.kv_heads * (shape.key_width + shape.value_width)
-    if device == "cuda":
-        heads *= 2  # the packed row is copied into padded buckets, and the result back
+    if device == "cuda" and product == 4:
+        # FlashAttention's kernels are in half precision: the row is unpacked into buckets, keys and
+        # values for every query head, and the result back.
+        heads = shape.heads * (2 * shape.key_width + 3 * shape.value_width)
     saved = norms_bytes(shape, precision, trained=rank == 0)
     saved += product * heads + 4 * shape.heads + product * 4 * ffn_width(shape)
     if shape.qk_norms:

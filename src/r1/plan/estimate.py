@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from r1.plan.activations import Device
 from r1.plan.flops import generation_flops
@@ -149,9 +149,16 @@ class Context:
         stage = model.removeprefix("@").partition("/")[0]
         if model.startswith("@"):
             if stage not in self.models:
-                raise UnknownModelError(f"the model of @{stage} is unknown")
+                raise UnknownModelError(
+                    f"the model of {model} is unknown: no stage {stage} makes one"
+                )
             return self.models[stage]
         return shape_of(model, self.base_folder)
+
+    def teacher(self, recipe: Any) -> ModelShape | None:
+        """Return the shape of the teacher of a recipe that distils; None where it has none."""
+        named = getattr(getattr(recipe, "algorithm", None), "teacher_model", None)
+        return self.shape(named) if named else None
 
     def made_by(self, path: str) -> Amount | None:
         """Return the estimated output of "@stage"; None if unknown."""

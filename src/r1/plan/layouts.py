@@ -30,7 +30,6 @@ from r1.plan.layout import Layout
 from r1.plan.lengths import Lengths
 from r1.plan.memory import (
     LONGEST_PROMPT,
-    Kernels,
     Memory,
     cached_numbers,
     engine_bytes,
@@ -40,21 +39,18 @@ from r1.plan.model import ModelShape
 from r1.plan.speeds import engine_speed, learner_speed, sync_s
 from r1.rollout.settings import EngineSettings
 
-FUSED = "fused attention"
 TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32)
 DRAWN_BATCHES = 2
 
 
 class TriedLayout(NamedTuple):
-    """A layout that was tried. reason: why it does not fit, "" if it does. needs: the learner
-    settings it requires. slots: rows of one engine. ahead: drawing and update overlap. draw_s,
-    update_s, sync_s: parts of a step."""
+    """A layout that was tried. reason: why it does not fit, "" if it does. slots: rows of
+    one engine. ahead: drawing and update overlap. draw_s, update_s, sync_s: parts of a step."""
 
     layout: Layout
     memory: Memory
     engine_bytes: float = 0.0
     slots: int = 0
-    needs: tuple[str, ...] = ()
     reason: str = ""
     ahead: bool = False
     draw_s: float = 0.0
@@ -69,13 +65,15 @@ class TriedLayout(NamedTuple):
 
 
 class LayoutTask(NamedTuple):
-    """A recipe that learns by sampling, and its machine. prompt: mean tokens of one."""
+    """A recipe that learns by sampling, and its machine. prompt: mean tokens of one. teacher: of a
+    recipe that distils."""
 
     recipe: Any
     shape: ModelShape
     machine: Machine
     prompt: float
     lengths: Lengths
+    teacher: ModelShape | None = None
 
     @property
     def device(self) -> Device:
@@ -95,17 +93,11 @@ class LayoutTask(NamedTuple):
 
 
 def plan_layouts(task: LayoutTask) -> list[TriedLayout]:
-    """Return all layouts tried: those that fit, fastest first, then the others. Layouts with needs
-    are tried only if nothing fits without."""
-    grouped = task.shape.heads != task.shape.kv_heads
-    tried: list[TriedLayout] = []
-    for needs in ((), (FUSED,)) if grouped else ((),):
-        found = [_tried(task, layout, needs) for layout in candidates(task.machine.num_gpus)]
-        tried += [choice for choice in found if choice.reason]
-        fitting = [choice for choice in found if not choice.reason]
-        if fitting:
-            return sorted(fitting, key=lambda choice: choice.step_s) + tried
-    return tried
+    """Return all layouts tried: those that fit, fastest first, then the others."""
+    found = [_tried(task, layout) for layout in candidates(task.machine.num_gpus)]
+    fitting = [choice for choice in found if not choice.reason]
+    others = [choice for choice in found if choice.reason]
+    return sorted(fitting, key=lambda choice: choice.step_s) + others
 
 
 def candidates(num_gpus: int) -> Iterator[Layout]:
@@ -121,11 +113,10 @@ def candidates(num_gpus: int) -> Iterator[Layout]:
                 yield Layout(ranks, (num_gpus - ranks) // tensor, tensor, False)
 
 
-def _tried(task: LayoutTask, layout: Layout, needs: tuple[str, ...]) -> TriedLayout:
+def _tried(task: LayoutTask, layout: Layout) -> TriedLayout:
     recipe, each = task.recipe, task.prompt + task.lengths.mean
-    kernels = Kernels(task.device, True if FUSED in needs else None)
-    memory = learner_memory(recipe, task.shape, layout.ranks, kernels)
-    choice = TriedLayout(layout, memory, needs=needs, ahead=not layout.shared)
+    memory = learner_memory(recipe, task.shape, layout.ranks, task.device, teacher=task.teacher)
+    choice = TriedLayout(layout, memory, ahead=not layout.shared)
     if reason := refused(recipe, task.shape, layout):
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
@@ -187,7 +178,7 @@ def timed(task: LayoutTask, choice: TriedLayout) -> TriedLayout:
     layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
     prompt, algorithm = round(task.prompt), recipe.algorithm
     engine = engine_speed(shape, machine, layout.tensor_parallel, recipe.engine)
-    learner = learner_speed(recipe, shape, machine, layout, task.tokens)
+    learner = learner_speed(recipe, shape, machine, layout, task.tokens, task.teacher)
     share = (math.ceil(algorithm.num_problems / layout.replicas), algorithm.group_size)
     generator = np.random.default_rng(0)
     batches = [task.lengths.draw(generator, share) for _ in range(DRAWN_BATCHES)]

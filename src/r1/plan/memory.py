@@ -5,16 +5,19 @@
     forward      gradients so far, all activations, the budget of logits, bf16 copies (autocast)
     loss         gradients so far, all activations, one chunk of logits, the head's new gradient
     backward     gradients so far, all activations, one layer's temporaries
+    reduce       gradients so far, whole gradients of embeddings and head (several ranks)
     step         gradients, and the optimiser's temporaries
     sync         LoRA's merged copy
     peak         resident + the largest of the others
 
 A rank of R holds 1/R of weights, moments, gradients and reference, and all of its own row's
 activations; the layer at work and the next one are gathered, the embeddings and the head all the
-time, and one layer's gradients exist whole before they are scattered.
+time, and one layer's gradients exist whole before they are scattered, those of embeddings and head
+when the layers are done.
 
 Weights, moments, gradients and cache are exact, activations are counted as in activations.py; on
-CPUs the sum is within 10 % of the measured peak (bench/plan_memory.py). GPUs were not measured.
+CPUs the sum is within 10 % of the measured peak (bench/plan_memory.py), and for GPUs within 10 % of
+PyTorch's memory tracker on fake tensors (bench/fake_memory.py). No GPU was measured.
 Left out on purpose: fragmentation and the CUDA context (a gigabyte or two), the passes of reference
 and old policy (they keep nothing and stand below the learning pass), buffers of NCCL.
 """
@@ -29,8 +32,8 @@ from r1.plan.activations import Device, Precision, backward_bytes, layer_bytes
 from r1.plan.model import ModelShape
 from r1.rollout.settings import EngineSettings
 
-Phase = Literal["resident", "rollout", "forward", "loss", "backward", "step", "sync"]
-PHASES: tuple[Phase, ...] = ("rollout", "forward", "loss", "backward", "step", "sync")
+Phase = Literal["resident", "rollout", "forward", "loss", "backward", "reduce", "step", "sync"]
+PHASES: tuple[Phase, ...] = ("rollout", "forward", "loss", "backward", "reduce", "step", "sync")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LONGEST_PROMPT = 512
 
@@ -83,14 +86,6 @@ class MicrobatchRow(NamedTuple):
     several: bool = True
 
 
-class Kernels(NamedTuple):
-    """The kernels in use. fused_attention: None assumes PyTorch's choice for the device and
-    model."""
-
-    device: Device = "cuda"
-    fused_attention: bool | None = None
-
-
 def full_row(recipe: Any) -> MicrobatchRow:
     """Return an optimiser step's largest row, all tokens predicted, with its longest sequence.
 
@@ -119,14 +114,15 @@ def learner_memory(
     recipe: Any,
     shape: ModelShape,
     ranks: int = 1,
-    kernels: Kernels | None = None,
+    device: Device = "cuda",
     row: MicrobatchRow | None = None,
+    teacher: ModelShape | None = None,
 ) -> Memory:
     """Return the memory of one of `ranks` ranks of a recipe's learner.
 
-    kernels: None is CUDA, PyTorch's own choice. row: None is the largest one of a step (full_row).
+    row: None is the largest one of a step (full_row). teacher: a model in the reference's place.
     """
-    kernels, row = kernels or Kernels(), row or full_row(recipe)
+    row = row or full_row(recipe)
     learner = recipe.learner
     size = BYTES[learner.dtype]
     lora = getattr(learner, "lora", None)
@@ -137,7 +133,7 @@ def learner_memory(
         MemoryItem("optimiser", "resident", moments * size * trained / ranks),
         MemoryItem("gradients", "step", size * trained / ranks),
     ]
-    if kernels.device == "cuda":  # all parameters at once; on a CPU one after another
+    if device == "cuda":  # all parameters at once; on a CPU one after another
         items.append(MemoryItem("optimiser's temporaries", "step", size * trained / ranks))
     else:
         largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
@@ -147,20 +143,48 @@ def learner_memory(
         items.append(MemoryItem("merged copy", "sync", size * layer_parameters(shape)))
     algorithm = getattr(recipe, "algorithm", None)
     compared = getattr(recipe, "needs_reference", False)
-    if compared or (algorithm is not None and algorithm.kl_weight > 0):
+    if teacher is not None:
+        items.append(MemoryItem("teacher", "resident", size * teacher.parameters / ranks))
+    elif compared or (algorithm is not None and algorithm.kl_weight > 0):
         items.append(MemoryItem("reference", "resident", size * trained / ranks))
+    own_critic = getattr(algorithm, "critic", "shared") == "own"
+    if own_critic:
+        critic = (1 + 2) * size * shape.parameters / ranks  # AdamW's moments, whatever the policy's
+        items.append(MemoryItem("critic", "resident", critic))
+        items.append(MemoryItem("critic's gradients", "step", size * shape.parameters / ranks))
+        if row.several:
+            items += _during("critic's gradients", size * shape.parameters / ranks, REDUCED)
     if row.several:
-        items += _during("gradients", size * trained / ranks)
-    return Memory((*items, *_learning(learner, shape, ranks > 1, kernels, row)))
+        items += _during("gradients", size * trained / ranks, REDUCED)
+    items += _during("old log-probabilities", _old_logprobs(recipe), (*REDUCED, "step"))
+    return Memory((*items, *_learning(learner, shape, ranks > 1, device, row, own_critic)))
 
 
-def _during(part: str, amount: float) -> list[MemoryItem]:
-    """Return a part that exists from the first forward to the last backward pass."""
-    return [MemoryItem(part, phase, amount) for phase in ("forward", "loss", "backward")]
+def _old_logprobs(recipe: Any) -> float:
+    """Return the bytes of the old policy's log-probabilities, which every rank has of the whole
+    batch where it has several optimiser steps; all responses at their longest."""
+    algorithm, sampling = (getattr(recipe, name, None) for name in ("algorithm", "sampling"))
+    if not algorithm or not sampling or algorithm.num_minibatches * algorithm.num_epochs == 1:
+        return 0.0
+    return 4.0 * algorithm.num_problems * algorithm.group_size * sampling.max_new_tokens
+
+
+LAYERS: tuple[Phase, ...] = ("forward", "loss", "backward")
+REDUCED: tuple[Phase, ...] = (*LAYERS, "reduce")
+
+
+def _during(part: str, amount: float, phases: tuple[Phase, ...] = LAYERS) -> list[MemoryItem]:
+    """Return a part that exists in several phases, as it is from the first to the last pass."""
+    return [MemoryItem(part, phase, amount) for phase in phases]
 
 
 def _learning(
-    learner: Any, shape: ModelShape, sharded: bool, kernels: Kernels, row: MicrobatchRow
+    learner: Any,
+    shape: ModelShape,
+    sharded: bool,
+    device: Device,
+    row: MicrobatchRow,
+    own_critic: bool,
 ) -> list[MemoryItem]:
     """Return activations, logits and temporaries of one micro-batch."""
     lora = getattr(learner, "lora", None)
@@ -168,22 +192,22 @@ def _learning(
     if sharded and learner.autocast:
         precision = Precision(2)  # FSDP2 gathers bf16 parameters; the stream is bf16 then
     half, stream = precision.product, precision.stream
-    layer = layer_bytes(shape, precision, kernels.device, lora.rank if lora else 0) * row.tokens
+    layer = layer_bytes(shape, precision, device, lora.rank if lora else 0) * row.tokens
     kept = getattr(learner, "gradient_checkpointing", False)
     last = (4 + stream) * shape.width * row.tokens + stream * shape.width * row.predicted
     saved = shape.layers * (stream * shape.width * row.tokens if kept else layer) + last
-    scores = score_bytes(shape, row, kernels)
     items = _during("activations", saved)
-    if not kept:
-        items += _during("attention scores", shape.layers * scores)
-    else:
-        items += [MemoryItem("recomputed layer", "backward", layer)]
-        items += [
-            MemoryItem("attention scores", phase, scores) for phase in ("forward", "backward")
-        ]
+    items += _during("attention mask", mask_bytes(row, half, device))
+    if own_critic:
+        items += _during("critic's activations", saved)
+    if kept:
+        items.append(MemoryItem("recomputed layer", "backward", layer))
     temporary = backward_bytes(shape, precision) * row.tokens
     items.append(MemoryItem("layer's temporaries", "backward", temporary))
-    items += _logits(learner, shape, row, half, trained_head=lora is None)
+    copied = half < precision.weight or (device == "cpu" and half < 4)  # a CPU's kernels copy it
+    items += _logits(learner, shape, row, precision, lora is None, sharded)
+    if copied:
+        items += _during("output head", half * shape.vocab * shape.width, ("forward", "loss"))
     if sharded:
         items += _gathered(shape, half, trained=lora is None)
     elif learner.autocast:
@@ -196,24 +220,31 @@ def _learning(
 
 
 def _logits(
-    learner: Any, shape: ModelShape, row: MicrobatchRow, half: int, trained_head: bool
+    learner: Any,
+    shape: ModelShape,
+    row: MicrobatchRow,
+    precision: Precision,
+    trained_head: bool,
+    sharded: bool,
 ) -> list[MemoryItem]:
-    """Return chunks of logits and the head's gradient; a tied head's waits for the embedding's."""
-    table = shape.vocab * shape.width
+    """Return chunks of logits, two of which are there when the next is made, and the head's
+    gradient, which waits for the embedding's: a tied one, and any that is scattered with it."""
+    table, half = shape.vocab * shape.width, precision.product
     budget = getattr(learner, "logits_budget_mb", 0) * 2**20
     one = max(1.0, budget // (12 * shape.vocab)) if budget else row.predicted
     chunk = 4 * shape.vocab * min(one, row.predicted)
-    cast = half * table if half < 4 else 0
     rounded = chunk / 2 if half < 4 else 0
+    product = half * table if half < 4 and trained_head else 0  # of a chunk, before it is added
+    step = chunk + rounded + max(chunk + rounded, product)
+    hidden = precision.stream * shape.width * row.predicted
     items = [
         MemoryItem("logits", "forward", 3 * chunk + rounded),
-        MemoryItem("logits", "loss", 2 * chunk + rounded + 4 * shape.width * row.predicted),
-        MemoryItem("output head", "forward", cast),
-        MemoryItem("output head", "loss", cast),
+        MemoryItem("logits", "loss", step + hidden),
     ]
     if trained_head:
-        items.append(MemoryItem("output head", "loss", 4 * table + cast))
-        items.append(MemoryItem("output head", "backward", 4 * table if shape.tied else 0))
+        waits = precision.weight * table if shape.tied or sharded else 0
+        items.append(MemoryItem("output head", "loss", 4 * table))
+        items.append(MemoryItem("output head", "backward", waits))
     return items
 
 
@@ -225,6 +256,8 @@ def _gathered(shape: ModelShape, half: int, trained: bool) -> list[MemoryItem]:
     if trained:
         both = half + 4 if half < 4 else half
         items.append(MemoryItem("gathered gradients", "backward", both * layer))
+        items.append(MemoryItem("gathered gradients", "reduce", both * table))
+        items.append(MemoryItem("gathered parameters", "reduce", half * table))
     return items
 
 
@@ -233,21 +266,16 @@ def layer_parameters(shape: ModelShape) -> float:
     return shape.parameters - shape.vocab * shape.width * (1 if shape.tied else 2)
 
 
-def score_bytes(shape: ModelShape, row: MicrobatchRow, kernels: Kernels) -> float:
-    """Return the bytes of one layer's attention scores.
+def mask_bytes(row: MicrobatchRow, product: int, device: Device) -> float:
+    """Return the bytes of the attention's mask, which all layers share.
 
-    On a CPU nothing is kept. On CUDA every segment of a packed row is unpacked against its own
-    keys under an explicit mask. A fused kernel then needs the mask as a bias in half precision.
-    Where PyTorch takes none (assumed for grouped key/value heads) scores and weights are in fp32,
-    the weights in half precision and a gradient, 14 bytes a pair and head.
+    FlashAttention's kernels (CUDA, half precision) have none, and a CPU's only under a window. In
+    fp32 on CUDA every segment of a packed row is unpacked against its own keys under a bias. Scores
+    are never kept. product: bytes of a number in a matrix product.
     """
-    if kernels.device == "cpu":
+    if device == "cpu" or product < 4:
         return 0.0
-    pairs = row.tokens * min(row.keys, row.tokens)
-    fused = kernels.fused_attention
-    if fused is None:
-        fused = shape.heads == shape.kv_heads
-    return 3.0 * pairs if fused else 14.0 * shape.heads * pairs
+    return 4.0 * row.tokens * min(row.keys, row.tokens)
 
 
 def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:

@@ -22,6 +22,7 @@ from r1.data.tiny import MODELS
 from r1.errors import UserError
 from r1.files.json_text import FormatError
 from r1.files.shapes import fitted, read_json
+from r1.run_dir import find_checkpoint, is_run, training_run
 
 DENSE = ("qwen2", "qwen3", "llama", "mistral")
 KINDS = (*DENSE, "deepseek_v3")
@@ -82,10 +83,10 @@ def is_tiny(shape: ModelShape) -> bool:
 
 
 def shape_of(name: str, base_folder: Path = Path()) -> ModelShape:
-    """Return the shape of a recipe's `model`: a shipped base ("tiny"), a folder, a name.
+    """Return the shape of a recipe's `model`: a shipped base ("tiny"), a folder, a run, a name.
 
-    A folder is looked for from the working folder, then from base_folder. A hub id is known where
-    it is one of PUBLISHED or its config.json lies in the local hub cache.
+    A folder, of a model or a run, is looked for from the working folder, then from base_folder. A
+    hub id is known where it is one of PUBLISHED or its config.json lies in the local hub cache.
 
     Raises UnknownModelError for a name that none of these know, and for a config it cannot count.
     """
@@ -93,7 +94,8 @@ def shape_of(name: str, base_folder: Path = Path()) -> ModelShape:
         return read_shape(MODELS[name], name)
     for path in (Path(name).expanduser(), base_folder / name):
         if path.is_dir():
-            return read_shape(path, name)
+            run = training_run(path)
+            return read_shape(find_checkpoint(run) if is_run(run) else path, name)
     if (config := published(name)) is not None:
         return shape_from_config(config, name)
     if (cached := _in_hub_cache(name)) is not None:

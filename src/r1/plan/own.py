@@ -24,7 +24,6 @@ from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import LayoutTask, TriedLayout, engine_needs, refused, timed, too_large
 from r1.plan.memory import (
     LONGEST_PROMPT,
-    Kernels,
     Memory,
     MemoryItem,
     Phase,
@@ -57,7 +56,7 @@ def own_mode(algorithm: Any) -> str:
 def plan_own(task: LayoutTask) -> Own:
     """Return whether the recipe's own layout fits, with its memory and estimated step."""
     recipe, layout = task.recipe, own_layout(task.recipe)
-    learner = learner_memory(recipe, task.shape, layout.ranks, Kernels(task.device))
+    learner = learner_memory(recipe, task.shape, layout.ranks, task.device, teacher=task.teacher)
     engine = _engine(task, layout)
     memory = Memory((*learner.items, *(engine.items if layout.shared else ())))
     apart = not layout.shared and task.device != "cpu"

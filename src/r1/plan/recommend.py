@@ -1,8 +1,7 @@
 """Recommend settings for the fastest layout that fits.
 
 Engines are vLLM's, whose speed the plan assumes. vLLM's share of a GPU is what the learner leaves
-where they share one. On separate GPUs one batch is sampled ahead. A layout that needs what the
-learner lacks is not recommended.
+where they share one. On separate GPUs one batch is sampled ahead.
 
 Left out on purpose: staleness above 1, and partial rollouts.
 """
@@ -39,7 +38,7 @@ def recommend(task: LayoutTask, choices: Sequence[TriedLayout], own: Own) -> Rec
     if task.device == "cpu":
         return None
     for choice in choices:
-        if choice.reason or choice.needs:
+        if choice.reason:
             continue
         settings = settings_of(task, choice)
         recipe = applied(task.recipe, settings)

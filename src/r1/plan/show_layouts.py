@@ -45,28 +45,23 @@ def layout_table(choices: Sequence[TriedLayout]) -> Table:
 
 
 def layout_notes(choices: Sequence[TriedLayout]) -> list[Text]:
-    """Return the needs of the fitting layouts, and for each kind of reason the best layout that
-    does not fit."""
+    """Return, for each kind of reason, the best layout that does not fit."""
     notes = []
     fitting = [c for c in choices if not c.reason]
     if any(choice.ahead for choice in fitting):
         text = "a step on separate GPUs samples one batch ahead (staleness = 1)"
         notes.append(Text(text, style="dim"))
-    if fitting and fitting[0].needs:
-        needs = " and ".join(fitting[0].needs)
-        notes.append(Text(f"the learner lacks what these layouts need: {needs}", style="yellow"))
     if not fitting:
         notes.append(Text("no layout fits", style="red"))
-    nearest: dict[tuple[Any, ...], TriedLayout] = {}
+    nearest: dict[str, TriedLayout] = {}
     for choice in choices:
         if choice.reason:
-            key = (choice.needs, choice.reason.split(" needs ")[0].split(" cannot ")[0])
+            key = choice.reason.split(" needs ")[0].split(" cannot ")[0]
             near = nearest.setdefault(key, choice)
             if choice.memory.peak < near.memory.peak:
                 nearest[key] = choice
     for choice in nearest.values():
-        also = f" with {' and '.join(choice.needs)}" if choice.needs else ""
-        line = f"does not fit{also}: {choice.layout.describe()}: {choice.reason}"
+        line = f"does not fit: {choice.layout.describe()}: {choice.reason}"
         notes.append(Text(line, style="dim"))
     return notes
 
@@ -127,7 +122,6 @@ def choice_json(choice: TriedLayout) -> dict[str, Any]:
         "num_gpus": choice.layout.num_gpus,
         "fits": not choice.reason,
         "reason": choice.reason,
-        "needs": list(choice.needs),
         "learner_bytes": choice.memory.peak,
         "engine_bytes": choice.engine_bytes,
         "slots": choice.slots,

@@ -22,8 +22,6 @@ def place_table(places: Mapping[str, Place], estimates: Sequence[Estimate]) -> T
     for stage, place in places.items():
         machine = machines[stage]
         fits = Text("no", style="red") if place.reason else Text("yes")
-        if place.needs and not place.reason:
-            fits = Text(f"with {' and '.join(place.needs)}", style="yellow")
         layout = place.where + ("" if place.asked else " *")
         step = "" if place.step_s is None else seconds(place.step_s)
         memory = (f"{place.gpu_bytes / GB:,.1f}", f"{machine.budget / GB:,.1f}")
@@ -38,9 +36,6 @@ def place_notes(places: Mapping[str, Place]) -> list[Text]:
     for reason in dict.fromkeys(place.reason for place in places.values() if place.reason):
         stages = ", ".join(name for name, place in places.items() if place.reason == reason)
         notes.append(Text(f"does not fit: {stages}: {reason}", style="red"))
-    needs = dict.fromkeys(n for p in places.values() if not p.reason for n in p.needs)
-    if needs:
-        notes.append(Text(f"the learner lacks {' and '.join(needs)}", style="yellow"))
     if not all(place.asked for place in places.values()):
         text = "* no [cluster] asks for it: the fastest layout on all GPUs that fits, or else one"
         notes.append(Text(text, style="dim"))

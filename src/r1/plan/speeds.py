@@ -133,16 +133,25 @@ def engine_speed(
 
 
 def learner_speed(
-    recipe: Any, shape: ModelShape, machine: Machine, layout: Layout, tokens: float
+    recipe: Any,
+    shape: ModelShape,
+    machine: Machine,
+    layout: Layout,
+    tokens: float,
+    teacher: ModelShape | None = None,
 ) -> LearnerSpeed:
     """Return the speed of all ranks together. tokens: of one step, over which transfers are
-    spread."""
+    spread. teacher: a model in the reference's place, whose pass counts by its size."""
     algorithm = getattr(recipe, "algorithm", None)
     steps = algorithm.num_minibatches * algorithm.num_epochs if algorithm else 1
     epochs = algorithm.num_epochs if algorithm else 1
     passes = 3.0 * epochs
     if algorithm is not None:
-        passes += (steps > 1 or algorithm.passes_before) + (algorithm.kl_weight > 0) * epochs
+        passes += steps > 1 or algorithm.passes_before
+        compared = teacher.matmul_parameters / shape.matmul_parameters if teacher else 1.0
+        passes += (algorithm.kl_weight > 0) * epochs * compared
+    if getattr(algorithm, "critic", "shared") == "own":
+        passes += 3.0 * epochs + 1.0
     flops = machine.hardware.peak_flops * machine.rates.training_share * layout.ranks
     token = passes * 2 * shape.matmul_parameters / flops
     square = passes * shape.layers * shape.heads * (shape.key_width + shape.value_width) / flops

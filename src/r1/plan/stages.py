@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from r1.plan.estimate import Machine
 from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
-    FUSED,
     TENSOR_PARALLEL,
     LayoutTask,
     engine_needs,
@@ -27,7 +26,7 @@ from r1.plan.layouts import (
     refused,
     too_large,
 )
-from r1.plan.memory import LONGEST_PROMPT, Kernels, learner_memory
+from r1.plan.memory import LONGEST_PROMPT, learner_memory
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own
 from r1.rollout.settings import EngineSettings
@@ -45,7 +44,6 @@ class Place(NamedTuple):
     asked: bool
     gpu_bytes: float
     reason: str = ""
-    needs: tuple[str, ...] = ()
     step_s: float | None = None
 
 
@@ -55,7 +53,7 @@ def rewarded_place(task: LayoutTask) -> Place:
     choice = plan_layouts(task)[0] if silent else plan_own(task).choice
     step_s = None if choice.reason else choice.step_s
     where, asked = choice.layout.describe(), task.recipe.cluster is not None
-    return Place(where, asked, choice.memory.peak, choice.reason, choice.needs, step_s)
+    return Place(where, asked, choice.memory.peak, choice.reason, step_s)
 
 
 def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
@@ -66,12 +64,8 @@ def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
     else:
         alone = on_cpu or getattr(recipe.learner, "lora", None) is not None
         layout = Layout(1 if alone else machine.num_gpus, 0, shared=False)
-    memory = learner_memory(recipe, shape, layout.ranks, Kernels(machine.device))
+    memory = learner_memory(recipe, shape, layout.ranks, machine.device)
     used = memory.peak * (layout.ranks if on_cpu else 1)
-    if used > machine.budget and not (asked or on_cpu) and shape.heads != shape.kv_heads:
-        fused = learner_memory(recipe, shape, layout.ranks, Kernels(machine.device, True)).peak
-        if fused <= machine.budget:
-            return Place(_ranks(layout), asked, fused, needs=(FUSED,))
     reason = refused(recipe, shape, layout)
     if layout.ranks > machine.num_gpus and not on_cpu:
         reason = f"it asks for {layout.ranks} GPUs of {machine.num_gpus}, all to learn"

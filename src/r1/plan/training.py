@@ -5,7 +5,7 @@ Reinforcement learning, a step of P problems with G samples each (settings of th
     policy update  6ND over the packed rows, times the inner epochs
     old policy     2ND where a batch has several minibatches or epochs, or advantages need it before
                    the update (else it is the same pass)
-    reference      2ND where kl_weight > 0
+    reference      2ND where kl_weight > 0; of a teacher, where the recipe has one
     reward models  2ND each, from the step on at which they pay
 Everything else: 6ND over the examples in every epoch. Attention comes on top (flops.py).
 
@@ -46,7 +46,7 @@ def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Es
         drawn(
             machine, shape, prompt, response, steps * algorithm.num_problems, algorithm.group_size
         ),
-        *_passes(machine, algorithm, samples, tokens, row),
+        *_passes(machine, algorithm, samples, tokens, row, context.teacher(recipe)),
         *_reward_models(recipe, context, machine, per_step, prompt, response),
     )
     measured, unknown = _evaluations(recipe, context, machine, shape, prompt, response)
@@ -83,6 +83,7 @@ def _passes(
     samples: int,
     tokens: float,
     row: tuple[ModelShape, float, float, float],
+    teacher: ModelShape | None,
 ) -> list[WorkPart]:
     """Return the policy's update and the reference's pass. row: as forward_flops takes it."""
     update, updated = samples * algorithm.num_epochs, tokens * algorithm.num_epochs
@@ -91,9 +92,13 @@ def _passes(
     parts = [machine.part("policy update", "training", update, updated, flops)]
     if algorithm.passes_before or algorithm.num_minibatches * algorithm.num_epochs > 1:
         parts.append(machine.part("old log-probabilities", "training", samples, tokens, forward))
+    if getattr(algorithm, "critic", "shared") == "own":
+        parts.append(machine.part("critic's update", "training", update, updated, flops))
+        parts.append(machine.part("values", "training", samples, tokens, forward))
     if algorithm.kl_weight > 0:
-        flops = forward * algorithm.num_epochs
-        parts.append(machine.part("reference", "training", update, updated, flops))
+        name, whose = ("reference", row) if teacher is None else ("teacher", (teacher, *row[1:]))
+        flops = update * forward_flops(*whose)
+        parts.append(machine.part(name, "training", update, updated, flops))
     return parts
 
 

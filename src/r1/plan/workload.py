@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.data.opened import READERS
+from r1.data.places import open_data
 from r1.data.rows import find_data
+from r1.data.source_base import FILES
 from r1.files.json_text import FormatError, parse_json
 from r1.files.parquet import count_rows, read_rows
-from r1.files.regular import open_file
 from r1.plan.model import ModelShape, is_tiny
 
 CHARACTERS_PER_TOKEN = 4
@@ -78,7 +80,7 @@ def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
         rows = found.rows if source.limit is None else _least(found.rows, source.limit)
         return found._replace(rows=rows)
     file = find_data(path, base_folder)
-    if file.exists() and source.kind in ("jsonl", "parquet"):
+    if file.exists() and source.kind in FILES:
         return counted(file, source.kind, source.limit)
     if source.limit is not None:
         note = f"{path} is not here: {source.limit:,} rows, its limit"
@@ -93,15 +95,19 @@ def _least(rows: int | None, limit: int) -> int:
 
 
 def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
-    """Count the rows of Parquet or JSON lines; take their length from the first 200."""
+    """Count the rows of a data file; take their length from the first 200."""
+    sample: list[Any] = []
     if kind == "parquet":
         files = sorted(file.glob("*.parquet")) if file.is_dir() else [file]
         rows = sum(map(count_rows, files))
-        sample: list[Any] = (
-            list(itertools.islice(read_rows(files[0]), SAMPLE_ROWS)) if files else []
-        )
+        sample = list(itertools.islice(read_rows(files[0]), SAMPLE_ROWS)) if files else []
+    elif kind != "jsonl":
+        rows = 0
+        for rows, (_, row) in enumerate(READERS[kind](file), start=1):
+            if rows <= SAMPLE_ROWS and isinstance(row, dict):
+                sample.append(row)
     else:
-        with open_file(file) as lines:
+        with open_data(file) as lines:
             head = [line for line in itertools.islice(lines, SAMPLE_ROWS) if line.strip()]
             rows = len(head) + sum(1 for line in lines if line.strip())
         sample = [_parsed(line) for line in head]

@@ -1,7 +1,7 @@
 """How often a model prefers what was preferred: shares with intervals, whole and in parts.
 
-The interval is a percentile bootstrap over *prompts*: pairs of one prompt are drawn together, since
-what is hard about a prompt is hard for all of its pairs.
+The interval is over *prompts* (r1.intervals): pairs of one prompt are drawn together, since what is
+hard about a prompt is hard for all of its pairs.
 
 Shapes: E examples, Q prompts. Pure numpy.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from r1.intervals import resampled_means
+from r1.intervals import Interval, resampled_means, widened
 from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Pair, Preference
 
@@ -44,7 +44,7 @@ def accuracies(
 
 
 def interval(right_E: Floats, prompts: Sequence[str], seed: int = 0) -> dict[str, float]:
-    """Mean of right_E with a 95 % bootstrap interval over prompts: {value, low, high}.
+    """Mean of right_E with a 95 % interval over prompts: {value, low, high}.
 
     The same values give the same interval on every machine.
     """
@@ -53,7 +53,8 @@ def interval(right_E: Floats, prompts: Sequence[str], seed: int = 0) -> dict[str
     sum_Q = np.bincount(owner_E, weights=right_E, minlength=len(number))
     count_Q = np.bincount(owner_E, minlength=len(number)).astype(float)
     low, high = np.quantile(resampled_means(sum_Q, count_Q, seed=seed), [0.025, 0.975])
-    return {"value": float(np.mean(right_E)), "low": float(low), "high": float(high)}
+    found = Interval(float(np.mean(right_E)), float(low), float(high))
+    return widened(found, sum_Q / count_Q, right_E.size)._asdict()
 
 
 def _asked(item: Preference) -> str:

@@ -20,17 +20,32 @@ from r1.types import TrainResponse
 
 class PreferenceExample(NamedTuple):
     """What a step learns from: a pair (chosen, rejected) with its margin, or one response with
-    its label (1.0 or 0.0) as the target. They share the prompt."""
+    its label (1.0 or 0.0) as the target. They share the prompt.
+
+    ends, targets: of a response whose steps are labelled, the last token of each and its label, NaN
+    where it has none.
+    """
 
     prompt_ids: tuple[int, ...]
     responses: tuple[array[int], ...]
     target: float
     source: Preference
+    ends: tuple[int, ...] = ()
+    targets: tuple[float, ...] = ()
 
     @property
     def num_tokens(self) -> int:
         """Row tokens that it takes."""
         return len(self.prompt_ids) + sum(map(len, self.responses))
+
+    @property
+    def num_scores(self) -> int:
+        """Scores that a model gives it: one a response, or one a step."""
+        return len(self.ends) or len(self.responses)
+
+    def scored_at(self, place: int) -> tuple[int, ...]:
+        """Return the tokens of a response at which it is scored."""
+        return self.ends or (len(self.responses[place]) - 1,)
 
 
 class PreferenceRow(NamedTuple):
@@ -94,6 +109,8 @@ def tokens_sha256(items: Iterable[PreferenceExample]) -> str:
     digest = hashlib.sha256()
     for item in items:
         digest.update(repr((item.prompt_ids, item.target)).encode())
+        if item.ends:
+            digest.update(repr((item.ends, item.targets)).encode())
         for ids in item.responses:
             digest.update(ids.tobytes())
     return digest.hexdigest()
@@ -103,4 +120,4 @@ def _content(item: Preference) -> tuple[str, ...]:
     """A pair whichever way round, or a response whatever its label."""
     if isinstance(item, Pair):
         return (item.context, *sorted((item.chosen, item.rejected)))
-    return (item.prompt, item.response)
+    return (item.context, item.response)

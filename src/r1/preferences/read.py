@@ -3,40 +3,48 @@
 A source is read whole and every row's form is checked before anything is tokenised; faults come
 with their file, row and reason. The making of pairs by a judge is `r1.preferences.votes`.
 
-A reward model scores one response to one prompt, as reinforcement learning asks for them; a policy
-may learn from answers that end a dialogue (`dialogues`).
+What is asked is a text or a list of turns, which `chosen` and `rejected` may also begin with, as in
+UltraFeedback, or as one text, as in HH-RLHF ("\n\nHuman: ...\n\nAssistant: ..."); it may be a
+dialogue that a user's turn ends, after a system turn or none.
 
-Left out on purpose: rankings of more than two (write them as pairs), and dialogues in one text
-("Human: ... Assistant: ...").
+Left out on purpose: rankings of more than two (write them as pairs).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, find_data, missing_column, require_file
-from r1.data.turns import text_of
+from r1.data.columns import ABSENT, missing_name, take_column, top_names
+from r1.data.layouts import refuse_labelled_steps
+from r1.data.opened import limited, open_source
+from r1.data.rows import FaultyRows, RowError, Rows, missing_column, shown
+from r1.data.turns import (
+    LIST_COLUMNS,
+    Turn,
+    TurnKeys,
+    asked_turns,
+    dialogue_turns,
+    read_turns,
+    text_of,
+)
 from r1.errors import UserError
 from r1.preferences import tiny
 from r1.preferences.source import PreferenceColumns, PreferenceSource
+from r1.preferences.steps import load_step_labels
 from r1.preferences.types import Form, Labelled, Pair, Preference, Preferences
 
-Turn = tuple[str, str]
-"""Who speaks, and what."""
-
-SPEAKERS = ("system", "user", "assistant")
-Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 REQUIRED: dict[Form, tuple[str, ...]] = {
-    "pairs": ("chosen", "rejected"),  # the prompt may be the first turn of both
+    "pairs": ("chosen", "rejected"),  # the prompt may be the first turns of both
     "labels": ("prompt", "response", "label"),
+    "steps": (),  # r1.preferences.steps knows several layouts
 }
+PROMPTS = (*LIST_COLUMNS, "question", "instruction", "query")
+"""What public data sets of pairs call the prompt, beside "prompt"."""
+
 LIKELY = {
     "prompt": ("question", "query", "instruction", "input", "problem"),
     "chosen": ("response_chosen", "preferred", "accepted", "better", "positive"),
@@ -46,38 +54,38 @@ LIKELY = {
 }
 
 
-def load_preferences(
-    source: PreferenceSource, form: Form, base_folder: Path, dialogues: bool = False
-) -> Preferences:
-    """Read and check a source of pairs or of labelled rows.
+def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) -> Preferences:
+    """Read and check a source of pairs, of labelled rows or of labelled steps.
 
-    dialogues: whether what is asked may be a dialogue, whose earlier turns a pair then keeps.
     Raises UserError for a missing, unreadable or empty file, missing columns, and with the first
     ten rows that cannot be used: their number and the reason.
     """
+    if form == "steps":
+        return load_step_labels(source, base_folder)
     if source.kind == "tiny":
         drawn = tiny.draw_pairs(source) if form == "pairs" else tiny.draw_labels(source)
         return Preferences(source.label, list(range(1, len(drawn) + 1)), list(drawn), {}, 0)
-    origin, rows = _open(source, form, base_folder)
-    return check_rows(rows, source, form, origin, dialogues)
+    opened = open_source(source, base_folder, "preference")
+    source, wanted = known_columns(source, form, opened.columns, opened.origin)
+    return check_rows(opened.read(wanted), source, form, opened.origin)
 
 
-def check_rows(
-    rows: Rows, source: PreferenceSource, form: Form, origin: str, dialogues: bool = False
-) -> Preferences:
+def check_rows(rows: Rows, source: PreferenceSource, form: Form, origin: str) -> Preferences:
     """Turn (row number, columns) pairs into preferences; raises UserError as load_preferences."""
     faults = FaultyRows(origin)
     found = Preferences(origin, [], [], {}, 0, source.unusable == "drop")
     dropped: Counter[str] = Counter()
     seen: dict[tuple[str, ...], int] = {}
     contradictions = 0
-    read = partial(_read_pair, dialogues=dialogues) if form == "pairs" else _read_labelled
-    for number, row in islice(rows, source.limit):
+    read = _read_pair if form == "pairs" else _read_labelled
+    for number, row in limited(rows, source.limit):
         try:
             if isinstance(row, RowError):
                 raise row
             item: Preference = read(row, source)
             reason = _useless(item) or _repeated(item, number, seen)
+        except _UselessPairError as fault:
+            reason = fault.reason
         except RowError as fault:
             faults.add(number, str(fault))
             continue
@@ -101,7 +109,7 @@ class _Reason(NamedTuple):
 
 
 def _useless(item: Preference) -> _Reason | None:
-    if isinstance(item, Labelled):
+    if not isinstance(item, Pair):
         if not item.response.strip():
             return _Reason("empty response", "the response is empty")
         return None
@@ -124,135 +132,133 @@ def _repeated(item: Preference, number: int, seen: dict[tuple[str, ...], int]) -
 def _key(item: Preference) -> tuple[str, ...]:
     if isinstance(item, Pair):
         return (item.context, item.chosen, item.rejected)
-    return (item.prompt, item.response, str(item.positive))
+    assert isinstance(item, Labelled)
+    return (item.context, item.response, str(item.positive))
 
 
 def _opposite(item: Preference) -> tuple[str, ...]:
     if isinstance(item, Pair):
         return (item.context, item.rejected, item.chosen)
-    return (item.prompt, item.response, str(not item.positive))
+    assert isinstance(item, Labelled)
+    return (item.context, item.response, str(not item.positive))
 
 
-def _open(source: PreferenceSource, form: Form, base_folder: Path) -> tuple[str, Rows]:
-    """The rows with only the columns that are needed."""
-    if source.kind == "huggingface":
-        origin, split = huggingface.open_split(source, base_folder)
-        kept = _choose_columns(source, form, origin)(split.column_names)
-        return origin, huggingface.read_rows(split.select_columns(kept))
-    path = find_data(str(source.path), base_folder)
-    choose = _choose_columns(source, form, str(path))
-    if source.kind == "parquet":
-        return str(path), parquet.read_rows(path, choose)
-    require_file(path)
-    first = next(iter(jsonl.read_rows(path)), None)
-    if first is None:
-        raise UserError(f"{path} is empty; give at least one preference, one JSON object a line.")
-    if not isinstance(first[1], RowError):
-        choose(list(first[1]))
-    return str(path), jsonl.read_rows(path)
+def known_columns(
+    source: PreferenceSource, form: Form, names: list[str], origin: str
+) -> tuple[PreferenceSource, list[str]]:
+    """The source with the columns of a known layout, and the columns worth reading.
 
-
-def _choose_columns(
-    source: PreferenceSource, form: Form, origin: str
-) -> Callable[[list[str]], list[str]]:
-    """A function that checks a file's columns and returns those worth reading."""
-
-    def choose(names: list[str]) -> list[str]:
-        columns = source.columns.model_dump(exclude={"role", "content"})  # keys of a turn
-        named = [field for field in columns if columns[field] != _default(field)]
-        for field in dict.fromkeys([*REQUIRED[form], *named]):
-            if columns[field] not in names:
-                raise UserError(f"{origin}: {missing_column(field, columns[field], names, LIKELY)}")
-        return [name for name in names if name in columns.values()]
-
-    return choose
+    Raises UserError where one is missing.
+    """
+    columns = source.columns
+    if form == "pairs" and columns.prompt == _default("prompt") and columns.prompt not in names:
+        known = next((name for name in PROMPTS if name in names), columns.prompt)
+        columns = columns.model_copy(update={"prompt": known})
+    given = columns.model_dump(exclude={"role", "content"})  # keys of a turn
+    named = [
+        field for field, column in given.items() if column != getattr(source.columns, field)
+    ] + [field for field in given if getattr(source.columns, field) != _default(field)]
+    for field in dict.fromkeys([*REQUIRED[form], *named]):
+        missing = missing_name(given[field], names)
+        if missing:
+            refuse_labelled_steps(names, origin)
+            raise UserError(f"{origin}: {missing_column(field, missing, names, LIKELY)}")
+    wanted = {name for column in given.values() for name in top_names(column, names)}
+    kept = [name for name in names if name in wanted]
+    return source.model_copy(update={"columns": columns}), kept
 
 
 def _default(field: str) -> str:
     return str(PreferenceColumns.model_fields[field].get_default())
 
 
-def _read_pair(row: Mapping[str, Any], source: PreferenceSource, dialogues: bool) -> Pair:
+class _UselessPairError(Exception):
+    """A pair that no comparison can be learnt from."""
+
+    def __init__(self, reason: _Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
+def _read_pair(row: Mapping[str, Any], source: PreferenceSource) -> Pair:
     columns = source.columns
     before_chosen, chosen = _response(_take(row, "chosen", source), "chosen", source)
     before_rejected, rejected = _response(_take(row, "rejected", source), "rejected", source)
-    given = row.get(columns.prompt)
-    asked = before_chosen if given is None else _prompt(given, source)
+    given = take_column(row, columns.prompt)
+    asked = before_chosen if given is None or given is ABSENT else _prompt(given, row, source)
     if not asked:
         raise RowError(missing_column("prompt", columns.prompt, row, LIKELY))
     for name, other in (("chosen", before_chosen), ("rejected", before_rejected)):
-        if other and other != asked:
-            raise RowError(f"the user turn of {name} is not the prompt; both must answer it")
-    *earlier, (_, prompt) = asked
-    if not dialogues and [role for role, _ in asked] != ["user"]:
-        raise RowError(f"the prompt is {_roles(asked)}; only one user turn is taken")
-    _check_dialogue(asked)
+        if other and other != asked and other != [t for t in asked if t[0] != "system"]:
+            text = f"what {name} answers is not the prompt; both must answer it"
+            raise _UselessPairError(_Reason("different prompts", text))
+    *earlier, (_, prompt) = _checked(asked)
     return Pair(prompt, chosen, rejected, _margin(row.get(columns.margin)), *_kind(row, source),
                 tuple(earlier))  # fmt: skip
 
 
-def _check_dialogue(turns: Sequence[Turn]) -> None:
-    """RowError unless they are of user and assistant, after a system turn or none, and asked."""
-    roles = [role for role, _ in turns]
-    if roles[-1] != "user" or set(roles[1:]) - {"user", "assistant"} or roles[0] not in SPEAKERS:
-        raise RowError(f"the prompt is {_roles(turns)}; it must end with a user turn")
-    _refuse_empty(turns[-1][1])
+def _checked(turns: list[Turn]) -> list[Turn]:
+    """The turns; RowError unless they end with a user's, which is not empty."""
+    asked_turns([{"role": role, "content": text} for role, text in turns])
+    if not turns[-1][1].strip():
+        raise RowError("prompt is empty; give the question")
+    return turns
 
 
 def _read_labelled(row: Mapping[str, Any], source: PreferenceSource) -> Labelled:
-    asked = _prompt(_take(row, "prompt", source), source)
+    asked = _prompt(_take(row, "prompt", source), row, source)
     before, response = _response(_take(row, "response", source), "response", source)
-    for turns in (asked, before or asked):
-        if [role for role, _ in turns] != ["user"]:
-            raise RowError(f"the prompt is {_roles(turns)}; only one user turn is taken")
-    prompt = asked[0][1]
-    _refuse_empty(prompt)
+    if before and before != asked:
+        raise RowError("what response answers is not the prompt")
+    *earlier, (_, prompt) = _checked(asked)
     return Labelled(prompt, response, _label(_take(row, "label", source), source),
-                    *_kind(row, source))  # fmt: skip
+                    *_kind(row, source), tuple(earlier))  # fmt: skip
 
 
 def _take(row: Mapping[str, Any], field: str, source: PreferenceSource) -> Any:
     column = getattr(source.columns, field)
-    if column not in row:
+    value = take_column(row, column)
+    if value is ABSENT:
         raise RowError(missing_column(field, column, row, LIKELY))
-    if row[column] is None:
+    if value is None:
         raise RowError(f"{column} is null")
-    return row[column]
+    return value
 
 
-def _prompt(value: Any, source: PreferenceSource) -> list[Turn]:
-    """The turns that are answered, one where the value is a text."""
-    if isinstance(value, list):
-        return _turns(value, "prompt", source)
-    return [("user", text_of(value, "prompt"))]
+def _prompt(value: Any, row: Mapping[str, Any], source: PreferenceSource) -> list[Turn]:
+    """The turns that are answered, one where the value is a text, after the row's system prompt."""
+    turns = _turns(value, "prompt", source)
+    if turns is None:
+        turns = [("user", text_of(value, "prompt"))]
+    system = row.get(source.columns.system)
+    if system is None or not text_of(system, "system").strip() or turns[0][0] == "system":
+        return turns
+    return [("system", system), *turns]
 
 
 def _response(value: Any, name: str, source: PreferenceSource) -> tuple[list[Turn], str]:
     """(what the value holds of the turns that are answered, the response)."""
-    if not isinstance(value, list | Mapping):
+    turns = _turns([value] if isinstance(value, Mapping) else value, name, source)
+    if turns is None:
         return [], text_of(value, name)
-    turns = _turns(value if isinstance(value, list) else [value], name, source)
-    if not turns or turns[-1][0] != "assistant":
+    if turns[-1][0] != "assistant":
+        roles = ", ".join(role for role, _ in turns)
         raise RowError(
-            f"{name} is {_roles(turns)}; give the assistant's turn, or user and assistant"
+            f"{name} is a chat with the turns {roles}; give the assistant's turn, or what it "
+            "answers and the assistant's turn"
         )
     return turns[:-1], turns[-1][1]
 
 
-def _turns(value: list[Any], name: str, source: PreferenceSource) -> list[Turn]:
-    role, content = source.columns.role, source.columns.content
-    turns = []
-    for number, turn in enumerate(value, start=1):
-        if not isinstance(turn, Mapping) or not {role, content} <= turn.keys():
-            raise RowError(f"turn {number} of {name} is no object with {role} and {content}")
-        speaker = str(turn[role])
-        text = text_of(turn[content], f"turn {number} of {name}")
-        turns.append((source.roles.get(speaker, speaker), text))
-    return turns
-
-
-def _roles(turns: Sequence[Turn]) -> str:
-    return f"a chat with the turns {', '.join(role for role, _ in turns) or '(none)'}"
+def _turns(value: Any, name: str, source: PreferenceSource) -> list[Turn] | None:
+    """The turns that a value holds; None for a text that is no dialogue."""
+    if isinstance(value, str):
+        found = dialogue_turns(value)
+        return None if found is None else [(turn["role"], turn["content"]) for turn in found]
+    if not isinstance(value, list):
+        raise RowError(f"{name} is {shown(value)}; it must be a text or a list of turns")
+    keys = TurnKeys(source.columns.role, source.columns.content, source.roles)
+    return [(turn["role"], turn["content"]) for turn in read_turns(value, name, keys)]
 
 
 def _label(value: Any, source: PreferenceSource) -> bool:
@@ -287,8 +293,3 @@ def _kind(row: Mapping[str, Any], source: PreferenceSource) -> tuple[str, str]:
         "" if language is None else text_of(language, "language"),
         "" if family is None else text_of(family, "family"),
     )
-
-
-def _refuse_empty(prompt: str) -> None:
-    if not prompt.strip():
-        raise RowError("prompt is empty; give the question")

@@ -22,6 +22,7 @@ from r1.curation.journal import Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.progress import DataEvents
 from r1.curation.store import Store, read_rows
+from r1.errors import UserError
 from r1.preferences.settings import PreferenceSettings
 from r1.rollout.engine_pool import calls_ahead, capacity
 from r1.rollout.protocol import Engine, FinishedGroup
@@ -95,6 +96,7 @@ def sample_responses(
             return
         by_text: dict[str, Problem] = {}
         for problem in problems:
+            refuse_dialogue(problem)
             by_text.setdefault(problem.prompt.strip(), problem)
         prompts = list(by_text.values())
         with open_sampler() as sampler:
@@ -122,6 +124,15 @@ def read_responses(folder: Path) -> Iterator[Answered]:
         yield Answered(problem_id, first["prompt"], first["family"], first["language"], responses)
 
 
+def refuse_dialogue(problem: Problem) -> None:
+    """Raise UserError for a problem with turns before its prompt, which the rows cannot hold."""
+    if problem.earlier:
+        raise UserError(
+            f"problem {problem.id} has turns before its prompt; preferences are made of "
+            "single prompts: leave such problems out."
+        )
+
+
 def _request(
     problem: Problem, sampler: ResponseSampler, settings: PreferenceSettings
 ) -> GroupRequest:
@@ -129,7 +140,9 @@ def _request(
         sample_seed(settings.seed, "preferences", problem.id, g)
         for g in range(settings.num_samples)
     )
-    return GroupRequest(problem.id, tuple(sampler.renderer.encode(problem.prompt)), tuple(seeds))
+    return GroupRequest(
+        problem.id, tuple(sampler.renderer.encode(problem.prompt, problem.earlier)), tuple(seeds)
+    )
 
 
 def _records(

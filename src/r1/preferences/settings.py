@@ -57,3 +57,18 @@ class PreferenceSettings(Settings):
         if self.objective == "pairwise" and self.num_samples % 2:
             raise ValueError("num_samples: pairs need an even number of responses to a prompt")
         return self
+
+
+class VerifiedPairSettings(Settings):
+    """Pairs of a right and a wrong response of one checkpoint to one problem."""
+
+    seed: int = Field(0, ge=0, description="decides every sample")
+    num_samples: int = Field(16, ge=2, description="responses to each problem")
+    max_pairs: int = Field(2, ge=1, description="most pairs of one problem")
+    length_ratio: float = Field(
+        1.25, ge=1.0, description="most that the longer of a pair may be of the shorter, in tokens"
+    )
+    sampling: SamplingSettings = SamplingSettings()
+    call: CallSettings = CallSettings()
+    shards: ShardSettings = ShardSettings()
+    domains: dict[str, str] = Field({}, description="domain of each family in the data card")

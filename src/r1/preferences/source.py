@@ -4,6 +4,10 @@
     path = "pairs.jsonl"                    # rows {prompt, chosen, rejected}
 
     [[data.train]]
+    path = "steps.jsonl"                    # rows {prompt, steps, labels}, or as PRM800K,
+                                            # Math-Shepherd or OmegaPRM lay them out
+
+    [[data.train]]
     kind = "huggingface"
     path = "PKU-Alignment/BeaverTails"      # rows {prompt, response, label}
     split = "330k_train"
@@ -19,12 +23,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from r1.config import Settings
-from r1.data.source_base import DataSource, required_keys
+from r1.data.source_base import FILES, DataSource, required_keys
 
 _FILE = ("kind", "path", "columns", "roles", "limit", "unusable", "positive", "negative")
 KEYS = {
-    "jsonl": _FILE,
-    "parquet": _FILE,
+    **dict.fromkeys((*FILES, "python"), _FILE),
     "huggingface": (*_FILE, "split", "config"),
     "tiny": ("kind", "split", "languages", "num", "seed"),
 }
@@ -34,7 +37,9 @@ KEYS = {
 class PreferenceColumns(Settings):
     """Which column of a file holds what; one that the recipe names must exist."""
 
-    prompt: str = Field("prompt", description="column with a text, or a chat of one user turn")
+    prompt: str = Field(
+        "prompt", description="column with a text, or with the turns that the responses answer"
+    )
     chosen: str = Field(
         "chosen", description="column with the better response: a text, or a chat that ends in it"
     )
@@ -47,6 +52,12 @@ class PreferenceColumns(Settings):
         "label",
         description="column that is true, 1 or one of `positive` where the response is safe",
     )
+    steps: str = Field("steps", description="column with a response's steps, a list of texts")
+    labels: str = Field(
+        "labels",
+        description="column with a label for each step: 1 right, 0 wrong, or between; null: none",
+    )
+    system: str = Field("system", description="column with a system prompt; may be absent")
     language: str = Field(
         "language", description="column with the language, for accuracy by language"
     )
@@ -63,7 +74,7 @@ class PreferenceSource(DataSource):
     keys: ClassVar = KEYS
     required: ClassVar = required_keys("pairs")
 
-    kind: Literal["jsonl", "parquet", "huggingface", "tiny"] = Field(
+    kind: Literal["jsonl", "json", "csv", "parquet", "huggingface", "python", "tiny"] = Field(
         description="where the preferences come from; by default what the path's ending says"
     )
     path: str | None = Field(

@@ -1,13 +1,19 @@
-"""Types of preference data: a pair of responses, a labelled response, and all of a source."""
+"""Types of preference data: a pair, a labelled response, labelled steps, and all of a source."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
-Form = Literal["pairs", "labels"]
+Form = Literal["pairs", "labels", "steps"]
+
+
+def context_of(earlier: Sequence[tuple[str, str]], prompt: str) -> str:
+    """One text for a prompt and the turns before it, for comparisons."""
+    return repr((*earlier, prompt)) if earlier else prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +34,49 @@ class Pair:
     @property
     def context(self) -> str:
         """The prompt with all that precedes it: pairs that share it answer the same."""
-        return repr((*self.earlier, self.prompt)) if self.earlier else self.prompt
+        return context_of(self.earlier, self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A response to a prompt and whether it is good (harmlessness: safe)."""
+    """A response to a prompt and whether it is good (harmlessness: safe). earlier: as a pair's."""
 
     prompt: str
     response: str
     positive: bool
     language: str = ""
     family: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def context(self) -> str:
+        """The prompt with all that precedes it."""
+        return context_of(self.earlier, self.prompt)
 
 
-Preference = Pair | Labelled
+@dataclass(frozen=True, slots=True)
+class StepLabels:
+    """A response in steps, which joined are the response, and how right each is: 1 right, 0 wrong,
+    a share of continuations that end right, or None where nobody said."""
+
+    prompt: str
+    steps: tuple[str, ...]
+    labels: tuple[float | None, ...]
+    language: str = ""
+    family: str = ""
+
+    @property
+    def context(self) -> str:
+        """All that is answered."""
+        return self.prompt
+
+    @property
+    def response(self) -> str:
+        """The whole response."""
+        return "".join(self.steps)
+
+
+Preference = Pair | Labelled | StepLabels
 
 
 class Preferences(NamedTuple):

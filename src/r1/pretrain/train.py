@@ -24,6 +24,7 @@ from r1.learner.state import OptimizerState, Tensors, Updates, check_fits, read_
 from r1.learner.token_logprobs import token_logprobs
 from r1.pretrain.documents import draw_groups
 from r1.pretrain.settings import BaseModelSettings, PretrainRecipe
+from r1.run_dir import atomic
 from r1.types import TrainBatch
 
 STATE_FILE = "pretrain_state.pt"
@@ -48,7 +49,7 @@ def pretrain(
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     tokenizer = train_tokenizer(recipe.model.vocab_size, recipe.tokenizer_documents, recipe.seed)
     torch.manual_seed(recipe.seed)
     model = AutoModelForCausalLM.from_config(model_config(recipe.model, tokenizer.eos_token_id))

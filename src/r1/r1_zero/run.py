@@ -21,14 +21,17 @@ from r1.algorithms.protocol import Algorithm
 from r1.config import as_now, dump
 from r1.data.external import inputs_of
 from r1.data.load import LoadedData, load_data
-from r1.evaluate.run import VotingScorer, evaluate
-from r1.evaluate.source import find_model
+from r1.diagnose.live import WatchedEvents
+from r1.evaluation.run import VotingScorer, evaluate
+from r1.evaluation.source import find_weights
 from r1.learner.settings import longer_notices
 from r1.learner.supervised_run import kernels_of
 from r1.loop import EvaluationHook, TrainSettings, train
 from r1.models.device import resolve_device
 from r1.models.load import check_model_folder, load_tokenizer
+from r1.models.opening_token import opening_facts
 from r1.r1_zero.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
+from r1.r1_zero.teacher import find_teacher
 from r1.r1_zero.workers import open_reward_models, open_workers, place
 from r1.reward_model.mixture import check_reward_models, with_reward_models
 from r1.rewards.accuracy import check_reference, warn_of_source
@@ -39,12 +42,13 @@ from r1.rewards.unjudged import check_families
 from r1.rollout.limits import tell_of_short_room
 from r1.rollout.make import check_engine, check_engine_model, check_limit, engine_context
 from r1.rollout.protocol import Engine
-from r1.rollout.scored import Counts
+from r1.rollout.scored import Counts, Scorer
 from r1.rollout.seeds import sample_seed
 from r1.run_dir import RunDir, completion_table, describe_source
 from r1.run_dir.events import RunEvents
 from r1.run_dir.inputs import FileHash, Input
 from r1.sampling.choose import open_sampler
+from r1.sampling.late import LateVerdicts
 from r1.sampling.roll_out import BatchSource, Rollouts
 from r1.template import PromptRenderer
 from r1.types import Problem, ScoredGroup
@@ -53,10 +57,11 @@ KIND = "r1_zero"
 
 
 class PreparedR1Zero(NamedTuple):
-    """A recipe whose model, data and prompts have been checked."""
+    """A recipe whose models, data and prompts have been checked."""
 
     recipe: R1ZeroRecipe
     model: str
+    teacher: str | None
     data: LoadedData
     tokenizer: Any
     renderer: PromptRenderer
@@ -66,7 +71,7 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> PreparedR1Zero:
     """Check everything that can be checked before a model is loaded. Raises UserError."""
     recipe.rewards.validate_names()
     check_reward_models(recipe.reward_models, base_folder)
-    model = find_model(recipe.model, base_folder)
+    model = find_weights(recipe.model, base_folder)
     check_model_folder(model)
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
         resolve_device(recipe.learner.device)
@@ -78,6 +83,7 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> PreparedR1Zero:
     if measured != recipe.sampling.max_new_tokens:
         check_limit(measured, model, recipe.engine, "evaluation.max_new_tokens")
     tokenizer = load_tokenizer(model)
+    teacher = find_teacher(recipe, base_folder, tokenizer)
     renderer = PromptRenderer(tokenizer, recipe.template)
     check = partial(check_reference, settings=recipe.rewards)
     context, lengths = engine_context(model, recipe.engine), dict[str, int]()
@@ -91,13 +97,13 @@ def prepare(recipe: R1ZeroRecipe, base_folder: Path) -> PreparedR1Zero:
         ),
         ("held-out prompts", measured, data.heldout),
     ):
-        tell_of_short_room(whose, [lengths[p.prompt] for p in found], limit, context)
+        tell_of_short_room(whose, [lengths[p.dialogue] for p in found], limit, context)
     problems = [*(p for pool in data.pools for p in pool), *data.heldout]
     judged_by_models = {name: use.families for name, use in recipe.reward_models.items()}
     check_families(recipe.rewards, problems, judged_by_models)
     check_judge(recipe.rewards, problems)
     warn_of_source(recipe.rewards, problems, recipe.template)
-    return PreparedR1Zero(recipe, model, data, tokenizer, renderer)
+    return PreparedR1Zero(recipe, model, teacher, data, tokenizer, renderer)
 
 
 def run_r1_zero(
@@ -120,7 +126,8 @@ def run_r1_zero(
     with ExitStack() as stack:
         placement = stack.enter_context(place(recipe, model))
         run = stack.enter_context(_open_run(prepared, base_folder, out, accept_changes))
-        workers = stack.enter_context(open_workers(recipe, model, placement, run))
+        progress = WatchedEvents(progress, run.folder, recipe.stop_when_hopeless)
+        workers = stack.enter_context(open_workers(recipe, model, prepared.teacher, placement, run))
         learner, engine, usage, events = workers
         if run.resume_from is not None:
             learner.load(run.resume_from)
@@ -128,7 +135,7 @@ def run_r1_zero(
         pool = stack.enter_context(RewardPool(cached_in(recipe.rewards, out), form))
         judging = open_reward_models(recipe, base_folder, form, placement, events)
         scorer = with_reward_models(pool, stack.enter_context(judging))
-        rollouts = Rollouts(engine, scorer, prepared.renderer, usage)
+        rollouts = Rollouts(engine, _patient(scorer, recipe), prepared.renderer, usage)
         progress.begin(run.resume_step(), recipe.num_steps, run.notices)
         sampler = open_sampler(source, rollouts, recipe.algorithm)
         settings = TrainSettings(recipe.num_steps, algorithm, limit)
@@ -140,15 +147,23 @@ def run_r1_zero(
     return out
 
 
+def _patient(scorer: Scorer, recipe: R1ZeroRecipe) -> Scorer:
+    """The training's scorer, which is waited for as long as the recipe says."""
+    if recipe.rewards.late_s is None:
+        return scorer
+    return LateVerdicts(scorer, recipe.rewards.late_s, pooled=recipe.algorithm.importance_cap > 0)
+
+
 def batch_source(
     recipe: R1ZeroRecipe, data: LoadedData, teaches: Callable[[ScoredGroup], bool]
 ) -> BatchSource:
     """Return the source of a recipe's batches."""
     algorithm = recipe.algorithm
     spare_seed = sample_seed(recipe.seed, "spare") % 2**32
+    setting = f"{recipe.algorithm_name}.num_problems"
     return BatchSource(
-        problems=data.batches(algorithm.num_problems, recipe.seed),
-        spare=data.batches(algorithm.num_problems, spare_seed),
+        problems=data.batches(algorithm.num_problems, recipe.seed, setting),
+        spare=data.batches(algorithm.num_problems, spare_seed, setting),
         seed=recipe.seed,
         group_size=algorithm.group_size,
         sampling=recipe.sampling,
@@ -236,6 +251,9 @@ def _open_run(
         datasets=[found.summary() for found in files if found.role.startswith("data.")],
         kernels=kernels_of(recipe),
     )
+    renderer = prepared.renderer
+    opening = opening_facts(prepared.tokenizer, renderer.encode("?"))
+    run.note_facts({**opening, "opens_think": renderer.opens_think})
     if run.longer:
         run.notices += longer_notices(recipe.optimizer)
         if recipe.algorithm.staleness:
@@ -268,7 +286,7 @@ def _too_long(
     problem: Problem, renderer: PromptRenderer, context: int, lengths: dict[str, int]
 ) -> str | None:
     """Return why a prompt leaves no space for a response, or None; record the prompt's length."""
-    length = lengths[problem.prompt] = len(renderer.encode(problem.prompt))
+    length = lengths[problem.dialogue] = len(renderer.encode(problem.prompt, problem.earlier))
     if length < context:
         return None
     return (

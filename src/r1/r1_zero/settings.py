@@ -14,7 +14,7 @@ from r1.algorithms.settings import AlgorithmSettings
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.settings import DataSettings
-from r1.evaluate.settings import EvaluationSettings
+from r1.evaluation.settings import EvaluationSettings
 from r1.learner.settings import LearnerSettings, OptimizerSettings, check_evaluation
 from r1.plugins import import_plugins
 from r1.reward_model.settings import RewardModelUse
@@ -22,6 +22,7 @@ from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import CheckpointSettings
 from r1.template import TemplateSettings
+from r1.track.settings import TrackSettings
 
 MAY_CHANGE_ON_RESUME = (
     "base_folder",
@@ -34,7 +35,9 @@ MAY_CHANGE_ON_RESUME = (
     "rewards.judge.limits",
     "rewards.judge.budget",
     "checkpoints.keep",
+    "stop_when_hopeless",
     "cluster",
+    "track",
 )
 """Settings that move no number of a run, but for rounding: it may be carried on with others."""
 MAY_GROW = ("num_steps",)
@@ -73,7 +76,12 @@ class R1ZeroRecipe(Settings):
     engine: EngineSettings = EngineSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
+    stop_when_hopeless: bool = Field(
+        False,
+        description="end a run in which nothing can be learnt any more (`r1 diagnose` says why)",
+    )
     cluster: ClusterSettings | None = None
+    track: TrackSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> R1ZeroRecipe:
@@ -87,6 +95,14 @@ class R1ZeroRecipe(Settings):
                 f"{name}.overlong_buffer = {self.algorithm.overlong_buffer} must be below "
                 f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
             )
+        needed = self.algorithm.needed_reward_model
+        if needed is not None and needed not in self.reward_models:
+            raise ValueError(
+                f"{name} needs [reward_models.{needed}], a process reward model: give its path "
+                "there, or name another one in step_model"
+            )
+        if self.algorithm.teacher_model == "":
+            raise ValueError(f"{name}.teacher is required: name the model to learn from")
         if self.engine.vllm.sleep and self.algorithm.partial_rollouts:
             raise ValueError(
                 "engine.vllm.sleep gives the GPU back between two batches, and with "

@@ -56,9 +56,12 @@ def place(recipe: R1ZeroRecipe, model: str) -> AbstractContextManager[Placement 
 
 @contextmanager
 def open_workers(
-    recipe: R1ZeroRecipe, model: str, placement: Placement | None, run: RunDir
+    recipe: R1ZeroRecipe, model: str, teacher: str | None, placement: Placement | None, run: RunDir
 ) -> Iterator[Workers]:
-    """Make learner and engine from the run's initial model; end their processes afterwards."""
+    """Make learner and engine from the run's initial model; end their processes afterwards.
+
+    teacher: the model that is the learner's reference, where the algorithm has one.
+    """
     if placement is None:
         learner = LocalLearner(
             model,
@@ -69,6 +72,7 @@ def open_workers(
             total_steps=recipe.num_steps,
             seed=recipe.seed,
             tokenizer=load_tokenizer(model),
+            teacher=teacher,
         )
         with closing(make_engine(model, recipe.engine)) as local:
             engine_here = watched(local)
@@ -89,6 +93,7 @@ def open_workers(
         recipe.sampling.temperature,
         recipe.num_steps,
         recipe.seed,
+        None if teacher is None else absolute_model(teacher),
     )
     events = Events()
     kind = PartialRemoteEngine if recipe.algorithm.partial_rollouts else RemoteEngine

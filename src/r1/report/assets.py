@@ -38,18 +38,18 @@ def fill_page(
     data: what the scripts read, by the id of its element. packed: the completions, in base64.
     parts: ready HTML for the page's names; `name` is the title as well.
     """
-    script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, scripts)) + "})();\n"
+    script = '"use strict";\n(() => {\n' + "\n".join(map(asset, scripts)) + "})();\n"
     inline = [
         f'<script type="application/json" id="{name}">{inline_json(value)}</script>'
         for name, value in data.items()
     ]
-    return Template(_asset("frame.html")).substitute(
+    return Template(asset("frame.html")).substitute(
         name=parts["name"],
-        body=Template(_asset(page)).substitute(parts),
+        body=Template(asset(page)).substitute(parts),
         data="\n".join(inline),
         packed=packed,
         script=script,
-        style="\n".join(map(_asset, styles)),
+        style="\n".join(map(asset, styles)),
         policy=escape(_policy(script)),
     )
 
@@ -67,5 +67,6 @@ def _policy(script: str) -> str:
     return "; ".join(rules)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file beside this one: a page's markup, a script, a style."""
     return resources.files("r1.report").joinpath(name).read_text(encoding="utf-8")

@@ -99,7 +99,7 @@
     }
     if (!small) {
       const label = shape("text", { x: box.right, y: box.bottom + 31, "text-anchor": "end" });
-      label.textContent = "step";
+      label.textContent = chart.axis;
       svg.append(label);
     }
     svg.append(shape("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
@@ -180,7 +180,7 @@
   }
 
   function hoverLines(chart, x) {
-    const lines = [element("b", {}, `step ${x}`)];
+    const lines = [element("b", {}, `${chart.axis} ${x}`)];
     for (const series of [...chart.series].reverse()) {
       const index = series.x.indexOf(x);
       if (index < 0) continue;

@@ -39,7 +39,8 @@ class Series:
 
 @dataclass(slots=True)
 class Chart:
-    """One figure. limits fixes the y axis; stacked draws the series on top of each other."""
+    """One figure. limits fixes the y axis; stacked draws the series on top of each other. axis says
+    what x counts."""
 
     id: str
     title: str
@@ -48,6 +49,7 @@ class Chart:
     series: list[Series]
     limits: tuple[float, float] | None = None
     stacked: bool = False
+    axis: str = "step"
 
 
 def main_charts(run: RunData) -> list[Chart]:
@@ -61,6 +63,7 @@ def health_charts(run: RunData) -> list[Chart]:
     wanted: tuple[tuple[str, str, Unit, tuple[str, ...]], ...] = (
         ("Entropy", "nats per token", "number", ("entropy",)),
         ("KL", "to the reference policy", "number", ("kl",)),
+        ("KL", "to the teacher, nats a token", "number", ("teacher_kl",)),
         ("Gradient norm", "before clipping", "number", ("grad_norm",)),
         ("Clipped tokens", "share, below and above", "share", ("clip_low", "clip_high")),
         ("Critic", "explained variance of returns", "number", EXPLAINED),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
+from r1.diagnose import Diagnosis, diagnose
 from r1.report.assets import fill_page
+from r1.report.browser import Browser, browser_html
+from r1.report.diagnosed import diagnosis_section
 from r1.report.figures import Chart, health_charts, main_charts
 from r1.report.load import EVALUATION, RunData, load_run
 from r1.report.preferences import PREFERENCE_CHARTS
@@ -28,11 +32,11 @@ def build_run_report(folder: Path) -> Path:
     """
     run = load_run(Path(folder))
     path = run.folder / PAGE_NAME
-    write_text(path, render(run, take_sample(run.folder)))
+    write_text(path, render(run, take_sample(run.folder), diagnose(run.folder)))
     return path
 
 
-def render(run: RunData, sample: Sample) -> str:
+def render(run: RunData, sample: Sample, found: Sequence[Diagnosis]) -> str:
     """Return the page as text."""
     figures = {
         # an evaluation by itself is one point, which the headline already names
@@ -52,14 +56,25 @@ def render(run: RunData, sample: Sample) -> str:
         status=status(run),
         headline=headline(run, summary),
         families=families(run),
+        diagnosis=diagnosis_section(run, found),
         gap=escape(gap_note(run)),
         time=time_section(run),
         settings=key_values(flatten(run.recipe)),
         versions=key_values(run.versions),
         lineage=lineage_rows(run.lineage),
-        nothing_to_read="" if sample.total else " hidden",
-        shown=f"{sample.shown:,}",
-        total=f"{sample.total:,}",
+        completions=browser_html(_browser(sample)),
+    )
+
+
+def _browser(sample: Sample) -> Browser:
+    return Browser(
+        title="Completions",
+        listed="Completions",
+        searched="problems and completions",
+        note=f"Showing {sample.shown:,} of {sample.total:,} completions of this run.",
+        without_script="The completions need JavaScript. They are in the run's folder.",
+        filters={"step": "Step", "family": "Family", "language": "Language", "outcome": "Outcome"},
+        empty=not sample.total,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from r1.report.figures import Chart, Series, accuracy, length
 from r1.report.load import load_run
+from r1.run_dir.atomic import make_folder, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ def save_run_figures(folder: Path, out: Path) -> list[Path]:
     """
     run = load_run(Path(folder))
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     charts = [chart for chart in (accuracy(run), length(run)) if chart.series]
     return [draw_chart(chart, out / f"{chart.id}.png") for chart in charts]
 
@@ -32,8 +33,13 @@ def draw_chart(chart: Chart, path: Path) -> Path:
     """Draw one chart of lines as a PNG and return its path."""
     figure = new_figure(6.4, 3.7)
     draw_axes(figure.subplots(), chart)
-    figure.savefig(path)
+    save_figure(figure, path)
     return path
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all. Raises UserError for a full disk."""
+    write_file(path, lambda temporary: figure.savefig(temporary, format="png"))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -59,7 +65,7 @@ def draw_axes(axes: Axes, chart: Chart) -> None:
     axes.text(
         0.0, 1.03, chart.note, transform=axes.transAxes, fontsize=8.5, color=SOFT, va="bottom"
     )
-    axes.set_xlabel("step", color=SOFT, loc="right")
+    axes.set_xlabel(chart.axis, color=SOFT, loc="right")
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     axes.tick_params(colors=SOFT, length=0, labelsize=9)
     axes.spines[["top", "right", "left"]].set_visible(False)

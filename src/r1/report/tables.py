@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from r1.report.load import EVALUATION, RunData
 from r1.report.summary import by_step
+from r1.run_dir.evaluation import outcomes_line
 
 
 class Tile(NamedTuple):
@@ -23,19 +24,14 @@ class Tile(NamedTuple):
 def status(run: RunData) -> str:
     """Return a word for whether the run or the evaluation has ended."""
     if run.kind == EVALUATION:
-        counts = _outcomes(run.evaluations[-1]) if run.evaluations else "not finished"
+        counts = "not finished"
+        if run.evaluations:
+            counts = escape(outcomes_line(run.evaluations[-1].get("outcomes", {})))
         return f'<span class="chip{" good" * run.done}">{"finished" * run.done}</span> {counts}'
     steps = f"{run.num_steps} step{'' if run.num_steps == 1 else 's'}"
     if run.done:
         return f'<span class="chip good">finished</span> {steps}'
     return f'<span class="chip">not finished</span> {steps} so far'
-
-
-def _outcomes(evaluation: Mapping[str, Any]) -> str:
-    """Summarise the samples' outcomes: "40 of 40 unparseable"."""
-    counts = {name: n for name, n in evaluation.get("outcomes", {}).items() if n}
-    total = sum(counts.values())
-    return escape(", ".join(f"{n:,} of {total:,} {name}" for name, n in counts.items()))
 
 
 def headline(run: RunData, summary: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.reward_model.settings import Part, RewardModelRecipe
 from r1.run_dir import find_checkpoint, is_run
+from r1.steps.split import LINE
 from r1.template import ChatTemplateSettings
 
 CARD_FILE = "reward_model.json"
@@ -33,7 +34,8 @@ class RewardModelCard(Settings):
     """How a reward model scores."""
 
     format: Literal[1] = 1
-    objective: Literal["pairwise", "pointwise"]
+    objective: Literal["pairwise", "pointwise", "steps"]
+    separator: str = LINE
     part: Part
     template: ChatTemplateSettings
     max_tokens: int
@@ -49,6 +51,7 @@ def card_of(recipe: RewardModelRecipe, statistics: dict[str, float] | None) -> R
     """The card of the model that a recipe makes."""
     return RewardModelCard(
         objective=recipe.objective,
+        separator=recipe.separator,
         part=recipe.scored_part,
         template=recipe.template,
         max_tokens=recipe.batch.max_tokens,

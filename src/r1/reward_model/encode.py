@@ -4,35 +4,52 @@
                       answer are dropped, and a response that never ends its thinking has none
     part = "whole"    the response as it stands, thinking included
 
-Every scored text ends with the tokenizer's end token, and the score is read there.
+Every scored text ends with the tokenizer's end token, and the score is read there. Where steps are
+scored (always of the whole response) there is no end token, so that a response under way is scored
+as a finished one is, and a score is read at each step's last token.
 
-A response above the limit loses its middle: how it begins and how it ends are kept.
-Left out on purpose: dialogues of several turns, and token ids straight from the policy (a reward
+A response above the limit loses its middle: how it begins and how it ends are kept. In steps it
+loses those beyond the limit.
+Left out on purpose: token ids straight from the policy (a reward
 model has a tokenizer of its own).
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from r1.data.rows import FaultyRows, RowError
 from r1.errors import UserError
 from r1.preferences.examples import PreferenceExample
-from r1.preferences.types import Pair, Preference, Preferences
+from r1.preferences.types import Pair, Preference, Preferences, StepLabels
 from r1.reward_model.settings import Part, RewardLossSettings
 from r1.rewards.reading import after_thinking
-from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
+from r1.steps.ends import encode_steps
+from r1.steps.split import LINE, joined, split_steps
+from r1.template import THINK_OPENING, Earlier, PromptRenderer, TemplateSettings
 
 
 class EncodedResponse(NamedTuple):
-    """A prompt and a response as token ids, end token included; cut: its middle is missing."""
+    """A prompt and a response as token ids, end token included; cut: its middle is missing.
+
+    ends: the last token of each step, where steps are scored; members: which of the response's
+    steps each of them is made of.
+    """
 
     prompt_ids: tuple[int, ...]
     response_ids: array[int]
     cut: bool = False
+    ends: tuple[int, ...] = ()
+    members: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def scored_at(self) -> tuple[int, ...]:
+        """The tokens of the response at which it is scored."""
+        return self.ends or (len(self.response_ids) - 1,)
 
     @property
     def num_tokens(self) -> int:
@@ -71,13 +88,19 @@ class ResponseEncoder:
     """
 
     def __init__(
-        self, tokenizer: Any, template: TemplateSettings, part: Part, max_tokens: int
+        self,
+        tokenizer: Any,
+        template: TemplateSettings,
+        part: Part,
+        max_tokens: int,
+        separator: str = LINE,
     ) -> None:
         self.tokenizer = tokenizer
         self.renderer = PromptRenderer(tokenizer, template)
         self.part = part
         self.max_tokens = max_tokens
-        self._prompt: tuple[str, tuple[int, ...]] = ("", ())
+        self.separator = separator
+        self._prompt: tuple[tuple[str, Earlier], tuple[int, ...]] = (("", ()), ())
 
     def part_of(self, response: str, opened: bool = False) -> str | None:
         """The part of a response that is scored, stripped; None where there is nothing.
@@ -89,15 +112,52 @@ class ResponseEncoder:
         whole = "<think>" + response if opened else response
         return whole.strip() or None
 
-    def encode(self, prompt: str, part: str) -> EncodedResponse:
-        """Encode a scored part; RowError where the prompt alone fills the limit."""
-        last, prompt_ids = self._prompt  # siblings come one after the other
-        if last != prompt or not prompt_ids:
-            prompt_ids = self.renderer.encode(prompt)
-            self._prompt = (prompt, prompt_ids)
+    def steps_of(self, response: str, opened: bool = False) -> list[str]:
+        """The steps of a response, which may be unfinished: the break after its last one stays."""
+        whole = "<think>" + response if opened else response
+        return split_steps(whole.lstrip(), self.separator)
+
+    def encode(self, prompt: str, part: str, earlier: Earlier = ()) -> EncodedResponse:
+        """Encode a scored part; RowError where the prompt alone fills the limit.
+
+        earlier: the turns before the prompt. Raises UserError where the template takes none.
+        """
+        prompt_ids, room = self._prompt_and_room(prompt, earlier)
         text = self._join(prompt, part)
         end = self.tokenizer.eos_token_id
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        cut = len(ids) > room
+        if cut:
+            ids = ids[: room - room // 2] + ids[len(ids) - room // 2 :]
+        return EncodedResponse(prompt_ids, array("I", [*ids, end]), cut)
+
+    def encode_steps(
+        self, prompt: str, steps: Sequence[str], earlier: Earlier = ()
+    ) -> EncodedResponse:
+        """Encode a response in steps; RowError where the limit leaves no whole step."""
+        prompt_ids, room = self._prompt_and_room(prompt, earlier)
+        whole = "".join(steps)
+        before = self._join(prompt, whole).removesuffix(whole)
+        found = encode_steps(self.tokenizer, [before + steps[0], *steps[1:]])
+        kept = [end for end in found.ends if end < room]
+        if not kept:
+            raise _UselessRowError(
+                f"its first step does not end within the limit of {self.max_tokens} tokens "
+                "(batch.max_tokens)",
+                "the first step fills batch.max_tokens",
+                overlong=True,
+            )
+        ids = found.token_ids[: kept[-1] + 1]
+        members = tuple(map(tuple, found.members[: len(kept)]))
+        cut = len(kept) < len(found.ends)
+        return EncodedResponse(prompt_ids, array("I", ids), cut, tuple(kept), members)
+
+    def _prompt_and_room(self, prompt: str, earlier: Earlier) -> tuple[tuple[int, ...], int]:
+        """A prompt's tokens, and how many are left for the response."""
+        last, prompt_ids = self._prompt  # siblings come one after the other
+        if last != (prompt, earlier) or not prompt_ids:
+            prompt_ids = self.renderer.encode(prompt, earlier)
+            self._prompt = ((prompt, earlier), prompt_ids)
         room = self.max_tokens - len(prompt_ids) - 1
         if room < 1:
             raise _UselessRowError(
@@ -106,10 +166,7 @@ class ResponseEncoder:
                 "the prompt fills batch.max_tokens",
                 overlong=True,
             )
-        cut = len(ids) > room
-        if cut:
-            ids = ids[: room - room // 2] + ids[len(ids) - room // 2 :]
-        return EncodedResponse(prompt_ids, array("I", [*ids, end]), cut)
+        return prompt_ids, room
 
     def _join(self, prompt: str, part: str) -> str:
         """The part as it follows the prompt: whatever the prompt has opened is closed first."""
@@ -170,6 +227,8 @@ def encode_preferences(
 
 
 def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[EncodedResponse]:
+    if isinstance(item, StepLabels):
+        return [encoder.encode_steps(item.prompt, joined(item.steps, encoder.separator))]
     named = (
         [("chosen", item.chosen), ("rejected", item.rejected)]
         if isinstance(item, Pair)
@@ -183,7 +242,7 @@ def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[EncodedResp
                 f'{name} has nothing after its thinking to score (part = "answer")',
                 "nothing after the thinking",
             )
-        encoded.append(encoder.encode(item.prompt, part))
+        encoded.append(encoder.encode(item.prompt, part, item.earlier))
     if len(encoded) == 2 and encoded[0].response_ids == encoded[1].response_ids:
         if not any(found.cut for found in encoded):
             raise _UselessRowError(
@@ -200,6 +259,11 @@ def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[EncodedResp
 def _example(
     item: Preference, encoded: list[EncodedResponse], loss: RewardLossSettings
 ) -> PreferenceExample:
+    if isinstance(item, StepLabels):
+        [found] = encoded
+        targets = tuple(_least([item.labels[n] for n in members]) for members in found.members)
+        responses = (found.response_ids,)
+        return PreferenceExample(found.prompt_ids, responses, 0.0, item, found.ends, targets)
     if isinstance(item, Pair):
         target = loss.margin + loss.row_margin_weight * item.margin
     else:
@@ -207,6 +271,11 @@ def _example(
     return PreferenceExample(
         encoded[0].prompt_ids, tuple(found.response_ids for found in encoded), target, item
     )
+
+
+def _least(labels: Sequence[float | None]) -> float:
+    """The label of steps that one token ends: the least known one, NaN where none is known."""
+    return min((label for label in labels if label is not None), default=math.nan)
 
 
 def _overlong(encoder: ResponseEncoder) -> str:

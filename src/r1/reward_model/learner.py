@@ -1,39 +1,41 @@
 """The update of a reward model: packed rows, one loss, one optimiser step.
 
-    loss = sum over the step's pairs (or labelled responses) of their loss / their number
+    loss = sum over the step's pairs (or labelled responses, or steps) of their loss / their number
 
 Every micro-batch's sum is divided by the step's count, so that any split into rows gives the
 gradient of one big batch. A pair is never split: both responses share one prompt in one row.
 
 Where several processes hold the model (`learner.ranks`), each computes its share of the rows. The
-head is a module of its own to them.
+head is a module of its own to them. With adapters (`learner.lora`) they learn and the head does; a
+checkpoint has them merged, in a plain model's layout.
 
-Left out on purpose: adapters (the head must be saved in a plain model's layout).
+Left out on purpose: adapters over several ranks.
 
-Shapes: R responses of a micro-batch, P pairs.
+Shapes: R responses of a micro-batch, S scores, P pairs.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from r1.errors import UserError
-from r1.learner import sharded_state
+from r1.learner import lora, sharded_state
 from r1.learner.export import save_gathered
-from r1.learner.metrics import skipped_steps
+from r1.learner.metrics import only_step
 from r1.learner.microbatch import IDLE, IndexedResponse, split_microbatches
-from r1.learner.modes import autocast, learning_mode
-from r1.learner.optimizer import PolicyOptimizer, lr_factor
+from r1.learner.modes import autocast, learning_mode, reproducible, reserve_cublas
+from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.ranks import OneRank, Ranks
-from r1.learner.settings import OptimizerSettings
+from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
-from r1.learner.state import STATE_FILE, read_state, write_state
+from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.models.device import resolve_device
 from r1.models.load import DTYPES, check_vocabulary
 from r1.preferences.examples import PreferenceExample, PreferenceRow, pack_preferences
@@ -43,22 +45,22 @@ from r1.reward_model.loss import binary_cross_entropy, bradley_terry
 from r1.reward_model.model import (
     RewardModel,
     check_packed_scores,
+    check_used_scores,
     load_reward_model,
     save_head,
     score_row,
     scored,
     set_padding,
 )
-from r1.reward_model.settings import RewardLearnerSettings
 
 
 class RewardLearner:
-    """A reward model that learns from pairs or from labelled responses."""
+    """A reward model that learns from pairs, labelled responses or labelled steps."""
 
     def __init__(
         self,
         model_path: str | Path,
-        settings: RewardLearnerSettings,
+        settings: LearnerSettings,
         optimizer: OptimizerSettings,
         total_steps: int = 1,
         seed: int = 0,
@@ -69,27 +71,32 @@ class RewardLearner:
         model to train on. tokenizer: written with every checkpoint. ranks: the processes that share
         the work; None for one on its own.
 
-        Raises UserError for a broken model folder, an architecture the packed path cannot run, or
-        a tokenizer with more tokens than the model embeds.
+        Raises UserError for a broken model folder, an architecture the packed path cannot run, a
+        tokenizer with more tokens than the model embeds, or LoRA over ranks.
         """
-        self.settings = settings
+        self.settings, self.seed = settings, seed
         self.tokenizer = tokenizer
         self.step = 0
         self.reference = self.critic = None  # which a checkpoint of ranks would hold
         self.device = resolve_device(settings.device)
+        reserve_cublas(settings.deterministic)
         self.ranks = ranks or OneRank()
+        lora.check_alone(settings.lora, self.ranks)
         place = self.ranks.load_device(self.device)
         self.model = load_reward_model(model_path, DTYPES[settings.dtype], place, seed)
         if tokenizer is not None:
             check_vocabulary(self.model.body, tokenizer)
             set_padding(self.model, tokenizer)
-        check_packed_scores(self.model)
+        plain_R = check_packed_scores(self.model)
+        if settings.lora is not None:
+            lora.attach(self.model.body, settings.lora, seed, self.model.head)
         if settings.gradient_checkpointing:
             self.model.body.gradient_checkpointing_enable({"use_reentrant": False})
         self.model.body.eval()  # dropout off: what is trained is what will score
         # The head first, to be apart from the body it may be a part of: it stays in fp32.
         self.ranks.shard(self.model.head, as_stored=True)
         self.ranks.shard(self.model.body)
+        check_used_scores(self.model, plain_R, self.ranks, self.device, settings.autocast)
         embeddings = self.model.body.get_input_embeddings().parameters()
         self.optimizer = PolicyOptimizer(
             self.model.named_parameters(),
@@ -98,6 +105,7 @@ class RewardLearner:
             not_matrices=[*embeddings, *self.model.head.parameters()],
         )
 
+    @reproducible
     def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]:
         """Do one optimiser step; return its metrics.
 
@@ -107,32 +115,30 @@ class RewardLearner:
         tokens_processed and seconds. With several ranks all but seconds are of all of them.
         """
         begin = time.perf_counter()
-        scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
+        lora.seed_dropout(self.settings.lora, self.seed, self.step)
+        scores, count = _zeros(examples), num_items(examples)
         total, num_tokens, num_rows = 0.0, 0, 0
         for micro in self._share(examples):
             self._learning_mode(True)
-            score_R = self._scores(micro)
+            score_S = self._scores(micro, examples)
             if micro is None:
-                (score_R.sum() * 0.0).backward()
+                (score_S.sum() * 0.0).backward()
                 self._learning_mode(False)
                 continue
-            loss = _losses(score_R, micro, examples).sum() / len(examples)
+            loss = _losses(score_S, micro, examples).sum() / count
             loss.backward()
             self._learning_mode(False)
             total += loss.item()
             num_tokens += micro.content.num_tokens
             num_rows += 1
-            _place(scores, micro, score_R)
+            _place(scores, micro, score_S, examples)
         (total, tokens, rows), scores = self._summed([total, num_tokens, num_rows], scores)
-        norm = self.optimizer.step(self.step, total)
-        factor = lr_factor(self.step, self.optimizer.total_steps, self.optimizer.settings)
+        told = only_step(self.optimizer, self.step, total)
         self.step += 1
         return {
             "loss": total,
             **batch_figures(examples, scores),
-            "grad_norm": norm.item(),
-            **skipped_steps([norm.item()]),
-            "lr": self.optimizer.settings.lr * factor,
+            **told,
             "num_examples": len(examples),
             "num_rows": int(rows),
             "tokens_processed": int(tokens),
@@ -141,12 +147,13 @@ class RewardLearner:
 
     @torch.no_grad()
     def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]:
-        """Score every example's responses under the weights as they are, in their order."""
-        scores: list[list[float]] = [[0.0] * len(example.responses) for example in examples]
+        """Score every example's responses, or steps, under the weights as they are, in their
+        order."""
+        scores = _zeros(examples)
         for micro in self._share(examples):
-            score_R = self._scores(micro)
+            score_S = self._scores(micro, examples)
             if micro is not None:
-                _place(scores, micro, score_R)
+                _place(scores, micro, score_S, examples)
         return self._summed([], scores)[1]
 
     def save(self, folder: Path) -> None:
@@ -154,9 +161,20 @@ class RewardLearner:
         if self.ranks.sharded:
             self._save_ranks(folder)
             return
-        self.model.save(folder, self.tokenizer)
-        state = {"step": self.step, "optimizer": self.optimizer.state_dict()}
+        state: dict[str, Any] = {"step": self.step, "optimizer": self.optimizer.state_dict()}
+        if self.settings.lora is None:
+            self.model.save(folder, self.tokenizer)
+        else:
+            replace(self.model, body=lora.merged_model(self.model.body)).save(
+                folder, self.tokenizer
+            )
+            state["adapters"] = self._adapted()
         write_state(folder, state)
+
+    def _adapted(self) -> dict[str, Tensor]:
+        """What learns under LoRA: the adapters and the head."""
+        named = self.model.named_parameters()
+        return {name: p.detach() for name, p in named if p.requires_grad}
 
     def _save_ranks(self, folder: Path) -> None:
         save_gathered(self.ranks, self.model.body, folder, self.tokenizer)
@@ -173,10 +191,12 @@ class RewardLearner:
             sharded_state.load(self, folder)
             return
         state = read_state(folder)
-        values = dict(self.stored_weights(folder))
-        own = dict(self.model.named_parameters())
-        if set(values) != set(own):
-            raise UserError(f"{folder} was written by a learner with another model.")
+        own: dict[str, Tensor] = dict(self.model.named_parameters())
+        if self.settings.lora is not None:
+            own, values = self._adapted(), state.get("adapters", {})
+        else:
+            values = dict(self.stored_weights(folder))
+        check_fits(folder / STATE_FILE, values, own)
         with torch.no_grad():
             for name, tensor in values.items():
                 own[name].copy_(tensor)
@@ -197,10 +217,13 @@ class RewardLearner:
             self.settings.tokens_per_microbatch,
         )
 
-    def _scores(self, micro: PreferenceRow | None) -> Tensor:
-        groups = [IDLE] if micro is None else micro.content.groups
+    def _scores(self, micro: PreferenceRow | None, examples: Sequence[PreferenceExample]) -> Tensor:
+        groups, at_R = [IDLE], None
+        if micro is not None:
+            groups = micro.content.groups
+            at_R = [examples[number].scored_at(place) for number, place in micro.owners]
         with autocast(self.settings.autocast, self.device):
-            return self.model.scores(score_row(groups, self.device), self.ranks)
+            return self.model.scores(score_row(groups, self.device, at_R), self.ranks)
 
     def _summed(
         self, numbers: list[float], scores: list[list[float]]
@@ -221,13 +244,19 @@ def batch_figures(
     """accuracy, score_mean and score_gap of a batch; see RewardLearner.update."""
     right, up, down = [], [], []
     for example, values in zip(examples, scores, strict=True):
+        if example.ends:
+            known = [(v, t) for v, t in zip(values, example.targets, strict=True) if t == t]
+            up += [value for value, target in known if target >= 0.5]
+            down += [value for value, target in known if target < 0.5]
+            right += [float((value > 0) == (target >= 0.5)) for value, target in known]
+            continue
         if isinstance(example.source, Pair):
             gap = values[0] - values[1]
             up.append(values[0])
             down.append(values[1])
         else:
-            gap = values[0] if example.source.positive else -values[0]
-            (up if example.source.positive else down).append(values[0])
+            gap = values[0] if example.target > 0.5 else -values[0]
+            (up if example.target > 0.5 else down).append(values[0])
         right.append(0.5 if gap == 0 else float(gap > 0))
     return {
         "accuracy": sum(right) / len(right),
@@ -239,18 +268,19 @@ def batch_figures(
 @torch.no_grad()
 def score_texts(
     model: RewardModel, texts: Iterable[EncodedResponse], device: torch.device | str, budget: int
-) -> list[float]:
-    """Score texts in rows of at most `budget` tokens, in which equal prompts are shared.
+) -> list[list[float]]:
+    """Score texts in rows of at most `budget` tokens, in which equal prompts are shared; a score
+    for each text, or for each of its steps.
 
     A text longer than the budget gets a row of its own. The same texts give the same scores. Equal
     texts are scored once: in two places of a row their last bits could differ, and a group of equal
     responses would seem to hold something to learn.
     """
-    places: dict[tuple[tuple[int, ...], bytes], int] = {}
+    places: dict[tuple[tuple[int, ...], bytes, tuple[int, ...]], int] = {}
     distinct: list[EncodedResponse] = []
     index_of: list[int] = []
     for text in texts:
-        key = (text.prompt_ids, text.response_ids.tobytes())
+        key = (text.prompt_ids, text.response_ids.tobytes(), text.ends)
         if places.setdefault(key, len(distinct)) == len(distinct):
             distinct.append(text)
         index_of.append(places[key])
@@ -264,16 +294,30 @@ def score_texts(
         )
         for index, text in enumerate(distinct)
     ]
-    scores = [0.0] * len(distinct)
+    scores: list[list[float]] = [[] for _ in distinct]
     for micro in split_microbatches(flat, budget):
-        values = model.scores(score_row(micro.groups, device)).tolist()
-        for index, value in zip(micro.indices, values, strict=True):
-            scores[index] = value
+        at_R = [distinct[index].scored_at for index in micro.indices]
+        values = iter(model.scores(score_row(micro.groups, device, at_R)).tolist())
+        for index, ats in zip(micro.indices, at_R, strict=True):
+            scores[index] = [next(values) for _ in ats]
     return [scores[index] for index in index_of]
 
 
-def _losses(score_R: Tensor, micro: PreferenceRow, examples: Sequence[PreferenceExample]) -> Tensor:
-    """The loss of every pair, or of every labelled response, of a row."""
+def num_items(examples: Sequence[PreferenceExample]) -> int:
+    """How many losses a batch has: its pairs, labelled responses, or labelled steps."""
+    if not examples[0].ends:
+        return len(examples)
+    return sum(target == target for example in examples for target in example.targets)
+
+
+def _losses(score_S: Tensor, micro: PreferenceRow, examples: Sequence[PreferenceExample]) -> Tensor:
+    """The loss of every pair, labelled response or labelled step of a row."""
+    if examples[0].ends:
+        targets = [target for number, _ in micro.owners for target in examples[number].targets]
+        target_S = torch.tensor(targets, dtype=score_S.dtype, device=score_S.device)
+        known_S = ~target_S.isnan()
+        return binary_cross_entropy(score_S[known_S], target_S[known_S])
+    score_R = score_S
     place = {owner: position for position, owner in enumerate(micro.owners)}
     numbers = sorted({number for number, _ in micro.owners})
     target_P = torch.tensor(
@@ -285,10 +329,21 @@ def _losses(score_R: Tensor, micro: PreferenceRow, examples: Sequence[Preference
     return bradley_terry(first_P, score_R[[place[number, 1] for number in numbers]], target_P)
 
 
-def _place(scores: list[list[float]], micro: PreferenceRow, score_R: Tensor) -> None:
-    values = score_R.detach().tolist()
-    for (number, position), value in zip(micro.owners, values, strict=True):
-        scores[number][position] = value
+def _zeros(examples: Sequence[PreferenceExample]) -> list[list[float]]:
+    return [[0.0] * example.num_scores for example in examples]
+
+
+def _place(
+    scores: list[list[float]],
+    micro: PreferenceRow,
+    score_S: Tensor,
+    examples: Sequence[PreferenceExample],
+) -> None:
+    """Put a row's scores where their examples have them."""
+    values = iter(score_S.detach().tolist())
+    for number, place in micro.owners:
+        for step in range(len(examples[number].scored_at(place))):
+            scores[number][place + step] = next(values)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -5,8 +5,9 @@
 
 Reliability (DeGroot and Fienberg 1983; expected calibration error: Guo et al., arXiv 1706.04599):
 pairs have no side of their own, so p is turned to the side the model prefers, c = max(p, 1 - p) in
-[1/2, 1], and a bin compares the mean c with the share that was right; labelled responses are binned
-by p in [0, 1] against the share that is positive. The error is the mean gap, weighted by the bins.
+[1/2, 1], and a bin compares the mean c with the share that was right; labelled responses and steps
+are binned by p in [0, 1] against the share that is positive. The error is the mean gap, weighted by
+the bins.
 
 Shapes: E examples, B bins. Pure numpy.
 """
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from r1.preferences.agreement import accuracies
 from r1.preferences.examples import PreferenceExample
 from r1.preferences.types import Pair
+from r1.steps.measure import JudgedSteps, step_figures
 
 Floats = npt.NDArray[np.float64]
 NUM_BINS = 10
@@ -45,6 +47,8 @@ def summarise(
     scores' statistics, accuracy by language, by family and by which response is the longer one
     (pairs), and the correlation of score and length.
     """
+    if examples[0].ends:
+        return summarise_steps(examples, scores, seed)
     pairwise = isinstance(examples[0].source, Pair)
     judged = judge(examples, scores)
     likely_E = np.where(judged.outcome_E > 0.5, judged.probability_E, 1 - judged.probability_E)
@@ -61,6 +65,40 @@ def summarise(
     }
 
 
+def summarise_steps(
+    examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float]], seed: int = 0
+) -> dict[str, Any]:
+    """The same of labelled steps, and what r1.steps.measure says of them ("steps")."""
+    known = [
+        (example, value, float(target >= 0.5))
+        for example, values in zip(examples, scores, strict=True)
+        for value, target in zip(values, example.targets, strict=True)
+        if target == target
+    ]
+    score_S = np.array([value for _, value, _ in known], float)
+    right_S = np.array([right for _, _, right in known], float)
+    judged = Judged(((score_S > 0) == (right_S > 0)).astype(float), _sigmoid(score_S), right_S)
+    likely_S = np.where(right_S > 0, judged.probability_E, 1 - judged.probability_E)
+    responses = [
+        JudgedSteps(
+            example.source.prompt,
+            _sigmoid(np.array(values, float)).tolist(),
+            [target if target == target else None for target in example.targets],
+            len(example.responses[0]),
+        )
+        for example, values in zip(examples, scores, strict=True)
+    ]
+    return {
+        "objective": "steps",
+        "loss": float(-np.log(np.maximum(likely_S, 1e-300)).mean()),
+        **accuracies([example for example, _, _ in known], judged.right_E, seed),
+        "brier": float(((judged.probability_E - right_S) ** 2).mean()),
+        "calibration": calibration(judged, pairwise=False),
+        "scores": statistics(score_S),
+        "steps": step_figures(responses),
+    }
+
+
 def judge(examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float]]) -> Judged:
     """Compare scores with what was preferred or labelled."""
     margin, outcome = [], []
@@ -70,7 +108,7 @@ def judge(examples: Sequence[PreferenceExample], scores: Sequence[Sequence[float
             outcome.append(1.0)
         else:
             margin.append(values[0])
-            outcome.append(float(example.source.positive))
+            outcome.append(example.target)
     margin_E, outcome_E = np.array(margin, float), np.array(outcome, float)
     toward_E = np.where(outcome_E > 0.5, margin_E, -margin_E)
     right_E = np.where(toward_E == 0, 0.5, (toward_E > 0).astype(float))

@@ -33,6 +33,7 @@ from r1.rewards.names import reward_names
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
+from r1.rollout.scored import ScoreHandle
 from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 Scores = Callable[[], list[Score]]
@@ -50,16 +51,12 @@ class CompletionScorer(Protocol):
         """Hand over a group; what is returned is called once, from any thread."""
 
 
-class _Handle(Protocol):
-    def done(self) -> bool: ...
-
-    def result(self) -> ScoredGroup: ...
-
-
 class MixedHandle:
     """A group on its way: the pool's scores first, then the models'."""
 
-    def __init__(self, mixture: MixedRewards, handle: _Handle, asked: Mapping[str, Scores]) -> None:
+    def __init__(
+        self, mixture: MixedRewards, handle: ScoreHandle, asked: Mapping[str, Scores]
+    ) -> None:
         """asked: the models that judge the group, by name."""
         self._mixture = mixture
         self._handle = handle
@@ -69,6 +66,10 @@ class MixedHandle:
     def done(self) -> bool:
         """True where result() would not wait for a worker (the models may still have to score)."""
         return self._handle.done()
+
+    def cancel(self) -> None:
+        """Drop the group if no worker has begun to score it; what models score is not used."""
+        self._handle.cancel()
 
     def result(self) -> ScoredGroup:
         """Wait for the pool and the models, and return the sums."""
@@ -142,7 +143,10 @@ def check_reward_models(models: Mapping[str, RewardModelUse], base_folder: Path)
     for name, use in models.items():
         if name in taken:
             raise UserError(f"reward_models.{name}: a reward has this name already; take another.")
-        check_use(use, read_card(find_reward_model(use.path, base_folder)))
+        try:
+            check_use(use, read_card(find_reward_model(use.path, base_folder)))
+        except UserError as refusal:
+            raise UserError(f"reward_models.{name}.path = {use.path!r}: {refusal}") from None
 
 
 def load_reward_models(

@@ -1,6 +1,7 @@
-"""A causal language model with a scalar head: one score a response, read at its last token.
+"""A causal language model with a scalar head: a score at the end of a response or step.
 
-    r(x, y) = w · h_last(x, y)        w: [D], no bias; h: the last hidden state after the final norm
+    r(x, y) = w · h_t(x, y)           w: [D], no bias; h: the last hidden state after the final norm
+                                      t: the last token of the response, or of a step
 
 Where transformers has a sequence classification class for the architecture (Llama, Qwen, DeepSeek
 and dozens more), the model is that class with num_labels = 1 and saves as such: it loads with
@@ -12,13 +13,14 @@ with the end token, that one must not be the padding token; see `padding_token_i
 
 Left out on purpose: several labels, a bias (a difference of scores has none), dropout.
 
-Shapes: N tokens of a packed row, R responses, D width.
+Shapes: N tokens of a packed row, R responses, S scores (R, or the steps of all), D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,9 +37,10 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.files.tensors import read_header
+from r1.learner.modes import autocast
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
-from r1.learner.self_check import TOLERANCE, probe
+from r1.learner.self_check import TOLERANCE, probe, window_of
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
 from r1.models.load import (
     DTYPES,
@@ -63,13 +66,13 @@ class RewardModel:
     native: bool
 
     def scores(self, row: PackedRow, ranks: Ranks | None = None) -> Tensor:
-        """The score of each response of a row made by `score_row`, fp32, [R], with gradient.
+        """The scores of a row made by `score_row`, fp32, [S], with gradient.
 
         ranks: who holds the model, where it was placed on several.
         """
         ranks = ranks or OneRank()
-        hidden_RD = ranks.run(self.body, packed_hidden_states, row)
-        return ranks.run(self.head, _head_scores, hidden_RD)
+        hidden_SD = ranks.run(self.body, packed_hidden_states, row)
+        return ranks.run(self.head, _head_scores, hidden_SD)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Everything that is learnt, the head as score.weight."""
@@ -85,10 +88,10 @@ class RewardModel:
             save_head(self.head.weight.detach(), folder)
 
 
-def _head_scores(head: nn.Module, hidden_RD: Tensor) -> Tensor:
-    with torch.autocast(hidden_RD.device.type, enabled=False):
+def _head_scores(head: nn.Module, hidden_SD: Tensor) -> Tensor:
+    with torch.autocast(hidden_SD.device.type, enabled=False):
         weight_1D = cast(nn.Linear, head).weight
-        return nn.functional.linear(hidden_RD.float(), weight_1D.float())[:, 0]
+        return nn.functional.linear(hidden_SD.float(), weight_1D.float())[:, 0]
 
 
 def load_reward_model(
@@ -137,53 +140,57 @@ def save_head(weight_1D: Tensor, folder: Path) -> None:
     save_file({"score.weight": weight_1D.cpu().contiguous()}, folder / HEAD_FILE)
 
 
-def score_row(groups: Sequence[TrainGroup], device: torch.device | str) -> PackedRow:
-    """Pack scored texts in one row whose R predicting positions are their last tokens.
+def score_row(
+    groups: Sequence[TrainGroup],
+    device: torch.device | str,
+    at_R: Sequence[Sequence[int]] | None = None,
+) -> PackedRow:
+    """Pack scored texts in one row whose S predicting positions are the tokens that are scored.
 
-    The packer leaves the last token of a response out (it predicts nothing); `scored` has therefore
-    repeated it.
+    at_R: those of each response, in rising order; by default the last one. The packer leaves the
+    last token of a response out (it predicts nothing); `scored` has therefore repeated it.
     """
     row = pack_groups(groups, device)
-    owner_M = row.response_M
-    last_M = torch.ones_like(owner_M, dtype=torch.bool)
-    last_M[:-1] = owner_M[1:] != owner_M[:-1]
+    lengths_R = [len(response.token_ids) for group in groups for response in group.responses]
+    at_R = at_R or [(length - 2,) for length in lengths_R]
+    starts_R = [0, *accumulate(lengths_R)]
+    # A position predicts the token after it: entry t + 1 of a response is that of its token t.
+    wanted = [start + at + 1 for start, ats in zip(starts_R, at_R, strict=False) for at in ats]
+    wanted_S = torch.tensor(wanted, device=device)
     return replace(
         row,
-        source_M=row.source_M[last_M],
-        targets_M=row.targets_M[last_M],
-        response_M=owner_M[last_M],
+        source_M=row.source_M[wanted_S],
+        targets_M=row.targets_M[wanted_S],
+        response_M=row.response_M[wanted_S],
     )
 
 
 def scored(token_ids: Sequence[int]) -> TrainResponse:
-    """A text to be scored at its last token, for a TrainGroup."""
+    """A text to be scored, for a TrainGroup."""
     return TrainResponse([*token_ids, token_ids[-1]], [], [])
 
 
 @torch.no_grad()
-def check_packed_scores(model: RewardModel) -> None:
+def check_packed_scores(model: RewardModel) -> Tensor | None:
     """Compare packed scores with the model's own, and leave it ready for packed rows.
 
-    A model on "meta" is only made ready: whoever has its weights compares. Raises
-    UserError naming the architecture where they differ.
+    Returns the model's own scores. A model on "meta" is only made ready: whoever has its weights
+    compares. Raises UserError naming the architecture where they differ.
     """
     body, name = model.body, type(model.body).__name__
     device = next(body.parameters()).device
     if device.type == "meta":
         use_shared_prefix(body)
-        return
-    embeddings: Any = body.get_input_embeddings()
-    vocab_size = int(embeddings.weight.shape[0])
-    prompt, answers = probe(vocab_size)
+        return None
+    prompt, answers = _probe_of(body)
     plain = []
     for answer in answers:
         ids = torch.tensor([[*prompt, *answer]], device=device)
         hidden_TD = body.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]
         plain.append(nn.functional.linear(hidden_TD[-1].float(), model.head.weight.float()))
     use_shared_prefix(body)
-    row = score_row([TrainGroup(prompt, [scored(answer) for answer in answers])], device)
     try:
-        packed_R = model.scores(row)
+        packed_R = model.scores(_probe_row(body, device))
     except TypeError as error:
         raise UserError(f"{name} cannot run on packed rows: {error}") from error
     expected_R = torch.cat(plain)
@@ -194,6 +201,40 @@ def check_packed_scores(model: RewardModel) -> None:
             "attention does something the learner does not know, so this architecture cannot be "
             "used yet."
         )
+    return expected_R
+
+
+@torch.no_grad()
+def check_used_scores(
+    model: RewardModel, plain_R: Tensor | None, ranks: Ranks, device: torch.device, half: bool
+) -> None:
+    """As `learner.self_check.check_used_path`, of scores."""
+    if not ranks.sharded and not half:
+        return
+    row = _probe_row(model.body, device)
+    expected_R = torch.zeros(len(row.targets_M), device=device)
+    if plain_R is not None:
+        expected_R += plain_R.to(device)
+    expected_R = ranks.sum(expected_R)
+    with autocast(half, device):
+        gap = (model.scores(row, ranks) - expected_R).abs().mean().item()
+    bound = TOLERANCE[torch.bfloat16 if half else model.body.dtype]
+    if not gap <= bound * max(1.0, expected_R.abs().max().item()):
+        raise UserError(
+            f"{type(model.body).__name__}: on {device}, scores differ from the loaded model's by "
+            f"{gap:.2g} on average: PyTorch's kernels there do not compute this model. Set "
+            "learner.autocast = false, or train on another device."
+        )
+
+
+def _probe_of(body: PreTrainedModel) -> tuple[tuple[int, ...], list[list[int]]]:
+    embeddings: Any = body.get_input_embeddings()
+    return probe(int(embeddings.weight.shape[0]), window_of(body))
+
+
+def _probe_row(body: PreTrainedModel, device: torch.device) -> PackedRow:
+    prompt, answers = _probe_of(body)
+    return score_row([TrainGroup(prompt, [scored(answer) for answer in answers])], device)
 
 
 def padding_token_id(tokenizer: Any) -> int | None:

@@ -13,14 +13,18 @@ from pydantic import Field, model_validator
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.learner.settings import (
-    ComputeSettings,
     HeldoutSettings,
+    LearnerSettings,
     OptimizerSettings,
     check_evaluation,
 )
 from r1.preferences.source import PreferenceSource
+from r1.preferences.types import Form
 from r1.run_dir import CheckpointSettings
+from r1.steps.aggregate import Rule
+from r1.steps.split import LINE
 from r1.template import ChatTemplateSettings
+from r1.track.settings import TrackSettings
 
 Part = Literal["answer", "whole"]
 
@@ -73,14 +77,6 @@ class RewardOptimizerSettings(OptimizerSettings):
     lr: float = Field(6e-6, gt=0.0, description="AdamW's peak learning rate")
 
 
-class RewardLearnerSettings(ComputeSettings):
-    """Where an update is computed, with which number formats, and in how much memory."""
-
-    gradient_checkpointing: bool = Field(
-        False, description="compute activations again in the backward pass: less memory, more time"
-    )
-
-
 class RewardModelRecipe(Settings):
     """A reward model (paper, section 3.1).
 
@@ -95,9 +91,17 @@ class RewardModelRecipe(Settings):
     model: str = Field(
         description='model to start from: "tiny" (the shipped base), a folder, a run or a Hub id'
     )
-    objective: Literal["pairwise", "pointwise"] = Field(
+    objective: Literal["pairwise", "pointwise", "steps"] = Field(
         description='"pairwise": Bradley-Terry on rows {prompt, chosen, rejected}; "pointwise": '
-        "binary cross-entropy on rows {prompt, response, label}, where a high score means safe"
+        "binary cross-entropy on rows {prompt, response, label}, where a high score means safe; "
+        '"steps": the same at the end of every step of rows {prompt, steps, labels}, a process '
+        "reward model"
+    )
+    separator: str = Field(
+        LINE,
+        min_length=1,
+        description='what ends a step: "line", "blank_line", or a text such as a tag; for '
+        'objective = "steps"',
     )
     part: Part | None = Field(
         None,
@@ -109,10 +113,11 @@ class RewardModelRecipe(Settings):
     loss: RewardLossSettings = RewardLossSettings()
     batch: RewardBatchSettings = RewardBatchSettings()
     optimizer: RewardOptimizerSettings = RewardOptimizerSettings()
-    learner: RewardLearnerSettings = RewardLearnerSettings()
+    learner: LearnerSettings = LearnerSettings()
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
     cluster: ClusterSettings | None = None
+    track: TrackSettings | None = None
 
     @property
     def scored_part(self) -> Part:
@@ -124,10 +129,20 @@ class RewardModelRecipe(Settings):
         """Responses that a row of the data holds."""
         return 2 if self.objective == "pairwise" else 1
 
+    @property
+    def form(self) -> Form:
+        """What its data hold."""
+        forms: dict[str, Form] = {"pairwise": "pairs", "pointwise": "labels", "steps": "steps"}
+        return forms[self.objective]
+
     @model_validator(mode="after")
     def _consistent(self) -> RewardModelRecipe:
-        if self.objective == "pointwise" and self.loss != RewardLossSettings():
-            raise ValueError('loss.margin is for pairs; objective = "pointwise" has none')
+        if self.objective != "pairwise" and self.loss != RewardLossSettings():
+            raise ValueError(f'loss.margin is for pairs; objective = "{self.objective}" has none')
+        if self.objective == "steps" and self.part == "answer":
+            raise ValueError('part = "answer" leaves no steps to score; leave part out')
+        if self.objective != "steps" and self.separator != LINE:
+            raise ValueError('separator is for objective = "steps"; leave it out')
         check_evaluation(self.evaluation.every, self.data.heldout, "preferences")
         return self
 
@@ -152,7 +167,13 @@ class RewardModelUse(Settings):
     normalise: Literal["standard", "sigmoid", "none"] = Field(
         "standard",
         description='"standard": (score - mean) / standard deviation of the held-out scores; '
-        '"sigmoid": probability of the positive label; "none": the score itself',
+        '"sigmoid": probability of the positive label; "none": the score itself. A process reward '
+        "model's value is always made of probabilities",
+    )
+    aggregate: Rule = Field(
+        "min",
+        description="a process reward model's value of a response, out of the probabilities that "
+        "its steps are right",
     )
     clip: float | None = Field(5.0, gt=0.0, description="largest absolute value after normalising")
     missing: float | None = Field(

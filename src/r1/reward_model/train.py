@@ -1,8 +1,6 @@
 """A reward model as a run: preferences -> steps -> weights, with exact resume.
 
-    for step in run.remaining_steps(order.num_steps):
-        metrics = learner.update(order.batch(step))
-        run.commit_step(step, save, metrics)
+The steps are `learner.supervised_run.train_in_epochs`.
 
 Everything that can be wrong with the data, the template, the model and the folder is found before
 the first step; the form of every row before anything is tokenised.
@@ -15,19 +13,25 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
-from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import Place, in_this_process, open_run
+from r1.diagnose.live import WatchedEvents
+from r1.learner.supervised_run import (
+    EpochLearner,
+    EpochSteps,
+    Place,
+    in_this_process,
+    open_run,
+    train_in_epochs,
+)
 from r1.models.device import resolve_device
 from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
 from r1.preferences.examples import PreferenceExample, tokens_sha256, without_heldout
 from r1.preferences.read import load_preferences
-from r1.preferences.types import Form
 from r1.reward_model.card import card_of
 from r1.reward_model.encode import (
     PreferenceExamples,
@@ -40,6 +44,8 @@ from r1.reward_model.settings import RewardModelRecipe
 from r1.run_dir import RunDir
 from r1.run_dir.events import RunEvents
 
+PreferenceLearner = EpochLearner[Sequence[PreferenceExample], list[list[float]]]
+"""RewardLearner, in this process or over ranks elsewhere."""
 KIND = "reward_model"
 
 
@@ -90,11 +96,14 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     tokenizer = load_tokenizer(model)
     check_max_tokens(recipe.batch.max_tokens, model)
     encoder = ResponseEncoder(
-        tokenizer, recipe.template, recipe.scored_part, recipe.batch.max_tokens
+        tokenizer,
+        recipe.template,
+        recipe.scored_part,
+        recipe.batch.max_tokens,
+        recipe.separator,
     )
-    form: Form = "pairs" if recipe.objective == "pairwise" else "labels"
-    train = [load_preferences(source, form, base_folder) for source in recipe.data.train]
-    heldout = [load_preferences(source, form, base_folder) for source in recipe.data.heldout]
+    train = [load_preferences(source, recipe.form, base_folder) for source in recipe.data.train]
+    heldout = [load_preferences(source, recipe.form, base_folder) for source in recipe.data.heldout]
     train, notices = without_heldout(train, heldout)
     notices = [n for found in (*train, *heldout) for n in found.notices()] + notices
     overlong = recipe.batch.overlong
@@ -117,21 +126,6 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     )
 
 
-class PreferenceLearner(Protocol):
-    """RewardLearner, in this process or over ranks elsewhere."""
-
-    @property
-    def step(self) -> int: ...
-
-    def update(self, examples: Sequence[PreferenceExample]) -> dict[str, float]: ...
-
-    def measure(self, examples: Sequence[PreferenceExample]) -> list[list[float]]: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
-
-
 def train_reward_model(
     recipe: RewardModelRecipe,
     model: str,
@@ -149,25 +143,24 @@ def train_reward_model(
     changed. Raises UserError for a user's mistakes, with nothing written.
     """
     prepared = prepare(recipe, model, base_folder)
-    order = prepared.order
-    encoded = {"data_sha256": prepared.fingerprints}
-    with ExitStack() as stack:
-        open_learner = stack.enter_context(place(prepared, RewardLearner))
-        parts = (recipe, KIND, model, encoded, base_folder, out, accept_changes)
-        run = stack.enter_context(open_run(*parts))
-        learner = stack.enter_context(open_learner(run))
-        if run.resume_from is not None:
-            learner.load(run.resume_from)
-        heldout = _Heldout(run, prepared, learner, progress)
-        progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)
-        heldout.commit_where_due()
-        for step in run.remaining_steps(order.num_steps):
-            batch = [prepared.train.items[index] for index in order.batch(step)]
-            metrics = run_metrics(learner.update(batch), step / order.steps_per_epoch)
-            run.commit_step(step, heldout.save, metrics)
-            progress.step(step, metrics)
-            heldout.commit_where_due()
-        run.finish({"examples": len(prepared.train.items), **prepared.train.counts})
+    order, items = prepared.order, prepared.train.items
+    encoded, watched = {"data_sha256": prepared.fingerprints}, WatchedEvents(progress, out)
+
+    def steps_of(run: RunDir, learner: PreferenceLearner) -> EpochSteps:
+        heldout = _Heldout(run, prepared, learner, watched)
+        return EpochSteps(
+            order.num_steps,
+            batch=lambda step: [items[index] for index in order.batch(step)],
+            epochs_before=lambda step: step / order.steps_per_epoch,
+            measure=heldout.commit_where_due,
+            save=heldout.save,
+        )
+
+    counts = {"examples": len(items), **prepared.train.counts}
+    parts = (recipe, KIND, model, encoded, base_folder, out, accept_changes)
+    placed = place(prepared, RewardLearner)
+    notices = prepared.notices
+    train_in_epochs(placed, partial(open_run, *parts), steps_of, watched, counts, notices)
     return out
 
 

@@ -1,11 +1,13 @@
-"""Reward functions of TRL's form as rewards of a recipe.
+"""Functions of the user's as rewards of a recipe.
 
-    def brevity(prompts, completions, **columns) -> list[float | None]: ...
+    def brevity(prompts, completions, **columns) -> list[float | None]: ...      TRL's form
+    def brevity(problem, completion) -> float | Score | None: ...                one at a time
     register_reward("brevity", brevity)
 
-It is called with one completion, as text, and the problem's columns, each a list of one: `answer`,
-`solution`, `reference` and `ground_truth` hold the reference, the others are the metadata. None
-means no verdict. A value of 1 or more counts as correct, any other as wrong.
+TRL's form is called with one completion, as text, and the problem's columns, each a list of one:
+`answer`, `solution`, `reference` and `ground_truth` hold the reference, the others are the
+metadata; `prompts` holds the prompt, as turns where there are several. None means no verdict. A
+value of 1 or more counts as correct, any other as wrong.
 """
 
 from __future__ import annotations
@@ -39,14 +41,25 @@ def as_factory(name: str, function: Callable[..., Any]) -> RewardFactory:
         if inspect.iscoroutinefunction(function):
             raise UserError(f"reward {name!r} is an async function; make it a plain one.")
         return _make_factory(name, function, named)
+    if list(named)[:2] == ["problem", "completion"]:
+        return lambda settings, form: _one_at_a_time(name, function)
     try:
         signature.bind(RewardSettings(), PromptForm())
     except TypeError as error:
         raise UserError(
             f"reward {name!r}: {function.__name__}{signature} takes neither (settings, form) nor "
-            f"TRL's (prompts, completions, **columns) ({error}); give it one of the two signatures."
+            f"TRL's (prompts, completions, **columns), nor (problem, completion) ({error}); give "
+            "it one of these signatures."
         ) from None
     return function
+
+
+def _one_at_a_time(name: str, function: Callable[..., Any]) -> RewardFunction:
+    def score(problem: Problem, completion: Completion) -> Score:
+        found = function(problem, completion)
+        return found if isinstance(found, Score) else _read_values(name, [found])
+
+    return score
 
 
 def _make_factory(
@@ -58,13 +71,21 @@ def _make_factory(
         def score(problem: Problem, completion: Completion) -> Score:
             columns = {key: [value] for key, value in problem.metadata.items()}
             columns |= {key: [problem.reference] for key in REFERENCE_COLUMNS}
-            columns |= {"prompts": [problem.prompt], "completions": [completion.text]}
+            columns |= {"prompts": [_asked(problem)], "completions": [completion.text]}
             given = columns if takes_all else {k: v for k, v in columns.items() if k in named}
             return _read_values(name, function(**given))
 
         return score
 
     return make
+
+
+def _asked(problem: Problem) -> str | list[dict[str, str]]:
+    """The prompt, as turns where there are several, as TRL gives it."""
+    if not problem.earlier:
+        return problem.prompt
+    turns = (*problem.earlier, ("user", problem.prompt))
+    return [{"role": role, "content": text} for role, text in turns]
 
 
 def _read_values(name: str, values: Sequence[float | None] | Any) -> Score:

@@ -24,13 +24,14 @@ MAX_CHARS = 2_000
 LEAD = re.compile(
     r"^(?:so|therefore|hence|thus|所以|因此|故)?[\s,:]*"
     r"(?:(?:the\s+|my\s+)?(?:(?:correct|final|right|best)\s+)*(?:answer|choice|option)(?:\s+is)?"
+    r"|it(?:['’]s|\s+is)(?=\s+[(\[]?[A-Ja-j][)\].]*\Z)"
     r"|i\s+(?:would\s+)?(?:choose|pick|select)"
-    r"|(?:正确|最终)?(?:答案|选项)(?:应该|应)?(?:是|为|选)?|我?(?:应该|应|故)?选择?)[\s:=]*"
+    r"|(?:[本该这][道个]?题的?)?(?:正确|最终)?(?:答案|选项)(?:应该|应)?(?:是|为|选)?|我?(?:应该|应|故)?选择?)[\s:=]*"
     r"(?:option\s+)?",
     re.IGNORECASE,
 )
 _LETTER_FIRST = re.compile(
-    r"^[(\[]?\s*([A-Ja-j])\s*(?:[)\].:、,-]+|\s(?=because\b|since\b|因为|由于)|(?=因为|由于)|$)\s*"
+    r"^[(\[]?\s*([A-Ja-j])\s*(?:[)\].:、。,–—-]+|\s(?=\()|\s(?=because\b|since\b|因为|由于)|(?=因为|由于)|$)\s*"
     r"(.*)$",
     re.DOTALL | re.IGNORECASE,
 )
@@ -176,9 +177,12 @@ def equal_choice(a: str, b: str) -> bool:
     return exact.equal_exact(a, b)
 
 
+_MARKS = str.maketrans({"$": " ", "`": " ", "【": "(", "】": ")"})
+
+
 def simplify(answer: str) -> str:
     text = unicodedata.normalize("NFKC", answer[:MAX_CHARS]).strip()
-    text = without_wrapping(text).replace("$", " ").replace("**", " ")
+    text = without_wrapping(text).translate(_MARKS).replace("**", " ")
     return " ".join(text.split())
 
 
@@ -189,9 +193,15 @@ def _letter_of_option(text: str, options: list[str]) -> str | None:
     matches = [
         letter
         for place, (letter, option) in enumerate(zip(LETTERS, options, strict=False))
-        if wanted in (exact.normalise(str(option)), exact.normalise(words_of(place, option)))
+        if wanted in {exact.normalise(form) for form in _forms(place, option)}
     ]
     return matches[0] if len(matches) == 1 else None
+
+
+def _forms(place: int, option: object) -> list[str]:
+    """Return an option as it stands, without its letter, and unwrapped as answers are."""
+    words = words_of(place, option)
+    return [str(option), words, simplify(words)]
 
 
 register_verifier(

@@ -16,12 +16,13 @@ from r1.types import Outcome, Problem, Score
 
 MAX_CHARS = 10_000
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
-_QUOTES = "\"'`“”‘’「」『』*"
+_QUOTES = "\"'`「」『』*"
+_STRAIGHT = str.maketrans("“”‘’", "\"\"''")
 
 
 def normalise(text: str, case: bool = False) -> str:
     """Return the form in which answers are compared."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARS]))
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARS]).translate(_STRAIGHT))
     text = " ".join(text.split()).strip(_QUOTES + " ")
     if len(text) > 1:
         text = text.rstrip("。.!?").strip(_QUOTES + " ") or text
@@ -42,8 +43,8 @@ def score_exact(problem: Problem, answer: str, settings: RewardSettings) -> Scor
     return Score(0.0, Outcome.WRONG, f"{given[:60]!r} is not the reference")
 
 
-_NAME = re.compile(r"(?:[A-Za-z](?:_?\{?\w\}?)?'?|(?i:ans))\s*=\s*(?=[^\s=])")
-_NO_NAME = re.compile(r"(?:no|or|if|is)\b", re.IGNORECASE)
+_NAME = re.compile(r"(?:[A-Za-z](?:_?\{?\w\}?)?'?|(?i:ans))\s*=\s*(?=[^\s=])", re.ASCII)
+_NO_NAME = re.compile(r"(?:no|or|if|is|ne|un)\b", re.IGNORECASE)
 """Words that look like a name: "no = Rome"."""
 _LEAD = re.compile(
     r"(?:so|therefore|thus|hence)?[\s,]*(?:the\s+)?(?:(?:final|correct)\s+)?answer\s*(?:is|:)\s*:?\s*"

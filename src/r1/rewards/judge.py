@@ -128,7 +128,7 @@ class JudgeLane:
             return _settled(Score(0.0, Outcome.VERIFIER_FAILED, "the problem has no reference"))
         if len(answer) > MAX_ANSWER_CHARS:
             return _settled(Score(0.0, Outcome.WRONG, "the answer is too long"))
-        grade = judge.submit_grade(problem.prompt, problem.reference, answer)
+        grade = judge.submit_grade(problem.dialogue, problem.reference, answer)
         return join([grade], lambda found: _short(found[0]))
 
 

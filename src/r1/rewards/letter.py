@@ -32,10 +32,20 @@ from r1.types import Outcome, Problem, Score
 
 _FIRST = re.compile(r"[(\[{<]?\s*([A-J])\s*(?P<mark>[)\]}>.:、,;-]*)\s*(?P<rest>.*)", re.DOTALL)
 _ALONE = re.compile(r"[(\[{<]?\s*([A-Ja-j])\s*[)\]}>.:]*")
-_AT_END = re.compile(r"(?<![A-Za-z0-9'])[(\[]?([A-J])[)\].]*\Z")
-_DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|except|unsure)\b|n't\b|不|非|[?？]", re.IGNORECASE
+_AT_END = re.compile(
+    r"(?:(?i:\b(?:is|be|are|pick|choose|select|choosing|picking|(?:go|going|went|stick)\s+with"
+    r"|(?:opt|vote|settle)\s+for|it['’]s|so|thus|therefore|hence|then)\b)|[:=→,]|[是为选故即])[\s:,*]*"
+    r"(?i:(?:the\s+)?(?:option|choice|answer|letter)\s*)?[(\[]?([A-J])[)\].]*\Z"
 )
+"""A letter at the end counts behind what chooses: "instead of B" and "eliminate B" do not."""
+_DENIED = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|hardly|scarcely|doubt|doubtful|except|besides|excluding"
+    r"|without|unless|unsure|disagree|instead|rather|wrong|incorrect|false|eliminat\w*|reject\w*"
+    r"|exclud\w*|discard\w*|avoid\w*|rul(?:e|ed|ing)\s+out|(?:all|any|anything|none)\s+but)\b"
+    r"|\bother\s+than\b|n't\b|[不非除错]|[?？]",
+    re.IGNORECASE,
+)
+_ADDED = re.compile(r"(?:or|and|nor|或|和|及)\b|[或和及]")
 
 
 def read_letter(answer: str, options: list[str] | None = None) -> str | None:
@@ -63,13 +73,17 @@ def _belongs(letter: str, rest: str, options: list[str] | None) -> bool:
 
 
 def _with_words(letter: str, rest: str, options: list[str] | None) -> str:
-    """The letter, or "" where what follows it names another option."""
+    """The letter, or "" where what follows it denies it or names another option."""
     own, said = _own_words(letter, options), spaced(rest)
+    others = letters_in(rest, options) - {letter}
     if own and f"{said} ".startswith(f"{own} "):
-        return letter
+        others -= letters_in(str((options or [])[LETTERS.index(letter)]), options)
+        said = said[len(own) :].strip()
+        added = _ADDED.match(said)
+        said = said[added.end() :].strip() if added else ""
     if said and said in words_of_all(options or []):
         return ""
-    return "" if letters_in(rest, options) - {letter} else letter
+    return "" if others or re.match(r"not\b|不", said) else letter
 
 
 def _own_words(letter: str, options: list[str] | None) -> str:

@@ -23,10 +23,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1.errors import UserError
-from r1.plugins import import_plugins
 from r1.rewards.accuracy import check_reference, judge_answer, make_accuracy
 from r1.rewards.combine import PoolCounts
 from r1.rewards.math.verifier import PLAIN_NUMBER
+from r1.rewards.names import import_rewards
 from r1.rewards.pool import GroupHandle, RewardPool
 from r1.rewards.protocol import RewardFunction
 from r1.rewards.reading import read_answer
@@ -169,7 +169,7 @@ def judge_all(
     """
     if len(texts) != len(problems):
         raise UserError(f"{len(texts)} texts for {len(problems)} problems; give one of each.")
-    import_plugins(_settings.plugins)
+    import_rewards(_settings.plugins)
     found: list[Score | GroupHandle] = []
     for text, problem in zip(texts, problems, strict=True):
         problem = _with_source(problem, text, answer_from)

@@ -56,6 +56,10 @@ class GroupHandle:
         """Whether result() returns at once."""
         return self._future.done()
 
+    def cancel(self) -> None:
+        """Drop the group if no worker has begun to score it."""
+        self._future.cancel()
+
 
 @dataclass(frozen=True, slots=True)
 class _Task:
@@ -163,7 +167,7 @@ class RewardPool:
 
     def _number(self, problem: Problem, answers: list[str]) -> list[int]:
         """Number distinct answers by comparing each with the first of every group so far, as in
-        r1.evaluate.estimators. One job per group compares all its answers without a number at
+        r1.evaluation.estimators. One job per group compares all its answers without a number at
         once."""
         numbers = [NO_VOTE] * len(answers)
         left = list(range(len(answers)))

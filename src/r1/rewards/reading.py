@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, get_args
 
 from r1.rewards.boxes import boxed_answer
+from r1.rewards.harness_answers import HARNESS_READERS
 from r1.rewards.protocol_answers import json_answer, last_line, marked
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import AnswerSource
@@ -66,6 +67,7 @@ _READERS: dict[str, Callable[[str], str | None]] = {
     "last_line": last_line,
     "marker": marked,
     "json": json_answer,
+    **HARNESS_READERS,
 }
 """How what follows the thinking is read, by source."""
 
@@ -76,7 +78,7 @@ def _reading(answer: str | None) -> ReadAnswer | None:
 
 def find_source_fault(source: object) -> str | None:
     """Return why a value names no place of an answer, with the nearest valid one, or None."""
-    names = get_args(AnswerSource)
+    names = (*get_args(AnswerSource), *HARNESS_READERS)
     if source in names:
         return None
     near = difflib.get_close_matches(str(source), names, n=1, cutoff=0.5)

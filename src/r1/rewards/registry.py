@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from r1.data.rows import NEEDS_NO_REFERENCE
 from r1.errors import UserError
 from r1.rewards.batch_reward import BatchReward, as_factory
 from r1.rewards.names import REWARDS, import_built_in
@@ -64,6 +65,8 @@ def register_verifier(name: str, verifier: Verifier) -> None:
     """Register a verifier under the name that problems carry."""
     _refuse_taken(name, _VERIFIERS, "verifier")
     _VERIFIERS[name] = verifier
+    if not verifier.needs_reference:
+        NEEDS_NO_REFERENCE.add(name)
 
 
 def _refuse_taken(name: str, known: Mapping[str, object], what: str) -> None:
@@ -114,7 +117,7 @@ def make_reward(
     import_built_in()
     if name not in REWARDS:
         raise UserError(f"reward {name!r}: name its module in rewards.plugins.")
-    factory: RewardFactory = REWARDS[name]
+    factory = as_factory(name, REWARDS[name])
     return factory(settings, form)
 
 

@@ -10,9 +10,8 @@ from pydantic import Field, field_validator
 from r1.config import Settings
 from r1.errors import UserError
 from r1.judge.settings import JudgeSettings
-from r1.plugins import import_plugins
 from r1.rewards.code.settings import CodeSettings
-from r1.rewards.names import reward_names
+from r1.rewards.names import import_rewards, reward_names
 
 AnswerSource = Literal["answer", "tag", "boxed", "stated", "text", "last_line", "marker", "json"]
 
@@ -42,7 +41,16 @@ class RewardSettings(Settings):
     )
     num_workers: int = Field(1, ge=1, description="processes that compute rewards")
     timeout_s: float = Field(
-        5.0, gt=0.0, description="longest time for one reward of one response, in seconds"
+        5.0,
+        gt=0.0,
+        description="longest time for one reward of one response, in seconds; waiting for a "
+        "processor does not count",
+    )
+    late_s: float | None = Field(
+        None,
+        gt=0.0,
+        description="a batch waits so long for a group's verdicts, in seconds; they join a later "
+        "batch (with importance_cap) or are void. Left out, it waits for all",
     )
     worker_memory_mb: int = Field(
         2048, ge=512, description="address space that a worker process may use, in MB"
@@ -54,7 +62,9 @@ class RewardSettings(Settings):
         "out, there is none",
     )
     plugins: tuple[str, ...] = Field(
-        (), description="your own Python modules, which register rewards or verifiers"
+        (),
+        description="your own Python modules or files, which register rewards or verifiers; "
+        '"my_file.py:brevity" makes the reward "brevity" of a function',
     )
 
     @field_validator("weights")
@@ -82,7 +92,7 @@ class RewardSettings(Settings):
 
     def validate_names(self) -> None:
         """Raise UserError for a reward that no module registers; name the nearest."""
-        import_plugins(self.plugins)
+        import_rewards(self.plugins)
         valid = reward_names()
         tables = {"weights": self.weights}
         tables |= {f"families.{family}": weights for family, weights in self.families.items()}

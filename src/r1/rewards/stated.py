@@ -94,7 +94,7 @@ def _explicit(text: str, boxed: str | None) -> Iterator[Stated]:
         yield Stated(line["said"].strip(), Rule.HASHES, line.start())
     for chosen in patterns.CHOSEN.finditer(text):
         if not patterns.DOUBTED.search(text, max(0, chosen.start() - 60), chosen.start()):
-            yield Stated(chosen["said"], Rule.SENTENCE, chosen.start())
+            yield Stated(chosen["said"] or chosen["named"], Rule.SENTENCE, chosen.start())
     last_line = text.rstrip().rfind("\n") + 1
     for rule, pattern, first in (
         (Rule.LABEL, patterns.LABEL, 0),
@@ -114,10 +114,17 @@ def _tagged(text: str) -> str:
 
 
 def doubts_its_box(text: str) -> bool:
-    r"""Whether the text after the last `\boxed{}` on its line retracts it ("wait, …")."""
+    r"""Whether the text denies its last `\boxed{}` right before it, or takes it back behind it:
+    on its line ("wait, …"), or at the beginning of the next ("That is wrong.")."""
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
-    line = text[start : start + MAX_STATEMENT].partition("\n")[0] if start >= 0 else ""
-    return any(_is_taken_back(line[end.end() :]) for end in re.finditer("}", line))
+    if start < 0:
+        return False
+    if patterns.NOT_BEFORE.search(text, max(0, start - 20), start):
+        return True
+    line, _, below = text[start : start + MAX_STATEMENT].partition("\n")
+    if any(_is_taken_back(line[end.end() :]) for end in re.finditer("}", line)):
+        return True
+    return patterns.WRONG_AFTER.match(below.lstrip()) is not None
 
 
 def _is_taken_back(following: str) -> bool:
@@ -138,17 +145,27 @@ def _said_after(text: str, marker: re.Match[str], rule: Rule) -> str | None:
     # A word before it: "5. Then" at the beginning of a line would be the number of a list item.
     sentences = split_sentences("= " + line)
     first = sentences[0].removeprefix("=").strip() if sentences else ""
+    following = rest[len(first) :]
+    if corrected := patterns.CORRECTED.match(first):
+        first = first[corrected.end() :]
     if not first or first.rstrip("*_\"'”’)").endswith(("?", "？")) or patterns.NEGATED.match(first):
         return None
     if rule is Rule.SENTENCE and patterns.COMMENT.match(first):
         return None
-    said = _bare(patterns.REASON.sub("", first, count=1))
-    following = rest[len(first) :]
-    if _is_taken_back(following):
+    if patterns.DENIED_BEHIND.search(first) or _is_taken_back(following):
         return None
+    said = _bare(patterns.REASON.sub("", first, count=1))
+    if rule is Rule.LABEL:
+        said = _after_verb(said)
     if more := patterns.MORE.match(following.lstrip("*_ \n")):
         said = f"{said} or {_bare(more['said'])}"
     return said or None
+
+
+def _after_verb(said: str) -> str:
+    """Return "18 apples" for the sentence "She has 18 apples"; other texts unchanged."""
+    begun = patterns.SAID_BY_VERB.match(said)
+    return said if begun is None or patterns.HESITATES.search(begun[0]) else said[begun.end() :]
 
 
 def _leading_words(text: str) -> int:
@@ -198,11 +215,30 @@ def _last_words(last: str, alone: bool) -> tuple[str, Rule] | None:
     if letter := patterns.LETTER.search(last):
         letters = dict.fromkeys(patterns.IN_BRACKETS.findall(last)) or [letter[1] or letter[2]]
         return ", ".join(letters), Rule.FINAL_LETTER
+    if formulas := _last_formulas(last):
+        return formulas, Rule.FINAL_FORMULA
     if numbers := _last_numbers(last):
         return numbers, Rule.FINAL_NUMBER
     short = len(last.split()) <= MAX_WHOLE_WORDS and len(last) <= MAX_WHOLE_CHARS
     said = _bare(last) if alone and short and not patterns.NAMES_ANSWER.search(last) else ""
     return (said, Rule.WHOLE) if said else None
+
+
+def _last_formulas(sentence: str) -> str:
+    """Return the formula that holds a sentence's last number, or ends a sentence without one, and
+    those before it in the same list; "" without one."""
+    found = list(patterns.INLINE.finditer(sentence))
+    numbers = list(patterns.LAST_NUMBER.finditer(sentence))
+    where = numbers[-1].end() - 1 if numbers else len(sentence.rstrip(" .。*_")) - 1
+    last = next((i for i, each in enumerate(found) if each.start() <= where < each.end()), None)
+    if last is None:
+        return ""
+    first = last
+    while first and patterns.LISTED.fullmatch(
+        sentence, found[first - 1].end(), found[first].start()
+    ):
+        first -= 1
+    return ", ".join(_value_of(each[1] or each[2]) for each in found[first : last + 1])
 
 
 def _last_numbers(sentence: str) -> str:

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 _ROLE = re.compile(
-    r"(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|)(?P<role>assistant|model|user|tool|"
-    r"ipython|system|observation)(?:<\|end_header_id\|>|\|>)?[ \t]*\n?"
-    r"|(?P<tool></?tool_response>|<｜tool▁outputs▁begin｜>|<｜tool▁outputs▁end｜>)"
+    r"(?:<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|<\|im_(?:user|assistant|system)\|>|<\|)"
+    r"(?P<role>assistant|model|user|tool|ipython|system|observation)"
+    r"(?:<\|end_header_id\|>|<\|im_middle\|>|\|>)?[ \t]*\n?"
+    r"|<\|start\|>(?P<harmony>[a-z][\w.]{0,40}+)[^<>\n]{0,40}+(?:<\|channel\|>(?P<channel>\w+))?"
+    r"[^\n]{0,60}?<\|message\|>"
+    r"|<｜(?P<deepseek>User|Assistant|System)｜>|(?P<mistral>\[/?(?:INST|TOOL_RESULTS)\])"
+    r"|(?P<tool></?tool_response>|<｜tool▁outputs▁(?:begin|end)｜>)"
 )
+"""Where a turn begins with Qwen, Llama, Gemma, GLM, Kimi, gpt-oss, DeepSeek and Mistral."""
 _ASSISTANTS = ("assistant", "model")
-_TURN_END = re.compile(r"(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<｜end▁of▁sentence｜>)\s*\Z")
+_ENDS_OF_OTHERS = ("</tool_response>", "<｜tool▁outputs▁end｜>", "[/inst]", "[/tool_results]")
+_TURN_END = re.compile(
+    r"(?:<\|(?:im_end|eot_id|end|return|endoftext)\|>|<end_of_turn>|<｜end▁of▁sentence｜>|</s>)\s*\Z"
+)
 _BARE_ROLE = re.compile(r"\A\s*(?:assistant|model)[ \t]*\n")
 _PARTIAL = re.compile(
     r"(?:assistant|model|<｜Assistant｜>)(?:<\|end_header_id\|>|\|>)?[: \t\n]{0,4}<think>"
@@ -61,11 +69,19 @@ def _final_of_text(text: str) -> str:
     if not marks:
         return text
     last = marks[-1]
+    if not _is_of_assistant(last):
+        return ""
     rest = _TURN_END.sub("", text[last.end() :])
-    if last["tool"]:
-        closed = last["tool"] in ("</tool_response>", "<｜tool▁outputs▁end｜>")
-        return _BARE_ROLE.sub("", rest) if closed else ""
-    return rest if last["role"] in _ASSISTANTS else ""
+    return _BARE_ROLE.sub("", rest) if last["tool"] else rest
+
+
+def _is_of_assistant(mark: re.Match[str]) -> bool:
+    """Whether what follows a mark is said by the assistant, and not in its thoughts."""
+    names = ("role", "harmony", "deepseek", "mistral", "tool")
+    word = next(mark[name] for name in names if mark[name]).lower()
+    if word in _ENDS_OF_OTHERS:
+        return True
+    return word in _ASSISTANTS and (mark["channel"] or "final") == "final"
 
 
 def _role(turn: Any) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from r1.errors import UserError
-from r1.plugins import import_plugins
+from r1.rewards.names import import_rewards
 from r1.rewards.registry import find_verifier, make_reward
 from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Job, Setup, receive, send
 from r1.types import Outcome, Score
@@ -54,7 +54,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings, form = setup
     try:
-        import_plugins(settings.plugins)
+        import_rewards(settings.plugins)
         rewards = {name: make_reward(name, settings, form) for name in settings.names}
     except Exception as error:  # a plugin may raise anything
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "

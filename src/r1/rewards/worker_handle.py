@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import r1
 from r1.errors import UserError
 from r1.rewards.registry import time_limit_s
 from r1.rewards.wire import IDLE, PROGRESS, Job, ScoreItem, Setup, receive, send
@@ -37,6 +36,8 @@ NUM_EARLY_HANGS = 2
 RECYCLE_AFTER = 20_000
 """A worker is replaced after this many scores, which bounds what a leak of a verifier can cost."""
 POLL_S = 0.25
+MAX_WAITED = 9.0
+"""Waiting for a processor lengthens a limit, by so many times itself at most."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class WorkerHandle:
         self._start_failures = 0
         self._aborted = False
         self._asked_at = 0.0
+        self._waited_s = 0.0
         self._limit_s = setup.settings.timeout_s
         self._never_ready: dict[tuple[str, ...], str] = {}
 
@@ -168,6 +170,7 @@ class WorkerHandle:
         except OSError:
             raise self._death() from None
         self._asked_at = time.monotonic()
+        self._waited_s = waited_s(self._pid)
         wanted = {item.number for item in job.items}
         while (results := self._next_message()) is not None:
             for index, value, outcome, detail in results:
@@ -175,11 +178,23 @@ class WorkerHandle:
                     scores[index] = Score(value, Outcome(outcome), detail)
 
     def _next_message(self) -> Any:
+        """Wait for a message. Raises WorkerHungError where an item takes longer than it may.
+
+        An item's clock stands still while its worker waits for a processor, or a busy machine would
+        void the answers that take the longest to judge. What the worker waited is known at each
+        look: an item is granted what it waited since the last look before it began, up to
+        MAX_WAITED limits.
+        """
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
+        seen, granted_from = None, self._waited_s
         while True:
             index, began = PROGRESS.unpack(self._progress[: PROGRESS.size])
+            if seen != (index, began):
+                seen, granted_from = (index, began), self._waited_s
+            self._waited_s = waited_s(self._pid)
             limit = self._limit_s if index >= 0 else START_TIMEOUT_S
+            limit += min(self._waited_s - granted_from, MAX_WAITED * limit)
             # An idle worker's clock stands at the end of its last job, however long ago.
             since = max(began, self._asked_at) if index == IDLE else began
             left = since + limit - time.monotonic()
@@ -219,14 +234,22 @@ class WorkerHandle:
                 self.stop()
                 self._start_failures += 1
                 if self._start_failures >= MAX_START_FAILURES:
-                    hung = isinstance(error, WorkerHungError)
-                    why = f"nothing after {START_TIMEOUT_S:g} s" if hung else str(error)
-                    plugins = ", ".join(self._setup.settings.plugins) or "none"
-                    raise UserError(
-                        f"reward workers cannot start ({why}). Raise rewards.worker_memory_mb, "
-                        f"and check that rewards.plugins ({plugins}) can be imported."
-                    ) from None
+                    raise self._cannot_start(error) from None
         raise PoolClosedError("the reward pool was closed while a worker started")
+
+    def _cannot_start(self, error: Exception) -> UserError:
+        """Return what to tell when no worker started; a silent one may only be slow."""
+        plugins = ", ".join(self._setup.settings.plugins) or "none"
+        imports = f"check that rewards.plugins ({plugins}) can be imported"
+        if isinstance(error, WorkerHungError):
+            return UserError(
+                f"reward workers cannot start ({MAX_START_FAILURES} times nothing after "
+                f"{START_TIMEOUT_S:g} s): this machine is too busy, or an import hangs. Wait until "
+                f"less is running and start the same command again, which carries on; or {imports}."
+            )
+        return UserError(
+            f"reward workers cannot start ({error}). Raise rewards.worker_memory_mb, and {imports}."
+        )
 
     def _spawn(self) -> None:
         with tempfile.TemporaryFile() as shared:
@@ -246,6 +269,24 @@ class WorkerHandle:
                     start_new_session=True,
                 )
         self._channel.settimeout(START_TIMEOUT_S)
+        self._waited_s = 0.0
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+
+def waited_s(pid: int) -> float:
+    """Return the seconds in which a process could run and had no processor; 0 where unknown.
+
+    Linux counts them for its first thread (Documentation/scheduler/sched-stats.rst).
+    """
+    try:
+        with open(f"/proc/{pid}/schedstat") as file:
+            return int(file.read().split()[1]) * 1e-9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _failed(reason: str) -> Score:
@@ -254,7 +295,7 @@ def _failed(reason: str) -> Score:
 
 def _environment() -> dict[str, str]:
     """Return the parent's environment with its import path and single-threaded libraries."""
-    source = str(Path(r1.__file__).parent.parent)
+    source = str(Path(__file__).parents[2])
     paths = [source, *(path for path in sys.path if path)]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),

@@ -27,7 +27,7 @@ from r1.rollout.protocol import AbortedError, FinishedGroup
 from r1.rollout.scheduler import Rollout, Room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, end_token_ids
-from r1.rollout.weight_names import fitting_weights
+from r1.rollout.weight_names import check_weights
 from r1.types import GroupRequest
 
 _ATTENTION_KINDS = {"full_attention", "sliding_attention"}
@@ -226,11 +226,13 @@ class EmbeddedEngine:
         UserError that lists missing, unexpected and mis-shaped names, before anything is copied.
         Where a call is under way its next decode step computes keys and values again and goes on.
         """
-        given = fitting_weights(self.model, weights)
+        if iter(weights) is weights:  # it can be gone through once only
+            weights = list(weights)
+        check_weights(self.model, {name: tensor.shape for name, tensor in weights})
         own = dict(self.model.named_parameters(remove_duplicate=False))
         own |= dict(self.model.named_buffers(remove_duplicate=False))
         with torch.no_grad():
-            for name, tensor in given.items():
+            for name, tensor in weights:
                 own[name].copy_(tensor)
         self.version = version
         self._loads += 1

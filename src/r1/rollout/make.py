@@ -13,6 +13,7 @@ from r1.rollout.limits import tell_of_short_room
 from r1.rollout.protocol import LoadedEngine
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_checks import check_vllm, check_vllm_model, context_limit
+from r1.template import Earlier
 from r1.types import Problem
 
 
@@ -70,11 +71,11 @@ def check_limit(
 
 def tell_of_room(
     problems: Iterable[Problem],
-    encode: Callable[[str], Sequence[int]],
+    encode: Callable[[str, Earlier], Sequence[int]],
     max_new_tokens: int,
     model: str | Path,
     settings: EngineSettings,
 ) -> None:
     """Warn of problems whose prompts leave a response less than max_new_tokens."""
-    lengths = [len(encode(problem.prompt)) for problem in problems]
+    lengths = [len(encode(problem.prompt, problem.earlier)) for problem in problems]
     tell_of_short_room("prompts", lengths, max_new_tokens, engine_context(model, settings))

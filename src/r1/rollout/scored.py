@@ -19,6 +19,9 @@ class ScoreHandle(Protocol):
     def result(self) -> ScoredGroup:
         """Wait for the rewards."""
 
+    def cancel(self) -> None:
+        """Let nobody score the group if nobody has begun to; `result` must not be asked for."""
+
 
 class Counts(Protocol):
     """Counts of scoring since they were last taken."""

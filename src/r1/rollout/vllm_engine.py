@@ -274,9 +274,8 @@ class VllmEngine:
         """
         given = once_each(self.shape, fitting_weights(self.shape, weights))
         check_names(self.path, given)
-        cast = {name: tensor.detach().to(self.dtype) for name, tensor in given.items()}
         with deaths_named():
-            self._replace(cast)
+            self._replace(given)
         self.version = version
 
     def _replace(self, weights: dict[str, torch.Tensor]) -> None:
@@ -285,7 +284,7 @@ class VllmEngine:
         busy = bool(self._samples)
         if busy:
             self.pause()
-        _within(WEIGHTS_TIMEOUT_S, lambda: self._transfer.send(weights))
+        _within(WEIGHTS_TIMEOUT_S, lambda: self._transfer.send(weights, self.dtype))
         if not self.llm.reset_prefix_cache(reset_running_requests=busy):
             raise RuntimeError("vLLM did not forget the prompts computed with older weights")
         if busy:

@@ -33,8 +33,8 @@ OWNER_VARIABLE = "R1_ENGINE_OWNER"
 class Transfer(Protocol):
     """Sends whole sets of weights to a loaded vLLM."""
 
-    def send(self, weights: dict[str, torch.Tensor]) -> None:
-        """Replace the engine's weights; return when every rank has them."""
+    def send(self, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
+        """Replace the engine's weights, in its dtype; return when every rank has them."""
 
 
 def backend_of(settings: VllmSettings, on_gpu: bool) -> str:
@@ -57,35 +57,43 @@ class FileTransfer:
     def __init__(self, llm: Any) -> None:
         self.llm = llm
 
-    def send(self, weights: dict[str, torch.Tensor]) -> None:
+    def send(self, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
         """Write the file, have every rank read it, remove it."""
         place = _MEMORY if _MEMORY.is_dir() else None
         prefix = f"r1-weights-{os.environ.get(OWNER_VARIABLE, '')}-"
         with tempfile.TemporaryDirectory(prefix=prefix, dir=place) as folder:
-            tensors = {name: t.detach().contiguous().cpu() for name, t in weights.items()}
+            tensors = {n: t.detach().to("cpu", dtype).contiguous() for n, t in weights.items()}
             save_file(tensors, Path(folder) / "model.safetensors")
             self.llm.collective_rpc("r1_reload", args=(folder,))
 
 
 class NativeTransfer:
-    """The trainer's side of vLLM's weight transfer engine. Needs GPUs: untested here."""
+    """The trainer's side of vLLM's weight transfer engine. Needs GPUs: untested here.
+
+    Weights go to the GPU and into the engine's dtype one at a time, through vLLM's buffer of fixed
+    size: beside an engine that holds its share of the GPU there is no room for all of them.
+    """
 
     def __init__(self, llm: Any, backend: str, num_ranks: int) -> None:
         self.llm, self.backend, self.num_ranks = llm, backend, num_ranks
         self.source = weight_source()
+        # CUDA's current device is a thread's own, and 0 in the thread that sends.
+        self.device = torch.device("cuda", torch.cuda.current_device())
         self._trainer: Any = None
 
-    def send(self, weights: dict[str, torch.Tensor]) -> None:
-        """Push the weights; the first call connects to the workers."""
-        # A tensor on a GPU stays there: cuda() would move it to this thread's own, which is 0.
-        on_gpu = ((name, t if t.is_cuda else t.cuda()) for name, t in weights.items())
-        self.source.weights = {name: tensor.detach() for name, tensor in on_gpu}
-        device = next(iter(self.source.weights.values())).device
-        with torch.cuda.device(device):
-            if self._trainer is None:
-                self._trainer = self._meet()
-            self._trainer.send_weights()
-        self.source.weights = {}
+    def send(self, weights: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
+        """Push the weights; the first call connects to the workers. Weights that are on a GPU leave
+        from there, others from the GPU that was the current one when this was made."""
+        on_gpu = (tensor.device for tensor in weights.values() if tensor.is_cuda)
+        device = next(on_gpu, self.device)
+        self.source.take(weights, device, dtype)
+        try:
+            with torch.cuda.device(device):
+                if self._trainer is None:
+                    self._trainer = self._meet()
+                self._trainer.send_weights()
+        finally:
+            self.source.take({}, device, dtype)
 
     def _meet(self) -> Any:
         from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
@@ -94,7 +102,7 @@ class NativeTransfer:
         if self.backend == "ipc":
             from vllm.distributed.weight_transfer.ipc_engine import IPCTrainerInitInfo
 
-            info = IPCTrainerInitInfo(rank=0)
+            info = IPCTrainerInitInfo(rank=0, packed=True)  # else all weights at once
         else:
             from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
@@ -131,23 +139,37 @@ class WeightClient:
         self.llm.finish_weight_update(weight_version)
 
 
+class StreamedWeights:
+    """What a transfer is to send; every tensor is moved and cast when its turn comes."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, torch.Tensor] = {}
+        self.device, self.dtype = torch.device("cpu"), torch.float32
+
+    def take(
+        self, weights: dict[str, torch.Tensor], device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Replace what is to be sent; device, dtype: as it is to arrive."""
+        self.weights, self.device, self.dtype = weights, device, dtype
+
+    def shapes(self) -> Iterator[tuple[str, torch.dtype, tuple[int, ...]]]:
+        """Yield name, dtype and shape; nothing is moved."""
+        return ((name, self.dtype, tuple(t.shape)) for name, t in self.weights.items())
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in self.weights.items():
+            yield name, tensor.detach().to(self.device, self.dtype).contiguous()
+
+
 def weight_source() -> Any:
-    """Return a vLLM WeightSource over `weights`, a dictionary replaced before every transfer."""
+    """Return StreamedWeights as vLLM's WeightSource."""
     from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource
 
-    class DictionarySource(WeightSource):
-        weights: dict[str, torch.Tensor]
-
-        def __init__(self) -> None:
-            self.weights = {}
-
+    class StreamedSource(StreamedWeights, WeightSource):
         def metadata(self) -> list[Any]:
-            return [ParamMeta(n, t.dtype, tuple(t.shape)) for n, t in self.weights.items()]
+            return [ParamMeta(*form) for form in self.shapes()]
 
-        def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-            return iter(self.weights.items())
-
-    return DictionarySource()
+    return StreamedSource()
 
 
 def _free_port() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,21 +13,27 @@ from r1.errors import UserError
 def fitting_weights(
     model: Any, weights: Iterable[tuple[str, torch.Tensor]]
 ) -> dict[str, torch.Tensor]:
-    """Return (Hugging Face name, tensor) pairs as a dictionary; model may be on "meta".
+    """Return (Hugging Face name, tensor) pairs as a dictionary; raises as `check_weights`."""
+    given = dict(weights)
+    check_weights(model, {name: tensor.shape for name, tensor in given.items()})
+    return given
 
-    Tied weights may come under either name or under both; buffers may be left out. Raises
-    UserError that lists missing, unexpected and mis-shaped names.
+
+def check_weights(model: Any, given: Mapping[str, torch.Size]) -> None:
+    """Raise UserError that lists missing, unexpected and mis-shaped names.
+
+    given: Hugging Face name -> shape. model may be on "meta". Tied weights may come under either
+    name or under both; buffers may be left out.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     own = parameters | dict(model.named_buffers(remove_duplicate=False))
-    given = dict(weights)
     unexpected = sorted(given.keys() - own.keys())
     covered = {id(own[name]) for name in given if name in own}
     missing = sorted(name for name, p in model.named_parameters() if id(p) not in covered)
     misshaped = sorted(
-        f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
-        for name, tensor in given.items()
-        if name in own and tensor.shape != own[name].shape
+        f"{name} {tuple(shape)} instead of {tuple(own[name].shape)}"
+        for name, shape in given.items()
+        if name in own and shape != own[name].shape
     )
     problems = [
         f"{title}: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
@@ -38,7 +44,6 @@ def fitting_weights(
     ]  # fmt: skip
     if problems:
         raise UserError("weights do not fit the engine's model; " + "; ".join(problems))
-    return given
 
 
 def once_each(model: Any, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,6 +1,7 @@
 """Write, resume and read runs: a run is a folder that records its own history.
 
     run.json                 the kind of the run          recipe.json   its resolved settings
+    facts.json               what was found of prompts and data when it began (r1.run_dir.shapes)
     versions.json            python and the libraries     seeds.json    every seed
     metrics.jsonl            one line a step, deterministic values only
     timings.jsonl            one line a step, seconds/..., speed/... and pool/...
@@ -25,6 +26,7 @@ from r1.run_dir.read import (
     read_rollouts,
     read_timings,
     rollout_steps,
+    training_run,
 )
 from r1.run_dir.run import RunDir
 
@@ -43,4 +45,5 @@ __all__ = [
     "read_rollouts",
     "read_timings",
     "rollout_steps",
+    "training_run",
 ]

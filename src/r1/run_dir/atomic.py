@@ -20,7 +20,7 @@ from r1.errors import UserError
 
 TEMPORARY = ".tmp-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
 _CHUNK_BYTES = 1 << 20
 _TORCH_SAVE = ("PytorchStreamWriter", "inline_container", "iostream error")
 
@@ -37,12 +37,29 @@ def writing(path: Path) -> Iterator[None]:
     except Exception as error:
         if is_disk_full(error, path.parent):
             raise disk_full(path) from error
+        if isinstance(error, OSError) and error.errno == errno.EISDIR:
+            raise UserError(f"{path} is a folder; give the name of a file.") from error
         if isinstance(error, OSError) and error.errno in _REFUSED:
             raise UserError(
                 f"{path} cannot be written ({error.strerror}). Give a folder of your own, "
                 "or change its permissions."
             ) from error
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that a user named. UserError for a full disk, a refused write, a file or a
+    dead link in its place."""
+    with writing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if folder.exists():
+                raise UserError(f"{folder} is a file; give the name of a folder.") from None
+            raise UserError(
+                f"{folder} is a link to {os.readlink(folder)}, which does not exist; make that "
+                "folder, or give another."
+            ) from None
 
 
 def disk_full(path: Path, numbers: str = "") -> UserError:

@@ -1,8 +1,9 @@
 """Completions and their judgements as one columnar table, one row per sample.
 
-Columns: step, problem_id, family, language, prompt, reference, sample (its place in the group),
-text, thinking, answer, finish_reason, num_tokens, reward (the weighted sum), valid, advantage, and
-for every part of the reward `reward/<part>`, `outcome/<part>`, `detail/<part>`.
+Columns: step, problem_id, family, language, prompt, reference, verifier (of the problem), sample
+(its place in the group), text, thinking, answer, finish_reason, num_tokens, reward (the weighted
+sum), valid, advantage, and for every part of the reward `reward/<part>`, `outcome/<part>`,
+`detail/<part>`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "language": pa.string(),
     "prompt": pa.string(),
     "reference": pa.string(),
+    "verifier": pa.string(),
     "sample": pa.int32(),
     "text": pa.string(),
     "thinking": pa.string(),
@@ -70,8 +72,9 @@ def completion_table(
         "problem_id": [_utf8(row.problem.id) for row in rows],
         "family": [_utf8(row.problem.family) for row in rows],
         "language": [_utf8(row.problem.language) for row in rows],
-        "prompt": [_utf8(row.problem.prompt) for row in rows],
+        "prompt": [_utf8(row.problem.dialogue) for row in rows],
         "reference": [_utf8(row.problem.reference) for row in rows],
+        "verifier": [_utf8(row.problem.verifier) for row in rows],
         "sample": [row.sample for row in rows],
         "text": [_utf8(row.completion.text) for row in rows],
         "thinking": [_utf8(part.thinking) for part in parsed],

@@ -1,14 +1,26 @@
-"""The folder of `r1 eval`: its request, its blocks of judged completions, its figures."""
+"""The folder of `r1 eval`: its request, its blocks of judged completions, its figures; and the
+words for an evaluation's outcomes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from r1.files.shapes import read_json
+from typing_extensions import TypedDict
+
+from r1.files.shapes import open_shape, read_json
 from r1.run_dir.read import is_run
+from r1.run_dir.shapes import Origin, Summary
 
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
+
+
+@open_shape
+class EvaluationRequest(TypedDict, total=False):
+    """request.json"""
+
+    model: Origin
 
 
 def is_evaluation(folder: Path) -> bool:
@@ -18,16 +30,26 @@ def is_evaluation(folder: Path) -> bool:
 
 def read_request(folder: Path) -> dict[str, Any]:
     """Return the request: model, template, rewards, sampling."""
-    found: dict[str, Any] = read_json(folder / REQUEST, {})
+    found: dict[str, Any] = read_json(folder / REQUEST, {}, EvaluationRequest)
     return found
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the figures; None if the evaluation has not ended."""
-    found: dict[str, Any] | None = read_json(folder / RESULT)
+    found: dict[str, Any] | None = read_json(folder / RESULT, shape=Summary)
     return found
 
 
 def block_files(folder: Path) -> list[Path]:
     """Return the files of completions, one per block."""
     return sorted((folder / BLOCKS).glob("*.parquet"))
+
+
+def outcomes_line(outcomes: Mapping[str, int]) -> str:
+    """Summarise outcomes, the most frequent first: "40 of 40 unparseable"; "" without any."""
+    total = sum(outcomes.values())
+    counts = sorted(((n, name) for name, n in outcomes.items() if n), reverse=True)
+    line = ", ".join(f"{n:,} of {total:,} {name}" for n, name in counts)
+    if outcomes.get("unparseable", 0) * 2 > total:
+        line += "; no answer was found where rewards.answer_from says that it stands"
+    return line

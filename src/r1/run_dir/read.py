@@ -9,13 +9,35 @@ from r1.errors import UserError
 from r1.files.json_text import FormatError
 from r1.files.shapes import fitted, read_json, read_json_lines
 from r1.run_dir.checkpoint import numbered, step_name
-from r1.run_dir.shapes import Step, Summary, Values
+from r1.run_dir.shapes import Facts, PipelineFile, Step, Summary, Values
 from r1.run_dir.stored import read_completions
+
+FINAL_STAGE = "r1"
+"""The stage that a run of the whole recipe stands for, where it has one of this name."""
 
 
 def is_run(folder: Path) -> bool:
     """Whether `folder` is a run folder of r1."""
     return (folder / "run.json").is_file()
+
+
+def training_run(folder: Path) -> Path:
+    """Return the run folder in a stage, or in a whole recipe's final stage; else `folder`.
+
+    Raises UserError for a whole recipe's run that has no checkpoint of its final stage.
+    """
+    if (folder / "pipeline.json").is_file():
+        stages = read_json(folder / "pipeline.json", {"stages": []}, PipelineFile)["stages"]
+        trained = [s["name"] for s in stages if "checkpoint" in s.get("outputs", {}).values()]
+        made = [name for name in trained if is_run(folder / name / "run")]
+        if FINAL_STAGE not in made:
+            choices = ", ".join(str(folder / name) for name in made)
+            raise UserError(
+                f"{folder} has no checkpoint of a stage {FINAL_STAGE}: "
+                + (f"name one of those it has: {choices}." if made else "it has none yet.")
+            )
+        folder = folder / FINAL_STAGE
+    return folder / "run" if is_run(folder / "run") else folder
 
 
 def is_done(folder: Path) -> bool:
@@ -26,7 +48,8 @@ def is_done(folder: Path) -> bool:
 def require_run(folder: Path) -> None:
     """Raise UserError unless `folder` is a run folder."""
     if not folder.is_dir():
-        raise UserError(f"{folder} does not exist; give the folder of a run (it holds run.json).")
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UserError(f"{folder} {what}; give the folder of a run (it holds run.json).")
     if not is_run(folder):
         raise UserError(f"{folder} is not a run: it has no run.json. Give the folder of a run.")
 
@@ -45,6 +68,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the deterministic metrics, a dictionary per step with "step". None stands for NaN."""
     return read_lines(folder / "metrics.jsonl")
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return what was found of prompts and data when the run began; {} for an older run."""
+    found: dict[str, Any] = read_json(folder / "facts.json", {}, Facts)
+    return found
 
 
 def read_timings(folder: Path) -> list[dict[str, Any]]:

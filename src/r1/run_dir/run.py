@@ -90,7 +90,7 @@ class RunDir:
         asked = Identity(recipe, kind, **identity)
         _refuse_foreign(folder)
         with atomic.writing(folder / "run.json"):
-            folder.mkdir(parents=True, exist_ok=True)
+            atomic.make_folder(folder)
             lock.acquire(folder)
         run = cls(folder, kind, checkpoints or CheckpointSettings())
         try:
@@ -110,6 +110,11 @@ class RunDir:
             lock.release(folder)
             raise
         return run
+
+    def note_facts(self, facts: Mapping[str, Any]) -> None:
+        """Write facts.json, what was found of prompts and data (`shapes.Facts`)."""
+        if read_json(self.folder / "facts.json") != facts:
+            atomic.write_json(self.folder / "facts.json", dict(facts))
 
     def close(self) -> None:
         """Release the run for other writers."""

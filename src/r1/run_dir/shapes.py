@@ -34,6 +34,17 @@ class FileMark(TypedDict):
     sha256: str
 
 
+@open_shape
+class Facts(TypedDict, total=False):
+    """facts.json"""
+
+    bos_token: str | None
+    eos_token: str | None
+    prompts_begin_with_bos: bool
+    opens_think: bool
+    counts: dict[str, Number]
+
+
 class CheckpointMark(TypedDict):
     """checkpoint.json"""
 
@@ -114,6 +125,14 @@ class FamilySummary(TypedDict, total=False):
 
 
 @open_shape
+class LengthSummary(TypedDict, total=False):
+    """Held-out preferences whose chosen response is the longer, or the shorter one."""
+
+    value: float | None
+    num: int
+
+
+@open_shape
 class Summary(TypedDict):
     """evaluations/step-N.json"""
 
@@ -130,6 +149,9 @@ class Summary(TypedDict):
     checking_words: NotRequired[float | None]
     truncated: NotRequired[float | None]
     sampling: NotRequired[dict[str, Any]]
+    outcomes: NotRequired[dict[str, int]]
+    by_length: NotRequired[dict[str, LengthSummary]]
+    length_correlation: NotRequired[float | None]
 
 
 @open_shape

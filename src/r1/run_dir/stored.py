@@ -31,6 +31,8 @@ _KINDS = {
     "valid": ("boolean",),
     "advantage": _NUMBER,
 }
+_NEWER = {"verifier": _TEXT}
+"""Columns that tables of older runs lack."""
 _KINDS_OF_PARTS = {"reward": _NUMBER, "outcome": _TEXT, "detail": _TEXT}
 _NEVER_NULL = ("problem_id", "family", "prompt", "sample", "text", "num_tokens", "valid")
 MAX_COMPLETIONS = 1 << 20
@@ -51,6 +53,7 @@ def check_columns(path: Path) -> list[str]:
         )
     names = parquet.column_names(path)
     parts = [name.removeprefix("reward/") for name in names if name.startswith("reward/")]
+    parquet.require_types(path, {name: kind for name, kind in _NEWER.items() if name in names})
     parquet.require_types(
         path, {f"{what}/{part}": kind for part in parts for what, kind in _KINDS_OF_PARTS.items()}
     )
@@ -128,7 +131,7 @@ def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
 def _kind_of(name: str) -> tuple[str, ...] | None:
     """Return the kinds that a column may have; None for a column that completions lack."""
     part = name.partition("/")[0]
-    return _KINDS.get(name) or _KINDS_OF_PARTS.get(part)
+    return _KINDS.get(name) or _NEWER.get(name) or _KINDS_OF_PARTS.get(part)
 
 
 def _null(path: Path, name: str) -> UserError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
@@ -23,11 +22,11 @@ class Newest(NamedTuple):
 def snapshot(weights: Weights) -> Weights:
     """The weights as they are now, whatever the learner does next.
 
-    An iterator reads the learner's own tensors and is copied; RemoteWeights are a copy already.
+    The learner's own tensors are copied; weights with a version (RemoteWeights) are a copy already.
     """
-    if isinstance(weights, Iterator):
-        return [(name, tensor.detach().clone()) for name, tensor in weights]
-    return weights
+    if hasattr(weights, "version"):
+        return weights
+    return [(name, tensor.detach().clone()) for name, tensor in weights]
 
 
 class VersionedEngine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from r1.sampling.in_turn import InTurn
+from r1.sampling.late import LateSampler, LateVerdicts
 from r1.sampling.partial import PartialRollouts
 from r1.sampling.protocol import Sampler
 from r1.sampling.roll_out import BatchSource, Rollouts
@@ -23,6 +24,10 @@ class AheadSettings(Protocol):
 
 def open_sampler(source: BatchSource, rollouts: Rollouts, settings: AheadSettings) -> Sampler:
     """The sampler of a run, to be entered as a context manager."""
+    sampler: Sampler
     if settings.partial_rollouts:
-        return PartialRollouts(source, rollouts)
-    return (WholeBatches if settings.staleness else InTurn)(source, rollouts)
+        sampler = PartialRollouts(source, rollouts)
+    else:
+        sampler = (WholeBatches if settings.staleness else InTurn)(source, rollouts)
+    late = rollouts.scorer
+    return LateSampler(sampler, late) if isinstance(late, LateVerdicts) else sampler

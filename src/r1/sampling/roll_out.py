@@ -73,7 +73,9 @@ def group_request(
         sample_seed(source.seed, "train", step, turn, problem.id, g)
         for g in range(source.group_size)
     )
-    return GroupRequest(problem.id, rollouts.renderer.encode(problem.prompt), seeds)
+    return GroupRequest(
+        problem.id, rollouts.renderer.encode(problem.prompt, problem.earlier), seeds
+    )
 
 
 def spare_problems(

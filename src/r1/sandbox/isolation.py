@@ -79,13 +79,10 @@ def _observe_in_bubblewrap(command: Command, settings: SandboxSettings) -> Obser
     if bwrap is None:
         raise UserError(f"running programs needs bubblewrap: {INSTALL['bwrap']}.")
     folders = visible(settings.toolchain_folders)
-    head = [bwrap, *namespaces(), *shown_folders(command.etc, folders)]
     size = ["--perms", "1777", "--size", str(command.limits.file_mb * 2**20)]
     argv = [
-        *head,
-        *size,
-        "--tmpfs",
-        WORK_FOLDER,
+        *[bwrap, *namespaces(), *size, "--tmpfs", WORK_FOLDER],
+        *shown_folders(command.etc, folders),  # some may lie below the working folder
         *placed,
         *environment_flags(command, settings),
         *["--remount-ro", "/", "--chdir", WORK_FOLDER],
@@ -195,6 +192,7 @@ def _request(command: Command, argv: list[str]) -> dict[str, Any]:
         "uncovers": [],
         "hard_limits": rlimits(command),
         "wall_s": limits.wall_s,
+        "longest_s": max(limits.wall_s, limits.starved_wall_s if limits.cpu_s else 0.0),
         "cpu_s": limits.cpu_s,
         "limit_stdout": 1024 * (command.stdout_kb or limits.output_kb),
         "limit_stderr": 1024 * limits.output_kb,

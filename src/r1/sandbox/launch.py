@@ -70,7 +70,7 @@ class Supervisor:
 
     def execute(self, request: dict[str, Any], parts: list[bytes]) -> Observation | None:
         """Run one program; None if the supervisor died or fell silent (it is then ended)."""
-        self._channel.settimeout(request["wall_s"] + GRACE_S)
+        self._channel.settimeout(request["longest_s"] + GRACE_S)
         try:
             send(self._channel, request, parts)
             header, (stdout, stderr) = receive(self._channel)
@@ -113,7 +113,7 @@ def execute(request: dict[str, Any], parts: list[bytes]) -> Observation:
         if seen is not None:
             _give_back(supervisor)
             return seen
-    return Observation("lost", None, "", request["wall_s"], 0.0, 0.0, 0, 0, b"", b"")
+    return Observation("lost", None, "", request["longest_s"], 0.0, 0.0, 0, 0, b"", b"")
 
 
 def _take() -> Supervisor | None:

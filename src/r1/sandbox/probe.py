@@ -38,14 +38,38 @@ _OPT_OUT = (
 )
 
 
+_TRIAL_S = 60.0
+"""Wall clock of a program that does nothing: more than a busy machine needs to start one."""
+
+
+class MachineBusyError(RuntimeError):
+    """The trial of the isolation was not done in time: it says nothing about the isolation."""
+
+
 def require_isolation(settings: SandboxSettings) -> None:
-    """Raise UserError, with a remedy, unless programs can be isolated as asked."""
-    if settings.isolation == "bubblewrap" and (problem := isolation_problem(settings)):
+    """Raise UserError, with a remedy, unless programs can be isolated as asked.
+
+    A machine too busy to tell is let pass: what a run meets there is the run's own status.
+    """
+    if settings.isolation != "bubblewrap":
+        return
+    try:
+        problem = _problem(settings)
+    except MachineBusyError:
+        return
+    if problem:
         raise UserError(problem)
 
 
 def isolation_problem(settings: SandboxSettings) -> str | None:
     """Return what prevents bubblewrap from working here, with the remedy; None if it works."""
+    try:
+        return _problem(settings)
+    except MachineBusyError as busy:
+        return str(busy)
+
+
+def _problem(settings: SandboxSettings) -> str | None:
     if (path := find_bubblewrap()) is None:
         return f"running programs needs bubblewrap: {INSTALL['bwrap']}. {_OPT_OUT}"
     version = version_of(path)
@@ -56,14 +80,22 @@ def isolation_problem(settings: SandboxSettings) -> str | None:
 
 @cache
 def _try_it(settings: SandboxSettings) -> str | None:
-    """Run a program that does nothing in a sandbox."""
+    """Run a program that does nothing in a sandbox.
+
+    Raises MachineBusyError, which is not remembered: one busy moment would void every later run.
+    """
     python = find_tool("python3", visible(settings.toolchain_folders))
     if (nothing := find_tool("true") or python) is None:
         return f"no program is visible in the sandbox: {INSTALL['python3']}."
-    command = Command((nothing,), Limits(wall_s=10.0))  # no input is an empty program
+    command = Command((nothing,), Limits(wall_s=_TRIAL_S))  # no input is an empty program
     seen = observe(command, settings)
     if inner_exit_code(seen) == 0:
         return None
+    if seen.ended_by in ("wall", "lost"):
+        raise MachineBusyError(
+            f"bubblewrap did not start a program within {_TRIAL_S:g} s: this machine is too busy. "
+            "Wait until less is running and try again."
+        )
     said = seen.stderr.decode("utf-8", "replace").strip() or f"ended by {seen.ended_by}"
     remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, said)), "")
     return f"bubblewrap cannot work here: {said}. {remedy} {_OPT_OUT}"

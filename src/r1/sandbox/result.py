@@ -32,6 +32,8 @@ class Limits:
 
     Attributes:
         wall_s: seconds on the clock, the start of the isolation (about 15 ms) included.
+        starved_wall_s: seconds on the clock for a run that waits for a processor: one that has
+            neither used nor slept through its cpu_s at wall_s goes on until it has, or until then.
         cpu_s: processor seconds of all processes together, no limit if None. The supervisor ends
             a run at it; the kernel's own limit of any one process stands a second behind.
         memory_mb: what the program's processes may hold together, files in /tmp included; the
@@ -44,6 +46,7 @@ class Limits:
 
     wall_s: float = 2.0
     cpu_s: float | None = None
+    starved_wall_s: float = 0.0
     memory_mb: int = 512
     processes: int = 32
     file_mb: int = 16

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from r1.chat_template import ChatTemplateError, render_chat
+from r1.chat_template import ChatTemplateError, render_chat, within_limit
 from r1.data.rows import RowError
 from r1.data.thinking import APART, response_of, thinking_of
 from r1.sft.rows import Conversation
@@ -28,6 +28,7 @@ from r1.sft.settings import ExampleSettings
 from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
 
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
+_REFUSES = "the chat template refuses it: {}"
 _VERBATIM = 'set examples.response = "verbatim" to learn the last response as it stands'
 
 
@@ -98,9 +99,10 @@ class ConversationEncoder:
 
     def _render(self, turns: Sequence[dict[str, Any]], prompt: bool = False) -> str:
         try:
-            return render_chat(self.tokenizer, turns, prompt)
+            variables = self.template.chat_template_kwargs
+            return render_chat(self.tokenizer, turns, prompt, variables)
         except ChatTemplateError as refusal:
-            raise RowError(f"the chat template refuses it: {refusal}") from None
+            raise RowError(_REFUSES.format(refusal)) from None
 
     def _with_system(self, turns: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
         system = self.template.system
@@ -184,9 +186,19 @@ class ConversationEncoder:
             last = number == len(turns)
             if turn["role"] == "assistant" and (last or self.settings.turns == "all"):
                 _check_kept(turn, text, number)
-        found = self.tokenizer.apply_chat_template(
-            list(turns), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-        )
+        try:
+            found = within_limit(
+                lambda: self.tokenizer.apply_chat_template(
+                    list(turns),
+                    tokenize=True,
+                    return_dict=True,
+                    return_assistant_tokens_mask=True,
+                    **self.template.chat_template_kwargs,
+                ),
+                turns,
+            )
+        except ChatTemplateError as refusal:
+            raise RowError(_REFUSES.format(refusal)) from None
         learnt = [bool(mark) for mark in found["assistant_masks"]]
         if not any(learnt):
             raise RowError("the chat template's {% generation %} marks nothing in it")

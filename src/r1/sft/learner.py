@@ -25,10 +25,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from r1.learner.local import LocalLearner
-from r1.learner.metrics import skipped_steps
+from r1.learner.lora import seed_dropout
+from r1.learner.metrics import only_step
 from r1.learner.microbatch import IDLE
+from r1.learner.modes import reproducible
 from r1.learner.objective import LossOutput, PolicyTokens, Totals
-from r1.learner.optimizer import lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -96,6 +97,7 @@ class SFTLearner:
         if tokenizer is not None:
             check_vocabulary(self.local.model, tokenizer)
 
+    @reproducible
     def update(self, examples: Examples) -> dict[str, float]:
         """Do one optimiser step on a step's examples; return its metrics.
 
@@ -106,8 +108,7 @@ class SFTLearner:
         """
         begin = time.perf_counter()
         local = self.local
-        if self.settings.lora is not None and self.settings.lora.dropout > 0:
-            torch.manual_seed(local.seed * 1_000_003 + local.step)
+        seed_dropout(self.settings.lora, local.seed, local.step)
         num_learnt = examples.num_learnt
         budget = self.settings.tokens_per_microbatch
         rows = self._share(examples)
@@ -116,15 +117,12 @@ class SFTLearner:
         room = sum(max(budget, size) for size in sizes)
         counts = torch.tensor([len(sizes), sum(sizes), room], device=local.device)
         num_rows, processed, room = local.ranks.sum(counts).tolist()
-        norm = local.optimizer.step(local.step, loss)
-        factor = lr_factor(local.step, local.optimizer.total_steps, local.optimizer.settings)
+        told = only_step(local.optimizer, local.step, loss)
         local.step += 1
         return {
             "loss": loss,
             "entropy": entropy,
-            "grad_norm": norm.item(),
-            **skipped_steps([norm.item()]),
-            "lr": local.optimizer.settings.lr * factor,
+            **told,
             "tokens_learnt": num_learnt,
             "tokens_processed": processed,
             "num_examples": len(examples),

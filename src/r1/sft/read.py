@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from r1.data import huggingface, jsonl, parquet
-from r1.data.rows import FaultyRows, RowError, find_data, name_of, require_file
+from r1.data.opened import limited, open_source
+from r1.data.rows import FaultyRows, RowError, Rows, name_of
 from r1.errors import UserError
 from r1.sft import tiny
 from r1.sft.rows import Conversation, RowLayout, choose_layout, read_conversation
 from r1.sft.settings import ExampleSource
-
-Rows = Iterable[tuple[int, Mapping[str, Any] | RowError]]
 
 
 class SourceCheck(NamedTuple):
@@ -63,6 +60,11 @@ def check_source(source: ExampleSource, base_folder: Path) -> SourceCheck:
     return SourceCheck(origin, num, num - len(contents), left_out)
 
 
+def layout_of(source: ExampleSource, base_folder: Path) -> RowLayout:
+    """How a source's rows are read. Raises UserError where that cannot be told."""
+    return _open(source, base_folder)[0]
+
+
 def conversations(source: ExampleSource, base_folder: Path) -> Iterator[Conversation]:
     """Yield the conversations of a source that `check_source` accepted."""
     for number, found in _attempts(source, base_folder):
@@ -78,7 +80,7 @@ def _attempts(
         yield from ((found.row, found) for found in tiny.conversations(source))
         return
     layout, rows = _open(source, base_folder)
-    for number, row in islice(rows, source.limit):
+    for number, row in limited(rows, source.limit):
         try:
             if isinstance(row, RowError):
                 raise row
@@ -89,33 +91,6 @@ def _attempts(
 
 def _open(source: ExampleSource, base_folder: Path) -> tuple[RowLayout, Rows]:
     """The rows with only the columns that are needed, and how to read them."""
-    origin = name_of(source, base_folder)
-    if source.kind == "huggingface":
-        origin, split = huggingface.open_split(source, base_folder)
-        layout = choose_layout(source, split.column_names, origin)
-        return layout, huggingface.read_rows(split.select_columns(list(layout.columns)))
-    path = find_data(str(source.path), base_folder)
-    if source.kind == "jsonl":
-        require_file(path)
-        return choose_layout(source, _first_keys(path), origin), jsonl.read_rows(path)
-    layouts: list[RowLayout] = []
-
-    def choose(names: list[str]) -> list[str]:
-        layouts.append(choose_layout(source, names, origin))
-        return list(layouts[-1].columns)
-
-    if next(parquet.read_rows(path, choose), None) is None:
-        raise UserError(f"{origin} has no rows; give at least one example.")
-    return layouts[0], parquet.read_rows(path, choose)
-
-
-def _first_keys(path: Path) -> list[str]:
-    """The keys of the first line that is an object; a file without one has a fault of its own."""
-    jsonl.refuse_array(path)
-    faults = FaultyRows(str(path))
-    for number, row in jsonl.read_rows(path):
-        if not isinstance(row, RowError):
-            return list(row)
-        faults.add(number, str(row))
-    faults.raise_if_any()
-    raise UserError(f"{path} is empty; give at least one example, one JSON object a line.")
+    opened = open_source(source, base_folder, "example")
+    layout = choose_layout(source, opened.columns, opened.origin)
+    return layout, opened.read(layout.columns)

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
-from r1.data.source_base import DataSource, required_keys
+from r1.data.source_base import FILES, DataSource, required_keys
 from r1.data.turns import ROLES
 from r1.learner.settings import (
     HeldoutSettings,
@@ -31,11 +31,11 @@ from r1.learner.settings import (
 )
 from r1.run_dir import CheckpointSettings
 from r1.template import ChatTemplateSettings
+from r1.track.settings import TrackSettings
 
 _FILE = ("kind", "path", "columns", "roles", "limit")
 KEYS = {
-    "jsonl": _FILE,
-    "parquet": _FILE,
+    **dict.fromkeys((*FILES, "python"), _FILE),
     "huggingface": (*_FILE, "split", "config"),
     "tiny": ("kind", "split", "families", "languages", "levels", "num", "seed"),
 }
@@ -94,7 +94,7 @@ class ExampleSource(DataSource):
     keys: ClassVar = KEYS
     required: ClassVar = required_keys("examples")
 
-    kind: Literal["jsonl", "parquet", "huggingface", "tiny"] = Field(
+    kind: Literal["jsonl", "json", "csv", "parquet", "huggingface", "python", "tiny"] = Field(
         description="where the examples come from; by default what the path's ending says"
     )
     path: str | None = Field(
@@ -158,6 +158,20 @@ class ResponseSettings(Settings):
         description="text between prompt and response; by default a space where the prompt ends in "
         "a colon",
     )
+
+    def check_template(self, template: ChatTemplateSettings) -> None:
+        """ValueError for what a chat template that writes the response has no place for."""
+        if template.kind != "chat" or self.response != "template":
+            return
+        for name, given in (
+            ("examples.join", self.join is not None),
+            ("template.force_think", template.force_think),
+        ):
+            if given:
+                raise ValueError(
+                    f"{name} has no place in what a chat template writes; remove it, or set "
+                    'examples.response = "verbatim"'
+                )
 
 
 class ExampleSettings(ResponseSettings):
@@ -225,18 +239,10 @@ class SFTRecipe(Settings):
     evaluation: HeldoutSettings = HeldoutSettings()
     checkpoints: CheckpointSettings = CheckpointSettings(every=50)
     cluster: ClusterSettings | None = None
+    track: TrackSettings | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> SFTRecipe:
-        if self.template.kind == "chat" and self.examples.response == "template":
-            for name, given in (
-                ("examples.join", self.examples.join is not None),
-                ("template.force_think", self.template.force_think),
-            ):
-                if given:
-                    raise ValueError(
-                        f"{name} has no place in what a chat template writes; remove it, or set "
-                        'examples.response = "verbatim"'
-                    )
+        self.examples.check_template(self.template)
         check_evaluation(self.evaluation.every, self.data.heldout, "examples")
         return self

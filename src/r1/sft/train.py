@@ -1,8 +1,6 @@
 """Supervised fine-tuning as a run: examples -> steps -> weights, with exact resume.
 
-    for step in run.remaining_steps(order.num_steps):
-        metrics = learner.update(examples.part(order.step(step)))
-        run.commit_step(step, learner.save, metrics)
+The steps are `learner.supervised_run.train_in_epochs`.
 
 Everything that can be wrong with the data, the template, the model and the folder is found before
 the first step; the form of every row before anything is tokenised.
@@ -10,14 +8,22 @@ the first step; the form of every row before anything is tokenised.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from r1.diagnose.live import WatchedEvents
 from r1.learner.heldout import commit_heldout
-from r1.learner.metrics import run_metrics
-from r1.learner.supervised_run import Place, in_this_process, open_run
+from r1.learner.supervised_run import (
+    EpochLearner,
+    EpochSteps,
+    Place,
+    in_this_process,
+    open_run,
+    train_in_epochs,
+)
 from r1.models.device import resolve_device
 from r1.models.load import check_max_tokens, check_model_folder, load_tokenizer
 from r1.run_dir import RunDir
@@ -28,6 +34,8 @@ from r1.sft.learner import LossSum, SFTLearner
 from r1.sft.order import Order
 from r1.sft.settings import SFTRecipe
 
+ExampleLearner = EpochLearner[Examples, LossSum]
+"""SFTLearner, in this process or over ranks elsewhere."""
 KIND = "sft"
 
 
@@ -41,21 +49,6 @@ class PreparedSFT(NamedTuple):
     heldout: Examples | None
     order: Order
     notices: list[str]
-
-
-class ExampleLearner(Protocol):
-    """SFTLearner, in this process or over ranks elsewhere."""
-
-    @property
-    def step(self) -> int: ...
-
-    def update(self, examples: Examples) -> dict[str, float]: ...
-
-    def measure(self, examples: Examples) -> LossSum: ...
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
 
 
 def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> PreparedSFT:
@@ -93,24 +86,21 @@ def train_sft(
     changed. Raises UserError for a user's mistakes, with nothing written.
     """
     prepared = prepare(recipe, model, base_folder)
-    order = prepared.order
-    with (
-        place(prepared, SFTLearner) as open_learner,
-        _open_run(prepared, base_folder, out, accept_changes) as run,
-        open_learner(run) as learner,
-    ):
-        if run.resume_from is not None:
-            learner.load(run.resume_from)
-        progress.begin(run.resume_step(), order.num_steps, prepared.notices + run.notices)
-        measure_heldout(run, prepared, learner, progress)
-        for step in run.remaining_steps(order.num_steps):
-            metrics = run_metrics(
-                learner.update(prepared.train.part(order.step(step))), order.epochs_before(step)
-            )
-            run.commit_step(step, learner.save, metrics)
-            progress.step(step, metrics)
-            measure_heldout(run, prepared, learner, progress)
-        run.finish({"examples": len(prepared.train), **prepared.train.counts})
+    order, watched = prepared.order, WatchedEvents(progress, out)
+
+    def steps_of(run: RunDir, learner: ExampleLearner) -> EpochSteps:
+        return EpochSteps(
+            order.num_steps,
+            batch=lambda step: prepared.train.part(order.step(step)),
+            epochs_before=order.epochs_before,
+            measure=partial(measure_heldout, run, prepared, learner, watched),
+            save=learner.save,
+        )
+
+    counts = {"examples": len(prepared.train), **prepared.train.counts}
+    opening = partial(_open_run, prepared, base_folder, out, accept_changes)
+    placed = place(prepared, SFTLearner)
+    train_in_epochs(placed, opening, steps_of, watched, counts, prepared.notices)
     return out
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
 from r1.errors import UserError
-from r1.evaluate.source import find_model
+from r1.evaluation.source import find_weights
 from r1.rewards.settings import RewardSettings
 from r1.stages.check_cache import CheckCache
 from r1.stages.protocol import MARK
@@ -24,7 +24,7 @@ def check_model(name: str, cache: CheckCache) -> None:
     from r1.models.load import check_model_folder
 
     if not is_reference(name):
-        check_model_folder(find_model(name, cache.base_folder))
+        check_model_folder(find_weights(name, cache.base_folder))
 
 
 def check_problems(

@@ -1,6 +1,6 @@
 """kind = "evaluation": one checkpoint for the table of stages (paper, tables 3 to 6).
 
-r1.evaluate.battery samples, judges and computes the figures.
+r1.evaluation.battery samples, judges and computes the figures.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from r1.errors import UserError
-from r1.evaluate.battery_settings import EvaluationStageSettings
-from r1.evaluate.source import find_model
+from r1.evaluation.battery_settings import EvaluationStageSettings
+from r1.evaluation.source import find_model
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import estimate_sampling
 from r1.plan.workload import amount_of
@@ -23,7 +23,7 @@ NAME = "evaluation"
 
 def run(stage: EvaluationStageSettings, context: StageContext) -> Mapping[str, Artifact]:
     """Evaluate the checkpoint."""
-    from r1.evaluate.battery import RESULT, run_battery
+    from r1.evaluation.battery import RESULT, run_battery
 
     counts = run_battery(
         stage,
@@ -38,7 +38,7 @@ def run(stage: EvaluationStageSettings, context: StageContext) -> Mapping[str, A
 
 def check(stage: EvaluationStageSettings, cache: CheckCache) -> None:
     """Check model and questions, unless another evaluation asks the same."""
-    from r1.evaluate.battery import load_questions
+    from r1.evaluation.battery import load_questions
 
     check_model(stage.model, cache)
     for name, use in stage.reward_models.items():

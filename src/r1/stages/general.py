@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
-from r1.evaluate.source import find_model, open_engine, resolve_model
+from r1.evaluation.source import find_model, open_engine, resolve_model
 from r1.judge.settings import BudgetSettings, JudgeSettings
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.stages.dataset import identity_of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from r1.curation.settings import MixtureSettings
+from r1.data.folders import kind_of
 from r1.data.rows import find_data
 from r1.plan.estimate import Context, Estimate, sentences
 from r1.plan.workload import GENERAL_TOKENS, Amount, counted
@@ -95,7 +96,7 @@ def _rows_of(source: Any, context: Context) -> Amount:
         unknown = Amount(None, None, (f"rows of {source.path} unknown",))
         return context.made_by(source.path) or unknown
     if (file := find_data(source.path, context.base_folder)).exists():
-        return counted(file, "jsonl" if file.suffix in (".jsonl", ".ndjson") else "parquet")
+        return counted(file, "parquet" if file.is_dir() else kind_of(file) or "jsonl")
     if source.count is not None:
         return Amount(source.count)
     return Amount(None, None, (f"rows of {source.path} unknown (set its count)",))

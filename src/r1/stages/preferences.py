@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from r1.data.settings import SourceSettings
-from r1.evaluate.source import ModelSource, find_model, open_engine, resolve_model
+from r1.evaluation.source import ModelSource, find_model, open_engine, resolve_model
 from r1.plan.estimate import Context, Estimate, drawn, waiting_hours
 from r1.plan.sampling import estimate_sampling
 from r1.plan.workload import Amount, amount_of, prompt_length, response_length

@@ -35,6 +35,8 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
 
     recipe.rewards.validate_names()
     check_model(recipe.model, cache)
+    if recipe.algorithm.teacher_model is not None:
+        check_model(recipe.algorithm.teacher_model, cache)
     sources = (*recipe.data.train, *recipe.data.heldout)
     problems = check_problems(sources, recipe.rewards, cache)
     if not any(is_reference(source.path) for source in sources):

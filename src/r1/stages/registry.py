@@ -30,7 +30,9 @@ def register(kind: StageKind) -> None:
 def kinds() -> Mapping[str, StageKind]:
     """Return every registered kind by name, those that train first."""
     plugins.import_modules_of("r1.stages")
-    ordered = sorted(_KINDS.values(), key=lambda kind: (kind.train is None, not kind.assumed))
+    ordered = sorted(
+        _KINDS.values(), key=lambda kind: (kind.train is None, not kind.assumed, kind.name)
+    )
     return {kind.name: kind for kind in ordered}
 
 

@@ -6,25 +6,22 @@ r1.curation.rejection has the rules of what is kept.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 
 from pydantic import Field
 
 from r1.curation.settings import RejectionSettings
 from r1.data.settings import SourceSettings
-from r1.evaluate.source import find_model, open_engine, resolve_model
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import KEPT_NOTE, KEPT_SHARE, estimate_sampling
 from r1.plan.workload import Amount, amount_of
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings
-from r1.stages import registry
+from r1.stages import registry, verified_sampling
 from r1.stages.check_cache import CheckCache
-from r1.stages.checks import check_model, check_problems
-from r1.stages.dataset import DATA, dataset_run, identity_of, load_problem_lists, part
-from r1.stages.protocol import SampledModel, StageContext, StageKind
-from r1.template import PromptRenderer, TemplateSettings
+from r1.stages.dataset import DATA, dataset_run, load_problem_lists, part
+from r1.stages.protocol import StageContext, StageKind
+from r1.template import TemplateSettings
 
 NAME = "rejection"
 
@@ -48,28 +45,18 @@ class RejectionStage(RejectionSettings):
 
 def make(stage: RejectionStage, context: StageContext) -> None:
     """Sample a checkpoint and keep correct and readable responses."""
-    from r1.curation.rejection import SamplingLine, rejection_sample
-    from r1.rewards.pool import RewardPool
-    from r1.rewards.registry import PromptForm
-    from r1.rollout.make import tell_of_room
+    from r1.curation.rejection import rejection_sample
 
     problems, heldout = load_problem_lists(
         stage.problems, stage.heldout, stage.rewards, context.base_folder
     )
-    model = resolve_model(find_model(stage.model, context.base_folder))
-    with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(model, stage.engine, context.cluster))
-        renderer = PromptRenderer(engine.tokenizer, stage.template)
-        limit = stage.sampling.max_new_tokens
-        tell_of_room(problems, renderer.encode, limit, model.path, stage.engine)
-        form = PromptForm(opened=renderer.opens_think, stop=stage.sampling.stop)
-        pool = stack.enter_context(RewardPool(stage.rewards, form))
+    with verified_sampling.open_line(stage, problems, context) as (line, source):
         rejection_sample(
             context.folder,
             problems,
-            SamplingLine(engine, pool, renderer),
+            line,
             part(stage, RejectionSettings),
-            source=identity_of(model.path),
+            source=source,
             heldout=heldout,
             progress=context.progress.data,
             total=len(problems),
@@ -79,17 +66,7 @@ def make(stage: RejectionStage, context: StageContext) -> None:
 
 def check(stage: RejectionStage, cache: CheckCache) -> None:
     """Check names of rewards, the problems and the model."""
-    stage.rewards.validate_names()
-    check_problems((*stage.problems, *stage.heldout), stage.rewards, cache)
-    check_model(stage.model, cache)
-
-
-def samplers(stage: RejectionStage) -> list[SampledModel]:
-    """Return the checkpoint."""
-    limit = stage.sampling.max_new_tokens
-    return [
-        SampledModel("model", stage.model, stage.engine, limit, {"sampling.max_new_tokens": limit})
-    ]
+    verified_sampling.check(stage, cache, stage.heldout)
 
 
 def estimate(name: str, stage: RejectionStage, context: Context) -> Estimate:
@@ -118,7 +95,7 @@ registry.register(
         run=dataset_run(make),
         check=check,
         estimate=estimate,
-        samplers=samplers,
+        samplers=verified_sampling.samplers,
         other_names=("rejection_sampling",),
     )
 )

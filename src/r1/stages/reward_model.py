@@ -54,6 +54,6 @@ registry.register(
         may_change=MAY_CHANGE_ON_RESUME,
         may_grow=MAY_GROW,
         train=train,
-        other_names=("rm", "reward", "preference_model"),
+        other_names=("rm", "reward", "preference_model", "prm", "process_reward_model"),
     )
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from r1.evaluate.source import find_model, resolve_model
+from r1.evaluation.source import find_weights
 from r1.run_dir import find_checkpoint
 from r1.run_dir.read import read_metrics
 from r1.stages.protocol import Artifact, ArtifactType, Run, StageContext, Train
@@ -36,7 +36,7 @@ def train_on_data(
     """
     from r1.cluster.supervised_run import place
 
-    model = resolve_model(find_model(recipe.model, base_folder)).path
+    model = find_weights(recipe.model, base_folder)
     return trainer(recipe, model, base_folder, *rest, place, **options)
 
 

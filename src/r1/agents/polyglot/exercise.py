@@ -69,7 +69,7 @@ def read_exercise(folder: Path, language: str) -> Exercise:
     editable = [name for name in files["solution"] if name not in _BUILD_FILES]
     texts = [_text(folder / ".docs" / name) for name in _DOCS if (folder / ".docs" / name).exists()]
     if not editable or not files["test"] or not texts:
-        raise UserError(f"{folder} has no files to edit, no tests or no instructions.")
+        raise UserError(f"{folder} has no files to edit, no tests or no instructions in .docs.")
     solution = {name: _text(folder / name) for name in editable}
     known = {*solution, *files["test"]}
     others = sorted(

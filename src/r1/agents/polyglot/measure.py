@@ -5,7 +5,8 @@
                                 edit that was read and does not match counts against it as well)
 
 An exercise whose example solution does not pass here, or whose stub does, is refused by name. One
-without a verdict (the machine's fault, twice) is left out of the rates and counted.
+without a verdict (the machine's fault, twice) or without a reply (an endpoint's) is left out of the
+rates and counted; the same call asks for the reply again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from r1.agents.ask import AskModel
 from r1.agents.polyglot.exercise import Exercise, read_exercise
 from r1.agents.polyglot.grade import ExerciseVerdict, missing_toolchains, run_tests
 from r1.agents.polyglot.tries import record_path, work_on
 from r1.edits.apply import EditFormat
 from r1.errors import UserError
-from r1.files.shapes import read_json
-from r1.intervals import bootstrap
+from r1.files.shapes import open_shape, read_json
+from r1.intervals import share_interval
 from r1.run_dir import atomic
 from r1.sandbox import SandboxSettings
 
@@ -54,14 +57,15 @@ def measure_exercises(
         told = "; ".join(f"{language}: {reason}" for language, reason in lacks.items())
         raise UserError(f"no exercise can be judged here; {told or 'no example solution passes'}.")
     work_on(sound, ask, folder, form, settings)
-    records = [read_json(record_path(folder, exercise.id)) for exercise, _ in sound]
+    paths = [record_path(folder, exercise.id) for exercise, _ in sound]
+    records = [read_json(path, shape=_ExerciseRecord) for path in paths if path.exists()]
     refused = [exercise.id for exercise in exercises if not known[exercise.id]]
     departures = [
         f"{language} left out ({left_out[language]} exercises): {reason}"
         for language, reason in lacks.items()
     ]
     return {
-        **figures(records),
+        **figures(records, num_unanswered=len(sound) - len(records)),
         "edit_format": form,
         "refused": {f"{name}: the example does not pass here": 1 for name in refused},
         "departures": departures,
@@ -74,7 +78,7 @@ def _checked(
     """Exercise's id -> tests that its example passes; 0 where it fails, or the stub passes."""
     path = folder / "examples.json"
     known = read_json(path, default={}, shape=dict[str, int])
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     for exercise in exercises:
         if exercise.id in known:
             continue
@@ -94,15 +98,15 @@ def _checked(
     return known
 
 
-def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The figures of exercises' records."""
+def figures(records: Sequence[Mapping[str, Any]], num_unanswered: int = 0) -> dict[str, Any]:
+    """The figures of exercises' records, and of those that have none as a reply never came."""
     judged = [record for record in records if str(ExerciseVerdict.NONE) not in record["verdicts"]]
     by_try = [[float(passed_at(r) in range(1, n + 1)) for r in judged] for n in (1, 2)]
     languages = sorted({record["language"] for record in judged})
     right = [record for record in judged if passed_at(record)]
     unreadable = [r for r in judged if not passed_at(r) and r["malformed"]]
     unfinished = [r for r in judged if not passed_at(r) and not r["malformed"] and r["unfinished"]]
-    total = len(records)
+    total = len(records) + num_unanswered
     wrong = len(judged) - len(right) - len(unreadable) - len(unfinished)
     return {
         "metric": "accuracy",
@@ -115,18 +119,32 @@ def figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "timeouts": sum(str(ExerciseVerdict.TIME) in record["verdicts"] for record in judged),
         "by_language": {name: _of(name, judged) for name in languages},
         "cons_at_k": {"value": None},
+        "by_question": {
+            record["id"]: float(passed_at(record) > 0) if record in judged else None
+            for record in records
+        },
         "outcomes": {
             "correct": len(right) / total,
             "wrong": wrong / total,
             "unreadable": len(unreadable) / total,
             "unfinished": len(unfinished) / total,
-            "verifier failed": (total - len(judged)) / total,
+            "verifier failed": (len(records) - len(judged)) / total,
+            "engine failed": num_unanswered / total,
         },
     }
 
 
+@open_shape
+class _ExerciseRecord(TypedDict):
+    id: str
+    language: str
+    verdicts: list[str]
+    malformed: list[str]
+    unfinished: int
+
+
 def _interval(values: Sequence[float]) -> dict[str, float] | None:
-    interval = bootstrap(values)
+    interval = share_interval(values)
     return interval and interval._asdict()
 
 

@@ -4,6 +4,7 @@
     tests failed -> their output, the files as they are now -> the same again -> tests
 
 A record is stored as soon as an exercise is done; a run that was killed goes on with the others.
+An exercise to which a response never came (an endpoint's failure) gets none, and is asked again.
 Responses of several exercises are asked for together, and tests run a processor each.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import AskModel, OpenConversation, Turn
+from r1.agents.ask import AskModel, NoReply, OpenConversation, Turn
 from r1.agents.polyglot.exercise import Exercise
 from r1.agents.polyglot.grade import ExerciseVerdict, Graded, run_tests
 from r1.agents.polyglot.prompts import ask_first, ask_to_repair, tell_failures
@@ -34,7 +35,7 @@ BLOCK = 16
 @dataclass
 class Attempt:
     """The work on one exercise. files: as the edits so far left them. malformed: kinds of failures
-    of edits, one a failure."""
+    of edits, one a failure. unanswered: a response never came."""
 
     exercise: Exercise
     wanted: int
@@ -43,10 +44,13 @@ class Attempt:
     responses: list[str | None] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
     runs: list[Graded] = field(default_factory=list)
+    unanswered: bool = False
 
     @property
-    def passed(self) -> bool:
-        return bool(self.runs) and self.runs[-1].verdict is ExerciseVerdict.PASSED
+    def is_open(self) -> bool:
+        """Whether another try may help."""
+        passed = bool(self.runs) and self.runs[-1].verdict is ExerciseVerdict.PASSED
+        return not passed and not self.unanswered
 
     def record(self) -> dict[str, Any]:
         """The attempt as JSON: what the figures are made of, and what was said."""
@@ -78,21 +82,23 @@ def work_on(
 
     exercises: with the number of tests that the example solution passes.
     """
-    (folder / "exercises").mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder / "exercises")
     left = [each for each in exercises if not record_path(folder, each[0].id).exists()]
     for start in range(0, len(left), BLOCK):
         attempts = [_begun(*each, form) for each in left[start : start + BLOCK]]
         for number in range(NUM_TRIES):
-            open_ones = [attempt for attempt in attempts if not attempt.passed]
+            open_ones = [attempt for attempt in attempts if attempt.is_open]
             _edit(open_ones, ask, number, form)
+            open_ones = [attempt for attempt in open_ones if not attempt.unanswered]
             _test(open_ones, settings)
             for attempt in open_ones:
                 output = attempt.runs[-1].output
                 said = ask_to_repair(attempt.exercise, attempt.files, output)
                 attempt.turns.append(Turn("user", said))
         for attempt in attempts:
-            path = record_path(folder, attempt.exercise.id)
-            atomic.write_json(path, attempt.record())
+            if not attempt.unanswered:
+                path = record_path(folder, attempt.exercise.id)
+                atomic.write_json(path, attempt.record())
 
 
 def _begun(exercise: Exercise, wanted: int, form: EditFormat) -> Attempt:
@@ -101,7 +107,7 @@ def _begun(exercise: Exercise, wanted: int, form: EditFormat) -> Attempt:
 
 
 def _edit(attempts: Sequence[Attempt], ask: AskModel, number: int, form: EditFormat) -> None:
-    """AskModel for edits and apply them; ask again where some failed."""
+    """Ask for edits and apply them; ask again where some failed."""
     waiting = list(attempts)
     for reflection in range(MAX_REFLECTIONS + 1):
         if not waiting:
@@ -112,6 +118,9 @@ def _edit(attempts: Sequence[Attempt], ask: AskModel, number: int, form: EditFor
         ]
         again = []
         for attempt, (response,) in zip(waiting, ask(questions), strict=True):
+            if isinstance(response, NoReply):
+                attempt.unanswered = True
+                continue
             done = apply_response(response or "", attempt.files, form, attempt.exercise.protected)
             _take(attempt, response, done)
             if done.failures and reflection < MAX_REFLECTIONS:

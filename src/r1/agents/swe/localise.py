@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from r1.agents.ask import AskModel, OpenConversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn, require_replies
 from r1.agents.swe.patches import is_test_path
 from r1.edits.blocks import FENCE
 
@@ -48,7 +48,8 @@ def locate_files(
         + f"\n\nWhich files must change to resolve the issue? Name at most {top}, the most likely "
         f"first, a path a line between {FENCE} fences."
     )
-    ((answer,),) = ask([OpenConversation(f"{name}/files", (Turn("user", prompt),), greedy=True)])
+    (answers,) = ask([OpenConversation(f"{name}/files", (Turn("user", prompt),), greedy=True)])
+    (answer,) = require_replies(answers)
     named = [line.strip().strip("`") for line in (answer or "").splitlines()]
     known = [path for path in dict.fromkeys(named) if path in set(paths)]
     return [*known, *(p for p in _by_words(issue, files, paths) if p not in known)][:top]
@@ -72,7 +73,8 @@ def locate_elements(
         f"An issue of a Python project:\n\n{issue}\n\nThe outlines of some of its files:\n\n{shown}"
         f"\n\nWhich classes and functions must be looked at to resolve the issue? {_FORM}"
     )
-    ((answer,),) = ask([OpenConversation(f"{name}/elements", (Turn("user", prompt),), greedy=True)])
+    (answers,) = ask([OpenConversation(f"{name}/elements", (Turn("user", prompt),), greedy=True)])
+    (answer,) = require_replies(answers)
     found = read_places(answer or "", files, paths)
     return found or {path: [(1, files[path].count("\n") + 1)] for path in paths}
 
@@ -93,7 +95,7 @@ def locate_lines(
     )
     (answers,) = ask([OpenConversation(f"{name}/lines", (Turn("user", prompt),), num_samples)])
     found = []
-    for answer in answers:
+    for answer in require_replies(answers):
         spans = read_places(answer or "", files, list(elements), CONTEXT_LINES) or elements
         if spans not in found:
             found.append(spans)

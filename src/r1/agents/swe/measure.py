@@ -1,7 +1,8 @@
 """Measure a model on SWE-bench: propose a patch for each instance, write predictions, judge.
 
 The score is the share of instances resolved, out of all whose repository is here. Instances without
-a clone are left out by name. Where the rows hold no lists of tests nothing is judged here: the
+a clone are left out by name. One to which a reply never came (an endpoint's failure) counts neither
+way, and the same call asks again. Where the rows hold no lists of tests nothing is judged here: the
 predictions are for the official harness.
 """
 
@@ -12,14 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from r1.agents.ask import AskModel
+from typing_extensions import TypedDict
+
+from r1.agents.ask import AskModel, ReplyMissingError
 from r1.agents.swe.instance import SweInstance
 from r1.agents.swe.phases import PREDICTIONS, PhaseSizes, judge_patch, propose, write_predictions
 from r1.errors import UserError
-from r1.files.shapes import read_json
-from r1.intervals import bootstrap
+from r1.files.shapes import open_shape, read_json
+from r1.intervals import share_interval
 from r1.run_dir import atomic
 from r1.sandbox import SandboxSettings
+
+_WORTH = {"resolved": 1.0, "unresolved": 0.0, "no patch": 0.0}
 
 
 def measure_instances(
@@ -41,15 +46,20 @@ def measure_instances(
             f"SWE-bench needs clones of the repositories: git clone --bare "
             f"https://github.com/{one.repo} {one.clone} (and so on for the others)."
         )
-    patches, outcomes = [], Counter[str]()
+    patches, found = [], dict[str, str]()
     for instance in here:
         own = folder / "instances" / instance.id
-        patch = propose(instance, ask, own, sizes, settings)
+        try:
+            patch = propose(instance, ask, own, sizes, settings)
+        except ReplyMissingError:
+            found[instance.id] = "no reply"
+            continue
         patches.append((instance.id, patch))
         write_predictions(folder / PREDICTIONS, model, patches)
-        outcomes[_verdict(instance, patch, own, settings)] += 1
+        found[instance.id] = _verdict(instance, patch, own, settings)
+    outcomes = Counter(found.values())
     judged = [outcomes["resolved"], outcomes["unresolved"] + outcomes["no patch"]]
-    score = bootstrap([1.0] * judged[0] + [0.0] * judged[1]) if sum(judged) else None
+    score = share_interval([1.0] * judged[0] + [0.0] * judged[1]) if sum(judged) else None
     shares = {name: number / len(here) for name, number in outcomes.items()}
     return {
         "metric": "accuracy",
@@ -57,6 +67,7 @@ def measure_instances(
         "num_questions": len(here),
         "score": score and score._asdict(),
         "cons_at_k": {"value": None},
+        "by_question": {name: _WORTH.get(verdict) for name, verdict in found.items()},
         "resolved": outcomes["resolved"],
         "refused": {},
         "outcomes": {
@@ -65,9 +76,15 @@ def measure_instances(
             "unreadable": shares.get("no patch", 0.0),
             "unfinished": 0.0,
             "verifier failed": shares.get("no verdict", 0.0) + shares.get("not judged here", 0.0),
+            "engine failed": shares.get("no reply", 0.0),
         },
         "departures": _departures(len(instances) - len(here), outcomes["not judged here"]),
     }
+
+
+@open_shape
+class _StoredVerdict(TypedDict):
+    resolved: bool
 
 
 def _verdict(instance: SweInstance, patch: str, own: Path, settings: SandboxSettings | None) -> str:
@@ -76,7 +93,7 @@ def _verdict(instance: SweInstance, patch: str, own: Path, settings: SandboxSett
     if not instance.is_judged_here:
         return "not judged here"
     path = own / "verdict.json"
-    stored = read_json(path)
+    stored = read_json(path, shape=_StoredVerdict)
     if stored is None:
         found = judge_patch(instance, patch, settings)
         if found is None:

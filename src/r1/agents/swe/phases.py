@@ -13,7 +13,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from r1.agents.ask import AskModel
 from r1.agents.swe.instance import SweInstance, files_at_base
@@ -39,6 +42,33 @@ class PhaseSizes(NamedTuple):
     num_reproductions: int = 40
 
 
+_Span = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class _Located(TypedDict):
+    files: list[str]
+    elements: Any
+    lines: list[dict[str, list[_Span]]]
+
+
+class _CandidateFields(TypedDict):
+    patch: str
+    normal: str
+
+
+class _Repaired(TypedDict):
+    candidates: list[_CandidateFields]
+
+
+class _ChosenTests(TypedDict):
+    regression: list[str]
+    script: str | None
+
+
+class _ChosenPatch(TypedDict):
+    patch: str
+
+
 def propose(
     instance: SweInstance,
     ask: AskModel,
@@ -48,7 +78,7 @@ def propose(
 ) -> str:
     """The patch that the phases choose for an instance, "" for none."""
     files = files_at_base(instance)
-    folder.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(folder)
     name, issue = instance.id, instance.issue
 
     def locate() -> dict[str, Any]:
@@ -67,21 +97,22 @@ def propose(
         script = reproduction_script(ask, name, issue, files, number, settings)
         return {"regression": regression, "script": script}
 
-    located = _stored(folder / "located.json", locate)
+    located = _stored(folder / "located.json", _Located, locate)
     places = [{p: [(a, b) for a, b in s] for p, s in each.items()} for each in located["lines"]]
-    found = _stored(folder / "repaired.json", mend)["candidates"]
-    candidates = [CandidatePatch(**fields) for fields in found]
-    tests = _stored(folder / "tests.json", test)
+    found = _stored(folder / "repaired.json", _Repaired, mend)["candidates"]
+    candidates = [CandidatePatch(each["patch"], each["normal"]) for each in found]
+    tests = _stored(folder / "tests.json", _ChosenTests, test)
     chosen = _stored(
         folder / "chosen.json",
+        _ChosenPatch,
         lambda: {"patch": vote(candidates, files, tests["regression"], tests["script"], settings)},
     )
     return str(chosen["patch"])
 
 
-def _stored(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _stored(path: Path, shape: type, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """A phase's result: read where it is stored, else made and stored."""
-    found: dict[str, Any] | None = read_json(path)
+    found: dict[str, Any] | None = read_json(path, shape=shape)
     if found is None:
         found = make()
         atomic.write_json(path, found)

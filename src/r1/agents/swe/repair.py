@@ -11,13 +11,13 @@ import ast
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from r1.agents.ask import AskModel, OpenConversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn, require_replies
 from r1.agents.swe.localise import Spans, show_spans
 from r1.agents.swe.patches import is_test_path, make_patch
 from r1.edits.apply import apply_response
 from r1.run_dir.atomic import hash_of
 
-_ASK = (
+ASK_FOR_EDITS = (
     "First explain what is wrong. Then give SEARCH/REPLACE edits that resolve the issue. Each is: "
     "the file's path alone on a line; an opening fence (```python); a line `<<<<<<< SEARCH`; lines "
     "of the file exactly as they stand; a line `=======`; the lines that replace them; a line "
@@ -48,7 +48,7 @@ def repair(
     for number, spans in enumerate(places):
         prompt = (
             f"An issue of a Python project:\n\n{issue}\n\nThe parts of its files that may have to "
-            f"change:\n\n{show_spans(files, spans)}\n\n{_ASK}"
+            f"change:\n\n{show_spans(files, spans)}\n\n{ASK_FOR_EDITS}"
         )
         turns = (Turn("user", prompt),)
         questions.append(OpenConversation(f"{name}/repair/{number}/greedy", turns, greedy=True))
@@ -57,7 +57,7 @@ def repair(
     shown = [spans for spans in places for _ in range(2 if num_samples > 1 else 1)]
     found = []
     for spans, answers in zip(shown, ask(questions), strict=True):
-        for answer in answers:
+        for answer in require_replies(answers):
             candidate = read_candidate(answer or "", files, list(spans))
             if candidate is not None:
                 found.append(candidate)

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from r1.agents.ask import AskModel, OpenConversation, Turn
+from r1.agents.ask import AskModel, OpenConversation, Turn, require_replies
 from r1.agents.swe.patches import apply_patch
 from r1.agents.swe.repair import CandidatePatch, normal_form
 from r1.agents.swe.status import PASSES
@@ -46,9 +46,8 @@ def regression_tests(
         + "\n\nWhich of them must fail once the issue is resolved, as they test the wrong "
         "behaviour? Name them, one a line between ``` fences; an empty fence for none."
     )
-    ((answer,),) = ask(
-        [OpenConversation(f"{name}/regression", (Turn("user", prompt),), greedy=True)]
-    )
+    (said,) = ask([OpenConversation(f"{name}/regression", (Turn("user", prompt),), greedy=True)])
+    (answer,) = require_replies(said)
     named = {line.strip() for line in (answer or "").splitlines()}
     return [test for test in passing if test not in named]
 
@@ -73,7 +72,7 @@ def reproduction_script(
     (answers,) = ask([OpenConversation(f"{name}/reproduce", (Turn("user", prompt),), num_samples)])
     forms: dict[str, str] = {}
     votes: Counter[str] = Counter()
-    for answer in answers:
+    for answer in require_replies(answers):
         code = _CODE.findall(answer or "")
         form = normal_form(code[-1]) if code else None
         if form is None:

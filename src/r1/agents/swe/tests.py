@@ -31,8 +31,9 @@ _PACKAGES = (
     "tomli",
 )
 _NEEDED = _PACKAGES[:5]
+SUITE_TIMEOUT_S = 300.0
 _LIMITS = Limits(
-    wall_s=300.0, cpu_s=120.0, memory_mb=2048, processes=64, file_mb=512, open_files=512,
+    wall_s=SUITE_TIMEOUT_S, cpu_s=120.0, memory_mb=2048, processes=64, file_mb=512, open_files=512,
     output_kb=4096,
 )  # fmt: skip
 _PLUGIN = Path(__file__).parent / "stand_ins" / "r1_signed.py"

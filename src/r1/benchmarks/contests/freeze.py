@@ -70,6 +70,13 @@ class _Change(TypedDict):
 
 
 @open_shape
+class _Answer(TypedDict, total=False):
+    status: str
+    comment: str
+    result: Any
+
+
+@open_shape
 class _StandingsFile(TypedDict):
     result: _Standings
 
@@ -122,7 +129,16 @@ def freeze(standings: Path, changes: Path) -> Frozen:
 
 
 def _result(path: Path, shape: type, method: str) -> Any:
-    value = read_json(path, shape=shape)
-    if value is None:
+    said = read_json(path, shape=_Answer)
+    if said is None:
         raise UserError(f"{path} is not there; save what {method} answers.")
-    return value["result"]
+    if said.get("status") == "FAILED":
+        raise UserError(
+            f"{path}: the contest's site answered FAILED ({said.get('comment', 'no reason')}); ask "
+            f"it {method} again."
+        )
+    if isinstance(said.get("result"), list) != (shape is _ChangesFile):
+        raise UserError(
+            f"{path} is not what {method} answers; the standings come first, then the changes."
+        )
+    return read_json(path, shape=shape)["result"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from r1.benchmarks.judging.bradley_terry import Battle, fit_ratings, weighted_win_rate
 from r1.benchmarks.judging.protocol import StoredResponse, Tally, by_question
-from r1.intervals import CONFIDENCE, Interval, resampled_means
+from r1.intervals import CONFIDENCE, Interval, resampled_means, widened
 from r1.judge.pairwise import MARGINS
 from r1.judge.verdict import Verdict
 
@@ -85,4 +85,4 @@ def win_rate(responses: Sequence[StoredResponse]) -> Interval | None:
     size_P = np.array([sum(each.weight for each in group) for group in groups])
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(resampled_means(won_P, size_P), [tail, 1.0 - tail])
-    return Interval(value, float(low), float(high))
+    return widened(Interval(value, float(low), float(high)), won_P / size_P, len(groups))

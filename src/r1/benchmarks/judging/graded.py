@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from r1.benchmarks.judging.protocol import Judging, StoredResponse, Tally, by_question
-from r1.intervals import bootstrap
+from r1.intervals import share_interval
 from r1.judge.prompt import DataBlock, JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Problem
@@ -79,11 +79,9 @@ def tally(responses: Sequence[StoredResponse]) -> Tally:
 
 
 def _score_alone(responses: Sequence[StoredResponse]) -> Tally:
-    means = [
-        float(np.mean(right)) if (right := _right(samples)) else np.nan
-        for samples in by_question(responses).values()
-    ]
-    return Tally(bootstrap(means), {})
+    right_P = [_right(samples) for samples in by_question(responses).values()]
+    means = [float(np.mean(right)) if right else np.nan for right in right_P]
+    return Tally(share_interval(means, num_samples=sum(map(len, right_P))), {})
 
 
 def _right(samples: Sequence[StoredResponse]) -> list[bool]:

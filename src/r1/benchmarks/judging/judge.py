@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from r1.benchmarks.caps import caps_up_to
 from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
 from r1.benchmarks.judging.show import show_judging
@@ -88,15 +89,32 @@ def judged_result(
     ]
     lines = [json.dumps(_line(judging, each), ensure_ascii=False) for each in judged]
     atomic.write_text(sampled.folder / JUDGEMENTS, "".join(f"{line}\n" for line in lines))
-    tally = judging.tally([each for each in judged if not each.failed])
+    came = [each for each in judged if not each.failed]
+    tally = judging.tally(came)
     counts = Counter(judging.outcome(each) for each in judged)
     return {
         "score": tally.score and tally.score._asdict(),
         "outcomes": {name: counts[name] / len(judged) for name in OUTCOMES},
         "figures": tally.figures,
         "counts": dict(tally.counts),
+        "departures": list(tally.departures),
+        "caps": _scores_at_caps(judging, came),
         "judge": _told(settings, judging, asked, tally),
     }
+
+
+def _scores_at_caps(judging: Judging, came: Sequence[StoredResponse]) -> list[list[float]]:
+    """The score at every smaller token limit, [limit, score] up to the longest response.
+
+    A response that the limit would have cut counts as unfinished; nothing new is asked.
+    """
+    lengths = [response.num_tokens for response in came]
+    found = []
+    for cap in caps_up_to(min(lengths, default=0), max(lengths, default=0)):
+        score = judging.tally([response.cut_at(cap) for response in came]).score
+        if score is not None:
+            found.append([float(cap), score.value])
+    return found
 
 
 def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
@@ -115,7 +133,10 @@ def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
                 summary = None if final is None else final.strip()
                 cut = row["finish_reason"] == "length"
                 failed = row["finish_reason"] == FAILED
-                yield StoredResponse(problem, row["sample"], summary, cut, failed=failed)
+                tokens = row["num_tokens"]
+                yield StoredResponse(
+                    problem, row["sample"], summary, cut, failed=failed, num_tokens=tokens
+                )
     if counts != dict.fromkeys(problems, sampled.k):
         raise UserError(
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "

@@ -1,7 +1,8 @@
 """AlpacaEval's figures from preferences: win rates, plain and length-controlled, and lengths.
 
-Intervals resample questions; the length-controlled rate is fitted anew for each resample, with the
-length term's spread as of all rows.
+The length-controlled rate needs MIN_QUESTIONS; with fewer the score is the plain win rate, and the
+result says so. Intervals resample questions; the length-controlled rate is fitted anew for each
+resample, with the length term's spread as of all rows.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from r1.benchmarks.judging.length_control import fit_length_control, length_term
+from r1.benchmarks.judging.length_control import (
+    MIN_QUESTIONS,
+    fit_length_control,
+    length_term,
+)
 from r1.benchmarks.judging.logistic import Floats
 from r1.benchmarks.judging.protocol import Tally
-from r1.intervals import CONFIDENCE, Interval, bootstrap
+from r1.intervals import CONFIDENCE, Interval, share_interval, widened
 
 NUM_REFITS = 300
 
@@ -36,12 +41,16 @@ class AlpacaRow(NamedTuple):
 
 
 def tally(rows: Sequence[AlpacaRow]) -> Tally:
-    """The figures of all responses; the score is the length-controlled rate where it is known."""
+    """The figures of all responses; the score is the length-controlled rate where it is known and
+    there are questions enough."""
     judged = [row for row in rows if row.preference is not None]
     p_N = np.array([row.preference for row in judged], dtype=np.float64)
     first = [row.first for row in judged if row.first is not None]
-    plain = bootstrap(_means(judged, p_N))
-    controlled = controlled_win_rate(rows)
+    means = _means(judged, p_N)
+    plain = share_interval(means, num_samples=len(judged))
+    enough = len(means) >= MIN_QUESTIONS
+    controlled = controlled_win_rate(rows) if enough else None
+    controlled = controlled and widened(controlled, means, len(judged))
     figures = {
         "win rate": plain and plain.value,
         "standard error": standard_error(p_N),
@@ -50,7 +59,10 @@ def tally(rows: Sequence[AlpacaRow]) -> Tally:
     }
     lengths = np.array([row.model_chars for row in judged], dtype=np.float64)
     counts = {"judged": float(len(judged)), "mean characters": _mean(lengths) or 0.0}
-    return Tally(controlled or plain, figures, counts=counts)
+    known = all(row.difficulty is not None for row in rows)
+    told = f"the plain win rate: lengths are controlled from {MIN_QUESTIONS} judged questions on"
+    departures = (told,) if known and not enough else ()
+    return Tally(controlled or plain, figures, counts=counts, departures=departures)
 
 
 def standard_error(p_N: Floats) -> float | None:

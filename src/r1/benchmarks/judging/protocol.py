@@ -10,7 +10,7 @@ right. Where the judge gives no verdict the response counts neither way, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class StoredResponse:
 
     summary: what follows the thinking, without white space at its ends; None where it never ended.
     cut: the token limit ended the response. found: an entry for each task; none if none was asked.
-    failed: the response never came, and is in no tally.
+    failed: the response never came, and is in no tally. num_tokens: of the whole response.
     """
 
     problem: Problem
@@ -52,6 +52,13 @@ class StoredResponse:
     cut: bool = False
     found: tuple[Verdict | NoVerdict, ...] = ()
     failed: bool = False
+    num_tokens: int = 0
+
+    def cut_at(self, cap: int) -> StoredResponse:
+        """The response as a token limit of `cap` would have left it: a longer one is unfinished."""
+        if self.num_tokens <= cap:
+            return self
+        return replace(self, summary=None, cut=True, found=())
 
     @property
     def unasked(self) -> str | None:
@@ -66,12 +73,14 @@ class StoredResponse:
 class Tally(NamedTuple):
     """The figures of a benchmark, shares in [0, 1]. score: the headline, None where nothing was
     judged. figures: further ones by name. position_consistency: of pairs judged in both orders,
-    those whose orders agree; None where one order is asked. counts: numbers that are no shares."""
+    those whose orders agree; None where one order is asked. counts: numbers that are no shares.
+    departures: where the score is not the paper's figure."""
 
     score: Interval | None
     figures: dict[str, float | None]
     position_consistency: float | None = None
     counts: Mapping[str, float] = MappingProxyType({})
+    departures: tuple[str, ...] = ()
 
 
 class Judging(NamedTuple):

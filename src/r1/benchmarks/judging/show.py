@@ -69,8 +69,8 @@ def show_judged(console: Console, results: Results) -> None:
 def figures_of(result: Mapping[str, Any]) -> list[str]:
     """The judged result's figures in words, shares in per cent."""
     judge, outcomes = result["judge"], result["outcomes"]
-    told = [f"{name} {_percent(value)}" for name, value in result["figures"].items()]
-    told += [f"{name} {value:,.0f}" for name, value in result["counts"].items()]
+    told = [f"{name} {_percent(value)}" for name, value in result.get("figures", {}).items()]
+    told += [f"{name} {value:,.0f}" for name, value in result.get("counts", {}).items()]
     told += [
         f"{name} {_percent(outcomes[name])}"
         for name in ("not attempted", "tied", "judge failed")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from r1.benchmarks.page.results import ModelResults, Row
 from r1.benchmarks.running.figures import outcome_of
-from r1.evaluate.summary import ACCURACY
+from r1.evaluation.summary import ACCURACY
 from r1.files.parquet import count_rows
 from r1.report.sample import MAX_PACKED_BYTES, Sample, encode, spread_rows
 from r1.run_dir.evaluation import block_files

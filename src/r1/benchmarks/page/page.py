@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from r1.benchmarks.page.browse import take_samples
+from r1.benchmarks.page.contests import CODEFORCES, CONTEST_ROWS
 from r1.benchmarks.page.drawing import Bar, BarGroup, CapLine, bars_svg, caps_svg
 from r1.benchmarks.page.order import BARS, TABLE_4, TABLE_5, figure_1_first
 from r1.benchmarks.page.parts import parts_table, told_lines
@@ -17,13 +18,17 @@ from r1.benchmarks.page.results import ModelResults, Row, read_models, rows_of
 from r1.benchmarks.page.samples import (
     WeighedSamples,
     cap_curve,
+    judged_curve,
     read_samples,
     token_figures,
 )
 from r1.benchmarks.page.tables import outcome_table, paper_table, protocol_table
+from r1.benchmarks.running.against import LEGEND
 from r1.intervals import Interval
 from r1.report.assets import fill_page
-from r1.run_dir.atomic import write_text
+from r1.report.browser import Browser, browser_html
+from r1.report.sample import Sample
+from r1.run_dir.atomic import make_folder, write_text
 
 Stored = Mapping[tuple[str, str], WeighedSamples]
 """By model's title and benchmark."""
@@ -32,6 +37,7 @@ Stored = Mapping[tuple[str, str], WeighedSamples]
 def write_page(folders: Sequence[Path], path: Path) -> None:
     """Write the page of one or more folders. Raises UserError where one holds no result."""
     models = read_models(folders)
+    make_folder(path.parent)
     write_text(path, render(models))
 
 
@@ -58,6 +64,7 @@ def render(models: Sequence[ModelResults]) -> str:
         bars=bars_svg(_bar_groups(models, rows)),
         models=_legend(models, {}),
         legend=_legend(models, rows),
+        marks=escape(LEGEND),
         table_4=paper_table(models, rows, TABLE_4),
         table_5=_table_5(models, rows) if table_5 else "",
         caps=_caps(models, rows, stored),
@@ -66,25 +73,47 @@ def render(models: Sequence[ModelResults]) -> str:
         ),
         parts=_parts(models, rows),
         protocol=protocol_table(models, rows),
-        nothing_to_read="" if sample.shown else " hidden",
-        shown=f"{sample.shown:,}",
-        total=f"{sample.total:,}",
-        hidden=escape(f"Not shown, so as not to publish them: {', '.join(hidden)}." * bool(hidden)),
+        completions=browser_html(_browser(sample, hidden)),
+    )
+
+
+def _browser(sample: Sample, hidden: Sequence[str]) -> Browser:
+    unsaid = f" Not shown, so as not to publish them: {', '.join(hidden)}." if hidden else ""
+    return Browser(
+        title="Samples",
+        listed="Questions",
+        searched="questions and samples",
+        note=f"Showing {sample.shown:,} of {sample.total:,} samples.{unsaid}",
+        without_script="The samples need JavaScript. They are in the folders of results.",
+        filters={
+            "family": "Benchmark",
+            "language": "Language",
+            "outcome": "Outcome",
+            "checkpoint": "of",
+        },
+        empty=not sample.shown,
     )
 
 
 def _bar_groups(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> list[BarGroup]:
     groups = []
     for name in figure_1_first(rows):
+        beaten = CONTEST_ROWS[0] if name == CODEFORCES else None
         bars = []
         for place, model in enumerate(models):
-            score = (model.results.get(name) or {}).get("score")
-            interval = Interval(**score) if score else None
-            bars.append(Bar(model.title, _tone(place), interval and interval.value, interval))
+            result = model.results.get(name) or {}
+            interval = Interval(**result["score"]) if result.get("score") else None
+            if beaten is not None:
+                value, interval = beaten.value(result), None
+                value = value and value / 100
+            else:
+                value = interval and interval.value
+            bars.append(Bar(model.title, _tone(place), value, interval))
+        published = rows[name].published if beaten is None else beaten.published
         for place, paper in enumerate(BARS):
-            value = rows[name].published.get(paper)
-            bars.append(Bar(paper, _paper_tone(place), None if value is None else value / 100))
-        groups.append(BarGroup(rows[name].title, bars))
+            theirs = published.get(paper)
+            bars.append(Bar(paper, _paper_tone(place), None if theirs is None else theirs / 100))
+        groups.append(BarGroup(rows[name].title if beaten is None else beaten.title, bars))
     return groups
 
 
@@ -111,7 +140,11 @@ def _caps(models: Sequence[ModelResults], rows: Mapping[str, Row], stored: Store
             if (result := model.results.get(name)) is None:
                 continue
             limit = int(result["sampling"]["max_new_tokens"])
-            if (curve := cap_curve(stored[model.title, name], limit)) is not None:
+            caps = result.get("caps")  # of a judged benchmark
+            curve = (
+                judged_curve(caps, limit) if caps else cap_curve(stored[model.title, name], limit)
+            )
+            if curve is not None:
                 lines.append(CapLine(model.title, _tone(place), curve))
         if lines:
             figures.append(

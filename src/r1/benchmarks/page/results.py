@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.benchmarks.registry import benchmarks
+from r1.benchmarks.running.against import mark_against
 from r1.benchmarks.running.show import read_results
 
 PageResult = Mapping[str, Any]
@@ -22,12 +23,22 @@ class ModelResults(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A benchmark that some model was measured on. hidden: its questions must not be published."""
+    """A benchmark that some model was measured on. hidden: its questions must not be published.
+    num_questions: of the set that the paper measured."""
 
     name: str
     title: str
     published: Mapping[str, float]
     hidden: bool
+    num_questions: int = 0
+
+    def mark(self, result: PageResult | None) -> str:
+        """Whether a model's score is told apart from R1's; "" where that is not known."""
+        if result is None or not result["score"] or result["metric"] == "judged":
+            return ""
+        if "R1" not in self.published:
+            return ""
+        return mark_against(result["score"], self.published["R1"], self.num_questions)
 
 
 def read_models(folders: Sequence[Path]) -> list[ModelResults]:
@@ -50,7 +61,9 @@ def rows_of(models: Sequence[ModelResults]) -> dict[str, Row]:
             benchmark = known.get(name.partition("@")[0])
             title = result["title"] + (" (F1)" if result["metric"] == "f1" else "")
             published = benchmark.published if benchmark and "@" not in name else {}
-            rows[name] = Row(name, title, published, bool(benchmark and not benchmark.public))
+            hidden = bool(benchmark and not benchmark.public)
+            asked = benchmark.num_questions if benchmark else 0
+            rows[name] = Row(name, title, published, hidden, asked)
     return rows
 
 

@@ -3,28 +3,30 @@
     A(c) = mean over questions of the mean over judged samples of worth x [tokens <= c]
 
 A sample longer than the limit c would have been cut, so it counts as unfinished: A(c) at the limit
-that the samples were drawn with is the score. It is also the curve of test-time compute.
+that the samples were drawn with is the score. It is also the curve of test-time compute. A judged
+benchmark's curve is made with its score (r1.benchmarks.judging.judge): win rates are no means.
 
 Shapes: N samples, Q questions, C limits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from r1.benchmarks.caps import caps_up_to
 from r1.benchmarks.protocol import Metric
-from r1.evaluate.summary import ACCURACY
+from r1.evaluation.summary import ACCURACY
 from r1.run_dir.evaluation import block_files
 from r1.run_dir.stored import read_columns
 from r1.types import FAILED, Outcome
 
 _OUTCOME, _VALUE = f"outcome/{ACCURACY}", f"reward/{ACCURACY}"
 _VERDICTS = [str(outcome) for outcome in Outcome if outcome.is_verdict]
-SMALLEST_CAP = 16
 
 Floats = npt.NDArray[np.float64]
 
@@ -84,14 +86,18 @@ def cap_curve(samples: WeighedSamples, limit: int) -> CapCurve | None:
     tokens_N, worth_N = samples.tokens_N[judged_N], samples.worth_N[judged_N]
     _, question_N = np.unique(samples.question_N[judged_N], return_inverse=True)
     count_Q = np.bincount(question_N)
-    first = max(SMALLEST_CAP, int(tokens_N.min())).bit_length() - 1
-    caps = [1 << power for power in range(first, limit.bit_length()) if 1 << power < limit]
-    caps.append(limit)
+    caps = caps_up_to(int(tokens_N.min()), limit)
     accuracy = [
         float(np.mean(np.bincount(question_N, worth_N * (tokens_N <= cap)) / count_Q))
         for cap in caps
     ]
     return CapCurve(caps, accuracy)
+
+
+def judged_curve(caps: Sequence[Sequence[float]], limit: int) -> CapCurve:
+    """The curve of a judged benchmark, as its result tells it, drawn on to the samples' limit."""
+    known = [(int(cap), score) for cap, score in caps if cap < limit]
+    return CapCurve([*(cap for cap, _ in known), limit], [*(s for _, s in known), caps[-1][1]])
 
 
 def token_figures(samples: WeighedSamples) -> TokenFigures | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from r1.benchmarks.page.contests import CODEFORCES, CONTEST_ROWS, ContestRow
 from r1.benchmarks.page.order import grouped
 from r1.benchmarks.page.results import ModelResults, PageResult, Row
 from r1.benchmarks.page.samples import TokenFigures
@@ -20,16 +21,24 @@ def paper_table(
 ) -> str:
     """The rows of a table of the paper with its published columns, and each model beside them.
 
-    Columns without a figure are left out. Bold: the highest of a row.
+    Columns without a figure are left out. Bold: the highest of a row. A score has its mark beside
+    R1's (`Row.mark`). Codeforces has two rows where the paper's columns do.
     """
-    paper = [name for name in columns if any(name in row.published for row in rows.values())]
+    known = [row.published for row in rows.values()]
+    if CODEFORCES in rows:
+        known += [row.published for row in CONTEST_ROWS]
+    paper = [name for name in columns if any(name in published for published in known)]
     head = "".join(f'<th class="number">{escape(name)}</th>' for name in paper)
     own = "".join(f'<th class="number own">{escape(model.title)}</th>' for model in models)
     body = []
     for group, names in grouped(rows):
         width = 1 + len(paper) + len(models)
         body.append(f'<tr class="group"><th colspan="{width}">{escape(group)}</th></tr>')
-        body += [_paper_row(rows[name], models, paper) for name in names]
+        for name in names:
+            if name == CODEFORCES:
+                body += [_contest_row(row, models, paper) for row in CONTEST_ROWS]
+            else:
+                body.append(_paper_row(rows[name], models, paper))
     return html_table("stages", f"<th></th>{head}{own}", body)
 
 
@@ -39,18 +48,36 @@ def _paper_row(row: Row, models: Sequence[ModelResults], paper: Sequence[str]) -
     own = [None if score is None else 100 * score["value"] for score in scores]
     best = max((round(value, 1) for value in [*published, *own] if value is not None), default=None)
     cells = [_cell(value, best) for value in published]
-    for score, value in zip(scores, own, strict=True):
+    for model, score, value in zip(models, scores, own, strict=True):
         low_high = f"{100 * score['low']:.1f} – {100 * score['high']:.1f}" if score else ""
-        cells.append(_cell(value, best, low_high, "own"))
+        mark = row.mark(model.results.get(row.name)) if "R1" in paper else ""
+        cells.append(_cell(value, best, low_high, "own", mark=mark))
     return f'<tr><th scope="row">{escape(row.title)}</th>{"".join(cells)}</tr>'
 
 
-def _cell(value: float | None, best: float | None, below: str = "", kind: str = "") -> str:
+def _contest_row(row: ContestRow, models: Sequence[ModelResults], paper: Sequence[str]) -> str:
+    published = [row.published.get(name) for name in paper]
+    own = [row.value(model.results.get(CODEFORCES)) for model in models]
+    best = max((round(value, 1) for value in [*published, *own] if value is not None), default=None)
+    cells = [_cell(value, best, places=row.places) for value in published]
+    cells += [_cell(value, best, kind="own", places=row.places) for value in own]
+    return f'<tr><th scope="row">{escape(row.title)}</th>{"".join(cells)}</tr>'
+
+
+def _cell(
+    value: float | None,
+    best: float | None,
+    below: str = "",
+    kind: str = "",
+    mark: str = "",
+    places: int = 1,
+) -> str:
     if value is None:
         return f'<td class="number none {kind}">–</td>'
     strong = " strong" if round(value, 1) == best else ""
     range_ = f'<span class="range">{below}</span>' if below else ""
-    return f'<td class="number {kind}"><span class="value{strong}">{value:.1f}</span>{range_}</td>'
+    told = f'<span class="value{strong}">{value:.{places}f}{mark and f" {mark}"}</span>'
+    return f'<td class="number {kind}">{told}{range_}</td>'
 
 
 def outcome_table(models: Sequence[ModelResults], rows: Mapping[str, Row], tokens: Tokens) -> str:

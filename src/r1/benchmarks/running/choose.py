@@ -15,6 +15,31 @@ NO_DATA = Path("no-data")
 """A folder that holds nothing: what lies elsewhere is found all the same."""
 
 
+_OTHERS = {
+    "run.json": "a run",
+    "pipeline.json": "a run of stages",
+    "config.json": "a model",
+    "request.json": "an evaluation",
+}
+"""Files that say what else a folder is."""
+
+
+def require_data(data: Path | None) -> None:
+    """Raise UserError for a folder of data that is none."""
+    if data is not None and not data.is_dir():
+        what = "is a file" if data.exists() else "does not exist"
+        raise UserError(f"--data {data} {what}; give the folder that holds a folder a benchmark.")
+
+
+def require_place(out: Path) -> None:
+    """Raise UserError for results in the place of a file, a run, a model or an evaluation."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; give a folder for the results.")
+    for name, what in _OTHERS.items():
+        if (out / name).is_file():
+            raise UserError(f"{out} is {what} ({name}); give another folder for the results.")
+
+
 def named(names: Iterable[str], plugins: Sequence[str] = ()) -> list[Benchmark]:
     """The benchmarks of the names, each once; FILE.toml is one of the user's own.
 
@@ -23,14 +48,20 @@ def named(names: Iterable[str], plugins: Sequence[str] = ()) -> list[Benchmark]:
     import_plugins(plugins, "--plugin")
     found = {}
     for name in names:
-        benchmark = read_table(Path(name)) if name.endswith(".toml") else find_benchmark(name)
+        if not name.endswith(".toml"):
+            benchmark = find_benchmark(name)
+        elif (benchmark := read_table(Path(name))).name in benchmarks():
+            raise UserError(
+                f"{name}: name = {benchmark.name!r} is a benchmark of r1; take another."
+            )
         found[benchmark.name] = benchmark
     return list(found.values())
 
 
 def suite(name: str) -> list[Benchmark]:
-    """ "paper": those of which the paper has a figure of R1; "all". Raises UserError."""
-    known = list(benchmarks().values())
+    """ "paper": those of which the paper has a figure of R1; "all": those with data of their own.
+    Raises UserError."""
+    known = [benchmark for benchmark in benchmarks().values() if not benchmark.is_made]
     if name == "all":
         return known
     if name == "paper":
@@ -44,13 +75,11 @@ def choose(
     plugins: Sequence[str] = (),
     of: str | None = None,
     judged: bool = False,
-    endpoint: bool = False,
 ) -> tuple[list[Benchmark], list[str]]:
     """The benchmarks to run, and why others of the suite are left out.
 
     names: where there are none, those of the suite `of` (by default "all") whose data are found,
-    the judged ones where there is a judge, those of several turns where the model is no endpoint.
-    Raises UserError where nothing is left.
+    the judged ones where there is a judge. Raises UserError where nothing is left.
     """
     chosen = named(names, plugins)
     if chosen and of is not None:
@@ -61,14 +90,14 @@ def choose(
     for benchmark in suite(of or "all"):
         if find(benchmark, data or NO_DATA) is None:
             left_out.append(f"{benchmark.name}: no data")
-        elif endpoint and benchmark.converse is not None:
-            left_out.append(f"{benchmark.name}: an endpoint is asked single questions")
         elif benchmark.judging and not judged:
             left_out.append(f"{benchmark.name}: it needs a judge (--judge)")
         else:
             chosen.append(benchmark)
     if not chosen:
+        where = f"in {data}" if data else "anywhere without --data FOLDER"
         raise UserError(
-            f"no benchmark's data in {data}; `r1 bench list NAME` tells what to put there."
+            f"no benchmark's data {where}; `r1 bench list NAME` tells what to put there; "
+            "tiny_world needs none."
         )
     return chosen, left_out if of is not None else []

@@ -1,11 +1,11 @@
 """`r1 bench compare`: which differences between models over a suite are real.
 
-As `r1 compare` does it (r1.evaluate.compare), with a benchmark for each family: paired over the
+As `r1 compare` does it (r1.evaluation.compare), with a benchmark for each family: paired over the
 questions that both were asked, clustered by question, exact where each has one sample, Holm's
 correction over the benchmarks. "all" is the mean over the questions of all benchmarks.
 
 What a sample is worth is the score's own: its verdict, DROP's partial credit, a judge's verdict
-(a tied comparison is a half).
+(a tied comparison is a half), what a conversation's benchmark tells of each question.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from r1.benchmarks.running.show import read_results
 from r1.data.jsonl import read_rows
 from r1.data.rows import RowError
 from r1.errors import UserError
-from r1.evaluate.compare import EvaluationComparison, ProblemCounts, compare
-from r1.evaluate.stored import StoredEvaluation, read_evaluation
-from r1.evaluate.summary import ACCURACY
+from r1.evaluation.compare import EvaluationComparison, ProblemCounts, compare
+from r1.evaluation.stored import StoredEvaluation, read_evaluation
+from r1.evaluation.summary import ACCURACY
 from r1.run_dir.evaluation import block_files
 from r1.run_dir.stored import read_columns
 from r1.types import Outcome
@@ -61,6 +61,10 @@ def _suite(folder: Path, results: Mapping[str, Mapping[str, Any]]) -> StoredEval
     counts: dict[str, ProblemCounts] = {}
     settings: dict[str, Any] = {}
     for name, result in results.items():
+        if (told := result.get("by_question")) is not None:
+            settings = settings or {"sampling": result["sampling"], "samples": None}
+            counts |= _told(name, result["title"], told)
+            continue
         one = read_evaluation(folder / name)
         worth = worth_of_samples(folder / name, result["metric"])
         settings = settings or {**one.settings, "samples": None}
@@ -71,6 +75,18 @@ def _suite(folder: Path, results: Mapping[str, Mapping[str, Any]]) -> StoredEval
             counts[f"{name} {identity}"] = each._replace(family=result["title"])
     most = max((result["k"] for result in results.values()), default=0)
     return StoredEvaluation(str(folder), counts, most, settings)
+
+
+def _told(
+    name: str, title: str, by_question: Mapping[str, float | None]
+) -> dict[str, ProblemCounts]:
+    """The questions of conversations, one attempt each; None: it has no verdict."""
+    return {
+        f"{name} {identity}": ProblemCounts(
+            title, (identity, None), 1, int(value is not None), value or 0.0, 0, 0
+        )
+        for identity, value in by_question.items()
+    }
 
 
 def worth_of_samples(folder: Path, metric: str) -> Worth | None:

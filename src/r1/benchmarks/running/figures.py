@@ -24,9 +24,9 @@ import numpy as np
 
 from r1.benchmarks.protocol import Metric
 from r1.errors import UserError
-from r1.evaluate.blocks import BLOCKS
-from r1.evaluate.summary import ACCURACY
-from r1.intervals import Interval, bootstrap
+from r1.evaluation.blocks import BLOCKS
+from r1.evaluation.summary import ACCURACY
+from r1.intervals import Interval, share_interval
 from r1.rewards.reading import after_thinking
 from r1.run_dir.stored import iterate_judged
 from r1.types import FAILED, Outcome
@@ -87,7 +87,8 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
     means = [float(np.mean(each)) if each else np.nan for each in values.values()]
     shares = {name: outcomes[name] / total for name in OUTCOMES}
     mean_tokens = tokens / max(1, total - outcomes["engine failed"])
-    return Figures(bootstrap(means), shares, mean_tokens, values)
+    num_judged = sum(map(len, values.values()))
+    return Figures(share_interval(means, num_samples=num_judged), shares, mean_tokens, values)
 
 
 def _value(row: Row, metric: Metric) -> float:

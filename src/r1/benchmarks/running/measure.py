@@ -6,14 +6,14 @@
 
 The same command again carries on at the block where it stopped, and ends with the same bytes.
 
-All benchmarks share one queue (r1.evaluate.suite): the model is loaded once.
+All benchmarks share one queue (r1.evaluation.suite): the model is loaded once.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,14 +23,20 @@ from r1.benchmarks.judging.judge import StoredSamples, check_judge, judged_resul
 from r1.benchmarks.protocol import RESULT, Benchmark, Loaded, load
 from r1.benchmarks.running import converse
 from r1.benchmarks.running.choose import NO_DATA
+from r1.benchmarks.running.departures import MAX_NEW_TOKENS, TEMPERATURE, sampling_departures
 from r1.benchmarks.running.figures import figures_of
 from r1.benchmarks.running.parts import mean_of_parts, scores_by_part
-from r1.endpoint.settings import SampledEndpointSettings
 from r1.errors import UserError
-from r1.evaluate.blocks import BlockPlan
-from r1.evaluate.command import EvaluationSetup, Measurement, measure_suite
-from r1.evaluate.settings import EvaluationSettings
-from r1.evaluate.source import (
+from r1.evaluation.blocks import BlockPlan
+from r1.evaluation.command import (
+    REPLIES,
+    EvaluationSetup,
+    Measurement,
+    measure_suite,
+    place_replicas,
+)
+from r1.evaluation.settings import EvaluationSettings
+from r1.evaluation.source import (
     ModelSource,
     choose_template,
     context_of_source,
@@ -44,27 +50,28 @@ from r1.run_dir import atomic
 from r1.template import Renderer
 from r1.types import Problem
 
-MAX_NEW_TOKENS = 32_768
-"""The paper's limit of a response."""
-
 
 class Options(NamedTuple):
     """What a user may change of the paper's protocol.
 
     limit: so many questions, spread evenly over the benchmark; None: all. num_samples: k; None:
-    the benchmark's. max_new_tokens: None: 32,768. think: begin every response with `<think>`, which
-    an endpoint decides by itself. judge: of judged benchmarks; changes no sample. endpoint:
-    `endpoint.KEY=VALUE`, where the model is URL#model. plugins: modules that register verifiers.
+    the benchmark's. max_new_tokens: None: 32,768. temperature: 0: greedy. think: begin every
+    response with `<think>`, which an endpoint decides by itself. judge: of judged benchmarks;
+    changes no sample. endpoint: `endpoint.KEY=VALUE`, where the model is URL#model. plugins:
+    modules that register verifiers. cluster: settings of [cluster]: sample on replicas there, which
+    moves no figure.
     """
 
     limit: int | None = None
     num_samples: int | None = None
     max_new_tokens: int | None = None
+    temperature: float = TEMPERATURE
     seed: int = 0
     think: bool = True
     judge: JudgeSettings | None = None
     endpoint: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    cluster: Mapping[str, Any] | None = None
 
 
 def run_benchmarks(
@@ -82,12 +89,11 @@ def run_benchmarks(
     """
     check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
     source = resolve_model(model, overrides=options.endpoint)
-    if source.endpoint is not None:
-        _refuse_conversations(chosen)
-    if data is None and not all(benchmark.lies_in for benchmark in chosen):
+    if data is None and not all(each.lies_in or each.is_made for each in chosen):
         raise UserError("give --data FOLDER; `r1 bench list NAME` tells what to put there.")
     loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings)
+    placed = place_replicas(source, engine, options.cluster)
     limit = _token_limit(source, engine, options, console)
     force_think = options.think and source.endpoint is None
     template = choose_template(source).model_copy(update={"force_think": force_think})
@@ -95,28 +101,32 @@ def run_benchmarks(
     context = context_of_source(source, engine)
     for benchmark in chosen:
         told = f"{benchmark.title}: {benchmark.protocol}"
+        if benchmark.converse is not None and (options.num_samples or 1) > 1:
+            told += " (one attempt a question: --samples changes nothing)"
         console.print(told, highlight=False, soft_wrap=True)
     plain = [benchmark for benchmark in chosen if benchmark.converse is None]
     runs = [_asked(each, loaded[each.name], options, limit, renderer, context) for each in plain]
-    talk = converse.ConversationSetup(source, engine, template, model, limit, options.seed)
+    talk = converse.ConversationSetup(
+        source,
+        engine,
+        template,
+        model,
+        limit,
+        options.temperature,
+        options.seed,
+        out / REPLIES,
+        placed,
+    )
     conversations = []
     for each in chosen:
         if each.converse is not None:
             asked = spread_evenly(loaded[each.name].problems, options.limit)
             begun = converse.begin(each, loaded[each.name], asked, talk, out / each.name)
             conversations.append(begun)
-    setup = EvaluationSetup(source, template, RewardSettings(weights={"accuracy": 1.0}), engine)
+    rewards = RewardSettings(weights={"accuracy": 1.0})
+    setup = EvaluationSetup(source, template, rewards, engine, placed)
     results = _measure(runs, setup, out, model, console) if runs else {}
     return results | converse.measure_all(conversations, talk)
-
-
-def _refuse_conversations(chosen: Sequence[Benchmark]) -> None:
-    names = [benchmark.name for benchmark in chosen if benchmark.converse is not None]
-    if names:
-        raise UserError(
-            f"{', '.join(names)}: a conversation of several turns is not asked of an endpoint; "
-            "name the other benchmarks, or give a model that is loaded here."
-        )
 
 
 class _BenchmarkRun(NamedTuple):
@@ -146,7 +156,11 @@ def _asked(
 ) -> _BenchmarkRun:
     """Choose the questions. Raises UserError where none fits into the context."""
     problems = spread_evenly(loaded.problems, options.limit)
-    fitting = [p for p in problems if context is None or len(renderer.encode(p.prompt)) < context]
+    fitting = [
+        p
+        for p in problems
+        if context is None or len(renderer.encode(p.prompt, p.earlier)) < context
+    ]
     if not fitting:
         raise UserError(
             f"{benchmark.name}: no question fits into the model's context of {context} tokens."
@@ -193,7 +207,10 @@ def _measurement(run: _BenchmarkRun, setup: EvaluationSetup, out: Path) -> Measu
         plugins=options.plugins,
     )
     settings = EvaluationSettings(
-        num_samples=run.k, max_new_tokens=run.max_new_tokens, seed=options.seed
+        num_samples=run.k,
+        temperature=options.temperature,
+        max_new_tokens=run.max_new_tokens,
+        seed=options.seed,
     )
     training = setup.source.settings("sampling", SamplingSettings)
     plan = BlockPlan(run.problems, settings, settings.sampling(training), setup.source.step)
@@ -210,6 +227,8 @@ def _result(
     run: _BenchmarkRun, measurement: Measurement, summary: dict[str, Any], console: Console
 ) -> dict[str, Any]:
     benchmark, loaded = run.benchmark, run.loaded
+    figures = _figures(run, measurement.out, console)
+    departures = [*_departures(run, measurement), *figures.pop("departures", [])]
     return {
         "title": benchmark.title,
         "metric": benchmark.metric,
@@ -219,10 +238,10 @@ def _result(
         "refused": dict(Counter(refused.reason for refused in loaded.refused)),
         "cons_at_k": summary["cons_at_k"],
         "mean_tokens": summary["mean_length"],
-        **_figures(run, measurement.out, console),
+        **figures,
         "sampling": summary["sampling"],
         "begins_with_think": run.opened,
-        "departures": _departures(run, measurement.setup.source.endpoint),
+        "departures": departures,
     }
 
 
@@ -245,17 +264,14 @@ def _figures(run: _BenchmarkRun, folder: Path, console: Console) -> dict[str, An
     }
 
 
-def _departures(run: _BenchmarkRun, endpoint: SampledEndpointSettings | None) -> list[str]:
+def _departures(run: _BenchmarkRun, measurement: Measurement) -> list[str]:
     """Where a measurement is not the paper's."""
-    begun = run.opened or endpoint is not None
+    sampling, endpoint = measurement.plan.sampling, measurement.setup.source.endpoint
     told = {
         f"{run.options.limit} questions": _asks_less(run),
         f"{run.too_long} questions left out, too long for the context": run.too_long > 0,
         f"k = {run.k}, not {run.benchmark.k}": run.k != run.benchmark.k,
-        f"at most {run.max_new_tokens:,} tokens": run.max_new_tokens != MAX_NEW_TOKENS,
-        "thinking not begun": not begun,
-        "the endpoint decides whether a response begins with thinking": endpoint is not None,
-        "temperature and top-p are the endpoint's": bool(endpoint and not endpoint.send_sampling),
+        **dict.fromkeys(sampling_departures(sampling, run.opened, endpoint), True),
         **{f"without {part}: {why}": True for part, why in run.loaded.left_out.items()},
     }
     if (judging := run.benchmark.judging) and (judge := run.options.judge):

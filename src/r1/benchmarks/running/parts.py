@@ -2,7 +2,9 @@
 
 A part's score is the mean over its questions of the mean over their samples; questions without a
 verdict are left out. The plain mean of parts weighs each part alike, however many questions it has;
-its interval draws questions anew within every part.
+its interval draws questions anew within every part. Where few questions inform it, G parts of P_g
+questions count as G^2 / sum(1 / P_g) independent ones (Kish 1965: the mean has that variance if all
+parts are equally hard).
 
 Shapes: P questions, R resamples.
 """
@@ -18,8 +20,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from r1.evaluate.pretty import format_interval
-from r1.intervals import CONFIDENCE, Interval, bootstrap, resampled_means
+from r1.evaluation.pretty import format_interval
+from r1.intervals import CONFIDENCE, Interval, resampled_means, share_interval, widened
 from r1.types import Problem
 
 Values = Mapping[str, Sequence[float]]
@@ -34,7 +36,7 @@ def scores_by_part(
         key: {
             part: {
                 "num_questions": mean_P.size,
-                "score": (score := bootstrap(mean_P)) and score._asdict(),
+                "score": (score := share_interval(mean_P)) and score._asdict(),
             }
             for part, mean_P in _by_part(problems, values, key).items()
         }
@@ -53,7 +55,8 @@ def mean_of_parts(problems: Sequence[Problem], values: Values, key: str) -> Inte
     tail = (1.0 - CONFIDENCE) / 2.0
     low, high = np.quantile(np.mean(parts_R, axis=0), [tail, 1.0 - tail])
     value = float(np.mean([mean_P.mean() for mean_P in known]))
-    return Interval(value, float(low), float(high))
+    worth = len(known) ** 2 / sum(1.0 / mean_P.size for mean_P in known)
+    return widened(Interval(value, float(low), float(high)), np.concatenate(known), worth)
 
 
 def _by_part(

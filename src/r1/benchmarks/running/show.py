@@ -17,8 +17,9 @@ from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.choose import NO_DATA
 from r1.benchmarks.running.figures import OUTCOMES
 from r1.benchmarks.running.parts import show_parts
+from r1.benchmarks.running.shapes import StoredResult
 from r1.errors import UserError
-from r1.evaluate.pretty import format_interval
+from r1.evaluation.pretty import format_interval
 from r1.files.shapes import read_json
 
 PAPER = {"o1": "o1-1217", "V3": "DeepSeek-V3", "Zero": "R1-Zero", "R1": "R1"}
@@ -125,9 +126,10 @@ def _outcome_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def read_results(out: Path) -> dict[str, dict[str, Any]]:
-    """The results in a folder by benchmark. Raises UserError where there are none."""
+    """The results in a folder by benchmark. Raises UserError where there are none, or a damaged
+    one."""
     paths = sorted(out.glob(f"*/{RESULT}"))
-    results = {path.parent.name: read_json(path) for path in paths}
+    results = {path.parent.name: read_json(path, shape=StoredResult) for path in paths}
     if not results:
         raise UserError(f"{out} holds no result; give the --out of `r1 bench run`.")
     return results
@@ -142,7 +144,8 @@ def _table(*columns: str) -> Table:
 
 
 def _scores(result: Mapping[str, Any], published: Mapping[str, float]) -> list[str]:
-    voted = result["cons_at_k"]["value"] if result["metric"] == "accuracy" else None
+    told = result.get("cons_at_k") or {}
+    voted = told.get("value") if result["metric"] == "accuracy" else None
     return [
         result["title"] + (" (F1)" if result["metric"] == "f1" else ""),
         f"{result['num_questions']:,}",

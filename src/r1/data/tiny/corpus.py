@@ -60,7 +60,7 @@ def draw_document(rng: random.Random) -> Document:
     if family in ("arithmetic", "cups"):
         question, trace = _draw_reasoning(rng, family, language)
         style = trace.style
-        response = _present(rng, trace, language, tagged)
+        response = present(rng, trace, language, tagged)
     elif family == "facts":
         question, response = _draw_fact(rng, language, tagged)
     elif family == "functions":
@@ -118,7 +118,8 @@ def _prompt(rng: random.Random, question: str, table_1: bool) -> str:
     return rng.choice(("User: {0} Assistant:", "Question: {0}\nAnswer:", "{0}\n")).format(question)
 
 
-def _present(rng: random.Random, trace: Trace, language: str, tagged: bool) -> str:
+def present(rng: random.Random, trace: Trace, language: str, tagged: bool) -> str:
+    """Write a trace out as the corpus does; now and then the form is broken."""
     thinking, answer = trace.thinking.rstrip("\n"), trace.answer
     if not tagged:
         ending = Voice(rng, language).say("answer", answer)

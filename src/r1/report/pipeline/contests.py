@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from r1.intervals import Interval, bootstrap
+from r1.intervals import Interval, share_interval
 from r1.report.load import RunData
 from r1.report.pipeline.claims import KEPT_WITHIN, Measured
 from r1.report.pipeline.differences import Difference
@@ -213,7 +213,8 @@ def preferences(measured: Measured, before: str = "dev3", after: str = "r1") -> 
     for metric in PREFERENCES:
         old, new = first.of(metric, "general"), second.of(metric, "general")
         signs = [_sign(new[name] - old[name]) for name in sorted(old.keys() & new.keys())]
-        share = bootstrap([(1 + sign) / 2 for sign in signs])
+        halves = [(1 + sign) / 2 for sign in signs]
+        share = share_interval(halves, num_samples=2 * len(halves))  # a tie is won by half
         if share is not None:
             counts = (signs.count(1), signs.count(0), signs.count(-1))
             found.append(Preference(metric, share, *counts))

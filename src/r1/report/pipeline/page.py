@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from r1.diagnose import Diagnosis, diagnose
 from r1.report.assets import fill_page
+from r1.report.browser import Browser, browser_html
+from r1.report.diagnosed import stages_section
 from r1.report.figures import Chart
 from r1.report.pipeline.browse import take_across
 from r1.report.pipeline.claims import Measured, Statement, statements
@@ -54,14 +57,21 @@ def build_pipeline_report(folder: Path) -> Path:
     plain = [name for name in pipeline.evaluations if name.endswith(PLAIN)]
     sample, titles = take_across(pipeline, [*order, *plain])
     path = pipeline.folder / PAGE_NAME
-    write_text(path, render(pipeline, table, sample, titles))
+    found = {
+        name: diagnose(stage.run.folder) for name, stage in pipeline.stages.items() if stage.run
+    }
+    write_text(path, render(pipeline, table, sample, titles, found))
     return path
 
 
 def render(
-    pipeline: PipelineData, table: Sequence[Column], sample: Sample, titles: Sequence[str]
+    pipeline: PipelineData,
+    table: Sequence[Column],
+    sample: Sample,
+    titles: Sequence[str],
+    diagnoses: Mapping[str, Sequence[Diagnosis]],
 ) -> str:
-    """Return the page as text."""
+    """Return the page as text. diagnoses: what keeps each stage's run from learning."""
     measured = Measured(pipeline)
     found = statements(pipeline, measured)
     data = {
@@ -87,12 +97,29 @@ def render(
         preference=_preference(pipeline, measured),
         reward_models=_reward_models(pipeline),
         training=_training(pipeline),
+        diagnosis=stages_section(diagnoses),
         times=time_bars(pipeline),
         lineage=lineage_table(pipeline),
         settings=key_values(flatten(dict(pipeline.recipe))),
-        shown=f"{sample.shown:,}",
-        total=f"{sample.total:,}",
+        completions=browser_html(_browser(sample)),
         **overview(pipeline),
+    )
+
+
+def _browser(sample: Sample) -> Browser:
+    return Browser(
+        title="Completions across the stages",
+        listed="Problems",
+        searched="problems and completions",
+        note=f"Showing {sample.shown:,} of {sample.total:,} completions.",
+        without_script="The completions and the curves need JavaScript. The numbers are in the "
+        "stages' folders.",
+        filters={
+            "family": "Family",
+            "language": "Language",
+            "outcome": "Outcome",
+            "checkpoint": "of",
+        },
     )
 
 

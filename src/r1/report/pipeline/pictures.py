@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r1.report.pictures import INK, LINE, SOFT, TONES, draw_axes, new_figure
+from r1.report.pictures import INK, LINE, SOFT, TONES, draw_axes, new_figure, save_figure
 from r1.report.pipeline.claims import Measured
 from r1.report.pipeline.columns import Column, FigureRow, columns, rows
 from r1.report.pipeline.contests import ablation
@@ -16,6 +16,7 @@ from r1.report.pipeline.drawing import label_places
 from r1.report.pipeline.graph import Graph, make_graph
 from r1.report.pipeline.layout import NODE_HEIGHT, NODE_WIDTH
 from r1.report.pipeline.load import REWARD_MODEL, PipelineData, load_pipeline
+from r1.run_dir.atomic import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ def save_pipeline_figures(folder: Path, out: Path) -> list[Path]:
     from matplotlib import rc_context
 
     pipeline = load_pipeline(Path(folder))
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with rc_context({"text.parse_math": False}):  # a name may hold a "$"
         return _draw_all(pipeline, out)
 
@@ -50,7 +51,7 @@ def _draw_all(pipeline: PipelineData, out: Path) -> list[Path]:
         all_axes = figure.subplots(1, len(charts), squeeze=False)[0]
         for axes, chart in zip(all_axes, charts, strict=True):
             draw_axes(axes, chart)
-        figure.savefig(out / "ablation.png")
+        save_figure(figure, out / "ablation.png")
         paths.append(out / "ablation.png")
     if reward_models(pipeline):
         paths.append(draw_reward_models(pipeline, out / "reward-models.png"))
@@ -72,7 +73,7 @@ def draw_stages(table: Sequence[Column], found: Sequence[FigureRow], path: Path)
         if panel[0].unit == "share":
             axes.set_ylim(0.0, 1.02)
             axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
-    figure.savefig(path)
+    save_figure(figure, path)
     return path
 
 
@@ -118,7 +119,7 @@ def draw_reward_models(pipeline: PipelineData, path: Path) -> Path:
     right.grid(color=LINE, linewidth=0.8)
     right.spines[["top", "right"]].set_visible(False)
     right.legend(frameon=False, fontsize=9, labelcolor=INK)
-    figure.savefig(path)
+    save_figure(figure, path)
     return path
 
 
@@ -142,7 +143,7 @@ def draw_graph(graph: Graph, path: Path) -> Path:
     axes.set_ylim(layout.height + 6, -6)
     axes.set_aspect("equal")
     axes.axis("off")
-    figure.savefig(path)
+    save_figure(figure, path)
     return path
 
 

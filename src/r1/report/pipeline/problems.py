@@ -26,11 +26,13 @@ _VERDICTS = [str(outcome) for outcome in Outcome if outcome.is_verdict]
 
 @dataclass(frozen=True, slots=True)
 class ProblemTable:
-    """Figures: values[metric][problem id]. general: problems without a right answer."""
+    """Figures: values[metric][problem id]. general: problems without a right answer. unjudged: the
+    share of the samples with a rule for the answer on which the verifier gave no verdict."""
 
     values: Mapping[str, Mapping[str, float]]
     families: Mapping[str, str]
     general: frozenset[str]
+    unjudged: float = 0.0
 
     def of(self, metric: str, scope: str = "reasoning") -> dict[str, float]:
         """Return a metric of "reasoning" or "general" problems, or of one family."""
@@ -56,11 +58,17 @@ def read_problems(evaluation: EvaluationResults) -> ProblemTable | None:
     Raises UserError for a damaged file.
     """
     path = completions_path(evaluation)
-    if not path.is_file():
-        return None
+    return read_problem_table(path, set(evaluation.families)) if path.is_file() else None
+
+
+def read_problem_table(path: Path, reasoning: set[str] | None = None) -> ProblemTable:
+    """Return the figures of the problems in a table of completions.
+
+    reasoning: families with a right answer; by default all. Raises UserError for a damaged file.
+    """
     parts = [f"{what}/{part}" for part in check_columns(path) for what in ("reward", "outcome")]
     table = read_columns(path, ["problem_id", "family", "num_tokens", "thinking", *parts])
-    return figures_of(table, set(evaluation.families))
+    return figures_of(table, set(table["family"].to_pylist()) if reasoning is None else reasoning)
 
 
 def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemTable:
@@ -70,6 +78,7 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemTable:
     )
     family_of = table["family"].to_numpy()[first]
     tokens = table["num_tokens"].to_numpy().astype(float)
+    unjudged = 0.0
     values = {"mean_length": _means(ids, owner, tokens, np.ones(len(tokens), dtype=bool))}
     for column in table.column_names:
         part = column.removeprefix("reward/")
@@ -80,6 +89,8 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemTable:
         if part == "language":
             judged &= outcome != str(Outcome.UNPARSEABLE)  # no word of thinking: in no language
         if part == "accuracy":
+            asked = len(outcome) - table[f"outcome/{part}"].null_count  # null: no rule for it
+            unjudged = 1.0 - float(judged.sum()) / asked if asked else 0.0
             correct = (outcome == str(Outcome.CORRECT)).astype(float)
             values["pass_at_1"] = _means(ids, owner, correct, judged)
         else:
@@ -87,7 +98,7 @@ def figures_of(table: pa.Table, reasoning: set[str]) -> ProblemTable:
             values[_METRICS.get(part, part)] = _means(ids, owner, score, judged & ~np.isnan(score))
     families = dict(zip(ids.tolist(), family_of.tolist(), strict=True))
     general = frozenset(name for name, family in families.items() if family not in reasoning)
-    return ProblemTable(values, families, general)
+    return ProblemTable(values, families, general, unjudged)
 
 
 def _means(

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from r1.rewards.code import calls, testable
 from r1.rewards.code.calls import CallRecord
+from r1.rewards.code.heard import heard, with_conditions
 from r1.rewards.code.problem import CodeTask
 from r1.rewards.code.signature import find_method, find_signature, parameter_names
 from r1.sandbox.languages import main_class
@@ -125,7 +126,7 @@ def _javascript(task: CodeTask, answer: str, owner: str, name: str) -> str:
     also = f"\n{target}.{name} = r1Stub;" if owner else ""
     given = f"{{...globalThis, {name}: r1Stub, {owner or name}: {target}, default: {target}}}"
     tests = re.sub(r"^\s*declare\s+var\s+require\s*:.*$", "", task.test_program, flags=re.M)
-    tests = re.sub(_JS_IMPORT, _required, tests, flags=re.M)
+    tests = heard("javascript", re.sub(_JS_IMPORT, _required, tests, flags=re.M))
     head = _part("tester.js").replace("R1_GLOBAL", f"{target} = {stub};{also}")
     head = head.replace("R1_EXPORTS", given).replace("R1_NAME", json.dumps(task.entry))
     head = _with_checks(head, task.language, tests)
@@ -163,15 +164,16 @@ def _php(task: CodeTask, answer: str, owner: str, name: str) -> str:
     stub = f"class {owner} {{ public static {method} }}" if owner else method
     tests = re.sub(r"^\s*<\?(?:php)?", "", task.test_program).rstrip().removesuffix("?>")
     tests = re.sub(r"\bthrow\s+(new\s+\w+\([^;]*\))\s*;", r"R1::fail(\1);", tests)
-    tests = re.sub(r"\bassert\s*\(", "R1::check(", tests)
+    tests = heard("php", re.sub(r"\bassert\s*\(", "R1::check(", tests))
     head = _with_checks(_part("tester.php"), task.language, task.test_program)
     return f"<?php\n{head}\n{stub}\n{task.before}\n{tests}\nR1::done();\n"
 
 
 def _bash(task: CodeTask, answer: str, owner: str, name: str) -> str:
     stub = f'{name}() {{ r1_stub "$@"; }}'
-    done = "printf '\\n%s done\\n' \"$r1_nonce\" >&3"
-    return f"{_part('tester.sh')}\n{stub}\n{task.before}\n{task.test_program}\n{done}\n"
+    done = "[[ $? = 0 ]] || exit 1\nprintf '\\n%s done\\n' \"$r1_nonce\" >&3"
+    tests = with_conditions(task.test_program)
+    return f"{_part('tester.sh')}\n{stub}\n{task.before}\n{tests}\n{done}\n"
 
 
 def _cpp(task: CodeTask, answer: str, owner: str, name: str) -> str:
@@ -201,7 +203,7 @@ def _java(task: CodeTask, answer: str, owner: str, name: str) -> str:
     tests = calls.without_public(f"{task.before}\n{task.test_program}")
     tests = re.sub(r"^[ \t]*package\s+[\w.]+\s*;", "", tests, flags=re.M)
     imports = "".join(f"{line}\n" for line in re.findall(_JAVA_IMPORT, tests, re.M))
-    tests = _soft_asserts(re.sub(_JAVA_IMPORT, "", tests, flags=re.M))
+    tests = heard("java", _soft_asserts(re.sub(_JAVA_IMPORT, "", tests, flags=re.M)))
     main = main_class(tests)
     head = _with_checks(_part("Tester.java"), task.language, tests)
     # Static serves `new Solution().f(x)` as well as `Solution.f(x)`.
@@ -217,6 +219,7 @@ def _csharp(task: CodeTask, answer: str, owner: str, name: str) -> str:
     tests = re.sub(
         r"\b(?:System\.Diagnostics\.)?(?:Debug|Trace)\.Assert\s*\(", "R1Tester.Check(", tests
     )
+    tests = heard("csharp", tests)
     head = _with_checks(_part("Tester.cs"), task.language, tests)
     found = re.search(r"\bclass\s+(\w+)(?=[^{}]*\{(?:(?!\bclass\b).)*?\bMain\s*\()", tests, re.S)
     main = found[1] if found else ""

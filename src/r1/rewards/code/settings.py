@@ -15,8 +15,8 @@ class CodeSettings(Settings):
 
     A problem's own metadata (`time_limit_s`, `memory_mb`) override the limits. Time limits are of
     processor time, so that no answer fails because the machine is busy. The wall clock stops a
-    program at three times its limit plus four seconds: one that sleeps is wrong, for one that was
-    kept waiting for a processor there is no verdict.
+    program at three times its limit plus four seconds if it sleeps, which is wrong; one that is
+    kept waiting for a processor has four times as long, and then no verdict.
     """
 
     settled: ClassVar = {"max_tests": None}

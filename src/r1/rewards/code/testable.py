@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Iterator
 
 from r1.rewards.code.reading import extract_code
 
@@ -20,7 +21,8 @@ _FAILS = {
     "cpp": r"\bassert|\bthrow\b|\bexit\b|\babort\b|\breturn\b|\bterminate\b|\bcheck|\bEXPECT",
     "java": r"\bassert|\bthrow\b|\bexit\b|\bhalt\b",
     "csharp": r"\bAssert\b|\bthrow\b|\bExit\b|\bFailFast\b|\breturn\b|\bFail\b",
-    "bash": r"\[|\btest\b|\bexit\b|\bset -\w*e|\breturn\b|\bdiff\b|\bcmp\b|\bgrep\b|\bfalse\b|\(\(",
+    "bash": r"\bexit\b|\bset -\w*e|\berrexit\b|\breturn\b|\bfalse\b"
+    r"|^(?:\[|\(\(|(?:test|diff|cmp|grep|\w*(?:check|assert|expect)\w*)\b)(?!.*\|\|)",
 }
 """Language -> words one of which a program needs that may fail."""
 _FAILS["typescript"] = _FAILS["javascript"]
@@ -61,7 +63,7 @@ def why_no_test(language: str, source: str, entry: str) -> str:
         return "has no main, so that none of its tests would run"
     if not re.search(rf"\b(?:{'|'.join(map(re.escape, filter(None, names)))})\b", code):
         return f"never names {entry}: it would pay every answer"
-    if not re.search(_FAILS[language], code):
+    if not re.search(_FAILS[language], code, re.M):
         return "holds no assertion and nothing else that can fail: it would pay every answer"
     return ""
 
@@ -86,7 +88,8 @@ def _why_no_python_test(source: str, names: list[str]) -> str:
     tree = _parsed(source)
     if tree is None:
         return "is not Python"
-    nodes = list(ast.walk(tree))
+    swallowed = set(_swallowed(tree))
+    nodes = [node for node in ast.walk(tree) if node not in swallowed]
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     used |= {
@@ -98,10 +101,38 @@ def _why_no_python_test(source: str, names: list[str]) -> str:
     )
     if not takes_stub and not used & set(names):
         return f"never calls {names[-2]}: it would pay every answer"
-    can_fail = any(isinstance(node, (ast.Assert, ast.Raise)) for node in nodes)
-    if not can_fail and not any(re.search(_FAILS["python"], name) for name in used):
+    if not any(map(_may_end, nodes)) and not any(
+        re.search(_FAILS["python"], name) for name in used
+    ):
         return "holds no assertion and nothing else that can fail: it would pay every answer"
     return ""
+
+
+def _may_end(node: ast.AST) -> bool:
+    """Whether a statement can end the program; `assert (x == 1, "no")` always holds."""
+    if isinstance(node, ast.Assert):
+        test = node.test
+        holds = isinstance(test, ast.Tuple) and test.elts
+        return not holds and not (isinstance(test, ast.Constant) and test.value)
+    return isinstance(node, ast.Raise)
+
+
+def _swallowed(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the assertions in `try: …` of which `except: pass` hears whatever the answer does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and any(map(_hears_all, node.handlers)):
+            inside = (each for part in node.body for each in ast.walk(part))
+            yield from (each for each in inside if isinstance(each, ast.Assert | ast.Raise))
+
+
+def _hears_all(handler: ast.ExceptHandler) -> bool:
+    caught = {node.id for node in ast.walk(handler.type or handler) if isinstance(node, ast.Name)}
+    is_broad = handler.type is None or bool(caught & {"Exception", "BaseException"})
+    return is_broad and all(
+        isinstance(each, ast.Pass | ast.Continue)
+        or (isinstance(each, ast.Expr) and ast.unparse(each).startswith("print("))
+        for each in handler.body
+    )
 
 
 def _parsed(source: str) -> ast.Module | None:

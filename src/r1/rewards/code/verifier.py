@@ -45,7 +45,7 @@ from r1.rewards.code.settings import CodeSettings
 from r1.rewards.reading import after_thinking
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
-from r1.sandbox import Program, SandboxSettings
+from r1.sandbox import Limits, Program, SandboxSettings
 from r1.sandbox.probe import exposed_project
 from r1.types import Outcome, Problem, Score
 
@@ -200,19 +200,35 @@ _HELLO = {
 }
 
 
-@cache
+_HELLO_LIMITS = Limits(wall_s=30.0, cpu_s=10.0)
+
+
 def _why_not(language: str, sandbox: SandboxSettings) -> str | None:
-    """Return why this machine cannot run programs of a language."""
+    """Return why this machine cannot run programs of a language, or None.
+
+    A machine too busy to tell is asked again with the next problem: neither is remembered.
+    """
     try:
-        with Program.build(language, _HELLO[language], sandbox) as program:
-            if program.compile_result is None or program.compile_result.status == "ok":
-                result = program.run()
-                if result.status == "ok" and result.stdout.strip() == "1":
-                    return None
-                return f"a trivial {language} program fails: {result.status} {result.stderr[-200:]}"
-            return f"a trivial {language} program does not compile: {program.compile_result.stderr}"
+        return _fault_of(language, sandbox)
+    except OutOfTimeError:
+        return None
+    except SandboxError as error:
+        return f"a trivial {language} program cannot be run: {error}"
+
+
+@cache
+def _fault_of(language: str, sandbox: SandboxSettings) -> str | None:
+    """As _why_not; raises OutOfTimeError and SandboxError where that is not known."""
+    try:
+        program = Program.build(language, _HELLO[language], sandbox)
     except UserError as error:
         return str(error)
+    if fault := compile_error(program):
+        return f"a trivial {language} program does not compile: {fault}"
+    result = Clock(2 * _HELLO_LIMITS.wall_s).run(program, _HELLO_LIMITS)
+    if result.status == "ok" and result.stdout.strip() == "1":
+        return None
+    return f"a trivial {language} program fails: {result.status} {result.stderr[-200:]}"
 
 
 def time_limit_s(problem: Problem, settings: RewardSettings) -> float:

@@ -7,7 +7,8 @@ variants does, with and without the first line, the last line and the asterisks 
 is:", markdown). An empty text follows no instruction.
 
 The reward is the benchmark's prompt-level strict accuracy: 1 if all instructions are followed. With
-`rewards.partial_credit` it is the share of them. The detail gives the loose verdicts.
+`rewards.partial_credit` it is the share of them. The detail gives the loose verdicts; with
+metadata["criterion"] "loose" those decide.
 """
 
 from __future__ import annotations
@@ -157,17 +158,18 @@ def _find_kind_fault(value: Any, kind: str) -> str | None:
 
 
 def score_ifeval(problem: Problem, answer: str, settings: RewardSettings) -> Score:
-    """Return 1 if the answer follows every instruction as written (strict)."""
+    """Return 1 if the answer follows every instruction, by the criterion asked for."""
     metadata = problem.metadata
     followed = check_response(answer, metadata["instruction_id_list"], metadata["kwargs"])
-    if all(followed.strict):
+    marks = followed.loose if metadata.get("criterion") == "loose" else followed.strict
+    if all(marks):
         return Score(1.0, Outcome.CORRECT)
     missed = [
         f"{name} (loose: followed)" if loose else name
         for name, strict, loose in zip(*followed, strict=True)
         if not strict
     ]
-    share = sum(followed.strict) / len(followed.strict)
+    share = sum(marks) / len(marks)
     value = share if settings.partial_credit else 0.0
     return Score(value, Outcome.WRONG, "not followed: " + ", ".join(missed))
 
@@ -200,7 +202,7 @@ register_verifier(
         equal_exact,
         warm=warm_ifeval,
         answer_from="text",
-        reads=(),
+        reads=("criterion",),
         reads_json=("instruction_id_list", "kwargs"),
         needs_reference=False,
     ),

@@ -40,7 +40,7 @@ class Agreement(Enum):
 
 def agree(gold: Any, given: Any) -> Agreement:
     """Return EQUAL, DIFFERENT, ROUNDED (to six decimals), or NO_VALUE if values do not decide."""
-    names = tuple(sorted({str(name) for each in (gold, given) for name in each.free_symbols}))
+    names = tuple(sorted(_names(gold) | _names(given)))
     if len(names) > len(_PROBES):
         return Agreement.NO_VALUE
     if not names:
@@ -57,6 +57,11 @@ def agree(gold: Any, given: Any) -> Agreement:
     return Agreement.NO_VALUE
 
 
+@lru_cache(maxsize=1024)
+def _names(formula: Any) -> frozenset[str]:
+    return frozenset(str(name) for name in formula.free_symbols)
+
+
 def _at_all(gold: Any, given: Any, points: list[Any], real: bool) -> Agreement:
     found = []
     for point in points:
@@ -70,6 +75,7 @@ def _at_all(gold: Any, given: Any, points: list[Any], real: bool) -> Agreement:
     return Agreement.ROUNDED if Agreement.ROUNDED in found else Agreement.EQUAL
 
 
+@lru_cache(maxsize=1024)
 def _is_repeated(formula: Any) -> bool:
     import sympy
 
@@ -77,23 +83,35 @@ def _is_repeated(formula: Any) -> bool:
 
 
 def _real_points(gold: Any, given: Any, names: tuple[str, ...]) -> list[Any]:
-    """Return positive points, small and large; and a negative one if the sign may matter."""
+    """Return positive points, small and large; and negative ones if the sign may matter."""
     import sympy
 
     points = [_point(names, shift, factor) for shift, factor in ((0, 1), (1, 1), (3, 0.25))]
     bars = gold.has(sympy.Abs) or given.has(sympy.Abs)
     if len(names) == 1 or _SIGNED.issuperset(names) or bars:
         points += [_point(names, 2, -1), _point(names, 0, -1)]
-    if bars and len(names) > 1:  # |ab| is ab where both are negative
-        first, *others = points[0]
-        points.append(((first[0], -first[1]), *others))
+        if len(names) > 1 and (bars or _has_roots(gold) or _has_roots(given)):
+            # |ab| is ab where both are negative, x sqrt(y) is sqrt(x^2 y) where x is not
+            points += [_with_negative(points[0], place) for place in range(len(names))]
     return points
+
+
+@lru_cache(maxsize=1024)
+def _has_roots(formula: Any) -> bool:
+    import sympy
+
+    return any(not power.exp.is_integer for power in formula.atoms(sympy.Pow))
+
+
+def _with_negative(point: Any, place: int) -> Any:
+    return tuple((name, -at if i == place else at) for i, (name, at) in enumerate(point))
 
 
 def _complex_points(names: tuple[str, ...]) -> list[Any]:
     return [_point(names, *each) for each in ((0, 1), (1, 1), (2, -1))]
 
 
+@lru_cache(maxsize=256)
 def _point(names: tuple[str, ...], shift: int, factor: float) -> tuple[tuple[str, float], ...]:
     return tuple(
         (name, factor * _PROBES[(place + shift) % len(_PROBES)]) for place, name in enumerate(names)

@@ -46,23 +46,43 @@ def _base(found: re.Match[str]) -> Fraction | None:
     return number.value if number else None
 
 
-_TIME = re.compile(r"(\d{1,2}):([0-5]\d)\s*(?:([aApP])\.?\s?[mM]\.?)?")
+_TIME = re.compile(
+    r"(?P<before>上午|早上|凌晨|下午|晚上)?\s*(?P<hour>\d{1,2})(?:[:点时](?P<minute>[0-5]\d)?(?<!:)分?)?"
+    r"\s*(?:(?P<half>[aApP])\.?\s?[mM]\.?)?"
+)
 
 
 def compare_times(gold: str, given: str) -> bool | None:
-    """Whether two times are equal, such as 3:30 p.m. and 15:30; None if neither has a.m. or p.m."""
-    found = [_TIME.fullmatch(text.strip()) for text in (gold, given)]
-    first, second = found
-    if first is None or second is None or not (first[3] or second[3]):
+    """Whether two times are equal, such as 3:30 p.m., 15:30 and 下午3:30.
+
+    None if neither has a half of the day, 点 or 时.
+    """
+    first, second = (_TIME.fullmatch(text.strip()) for text in (gold, given))
+    if first is None or second is None:
         return None
-    clocks = [_minutes(each, (second if each is first else first)[3]) for each in (first, second)]
-    return clocks[0] == clocks[1]
+    halves = _half(first), _half(second)
+    if not any((*halves, *re.findall("[点时]", gold + given))) or not all(
+        _is_time(found) for found in (first, second)
+    ):
+        return None
+    return _minutes(first, halves[0] or halves[1]) == _minutes(second, halves[1] or halves[0])
 
 
-def _minutes(time: re.Match[str], other_half: str) -> int:
-    """Return minutes since midnight; a time without a.m. or p.m. takes the other side's."""
-    hour, minute = int(time[1]), int(time[2])
-    half = time[3] or (other_half if hour <= 12 else "")
-    if half:
-        hour = hour % 12 + (12 if half in "pP" else 0)
+def _half(time: re.Match[str]) -> str:
+    """Return "a" or "p", "" where the time does not say."""
+    if time["before"]:
+        return "p" if time["before"] in ("下午", "晚上") else "a"
+    return (time["half"] or "").lower()
+
+
+def _is_time(time: re.Match[str]) -> bool:
+    """Whether minutes, a half of the day or 点 make a time of a number."""
+    return bool(_half(time) or re.search("[:点时]", time[0]))
+
+
+def _minutes(time: re.Match[str], half: str) -> int:
+    """Return minutes since midnight; a time without a half of the day takes the other side's."""
+    hour, minute = int(time["hour"]), int(time["minute"] or 0)
+    if half and (_half(time) or hour <= 12):
+        hour = hour % 12 + (12 if half == "p" else 0)
     return 60 * hour + minute

@@ -6,6 +6,9 @@ r"""Names that an answer may choose freely: the constant of an integral, the k o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import permutations
 from typing import NamedTuple
 
 _SIGN = r"(?:[_^]\{?[+*\d]\}?)?"
@@ -25,9 +28,14 @@ _CONSTANT = r"(?:[CcKk](?:_\{?[01]?\}?)?|(?:const|constant)\.?|常数)"
 _PLUS_C = re.compile(rf"(?P<rest>.*\S)\s*\+\s*(?P<name>{_CONSTANT})\s*", re.DOTALL)
 _C_PLUS = re.compile(rf"\s*(?P<name>{_CONSTANT})\s*(?:\+\s*|(?=-))(?P<rest>.*)", re.DOTALL)
 _SOLUTION = re.compile(
-    r"(?<![A-Za-z\\])C(?P<index>_\{?[1-4]\}?)?\s*(?:x\s*)?(?:e\s*\^|\\(?:sin|cos|exp))"
+    r"(?<![A-Za-z\\])C(?:_\{?[1-4]\}?\s*(?:[xt](?![A-Za-z_])|\\ln)"
+    r"|(?:_\{?[1-4]\}?)?\s*(?:x\s*)?(?:e\s*\^|\\(?:sin|cos|exp)))"
 )
-_FREE = re.compile(r"(?<![A-Za-z\\])[AckK](?P<index>_\{?[1-4]\}?)?(?=e\s*\^|[^A-Za-z]|\Z)")
+"""A constant of a differential equation's solution; C_1/C_2 are two quantities."""
+_LETTER = re.compile(r"\\[A-Za-z]+|[A-Za-z](?:_\{?[0-4]\}?)?")
+"""A symbol, or a command, which is none."""
+_FREE_LETTERS = "ABCDKabcdk"
+MAX_CONSTANTS = 3
 
 
 class Bounded(NamedTuple):
@@ -38,6 +46,7 @@ class Bounded(NamedTuple):
     domain: str | None
 
 
+@lru_cache(maxsize=1024)
 def cut_domain(text: str) -> Bounded:
     r"""Cut `k \in \mathbb{Z}` and "where k is an integer" off the end of an answer."""
     closing = "\\}" if text.endswith("\\}") else ""
@@ -86,20 +95,34 @@ def cut_constant(text: str) -> str | None:
     return None if _has(found["rest"], letter) else found["rest"]
 
 
+@lru_cache(maxsize=1024)
 def states_constant(gold: str) -> bool:
     """Whether a reference ends in the constant of an integral, +C."""
     found = _PLUS_C.fullmatch(gold) or _C_PLUS.fullmatch(gold)
     return found is not None and found["name"][0] in "Cc常" and cut_constant(gold) is not None
 
 
-def with_common_constants(gold: str, given: str) -> str:
-    """Return the answer with C, C_1, C_2 for its c, c_1, k, …, and the reference with C e^{…}."""
-    if not _SOLUTION.search(gold) or re.search(r"(?<![A-Za-z\\])C(?![A-Za-z])", given):
-        return given
-    names = {found[0][0] for found in _FREE.finditer(given)}
-    if len(names) != 1 or any(_has(gold, name) for name in names):
-        return given
-    return _FREE.sub(lambda found: "C" + (found["index"] or ""), given)
+def with_common_constants(gold: str, given: str) -> Iterator[str]:
+    """Yield the answer with the reference's constants C, C_1, C_2 for its own c_1, A, B, K, …, in
+    every order; or as it is, where the reference has none."""
+    golds = _letters(gold, "C") if _SOLUTION.search(gold) else []
+    others = set(_letters(gold, _FREE_LETTERS)) - set(golds)
+    names = [name for name in _letters(given, _FREE_LETTERS) if name not in others]
+    if not golds or len(names) != len(golds) or len(golds) > MAX_CONSTANTS:
+        yield given
+        return
+    for order in permutations(golds):
+        yield _with_names(given, dict(zip(names, order, strict=True)))
+
+
+def _with_names(text: str, new: dict[str, str]) -> str:
+    return _LETTER.sub(lambda found: new.get(found[0], found[0]), text)
+
+
+def _letters(text: str, letters: str) -> list[str]:
+    """Return the symbols of these letters, with their indices."""
+    found = (each[0] for each in _LETTER.finditer(text))
+    return list(dict.fromkeys(name for name in found if name[0] in letters))
 
 
 def _has(text: str, name: str) -> bool:

@@ -22,6 +22,12 @@ PARTS = {
     for value, word in enumerate(_PARTS.split(), start=2)
     for plural in (word, "halves" if word == "half" else word + "s")
 } | {"fourth": 4, "fourths": 4}
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth "
+    "fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+ORDINALS = {word: value for value, word in enumerate(_ORDINALS.split(), start=1)}
+"""Alone "third" is the 3rd; "one third" is a part."""
 WORDS = frozenset(UNITS) | frozenset(TENS) | frozenset(SCALES) | frozenset(PARTS) | {"hundred"}
 MAX_CHARS = 80
 _SCALED = re.compile(r"(-?\d{1,12}(?:\.\d{1,12})?)\s+(hundred|thousand|million|billion|trillion)")
@@ -34,6 +40,8 @@ def read_number(text: str) -> Fraction | None:
         return None
     if found := _SCALED.fullmatch(text):
         return Fraction(found[1]) * (100 if found[2] == "hundred" else SCALES[found[2]])
+    if text in ORDINALS:
+        return Fraction(ORDINALS[text])
     words = [word for word in re.split(r"[\s-]+", text) if word]
     if words and words[0] in ("minus", "negative"):
         value = _read_words(words[1:])

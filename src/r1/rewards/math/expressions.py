@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from r1.rewards.math.agreement import FIGURES, ROUNDING
@@ -34,6 +35,7 @@ class QuestionContext(NamedTuple):
     any_integer: str | None = None
 
 
+@lru_cache(maxsize=1024)
 def plain_key(text: str) -> str:
     """Return the text without spaces, delimiters, and braces around single symbols."""
     text = re.sub(r"\\(?:left|right)(?![a-z])|\$", "", text)
@@ -109,9 +111,10 @@ def _compare_formulas(gold: str, given: str, asked: QuestionContext) -> Sameness
             return Sameness.DIFFERENT
         same = plain_key(rest) == plain_key(other) or is_same_up_to_constant(rest, other)
         return Sameness.EQUAL if same else Sameness.DIFFERENT
-    verdict = compare_symbolic(gold, with_common_constants(gold, given))
-    if verdict is not Sameness.DIFFERENT:
-        return verdict
+    for renamed in with_common_constants(gold, given):
+        verdict = compare_symbolic(gold, renamed)
+        if verdict is not Sameness.DIFFERENT:
+            return verdict
     loose = [_SLASH.sub(r"\\frac{\1}{\2}", each) for each in (gold, given)]
     if loose != [gold, given]:  # 1/2x is half of x to many
         verdict = compare_symbolic(loose[0], loose[1])

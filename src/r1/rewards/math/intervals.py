@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
+from typing import NamedTuple
 
 from r1.rewards.math.numbers import read_number
 from r1.rewards.math.parts import Atom, Group, Value, atom, key, split
 
 LINE = ("-\\infty", "\\infty")
+_INFINITE = {"-\\infty": -inf, "\\infty": inf, "+\\infty": inf}
 _RELATION = re.compile(r"\\(?:le|ge)(?![a-z])|[<>]")
 _VARIABLE = re.compile(r"\s*(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda|mu))(?:_\{?\w\}?)?\s*")
 _REALS = re.compile(
@@ -60,7 +63,9 @@ def punctured(points: list[str], name: str | None = None) -> Group | None:
 def interval_of(text: str) -> Group | None:
     r"""Return the interval of an inequality, or None."""
     unequal = split(text, r"\\ne(?![a-z])")
-    if len(unequal) == 2 and _VARIABLE.fullmatch(unequal[0]) and unequal[1].strip():
+    if unequal and not (len(unequal) == 2 and _VARIABLE.fullmatch(unequal[0])):
+        return None
+    if unequal and unequal[1].strip():
         points = [
             point
             for each in re.split(r",|\band\b|[和且]", unequal[1])
@@ -149,12 +154,11 @@ def combined(values: tuple[Value, ...], text: str) -> Group | None:
     if len(groups) != len(values) or len({group.name for group in groups}) != 1:
         return None
     name = groups[0].name
-    if any(group.opening == "∪" for group in groups):
-        points = [part for group in groups for part in _points(group)]
-        alone = all(len(_points(group)) == 1 and group.opening == "∪" for group in groups)
-        return punctured(points, name) if alone and not _OR.search(text) else None
+    pieces = any(group.opening == "∪" for group in groups)
     if _OR.search(text):
-        return _union(groups, name)
+        return None if pieces else _union(groups, name)
+    if pieces:  # x > 0 and x \\ne 1
+        return _intersection(groups, name)
     low, high = _ray_ends(groups)
     if len(groups) == 2 and low is not None and high is not None:
         start, end = (
@@ -170,10 +174,53 @@ def _union(groups: list[Group], name: str | None) -> Group:
     return Group("∪", "∪", tuple(group._replace(name=None) for group in groups), name)
 
 
-def _points(group: Group) -> list[str]:
-    """Return the points that a punctured line leaves out."""
-    parts = [part for part in group.parts if isinstance(part, Group)]
-    return [_end(part, 1) for part in parts[:-1] if part.opening + part.closing == "()"]
+class _Span(NamedTuple):
+    """An interval between numbers: its ends, each with its bracket and its text."""
+
+    low: tuple[Fraction | float, bool, str]
+    """The number, whether the bracket is open, and the text."""
+    high: tuple[Fraction | float, bool, str]
+
+
+def _intersection(groups: list[Group], name: str | None) -> Group | None:
+    """Return what several sets of numbers share; None where an end is no number, or nothing is."""
+    shared: list[_Span] | None = None
+    for group in groups:
+        spans = [_span(part) for part in (group.parts if group.opening == "∪" else (group,))]
+        if None in spans:
+            return None
+        known = [span for span in spans if span is not None]
+        shared = known if shared is None else [_overlap(a, b) for a in shared for b in known]
+        shared = [span for span in shared if span.low[0] < span.high[0]]
+    parts = tuple(
+        interval(low[2], high[2], ("(" if low[1] else "[") + (")" if high[1] else "]"))
+        for low, high in shared or ()
+    )
+    if len(parts) < 2:
+        return parts[0]._replace(name=name) if parts else None
+    return Group("∪", "∪", parts, name)
+
+
+def _overlap(first: _Span, second: _Span) -> _Span:
+    """Return the later beginning and the earlier end; of two at one place the open bracket."""
+    return _Span(
+        max(first.low, second.low, key=lambda end: (end[0], end[1])),
+        min(first.high, second.high, key=lambda end: (end[0], not end[1])),
+    )
+
+
+def _span(part: Value) -> _Span | None:
+    if not isinstance(part, Group):
+        return None
+    found = []
+    for place, is_open in ((0, part.opening == "("), (1, part.closing == ")")):
+        text = _end(part, place)
+        number = read_number(text)
+        value = number.value if number else _INFINITE.get(text.replace(" ", ""))
+        if value is None:
+            return None
+        found.append((value, is_open, text))
+    return _Span(*found)
 
 
 def _end(group: Group, place: int) -> str:

@@ -34,6 +34,8 @@ def compare_values(gold: Value, given: Value, asked: QuestionContext) -> Samenes
         ordered = False
     elif kinds == {"∪", ""} and _are_intervals(given if gold.opening == "∪" else gold):
         ordered = False  # x < 1 or x > 2
+    elif gold.is_choice or given.is_choice:
+        return Sameness.DIFFERENT
     elif kinds == {"(", ""} and ")" in (gold.closing, given.closing):
         ordered, gold, given = True, _by_name(gold), _by_name(given)
         if given.opening == "(" and not _are_named(gold):
@@ -253,7 +255,7 @@ def _last(gold: Atom, given: Atom, asked: QuestionContext) -> Sameness:
         return verdict
     for side in given.chain[:-1]:
         last, earlier = (cut_quantity(each).core for each in (given.chain[-1], side))
-        if compare_symbolic(last, earlier) is not Sameness.EQUAL:
+        if compare_symbolic(earlier, last) is not Sameness.EQUAL:
             return Sameness.DIFFERENT
     return verdict
 

@@ -24,13 +24,15 @@ class Atom(NamedTuple):
 class Group(NamedTuple):
     """Several values. opening/closing: brackets, "" for a bare list, "∪" a union, ":" a ratio.
 
-    name: the variable of the inequality that an interval was written as.
+    name: the variable of the inequality that an interval was written as. is_choice: a bare list
+    holds an "or", so that it is no point.
     """
 
     opening: str
     closing: str
     parts: tuple[Value, ...]
     name: str | None = None
+    is_choice: bool = False
 
 
 Value = Atom | Group
@@ -39,9 +41,14 @@ _INDEX = r"(?:_(?:\{[^{}=<>]{1,20}\}|\w))?"
 _LETTER = rf"[A-Za-z]{_INDEX}'{{0,3}}"
 _POINTS = rf"[A-Z][A-Za-z]?{_INDEX}"
 _WORD = r"[A-Za-z\u4e00-\u9fff]"
+_SYMBOLS = (
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|phi|chi"
+    "|psi|omega|ell|max|min|lim|det|deg|dim|gcd|sup|inf|sum|prod"
+)
+"""Commands that may name a value; others deny it or relate to it: \\not= 3, \\sim = 3."""
 _NAME_FORMS = (
     rf"[A-Za-z][A-Za-z]?[A-Za-z]?{_INDEX}\d?'{{0,3}}",
-    rf"\\(?!pi|infty|sqrt|frac|binom|log|ln|sin|cos|tan|overline|vec|hat|bar)[a-z]+{_INDEX}",
+    rf"\\(?:{_SYMBOLS}){_INDEX}",
     rf"{_LETTER}(?:\s*\^\s*\{{?\s*-1\s*\}}?)?\s*\(\s*[\w, ]{{1,9}}\s*\)",
     rf"{_LETTER}\s*\(\s*-?\w{{1,3}}\s*\)",
     r"P\s*[({]\s*[^(){}=]{1,16}\s*[)}]",
@@ -50,12 +57,13 @@ _NAME_FORMS = (
     r"\\(?:overline|vec|hat|bar|overrightarrow|widehat|tilde)\s*\{?\s*\w{1,3}\s*\}?",
     r"(?:m\s*)?\\(?:angle|triangle)\s*[A-Z]{1,3}",
     r"\\(?:sin|cos|tan|cot)\s*(?:\\angle\s*)?(?:[A-Z]{1,3}|\\[a-z]+)",
-    r"[|](?:[A-Z]{2}|z|\\(?:vec|overrightarrow)\s*\{\w{1,2}\})[|]",
+    r"[|](?:[A-Z]{1,2}|z|\\(?:vec|overrightarrow)\s*\{\w{1,2}\})[|]",
     r"[A-Za-z][a-z]{2,16}(?: (?:[a-z]{1,16}|[A-Z]{1,4})){0,5}",
     r"[\u4e00-\u9fff]{1,12}(?:\s*\\triangle\s*)?[A-Za-z]{0,4}[\u4e00-\u9fff]{0,8}",
     rf"(?:{_POINTS}|[a-z])(?:\s*:\s*(?:{_POINTS}|[a-z])){{1,3}}",
 )
 NAME = re.compile(rf"\s*(?!{NOT_A_NAME})(?:{'|'.join(_NAME_FORMS)})\s*")
+EQUALS = r"(?<![<>=])=(?!=)"
 _ROUNDED = r"\\(?:approx|doteq|simeq|thickapprox)(?![a-z])"
 
 
@@ -86,7 +94,7 @@ def atom(text: str) -> Atom:
         text, rounded = halves[0].strip(), halves[1].strip()
         if not text or (NAME.fullmatch(text) and read_number(text) is None):
             return Atom(key(text) or None, (rounded,), rounded)
-    sides = split(text, r"(?<![<>!=])=(?!=)")
+    sides = split(text, EQUALS)
     if not sides or any(not side.strip() for side in sides):
         return Atom(None, (text,), rounded)
     if NAME.fullmatch(sides[0]) and read_number(sides[0]) is None:

@@ -3,7 +3,6 @@
 Formulas are compared by their values (agreement.py), matrices entry by entry; math-verify decides
 only if that does not (functions without a value, sets).
 
-
 math-verify's own timeouts are off (see verifier.py): any function here may hang on an input that
 `is_too_hard` does not foresee, so call it in a worker process.
 """
@@ -11,16 +10,15 @@ math-verify's own timeouts are off (see verifier.py): any function here may hang
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 from r1.rewards.math.agreement import Agreement, agree
 from r1.rewards.math.decimals import may_be_rounded
+from r1.rewards.math.difficulty import MAX_POWER, is_hard_reference, is_too_hard
 from r1.rewards.math.evaluate import is_too_large, value_at
 from r1.rewards.math.relations import compare_relations
-from r1.rewards.math.text import group_end
 
 
 class Sameness(Enum):
@@ -31,127 +29,19 @@ class Sameness(Enum):
     UNREADABLE = 3
 
 
-# What may be asked of sympy ----------------------------------------------------------------------
+# Symbols -----------------------------------------------------------------------------------------
 
-_EXPONENT_TOKEN = re.compile(r"\^\s*[+-]?\s*(?P<token>\\[A-Za-z]+\s*|\d+|\w|(?=[{(]))")
-_SMALL_POWER = re.compile(
-    r"(?:(?:\\[a-z]+|[A-Za-z])\s*\^\s*(?P<open>\{)?\s*-?\w|(?<![\d.])\d\s*\^\s*\{?\s*(?:[1-3]|[A-Za-z]))"
-    r"(?![\w^])(?(open)\s*\})"
-)
-"""A power that may stand in an exponent: x^2 or 2^n, as in e^{x^2}."""
-_LITERAL = re.compile(r"\d+")
-_EXPONENT = re.compile(r"\^\s*[\{(]?\s*[+-]?\s*(\d+)")
-_BIG = re.compile(r"!\s*!|\\binom\s*\{\s*\d{4,}|\bfactorial\b|\bgamma\b|\\Gamma(?![a-z])")
-_FACTORIAL = re.compile(r"(?P<operand>\d+|\([^()]*\)|\{[^{}]*\}|[)}\]])?\s*!")
-_TERM = r"(?:\d{0,2}\s*\\?[A-Za-z]+(?:_\{?\w\}?)?|\d{1,2})"
-_SMALL = re.compile(rf"[({{]?\s*[+-]?\s*{_TERM}(?:\s*[+-]\s*{_TERM}){{0,3}}\s*[)}}]?")
-"""What may stand before a "!": such sums cannot become a large number."""
-_HEAVY = re.compile(r"\\(int|lim|iint|oint|partial|frac\{d|bmod|gcd|lcm|det|sum|prod|lfloor|lceil"
-                    r"|max|min)(?![a-z])")  # fmt: skip
-_COMPUTABLE = frozenset({"sum", "prod", "lfloor", "lceil", "max", "min"})
-"""Operators that a reference may hold; an answer only those that its reference holds."""
 _MIXED = re.compile(r"(?<![\d.^_}])(\d+)\s*(\\frac\s*\{\s*\d+\s*\}\s*\{\s*\d+\s*\})")
 _FACTOR = re.compile(r"(?<![\w^{])(\d+(?:\.\d+)?)\s*\(")
 _SPACED = re.compile(r"(?<![_^\d])\d+\s+(?=\d)")
+_MISREAD = re.compile(
+    r"(?P<gamma>\\gamma(?![a-z]))|\\[A-Za-z]+|(?P<letter>[A-Za-z])(?:_\{?(?P<index>\w)\}?)?\s*"
+    r"(?:(?P<primes>'+)|\^\s*\{?\s*(?P<written>(?:\\prime\s*)+)\}?"
+    r"|(?<=[A-Z])\^\s*(?P<top>T(?![A-Za-z])|\\top|\{\s*(?:T|\\top)\s*\}))"
+)
+"""What the grammar takes for something else: \\gamma+1 would be the gamma function at +1, x' would
+be x, and A^T A."""
 _DECIMAL = re.compile(r"[+-]?\s*\d*\.\d+")
-_MATRIX_POWER = re.compile(r"matrix\s*\}[\s)\]}]*\^")
-"""sympy multiplies matrices out while it reads them."""
-MAX_LITERAL_DIGITS = 120
-MAX_POWER = 5000
-MAX_FACTORIAL = 2500
-MAX_BRACKETS = 40
-MAX_DEPTH = 8
-
-
-def is_too_hard(text: str, gold: str = "") -> bool:
-    """Whether evaluating the text could take for ever and the reference is nothing like it."""
-    if set(_HEAVY.findall(text)) - (_COMPUTABLE & set(_HEAVY.findall(gold))):
-        return True
-    if any(is_hard(text) and not is_hard(gold) for is_hard in _HARD):
-        return True
-    allowed = {found["operand"] for found in _FACTORIAL.finditer(gold)}
-    operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
-    if any(not _SMALL.fullmatch(each) and each not in allowed for each in operands):
-        return True
-    return _exceeds(text, gold)
-
-
-def is_hard_reference(text: str) -> bool:
-    """Whether a reference cannot be computed with; factorials and finite sums can."""
-    if set(_HEAVY.findall(text)) - _COMPUTABLE or _is_tower(text) or _BIG.search(text):
-        return True
-    operands = [found["operand"] or "n" for found in _FACTORIAL.finditer(text)]
-    if any(_is_large(operand) for operand in operands):
-        return True
-    return _exceeds(text, "!" * len(operands))
-
-
-def _exponents(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield every exponent, and whether another one follows it directly, as in 9^9^9."""
-    for found in _EXPONENT_TOKEN.finditer(text):
-        end = found.end()
-        is_token = bool(found["token"]) and not found["token"].startswith("\\")
-        while not is_token and text[end : end + 1] in ("{", "("):
-            closing = group_end(text, end)
-            end = closing + 1 if closing >= 0 else len(text)
-        yield text[found.start() + 1 : end], text[end:].lstrip().startswith("^")
-
-
-def _is_tower(text: str) -> bool:
-    """Whether exponents contain powers, 9^{9^9} or 9^9^9, except small ones as in e^{x^2}."""
-    return any(
-        is_followed or exponent.count("^") > len(_SMALL_POWER.findall(exponent))
-        for exponent, is_followed in _exponents(text)
-    )
-
-
-_HARD: tuple[Callable[[str], object], ...] = (_is_tower, _BIG.search, _MATRIX_POWER.search)
-
-
-def _is_large(operand: str) -> bool:
-    """Whether a factorial is of more than a few thousand; symbols count as small."""
-    if operand.isdigit():
-        return len(operand) > 4 or int(operand) > MAX_FACTORIAL
-    return "^" in operand or bool(re.search(r"\d{3}", operand))
-
-
-def _exceeds(text: str, gold: str) -> bool:
-    return any(
-        count(text) > max(limit, count(gold))
-        for count, limit in (
-            (_longest_literal, MAX_LITERAL_DIGITS),
-            (_largest_power, MAX_POWER),
-            (_num_brackets, MAX_BRACKETS),
-            (_depth, MAX_DEPTH),
-            (lambda s: s.count("^"), 12),
-            (lambda s: s.count("!"), 4),
-            (lambda s: s.count("|"), 8),
-        )
-    )
-
-
-def _longest_literal(text: str) -> int:
-    return max((len(found) for found in _LITERAL.findall(text)), default=0)
-
-
-def _largest_power(text: str) -> int:
-    return max((int(found.lstrip("0")[:9] or 0) for found in _EXPONENT.findall(text)), default=0)
-
-
-def _depth(text: str) -> int:
-    """Return the nesting depth of brackets; each level doubles the grammar's time."""
-    depth = deepest = 0
-    for symbol in text:
-        depth += (symbol in "([") - (symbol in ")]")
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def _num_brackets(text: str) -> int:
-    return sum(text.count(symbol) for symbol in "([{")
-
-
-# Symbols -----------------------------------------------------------------------------------------
 
 
 def compare_symbolic(gold: str, given: str, relational: bool = False) -> Sameness:
@@ -161,9 +51,9 @@ def compare_symbolic(gold: str, given: str, relational: bool = False) -> Samenes
     left, right = parse_latex(gold), parse_latex(given)
     if right is None:
         return Sameness.UNREADABLE
-    if left is None or _is_undefined(right):
+    if left is None or _is_undefined(given) or (_is_infinite(given) and not _is_infinite(gold)):
         return Sameness.DIFFERENT
-    if _names_functions(right) and not _names_functions(left):
+    if _names_functions(given) and not _names_functions(gold):
         return Sameness.DIFFERENT  # \tan 15^\circ for 2-\sqrt{3}: the work is left undone
     if relational:
         same = compare_relations(left, right)
@@ -189,9 +79,26 @@ def _compare_formulas(left: Any, right: Any, is_plain: bool = False) -> Sameness
         if found is Agreement.ROUNDED:  # 1.414214 may stand for what never ends
             rounded = is_plain or may_be_rounded(left, right)
             return Sameness.EQUAL if rounded else Sameness.DIFFERENT
+        if _are_same_series(left, right):
+            return Sameness.EQUAL
         if found is Agreement.DIFFERENT or left.has(*_repeated()) or right.has(*_repeated()):
             return Sameness.DIFFERENT
+        if not left.free_symbols | right.free_symbols and value_at(left, {}) is not None:
+            return Sameness.DIFFERENT  # a number is not what has no value: 1/(1-1), ln 0
     return ask_math_verify(left, right)
+
+
+def _are_same_series(left: Any, right: Any) -> bool:
+    """Whether two sums or products over one range have equal terms, whatever their index is called:
+    an infinite one has no value here."""
+    import sympy
+
+    if type(left) is not type(right) or not isinstance(left, sympy.Sum | sympy.Product):
+        return False
+    (body, (index, *ends), *rest), (other, (name, *other_ends), *more) = left.args, right.args
+    if ends != other_ends or rest or more or (index != name and index in other.free_symbols):
+        return False
+    return agree(body, other.xreplace({name: index})) is Agreement.EQUAL
 
 
 def is_same_up_to_constant(gold: str, given: str) -> bool:
@@ -289,6 +196,7 @@ def parse_latex(latex: str) -> Any:
     if _SPACED.search(text):  # two numbers side by side are not one, nor their sum
         return None
     text = _FACTOR.sub(r"\1 \\cdot (", text)
+    text = _MISREAD.sub(_as_symbol, text)
     config = ConversionConfig(interpret_as_mixed_fractions=False, lowercase_symbols=False)
     try:
         found = latex2sympy(text, conversion_config=config, **_PARSED_AS)
@@ -302,7 +210,18 @@ def parse_latex(latex: str) -> Any:
     return found.xreplace(imaginary) if imaginary else found
 
 
-def _names_functions(expression: Any) -> bool:
+def _as_symbol(found: re.Match[str]) -> str:
+    r"""Return a symbol of its own for \gamma, x', A^T; other commands as they are."""
+    if found["gamma"]:
+        return "\\upsilon "
+    if not found["letter"]:
+        return found[0]
+    primes = len(found["primes"] or "") + (found["written"] or "").count("prime")
+    return f"{found['letter']}_{{{found['index'] or ''}{'p' * primes or 'T'}}}"
+
+
+@lru_cache(maxsize=1024)
+def _names_functions(latex: str) -> bool:
     """Whether sin, arctan, log or the like occur; their values may be left unevaluated."""
     import sympy
     from sympy.functions.elementary.hyperbolic import HyperbolicFunction, InverseHyperbolicFunction
@@ -312,7 +231,7 @@ def _names_functions(expression: Any) -> bool:
     )
 
     return bool(
-        expression.has(
+        parse_latex(latex).has(
             sympy.log,
             TrigonometricFunction,
             InverseTrigonometricFunction,
@@ -322,7 +241,16 @@ def _names_functions(expression: Any) -> bool:
     )
 
 
-def _is_undefined(expression: Any) -> bool:
+@lru_cache(maxsize=1024)
+def _is_infinite(latex: str) -> bool:
+    """Whether infinity occurs: simplified, sqrt(2) - 9 * 9^oo is no number that differs from 0."""
     import sympy
 
-    return bool(expression.has(sympy.nan, sympy.zoo))
+    return bool(parse_latex(latex).has(sympy.oo, sympy.S.NegativeInfinity))
+
+
+@lru_cache(maxsize=1024)
+def _is_undefined(latex: str) -> bool:
+    import sympy
+
+    return bool(parse_latex(latex).has(sympy.nan, sympy.zoo))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
@@ -42,46 +43,73 @@ _SPACING = re.compile(
     r"|(?:bigl|bigr|Bigl|Bigr|biggl|biggr|bigg|Bigg|big|Big|displaystyle|textstyle|limits)"
     r"(?![A-Za-z]))"
 )
-_THIN = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])|~")
+_THIN = re.compile(r"\\[,;:!> ]|\\q?quad(?![A-Za-z])")
+_COLOUR = re.compile(r"\\(?:textcolor|color)\s*\{\w{1,20}\}")
 _COMMA_IN_NUMBER = re.compile(r"(?<=\d),\\!\s?(?=\d)")
 _TEXT = re.compile(
-    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|boldsymbol|operatorname|mbox|hbox|rm|bf)\s*"
+    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|boldsymbol|operatorname|mbox|hbox|rm|bf"
+    r"|underline)\s*"
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
-_WORD_RULES = [
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\var(epsilon|phi|theta|rho|sigma|kappa)(?![a-z])"), r"\\\1"),
-    (re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}"), r"\\frac{\1}{\2}"),
-    (re.compile(r"\\(?:rm|bf|it|sf)(?![a-z])\s*"), " "),
-    (re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in|mu)\s*\]"), r"\\\\ "),
-    (re.compile(r"(?<=\d)(?:\s*\^\s*\{?\s*(?:st|nd|rd|th)\s*\}?|(?:st|nd|rd|th))(?![A-Za-z])"), ""),
-    (re.compile(r"第\s*(?=[\d一二三四五六七八九十百])"), ""),
-    (re.compile(r"\\mathbb\s*Z(?![a-z])"), r"\\mathbb{Z}"),
-    (re.compile(r"\\(?:l|r)?vert(?![a-z])"), "|"),
-    (re.compile(r"\\langle(?![a-z])"), "("),
-    (re.compile(r"\\rangle(?![a-z])"), ")"),
-    (re.compile(r"\\lbrace(?![a-z])"), r"\\{"),
-    (re.compile(r"\\rbrace(?![a-z])"), r"\\}"),
-    (re.compile(r"\\colon(?![a-z])"), ":"),
-    (re.compile(r"\\lg(?![a-z])"), r"\\log_{10} "),
-    (re.compile(r"\\tg(?![a-z])"), r"\\tan "),
-    (re.compile(r"\\ctg(?![a-z])"), r"\\cot "),
-    (re.compile(r"\\mathbb\s*R(?![a-z])"), r"\\mathbb{R}"),
-    (re.compile(r"(?<=[\w)}])\s*等于\s*"), " = "),
-    (re.compile(r"(?<=[\d零一二三四五六七八九十])比(?=[\d零一二三四五六七八九十])"), ":"),
-    (re.compile(r"\\leqslant|\\leq(?![a-z])|<=|=<"), r"\\le "),
-    (re.compile(r"\\geqslant|\\geq(?![a-z])|>="), r"\\ge "),
-    (re.compile(r"\\lt(?![a-z])"), "<"),
-    (re.compile(r"\\gt(?![a-z])"), ">"),
-    (re.compile(r"\\neq(?![a-z])|!="), r"\\ne "),
-    (re.compile(r"(?<![\\A-Za-z])(?:infinity|inf|oo)(?![A-Za-z])"), r"\\infty "),
-    (re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])"), r"\\pi "),
-    (re.compile(r"\\degree(?![a-z])|\^\{\\circ\s*\}|\^\s*o(?![a-z])"), r"^\\circ "),
-    (re.compile(r"\\(?:varnothing|empty)(?![a-z])"), r"\\emptyset "),
-    (re.compile(r"\\operatorname\s*\{(sin|cos|tan|ln|log|exp)\}"), r"\\\1 "),
-    (re.compile(r"\\[td]binom(?![a-z])"), r"\\binom"),
-    (re.compile(r"(?<=[\w)}])\s*\*\*\s*(?=[\w({\\-])"), "^"),
-]
+_GOES_ON = r"(?<![\d.])(\d+\.\d*?)(\d+?)\2{2,}\s*"
+"""0.333... and 0.1666...: the period is written three times at least."""
+_COUNT = r"\s*(?:\{\s*(\d{1,3})\s*\}|(\d))"
+
+
+def _combinations(found: re.Match[str]) -> str:
+    r"""Return \binom{10}{3} for `C_{10}^3`; C_3^3 and C_1^2 may be powers of a constant."""
+    numbers = [each for each in found.groups() if each]
+    whole, part = numbers if "_" in found[0].partition("^")[0] else reversed(numbers)
+    return rf"\binom{{{whole}}}{{{part}}}" if int(whole) > int(part) else found[0]
+
+
+_WORD_RULES: list[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
+    ("...", re.compile(_GOES_ON + r"\.{3,}"), r"\1\\overline{\2}"),
+    ("dots", re.compile(_GOES_ON + r"\\[lc]?dots(?![a-z])"), r"\1\\overline{\2}"),
+    ("10", re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))"), r"\\times "),
+    ("\\", re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    ("\\", re.compile(r"\\var(epsilon|phi|theta|rho|sigma|kappa)(?![a-z])"), r"\\\1"),
+    ("\\", re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}"), r"\\frac{\1}{\2}"),
+    ("\\", re.compile(r"\\(?:rm|bf|it|sf)(?![a-z])\s*"), " "),
+    ("\\", re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in|mu)\s*\]"), r"\\\\ "),
+    ("", re.compile(r"(?<=\d)(?:\s*\^\s*\{?\s*(?:st|nd|rd|th)\s*\}?|(?:st|nd|rd|th))(?![A-Za-z])"),
+     ""),
+    ("第", re.compile(r"第\s*(?=[\d一二三四五六七八九十百])"), ""),
+    ("\\", re.compile(r"\\mathbb\s*Z(?![a-z])"), r"\\mathbb{Z}"),
+    ("\\", re.compile(r"\\(?:l|r)?vert(?![a-z])"), "|"),
+    ("\\", re.compile(r"\\langle(?![a-z])"), "("),
+    ("\\", re.compile(r"\\rangle(?![a-z])"), ")"),
+    ("\\", re.compile(r"\\lbrace(?![a-z])"), r"\\{"),
+    ("\\", re.compile(r"\\rbrace(?![a-z])"), r"\\}"),
+    ("\\", re.compile(r"\\colon(?![a-z])"), ":"),
+    ("\\", re.compile(r"\\lg(?![a-z])"), r"\\log_{10} "),
+    ("\\", re.compile(r"\\tg(?![a-z])"), r"\\tan "),
+    ("\\", re.compile(r"\\ctg(?![a-z])"), r"\\cot "),
+    ("\\", re.compile(r"\\mathbb\s*R(?![a-z])"), r"\\mathbb{R}"),
+    ("等于", re.compile(r"(?<=[\w)}])\s*等于\s*"), " = "),
+    ("比", re.compile(r"(?<=[\d零一二三四五六七八九十])比(?=[\d零一二三四五六七八九十])"), ":"),
+    ("\\", re.compile(r"\\leqslant|\\leq(?![a-z])"), r"\\le "),
+    ("=", re.compile(r"<=|=<"), r"\\le "),
+    ("\\", re.compile(r"\\geqslant|\\geq(?![a-z])"), r"\\ge "),
+    (">=", re.compile(r">="), r"\\ge "),
+    ("\\", re.compile(r"\\lt(?![a-z])"), "<"),
+    ("\\", re.compile(r"\\gt(?![a-z])"), ">"),
+    ("\\", re.compile(r"\\neq(?![a-z])|\\not\s*="), r"\\ne "),
+    ("!=", re.compile(r"(?<![\d)}])!="), r"\\ne "),  # 5!=120 is a factorial's value
+    ("C", re.compile(rf"(?<![A-Za-z\\])C\s*(?:_{_COUNT}\s*\^{_COUNT}|\^{_COUNT}\s*_{_COUNT})"),
+     _combinations),
+    ("\\", re.compile(r"\\log\s*_\s*(?:e|\{\s*e\s*\})"), r"\\ln "),
+    ("inf", re.compile(r"(?<![\\A-Za-z])inf(?:inity)?(?![A-Za-z])"), r"\\infty "),
+    ("oo", re.compile(r"(?<![\\A-Za-z])oo(?![A-Za-z])"), r"\\infty "),
+    ("pi", re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])"), r"\\pi "),
+    ("\\", re.compile(r"\\degree(?![a-z])"), r"^\\circ "),
+    ("^", re.compile(r"\^\{\\circ\s*\}|\^\s*o(?![a-z])"), r"^\\circ "),
+    ("\\", re.compile(r"\\(?:varnothing|empty)(?![a-z])"), r"\\emptyset "),
+    ("\\", re.compile(r"\\operatorname\s*\{(sin|cos|tan|ln|log|exp)\}"), r"\\\1 "),
+    ("\\", re.compile(r"\\[td]binom(?![a-z])"), r"\\binom"),
+    ("**", re.compile(r"(?<=[\w)}])\s*\*\*\s*(?=[\w({\\-])"), "^"),
+]  # fmt: skip
+"""What a text must hold for the rule to be tried, its pattern, and what replaces it, in order."""
 _ASCII_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*(?=[({\d])|√\s*")
 _ASCII_FUNCTION = re.compile(r"(?<![\\A-Za-z])(sin|cos|tan|ln|log|exp)"
                              r"(?=\s*[\d(\\]|\s+[a-z](?![a-z]))")  # fmt: skip
@@ -111,6 +139,7 @@ _LEAD = re.compile(
     rf"|the\s+(?:{_NOUN}\s+){{1,4}}(?:is|are|equals)\b"
     r"|(?:最终|最后|正确)?(?:答案|结果|解集|集合)(?:应该|应)?[是为]?"
     rf"|(?:(?!{_CHINESE_CHANGES})[\u4e00-\u9fff]){{2,10}}[为是](?=\s*[-\d\\$(])"
+    r"|(?:一共|总共|共计|合计|共)[有是为]?(?=\s*[-\d\\$(])"
     r"|(?:it|this|that|x)\s+(?:is|equals)\b|(?:等于|就是|得到|得|是|为|选项?|选择)(?!\s*$))?[\s:]*",
     re.IGNORECASE,
 )
@@ -121,6 +150,25 @@ MAX_UNWRAPPINGS = 12
 
 def normalise(text: str) -> str:
     """Return the text in plain LaTeX, lead-in included, with single spaces."""
+    if not text.isascii():
+        text = _without_unicode(text)
+    text = text.replace("\\%", "%").replace("{,}", ",").replace("\\$", "\\dollar ")
+    text = text.replace("~", " ")
+    if "\\" in text:
+        text = _without_spacing(text)
+    for needed, pattern, replacement in _WORD_RULES:
+        if needed in text:
+            text = pattern.sub(replacement, text)
+    text = _ASCII_FUNCTION.sub(r"\\\1 ", _ASCII_ROOT.sub(r"\\sqrt ", text))
+    if "\\" in text:
+        text = _brace_arguments(_brace_roots(text))
+    if "^" in text:
+        text = _brace_exponents(_LONG_EXPONENT.sub(r"^{\1}", text))
+    return " ".join(text.split())
+
+
+def _without_unicode(text: str) -> str:
+    """Write symbols outside ASCII as LaTeX, but for letters and Chinese."""
     for symbol, (above, below) in _FRACTIONS.items():
         if symbol in text:
             text = text.replace(symbol, f"\\frac{{{above}}}{{{below}}}")
@@ -128,20 +176,20 @@ def normalise(text: str) -> str:
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
     text = _CIRCLED.sub(r"\g<0>,", text)
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).translate(_SYMBOLS))
-    text = text.translate(_SYMBOLS)  # NFKC turns some variants into symbols of the table
-    text = text.replace("\\%", "%").replace("{,}", ",").replace("\\$", "\\dollar ")
-    text = _COMMA_IN_NUMBER.sub(",", text)
+    return text.translate(_SYMBOLS)  # NFKC turns some variants into symbols of the table
+
+
+def _without_spacing(text: str) -> str:
+    r"""Remove sizes of brackets, thin spaces and `\text{}` around words."""
+    text = _COLOUR.sub("", _COMMA_IN_NUMBER.sub(",", text))
     # A matrix's line breaks must outlive the removal of `\ ` and `\,`.
     text = text.replace("\\\\", "\x00")
     text = _THIN.sub(" ", _SPACING.sub("", text)).replace("\x00", "\\\\")
     for _ in range(3):
-        text = _TEXT.sub(r" \1 ", text)
-    for pattern, replacement in _WORD_RULES:
-        text = pattern.sub(replacement, text)
-    text = _ASCII_ROOT.sub(r"\\sqrt ", text)
-    text = _brace_arguments(_brace_roots(_ASCII_FUNCTION.sub(r"\\\1 ", text)))
-    text = _brace_exponents(_LONG_EXPONENT.sub(r"^{\1}", text))
-    return " ".join(text.split())
+        before, text = text, _TEXT.sub(r" \1 ", text)
+        if text == before:
+            break
+    return text
 
 
 def unwrap(text: str) -> str:

@@ -59,20 +59,22 @@ pc | parsec | 秒差距 | 1 | parsec
 _PLAIN = """
 sec secs | | | 1 | s
 min mins | minute | 分钟 | 60 | s
-h hr hrs | hour | 小时 时 个小时 | 3600 | s
+| | 分 | 1 | =point
+h hr hrs | hour | 小时 时 | 3600 | s
 | day | 天 日 | 86400 | s
-wk | week | 周 星期 个星期 | 604800 | s
-| month | 个月 月 | 1 | month
+wk | week | 周 星期 | 604800 | s
+| month | 月 | 1 | month
 yr yrs | year | 年 岁 | 12 | month
 | decade | | 120 | month
-| century centuries | 世纪 个世纪 | 1200 | month
+| century centuries | 世纪 | 1200 | month
 in in. | inch inches | 英寸 | 127/5000 | m
 ft ft. | foot feet | 英尺 | 381/1250 | m
 yd | yard | 码 | 1143/1250 | m
 mi | mile | 英里 | 201168/125 | m
 nmi | | 海里 | 1852 | m
 \\AA Å | angstrom | 埃 | 1/10000000000 | m
-| | 公里 | 1000 | m
+kms | | 公里 | 1000 | m
+cms | | | 1/100 | m
 | | 里 | 500 | m
 | | 丈 | 10/3 | m
 | | 尺 | 1/3 | m
@@ -89,7 +91,8 @@ pt | pint | | 473176473/1000000000000 | m3
 | cup | 杯 | 1 | cup
 oz | ounce | 盎司 | 45359237/1600000 | g
 lb lbs lb. | pound | 磅 | 45359237/100000 | g
-| | 公斤 | 1000 | g
+kgs | | 公斤 | 1000 | g
+gm gms | | | 1 | g
 | | 斤 | 500 | g
 lbf | | | 8896443230521/2000000000 | g m s-2
 psi | | | 6894757 | g m-1 s-2
@@ -101,7 +104,7 @@ dyn | dyne | 达因 | 1/100 | g m s-2
 erg | | | 1/10000 | g m2 s-2
 u amu | dalton | | 1 | dalton
 ^\\circ deg | degree | 度 | 1 | degree
-^\\circC ^\\circc | celsius | 摄氏度 | 1 | celsius
+^\\circC ^\\circc | celsius centigrade | 摄氏度 | 1 | celsius
 ^\\circF ^\\circf | fahrenheit | 华氏度 | 1 | fahrenheit
 rad rads | radian | 弧度 | 1 | radian
 sr | steradian | 球面度 | 1 | sr
@@ -126,7 +129,8 @@ JPY | yen yens | 日元 | 1 | yen
 am AM a.m. a.m A.M. A.M | | 上午 | 1 | a.m.
 pm PM p.m. p.m P.M. P.M | | 下午 | 1 | p.m.
 | person people persons | 人 | 1 | person
-| percentage-point | 个百分点 百分点 | 1 | percentage-point
+| | 单位 | 1 | =unit
+| percentage-point | 百分点 | 1 | percentage-point
 """
 _PREFIXES = {
     "f": ("femto", "飞", -15), "p": ("pico", "皮", -12), "n": ("nano", "纳", -9),
@@ -173,7 +177,9 @@ def units() -> dict[str, Unit]:
     for prefix, factor in _BINARY.items():
         found[prefix + "B"] = Unit(Fraction(8 * factor), (("bit", 1),))
     found |= {"KB": found["kB"], "Kb": found["kbit"], "Mb": found["Mbit"], "Gb": found["Gbit"],
-              "mum": found["\\mu m"], "um": found["\\mu m"], "us": found["\\mu s"]}  # fmt: skip
+              "mum": found["\\mu m"]}  # fmt: skip
+    micro = [name for name in found if name.startswith("\\mu ")]
+    found |= {"u" + name.removeprefix("\\mu "): found[name] for name in micro}
     return found
 
 

@@ -23,13 +23,25 @@ _WORDS_ABOUT_NUMBERS = (
     "probably approximately about around roughly between through via versus vs nor except wrong "
     "incorrect false undefined infinite infinity unknown dozen score gross percentage bn mn tn mil "
     "power exponent log sin cos tan pi out less greater equals equal also then where "
+    "reciprocal inverse inverted opposite negated conjugate complement doubled halved tripled "
+    "quadrupled double twice thrice triple half fold ish square cube sqrt rooted lim limit "
+    "mille permille basis hundredths tenths thousandths millionths grand approx upwards onwards "
+    "never none cannot denied rejected excluded omitted redacted scratch retracted cancelled "
+    "unlikely doubtful questionable invalid impossible disproved extraneous spurious inadmissible "
+    "too ln exp abs "
     "i e x y z n abc xyz"
 )
 _NOT_THINGS = english_numbers.WORDS | frozenset(_WORDS_ABOUT_NUMBERS.split())
 _NOT_CHINESE_THINGS = re.compile(
-    r"[零〇一二两三四五六七八九十百千万亿半多余几又分之成折比或和与至到除乘加减负以不非错]"
+    r"[零〇一二两三四五六七八九十百千万亿半多余几又分之成折比或和与至到除乘加减负以不非错否未疑幂]"
+    r"|^个?[的打兆京番翻]|[吗呢吧么许假约来大小]$|左右|上下|前后|出头|开外|大概|大约|估计|可能|取反|无解|无效|增根|舍去|超过|接近|不足"
+    r"|次方|平方|立方|开方|阶乘|对数|倒数|相反|补数|绝对值|根号|正弦|余弦|正切|小于|大于|等于"
 )
-_BESIDE = "old long tall wide high deep away apart total later ago each altogether exactly only"
+"""What changes a number or doubts it, where a counted thing would stand: 3左右, 3的倒数."""
+_BESIDE = (
+    "old long tall wide high deep away apart total later ago each altogether exactly only "
+    "left remaining"
+)
 _SAID_BESIDE = frozenset(_BESIDE.split())
 """Words after a unit that say nothing about it: 5 years old."""
 _CLASSIFIERS = "个只件名位条张本支枝台辆匹头颗朵块枚把次种棵间份袋瓶盒道座架组对双"
@@ -42,6 +54,9 @@ _TOKEN = re.compile(
     r"|\\dollar|\\AA|[aApP]\.\s?[mM]\.?|[€£¢Å]|[A-Za-z]+(?:-[A-Za-z]+)*\.?|(?:(?!每)[\u4e00-\u9fff])+)"
     r"(?P<digit>[23](?![\d.]))?"
     r"(?:\s*\^\s*(?:\{\s*(?P<long>[+-]?\s*\d)\s*\}|(?P<short>-?\d)))?)"
+)
+_SPOKEN_DEGREES = re.compile(
+    r"\bdeg(?:rees?\b|\b\.?)\s*([CF])(?:elsius|entigrade|ahrenheit)?\b", re.IGNORECASE
 )
 _POWER_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWER_AFTER = {"squared": 2, "cubed": 3}
@@ -75,7 +90,8 @@ def is_counted(unit: Unit) -> bool:
 def parse_unit(text: str) -> Unit | None:
     """Return the unit that a normalised text denotes, or None."""
     try:
-        reader = _Reader(text.replace("light year", "light-year"))
+        text = _SPOKEN_DEGREES.sub(r"^\\circ \1", text.replace("light year", "light-year"))
+        reader = _Reader(text)
         unit = reader.product(inside=False)
         return unit if reader.is_at_end() else None
     except _NoUnitError:
@@ -189,6 +205,9 @@ def _word(word: str) -> Unit:
 
 
 def _chinese(name: str) -> Unit:
+    if name.startswith("个") and len(name) > 1 and (unit := named(name[1:])):
+        return unit
+    name = name.removeprefix("个") or name
     for word, power in _CHINESE_POWERS:
         if name.startswith(word) and (unit := named(name[len(word) :])):
             return multiply(ONE, unit, power)

@@ -11,7 +11,7 @@ import re
 
 from r1.rewards.math.intervals import combined, interval_of, line_of
 from r1.rewards.math.numbers import read_number
-from r1.rewards.math.parts import NAME, Atom, Group, Value, atom, split
+from r1.rewards.math.parts import EQUALS, NAME, Atom, Group, Value, atom, split
 from r1.rewards.math.text import unwrap
 
 MAX_DEPTH = 6
@@ -20,16 +20,26 @@ _JOINERS = re.compile(
     r"\s+(?:and|or)\s+|(?<=[\W\d])(?:and|or)(?=[\W\d])|\s*(?:或者|或|且|和|与|及|以及)\s*"
     r"|\\(?:lor|vee|land|wedge|text\{or\}|text\{and\})(?![A-Za-z])"
 )
+_OR = re.compile(r"\bor\b|\\(?:lor|vee)(?![a-z])|或")
 _MEMBER = re.compile(r"^\\?[A-Za-z]+(?:_\{?\w+\}?)?(?:\([a-z]\))?\s*\\in(?![a-z])\s*")
 _NAMED_GROUP = re.compile(
     r"\s*(?:[A-Za-z]{1,2}(?:_\{?\w\}?)?'?|\((?P<names>[a-z](?:\s*,\s*(?:[a-z]|\\theta))+)\)|[a-z]{3,16}"
     r"|[\u4e00-\u9fff]{1,8}|\\vec\s*\{?\w\}?|\\overrightarrow\{\w\w\}"
     r"|[A-Za-z]\s*\\c[au]p\s*[A-Za-z])\s*=(?=\s*(?:\\\{|[\[({]|\\emptyset))"
 )
-_POINT = re.compile(r"[A-Z]'?\s*(?=\()")
+_POINT = re.compile(r"(?:[A-Z]'?|(?:the\s+)?points?(?:\s+[A-Z])?|点[A-Z]?|坐标[为是]?)\s*(?=\()")
 _BUILDER = re.compile(
     r"\s*(\\?[A-Za-z]+)\s*(?:\\in\s*\\mathbb\{R\}\s*)?(?:\\mid(?![a-z])|\||:)(?P<rest>.*)"
 )
+_SAID = {
+    "\\emptyset": r"(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)|(?:the )?empty set"
+    r"|空集|(?:方程)?(?:无|没有)(?:实数?)?[解根]",
+    "\\infty": r"正?无穷大?",
+    "-\\infty": r"(?:负|-)无穷大?|(?:negative|minus) (?:infinity|\\infty)",
+    "does not exist": r"dne|(?:the )?(?:limit )?does(?: not|n't) exist|(?:极限)?不存在",
+}
+_SAID_VALUES = [(re.compile(words, re.IGNORECASE), value) for value, words in _SAID.items()]
+"""Values in words."""
 _RATIO_SIGN = re.compile(r":(?!=)")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _THOUSANDS = re.compile(
@@ -42,6 +52,8 @@ def parse_value(text: str, depth: int = 0) -> Value:
     text = _MEMBER.sub("", unwrap(text)).strip()
     if depth >= MAX_DEPTH:
         return Atom(None, (text,))
+    if said := next((value for words, value in _SAID_VALUES if words.fullmatch(text)), None):
+        return Atom(None, (said,))
     if named := _without_name(text):
         return parse_value(named, depth + 1)
     if union := split(text, r"\\cup(?![a-z])|∪"):
@@ -73,7 +85,8 @@ def _parse_open(text: str, depth: int) -> Value:
     parts = [part for part in parts if part.strip()]
     if len(parts) > 1:
         values = tuple(parse_value(part, depth + 1) for part in parts)
-        return combined(values, text) or Group("", "", _assignments(values))
+        is_choice = _OR.search(text) is not None
+        return combined(values, text) or Group("", "", _assignments(values), None, is_choice)
     return interval_of(text) or _expand_sign(text) or _ratio_of(text) or atom(text)
 
 
@@ -108,7 +121,7 @@ def _condition_of(body: str) -> str | None:
 
 def _ratio_of(text: str) -> Group | None:
     r"""Parse `1:2:3` and `1:\sqrt{2}`; two plain numbers stay one number, 3:4."""
-    sides = split(text, r"(?<![<>!=])=(?!=)")
+    sides = split(text, EQUALS)
     parts = split(sides[-1] if sides else text, _RATIO_SIGN.pattern)
     if len(parts) < 2 or any(not part.strip() for part in parts):
         return None

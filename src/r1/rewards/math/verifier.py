@@ -24,15 +24,14 @@ from functools import lru_cache
 from r1.rewards.boxes import boxed_answer
 from r1.rewards.math.bases import compare_times
 from r1.rewards.math.bound import cut_domain, domains_agree, with_common_name
+from r1.rewards.math.difficulty import is_hard_reference, is_too_hard
 from r1.rewards.math.expressions import QuestionContext, is_words, plain_key
 from r1.rewards.math.matching import compare_values
 from r1.rewards.math.numbers import cut_quantity, read_number
-from r1.rewards.math.parts import Atom, Value
+from r1.rewards.math.parts import EQUALS, Atom, Value, split
 from r1.rewards.math.symbolic import (
     Sameness,
     compare_symbolic,
-    is_hard_reference,
-    is_too_hard,
     parse_latex,
 )
 from r1.rewards.math.text import normalise, unwrap
@@ -74,6 +73,7 @@ def compare(reference: str, answer: str, question: str = "") -> tuple[Sameness, 
         return Sameness.UNREADABLE, "no mathematics in the answer"
     if len(text) > limit:
         return Sameness.DIFFERENT, "the answer is too long"
+    text = _without_operation(text, gold_text)
     if plain_key(text) == plain_key(gold_text):
         return Sameness.EQUAL, ""
     if is_too_hard(text, gold_text):
@@ -94,6 +94,18 @@ def _compare_texts(gold_text: str, text: str, question: str) -> Sameness:
     gold_text, text, name = with_common_name(gold, given)
     asked = QuestionContext(question, name if (gold.domain or given.domain) == "Z" else None)
     return compare_values(_structure(gold_text), _structure(text), asked)
+
+
+_OPERATION = re.compile(
+    r"\s*(?:\\(?:lim|int|iint|oint|sum|prod|gcd|lcm|max|min|det)(?![a-z])|(?:gcd|lcm|max|min|det)\s*\()"
+)
+
+
+def _without_operation(text: str, gold: str) -> str:
+    r"""Return 4 for `\lim_{x\to 2} x^2 = 4`: the left side says what the number is."""
+    sides = split(text, EQUALS)
+    named = len(sides) == 2 and _OPERATION.match(sides[0]) and not _OPERATION.match(gold)
+    return sides[1].strip() if named else text
 
 
 _LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
@@ -143,6 +155,8 @@ def check_math(problem: Problem) -> str | None:
         return f"reference {problem.reference!r} holds no mathematics"
     if len(text) > 4 * MAX_CHARS:
         return f"the reference is longer than {4 * MAX_CHARS} characters"
+    if compare_times(text, text):
+        return None
     if is_hard_reference(text.replace("!!", "!")):
         return f"reference {text[:60]!r} is too large to be computed with"
     value = parse_value(cut_domain(text).text)

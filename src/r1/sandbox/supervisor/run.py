@@ -121,8 +121,11 @@ class Run:
         while True:
             now = time.monotonic()
             if now >= deadline:
-                self.ended_by = "wall"
                 self._uses_too_much(deadline)
+                if self._lacked_only_time(now):
+                    deadline = min(now + LOOK_S, self.started + self.request["longest_s"])
+                    continue
+                self.ended_by = "wall"
                 break
             wait_s = min(deadline - now, self.meter.due_in(now), longest)
             ready = [fd for fd, _ in poller.poll(1000 * max(wait_s, 0) + 1)]
@@ -142,6 +145,12 @@ class Run:
         self.meter.end(min(time.monotonic(), deadline))
         self._end()
         self.meter.count(self.cpu_s)
+
+    def _lacked_only_time(self, now: float) -> bool:
+        """Whether a run was kept waiting for a processor, and may wait on."""
+        if self.request["cpu_s"] is None or now >= self.started + self.request["longest_s"]:
+            return False
+        return self.meter.cpu_s + self.meter.asleep_s < self.request["cpu_s"]
 
     def _read(self, fd: int) -> bool:
         """Read from a pipe; return False at its end."""

@@ -22,7 +22,14 @@ class R1Tester {
 
     public static void Check(bool holds, params object[] unused) {
         checks++;
-        if (!holds && unknown.Count == 0) throw new System.Exception("an assertion fails");
+        if (!holds && unknown.Count == 0) throw failed = new System.Exception("an assertion fails");
+    }
+
+    static System.Exception failed;
+    static bool hasLost;
+
+    public static void Lost(System.Exception error) {  // heard by a handler that does no more than print
+        hasLost |= failed != null && error == failed;
     }
 
     public static object Call(System.Type owner, params object[] given) {
@@ -50,6 +57,7 @@ class R1Tester {
             tests = tests ?? type.GetMethod("R1TestsMain", All);
         object status = tests.Invoke(null, tests.GetParameters().Length == 0 ? null : new object[] { new string[0] });
         if (status is int && (int)status != 0) return (int)status;
+        if (hasLost) return 1;
         if (checks == 0) Say("idle");
         Say("done");
         return 0;

@@ -22,13 +22,33 @@ except __r1__.Error:
 class Softened(ast.NodeTransformer):
     """Lets assertions fail only where every result is known, and imports find the function."""
 
-    def __init__(self, names):
-        self.names = names
+    def __init__(self, names, homes):
+        self.names, self.homes = names, homes
 
     def visit_Assert(self, node):
         soft = ast.parse(SOFT_ASSERT).body[0]
         soft.body.append(node)
         return ast.copy_location(soft, node)
+
+    def visit_ExceptHandler(self, node):
+        """A failed assertion that is heard and only printed has failed all the same."""
+        self.generic_visit(node)
+        caught = {"AssertionError", "Exception", "BaseException"}
+        if (node.type is None or names_in(node.type) & caught) and all(map(is_idle, node.body)):
+            node.name = node.name or "__r1_error__"
+            node.body.insert(0, ast.parse(f"__r1__.lost({node.name})").body[0])
+        return node
+
+    def visit_Import(self, node):
+        """`import solution` for `solution.add`: a module that is not here holds the stub."""
+        here = [a for a in node.names if is_here(a.name) or (a.asname or a.name) not in self.homes]
+        held = [
+            ast.parse(f"{a.asname or a.name} = __r1__.module()").body[0]
+            for a in node.names
+            if a not in here
+        ]
+        node.names = here
+        return [ast.copy_location(each, node) for each in ([node] if here else []) + held]
 
     def visit_ImportFrom(self, node):
         """`from solution import add`: the stub is there already."""
@@ -54,6 +74,18 @@ def is_here(module):
 
 def names_in(node):
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def homes_of(names, nodes):
+    """What the tests read a name of: `solution` in solution.add."""
+    reads = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr in names]
+    return {node.value.id for node in reads if isinstance(node.value, ast.Name)}
+
+
+def is_idle(statement):
+    """Whether a statement of a handler does no more than print."""
+    called = getattr(getattr(statement, "value", None), "func", None)
+    return isinstance(statement, ast.Pass | ast.Continue) or getattr(called, "id", "") == "print"
 
 
 def looks_in_place(tree, functions):
@@ -141,7 +173,8 @@ class Runner:
         self.evaluates = bool(evaluators & (self.called | session.method_names))
         stored = [n.id for n in nodes if isinstance(n, ast.Name) and not is_read(n)]
         self.bound = {*stored, *(getattr(node, "name", None) for node in nodes)}
-        soft = Softened({self.name, self.owner or self.name}).visit(self.tree)
+        names = {self.name, self.owner or self.name}
+        soft = Softened(names, homes_of(names, nodes)).visit(self.tree)
         code = compile(ast.fix_missing_locations(soft), "tests.py", "exec")
         if "unittest" in session.setup["source"]:
             self.soften_cases()
@@ -157,6 +190,10 @@ class Runner:
         for text in session.setup["given"]:
             with contextlib.suppress(Exception):  # a beginning, which the answer completes
                 exec(compile(text, "given.py", "exec"), scope)
+        session.module = lambda: types.SimpleNamespace(
+            **{name: scope[name] for name in (self.name, self.owner) if name in scope}
+        )
+        session.lost = lambda error: self.lose(error)
         session.given_classes = {kind for kind in scope.values() if isinstance(kind, type)}
         stub = session.stub
         scope.update({"__r1__": session, "candidate": stub, "random": random, self.name: stub})
@@ -184,6 +221,11 @@ class Runner:
             if error.code not in (None, 0) or self.is_raised(error):
                 self.failures.append(error)
         except BaseException as error:
+            self.failures.append(error)
+
+    def lose(self, error):
+        """Keep a failed assertion that the tests hear and pass over; not one of the answer's."""
+        if isinstance(error, AssertionError) and not self.is_raised(error):
             self.failures.append(error)
 
     def is_raised(self, error):

@@ -9,6 +9,11 @@ const r1Known = new Map();
 for (let i = 0; i + 1 < r1Lines.length; i += 2) r1Known.set(r1Lines[i], r1Lines[i + 1]);
 const r1Unknown = new Set();
 const r1Raised = new WeakSet();
+let r1Failed;
+const r1Lost = (error) => {  // heard by a handler that does no more than print
+  const claims = error && (error.code === "ERR_ASSERTION" || error.constructor === Error);
+  if (claims && !r1Raised.has(error)) r1Failed = r1Failed || error;
+};
 let r1Checks = R1_CHECKS, r1Calls = 0;
 const r1Say = (text) => require("fs").writeSync(1, "\n" + r1Nonce + " " + text + "\n");
 const r1Fault = (text) => {
@@ -96,6 +101,7 @@ const r1Require = (name) => {
   const real = require(name);
   return /^(node:)?assert(\/strict)?$/.test(name) ? r1Soft(real) : real;
 };
+r1Require.main = typeof module === "undefined" ? undefined : module;
 const r1Run = async (found) => {
   for (const check of [...found, ...r1Cases]) {
     try {
@@ -115,6 +121,10 @@ process.on("uncaughtException", (error) => {
 });
 process.on("exit", (code) => {
   if (code || r1Unknown.size) return;
+  if (r1Failed) {
+    console.error(r1Failed);
+    process.reallyExit(1);
+  }
   if (!r1Calls) r1Fault("the tests never call " + R1_NAME);
   if (!r1Checks) r1Say("idle");
   r1Say("done");

@@ -31,8 +31,16 @@ final class R1 {
         return json_decode($text, true);
     }
 
+    private static $failed = null;
+    private static $lost = false;
+
     public static function fail($error) {
+        self::$failed = $error;
         if (count(self::$unknown) === 0) throw $error;
+    }
+
+    public static function lost($error) {  // heard by a handler that does no more than print
+        self::$lost = self::$lost || $error === self::$failed;
     }
 
     public static function check($holds) {
@@ -41,6 +49,7 @@ final class R1 {
     }
 
     public static function done() {
+        if (self::$lost) exit(1);
         if (!self::$checks) self::say("idle");
         self::say("done");
     }

@@ -1,0 +1,1 @@
+"""Evaluation: samples -> pass@1, pass@k and cons@k with intervals; paired comparisons."""

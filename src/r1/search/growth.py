@@ -1,0 +1,143 @@
+"""Grow branches by a step, many problems in one batch, and say what they are worth.
+
+A step is sampled up to its separator, which stays a part of it, or up to `step_tokens`, or to the
+response's end. The engine keeps nothing between two calls: the prompt and the branch so far are
+computed again for each step (`SearchCost.prefilled`), once for all of a branch's next steps.
+
+Left out on purpose: an engine that keeps prefixes between calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from r1.rollout.protocol import Engine
+from r1.rollout.seeds import sample_seed
+from r1.rollout.settings import SamplingSettings
+from r1.rollout.text import decode
+from r1.search.protocol import Branch, SearchCost, StepScorer
+from r1.search.settings import SearchSettings
+from r1.steps.aggregate import aggregate
+from r1.steps.split import BLANK_LINE, LINE
+from r1.types import Completion, GroupRequest
+
+STOPS = {LINE: "\n", BLANK_LINE: "\n\n"}
+
+
+class SearchedProblem(NamedTuple):
+    """A problem as a search sees it. prompt: what the scorer reads; seed: decides its samples."""
+
+    id: str
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    seed: int
+
+
+class GrownBranch(NamedTuple):
+    """A next step's branch. draws: how many gave its text."""
+
+    branch: Branch
+    draws: int
+
+
+class TokenizedEngine(Engine, Protocol):
+    """An engine whose tokens can be turned into text."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its model's tokenizer."""
+
+
+class Grower:
+    """Samples next steps and scores branches; counts what both cost.
+
+    room(problem): most tokens of a response to it.
+    """
+
+    def __init__(
+        self,
+        engine: TokenizedEngine,
+        scorer: StepScorer,
+        settings: SearchSettings,
+        sampling: SamplingSettings,
+        room: Callable[[SearchedProblem], int],
+    ) -> None:
+        self.engine, self.scorer, self.settings = engine, scorer, settings
+        self.sampling, self.room = sampling, room
+        self.separator = STOPS.get(settings.separator, settings.separator)
+
+    def grow(
+        self, asked: Sequence[tuple[SearchedProblem, Branch, int]], costs: dict[str, SearchCost]
+    ) -> list[list[GrownBranch]]:
+        """Draw next steps of (problem, branch, number of the draw), as many as
+        `settings.expansions`, equal ones merged; in the order of what is asked.
+
+        Where a step could exceed the response's limit it is drawn shorter, in a call of its own.
+        """
+        by_limit: dict[int, list[int]] = {}
+        for place, (problem, branch, _) in enumerate(asked):
+            left = self.room(problem) - len(branch.token_ids)
+            by_limit.setdefault(min(self.settings.step_tokens, left), []).append(place)
+        grown: list[list[GrownBranch]] = [[] for _ in asked]
+        for limit, places in sorted(by_limit.items(), reverse=True):
+            sampling = self.sampling.model_copy(
+                update={"max_new_tokens": limit, "stop": (*self.sampling.stop, self.separator)}
+            )
+            requests = [self._request(place, *asked[place]) for place in places]
+            for request, completions in self.engine.generate(requests, sampling):
+                place = int(request.id)
+                problem, branch, _ = asked[place]
+                cost = costs[problem.id]
+                cost.prefilled += len(request.prompt_ids)
+                cost.generated += sum(len(c.token_ids) for c in completions)
+                longer = [self._longer(problem, branch, c) for c in completions]
+                grown[place] = _merged(longer)
+        return grown
+
+    def values(
+        self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]
+    ) -> list[float]:
+        """What branches are worth, in their order."""
+        rule = self.settings.aggregate
+        return [aggregate(steps, rule) for steps in self.score(branches, costs)]
+
+    def score(
+        self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]
+    ) -> list[list[float]]:
+        """The probabilities of branches' steps, in their order."""
+        prompts = [problem.prompt for problem, _ in branches]
+        found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches])
+        for problem, branch in branches:
+            costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)
+        return found
+
+    def _request(
+        self, place: int, problem: SearchedProblem, branch: Branch, draw: int
+    ) -> GroupRequest:
+        seeds = (
+            sample_seed(problem.seed, "step", draw, n) for n in range(self.settings.expansions)
+        )
+        return GroupRequest(str(place), (*problem.prompt_ids, *branch.token_ids), tuple(seeds))
+
+    def _longer(self, problem: SearchedProblem, branch: Branch, step: Completion) -> Branch:
+        token_ids = (*branch.token_ids, *step.token_ids)
+        text = decode(self.engine.tokenizer, token_ids)
+        rest = decode(self.engine.tokenizer, step.token_ids)[len(step.text) :]
+        ended: Any = None
+        if step.finish_reason == "stop" and not rest.startswith(self.separator):
+            ended, text = "stop", text.removesuffix(rest)
+        elif len(token_ids) >= self.room(problem):
+            ended = "length"
+        logprobs = (*branch.logprobs, *step.logprobs)
+        return Branch(token_ids, logprobs, text, ended, step.version)
+
+
+def _merged(branches: Sequence[Branch]) -> list[GrownBranch]:
+    """Branches of equal text and ending as one, in the order of their first draw."""
+    found: dict[tuple[str, str | None], GrownBranch] = {}
+    for branch in branches:
+        key = (branch.text, branch.ended)
+        first, draws = found.get(key, GrownBranch(branch, 0))
+        found[key] = GrownBranch(first, draws + 1)
+    return list(found.values())

@@ -1,0 +1,48 @@
+"""Whole responses as a search: drawn at once, then scored. What best-of-N and voting choose from.
+
+Left out on purpose: scoring with the engine's own log-probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from r1.rollout.protocol import FinishedGroup
+from r1.search.growth import Grower, SearchedProblem
+from r1.search.protocol import Branch, Ending, Proposal, SearchCost, SearchResult
+from r1.steps.aggregate import aggregate
+from r1.types import Completion
+
+
+def score_groups(
+    problems: Sequence[SearchedProblem], groups: Sequence[FinishedGroup], grower: Grower
+) -> dict[str, SearchResult]:
+    """Score sampled groups, whose requests have the problems' ids."""
+    costs = {problem.id: SearchCost() for problem in problems}
+    by_id = {group.request.id: group.completions for group in groups}
+    branches = [
+        (problem, _branch(completion)) for problem in problems for completion in by_id[problem.id]
+    ]
+    for problem, branch in branches:
+        costs[problem.id].generated += len(branch.token_ids)
+    for problem in problems:
+        costs[problem.id].prefilled += len(problem.prompt_ids)
+    scored = iter(grower.score(branches, costs))
+    rule = grower.settings.aggregate
+    found = {problem.id: SearchResult(cost=costs[problem.id]) for problem in problems}
+    for problem, branch in branches:
+        steps = tuple(next(scored))
+        proposal = Proposal(branch, aggregate(steps, rule), steps=steps)
+        found[problem.id].candidates.append(proposal)
+    return found
+
+
+def _branch(completion: Completion) -> Branch:
+    ended: Ending = "stop" if completion.finish_reason == "stop" else "length"
+    return Branch(
+        tuple(completion.token_ids),
+        tuple(completion.logprobs),
+        completion.text,
+        ended,
+        completion.version,
+    )

@@ -1,0 +1,137 @@
+"""kind = "search": a search at test time over problems, judged by every rule of choice.
+
+r1.search has the methods, r1.evaluation.search the figures. Beside what `r1 eval --search` writes:
+
+    folder/search/       the evaluation
+    folder/values.json   what each rule gets right of every problem, and tokens a problem
+
+Resumes where it stopped, block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from r1.config import Settings
+from r1.data.settings import SourceSettings
+from r1.evaluation.settings import EvaluationSettings
+from r1.evaluation.source import find_model
+from r1.plan.estimate import Context, Estimate
+from r1.plan.sampling import estimate_sampling
+from r1.plan.workload import amount_of
+from r1.rewards.settings import RewardSettings
+from r1.rollout.settings import EngineSettings
+from r1.search.settings import SearchSettings
+from r1.stages import registry
+from r1.stages.check_cache import CheckCache
+from r1.stages.checks import check_model, check_problems, is_reference
+from r1.stages.protocol import Artifact, ArtifactType, SampledModel, StageContext, StageKind
+from r1.template import TemplateSettings
+
+NAME = "search"
+OUT, VALUES = "search", "values.json"
+
+
+class SearchStage(Settings):
+    """A search at test time over held-out problems."""
+
+    model: str = Field(description='what searches: "@STAGE", "tiny", a folder, a run or a Hub id')
+    problems: tuple[SourceSettings, ...] = Field(
+        min_length=1, description="problems whose answers rules judge"
+    )
+    search: SearchSettings
+    template: TemplateSettings = TemplateSettings()
+    rewards: RewardSettings = RewardSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    max_new_tokens: int = Field(
+        256, ge=1, description="longest response, in tokens, where [evaluation] gives none"
+    )
+    engine: EngineSettings = EngineSettings()
+
+
+def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
+    """Search, judge the candidates, and write what every rule chooses."""
+    from r1.evaluation.blocks import BlockPlan
+    from r1.evaluation.command import EvaluationSetup, Measurement, measure_suite
+    from r1.evaluation.search import RESULT, check_search, finish_search, values_by_problem
+    from r1.evaluation.source import resolve_model
+    from r1.rollout.settings import SamplingSettings
+    from r1.run_dir import atomic
+    from r1.stages.dataset import load_problem_lists
+    from r1.terminal import terminal_console
+
+    stage.rewards.validate_names()
+    check_search(stage.search, elsewhere=context.cluster is not None)
+    problems, _ = load_problem_lists(stage.problems, (), stage.rewards, context.base_folder)
+    source = resolve_model(find_model(stage.model, context.base_folder))
+    setup = EvaluationSetup(
+        source, stage.template, stage.rewards, stage.engine, context.cluster, stage.search
+    )
+    sampling = stage.evaluation.sampling(SamplingSettings(max_new_tokens=stage.max_new_tokens))
+    done = 0
+
+    def told(_: object) -> None:
+        nonlocal done
+        done += 1
+        context.progress.training.evaluating(0, done, len(problems))
+
+    plan = BlockPlan(problems, stage.evaluation, sampling)
+    out = context.folder / OUT
+    console = terminal_console(stderr=True)
+    measure_suite([Measurement(setup, plan, out)], console, out, on_problem=told)
+    figures = finish_search(out, stage.search, context.folder.name)
+    values = values_by_problem(out, stage.search)
+    of_run = {"generated_tokens": figures["tokens"]["generated"]}
+    atomic.write_json(context.folder / VALUES, {"values": values, "of_run": of_run})
+    counts = {"problems": len(problems)}
+    return {"results": Artifact(f"{OUT}/{RESULT}", ArtifactType.RESULTS, counts)}
+
+
+def check(stage: SearchStage, cache: CheckCache) -> None:
+    """Check names of rewards, the problems, the model and the scorer."""
+    from r1.evaluation.search import check_candidates, check_search
+    from r1.rollout.settings import SamplingSettings
+
+    stage.rewards.validate_names()
+    examples = check_problems(stage.problems, stage.rewards, cache)
+    check_candidates(stage.search, examples, stage.evaluation.sampling(SamplingSettings()))
+    if not is_reference(stage.search.scorer):
+        check_search(stage.search, elsewhere=False)
+    check_model(stage.model, cache)
+
+
+def samplers(stage: SearchStage) -> list[SampledModel]:
+    """Return the checkpoint."""
+    limit = stage.evaluation.max_new_tokens or stage.max_new_tokens
+    limits = {"max_new_tokens": limit}
+    return [SampledModel("model", stage.model, stage.engine, limit, limits)]
+
+
+def estimate(name: str, stage: SearchStage, context: Context) -> Estimate:
+    """Estimate a search as so many whole samples: of its budget, or of its branches."""
+    amount = amount_of(stage.problems, context.base_folder, context.made)
+    shape = context.shape(stage.model)
+    limit = stage.evaluation.max_new_tokens or stage.max_new_tokens
+    number = stage.evaluation.num_samples
+    if stage.search.method == "beam":
+        number = stage.search.beams * stage.search.expansions
+    elif stage.search.budget is not None:
+        number = max(1, stage.search.budget // limit)
+    return estimate_sampling(name, NAME, shape, context, amount, number, limit, stage.engine)
+
+
+registry.register(
+    StageKind(
+        name=NAME,
+        label="search",
+        settings=SearchStage,
+        outputs={"results": ArtifactType.RESULTS},
+        run=run,
+        check=check,
+        estimate=estimate,
+        samplers=samplers,
+        other_names=("beam", "mcts", "best_of_n", "tree_search"),
+    )
+)

@@ -1,0 +1,309 @@
+"""Claims as data: what a file may say, which stages it becomes, and the rule of the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from r1.claims.arms import ClaimPlan, plan_claims
+from r1.claims.difference import (
+    ClaimVerdict,
+    SeedsDifference,
+    of_runs,
+    over_problems,
+    verdict_of,
+    whole_verdict,
+)
+from r1.claims.measure import NO_COST, MeasuredStage, areas
+from r1.claims.page import write_claims_page
+from r1.claims.results import (
+    ArmResult,
+    ClaimResult,
+    ComparisonResult,
+    claim_verdict,
+    compare_arms,
+)
+from r1.claims.run import by_folder, recipe_of
+from r1.claims.settings import ComparisonSettings, LoadedClaim, find_claims, load_claim
+from r1.cli import app
+from r1.errors import UserError
+from r1.intervals import Interval
+from r1.pipeline.run_r1 import build
+
+CLAIMS = Path(__file__).parents[1] / "recipes" / "claims"
+ALL = sorted(path.stem for path in CLAIMS.glob("*.toml"))
+
+ZERO = """
+model = "tiny"
+num_steps = 2
+data.train = [{ kind = "tiny", split = "train", families = ["arithmetic"], num = 20 }]
+data.heldout = [{ kind = "tiny", split = "heldout", families = ["arithmetic"], num = 4 }]
+grpo = { num_problems = 2, group_size = 2 }
+"""
+CLAIM = """
+title = "a"
+says = "b"
+source = "c"
+minutes = 1
+recipes = { zero = "zero.toml" }
+[arms.plain]
+like = "zero"
+[arms.steep]
+title = "Steep"
+like = "zero"
+optimizer.lr = 1e-3
+[[compare]]
+says = "steeper is better"
+arm = "steep"
+than = "plain"
+"""
+
+
+def written(folder: Path, text: str = CLAIM, name: str = "mine") -> LoadedClaim:
+    (folder / "zero.toml").write_text(ZERO)
+    (folder / f"{name}.toml").write_text(text)
+    return load_claim(folder / f"{name}.toml")
+
+
+def planned(folder: Path, text: str = CLAIM, seeds: int = 1) -> ClaimPlan:
+    return plan_claims([written(folder, text)], seeds, "tiny")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_claim_of_the_project_is_a_pipeline(name: str) -> None:
+    """Its arms are recipes that the pipeline accepts, at every scale it names."""
+    [claim] = find_claims([name], CLAIMS)
+    for scale in ("tiny", *claim.settings.scales):
+        plan = plan_claims([claim], 2, scale)
+        for folder, stages in by_folder(plan).items():
+            assert len(build(recipe_of(stages), folder, name).stages) == len(stages)
+        assert all(len(set(plan.arms[name][c.arm])) for c in claim.settings.compare)
+
+
+def test_the_same_experiment_is_one_stage_whoever_asks(tmp_path: Path) -> None:
+    other = CLAIM.replace("arms.steep", "arms.fast").replace('arm = "steep"', 'arm = "fast"')
+    claims = [written(tmp_path), written(tmp_path, other, "other")]
+    plan = plan_claims(claims, 1, "tiny")
+    assert plan.arms["mine"]["steep"] == plan.arms["other"]["fast"]
+    assert len(plan.stages) == 2
+
+
+def test_a_default_that_is_spelt_out_is_the_same_experiment(tmp_path: Path) -> None:
+    first = planned(tmp_path)
+    second = planned(
+        tmp_path, CLAIM.replace("optimizer.lr = 1e-3", "optimizer.lr = 1e-3\nseed = 0")
+    )
+    assert first.arms["mine"] == second.arms["mine"]
+    third = planned(tmp_path, CLAIM.replace("lr = 1e-3", "lr = 2e-3"))
+    assert third.arms["mine"]["plain"] == first.arms["mine"]["plain"]
+    assert third.arms["mine"]["steep"] != first.arms["mine"]["steep"]
+
+
+def test_seeds_are_stages_of_their_own_and_the_first_ones_stay(tmp_path: Path) -> None:
+    one, three = planned(tmp_path), planned(tmp_path, seeds=3)
+    assert len(three.stages) == 6
+    assert three.arms["mine"]["steep"][:1] == one.arms["mine"]["steep"]
+
+
+def test_what_an_arm_reads_is_in_its_name(tmp_path: Path) -> None:
+    looked = """
+[arms.looked]
+kind = "evaluation"
+model = "@steep"
+problems = [{ kind = "tiny", split = "heldout", num = 4 }]
+"""
+    text = CLAIM.replace("[[compare]]", looked + "[[compare]]")
+    first = planned(tmp_path, text)
+    second = planned(tmp_path, text.replace("1e-3", "2e-3"))
+    [name] = first.arms["mine"]["looked"]
+    assert first.stages[name].reads == first.arms["mine"]["steep"]
+    assert second.arms["mine"]["looked"] != [name]
+
+
+def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None:
+    text = CLAIM.replace("optimizer.lr = 1e-3", 'without = ["grpo"]\nppo.num_problems = 2')
+    plan = planned(tmp_path, text)
+    [name] = plan.arms["mine"]["steep"]
+    assert "ppo" in plan.stages[name].table
+    assert "grpo" not in plan.stages[name].table
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('title = "a"', 'titel = "a"', ["mine.toml", "titel", "did you mean 'title'"]),
+        ('like = "zero"', 'like = "zera"', ["mine.toml", "plain.like", "Did you mean 'zero'"]),
+        ('like = "zero"', "num_steps = 2", ["mine.toml", "arms.plain", "add like"]),
+        ('than = "plain"', 'than = "plane"', ["mine.toml", "compare.0", "no arm 'plane'"]),
+        ('than = "plain"', 'than = "steep"', ["compare.0", "name two arms"]),
+        ("optimizer.lr = 1e-3", "optimizer.rl = 1e-3", ["arms.steep", "optimizer.rl", "unknown"]),
+        ("optimizer.lr = 1e-3", 'without = ["ppo"]', ["steep.without", "'ppo'", "grpo"]),
+        (
+            "optimizer.lr = 1e-3",
+            "data.heldout = []",
+            ["compare.0", "steep", "measures no problems"],
+        ),
+        ('than = "plain"', 'than = "plain"\nmeasure = "speed"', ["compare.0.measure", "area"]),
+        ('than = "plain"', 'than = "plain"\nexpect = "equal"', ["compare.0", "margin above 0"]),
+        (
+            'than = "plain"',
+            'than = "plain"\ndecides = false',
+            ["mine.toml", "no comparison decides"],
+        ),
+        ("minutes = 1", "minutes = 0", ["mine.toml", "minutes"]),
+    ],
+)
+def test_a_fault_names_file_field_and_remedy(
+    tmp_path: Path, old: str, new: str, said: list[str]
+) -> None:
+    with pytest.raises(UserError) as refused:
+        planned(tmp_path, CLAIM.replace(old, new, 1))
+    assert all(word in str(refused.value) for word in said), str(refused.value)
+
+
+def test_unknown_claims_scales_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no claim 'grpo'; claims: .*grpo_ppo"):
+        find_claims(["grpo"], CLAIMS)
+    with pytest.raises(UserError, match="holds no claims"):
+        find_claims([], tmp_path)
+    with pytest.raises(UserError, match="no scale 'huge'; scales: tiny"):
+        plan_claims([written(tmp_path)], 1, "huge")
+
+
+def difference(low: float, high: float, of_seeds: list[float] | None = None) -> SeedsDifference:
+    middle = (low + high) / 2
+    return SeedsDifference(Interval(middle, low, high), of_seeds or [middle], 10)
+
+
+@pytest.mark.parametrize(
+    ("expect", "margin", "low", "high", "verdict"),
+    [
+        ("more", 0.0, 0.01, 0.1, ClaimVerdict.SHOWN),
+        ("more", 0.0, -0.01, 0.1, ClaimVerdict.NOT_TOLD_APART),
+        ("more", 0.0, -0.1, -0.01, ClaimVerdict.OTHER_WAY),
+        ("more", 0.05, 0.01, 0.1, ClaimVerdict.NOT_TOLD_APART),
+        ("more", 0.05, 0.01, 0.04, ClaimVerdict.OTHER_WAY),
+        ("less", 0.0, -0.1, -0.01, ClaimVerdict.SHOWN),
+        ("less", 0.0, 0.01, 0.1, ClaimVerdict.OTHER_WAY),
+        ("no_less", 0.05, -0.04, 0.1, ClaimVerdict.SHOWN),
+        ("no_less", 0.05, -0.06, 0.1, ClaimVerdict.NOT_TOLD_APART),
+        ("no_less", 0.05, -0.2, -0.06, ClaimVerdict.OTHER_WAY),
+        ("no_more", 0.05, -0.2, 0.04, ClaimVerdict.SHOWN),
+        ("no_more", 0.05, 0.06, 0.2, ClaimVerdict.OTHER_WAY),
+        ("equal", 0.05, -0.04, 0.04, ClaimVerdict.SHOWN),
+        ("equal", 0.05, -0.06, 0.04, ClaimVerdict.NOT_TOLD_APART),
+        ("equal", 0.05, 0.06, 0.1, ClaimVerdict.OTHER_WAY),
+    ],
+)
+def test_the_rule_of_the_verdict(
+    expect: str, margin: float, low: float, high: float, verdict: ClaimVerdict
+) -> None:
+    settings = {"says": "s", "arm": "a", "than": "b", "expect": expect, "margin": margin}
+    comparison = ComparisonSettings.model_validate(settings)
+    assert verdict_of(comparison, difference(low, high)) is verdict
+
+
+def test_every_seed_has_to_agree() -> None:
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    found = difference(0.01, 0.1, [0.1, 0.1, -0.02])
+    assert verdict_of(comparison, found) is ClaimVerdict.NOT_TOLD_APART
+    found = difference(0.01, 0.1, [0.1, 0.1, 0.02])
+    assert verdict_of(comparison, found) is ClaimVerdict.SHOWN
+
+
+def test_one_run_has_no_verdict_but_on_what_it_cost() -> None:
+    for measure, verdict in [
+        ("explained_variance", ClaimVerdict.NOT_TOLD_APART),
+        ("state_bytes", ClaimVerdict.SHOWN),
+    ]:
+        comparison = ComparisonSettings(says="s", arm="a", than="b", measure=measure)
+        assert verdict_of(comparison, of_runs([2.0], [1.0])) is verdict
+        assert verdict_of(comparison, of_runs([2.0, 3.0], [1.0, 1.0])) is ClaimVerdict.SHOWN
+
+
+def test_a_claim_is_shown_where_all_of_it_is() -> None:
+    shown, other = ClaimVerdict.SHOWN, ClaimVerdict.OTHER_WAY
+    unsure, later = ClaimVerdict.NOT_TOLD_APART, ClaimVerdict.TO_COME
+    assert whole_verdict([shown, shown]) is shown
+    assert whole_verdict([shown, unsure]) is unsure
+    assert whole_verdict([unsure, later, shown]) is later
+    assert whole_verdict([shown, unsure, other]) is other
+
+
+def test_what_stands_beside_a_claim_decides_nothing() -> None:
+    beside = ComparisonSettings(says="s", arm="a", than="b", decides=False)
+    claimed = ComparisonSettings(says="s", arm="a", than="b")
+    found = [
+        ComparisonResult(claimed, ClaimVerdict.SHOWN),
+        ComparisonResult(beside, ClaimVerdict.OTHER_WAY),
+    ]
+    assert claim_verdict(found) is ClaimVerdict.SHOWN
+
+
+def test_the_difference_is_paired_over_problems_and_seeds() -> None:
+    """Problems of very different difficulty: the pairs differ by 0.1 throughout."""
+    rng = np.random.default_rng(0)
+    than = [{f"p{i}": float(v) for i, v in enumerate(rng.random(50))} for _ in range(3)]
+    arm = [{name: value + 0.1 for name, value in run.items()} for run in than]
+    found = over_problems(arm, than)
+    assert found is not None
+    assert found.interval == pytest.approx((0.1, 0.1, 0.1))
+    assert found.of_seeds == pytest.approx([0.1] * 3)
+    assert over_problems([{"a": 1.0}], [{"b": 1.0}]) is None
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    problems = [f"p{i}" for i in range(200)]
+
+    def width(shifts: list[float]) -> float:
+        arm = [dict.fromkeys(problems, 0.5 + shift) for shift in shifts]
+        found = over_problems(arm, [dict.fromkeys(problems, 0.5)] * len(shifts))
+        assert found is not None
+        return found.interval.high - found.interval.low
+
+    assert width([0.1, 0.1, 0.1]) == pytest.approx(0.0, abs=1e-12)
+    assert width([0.0, 0.1, 0.2]) > 0.1
+
+
+def measured(value: float, unjudged: float = 0.0) -> ArmResult:
+    values = {f"p{i}": value for i in range(9)} if unjudged < 1.0 else {}
+    stage = MeasuredStage({"pass_at_1": values}, {0: values}, {0: 9.0}, {}, unjudged)
+    return ArmResult("arm", "Arm <1>", ["r1_zero-1"], [stage], [NO_COST])
+
+
+def test_an_arm_whose_verifiers_failed_tells_nothing() -> None:
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    sound = compare_arms(comparison, {"a": measured(0.9), "b": measured(0.5)})
+    assert sound.verdict is ClaimVerdict.SHOWN
+    spoilt = compare_arms(comparison, {"a": measured(0.9, 0.03), "b": measured(0.5)})
+    assert spoilt.verdict is ClaimVerdict.TO_COME
+    assert "3% of the samples of Arm <1> (r1_zero-1); remove that folder" in spoilt.reason
+
+
+def test_the_page_of_arms_without_a_single_verdict(tmp_path: Path) -> None:
+    claim, arms = written(tmp_path), {"steep": measured(0.9, 1.0), "plain": measured(0.5)}
+    found = compare_arms(claim.settings.compare[0], arms)
+    write_claims_page([ClaimResult(claim, found.verdict, [found], arms, 0)], 1, tmp_path)
+    page = (tmp_path / "claims.html").read_text()
+    assert "Arm &lt;1&gt;" in page
+    assert "Arm <1>" not in page.partition("<script")[0]
+    assert "remove that folder" in page
+
+
+def test_the_area_is_a_mean_over_steps_by_trapezoids() -> None:
+    curve = {0: {"a": 0.0, "b": 1.0}, 10: {"a": 1.0, "b": 1.0}, 30: {"a": 0.0, "b": 1.0}}
+    assert areas(curve) == pytest.approx({"a": (0.5 * 10 + 0.5 * 20) / 30, "b": 1.0})
+    assert areas({0: {"a": 1.0}}) == {}
+
+
+def test_the_list_fits_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CLAIMS.parents[1])
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, ["reproduce", "--list", "--out", str(tmp_path / "none")])
+    assert shown.exit_code == 0, shown.output
+    assert set(ALL) <= set(shown.output.split())
+    assert max(map(len, shown.output.splitlines())) <= 80
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,130 @@
+"""`r1 eval --search` on a random model: figures, files, resume after a kill, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from r1.errors import UserError
+from r1.evaluation import blocks
+from r1.evaluation.search import OracleScorer, search_settings
+from r1.evaluation.search_figures import search_figures
+from r1.evaluation.summary import JudgedProblem, JudgedSample
+from r1.search.settings import SearchSettings
+from r1.types import Outcome, Problem
+from test_evaluate_command import evaluate_run
+from test_evaluate_command import world as world
+
+MCTS = SearchSettings(method="mcts", scorer="constant", budget=30, expansions=2, step_tokens=2)
+
+
+def test_a_tree_search_resumes_with_the_same_files(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_SAMPLES", 6)
+    figures, shown = evaluate_run(world, tmp_path / "whole", search=MCTS)
+    assert (figures["method"], figures["num_problems"]) == ("mcts", 5)
+    assert 0 < figures["tokens"]["generated"] <= 30 + 4
+    assert figures["tokens"]["prefilled"] > 0
+    assert set(figures["rules"]) == {"any", "mean", "majority", "best", "weighted", "followed"}
+    assert "followed" in shown
+    page = (tmp_path / "whole" / "search.html").read_text()
+    assert "visits" in page
+    assert "<script" not in page
+
+    written = blocks.completion_table
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return written(*arguments)
+
+    monkeypatch.setattr(blocks, "completion_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_run(world, tmp_path / "killed", search=MCTS)
+    again, _ = evaluate_run(world, tmp_path / "killed", search=MCTS)
+    assert again == figures
+    for path in sorted((tmp_path / "whole").rglob("*.*")):
+        twin = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
+        assert path.read_bytes() == twin.read_bytes(), path.name
+    other = MCTS.model_copy(update={"budget": 31})
+    with pytest.raises(UserError, match="search"):
+        evaluate_run(world, tmp_path / "whole", search=other)
+
+
+def test_votes_need_no_scorer_and_every_number_of_samples_has_a_row(world, tmp_path):
+    vote = SearchSettings(method="vote")
+    figures, _ = evaluate_run(world, tmp_path / "out", search=vote, overrides={"num_samples": 4})
+    assert list(figures["by_num"]) == ["1", "2", "4"]
+    assert set(figures["rules"]) == {"any", "mean", "majority"}
+    tokens = [row["tokens"] for row in figures["by_num"].values()]
+    assert tokens == pytest.approx([tokens[0], 2 * tokens[0], 4 * tokens[0]])
+    assert json.loads((tmp_path / "out" / "search.json").read_text()) == figures
+
+
+def test_options_of_the_command():
+    found, others = search_settings("beam", "runs/prm", 500, ["search.beams=8", "grpo.lr=1"])
+    assert (found.method, found.beams, found.budget, others) == ("beam", 8, 500, ["grpo.lr=1"])
+    assert search_settings(None, None, None, ["a.b=1"]) == (None, ["a.b=1"])
+    for given, words in (
+        (("beem", "x", None, []), "beem"),
+        ((None, "x", None, []), "need --search"),
+        (("beam", "x", None, ["search.beamz=8"]), "beamz"),
+        (("mcts", "x", None, []), "budget"),
+    ):
+        with pytest.raises(UserError, match=words):
+            search_settings(*given)
+
+
+def test_a_scorer_that_is_not_there_is_told_before_anything_is_sampled(world, tmp_path):
+    beam = SearchSettings(method="beam", scorer=str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="does not exist"):
+        evaluate_run(world, tmp_path / "out", search=beam)
+    assert not (tmp_path / "out").exists()
+    oracle = SearchSettings(method="beam", scorer="oracle")
+    with pytest.raises(UserError, match="arithmetic and cups"):
+        evaluate_run(world, tmp_path / "out2", search=oracle)
+
+
+def test_branches_are_not_grown_behind_an_endpoint(world, tmp_path):
+    with pytest.raises(UserError, match="token by token"):
+        evaluate_run(world, tmp_path / "out", search=MCTS, cluster={"address": "local"})
+
+
+def test_the_oracle_carries_the_truth_over_steps_that_state_nothing():
+    problem = Problem("p", "What is 5 + 3?", "8", "exact", family="arithmetic")
+    scorer = OracleScorer([problem])
+    [found] = scorer.score_steps([problem.prompt], ["let me check.\nfirst 9\nhm\nso it is 8.\n"])
+    assert found == [1.0, 0.0, 0.0, 1.0]
+
+
+def test_differences_to_the_majority_are_paired_by_problem():
+    """Two problems of two samples: the scorer is right where votes are split."""
+    judged = [
+        JudgedProblem(f"p{n}", "f", [
+            JudgedSample(Outcome.WRONG, 0, 1, False, False),
+            JudgedSample(Outcome.CORRECT, 1, 1, False, False),
+        ])
+        for n in range(2)
+    ]  # fmt: skip
+    scores = [(0.1, 0.9), (0.9, 0.1)]
+    records = {
+        f"p{n}": {
+            "cost": {"generated": 8, "prefilled": 2, "scored": 10},
+            "candidates": [
+                {"score": score, "followed": False, "tokens": 4, "steps": [score, 0.5]}
+                for score in scores[n]
+            ],
+        }
+        for n in range(2)
+    }
+    settings = SearchSettings(method="best_of_n", scorer="x")
+    found = search_figures(judged, records, settings)
+    rows = found["by_num"]
+    assert rows["2"]["best"]["value"] == 0.5
+    assert rows["2"]["best_minus_majority"] == {"value": 0.5, "low": 0.0, "high": 1.0}
+    assert rows["1"]["best_minus_majority"]["value"] == 0.0
+    assert [rows[num]["tokens"] for num in rows] == [4.0, 8.0]
+    assert found["by_aggregate"]["last"]["2"]["best"]["value"] == 0.0  # a tie: the first
+    assert found["by_aggregate"]["min"]["2"]["best"]["value"] == 0.5

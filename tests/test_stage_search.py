@@ -1,0 +1,68 @@
+"""A search as a stage: its values by problem are the figures' parts, and its scorer an edge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from quick_problems import write_sums
+from r1.cli import app
+from r1.config import validate
+from r1.errors import UserError
+from r1.pipeline.r1 import R1Recipe
+from r1.pipeline.run_r1 import build
+
+RECIPE = """
+kind = "r1"
+[stages.vote]
+kind = "search"
+model = "tiny"
+search = { method = "vote" }
+evaluation = { num_samples = 3 }
+max_new_tokens = 40
+rewards = { weights = { accuracy = 1.0 }, num_workers = 1 }
+problems = [{ path = "sums.jsonl" }]
+[stages.beam]
+like = "vote"
+without = ["search"]
+search = { method = "beam", scorer = "constant", beams = 2, expansions = 2 }
+"""
+
+
+def test_values_of_problems_are_what_the_figures_are_means_of(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    write_sums(tmp_path / "sums.jsonl", 6)
+    out = tmp_path / "out"
+    command = ["run", str(tmp_path / "recipe.toml"), "--out", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    for name, rules in (("vote", {"any", "mean", "majority"}), ("beam", {"best", "weighted"})):
+        values = json.loads((out / name / "values.json").read_text())
+        figures = json.loads((out / name / "search" / "search.json").read_text())
+        assert rules <= values["values"].keys() == figures["rules"].keys()
+        for rule, by_problem in values["values"].items():
+            assert len(by_problem) == 6
+            mean = float(np.mean(list(by_problem.values())))
+            assert mean == pytest.approx(figures["rules"][rule]["value"]), (name, rule)
+        assert values["of_run"]["generated_tokens"] > 0
+    assert "best" not in json.loads((out / "vote" / "search" / "search.json").read_text())["rules"]
+
+
+TRAIN = {"kind": "tiny", "split": "train", "num": 2}
+
+
+def test_its_scorer_must_be_a_reward_model() -> None:
+    beam = {
+        "kind": "search",
+        "model": "tiny",
+        "search": {"method": "beam", "scorer": "@tuned"},
+        "problems": [{"kind": "tiny", "split": "heldout", "num": 2}],
+    }
+    tuned = {"kind": "sft", "model": "tiny", "data": {"train": [TRAIN]}}
+    recipe = validate({"stages": {"tuned": tuned, "beam": beam}}, R1Recipe, "recipe")
+    with pytest.raises(UserError, match=r"search\.scorer' needs a reward_model, but tuned gives"):
+        build(recipe, Path(), "recipe")
