@@ -18,9 +18,9 @@ from pathlib import Path
 
 from r1.errors import UserError
 
-CPU_S, HANG_S, MEMORY_BYTES = 10, 600, 3 << 30
-"""A job's processor time; its time in all, generous because the machine may be busy; what a child
-may add to its address space."""
+CPU_S, HANG_S, MEMORY_BYTES = 120, 600, 3 << 30
+"""A job's processor time and its time in all, many times what the slowest takes, for processors
+differ and may be busy; what a child may add to its address space."""
 
 FINE, REFUSED = "fine", "UserError: "
 _HEAD = struct.Struct("<II")

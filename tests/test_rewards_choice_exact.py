@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from clock import soon
 from r1.rewards.accuracy import check_reference
 from r1.rewards.choice import read_choice
 from r1.rewards.registry import make_reward
@@ -144,9 +143,8 @@ def test_look_alikes_are_not_the_answer() -> None:
 
 @pytest.mark.parametrize("verifier", ["exact", "choice"])
 def test_hostile_answers_are_fast(verifier: str) -> None:
-    began = time.process_time()
-    for answer in ("B " * 100_000, "(" * 200_000, "\\boxed{" * 30_000, "the " * 50_000,
-                   "ﷺ" * 50_000, "B, " * 600, "so " * 600, "\\text{" * 300, "汉" * 1_900,
-                   ):  # fmt: skip
-        assert judge(verifier, "B", answer, options=OPTIONS).value == 0.0
-    assert time.process_time() - began < 2.0
+    with soon():
+        for answer in ("B " * 100_000, "(" * 200_000, "\\boxed{" * 30_000, "the " * 50_000,
+                       "ﷺ" * 50_000, "B, " * 600, "so " * 600, "\\text{" * 300, "汉" * 1_900,
+                       ):  # fmt: skip
+            assert judge(verifier, "B", answer, options=OPTIONS).value == 0.0

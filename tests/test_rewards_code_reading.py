@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 
+from clock import soon
 from r1.rewards.code.calls import as_word, call_line, for_printf, read_records
 from r1.rewards.code.compare import parse_value, same_text, same_value
 from r1.rewards.code.problem import TaskError, read_task
@@ -52,11 +52,10 @@ def test_extracting(answer: str, code: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["```" + "a" * 99_990 + "`", "\n" * 100_000, "```\n" * 25_000])
 def test_extracting_takes_linear_time(text: str) -> None:
-    began = time.process_time()
-    extract_code(text, "python")
-    find_signature("/* " + text * 2, "f")
-    find_signature("/* " * 30_000, "f")
-    assert time.process_time() - began < 2
+    with soon():
+        extract_code(text, "python")
+        find_signature("/* " + text * 2, "f")
+        find_signature("/* " * 30_000, "f")
 
 
 def test_extracting_knows_the_languages_names() -> None:

@@ -30,20 +30,18 @@ def _no_workers_left() -> Iterator[None]:
     library.configure()
 
 
-def test_importing_a_reward_takes_under_a_second_and_no_torch() -> None:
+def test_importing_a_reward_loads_nothing_heavy() -> None:
     code = """
-        import sys, time
-        began = time.process_time()
+        import sys
         from r1.rewards import math_reward
-        took = time.process_time() - began
         heavy = [m for m in ("torch", "sympy", "transformers", "numpy") if m in sys.modules]
         score = math_reward("the answer is \\\\boxed{42}", "42.0")
-        print(took < 1.0, heavy, score.value, "sympy" in sys.modules)
+        print(heavy, score.value, "sympy" in sys.modules)
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == "True [] 1.0 False"
+    assert run.stdout.strip() == "[] 1.0 False"
 
 
 def test_plain_numbers_start_no_worker() -> None:

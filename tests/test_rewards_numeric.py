@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from clock import soon
 from r1.rewards.accuracy import check_reference
 from r1.rewards.numeric import equal_numeric, read_numeric
 from r1.rewards.registry import make_reward
@@ -117,8 +116,9 @@ def test_votes() -> None:
 
 
 def test_hostile_answers_are_fast() -> None:
-    began = time.process_time()
-    for answer in ("9" * 100_000, "(" * 100_000, "1/" * 50_000, "\\boxed{" * 20_000, "一" * 50_000,
-                   "9" * 399, "1e400", "{" * 390, "\\frac" * 70, "," * 390):  # fmt: skip
-        assert judge("3", answer).value == 0.0
-    assert time.process_time() - began < 2.0
+    with soon():
+        for answer in (
+            "9" * 100_000, "(" * 100_000, "1/" * 50_000, "\\boxed{" * 20_000, "一" * 50_000,
+            "9" * 399, "1e400", "{" * 390, "\\frac" * 70, "," * 390,
+        ):  # fmt: skip
+            assert judge("3", answer).value == 0.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 
+from clock import soon
 from r1.data.tiny import arithmetic, cups
 from r1.errors import UserError
 from r1.text.language import consistency, language_share
@@ -277,6 +277,5 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("language", ["en", "zh", "fr"])
 def test_hostile_texts_take_linear_time(name: str, language: str) -> None:
-    began = time.process_time()
-    assert 0.0 <= consistency(HOSTILE[name][:20_000], language) <= 1.0
-    assert time.process_time() - began < 2.0
+    with soon():
+        assert 0.0 <= consistency(HOSTILE[name][:20_000], language) <= 1.0

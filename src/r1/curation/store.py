@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired
 
@@ -206,13 +206,7 @@ class Store:
         self._stream = manifest.get("stream", "")
         self._recorded, self._replayed = self._stream, ""
         self._first_in_journal = self.next_index
-        for shard in self.shards:
-            path = self.folder / shard.path
-            if not path.is_file() or path.stat().st_size != shard.bytes:
-                raise UserError(
-                    f"{path} is missing or was changed, but {self.folder / MANIFEST} counts on it. "
-                    "Bring it back, or remove the folder to begin anew."
-                )
+        _check_sizes(self.folder, self.shards)
 
     def _load_journal(self) -> None:
         self._journal = Journal(self.folder / JOURNAL)
@@ -285,11 +279,14 @@ def folder_of(path: Path) -> Path:
 def read_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a finished data set in their order, a row group in memory at a time.
 
-    folder: the data set's, or its `data`. Raises UserError where there is none.
+    folder: the data set's, or its `data`. Raises UserError where there is none, and before the
+    first row where a shard has another size than the manifest says.
     """
     folder = folder_of(folder)
-    for shard in _finished(folder)["shards"]:
-        yield from parquet.read_rows(folder / shard["path"])
+    shards = [Shard(**shard) for shard in _finished(folder)["shards"]]
+    _check_sizes(folder, shards)
+    for shard in shards:
+        yield from parquet.read_rows(folder / shard.path)
 
 
 class Size(NamedTuple):
@@ -314,6 +311,16 @@ def verify(folder: Path) -> None:
         path = folder / shard["path"]
         if not path.is_file() or atomic.sha256(path) != shard["sha256"]:
             raise UserError(f"{path} is missing or was changed since it was written.")
+
+
+def _check_sizes(folder: Path, shards: Iterable[Shard]) -> None:
+    for shard in shards:
+        path = folder / shard.path
+        if not path.is_file() or path.stat().st_size != shard.bytes:
+            raise UserError(
+                f"{path} is missing or was changed, but {folder / MANIFEST} counts on it. "
+                "Bring it back, or remove the folder to begin anew."
+            )
 
 
 def _finished(folder: Path) -> dict[str, Any]:
