@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 from external_files import READERS, Reader, fresh_copy, make_world
 from fuzz_inputs import mutate
-from guarded import FINE, REFUSED, run_guarded
+from guarded import CPU_S, FINE, REFUSED, run_guarded
 
+SLOW_S = 10.0
 SEEDS = Path(__file__).parent / "data" / "fuzz_seeds"
 _OF_FORMAT: dict[str, Callable[[Reader], bool]] = {
     "checkpoint": lambda reader: reader.top in ("checkpoint", "shards"),
@@ -61,9 +62,11 @@ class Fuzz:
         """Let the reader read it."""
         read_content(*self.input(number), self.world, self.scratch)
 
-    def outcomes(self, more: Callable[[int], bool]) -> Iterator[tuple[int, str]]:
+    def outcomes(
+        self, more: Callable[[int], bool], cpu_s: float = CPU_S
+    ) -> Iterator[tuple[int, str]]:
         """Yield (number, outcome) as guarded.run_guarded does."""
-        return run_guarded(self.job, more)
+        return run_guarded(self.job, more, cpu_s)
 
 
 def read_content(reader: Reader, content: bytes, world: Path, scratch: Path) -> None:
@@ -95,7 +98,7 @@ def _fuzz(fuzz: Fuzz, seconds: float, keep: Path | None) -> bool:
     counts: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     end = time.monotonic() + seconds
-    for number, outcome in fuzz.outcomes(lambda _: time.monotonic() < end):
+    for number, outcome in fuzz.outcomes(lambda _: time.monotonic() < end, SLOW_S):
         counts["fine" if outcome == FINE else "fault" if is_fault(outcome) else "refused"] += 1
         if not is_fault(outcome):
             continue

@@ -27,7 +27,7 @@ _HEAD = struct.Struct("<II")
 
 
 def run_guarded(
-    job: Callable[[int], object], more: Callable[[int], bool]
+    job: Callable[[int], object], more: Callable[[int], bool], cpu_s: float = CPU_S
 ) -> Iterator[tuple[int, str]]:
     """Yield (number, outcome) of job(0), job(1), ... as long as `more` holds for the number.
 
@@ -39,7 +39,7 @@ def run_guarded(
         child = os.fork()
         if child == 0:
             os.close(receiving)
-            _serve(job, takewhile(more, count(begin)), sending)
+            _serve(job, takewhile(more, count(begin)), cpu_s, sending)
         os.close(sending)
         with os.fdopen(receiving, "rb") as pipe:
             for number, outcome in _answers(pipe):
@@ -58,13 +58,15 @@ def _answers(pipe) -> Iterator[tuple[int, str]]:
         yield number, pipe.read(length).decode()
 
 
-def _serve(job: Callable[[int], object], numbers: Iterator[int], sending: int) -> None:
+def _serve(
+    job: Callable[[int], object], numbers: Iterator[int], cpu_s: float, sending: int
+) -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)  # the parent's OpenMP threads did not come along
     limit = _address_space() + MEMORY_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for number in numbers:
-        signal.setitimer(signal.ITIMER_PROF, CPU_S)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
         signal.alarm(HANG_S)
         outcome = _outcome(job, number).encode("utf-8", "replace")[:4000]
         signal.setitimer(signal.ITIMER_PROF, 0)
