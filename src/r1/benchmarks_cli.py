@@ -151,7 +151,8 @@ def run_on_model(
 @bench_app.command("show")
 def show(
     folders: Annotated[
-        list[Path], typer.Argument(help="Folders that `r1 bench run` wrote, one a model")
+        list[Path],
+        typer.Argument(help="Folders that `r1 bench run` wrote, one a model; or a run of stages"),
     ],
     data: Annotated[
         Path | None,
@@ -164,12 +165,21 @@ def show(
 ) -> None:
     """Print results with intervals, and the paper's table 4 whole with every row's state."""
     from r1.benchmarks.page.page import write_page
+    from r1.benchmarks.page.stages import show_stages
     from r1.benchmarks.running.beside import show_beside
     from r1.benchmarks.running.choose import require_data
     from r1.benchmarks.running.show import show_results
+    from r1.report.pipeline.load import is_pipeline
 
     require_data(data)
     console = terminal_console()
+    if len(folders) == 1 and is_pipeline(folders[0]):
+        if page is not None:
+            raise UserError(
+                f"--page: the page of a run of stages is its report: r1 report {folders[0]}"
+            )
+        show_stages(console, folders[0])
+        return
     for folder in folders:
         show_results(console, folder)
     show_beside(console, folders, data)

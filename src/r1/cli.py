@@ -240,12 +240,13 @@ def report(
 
     The last is what `r1 diagnose` prints; docs/diagnose.md explains every cause.
     """
+    from r1.benchmarks.page.stages import stages_section
     from r1.report import build_report, report_json, save_figures
 
     if as_json:
         typer.echo(json.dumps(report_json(run), indent=2, ensure_ascii=False))
         return
-    page = build_report(run)
+    page = build_report(run, stages_section(run))
     if figures is not None:
         for path in save_figures(run, figures):
             typer.echo(f"Wrote {path}")

@@ -26,6 +26,7 @@ from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
 from r1.report.pipeline.problems import ProblemTable, read_problem_table
 from r1.run_dir.checkpoint import find_checkpoint, numbered
+from r1.run_dir.evaluation import COMPLETIONS
 from r1.run_dir.read import (
     evaluation_path,
     is_run,
@@ -36,7 +37,7 @@ from r1.run_dir.read import (
 )
 from r1.run_dir.stored import read_columns
 
-RUN, COMPLETIONS, EVALUATIONS = "run", "completions.parquet", "evaluations"
+RUN, EVALUATIONS = "run", "evaluations"
 VALUES = "values.json"
 AREA, PASS_AT_1 = "area", "pass_at_1"
 

@@ -33,7 +33,6 @@ from r1.data.settings import DataSettings
 from r1.evaluation.battery_figures import figures, sample_of, vote_figures
 from r1.evaluation.battery_settings import EvaluationStageSettings
 from r1.evaluation.blocks import Begin, Call, Step, block_samples, cut, write_calls
-from r1.evaluation.console import COMPLETIONS
 from r1.evaluation.estimators import NO_VOTE
 from r1.evaluation.run import JudgedGroup, judge_groups, make_request
 from r1.evaluation.source import ModelSource, open_engine
@@ -54,7 +53,7 @@ from r1.rollout.scored import scored_groups
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
 from r1.run_dir.atomic import hash_of
-from r1.run_dir.evaluation import BLOCKS, REQUEST
+from r1.run_dir.evaluation import BLOCKS, COMPLETIONS, REQUEST
 from r1.run_dir.events import RunEvents
 from r1.template import PromptRenderer
 from r1.types import Problem
@@ -145,6 +144,8 @@ def run_battery(
         "num_samples": drawn.num_samples,
         "temperature": drawn.temperature,
         "top_p": drawn.top_p,
+        "sampling": dump(sampling),
+        "begins_with_think": renderer.opens_think,
         "seconds": round(time.perf_counter() - begin, 3),
         "num_problems": len(questions.reasoning),
         "num_parameters": engine.num_parameters,

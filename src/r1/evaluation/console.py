@@ -19,12 +19,11 @@ from rich.text import Text
 from r1.evaluation.summary import ACCURACY, JudgedProblem, problem_figures
 from r1.files.shapes import read_json
 from r1.run_dir import read
-from r1.run_dir.evaluation import BLOCKS, outcomes_line
+from r1.run_dir.evaluation import BLOCKS, COMPLETIONS, outcomes_line
 from r1.run_dir.shapes import PipelineFile
 from r1.run_dir.stored import read_completions
 from r1.terminal import one_line
 
-COMPLETIONS = "completions.parquet"
 NUM_SAMPLES, MAX_CHARS = 3, 240
 LINE_EVERY_S = 10.0
 

@@ -3,6 +3,7 @@
     folder of `r1 eval`               request.json, evaluation.json, blocks/*.parquet
     run                               its last evaluation of which the completions were kept
     RUN/evaluations/step-NNNNNN.json  that one
+    RUN/STAGE of kind "evaluation"    evaluation.json, completions.parquet
 
 Responses are not read, only how they ended and were judged.
 """
@@ -25,9 +26,9 @@ from r1.files.shapes import read_json
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings
 from r1.run_dir.checkpoint import numbered, step_name
-from r1.run_dir.evaluation import RESULT, block_files, is_evaluation, read_request
+from r1.run_dir.evaluation import COMPLETIONS, RESULT, block_files, is_evaluation, read_request
 from r1.run_dir.read import evaluation_path, is_run
-from r1.run_dir.shapes import Summary
+from r1.run_dir.shapes import StageEvaluation, Summary
 from r1.run_dir.stored import check_columns, read_columns
 from r1.template import TemplateSettings
 from r1.types import Outcome
@@ -72,10 +73,12 @@ def read_evaluation(path: Path) -> StoredEvaluation:
                 f"r1 eval {path}"
             )
         return _of_run(path, steps[-1], f"{path}, step {steps[-1]}")
+    if (path / COMPLETIONS).is_file():
+        return _of_stage(path)
     if not is_evaluation(path):
         raise UserError(
-            f"{path} is not an evaluation; give a folder that r1 eval wrote, a run, or one of a "
-            "run's evaluations (RUN/evaluations/step-NNNNNN.json)."
+            f"{path} is not an evaluation; give a folder that r1 eval wrote, a stage of kind "
+            "evaluation, a run, or one of a run's evaluations (RUN/evaluations/step-NNNNNN.json)."
         )
     return _of_command(path)
 
@@ -105,6 +108,15 @@ def _of_command(folder: Path) -> StoredEvaluation:
     settings = {name: request[name] for name in told if name in request}
     settings["engine"] = request.get("engine", "embedded")
     return _stored(str(folder), block_files(folder), summary, settings)
+
+
+def _of_stage(folder: Path) -> StoredEvaluation:
+    told = read_json(folder / RESULT, shape=StageEvaluation)
+    if told is None:
+        raise UserError(f"{folder} has not ended; give the same r1 run again, which carries on.")
+    settings = {"template": {"kind": told["template"]}} if told.get("template") else {}
+    summary = {"k": told.get("num_samples"), "sampling": told.get("sampling") or {}}
+    return _stored(str(folder), [folder / COMPLETIONS], summary, settings)
 
 
 def _of_run(run: Path, step: int, name: str) -> StoredEvaluation:

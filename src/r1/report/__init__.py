@@ -19,13 +19,16 @@ from r1.report.summary import run_json
 __all__ = ["build_report", "report_json", "save_figures"]
 
 
-def build_report(folder: Path) -> Path:
+def build_report(folder: Path, further: str = "") -> Path:
     """Write report.html into the folder of a run or a pipeline, and return its path.
 
-    Works on one that is still going, too. Raises UserError where `folder` is neither.
+    further: HTML of more sections, of a pipeline. Works on one that is still going, too. Raises
+    UserError where `folder` is neither.
     """
     folder = Path(folder)
-    return build_pipeline_report(folder) if is_pipeline(folder) else build_run_report(folder)
+    if is_pipeline(folder):
+        return build_pipeline_report(folder, further)
+    return build_run_report(folder)
 
 
 def report_json(folder: Path) -> dict[str, Any]:

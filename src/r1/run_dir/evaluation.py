@@ -14,6 +14,8 @@ from r1.run_dir.read import is_run
 from r1.run_dir.shapes import Origin, Summary
 
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
+COMPLETIONS = "completions.parquet"
+"""Of a stage's evaluation, in place of blocks."""
 
 
 @open_shape

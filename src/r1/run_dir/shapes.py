@@ -228,3 +228,5 @@ class StageEvaluation(TypedDict, total=False):
     num_problems: int | None
     num_parameters: float | None
     seconds: float | None
+    sampling: dict[str, Any]
+    begins_with_think: bool

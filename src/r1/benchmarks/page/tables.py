@@ -81,18 +81,21 @@ def _cell(
 
 
 def outcome_table(models: Sequence[ModelResults], rows: Mapping[str, Row], tokens: Tokens) -> str:
-    """The shares of samples that ended each way, in per cent, and the tokens of a response."""
+    """The shares of samples that ended each way, in per cent, and the tokens of a response.
+
+    tokens: where it is empty, only their mean is shown.
+    """
     names = [*OUTCOMES, *_further(models)]
     used = [name for name in names if any(_share(r, name) for m in models for r in _of(m))]
     head = "".join(f'<th class="number">{escape(name)}</th>' for name in used)
-    columns = ("tokens, mean", "median", "9 of 10 below")
+    columns = ("tokens, mean", "median", "9 of 10 below")[: 3 if tokens else 1]
     head += "".join(f'<th class="number">{name}</th>' for name in columns)
     body = []
     for _, members in grouped(rows):
         for name in members:
             for model in models:
                 if (result := model.results.get(name)) is not None:
-                    told = tokens.get((model.title, name))
+                    told = tokens.get((model.title, name)) if tokens else (result["mean_tokens"],)
                     body.append(_outcome_row(rows[name], model, result, used, told))
     return html_table("plain", f"<th>benchmark</th><th>model</th>{head}", body)
 
@@ -102,7 +105,7 @@ def _outcome_row(
     model: ModelResults,
     result: PageResult,
     used: Sequence[str],
-    told: TokenFigures | None,
+    told: Sequence[float] | None,
 ) -> str:
     shares = "".join(_number(f"{100 * _share(result, name):.1f}") for name in used)
     counts = "".join(_number(f"{value:,.0f}") for value in told) if told else _number("–") * 3

@@ -68,27 +68,40 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
 
     Raises UserError where a question or a sample is missing, or a file is damaged.
     """
-    expected = dict.fromkeys(ids, k)
-    values: dict[str, list[float]] = {identity: [] for identity in expected}
-    samples, outcomes, tokens = Counter[str](), Counter[str](), 0
-    for path in sorted((folder / BLOCKS).glob("*.parquet")):
-        for row in iterate_judged(path):
-            samples[row["problem_id"]] += 1
-            outcomes[outcome_of(row, opened)] += 1
-            tokens += row["num_tokens"]
-            if Outcome(row[_OUTCOME]).is_verdict:
-                values.setdefault(row["problem_id"], []).append(_value(row, metric))
-    if samples != expected:
+    paths = sorted((folder / BLOCKS).glob("*.parquet"))
+    rows = (row for path in paths for row in iterate_judged(path))
+    found, samples = count(rows, ids, metric, opened)
+    if samples != dict.fromkeys(found.values, k):
         raise UserError(
             f"{folder}: not every question has {k} samples, and no other question has any; "
             "remove the folder and run the benchmark again."
         )
-    total = sum(samples.values())
+    return found
+
+
+def count(
+    rows: Iterable[Row], ids: Iterable[str], metric: Metric, opened: bool
+) -> tuple[Figures, Counter[str]]:
+    """The figures of stored samples, and how many samples each question has.
+
+    ids: the questions in their order; others follow as they come.
+    """
+    values: dict[str, list[float]] = {identity: [] for identity in ids}
+    samples, outcomes, tokens = Counter[str](), Counter[str](), 0
+    for row in rows:
+        samples[row["problem_id"]] += 1
+        outcomes[outcome_of(row, opened)] += 1
+        tokens += row["num_tokens"]
+        worth = values.setdefault(row["problem_id"], [])
+        if Outcome(row[_OUTCOME]).is_verdict:
+            worth.append(_value(row, metric))
+    total = samples.total()
     means = [float(np.mean(each)) if each else np.nan for each in values.values()]
-    shares = {name: outcomes[name] / total for name in OUTCOMES}
+    shares = {name: outcomes[name] / max(1, total) for name in OUTCOMES}
     mean_tokens = tokens / max(1, total - outcomes["engine failed"])
     num_judged = sum(map(len, values.values()))
-    return Figures(share_interval(means, num_samples=num_judged), shares, mean_tokens, values)
+    score = share_interval(means, num_samples=num_judged)
+    return Figures(score, shares, mean_tokens, values), samples
 
 
 def _value(row: Row, metric: Metric) -> float:

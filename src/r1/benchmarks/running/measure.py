@@ -59,7 +59,7 @@ class Options(NamedTuple):
     response with `<think>`, which an endpoint decides by itself. judge: of judged benchmarks;
     changes no sample. endpoint: `endpoint.KEY=VALUE`, where the model is URL#model. plugins:
     modules that register verifiers. cluster: settings of [cluster]: sample on replicas there, which
-    moves no figure.
+    moves no figure. engine: in place of that of the run.
     """
 
     limit: int | None = None
@@ -72,6 +72,7 @@ class Options(NamedTuple):
     endpoint: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     cluster: Mapping[str, Any] | None = None
+    engine: EngineSettings | None = None
 
 
 def run_benchmarks(
@@ -92,7 +93,7 @@ def run_benchmarks(
     if data is None and not all(each.lies_in or each.is_made for each in chosen):
         raise UserError("give --data FOLDER; `r1 bench list NAME` tells what to put there.")
     loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
-    engine = source.settings("engine", EngineSettings)
+    engine = source.settings("engine", EngineSettings, options.engine)
     placed = place_replicas(source, engine, options.cluster)
     limit = _token_limit(source, engine, options, console)
     force_think = options.think and source.endpoint is None

@@ -9,7 +9,7 @@ STAGE/evaluation.json          what an evaluation found; completions.parquet bes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,9 +119,13 @@ class PipelineData:
 
     @property
     def evaluations(self) -> dict[str, EvaluationResults]:
-        """Return evaluations by evaluated stage; of several, the last one."""
-        found = (stage.evaluation for stage in self.stages.values())
-        return {item.of: item for item in found if item is not None}
+        """Return evaluations by evaluated stage; of several, the last one, with the scores of
+        benchmarks beside it."""
+        found: dict[str, EvaluationResults] = {}
+        for stage in self.stages.values():
+            if (item := stage.evaluation) is not None:
+                found[item.of] = _joined(found.get(item.of), item)
+        return found
 
     def title(self, stage: str) -> str:
         """Return a stage's display name."""
@@ -192,7 +196,7 @@ def _stage(
     inputs = tuple(Edge(f, s["stage"], s["output"]) for f, s in one.get("inputs", {}).items())
     model = next((edge.stage for edge in inputs if edge.field.split(".")[-1] == "model"), None)
     measures = RESULTS in one.get("outputs", {}).values()
-    evaluation = _evaluation(place) if measures else None
+    evaluation = _evaluation(place, model or BASE) if measures else None
     evaluates = None
     if measures:
         evaluates = evaluation.of if evaluation else model or BASE
@@ -235,7 +239,21 @@ def _source(name: str, tables: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _evaluation(place: Path) -> EvaluationResults | None:
+def _joined(earlier: EvaluationResults | None, later: EvaluationResults) -> EvaluationResults:
+    """Two evaluations of a checkpoint: one that has scores of benchmarks alone is added to the
+    other; of others the later stands."""
+    if earlier is None or bool(earlier.overall) == bool(later.overall):
+        return later
+    whole = earlier if earlier.overall else later
+    return replace(
+        whole,
+        families={**earlier.families, **later.families},
+        family_sizes={**earlier.family_sizes, **later.family_sizes},
+    )
+
+
+def _evaluation(place: Path, of: str) -> EvaluationResults | None:
+    """of: the stage whose checkpoint it is, where the file does not say."""
     told = read_json(place / "evaluation.json", shape=StageEvaluation)
     if told is None:
         return None
@@ -252,7 +270,7 @@ def _evaluation(place: Path) -> EvaluationResults | None:
         ) from None
     return EvaluationResults(
         folder=place,
-        of=str(told.get("stage") or BASE),
+        of=str(told.get("stage") or of),
         title=str(told.get("title") or ""),
         about={key: value for key, value in told.items() if key not in nested},
         overall=found["overall"],

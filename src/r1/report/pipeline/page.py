@@ -49,8 +49,11 @@ from r1.run_dir.recipe_check import flatten
 PAGE_NAME = "report.html"
 
 
-def build_pipeline_report(folder: Path) -> Path:
-    """Write report.html into a pipeline's folder and return its path; it may be unfinished."""
+def build_pipeline_report(folder: Path, further: str = "") -> Path:
+    """Write report.html into a pipeline's folder and return its path; it may be unfinished.
+
+    further: HTML of sections that stand below the table of stages.
+    """
     pipeline = load_pipeline(Path(folder))
     table = columns(pipeline)
     order = [column.stage for column in table]
@@ -60,7 +63,7 @@ def build_pipeline_report(folder: Path) -> Path:
     found = {
         name: diagnose(stage.run.folder) for name, stage in pipeline.stages.items() if stage.run
     }
-    write_text(path, render(pipeline, table, sample, titles, found))
+    write_text(path, render(pipeline, table, sample, titles, found, further))
     return path
 
 
@@ -70,6 +73,7 @@ def render(
     sample: Sample,
     titles: Sequence[str],
     diagnoses: Mapping[str, Sequence[Diagnosis]],
+    further: str = "",
 ) -> str:
     """Return the page as text. diagnoses: what keeps each stage's run from learning."""
     measured = Measured(pipeline)
@@ -91,6 +95,7 @@ def render(
         headline="\n".join(tile_html(tile) for tile in _headline(pipeline, measured, found)),
         graph=graph_svg(make_graph(pipeline)),
         table=stage_table(table, rows(list(table))),
+        further=further,
         moved=moved(found, pipeline),
         ablation=_ablation(pipeline, measured),
         table_6=_table_6(pipeline, measured),

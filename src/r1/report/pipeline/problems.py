@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from r1.report.pipeline.load import EvaluationResults
+from r1.run_dir.evaluation import COMPLETIONS
 from r1.run_dir.stored import check_columns, read_columns
 from r1.types import Outcome
 
@@ -49,7 +50,7 @@ class ProblemTable:
 
 def completions_path(evaluation: EvaluationResults) -> Path:
     """Return the path of an evaluation's table of completions."""
-    return evaluation.folder / "completions.parquet"
+    return evaluation.folder / COMPLETIONS
 
 
 def read_problems(evaluation: EvaluationResults) -> ProblemTable | None:
