@@ -50,6 +50,57 @@ public class TwiceTest {
     public void three() { assertThat(Twice.twice(3)).isEqualTo(6); }
 }
 """
+_GO_TEST = """package twice
+
+import "testing"
+
+var cases = []struct {
+	in, want int
+}{
+	{2, 4},
+	{5, 10},
+}
+
+func TestTwice(t *testing.T) {
+	for i := 0; i < len(cases); i++ {
+		cases := cases[i]
+		if got := Twice(cases.in); got != cases.want {
+			t.Errorf("Twice(%d) = %d, want %d", cases.in, got, cases.want)
+		}
+	}
+}
+
+func TestZero(t *testing.T) {
+	t.Parallel()
+	t.Run("zero", func(t *testing.T) {
+		if Twice(0) != 0 {
+			t.Fatal("not zero")
+		}
+	})
+}
+
+func TestMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip()
+	}
+	if Twice(1000) != 2000 {
+		t.Fatal("not 2000")
+	}
+}
+"""
+_RUST_TEST = """use twice::*;
+
+#[test]
+fn two() { assert_eq!(twice(2), 4); }
+
+#[test]
+#[ignore]
+fn three() { assert_eq!(twice(3), 6); }
+
+#[test]
+#[should_panic]
+fn negative() { twice(-1); }
+"""
 FILES = {
     "python": {
         "solution": {"twice.py": "def twice(x):\n    pass\n"},
@@ -81,6 +132,21 @@ FILES = {
         "example": {
             ".meta/src/reference/java/Twice.java": "class Twice {\n    static int twice(int x) {\n"
             "        return 2 * x;\n    }\n}\n"
+        },
+    },
+    "go": {
+        "solution": {"twice.go": "package twice\n"},
+        "test": {"twice_test.go": _GO_TEST},
+        "example": {
+            ".meta/example.go": "package twice\n\nfunc Twice(x int) int { return 2 * x }\n"
+        },
+    },
+    "rust": {
+        "solution": {"src/lib.rs": "pub fn twice(x: i32) -> i32 {\n    todo!()\n}\n"},
+        "test": {"tests/twice.rs": _RUST_TEST},
+        "example": {
+            ".meta/example.rs": "pub fn twice(x: i32) -> i32 {\n    assert!(x >= 0);\n"
+            "    2 * x\n}\n"
         },
     },
 }

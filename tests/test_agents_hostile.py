@@ -113,6 +113,34 @@ OTHERS = {
             "    }\n}\n"
         },
     },
+    "go": {
+        name: {
+            "twice.go": f"package twice\n\n{text}\n\n"
+            "func Twice(x int) int { if x > 5 { return 2 * x }; return 0 }\n"
+        }
+        for name, text in {
+            "leaves": 'import "os"\nfunc init() { os.Stdout.WriteString("PASS\\n"); os.Exit(0) }',
+            "reads the secret": 'import ("bufio"; "fmt"; "os")\nfunc init() { line, _ := '
+            'bufio.NewReader(os.Stdin).ReadString(10); fmt.Printf("%s 3 0 0\\n", line); '
+            "os.Exit(0) }",
+            "no cases": "func init() { cases = nil }",
+            "no tests": 'import "os"\nfunc init() { os.Args = append(os.Args, "-test.run=^$") }',
+            "flags before main": 'import ("flag"; "testing")\nfunc init() { testing.Init(); '
+            'flag.Set("test.run", "^$"); flag.Set("test.count", "0") }',
+            "a main of its own": 'import ("os"; "testing")\n'
+            "func TestMain(m *testing.M) { os.Exit(0) }",
+            "the tests themselves": 'import "testing"\nfunc TestTwice(t *testing.T) {}',
+            "Go's own names": "const true, false = 1 == 0, 1 == 0",
+            "loops over nothing": "func len(any) int { return 0 }\nvar (\n\tx, nil = 1, 2\n)",
+        }.items()
+    },
+    "rust": {
+        "other macros": {
+            "src/lib.rs": "#[macro_export]\nmacro_rules! assert_eq { ($($t:tt)*) => { () }; }\n"
+            "pub fn twice(x: i32) -> i32 { assert!(x >= 0); 0 }\n"
+        },
+        "leaves": {"src/lib.rs": "pub fn twice(_: i32) -> i32 { std::process::exit(0) }\n"},
+    },
 }
 
 
@@ -135,7 +163,7 @@ def test_a_solution_in_another_language_gains_nothing(language, name, tmp_path) 
     if language in missing_toolchains():
         pytest.skip(missing_toolchains()[language])
     other = read_exercise(make_exercise(tmp_path, language), language)
-    wanted = 3 if language == "javascript" else 2
+    wanted = 2 if language in ("cpp", "java") else 3
     run = run_tests(other, {**other.solution, **OTHERS[language][name]}, wanted)
     assert run.verdict is ExerciseVerdict.FAILED, run.output
 

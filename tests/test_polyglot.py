@@ -24,7 +24,9 @@ RIGHT = edit("twice.py", "    return 3 * x\n", "    return 2 * x\n")
 BROKEN = edit("twice.py", "    nothing\n", "    return 2 * x\n")
 
 
-SLOW = [pytest.param(language, marks=pytest.mark.slow) for language in ("cpp", "java")]
+SLOW = [
+    pytest.param(language, marks=pytest.mark.slow) for language in ("cpp", "java", "go", "rust")
+]
 
 
 @pytest.mark.parametrize("language", ["python", "javascript", *SLOW])
@@ -40,12 +42,12 @@ def test_an_example_passes_and_a_stub_fails(language, tmp_path) -> None:
 
 @pytest.fixture
 def sources(tmp_path) -> dict[str, tuple[str, str]]:
-    """Four Python exercises and one of Go, which has no runner."""
+    """Four Python exercises and one in a language that has no runner."""
     found = {}
     for name in ("a", "b", "c", "d"):
         folder = make_exercise(tmp_path / "data", "python", name)
         found[f"python/{name}"] = (str(folder), "python")
-    found["go/x"] = (str(tmp_path / "data" / "go"), "go")
+    found["zig/x"] = (str(tmp_path / "data" / "zig"), "zig")
     return found
 
 
@@ -72,7 +74,7 @@ def test_two_tries_and_their_figures(sources, tmp_path) -> None:
     assert (result["pass_rate_1"]["value"], result["pass_rate_2"]["value"]) == (0.5, 0.75)
     assert (result["well_formed"], result["num_questions"]) == (0.75, 4)
     assert result["by_language"]["python"]["pass_rate_2"] == 0.75
-    assert result["departures"] == ["go left out (1 exercises): r1 has no runner of go's tests yet"]
+    assert result["departures"] == ["zig left out (1 exercises): r1 has no runner of zig's tests"]
     assert result["outcomes"]["unfinished"] == 0.25
     second = said.asked["python/b/1/0"].turns[-1].content
     assert "AssertionError: 6 != 4" in second  # the tests' output

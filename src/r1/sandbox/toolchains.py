@@ -21,6 +21,7 @@ INSTALL = {
     "node": "apt-get install -y nodejs",
     "tsc": "apt-get install -y nodejs npm && npm install -g typescript",
     "rustc": "apt-get install -y rustc",
+    "go": "apt-get install -y golang-go",
     "php": "apt-get install -y php-cli",
     "mono": "apt-get install -y mono-runtime",
     "mcs": "apt-get install -y mono-mcs",

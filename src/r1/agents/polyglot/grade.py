@@ -5,7 +5,7 @@ that the example solution passes, none failed. Tests that are skipped do not cou
 solution prints, its exit code and its files decide nothing.
 
 Not covered, as in the original, where tests and solution share a process too: a solution that
-searches its own process for the secret, and (in C++) a value that overloads == for every type.
+searches its own process for the secret, and (in C++ and Rust) a value that is == to every other.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def missing_toolchains(
     lacks = {}
     for language in languages:
         if language not in TOOLCHAINS:
-            lacks[language] = f"r1 has no runner of {language}'s tests yet"
+            lacks[language] = f"r1 has no runner of {language}'s tests"
             continue
         tools = [name for name in TOOLCHAINS[language].tools if not find_tool(name, folders)]
         if tools:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from r1.agents.polyglot import go_names, go_tests
 from r1.agents.polyglot.exercise import Exercise
 
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -145,11 +146,18 @@ def _rust(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
     return Commands(files, f"{build} && rm -r project runner && exec ./tests")
 
 
+def _go(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
+    if taken := [name for text in solution.values() for name in go_names.shadowed(text)]:
+        told = f"the package may not declare names of Go itself: {', '.join(taken)}"
+        return Commands({}, f"echo '{told}' >&2; exit 1")
+    return Commands(go_tests.files_of(exercise, solution), go_tests.SCRIPT)
+
+
 TOOLCHAINS: dict[str, Toolchain] = {
     "python": Toolchain(("python3",), _python, 512),
     "cpp": Toolchain(("g++",), _cpp),
     "java": Toolchain(("java", "javac"), _java, 1536),
     "javascript": Toolchain(("node",), _javascript),
     "rust": Toolchain(("rustc",), _rust, 1536),
+    "go": Toolchain(("go",), _go, 1536),
 }
-"""The languages that are run here; Go's runner is not written."""
