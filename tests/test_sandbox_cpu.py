@@ -161,6 +161,27 @@ if __name__ == "__main__":
     assert result.stdout == "b'a\\n3\\n' 2\n[1, 2]\n", result
 
 
+def test_a_program_cannot_choose_to_starve() -> None:
+    program = """
+import ctypes, os
+def standing():
+    at = os.getpid()
+    return os.sched_getscheduler(at), os.getpriority(os.PRIO_PROCESS, at), os.sched_getaffinity(at)
+before = standing()
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+os.nice(19)
+os.sched_setaffinity(0, {0})
+ctypes.CDLL(None).syscall(314, 0, (ctypes.c_uint32 * 12)(48, 5), 0)  # sched_setattr: idle
+assert standing() == before
+try:
+    os.setpriority(os.PRIO_PROCESS, 0, -5)
+except PermissionError:
+    print("as before")
+"""
+    done = Program.build("python", program).run(limits=Limits(wall_s=60.0, starved_wall_s=300.0))
+    assert (done.status, done.stdout) == (Status.OK, "as before\n"), done.stderr
+
+
 def test_a_caller_that_ignores_the_end_of_children_is_served() -> None:
     code = (
         "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"

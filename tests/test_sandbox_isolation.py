@@ -42,6 +42,9 @@ def test_call_numbers_are_the_kernels(column: int, header: str) -> None:
     own = {
         **seccomp.REFUSED,
         **seccomp.ABSENT,
+        **seccomp.IGNORED,
+        "setpriority": seccomp.SETPRIORITY,
+        "sched_setscheduler": seccomp.SETSCHEDULER,
         "socket": seccomp.SOCKET,
         "socketpair": seccomp.SOCKETPAIR,
         "rt_sigaction": seccomp.SIGACTION,
@@ -77,6 +80,7 @@ def run_filter(program: bytes, number: int, arguments: tuple[int, ...], audit: i
 
 
 ALLOW, KILL, EPERM, ENOSYS, EAFNOSUPPORT = 0x7FFF0000, 0x80000000, 0x50001, 0x50026, 0x50061
+DONE_NOTHING = 0x50000
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
@@ -87,7 +91,8 @@ def test_filter_answers(machine: str) -> None:
     def answer(number: int, *arguments: int) -> int:
         return run_filter(program, number, arguments, audit)
 
-    for calls, expected in ((seccomp.REFUSED, EPERM), (seccomp.ABSENT, ENOSYS)):
+    tables = ((seccomp.REFUSED, EPERM), (seccomp.ABSENT, ENOSYS), (seccomp.IGNORED, DONE_NOTHING))
+    for calls, expected in tables:
         for name, numbers in calls.items():
             if (number := numbers[column]) is not None:
                 assert answer(number) == expected, name
@@ -96,6 +101,10 @@ def test_filter_answers(machine: str) -> None:
     assert answer(seccomp.SOCKETPAIR[column], 30) == EAFNOSUPPORT
     assert answer(seccomp.CLONE[column], 0x3D0F00) == ALLOW  # a thread
     assert answer(seccomp.CLONE[column], 0x10000011) == EPERM
+    assert answer(seccomp.SETPRIORITY[column], 0, 0, 19) == DONE_NOTHING
+    assert answer(seccomp.SETPRIORITY[column], 0, 0, 2**64 - 5) == EPERM
+    assert answer(seccomp.SETSCHEDULER[column], 0, 5) == DONE_NOTHING
+    assert answer(seccomp.SETSCHEDULER[column], 0, 1) == EPERM
     assert answer(seccomp.IOCTL[column], 0, 0x5401) == ALLOW
     assert answer(seccomp.IOCTL[column], 0, 0x5412) == EPERM
     assert answer(seccomp.PERSONALITY[column], 0xFFFFFFFF) == ALLOW
@@ -111,8 +120,7 @@ def test_filter_answers(machine: str) -> None:
 def test_a_filter_that_keeps_children_changes_nothing_of_sigchld(machine: str) -> None:
     program = seccomp.filter_program(machine, keeps_children=True)
     audit, column = seccomp.ARCHITECTURES[machine]
-    done_nothing = 0x50000
-    for number, expected in ((17, done_nothing), (2, ALLOW), (15, ALLOW), (0, ALLOW)):
+    for number, expected in ((17, DONE_NOTHING), (2, ALLOW), (15, ALLOW), (0, ALLOW)):
         answer = run_filter(program, seccomp.SIGACTION[column], (number, 0x5000), audit)
         assert answer == expected, number
 

@@ -9,6 +9,8 @@ It takes away what no contest program needs and what namespaces and rlimits do n
 * memory that belongs to no process, and so to no rlimit: memfd_create, System V shared memory,
   message queues and semaphores;
 * ignoring SIGCHLD, where only processes can say what processor time a run has used;
+* a lower priority or another scheduler: on a busy machine a program would starve by its own wish,
+  and what starves has no verdict;
 * pushing characters into a terminal, the 32-bit and x32 tables, calls younger than the table.
 
 It is a list of what is refused, not of what is allowed: eight toolchains, three of them virtual
@@ -102,6 +104,8 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "mount_setattr": (442, 442),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
+    # order of service
+    "ioprio_set": (251, 30),
 }
 ABSENT: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435),  # its flags stand in memory, where a filter cannot look
@@ -115,7 +119,16 @@ ABSENT: dict[str, tuple[int | None, int | None]] = {
     "semget": (64, 190),
     "mq_open": (240, 180),
 }
+IGNORED: dict[str, tuple[int | None, int | None]] = {
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+}
+"""They succeed and do nothing: virtual machines ask for them, and live without."""
 SIGACTION = (13, 134)
+SETPRIORITY, SETSCHEDULER = (141, 140), (144, 119)
+USUAL_SCHEDULERS = (0, 3, 5)
+"""SCHED_OTHER, SCHED_BATCH, SCHED_IDLE; the others are real time."""
 SOCKET, SOCKETPAIR = (41, 198), (53, 199)
 CLONE, IOCTL, PERSONALITY = (56, 220), (16, 29), (135, 92)
 FIRST_UNKNOWN = 451
@@ -131,6 +144,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16
 _X32_BIT = 0x40000000
+_NEGATIVE = 0x80000000
 
 Instruction = tuple[int, int, int, int]
 
@@ -167,7 +181,7 @@ def _program(machine: Architecture, keeps_children: bool) -> list[Instruction]:
         (_AT_LEAST, 0, 1, FIRST_UNKNOWN),
         absent,
     ]
-    for calls, answer in ((REFUSED, refuse), (ABSENT, absent)):
+    for calls, answer in ((REFUSED, refuse), (ABSENT, absent), (IGNORED, _fail(0))):
         numbers = [numbers[column] for numbers in calls.values()]
         for number in numbers:
             if number is not None:
@@ -175,6 +189,10 @@ def _program(machine: Architecture, keeps_children: bool) -> list[Instruction]:
     if keeps_children:
         nothing = [(_EQUAL, 0, 1, signal.SIGCHLD), _fail(0), _allow()]
         program += _with_argument(SIGACTION[column], 0, nothing)
+    higher = [(_AT_LEAST, 0, 1, _NEGATIVE), refuse, _fail(0)]
+    program += _with_argument(SETPRIORITY[column], 2, higher)
+    usual = [step for kind in USUAL_SCHEDULERS for step in ((_EQUAL, 0, 1, kind), _fail(0))]
+    program += _with_argument(SETSCHEDULER[column], 1, [*usual, refuse])
     for call in (SOCKET, SOCKETPAIR):
         only_unix = [(_EQUAL, 0, 1, AF_UNIX), _allow(), _fail(errno.EAFNOSUPPORT)]
         program += _with_argument(call[column], 0, only_unix)
