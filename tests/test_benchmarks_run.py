@@ -173,7 +173,7 @@ def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
 ) -> None:
     """Another seed is refused before the other benchmarks are measured."""
 
-    def talk(ask, problems, folder) -> dict:
+    def talk(ask, problems, folder, model) -> dict:
         first = OpenConversation(problems[0].id, (Turn("user", problems[0].prompt),))
         ((answer,),) = ask([first])
         return {"score": None, "outcomes": {}, "answered": answer is not None}

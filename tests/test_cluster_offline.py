@@ -221,7 +221,7 @@ def test_r1_eval_on_replicas_carries_on_after_its_driver_was_killed(world, tmp_p
 def test_benchmarks_on_replicas_give_one_engines_bytes(world, tmp_path, monkeypatch) -> None:
     """Two tables of questions, and one of two requests a question, in one call."""
 
-    def talk(ask, problems, folder) -> dict:
+    def talk(ask, problems, folder, model) -> dict:
         asked = [OpenConversation(p.id, (Turn("user", p.prompt),), 3) for p in problems]
         return {"score": None, "outcomes": {}, "answers": ask(asked)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def small_phases(monkeypatch) -> None:
     monkeypatch.setattr(
         swe_measure,
         "measure_instances",
-        lambda instances, ask, folder: measured(instances, ask, folder, sizes),
+        lambda instances, ask, folder, model: measured(instances, ask, folder, sizes, model=model),
     )
 
 
@@ -181,7 +182,8 @@ def test_an_issue_that_an_endpoint_refuses_is_left_out(tmp_path, small_phases, m
         found = run(server, "swe_bench_verified", tmp_path / "data", tmp_path / "out")
         assert found["outcomes"]["engine failed"] == 0.5
         assert (found["num_questions"], found["score"]["value"]) == (2, 1.0)
-        assert len(predictions.read_text().splitlines()) == 1
+        (line,) = predictions.read_text().splitlines()
+        assert json.loads(line)["model_name_or_path"] == "fake-judge"
         found = run(server, "swe_bench_verified", tmp_path / "data", tmp_path / "out")
         assert found["outcomes"]["correct"] == 1.0
         assert len(predictions.read_text().splitlines()) == 2

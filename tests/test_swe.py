@@ -170,4 +170,4 @@ def test_the_500_are_read_and_need_clones(tmp_path) -> None:
     assert len(problems) == 500
     assert all(isinstance(problem, Problem) for problem in problems)
     with pytest.raises(UserError, match="git clone"):
-        benchmark.converse(ask_recorded(Recorded()), problems, tmp_path)
+        benchmark.converse(ask_recorded(Recorded()), problems, tmp_path, "a model")

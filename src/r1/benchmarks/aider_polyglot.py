@@ -43,7 +43,7 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
 
 
 def _converse(
-    form: EditFormat, ask: AskModel, problems: list[Problem], folder: Path
+    form: EditFormat, ask: AskModel, problems: list[Problem], folder: Path, model: str
 ) -> dict[str, Any]:
     from r1.agents.polyglot.measure import measure_exercises
 

@@ -48,9 +48,10 @@ Row = tuple[str, Mapping[str, Any] | RowError]
 """Where a row stands ("test:3"), and its columns or why there are none."""
 
 
-Converse = Callable[["AskModel", list[Problem], Path], dict[str, Any]]
-"""How a benchmark of several requests a question is run: a model, the questions, and a folder that
-keeps what is done, to the figures that its benchmark.json holds. Killed, it carries on."""
+Converse = Callable[["AskModel", list[Problem], Path, str], dict[str, Any]]
+"""How a benchmark of several requests a question is run: a model, the questions, a folder that
+keeps what is done, and the model's name, to the figures that its benchmark.json holds. Killed, it
+carries on."""
 
 
 class DataLayout(NamedTuple):

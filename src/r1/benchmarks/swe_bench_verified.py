@@ -36,12 +36,12 @@ def _read(paths: list[list[Path]]) -> Iterator[Item]:
     return items(hub_rows(paths[0]) if packed else json_lines(file), problem)
 
 
-def _converse(ask: AskModel, problems: list[Problem], folder: Path) -> dict[str, Any]:
+def _converse(ask: AskModel, problems: list[Problem], folder: Path, model: str) -> dict[str, Any]:
     from r1.agents.swe.instance import read_instance
     from r1.agents.swe.measure import measure_instances
 
     rows = [(problem.metadata["row"], Path(problem.metadata["folder"])) for problem in problems]
-    return measure_instances([read_instance(*row) for row in rows], ask, folder)
+    return measure_instances([read_instance(*row) for row in rows], ask, folder, model=model)
 
 
 register_benchmark(

@@ -37,6 +37,7 @@ def measure_instances(
 ) -> dict[str, Any]:
     """Run all phases and return the figures, as benchmark.json holds them.
 
+    model: its name in the predictions, by which the official harness keeps its reports.
     Raises UserError where no instance has its repository here.
     """
     here = [instance for instance in instances if instance.clone.is_dir()]

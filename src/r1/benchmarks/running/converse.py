@@ -15,7 +15,13 @@ from r1.config import dump
 from r1.endpoint.settings import INDECISIVE, SECTION
 from r1.errors import UserError
 from r1.evaluation.settings import EvaluationSettings
-from r1.evaluation.source import ModelSource, OpenedModel, context_of_source, open_sampler
+from r1.evaluation.source import (
+    ModelSource,
+    OpenedModel,
+    context_of_source,
+    name_of,
+    open_sampler,
+)
 from r1.files.shapes import read_json
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import atomic
@@ -97,7 +103,7 @@ def _measure(one: Conversations, setup: ConversationSetup, model: OpenedModel) -
     context = context_of_source(setup.source, setup.engine)
     counts = AskCounts(one.folder)
     ask = EngineAsk(engine, renderer, setup.sampling, context, setup.seed, counts)
-    figures = one.benchmark.converse(ask, list(one.problems), one.folder)
+    figures = one.benchmark.converse(ask, list(one.problems), one.folder, name_of(setup.model))
     endpoint = setup.source.endpoint
     departures = [
         *sampling_departures(setup.sampling, renderer.opens_think, endpoint),

@@ -68,10 +68,11 @@ def figures_of(folder: Path, ids: Iterable[str], k: int, metric: Metric, opened:
 
     Raises UserError where a question or a sample is missing, or a file is damaged.
     """
+    expected = dict.fromkeys(ids, k)
     paths = sorted((folder / BLOCKS).glob("*.parquet"))
     rows = (row for path in paths for row in iterate_judged(path))
-    found, samples = count(rows, ids, metric, opened)
-    if samples != dict.fromkeys(found.values, k):
+    found, samples = count(rows, expected, metric, opened)
+    if samples != expected:
         raise UserError(
             f"{folder}: not every question has {k} samples, and no other question has any; "
             "remove the folder and run the benchmark again."
