@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import resource
 import subprocess
@@ -201,6 +202,32 @@ def test_a_clusters_recipe_is_planned_for_its_gpus_wherever_it_is_asked(recipe) 
 
     path = RECIPES / "cluster" / f"{recipe}.toml"
     assert given_here(load_any_recipe(path), path, Given()) == Given()
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("max\n", None), ("1000000000\n", 1e9), (None, None)]
+)
+def test_what_must_fit_on_a_cpu_is_the_memory_of_this_machine(
+    monkeypatch, tmp_path, limit, expected
+) -> None:
+    from r1.pipeline.estimates import estimate_recipe
+    from r1.pipeline.plan import given_here
+    from r1.pipeline.recipe import load_any_recipe
+    from r1.plan import hardware
+    from r1.plan.estimate import Given
+
+    monkeypatch.setattr(hardware, "CONTAINER_LIMIT", tmp_path / "memory.max")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    path = RECIPES / "tiny" / "r1_zero.toml"
+    recipe = load_any_recipe(path)
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for asked in (Given(hardware="cpu"), Given(hardware="CPU")):
+        given = given_here(recipe, path, asked)
+        assert given.memory_bytes == (expected or installed)
+        machine = estimate_recipe(recipe, path.parent, given).machine
+        assert machine.device == "cpu"
+        assert machine.budget == given.memory_bytes
 
 
 def test_a_dry_run_is_planned_for_this_machine_too(tmp_path) -> None:
