@@ -161,10 +161,12 @@ def test_rejection_that_keeps_nothing_fails_with_the_reasons(world, tmp_path, mo
         ({"wrong answer": 8}, "easier problems"),
         ({"verifier without verdict": 8}, "rewards.timeout_s"),
         ({"too short": 8, "malformed": 1}, "the stage's filters"),
+        ({"cut at the token limit": 7, "malformed": 9}, "raise sampling.max_new_tokens"),
+        ({"cut at the token limit": 9, "malformed": 7}, 'sampled = { opening = "", closing = "" }'),
         ({}, "the stage's filters"),
     ],
 )
-def test_the_remedy_is_that_of_the_most_frequent_reason(reasons, remedy) -> None:
+def test_the_remedies_are_those_of_the_frequent_reasons(reasons, remedy) -> None:
     assert remedy in remedy_for(list(reasons.items()))
 
 

@@ -67,23 +67,23 @@ def nothing_kept(folder: Path) -> str:
 
 
 def remedy_for(reasons: Sequence[tuple[str, int]]) -> str:
-    """Return what to change where these reasons left nothing: the remedy of the most frequent."""
+    """Return what to change where these reasons left nothing: the remedies of those that took a
+    quarter of the samples or more, the most frequent first."""
     from r1.curation.filters import DropReason
 
     remedies = {
-        DropReason.CUT: "Most were cut: raise sampling.max_new_tokens, or ask for less.",
-        DropReason.NO_VERDICT: "Most had no verdict: see rewards.timeout_s, or the judge.",
-        DropReason.MALFORMED: "Most were malformed: where responses do not think apart, rejection "
-        'sampling takes sampled = { opening = "", closing = "" }.',
-        DropReason.NO_ANSWER: "In most no answer could be read: see rewards.answer_from.",
-        DropReason.WRONG: "Most were wrong: take easier problems, a larger num_samples or a "
+        DropReason.CUT: "Samples were cut: raise sampling.max_new_tokens, or ask for less.",
+        DropReason.NO_VERDICT: "Samples had no verdict: see rewards.timeout_s, or the judge.",
+        DropReason.MALFORMED: "Samples were malformed: where responses do not think apart, "
+        'rejection sampling takes sampled = { opening = "", closing = "" }.',
+        DropReason.NO_ANSWER: "No answer could be read: see rewards.answer_from.",
+        DropReason.WRONG: "Answers were wrong: take easier problems, a larger num_samples or a "
         "stronger model.",
     }
-    most = max(reasons, key=lambda reason: reason[1], default=("", 0))[0]
-    return next(
-        (remedy for reason, remedy in remedies.items() if reason == most),
-        "Change the stage's filters, sampling, problems or model.",
-    )
+    least = sum(number for _, number in reasons) / 4
+    frequent = sorted((each for each in reasons if each[1] >= least), key=lambda each: -each[1])
+    found = [remedies[DropReason(name)] for name, _ in frequent if name in remedies]
+    return " ".join(found) or "Change the stage's filters, sampling, problems or model."
 
 
 def load_problem_lists(
