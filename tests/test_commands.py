@@ -281,3 +281,32 @@ def test_a_limit_of_memory_on_the_whole_command(tmp_path) -> None:
     assert done.returncode == 2, done.stderr
     assert "there is not enough memory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["train", "mine.toml"], "did you mean r1 run RECIPE?"),
+        (["sft", "mine.toml"], 'kind = "sft"'),
+        (["run", "mine.toml", "--num_steps", "3"], "--set num_steps=VALUE"),
+        (["run", "mine.toml", "--lr=1e-5"], "--set optimizer.lr=VALUE"),
+        (["run", "mine.toml", "--learning-rate", "1e-5"], "--set optimizer.lr=VALUE"),
+        (["eval", "tiny", "--limit", "3"], "--set data.heldout.0.limit=VALUE"),
+    ],
+)
+def test_words_of_other_trainers_are_answered_with_ours(monkeypatch, capsys, words, answer) -> None:
+    monkeypatch.setattr(sys, "argv", ["r1", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert answer in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["run", "none.toml", "--out", "x", "--dry-run"], ["bench"], []])
+def test_words_that_r1_has_pass(monkeypatch, capsys, words) -> None:
+    monkeypatch.setattr(sys, "argv", ["r1", *words])
+    with pytest.raises(SystemExit):
+        cli.main()
+    told = capsys.readouterr().err
+    assert "did you mean r1" not in told
+    assert "has no option" not in told
