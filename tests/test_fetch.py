@@ -16,7 +16,7 @@ from r1.models import fetch as fetching
 from r1.models.catalogue import CARRIED, CarriedModel, Wheel, missing_hint, refuse_missing
 from r1.models.fetch import RECORD, fetch
 from r1.models.hub import require_hub
-from r1.models.load import check_model_folder, load_model, load_tokenizer
+from r1.models.load import check_model_folder, load_model, load_tokenizer, read_config
 
 WIDTH, LAYERS, HIDDEN = 32, 2, 64
 TOKENS = ["<|endoftext|>", *(chr(code) for code in range(33, 127)), "Ġ", "Ċ", "Th"]
@@ -172,3 +172,14 @@ def test_a_missing_model_is_answered_with_the_one_beside_it_that_is_nearly_calle
     assert missing_hint("runs/note") == missing_hint("nowhere/note") == ""
     with pytest.raises(UserError, match=r"Did you mean runs/mine\?"):
         refuse_missing("./runs/mime")
+
+
+@pytest.mark.parametrize("read", [read_config, load_tokenizer])
+def test_whoever_reads_a_model_is_told_at_once_that_no_hub_answers(
+    tmp_path, monkeypatch, read
+) -> None:
+    """`r1 eval` reads a config before it checks the folder: the client tried for half a minute."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("r1.models.hub.hub_is_reachable", lambda: False)
+    with pytest.raises(UserError, match="the Hugging Face Hub cannot be reached"):
+        read("models/none")
