@@ -43,7 +43,7 @@ LAYERS = {
     **dict.fromkeys(
         ("pipeline", "progress", "settings_reference", "settings_page", "sandbox_command"), 7
     ),
-    **dict.fromkeys(("publish", "claims"), 7),
+    **dict.fromkeys(("publish", "claims", "command_hints"), 7),
     **dict.fromkeys(("cli", "benchmarks_cli", "data_command", "evaluate_cli", "export_cli"), 8),
     **dict.fromkeys(("__main__", "api"), 8),
 }

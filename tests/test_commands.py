@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import resource
 import subprocess
@@ -203,6 +204,32 @@ def test_a_clusters_recipe_is_planned_for_its_gpus_wherever_it_is_asked(recipe) 
     assert given_here(load_any_recipe(path), path, Given()) == Given()
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("max\n", None), ("1000000000\n", 1e9), (None, None)]
+)
+def test_what_must_fit_on_a_cpu_is_the_memory_of_this_machine(
+    monkeypatch, tmp_path, limit, expected
+) -> None:
+    from r1.pipeline.estimates import estimate_recipe
+    from r1.pipeline.plan import given_here
+    from r1.pipeline.recipe import load_any_recipe
+    from r1.plan import hardware
+    from r1.plan.estimate import Given
+
+    monkeypatch.setattr(hardware, "CONTAINER_LIMIT", tmp_path / "memory.max")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    path = RECIPES / "tiny" / "r1_zero.toml"
+    recipe = load_any_recipe(path)
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for asked in (Given(hardware="cpu"), Given(hardware="CPU")):
+        given = given_here(recipe, path, asked)
+        assert given.memory_bytes == (expected or installed)
+        machine = estimate_recipe(recipe, path.parent, given).machine
+        assert machine.device == "cpu"
+        assert machine.budget == given.memory_bytes
+
+
 def test_a_dry_run_is_planned_for_this_machine_too(tmp_path) -> None:
     (tmp_path / "recipe.toml").write_text(STAGES.replace("x.jsonl", "none.jsonl"))
     words = ["--dry-run", "--set", "stages.b.learner.device=cpu"]
@@ -254,3 +281,32 @@ def test_a_limit_of_memory_on_the_whole_command(tmp_path) -> None:
     assert done.returncode == 2, done.stderr
     assert "there is not enough memory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["train", "mine.toml"], "did you mean r1 run RECIPE?"),
+        (["sft", "mine.toml"], 'kind = "sft"'),
+        (["run", "mine.toml", "--num_steps", "3"], "--set num_steps=VALUE"),
+        (["run", "mine.toml", "--lr=1e-5"], "--set optimizer.lr=VALUE"),
+        (["run", "mine.toml", "--learning-rate", "1e-5"], "--set optimizer.lr=VALUE"),
+        (["eval", "tiny", "--limit", "3"], "--set data.heldout.0.limit=VALUE"),
+    ],
+)
+def test_words_of_other_trainers_are_answered_with_ours(monkeypatch, capsys, words, answer) -> None:
+    monkeypatch.setattr(sys, "argv", ["r1", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert answer in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["run", "none.toml", "--out", "x", "--dry-run"], ["bench"], []])
+def test_words_that_r1_has_pass(monkeypatch, capsys, words) -> None:
+    monkeypatch.setattr(sys, "argv", ["r1", *words])
+    with pytest.raises(SystemExit):
+        cli.main()
+    told = capsys.readouterr().err
+    assert "did you mean r1" not in told
+    assert "has no option" not in told

@@ -39,6 +39,10 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(monkeypatch) -> None
 
 def test_outcomes_are_counted_and_no_answer_is_explained() -> None:
     assert outcomes_line({"unparseable": 40, "correct": 0}).startswith("40 of 40 unparseable; no")
+    cut = outcomes_line({"unparseable": 12, "wrong": 4}, cut_share=0.8125)
+    assert cut.endswith("; most responses were cut at sampling.max_new_tokens before an answer")
+    assert "answer_from" in outcomes_line({"unparseable": 12, "wrong": 4}, cut_share=0.25)
+    assert outcomes_line({"wrong": 4}, cut_share=1.0) == "4 of 4 wrong"
     assert outcomes_line({"correct": 3, "wrong": 1}) == "3 of 4 correct, 1 of 4 wrong"
     assert outcomes_line({}) == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from r1 import cli
 from r1.data.tiny import BASE_FOLDER
 from r1.models.load import load_model, load_tokenizer
 from r1.publish import export as exporting
+from r1.publish.card import CardForm, model_card
 from r1.publish.origin import origin_of_checkpoint
 from r1.publish.served_template import served_template
 from r1.run_dir import find_checkpoint
@@ -120,6 +122,38 @@ def test_the_cards_own_code_runs(trained, tmp_path, monkeypatch) -> None:
     assert "max_new_tokens=12," in code
     monkeypatch.chdir(tmp_path)
     exec(code, {})
+
+
+def test_a_base_in_a_folder_is_no_model_of_the_hub(trained, tmp_path) -> None:
+    """ "models/base" looks like owner/name: the card would link to a stranger's model."""
+    shutil.copytree(trained["run"], tmp_path / "run")
+    shutil.copytree(trained["folder"] / "model", tmp_path / "models" / "base")
+    record = tmp_path / "run" / "recipe.json"
+    recipe = json.loads(record.read_text())
+    for base_folder, linked in ((tmp_path, False), (tmp_path / "elsewhere", True)):
+        changed = {**recipe, "model": "models/base", "base_folder": str(base_folder)}
+        record.write_text(json.dumps(changed))
+        card = (
+            r1.export(tmp_path / "run", tmp_path / f"out{linked}").folder / "README.md"
+        ).read_text()
+        assert ('base_model: "models/base"' in card) is linked
+        assert "from `models/base`" in card
+
+
+def test_the_cards_code_asks_with_the_system_prompt_of_the_training(trained, tmp_path) -> None:
+    origin = origin_of_checkpoint(trained["run"], 2)
+    system = 'Think in """steps""",\nthen answer in \\boxed{}.'
+    asked = {**origin.recipe, "template": {"kind": "chat", "system": system}}
+    form = CardForm("out", None, False, "prompt", "AutoTokenizer")
+    card = model_card(replace(origin, recipe=asked), form)
+    code = card.split("```python\n")[1].split("```")[0]
+    found: dict[str, Any] = {}
+    exec(code[code.index("messages = [") : code.index("prompt = ")], found)
+    assert found["messages"] == [
+        {"role": "system", "content": system},
+        {"role": "user", "content": "What is 12 + 30?"},
+    ]
+    assert '"system"' not in model_card(origin, form).split("```python")[1].split("```")[0]
 
 
 def test_adapters_leave_apart_from_their_base_or_merged(trained, tmp_path) -> None:

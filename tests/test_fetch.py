@@ -13,10 +13,10 @@ import torch
 
 from r1.errors import UserError
 from r1.models import fetch as fetching
-from r1.models.catalogue import CARRIED, CarriedModel, Wheel, fetch_hint
+from r1.models.catalogue import CARRIED, CarriedModel, Wheel, missing_hint, refuse_missing
 from r1.models.fetch import RECORD, fetch
 from r1.models.hub import require_hub
-from r1.models.load import check_model_folder, load_model, load_tokenizer
+from r1.models.load import check_model_folder, load_model, load_tokenizer, read_config
 
 WIDTH, LAYERS, HIDDEN = 32, 2, 64
 TOKENS = ["<|endoftext|>", *(chr(code) for code in range(33, 127)), "Ġ", "Ċ", "Th"]
@@ -156,4 +156,30 @@ def test_a_recipe_whose_model_is_not_fetched_yet_says_how(tmp_path, monkeypatch)
         require_hub("models/gemma3")
     with pytest.raises(UserError, match="r1 fetch smollm2"):
         check_model_folder(tmp_path / "smollm2")
-    assert fetch_hint("Qwen/Qwen2.5-0.5B") == ""
+    assert missing_hint("Qwen/Qwen2.5-0.5B") == ""
+
+
+def test_a_missing_model_is_answered_with_the_one_beside_it_that_is_nearly_called_so(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("models/smollm2/config.json", "runs/mine/run.json", "runs/notes/text.md"):
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_text("{}")
+    assert missing_hint("models/smollm") == " Did you mean models/smollm2?"
+    assert missing_hint("runs/mime") == " Did you mean runs/mine?"
+    assert missing_hint("models/smollm2") == " To make it: r1 fetch smollm2 models/smollm2"
+    assert missing_hint("runs/note") == missing_hint("nowhere/note") == ""
+    with pytest.raises(UserError, match=r"Did you mean runs/mine\?"):
+        refuse_missing("./runs/mime")
+
+
+@pytest.mark.parametrize("read", [read_config, load_tokenizer])
+def test_whoever_reads_a_model_is_told_at_once_that_no_hub_answers(
+    tmp_path, monkeypatch, read
+) -> None:
+    """`r1 eval` reads a config before it checks the folder: the client tried for half a minute."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("r1.models.hub.hub_is_reachable", lambda: False)
+    with pytest.raises(UserError, match="the Hugging Face Hub cannot be reached"):
+        read("models/none")

@@ -15,6 +15,7 @@ from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.progress import TerminalProgress
 from r1.r1_zero.run import prepare
+from r1.stages.dataset import remedy_for
 from small_models import save_small_model
 from small_pipeline import PLUGIN, readable, write_problems
 
@@ -149,6 +150,24 @@ def test_rejection_that_keeps_nothing_fails_with_the_reasons(world, tmp_path, mo
         assert "stage readable: not one row was kept: 3 prompts, 24 samples (" in message
         assert "card.md" in message
         assert not (tmp_path / "out" / "readable" / "STAGE.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "remedy"),
+    [
+        ({"cut at the token limit": 24, "malformed": 3}, "raise sampling.max_new_tokens"),
+        ({"malformed": 8, "wrong answer": 2}, 'sampled = { opening = "", closing = "" }'),
+        ({"no answer could be read": 8}, "rewards.answer_from"),
+        ({"wrong answer": 8}, "easier problems"),
+        ({"verifier without verdict": 8}, "rewards.timeout_s"),
+        ({"too short": 8, "malformed": 1}, "the stage's filters"),
+        ({"cut at the token limit": 7, "malformed": 9}, "raise sampling.max_new_tokens"),
+        ({"cut at the token limit": 9, "malformed": 7}, 'sampled = { opening = "", closing = "" }'),
+        ({}, "the stage's filters"),
+    ],
+)
+def test_the_remedies_are_those_of_the_frequent_reasons(reasons, remedy) -> None:
+    assert remedy in remedy_for(list(reasons.items()))
 
 
 SHORT = "3 of 3 {} leave a response less than max_new_tokens = {} of the model's context of 64"

@@ -100,7 +100,8 @@ def test_a_run_learns_and_tells_its_story(objective, tmp_path) -> None:
 def test_without_heldout_nothing_is_measured(tmp_path) -> None:
     path = write_recipe(tmp_path)
     out = tmp_path / "run"
-    train(path, out, ["data.heldout=[]", "batch.max_steps=2"])
+    found = train(path, out, ["data.heldout=[]", "batch.max_steps=2"])
+    assert any('normalise = "none" or "sigmoid"' in notice for notice in found.notices)
     assert read_evaluations(out) == []
     assert read_card(find_reward_model(out)).statistics is None
 

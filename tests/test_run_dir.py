@@ -295,6 +295,12 @@ def test_differences_see_added_and_removed_keys_and_stop_at_dots() -> None:
         "a.b: 1 in the run, not set now",
         "a.c: not set in the run, 1 now",
     ]
+    one = {"data": {"train": [{"path": "a", "limit": 2}, {"path": "b", "limit": None}]}}
+    two = {"data": {"train": [{"path": "a", "limit": 8}, {"path": "b", "limit": None}]}}
+    assert differences(one, two) == ["data.train.0.limit: 2 in the run, 8 now"]
+    assert differences(one, two, ignore=("data.train",)) == []
+    [more] = differences(one, {"data": {"train": two["data"]["train"][:1]}})
+    assert more.startswith("data.train: [{")
     assert differences({"ab": 1}, {"ab": 2}, ignore=("a",)) == ["ab: 1 in the run, 2 now"]
 
 

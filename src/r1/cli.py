@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.text import Text
+from typer.main import get_command
 
 from r1.benchmarks_cli import bench_app
 from r1.claims.command import reproduce_command
+from r1.command_hints import refuse_other_words
 from r1.data_command import data_command
 from r1.errors import UserError, lacks_memory
 from r1.evaluate_cli import Overrides, eval_command
@@ -312,6 +314,7 @@ def main() -> None:
     logging.basicConfig(format="r1: %(message)s", level=logging.WARNING)
     try:
         _require_working_folder()
+        refuse_other_words(sys.argv[1:], _options_beside_set)
         app()
     except UserError as error:
         _refuse(str(error))
@@ -328,6 +331,16 @@ def main() -> None:
             "programs, lift the limit (ulimit -v) or take smaller batches (r1 plan shows what they "
             "need), and give the same command."
         )
+
+
+def _options_beside_set() -> dict[str, set[str]]:
+    """Return the options of each command that has --set."""
+    commands = getattr(get_command(app), "commands", {})
+    named = {
+        name: {"--help"}.union(*([*each.opts, *each.secondary_opts] for each in command.params))
+        for name, command in commands.items()
+    }
+    return {name: options for name, options in named.items() if "--set" in options}
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -119,7 +119,7 @@ class TerminalProgress:
             f"cons@{summary['k']} {_interval(voted)}, format {summary['format'] or 0.0:.0%}, "
             f"length {summary['mean_length']:.0f}, checks {summary['self_check_share']:.0%}"
         )
-        self._line(f"  {outcomes_line(summary.get('outcomes', {}))}")
+        self._line(f"  {outcomes_line(summary.get('outcomes', {}), summary.get('truncated'))}")
 
     def _picture(self) -> Group:
         """Return the bar and the lines under it."""

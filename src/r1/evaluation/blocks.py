@@ -162,13 +162,14 @@ def _is_new(out: Path, request: dict[str, Any]) -> bool:
         if differ and any((out / BLOCKS).glob("*.parquet")):
             raise UserError(
                 f"{out} holds another evaluation (other {', '.join(sorted(differ))}). Nothing was "
-                "touched; give a new folder, or the same model, problems and settings as before."
+                "touched; give a new folder (--out), or the same model, problems and settings as "
+                "before."
             )
         return bool(differ)  # that one measured nothing
     ours = {BLOCKS, lock.LOCK_NAME}
     foreign = [p.name for p in out.iterdir() if p.name not in ours] if out.exists() else []
     if any(not name.startswith(atomic.TEMPORARY) for name in foreign):
-        raise UserError(f"{out} is not empty and not an evaluation; give a new folder.")
+        raise UserError(f"{out} is not empty and not an evaluation; give a new folder (--out).")
     return True
 
 

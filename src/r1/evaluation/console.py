@@ -116,7 +116,8 @@ def show_end(console: Console, run: Path) -> None:
         if folder != run:
             console.print(Text(f"Last samples, of stage {folder.name}:"), soft_wrap=True)
             counts = Counter(str(row.get(f"outcome/{ACCURACY}") or "not judged") for row in rows)
-            console.print(Text(f"  {outcomes_line(counts)}"), soft_wrap=True)
+            cut = sum(row["finish_reason"] == "length" for row in rows) / len(rows)
+            console.print(Text(f"  {outcomes_line(counts, cut)}"), soft_wrap=True)
         show_samples(console, rows)
         return
 

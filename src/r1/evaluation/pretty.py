@@ -33,7 +33,8 @@ def evaluation_table(summary: Mapping[str, Any], title: str = "") -> RenderableT
             format_interval(row["cons_at_k"]),
             end_section=name == "all",
         )
-    lines = (_pass_at_k_line(summary), _sample_line(summary), outcomes_line(summary["outcomes"]))
+    outcomes = outcomes_line(summary["outcomes"], summary.get("truncated"))
+    lines = (_pass_at_k_line(summary), _sample_line(summary), outcomes)
     return Group(table, *map(Text, lines))
 
 

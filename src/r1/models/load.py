@@ -148,10 +148,18 @@ def _is_removed_checkpoint(folder: Path) -> bool:
     return folder.parent.name == "checkpoints" and folder.parent.is_dir() and not folder.exists()
 
 
+def _require_hub_for(model: Path) -> None:
+    """Raise UserError for a hub id that nothing can give, before the hub's client tries for a
+    minute."""
+    if not (model.exists() or model.is_absolute() or _is_removed_checkpoint(model)):
+        require_hub(str(model))
+
+
 def read_config(path: str | Path) -> Any:
     """Return a model's config as transformers reads it. Raises UserError."""
     if Path(path).is_dir() and not Path(path, "config.json").exists():
         raise UserError(f"{path} has no config.json; {NO_MODEL}")
+    _require_hub_for(Path(path))
     with library_faults(f"{path}: config.json cannot be used", path):
         return AutoConfig.from_pretrained(str(path), trust_remote_code=trusts_model_code())
 
@@ -174,6 +182,7 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerFast:
         raise UserError(f"{name} has no tokenizer.json; copy the base model's here.")
     if folder.is_dir():
         check_files(folder)
+    _require_hub_for(folder)
     with library_faults(f"cannot load a tokenizer from {name}", folder):
         tokenizer = _tokenizer_class(folder).from_pretrained(
             name, trust_remote_code=trusts_model_code()

@@ -21,7 +21,7 @@ from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.recipe import Recipe
 from r1.pipeline.run_r1 import build
 from r1.plan.estimate import Context, Estimate, Given
-from r1.plan.hardware import on_this_cpu
+from r1.plan.hardware import memory_here, on_this_cpu
 from r1.plan.layout import gpus_asked_for
 from r1.plan.layouts import LayoutTask, TriedLayout, plan_layouts
 from r1.plan.lengths import Lengths, log_normal, measured
@@ -67,14 +67,15 @@ class RecipePlan(NamedTuple):
 
 def given_here(recipe: Recipe, path: Path, given: Given) -> Given:
     """Return the user's values; without a hardware, a recipe that would run on this machine's CPU
-    is planned for the CPU. path: the recipe's file."""
-    if given.hardware is not None or given.num_gpus is not None:
-        return given
-    parts: list[Any] = [recipe]
-    if isinstance(recipe, R1Recipe):
-        specs = specs_of(recipe, str(path))
-        parts += [spec.recipe for spec in specs]
-    return given._replace(hardware="CPU") if on_this_cpu(parts) else given
+    is planned for the CPU. A CPU has the memory of this machine. path: the recipe's file."""
+    if given.hardware is None and given.num_gpus is None:
+        parts: list[Any] = [recipe]
+        if isinstance(recipe, R1Recipe):
+            specs = specs_of(recipe, str(path))
+            parts += [spec.recipe for spec in specs]
+        given = given._replace(hardware="CPU") if on_this_cpu(parts) else given
+    on_cpu = (given.hardware or "").upper() == "CPU"
+    return given._replace(memory_bytes=memory_here()) if on_cpu else given
 
 
 def plan_command(

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 from r1.plan.activations import Device
 from r1.plan.flops import generation_flops
-from r1.plan.hardware import HARDWARE, RATES, Hardware, Rates, hardware_named
+from r1.plan.hardware import RATES, Hardware, Rates, hardware_named
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.plan.workload import HUGE, Amount, Length
 from r1.rollout.settings import EngineSettings
@@ -31,13 +31,15 @@ SMALL = 50e6
 
 
 class Given(NamedTuple):
-    """The user's values in place of assumptions; None: the default."""
+    """The user's values in place of assumptions; None: the default. memory_bytes: of a CPU's
+    machine."""
 
     hardware: str | None = None
     num_gpus: int | None = None
     mean_response: float | None = None
     mean_prompt: float | None = None
     rates: Rates | None = None
+    memory_bytes: float | None = None
 
 
 class WorkPart(NamedTuple):
@@ -62,7 +64,7 @@ class Machine:
     @property
     def device(self) -> Device:
         """Return the device whose kernels are used."""
-        return "cpu" if self.hardware is HARDWARE["CPU"] else "cuda"
+        return "cpu" if self.hardware.name == "CPU" else "cuda"
 
     @property
     def budget(self) -> float:
@@ -170,7 +172,9 @@ class Context:
         name = self.given.hardware or ("CPU" if shape.parameters < SMALL else "H800")
         hardware = hardware_named(name)
         rates = self.given.rates or RATES.get(hardware.name, Rates())
-        cpu = hardware is HARDWARE["CPU"]
+        cpu = hardware.name == "CPU"
+        if cpu and self.given.memory_bytes is not None:
+            hardware = hardware._replace(memory_bytes=self.given.memory_bytes)
         number = 1 if cpu else self.asked or _gpus(shape)
         return Machine(hardware, self.given.num_gpus or number, rates)
 

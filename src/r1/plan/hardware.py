@@ -18,6 +18,7 @@ response keeps a synchronous step waiting.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,7 +63,10 @@ HARDWARE = {
 }
 """Peaks and bandwidths are the data sheets' (dense, bf16; half of NVLink's two-way figure; one
 400 Gb/s card a GPU between nodes, 200 for A100); H800 is an H100 with slower links between GPUs.
-CPU is no data sheet: what two cores of the project's own machine give in fp32 matrix products."""
+CPU is no data sheet: what two cores of the project's own machine give in fp32 matrix products.
+Commands take the machine's own memory in place of its 8 GB (`Given.memory_bytes`)."""
+
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 RATES = {"CPU": Rates(training_share=0.3, generation_share=0.12, response_speed=200.0)}
 """Where the defaults of Rates do not fit: what R1-Zero on the tiny world reached (README)."""
@@ -80,6 +84,16 @@ def on_this_cpu(recipes: Sequence[Any]) -> bool:
     devices = {part.device for part in parts if part is not None}
     no_gpu = not any(Path("/dev").glob("nvidia[0-9]*"))
     return bool(devices) and devices <= ({"cpu", "auto"} if no_gpu else {"cpu"})
+
+
+def memory_here() -> float:
+    """Return the bytes of this machine's memory, or of its container's limit where that is less."""
+    installed = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        limit = CONTAINER_LIMIT.read_text().strip()
+    except OSError:
+        return installed
+    return min(installed, float(limit)) if limit.isdigit() else installed
 
 
 def hardware_named(name: str) -> Hardware:

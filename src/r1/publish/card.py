@@ -60,7 +60,7 @@ def _front_matter(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
     yield "---"
     if form.licence:
         yield f"license: {json.dumps(form.licence)}"
-    if _is_hub_id(origin.base):
+    if _is_hub_id(origin.base) and not origin.base_is_folder:
         yield f"base_model: {json.dumps(origin.base)}"
         yield f"base_model_relation: {'adapter' if form.adapter else 'finetune'}"
     yield f"library_name: {'peft' if form.adapter else 'transformers'}"
@@ -128,19 +128,32 @@ def _use(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
         imports = (
             f"from peft import AutoPeftModelForCausalLM\nfrom transformers import {form.tokenizer}"
         )
+    turns = "".join(f"    {turn},\n" for turn in _turns(origin))
     yield (
         f"```python\n{imports}\n\n"
         f'folder = "{form.title}"\n'
         f"tokenizer = {form.tokenizer}.from_pretrained(folder)\n"
         f"model = {load}\n"
-        'prompt = tokenizer.apply_chat_template(\n    [{"role": "user", "content": "What is 12 + '
-        '30?"}], add_generation_prompt=True, tokenize=False\n)\n'
+        f"messages = [\n{turns}]\n"
+        "prompt = tokenizer.apply_chat_template(\n    messages, add_generation_prompt=True, "
+        "tokenize=False\n)\n"
         'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")\n'
         f"out = model.generate(**ids, max_new_tokens={limit}, do_sample=True, temperature=0.6, "
         'top_p=0.95)\nprint(tokenizer.decode(out[0][ids["input_ids"].shape[1]:]))\n```'
     )
     yield "It was trained, and is to be asked, in this form:"
     yield f"```\n{form.prompt}\n```"
+
+
+def _turns(origin: CheckpointOrigin) -> list[str]:
+    """Return the example's turns as Python, with the system prompt of the training."""
+    system = (origin.recipe.get("template") or {}).get("system")
+    turns = [("system", system)] if system else []
+    turns += [("user", "What is 12 + 30?")]
+    return [
+        f'{{"role": "{role}", "content": {json.dumps(text, ensure_ascii=False)}}}'
+        for role, text in turns
+    ]
 
 
 def _origin_rows(origin: CheckpointOrigin) -> Iterator[str]:

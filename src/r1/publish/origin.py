@@ -37,10 +37,17 @@ class _Sampled(TypedDict, total=False):
 
 
 @open_shape
+class _Asked(TypedDict, total=False):
+    system: str | None
+
+
+@open_shape
 class _CardRecipe(TypedDict, total=False):
     """recipe.json"""
 
     model: str
+    base_folder: str
+    template: _Asked | None
     learner: _Adapters | None
     sampling: _Sampled | None
 
@@ -83,7 +90,8 @@ class CheckpointOrigin:
     base: the model that the first stage began with. stages: those that it comes from, itself last.
     settings: those of the last stage that differ from the defaults, by dotted names. figures: an
     evaluation's summary of these weights, {} without one. Of paths outside the recipe's folder the
-    last part is told alone.
+    last part is told alone. base_is_folder: whether base names a folder of this machine, which may
+    look like a hub id.
     """
 
     run: Path
@@ -95,6 +103,7 @@ class CheckpointOrigin:
     versions: Mapping[str, str]
     stages: list[StageOrigin]
     figures: Mapping[str, Any]
+    base_is_folder: bool = False
 
     @property
     def gives(self) -> ArtifactType:
@@ -113,16 +122,19 @@ def origin_of_checkpoint(run: Path, step: int) -> CheckpointOrigin:
     recipe = read_json(run / "recipe.json", {}, _CardRecipe)
     kind = str(read_json(run / "run.json", {}).get("kind"))
     stages = list(_stages(run, kind))
+    base = _base(run, recipe)
+    beside = Path(str(recipe.get("base_folder", ".")))
     return CheckpointOrigin(
         run=run,
         kind=kind,
         step=step,
-        base=public_name(_base(run, recipe)),
+        base=public_name(base),
         recipe=recipe,
         settings=flattened(_changed(kind, recipe)),
         versions=read_json(run / "versions.json", {}, dict[str, str]),
         stages=[*stages[:-1], stages[-1]._replace(updates=step)],
         figures=_figures(run, step),
+        base_is_folder=Path(base).is_dir() or (beside / base).is_dir(),
     )
 
 

@@ -62,14 +62,15 @@ def _examples(lines: Sequence[str]) -> str:
 
 def _outcomes(run: RunData) -> str:
     """Return the outcomes of the last evaluation, with samples where nearly all are bad alike."""
-    found = run.evaluations[-1].get("outcomes", {}) if run.evaluations else {}
-    counts = {name: n for name, n in found.items() if isinstance(n, int)}
+    last = run.evaluations[-1] if run.evaluations else {}
+    counts = {name: n for name, n in last.get("outcomes", {}).items() if isinstance(n, int)}
     if not any(counts.values()):
         return ""
     most = max(counts, key=counts.__getitem__)
     bad = most != Outcome.CORRECT and counts[most] >= NEARLY_ALL * sum(counts.values())
     shown = _examples(examples(_samples(run, most), "accuracy")) if bad else ""
-    return f"<p>Last evaluation: {escape(outcomes_line(counts))}.</p>{shown}"
+    line = outcomes_line(counts, last.get("truncated"))
+    return f"<p>Last evaluation: {escape(line)}.</p>{shown}"
 
 
 def _samples(run: RunData, outcome: str) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ def status(run: RunData) -> str:
     if run.kind == EVALUATION:
         counts = "not finished"
         if run.evaluations:
-            counts = escape(outcomes_line(run.evaluations[-1].get("outcomes", {})))
+            last = run.evaluations[-1]
+            counts = escape(outcomes_line(last.get("outcomes", {}), last.get("truncated")))
         return f'<span class="chip{" good" * run.done}">{"finished" * run.done}</span> {counts}'
     steps = f"{run.num_steps} step{'' if run.num_steps == 1 else 's'}"
     if run.done:

@@ -47,6 +47,10 @@ from r1.run_dir.events import RunEvents
 PreferenceLearner = EpochLearner[Sequence[PreferenceExample], list[list[float]]]
 """RewardLearner, in this process or over ranks elsewhere."""
 KIND = "reward_model"
+NOT_MEASURED = (
+    "No held-out rows ([[data.heldout]]): the accuracy is not measured, and as a reward of "
+    'reinforcement learning the model needs reward_models.NAME.normalise = "none" or "sigmoid".'
+)
 
 
 class PreferenceOrder:
@@ -110,6 +114,8 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     examples = encode_preferences(train, encoder, recipe.loss, overlong)
     measured = encode_preferences(heldout, encoder, recipe.loss, overlong) if heldout else None
     notices += examples.notices() + (measured.notices("held-out ") if measured else [])
+    if measured is None and recipe.objective != "steps":
+        notices.append(NOT_MEASURED)
     return PreparedRewardModel(
         recipe=recipe,
         model=model,

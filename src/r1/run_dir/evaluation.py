@@ -47,11 +47,19 @@ def block_files(folder: Path) -> list[Path]:
     return sorted((folder / BLOCKS).glob("*.parquet"))
 
 
-def outcomes_line(outcomes: Mapping[str, int]) -> str:
-    """Summarise outcomes, the most frequent first: "40 of 40 unparseable"; "" without any."""
+def outcomes_line(outcomes: Mapping[str, int], cut_share: float | None = None) -> str:
+    """Summarise outcomes, the most frequent first: "40 of 40 unparseable"; "" without any.
+
+    cut_share: share of responses that the token limit cut, if known. Where it explains why most are
+    unparseable, the limit is named; else the place where answers are read.
+    """
     total = sum(outcomes.values())
     counts = sorted(((n, name) for name, n in outcomes.items() if n), reverse=True)
     line = ", ".join(f"{n:,} of {total:,} {name}" for n, name in counts)
     if outcomes.get("unparseable", 0) * 2 > total:
-        line += "; no answer was found where rewards.answer_from says that it stands"
+        line += (
+            "; most responses were cut at sampling.max_new_tokens before an answer"
+            if (cut_share or 0.0) > 0.5
+            else "; no answer was found where rewards.answer_from says that it stands"
+        )
     return line

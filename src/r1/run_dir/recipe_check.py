@@ -67,8 +67,12 @@ def grown(before: Mapping[str, Any], now: Mapping[str, Any], keys: Sequence[str]
 def differences(
     before: Mapping[str, Any], now: Mapping[str, Any], ignore: Sequence[str] = ()
 ) -> list[str]:
-    """Return a line per dotted key whose value differs, in key order."""
+    """Return a line per dotted key whose value differs, in key order; an item of a list of tables
+    is named by its number, as `--set` does, where there are as many of them."""
     old, new = flatten(before), flatten(now)
+    for key in [key for key in old if _are_tables(old[key], new.get(key))]:
+        old |= _numbered(key, old.pop(key))
+        new |= _numbered(key, new.pop(key))
     changed = [key for key in old | new if old.get(key, _MISSING) != new.get(key, _MISSING)]
     return [
         f"{key}: {_shown(old.get(key, _MISSING))} in the run, {_shown(new.get(key, _MISSING))} now"
@@ -86,6 +90,16 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def _are_tables(old: Any, new: Any) -> bool:
+    """Whether both are lists of equally many tables."""
+    both = [*old, *new] if isinstance(old, list | tuple) and isinstance(new, list | tuple) else []
+    return bool(both) and len(old) == len(new) and all(isinstance(each, Mapping) for each in both)
+
+
+def _numbered(key: str, tables: Sequence[Any]) -> dict[str, Any]:
+    return flatten({f"{key}.{number}": table for number, table in enumerate(tables)})
 
 
 def _shown(value: Any) -> str:

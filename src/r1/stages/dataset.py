@@ -7,7 +7,7 @@ a set of replicas; the output is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,9 +62,28 @@ def nothing_kept(folder: Path) -> str:
     return (
         f"not one row was kept: {total['prompts']:,} prompts, {total['sampled']:,} samples"
         f"{f' ({told})' if told else ''}. There would be nothing to learn from; {folder / CARD_MD} "
-        "has the counts by domain. Change the stage's filters, sampling, problems or model, and "
-        "give the same command again."
+        f"has the counts by domain. {remedy_for(reasons)} Then give the same command again."
     )
+
+
+def remedy_for(reasons: Sequence[tuple[str, int]]) -> str:
+    """Return what to change where these reasons left nothing: the remedies of those that took a
+    quarter of the samples or more, the most frequent first."""
+    from r1.curation.filters import DropReason
+
+    remedies = {
+        DropReason.CUT: "Samples were cut: raise sampling.max_new_tokens, or ask for less.",
+        DropReason.NO_VERDICT: "Samples had no verdict: see rewards.timeout_s, or the judge.",
+        DropReason.MALFORMED: "Samples were malformed: where responses do not think apart, "
+        'rejection sampling takes sampled = { opening = "", closing = "" }.',
+        DropReason.NO_ANSWER: "No answer could be read: see rewards.answer_from.",
+        DropReason.WRONG: "Answers were wrong: take easier problems, a larger num_samples or a "
+        "stronger model.",
+    }
+    least = sum(number for _, number in reasons) / 4
+    frequent = sorted((each for each in reasons if each[1] >= least), key=lambda each: -each[1])
+    found = [remedies[DropReason(name)] for name, _ in frequent if name in remedies]
+    return " ".join(found) or "Change the stage's filters, sampling, problems or model."
 
 
 def load_problem_lists(
