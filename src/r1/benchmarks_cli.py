@@ -114,12 +114,13 @@ def run_on_model(
     from r1.benchmarks.judging.settings import read_judge
     from r1.benchmarks.registry import benchmarks
     from r1.benchmarks.running.choose import choose, require_data, require_place
+    from r1.benchmarks.table import is_table
     from r1.pipeline.stopped import told_if_stopped
 
     folder = out or Path("runs") / f"bench-{name_of(model)}"
     require_data(data)
     require_place(folder)
-    if model in benchmarks() and not Path(model).exists():
+    if (model in benchmarks() and not Path(model).exists()) or is_table(Path(model)):
         raise UserError(
             f"{model} is a benchmark; the model comes first: r1 bench run MODEL {model}"
         )
@@ -163,12 +164,14 @@ def show(
     ] = None,
 ) -> None:
     """Print results with intervals, and the paper's table 4 whole with every row's state."""
-    from r1.benchmarks.page.page import write_page
+    from r1.benchmarks.page.page import refuse_other_file, write_page
     from r1.benchmarks.running.beside import show_beside
     from r1.benchmarks.running.choose import require_data
     from r1.benchmarks.running.show import show_results
 
     require_data(data)
+    if page is not None:
+        refuse_other_file(page)
     console = terminal_console()
     for folder in folders:
         show_results(console, folder)
@@ -207,9 +210,11 @@ def freeze_contest(
 ) -> None:
     """Freeze a contest's standings and ratings for the benchmark codeforces."""
     from r1.benchmarks.contests.freeze import freeze
-    from r1.benchmarks.contests.frozen import write_contest
+    from r1.benchmarks.contests.frozen import is_contest, write_contest
     from r1.run_dir.atomic import make_folder
 
+    if out.is_file() and not is_contest(out):
+        raise UserError(f"{out} is there and is no frozen contest; give another name to --out.")
     frozen = freeze(standings, changes)
     make_folder(out.parent)
     write_contest(out, frozen.contest)

@@ -44,7 +44,7 @@ def reproduce_command(
     from r1.claims.arms import plan_claims
     from r1.claims.page import write_claims_page
     from r1.claims.results import judge_claims, write_results
-    from r1.claims.run import ClaimEvents, run_claims
+    from r1.claims.run import ClaimEvents, require_place, run_claims
     from r1.claims.settings import find_claims
     from r1.claims.show import show_claim_plan, show_list, show_verdicts
     from r1.pipeline.stopped import told_if_stopped
@@ -55,6 +55,7 @@ def reproduce_command(
     plan = plan_claims(claims, seeds, scale)
     console = terminal_console()
     if not (list_claims or dry_run):
+        require_place(out, page_only)
         make_folder(out)
     if list_claims:
         show_list(judge_claims(claims, plan, out), console)
