@@ -196,7 +196,7 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["bench", "run", "tiny", "own.toml", "--plugin", "a.py"], ["a.py", "register_benchmark"]),
     (["bench", "run", "tiny", "own.toml", "--suite", "paper"], ["--suite, not both"]),
     (["bench", "run", "tiny", "own.toml", "--no-thinking"], ["--no-thinking", "--no-think"]),
-    (["bench", "run", "tiny", "own.toml", "--judge", "none.toml"], ["none.toml: no such file"]),
+    (["bench", "run", "tiny", "simpleqa", "--judge", "none.toml"], ["none.toml: no such file"]),
     (["bench", "run", "tiny", "--data", "nowhere"], ["--data nowhere does not exist"]),
     (["bench", "list", "gsm8k@hard"], ["no variant 'hard'", "gsm8k@lenient"]),
     (["bench", "show", "other", "--page", "r.toml"], ["r.toml is there and is no page"]),
@@ -217,7 +217,7 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
         ["run", "r.toml", "--set", "grpo.overlong_buffer=8"],
         ['overlong = "penalty"', "by default 0"],
     ),
-    (["eval", "tiny", "--search", "mcts"], ["needs a scorer", "a budget"]),
+    (["eval", "tiny", "--search", "mcts"], ["needs a scorer", "--scorer, --budget"]),
     (["eval", "tiny", "--search", "vote", "--set", "search.beams=8"], ['method = "beam"']),
     (["eval", "tiny", "--search", "vote", "--set", "search.bems=8"], ["did you mean 'beams'"]),
     (["eval", "tiny", "--scorer", "x"], ["need --search METHOD"]),
@@ -236,7 +236,12 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["data", "same.jsonl"], ["12 rows (1, 2, 3, 4, 5, ...): prompt is empty"]),
     (["settings", "grpo.groupsize"], ["did you mean 'grpo.group_size'"]),
     (["pretrain", "r.toml"], ["--out"]),
-    (["pretrain", "r.toml", "--out", "x"], ["r.toml", "unknown setting"]),
+    (["pretrain", "r.toml", "--out", "x"], ["r.toml is a recipe for training", "r1 run r.toml"]),
+    (["run", "r.toml", "--dry-run", "--from", "a"], ["--dry-run", "leave --from and --only out"]),
+    (["report", "run", "--json", "--figures", "x"], ["--json writes no files", "--figures"]),
+    (["reproduce", "good_claim.toml", "--list", "--page"], ["--list, --dry-run and --page"]),
+    (["bench", "run", "tiny", "own.toml", "--judge", "u#m"], ["leave --judge out"]),
+    (["sandbox", "run", "other"], ["other is a folder", "file"]),
 ]
 
 LATE: list[tuple[list[str], list[str]]] = [

@@ -113,7 +113,7 @@ def run_on_model(
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
     from r1.benchmarks.judging.settings import read_judge
     from r1.benchmarks.registry import benchmarks
-    from r1.benchmarks.running.choose import choose, require_data, require_place
+    from r1.benchmarks.running.choose import by_reason, choose, require_data, require_place
     from r1.benchmarks.table import is_table
     from r1.pipeline.stopped import told_if_stopped
 
@@ -125,13 +125,15 @@ def run_on_model(
             f"{model} is a benchmark; the model comes first: r1 bench run MODEL {model}"
         )
     chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
+    if names and judge and not any(benchmark.judging for benchmark in chosen):
+        raise UserError("no benchmark that was named has a judge; leave --judge out.")
     settings = read_judge(judge) if judge else None
     from r1.benchmarks.running.measure import Options, run_benchmarks
     from r1.benchmarks.running.show import show_results
 
     console = terminal_console()
     if left_out:
-        console.print(f"Left out: {'; '.join(left_out)}.", highlight=False, soft_wrap=True)
+        console.print(f"Left out: {by_reason(left_out)}.", highlight=False, soft_wrap=True)
     options = Options(
         limit,
         samples,

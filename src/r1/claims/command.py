@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from r1.errors import UserError
 from r1.terminal import terminal_console
 
 CLAIMS = Path("recipes/claims")
@@ -51,6 +52,8 @@ def reproduce_command(
     from r1.progress import TerminalProgress
     from r1.run_dir.atomic import make_folder
 
+    if list_claims + dry_run + page_only > 1:
+        raise UserError("--list, --dry-run and --page are three things; give one.")
     claims = find_claims(names or [], CLAIMS)
     plan = plan_claims(claims, seeds, scale)
     console = terminal_console()

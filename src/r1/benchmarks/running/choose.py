@@ -120,3 +120,12 @@ def choose(
             "tiny_world needs none."
         )
     return chosen, left_out if of is not None else []
+
+
+def by_reason(left_out: Sequence[str]) -> str:
+    """Tell what `choose` left out, each reason once: "no data: gpqa, drop; it needs …: frames"."""
+    found: dict[str, list[str]] = {}
+    for told in left_out:
+        name, _, reason = told.partition(": ")
+        found.setdefault(reason, []).append(name)
+    return "; ".join(f"{reason}: {', '.join(names)}" for reason, names in found.items())
