@@ -62,7 +62,7 @@ def import_plugins(
 
 
 def note_registration(name: str) -> None:
-    """Every registry calls this: a plugin's import that calls none has changed nothing."""
+    """Note that something was registered; a plugin whose import notes nothing changes nothing."""
     _REGISTERED.append(name)
 
 
