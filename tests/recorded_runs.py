@@ -215,6 +215,7 @@ BROKEN: dict[str, Fault] = {
         settings={"rewards.weights": {"accuracy": 1.0, "format": 1.0, "long": 1.0}},
     ),
     "contaminated": Fault(held_out=lambda number: f"What is {number - 1} + 1?"),
+    "nothing_judged": Fault(num_steps=0),
     "no_bos": Fault(
         facts={"bos_token": "<s>", "eos_token": "</s>", "prompts_begin_with_bos": False}
     ),

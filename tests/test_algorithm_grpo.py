@@ -96,7 +96,7 @@ def settings_of(ratio, aggregate, kl, std, **changes):
         "std": std,
         "clip_low": 0.2,
         "clip_high": 0.28,
-        "aggregate_constant": 100,
+        "aggregate_constant": 100 if aggregate == "constant" else 1024,
         "importance_cap": 1.1,
         **changes,
     }

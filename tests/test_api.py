@@ -82,7 +82,8 @@ def test_a_recipe_of_keywords_is_that_of_a_file(small) -> None:
 
 
 def test_plugins_beside_a_recipe_are_found(tmp_path) -> None:
-    (tmp_path / "beside_an_object.py").write_text("seen = 1\n")
+    registers = "from r1.plugins import note_registration\nnote_registration('seen')\n"
+    (tmp_path / "beside_an_object.py").write_text(registers)
     data = {"train": [{"path": "data.jsonl"}]}
     given = {"model": "tiny", "num_steps": 1, "data": data, "plugins": ["beside_an_object"]}
     assert r1.recipe(base_folder=tmp_path, **given).settings.plugins == ("beside_an_object",)

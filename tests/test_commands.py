@@ -73,10 +73,6 @@ def test_optional_options_name_their_default() -> None:
                 )  # fmt: skip
 
 
-def stop(*_: object, **__: object) -> None:
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(
     ("arguments", "patched", "said"),
     [
@@ -111,7 +107,10 @@ def stop(*_: object, **__: object) -> None:
 def test_ctrl_c_says_what_was_saved(
     monkeypatch, capsys, tmp_path, arguments, patched, said
 ) -> None:
-    (tmp_path / "checkpoints" / "step-000012").mkdir(parents=True)
+    def stop(*_: object, **__: object) -> None:
+        (tmp_path / "checkpoints" / "step-000012").mkdir(parents=True)
+        raise KeyboardInterrupt
+
     recipes = Path(__file__).parents[1] / "recipes"
     words = {
         "RECIPE": str(recipes / "tiny" / "r1_zero.toml"),

@@ -147,6 +147,15 @@ def test_bad_edits_are_refused_or_left_out(exported, change, reason):
     assert rows == list(read_rows(exported / "data"))
 
 
+def test_traces_with_one_fault_share_a_line(exported):
+    edit_jsonl(exported, lambda row: None)
+    with pytest.raises(UserError) as refused:
+        read_back(exported)
+    [first, shared, _] = str(refused.value).splitlines()
+    assert first.endswith("4 traces cannot be imported:")
+    assert shared.startswith("  sums-0/0, sums-0/1, sums-1/2, sums-1/3: it is not in the file")
+
+
 def test_a_trace_that_is_gone_or_twice(exported):
     edit_jsonl(exported, lambda row: None if row["id"] == "sums-1/2" else row)
     with pytest.raises(UserError, match='sums-1/2: it is not in the file; write "drop"'):

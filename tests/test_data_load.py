@@ -159,7 +159,8 @@ def test_a_faulty_row_is_refused_by_number_reason_and_file(tmp_path, case):
 
 
 def test_the_first_ten_faults_are_shown_and_the_rest_counted(tmp_path):
-    write_lines(tmp_path / "p.jsonl", [GOOD] + ["{"] * 13)
+    faulty = [{**GOOD, "id": [n]} for n in range(13)]
+    write_lines(tmp_path / "p.jsonl", [GOOD, *faulty])
     with pytest.raises(UserError) as caught:
         load(tmp_path, path="p.jsonl")
     message = str(caught.value)
@@ -167,6 +168,20 @@ def test_the_first_ten_faults_are_shown_and_the_rest_counted(tmp_path):
     assert "row 11:" in message
     assert "row 12:" not in message
     assert "and 3 more" in message
+
+
+def test_rows_of_one_fault_share_a_line(tmp_path):
+    empty = {"prompt": "", "reference": "2"}
+    write_lines(tmp_path / "p.jsonl", [GOOD] + ["{"] * 2000 + [empty] * 3 + ["[]"])
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, path="p.jsonl")
+    first, *lines, unusable, _ = str(caught.value).splitlines()
+    assert first.endswith("2004 rows cannot be used:")
+    assert len(lines) == 3
+    assert lines[0].startswith("  2,000 rows (2, 3, 4, 5, 6, ...): ")
+    assert lines[1].startswith("  rows 2002, 2003, 2004: prompt ")
+    assert lines[2].startswith("  row 2005: ")
+    assert "unusable" in unusable
 
 
 def test_a_file_that_is_not_utf8(tmp_path):
@@ -231,7 +246,9 @@ def test_an_unverifiable_reference_is_named_and_each_answer_checked_once(tmp_pat
         asked.append(problem.reference)
         return 'reference "2" cannot be read' if problem.reference == "2" else None
 
-    with pytest.raises(UserError, match=r"3 rows cannot be used:\n  row 3: reference \"2\" cannot"):
+    with pytest.raises(
+        UserError, match=r"3 rows cannot be used:\n  rows 3, 6, 9: reference \"2\" c"
+    ):
         load(tmp_path, check=check, path="p.jsonl")
     assert sorted(asked) == ["0", "1", "2"]
 

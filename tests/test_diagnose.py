@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -20,7 +21,18 @@ from r1.diagnose.thresholds import THRESHOLDS
 from r1.diagnose.view import SampledGroup, load_view
 from r1.errors import UserError
 from r1.report import build_report
-from r1.run_dir import read_metrics
+from r1.run_dir import completion_table, read_metrics
+from r1.template import parse
+from r1.types import (
+    FAILED,
+    Completion,
+    Outcome,
+    Problem,
+    Reward,
+    RolloutGroup,
+    Score,
+    ScoredGroup,
+)
 from recorded_runs import BROKEN, COLLAPSED, HEALTHY, Fault, record, record_supervised
 
 DOCS = Path(__file__).parents[1] / "docs" / "diagnose.md"
@@ -347,3 +359,50 @@ def test_a_hopeless_run_stops_where_that_is_asked(tmp_path: Path) -> None:
     with pytest.raises(HopelessRunError, match=r"nothing is learnt .*easier problems"):
         watch(run, stop=True)
     watch(record(tmp_path / "slow", BROKEN["form_dominates"]), stop=True)
+
+
+# What cannot be judged ----------------------------------------------------------------------------
+
+
+def evaluation_of(folder: Path, groups: list[ScoredGroup]) -> Path:
+    """The folder of an evaluation with one block; none without groups."""
+    (folder / "blocks").mkdir(parents=True)
+    (folder / "request.json").write_text("{}")
+    if groups:
+        pq.write_table(completion_table(0, groups, parse), folder / "blocks" / "000000.parquet")
+    return folder
+
+
+def unjudged(verifier: str, finish_reason: str, why: str) -> ScoredGroup:
+    score = Score(0.0, Outcome.VERIFIER_FAILED, why)
+    problem = Problem("p", "1 + 1?", "2", verifier)
+    completion = Completion([1], [0.0], "<think> a </think> 2", finish_reason)
+    group = RolloutGroup(problem, (1,), [completion] * 4)
+    return ScoredGroup(group, [Reward(0.0, {"accuracy": score}, False)] * 4)
+
+
+@pytest.mark.parametrize(
+    ("groups", "evidence", "remedy"),
+    [
+        ([], "it holds no samples", "the same command again"),
+        ([unjudged("exact", FAILED, "none")], "gave no response", "the same command again"),
+        ([unjudged("afterwards", "stop", "later")], "a judge is asked", "r1 bench show"),
+    ],
+    ids=["no block", "no response", "judged afterwards"],
+)
+def test_an_evaluation_without_a_verdict_is_not_called_healthy(
+    tmp_path: Path, groups, evidence, remedy
+) -> None:
+    [found] = diagnose(evaluation_of(tmp_path / "suite" / "own", groups))
+    assert (found.cause, found.hopeless) == ("nothing_judged", False)
+    assert evidence in found.evidence
+    assert found.remedy.startswith(remedy)
+    code, shown = invoke(str(tmp_path / "suite" / "own"))
+    assert code == 0
+    assert "Nothing can be judged yet." in shown
+    assert "Nothing found" not in shown
+
+
+def test_where_all_verifiers_failed_it_is_they_that_are_named(tmp_path: Path) -> None:
+    folder = evaluation_of(tmp_path / "eval", [unjudged("exact", "stop", "KeyError")])
+    assert [one.cause for one in diagnose(folder)] == ["verifier_failed"]

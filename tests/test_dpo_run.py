@@ -107,7 +107,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path) -> Non
     write_recipe(tmp_path, SECTIONS)
     assert "more than the model's context" in refusal(tmp_path, ["batch.max_tokens=100000"])
     assert "no chat template" in refusal(tmp_path, ['template.kind="chat"'])
-    assert "row 1: longer than the limit of 12 tokens" in refusal(tmp_path, ["batch.max_tokens=12"])
+    assert "longer than the limit of 12 tokens" in refusal(tmp_path, ["batch.max_tokens=12"])
     assert "every pair is longer" in refusal(
         tmp_path, ["batch.max_tokens=12", 'examples.overlong="drop"']
     )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fake_endpoint import KEY, FakeEndpoint
 from r1.benchmarks import registry
 from r1.benchmarks.protocol import load
-from r1.benchmarks.running.choose import NO_DATA, choose
+from r1.benchmarks.running.choose import NO_DATA, by_reason, choose
 from r1.benchmarks.table import read_table
 from r1.cli import app
 from r1.errors import UserError
@@ -185,6 +185,8 @@ def test_a_suite_says_what_it_leaves_out(world) -> None:
     assert [benchmark.name for benchmark in chosen] == ["math500"]
     assert "simpleqa: it needs a judge (--judge)" in left_out
     assert "gpqa: no data" in left_out
+    assert "; it needs a judge (--judge): simpleqa" in by_reason(left_out)
+    assert by_reason(left_out).count("no data") == 1
     assert "gsm8k" not in " ".join(left_out)  # the paper has no figure of it
     chosen, left_out = choose([], world / "data")
     assert [benchmark.name for benchmark in chosen] == ["gsm8k", "math500"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from r1.pipeline.recipe import load_any_recipe, schemas
 from r1.pretrain.settings import PretrainRecipe
 from r1.r1_zero.settings import R1ZeroRecipe
 from r1.run_dir.recipe_check import differences
+from r1.search.settings import SearchSettings
 from r1.setting_hints import NO_SETTING, OTHER_NAMES, classes_of, setting_paths
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "tiny"
@@ -226,3 +228,51 @@ def test_a_run_with_settled_names_is_carried_on_only_with_their_values() -> None
     refined = schemas()["refined"]
     stored = {"few_shot": dump(PromptedSettings()), "num": 3}
     assert "few_shot" not in refined.without_settled(stored)
+
+
+# Settings that would change nothing ---------------------------------------------------------------
+
+WITHOUT_EFFECT = [
+    # (section and settings, a setting of it that is then ignored, what it is for)
+    ("grpo", {"aggregate_constant": 512}, 'aggregate = "constant"'),
+    ("rloo", {"aggregate": "token", "aggregate_constant": 512}, 'aggregate = "constant"'),
+    ("grpo", {"overlong_buffer": 16}, 'overlong = "penalty"'),
+    ("ppo", {"critic_lr": 1e-4}, 'critic = "own"'),
+    ("ppo", {"critic": "own", "value_weight": 0.5}, 'critic = "shared"'),
+    ("ppo", {"kl": "k2"}, 'kl_in = "loss"'),
+    ("optimizer", {"muon_lr": 0.1}, 'kind = "muon"'),
+]
+
+
+@pytest.mark.parametrize(("section", "given", "needed"), WITHOUT_EFFECT)
+def test_a_setting_without_effect_is_refused_with_what_it_is_for(section, given, needed) -> None:
+    values = {"model": "tiny", "num_steps": 1, "data": {"train": [{"path": "t.jsonl"}]}}
+    name = list(given)[-1]
+    told = refusal({**values, section: given})
+    assert f"{section}" in told
+    assert f"{name} is for {needed}; leave it out (by default " in told
+    key, value = needed.split(" = ")
+    needs = {**given, key: json.loads(value)}
+    if key == "overlong":
+        values["sampling"] = {"max_new_tokens": 64}
+    validate({**values, section: needs}, R1ZeroRecipe, "recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        ({"method": "vote", "beams": 8}, 'beams is for method = "beam"'),
+        ({"method": "mcts", "scorer": "x", "budget": 9, "subtrees": 2}, "subtrees is for"),
+        ({"method": "vote", "expansions": 2}, 'expansions is for method = "beam" or "mcts"'),
+        ({"method": "vote", "step_tokens": 9}, 'step_tokens is for method = "beam" or "mcts"'),
+    ],
+)
+def test_a_search_is_not_given_what_its_method_does_not_read(given, needed) -> None:
+    assert needed in refusal(given, SearchSettings)
+
+
+def test_every_setting_that_needs_another_one_exists_and_may_be_at_its_default() -> None:
+    for schema in {known for root in ALL for known in classes_of(root)}:
+        for name, (other, values) in schema.only_with.items():
+            assert {name, other} <= schema.model_fields.keys(), schema
+            assert values, schema

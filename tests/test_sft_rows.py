@@ -120,7 +120,9 @@ def test_a_bad_row_is_named_with_its_reason(tmp_path, row, reason) -> None:
 
 
 def test_every_bad_row_is_counted_and_ten_are_shown(tmp_path) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [GOOD, *[{"messages": turns("a")}] * 12, "[]"])
+    path = write_jsonl(
+        tmp_path / "a.jsonl", [GOOD, *[{"messages": [{"role": f"r{n}"}]} for n in range(12)], "[]"]
+    )
     with pytest.raises(UserError) as refused:
         check_source(source(path), Path())
     lines = str(refused.value).splitlines()

@@ -43,7 +43,7 @@ CASES = [
     (["batch.epochs=half"], ["batch.epochs", "integer", "half"]),
     (["batch.unit=tokens"], ["batch.unit", "rows"]),
     (["batch.max_tokens=4096"], ["4096", "context of 2048", "lower it to 2048"]),
-    (["batch.max_tokens=12"], ["above the limit of 12", 'examples.overlong = "drop"', "row 13"]),
+    (["batch.max_tokens=12"], ["above the limit of 12", 'examples.overlong = "drop"', "rows 1"]),
     (["optimizer.schedule=cos"], ["optimizer.schedule", "cosine"]),
     (["learner.device=cuda:99"], ["cuda:99"]),
     (["learner.lora.target_modules=nothing"], ["target_modules"]),

@@ -186,8 +186,62 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["run", "r.toml", "--cluster", "nowhere"], ["cluster.address", "HOST:PORT"]),
     (["run", "r.toml", "--only", "x"], ["--only", 'kind "r1"']),
     (["run", "r.toml", "--set", "track.to=wandb2"], ["track.to", "wandb"]),
+    # commands and tables in each other's places, folders of other things, settings without effect
+    (["bench", "run", "own.toml", "tiny"], ["own.toml is a benchmark", "r1 bench run MODEL own"]),
+    (["bench", "run", "tiny", "r.toml"], ["r.toml is a recipe and no benchmark", "r1 run r.toml"]),
+    (["bench", "run", "tiny", "good_claim.toml"], ["is a claim", "r1 reproduce good_claim.toml"]),
+    (["bench", "run", "tiny", "train.jsonl"], ["train.jsonl is a file", "r1 settings benchmark"]),
+    (["bench", "run", "tiny", "flat.toml"], ["flat.toml: prompt: it names no column", "{column}"]),
+    (["bench", "run", "tiny", "own.toml", "--out", "other"], ["other is not empty", "notes.txt"]),
+    (["bench", "run", "tiny", "own.toml", "--plugin", "a.py"], ["a.py", "register_benchmark"]),
+    (["bench", "run", "tiny", "own.toml", "--suite", "paper"], ["--suite, not both"]),
+    (["bench", "run", "tiny", "own.toml", "--no-thinking"], ["--no-thinking", "--no-think"]),
+    (["bench", "run", "tiny", "simpleqa", "--judge", "none.toml"], ["none.toml: no such file"]),
+    (["bench", "run", "tiny", "--data", "nowhere"], ["--data nowhere does not exist"]),
+    (["bench", "list", "gsm8k@hard"], ["no variant 'hard'", "gsm8k@lenient"]),
+    (["bench", "show", "other", "--page", "r.toml"], ["r.toml is there and is no page"]),
+    (["bench", "show", "own.toml"], ["own.toml holds no result", "r1 bench run"]),
+    (["bench", "freeze", "a", "b", "--out", "r.toml"], ["r.toml is there and is no frozen"]),
+    (["bench", "compare", "empty", "other"], ["empty holds no result"]),
+    (["reproduce", "own.toml"], ["own.toml is a benchmark", "r1 bench run MODEL own.toml"]),
+    (["reproduce", "good_claim.tml"], ["no claim", "did you mean 'good_claim.toml'"]),
+    (["reproduce", "good_claim.toml", "--out", "other"], ["other is not empty", "notes.txt"]),
+    (["reproduce", "good_claim.toml", "--out", "a.py"], ["a.py is a file"]),
+    (["reproduce", "good_claim.toml", "--page", "--out", "none"], ["leave --page out"]),
+    (["reproduce", "good_claim.toml", "--scale", "big"], ["no scale 'big'", "tiny"]),
+    (["reproduce", "--seed", "3"], ["--seed", "--seeds"]),
+    (["run", "r.toml", "--out", "other"], ["other is not empty and not a run", "notes.txt"]),
+    (["run", "x.yaml"], ["x.yaml is not valid TOML", "line 1"]),
+    (["run", "r.toml", "--metrics-port", "99999"], ["'99999' is no port", "9400"]),
+    (
+        ["run", "r.toml", "--set", "grpo.overlong_buffer=8"],
+        ['overlong = "penalty"', "by default 0"],
+    ),
+    (["eval", "tiny", "--search", "mcts"], ["needs a scorer", "--scorer, --budget"]),
+    (["eval", "tiny", "--search", "vote", "--set", "search.beams=8"], ['method = "beam"']),
+    (["eval", "tiny", "--search", "vote", "--set", "search.bems=8"], ["did you mean 'beams'"]),
+    (["eval", "tiny", "--scorer", "x"], ["need --search METHOD"]),
+    (["eval", "tiny", "--step", "3"], ["tiny is not a run", "leave the step out"]),
+    (["export", "run"], ["dest"]),
+    (["export", "run", "x", "--step", "-1"], ["--step"]),
+    (["export", "run", "x", "--public"], ["--public", "--push OWNER/NAME"]),
+    (["plan", "train.jsonl"], ["train.jsonl is not valid TOML"]),
+    (["plan", "r.toml", "--gpu", "4"], ["--gpu", "--gpus"]),
+    (["plan", "sft.toml", "--lengths", "x"], ["--lengths is for recipes that learn by sampling"]),
+    (["lineage", "other"], ["neither a pipeline, nor a run", "give a run's folder"]),
+    (["lineage", "r.toml"], ["r.toml is neither"]),
+    (["diagnose", "run", "run"], ["unexpected extra argument"]),
+    (["diagnose", "empty"], ["empty is not a run", "folder of a run"]),
+    (["data", "same.jsonl", "--set", "limit=0"], ["limit", "1"]),
+    (["data", "same.jsonl"], ["12 rows (1, 2, 3, 4, 5, ...): prompt is empty"]),
+    (["settings", "grpo.groupsize"], ["did you mean 'grpo.group_size'"]),
     (["pretrain", "r.toml"], ["--out"]),
-    (["pretrain", "r.toml", "--out", "x"], ["r.toml", "unknown setting"]),
+    (["pretrain", "r.toml", "--out", "x"], ["r.toml is a recipe for training", "r1 run r.toml"]),
+    (["run", "r.toml", "--dry-run", "--from", "a"], ["--dry-run", "leave --from and --only out"]),
+    (["report", "run", "--json", "--figures", "x"], ["--json writes no files", "--figures"]),
+    (["reproduce", "good_claim.toml", "--list", "--page"], ["--list, --dry-run and --page"]),
+    (["bench", "run", "tiny", "own.toml", "--judge", "u#m"], ["leave --judge out"]),
+    (["sandbox", "run", "other"], ["other is a folder", "file"]),
 ]
 
 LATE: list[tuple[list[str], list[str]]] = [
@@ -336,6 +390,11 @@ def _write_world(folder: Path) -> None:
     (folder / "same.toml").write_text(BENCHMARK.replace('"own"', '"gsm8k"'))
     (folder / "column.toml").write_text(BENCHMARK.replace("{country}", "{contry}"))
     (folder / "failed.json").write_text('{"status": "FAILED", "comment": "not found"}')
+    (folder / "flat.toml").write_text(BENCHMARK.replace("{country}", "Which"))
+    (folder / "x.yaml").write_text("model: tiny\n")
+    (folder / "same.jsonl").write_text('{"prompt": "", "reference": "1"}\n' * 12)
+    (folder / "other").mkdir()
+    (folder / "other" / "notes.txt").write_text("mine")
     (folder / "list.json").write_text('{"status": "OK", "result": []}')
     (folder / "good_claim.toml").write_text(CLAIM)
     (folder / "no_recipe.toml").write_text(CLAIM.replace("r.toml", "none.toml"))

@@ -113,24 +113,27 @@ def run_on_model(
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
     from r1.benchmarks.judging.settings import read_judge
     from r1.benchmarks.registry import benchmarks
-    from r1.benchmarks.running.choose import choose, require_data, require_place
+    from r1.benchmarks.running.choose import by_reason, choose, require_data, require_place
+    from r1.benchmarks.table import is_table
     from r1.pipeline.stopped import told_if_stopped
 
     folder = out or Path("runs") / f"bench-{name_of(model)}"
     require_data(data)
     require_place(folder)
-    if model in benchmarks() and not Path(model).exists():
+    if (model in benchmarks() and not Path(model).exists()) or is_table(Path(model)):
         raise UserError(
             f"{model} is a benchmark; the model comes first: r1 bench run MODEL {model}"
         )
     chosen, left_out = choose(names or [], data, plugins, suite, judged=judge is not None)
+    if names and judge and not any(benchmark.judging for benchmark in chosen):
+        raise UserError("no benchmark that was named has a judge; leave --judge out.")
     settings = read_judge(judge) if judge else None
     from r1.benchmarks.running.measure import Options, run_benchmarks
     from r1.benchmarks.running.show import show_results
 
     console = terminal_console()
     if left_out:
-        console.print(f"Left out: {'; '.join(left_out)}.", highlight=False, soft_wrap=True)
+        console.print(f"Left out: {by_reason(left_out)}.", highlight=False, soft_wrap=True)
     options = Options(
         limit,
         samples,
@@ -164,7 +167,7 @@ def show(
     ] = None,
 ) -> None:
     """Print results with intervals, and the paper's table 4 whole with every row's state."""
-    from r1.benchmarks.page.page import write_page
+    from r1.benchmarks.page.page import refuse_other_file, write_page
     from r1.benchmarks.page.stages import show_stages
     from r1.benchmarks.running.beside import show_beside
     from r1.benchmarks.running.choose import require_data
@@ -172,6 +175,8 @@ def show(
     from r1.report.pipeline.load import is_pipeline
 
     require_data(data)
+    if page is not None:
+        refuse_other_file(page)
     console = terminal_console()
     if len(folders) == 1 and is_pipeline(folders[0]):
         if page is not None:
@@ -217,9 +222,11 @@ def freeze_contest(
 ) -> None:
     """Freeze a contest's standings and ratings for the benchmark codeforces."""
     from r1.benchmarks.contests.freeze import freeze
-    from r1.benchmarks.contests.frozen import write_contest
+    from r1.benchmarks.contests.frozen import is_contest, write_contest
     from r1.run_dir.atomic import make_folder
 
+    if out.is_file() and not is_contest(out):
+        raise UserError(f"{out} is there and is no frozen contest; give another name to --out.")
     frozen = freeze(standings, changes)
     make_folder(out.parent)
     write_contest(out, frozen.contest)

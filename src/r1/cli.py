@@ -93,6 +93,10 @@ def run(
     settings = load_any_recipe(recipe, overrides)
     folder = out or Path("runs") / recipe.stem
     if dry_run:
+        if first is not None or only is not None:
+            raise UserError(
+                "--dry-run shows every stage as it stands; leave --from and --only out."
+            )
         from r1.pipeline.dry_run import dry_run as show
 
         show(settings, recipe, folder, terminal_console())
@@ -191,9 +195,13 @@ def pretrain(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Make the tiny world's base model from scratch (half an hour on two cores)."""
-    from r1.config import load_recipe
+    from r1.config import load_recipe, read_toml
     from r1.pretrain.settings import PretrainRecipe
 
+    if read_toml(recipe).keys() & {"kind", "stages", "data"}:
+        raise UserError(
+            f"{recipe} is a recipe for training and not for a base model; r1 run {recipe} runs it."
+        )
     settings = load_recipe(recipe, PretrainRecipe, overrides)
     from r1.pretrain.train import pretrain as make_base
 
@@ -245,6 +253,8 @@ def report(
     from r1.benchmarks.page.stages import stages_section
     from r1.report import build_report, report_json, save_figures
 
+    if as_json and figures is not None:
+        raise UserError("--json writes no files; give --figures without it.")
     if as_json:
         typer.echo(json.dumps(report_json(run), indent=2, ensure_ascii=False))
         return

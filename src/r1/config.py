@@ -55,10 +55,28 @@ class Settings(BaseModel):
     """Names that were settings once, and the only value each has now: with it, older recipes and
     runs are read, and with any other refused."""
 
+    only_with: ClassVar[Mapping[str, tuple[str, tuple[str, ...]]]] = {}
+    """By setting, another one and the values of it without which the first changes nothing: it must
+    then stay at its default. A subclass adds to those of its bases."""
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_settled(cls, values: Any) -> Any:
         return cls.without_settled(values) if isinstance(values, Mapping) else values
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        own = type(self)
+        pairs = [pair for each in own.__mro__ for pair in vars(each).get("only_with", {}).items()]
+        for name, (other, values) in pairs:
+            default = own.model_fields[name].get_default(call_default_factory=True)
+            if getattr(self, other) not in values and getattr(self, name) != default:
+                needed = " or ".join(json.dumps(value) for value in values)
+                raise ValueError(
+                    f"{name} is for {other} = {needed}; leave it out (by default "
+                    f"{json.dumps(default)})"
+                )
+        return self
 
     @classmethod
     def without_settled(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from r1.errors import UserError
 from r1.terminal import terminal_console
 
 
@@ -34,12 +35,10 @@ def export_command(
     public: Annotated[bool, typer.Option("--public", help="Make a pushed model public")] = False,
 ) -> None:
     """Write a checkpoint as a plain Hugging Face folder with a model card."""
+    if public and push is None:
+        raise UserError("--public is of an upload; name it with --push OWNER/NAME.")
     from r1.publish.export import export
 
-    if public and push is None:
-        from r1.errors import UserError
-
-        raise UserError("--public is of an upload; name it with --push OWNER/NAME.")
     console = terminal_console(stderr=True)
 
     def tell(text: str) -> None:

@@ -22,6 +22,17 @@ from typing import Any
 
 from r1.errors import UserError
 
+_REGISTERED: list[str] = []
+"""Names of all that registered itself, in order."""
+_SILENT: set[str] = set()
+"""Modules in sys.modules that registered nothing when they were imported as plugins."""
+_CALLS = {
+    "rewards.plugins": "register_reward or register_verifier (r1.rewards.registry)",
+    "--plugin": "register_benchmark (r1.benchmarks.registry) or register_verifier "
+    "(r1.rewards.registry)",
+    "plugins": "register_algorithm (r1.algorithms.registry) or register (r1.stages.registry)",
+}
+"""By setting, what its modules call."""
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 
 
@@ -30,18 +41,50 @@ def import_plugins(
 ) -> dict[str, Callable[..., Any]]:
     """Import each module or file; return the functions that were named, by their names.
 
-    Raises UserError with the setting and the missing module, file or function.
+    Raises UserError with the setting and the missing module, file or function, and for a module
+    that registers nothing.
     """
     functions = {}
     for module in modules:
         named = _FILE.fullmatch(module)
-        if named is None:
-            _import(module, setting)
-        elif named["name"] is None:
-            _load(find_file(named["path"]), setting)
-        else:
+        if named is not None and named["name"] is not None:
             functions[named["name"]] = load_function(module, None, setting)
+            continue
+        file = None if named is None else find_file(named["path"])
+        name = module if file is None else _name_of(file)
+        known, before = name in sys.modules and name not in _SILENT, len(_REGISTERED)
+        loaded = _import(module, setting) if file is None else _load(file, setting)
+        if known or len(_REGISTERED) > before:
+            continue
+        _SILENT.add(name)
+        raise UserError(_registered_nothing(module, loaded, setting))
     return functions
+
+
+def note_registration(name: str) -> None:
+    """Note that something was registered; a plugin whose import notes nothing changes nothing."""
+    _REGISTERED.append(name)
+
+
+def _registered_nothing(module: str, loaded: ModuleType, setting: str) -> str:
+    told = f"{setting}: {module!r} was imported and registered nothing; call "
+    told += f"{_CALLS.get(setting, _CALLS['plugins'])} in it, or leave it out."
+    own = _functions_of(loaded)
+    if setting != "rewards.plugins" or not own:
+        return told
+    file = module if module.endswith(".py") else Path(str(loaded.__file__)).name
+    return f'{told} To make a reward of a function, name it: "{file}:{own[0]}".'
+
+
+def _functions_of(module: ModuleType) -> list[str]:
+    """Public names of what a module defines and can be called, not of what it imports."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and name[0] != "_"
+        and getattr(value, "__module__", None) == module.__name__
+    ]
 
 
 def is_function(text: str) -> bool:
@@ -67,7 +110,7 @@ def load_function(text: str, base_folder: Path | None, setting: str) -> Callable
     function = getattr(module, str(named["name"]), None)
     if callable(function):
         return function  # type: ignore[no-any-return]
-    own = [name for name, value in vars(module).items() if callable(value) and name[0] != "_"]
+    own = _functions_of(module)
     near = difflib.get_close_matches(named["name"], own, n=1) or own[:1]
     hint = f"did you mean {near[0]!r}?" if near else "define it there."
     raise UserError(f"{setting}: {named['path']} has no function {named['name']!r}; {hint}")
@@ -91,9 +134,9 @@ def find_beside(folder: Path) -> None:
         sys.path.append(added)
 
 
-def _import(module: str, setting: str) -> None:
+def _import(module: str, setting: str) -> ModuleType:
     try:
-        importlib.import_module(module)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{setting}: cannot import {module!r} ({error}); install it, put its folder on "
@@ -108,12 +151,17 @@ def _no_python(setting: str, error: SyntaxError) -> UserError:
     return UserError(f"{setting}: {error.filename}, line {error.lineno}: {error.msg}; mend it.")
 
 
+def _name_of(file: Path) -> str:
+    """What the module of a file is called in sys.modules."""
+    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
+    return f"r1_plugin_{file.stem}_{digest[:8]}"
+
+
 def _load(file: Path, setting: str) -> ModuleType:
     """The module of a file, run once. Raises UserError where there is none."""
     if not file.is_file():
         raise UserError(f"{setting}: {file} does not exist; give a file, relative to the recipe.")
-    digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
-    name = f"r1_plugin_{file.stem}_{digest[:8]}"
+    name = _name_of(file)
     if name in sys.modules:
         return sys.modules[name]
     find_beside(file.parent)  # for what it imports itself

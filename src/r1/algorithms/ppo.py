@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from r1.algorithms.gae import (
     advantage_estimates,
@@ -63,6 +63,11 @@ class PPOSettings(AlgorithmSettings):
     """PPO with a critic: a value head on the policy, or a model of its own."""
 
     passes_before: ClassVar[bool] = True
+    only_with: ClassVar = {
+        "critic_lr": ("critic", ("own",)),
+        "value_weight": ("critic", ("shared",)),
+        "kl": ("kl_in", ("loss",)),
+    }
 
     group_size: int = Field(16, ge=1, description="samples a problem; 1 serves, none are compared")
     gamma: float = Field(
@@ -115,15 +120,6 @@ class PPOSettings(AlgorithmSettings):
     value_warmup: int = Field(
         5, ge=0, description="first updates, in which the critic alone learns"
     )
-
-    @model_validator(mode="after")
-    def _one_critic(self) -> PPOSettings:
-        fields = type(self).model_fields
-        meant = {"shared": "critic_lr", "own": "value_weight"}[self.critic]
-        if getattr(self, meant) != fields[meant].default:
-            other = "own" if self.critic == "shared" else "shared"
-            raise ValueError(f'{meant} is for critic = "{other}"; leave it out')
-        return self
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from r1.algorithms.protocol import Algorithm
 from r1.algorithms.settings import AlgorithmSettings
 from r1.errors import UserError
-from r1.plugins import import_modules_of
+from r1.plugins import import_modules_of, note_registration
 
 DEFAULT = "grpo"
 """The algorithm of a recipe that names none: the paper's."""
@@ -39,6 +39,7 @@ def register_algorithm(
     if not issubclass(settings, AlgorithmSettings):
         raise UserError(f"the settings of the algorithm {name!r} must derive AlgorithmSettings.")
     _ALGORITHMS[name] = Registered(settings, make)
+    note_registration(name)
 
 
 def algorithms() -> Mapping[str, Registered]:

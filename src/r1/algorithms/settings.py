@@ -21,6 +21,10 @@ class AlgorithmSettings(Settings):
     """
 
     passes_before: ClassVar[bool] = False
+    only_with: ClassVar = {
+        "aggregate_constant": ("aggregate", ("constant",)),
+        "overlong_buffer": ("overlong", ("penalty",)),
+    }
 
     num_problems: int = Field(32, ge=1, description="problems a step")
     group_size: int = Field(16, ge=1, description="samples a problem, G")

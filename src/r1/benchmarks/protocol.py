@@ -30,8 +30,8 @@ from r1.types import Problem
 if TYPE_CHECKING:
     from r1.agents.ask import AskModel
 
-RESULT = "benchmark.json"
-"""The file of a benchmark's result, in its folder."""
+RESULT, ASKED = "benchmark.json", "asked.json"
+"""The file of a benchmark's result, in its folder, and that of a conversation's identity."""
 
 Metric = Literal["accuracy", "f1", "judged"]
 

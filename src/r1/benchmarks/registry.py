@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from r1.benchmarks.protocol import Benchmark
 from r1.errors import UserError
-from r1.plugins import import_modules_of
+from r1.plugins import import_modules_of, note_registration
 
 _BENCHMARKS: dict[str, Benchmark] = {}
 
@@ -24,6 +24,7 @@ def register_benchmark(benchmark: Benchmark) -> None:
             f"the benchmark {benchmark.name!r} is registered twice; give yours another name."
         )
     _BENCHMARKS[benchmark.name] = benchmark
+    note_registration(benchmark.name)
 
 
 def benchmarks() -> Mapping[str, Benchmark]:

@@ -58,6 +58,16 @@ class BenchmarkTable(Settings):
         "accuracy", description='"f1" counts the partial credit that the verifier gives'
     )
 
+    @field_validator("prompt")
+    @classmethod
+    def _asks_of_the_row(cls, prompt: str) -> str:
+        if not _PLACE.search(prompt):
+            raise ValueError(
+                "it names no column, so that every question is the same; write {column} where a "
+                "column's value belongs"
+            )
+        return prompt
+
     @field_validator("name")
     @classmethod
     def _is_a_folder(cls, name: str) -> str:
@@ -69,9 +79,15 @@ class BenchmarkTable(Settings):
 def read_table(path: Path) -> Benchmark:
     """Return the benchmark of a TOML file.
 
-    Raises UserError for a missing or malformed file, an unknown key or an impossible value.
+    Raises UserError for a missing or malformed file, a recipe or a claim, an unknown key or an
+    impossible value.
     """
-    table = validate(read_toml(path), BenchmarkTable, str(path))
+    values = read_toml(path)
+    if values.keys() >= {"says", "compare"}:
+        raise UserError(f"{path} is a claim and no benchmark; r1 reproduce {path} runs it.")
+    if values.keys() & {"model", "stages", "num_steps"}:
+        raise UserError(f"{path} is a recipe and no benchmark; r1 run {path} runs it.")
+    table = validate(values, BenchmarkTable, str(path))
     data = path.resolve().parent / table.data
     if not data.is_file():
         raise UserError(f"{path}: data = {table.data!r} is no file beside it; correct the path.")
@@ -89,6 +105,13 @@ def read_table(path: Path) -> Benchmark:
         metric=table.metric,
         parts=("family",) if table.family else (),
         lies_in=str(data.parent),
+    )
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file seems to be a benchmark of the user's own."""
+    return (
+        path.suffix == ".toml" and path.is_file() and isinstance(read_toml(path).get("data"), str)
     )
 
 

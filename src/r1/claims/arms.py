@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from r1.stages import registry
 from r1.stages.protocol import MARK, ArtifactType
 
 TITLE = "title"
+STAGE_NAME = re.compile(r".+-[0-9a-f]{10}")
+"""What `_named` calls a stage."""
 _OF_KINDS = {
     **dict.fromkeys(OF_SEARCHES, "search"),
     **dict.fromkeys(("value_error", "constant_error"), "critic_truth"),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from r1.errors import UserError
 from r1.terminal import terminal_console
 
 CLAIMS = Path("recipes/claims")
@@ -44,17 +45,20 @@ def reproduce_command(
     from r1.claims.arms import plan_claims
     from r1.claims.page import write_claims_page
     from r1.claims.results import judge_claims, write_results
-    from r1.claims.run import ClaimEvents, run_claims
+    from r1.claims.run import ClaimEvents, require_place, run_claims
     from r1.claims.settings import find_claims
     from r1.claims.show import show_claim_plan, show_list, show_verdicts
     from r1.pipeline.stopped import told_if_stopped
     from r1.progress import TerminalProgress
     from r1.run_dir.atomic import make_folder
 
+    if list_claims + dry_run + page_only > 1:
+        raise UserError("--list, --dry-run and --page are three things; give one.")
     claims = find_claims(names or [], CLAIMS)
     plan = plan_claims(claims, seeds, scale)
     console = terminal_console()
     if not (list_claims or dry_run):
+        require_place(out, page_only)
         make_folder(out)
     if list_claims:
         show_list(judge_claims(claims, plan, out), console)

@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from r1.claims.arms import ArmStage, ClaimPlan
+from r1.claims.arms import STAGE_NAME, ArmStage, ClaimPlan
 from r1.claims.estimate import remaining_seconds
 from r1.config import validate
+from r1.errors import UserError
+from r1.files.shapes import read_json
 from r1.pipeline.progress import PipelineEvents
 from r1.pipeline.r1 import R1Recipe
-from r1.pipeline.run_r1 import run_pipeline
+from r1.pipeline.run_r1 import PIPELINE, run_pipeline
+from r1.run_dir.foreign import held_in, refuse_foreign
+from r1.run_dir.shapes import PipelineFile
 from r1.stages.protocol import StageProgress
 
 
@@ -47,6 +51,23 @@ class ClaimEvents(NamedTuple):
 
     def warn(self, message: str) -> None:
         self.shown.warn(message)
+
+
+def require_place(out: Path, page_only: bool) -> None:
+    """Raise UserError where `out` holds anything but runs of claims. page_only: or none yet."""
+    held = held_in(out, "the runs and the page")
+    told = read_json(out / PIPELINE, None, PipelineFile)
+    if told is not None:
+        others = [one["name"] for one in told["stages"] if not STAGE_NAME.fullmatch(one["name"])]
+        if others:
+            raise UserError(
+                f"{out} is a run of stages ({', '.join(others[:3])}) and not of claims. Nothing "
+                "was touched; give another --out."
+            )
+    elif page_only:
+        raise UserError(f"{out} holds no claim that has run; leave --page out to run them.")
+    else:
+        refuse_foreign(out, held, "holds no runs of claims")
 
 
 def run_claims(plan: ClaimPlan, out: Path, events: ClaimEvents) -> None:

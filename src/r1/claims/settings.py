@@ -30,6 +30,8 @@ another arm gives. A recipe of stages (kind = "r1") brings all of its stages by 
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -158,8 +160,11 @@ class LoadedClaim(NamedTuple):
 
 def load_claim(path: Path) -> LoadedClaim:
     """Read a claim. Raises UserError that names file and field."""
-    if read_toml(path).keys() & {"model", "stages", "num_steps"}:
+    values = read_toml(path)
+    if values.keys() & {"model", "stages", "num_steps"}:
         raise UserError(f"{path} is a recipe and no claim; r1 run {path} runs it. {_OWN}")
+    if isinstance(values.get("data"), str) and "prompt" in values:
+        raise UserError(f"{path} is a benchmark and no claim; r1 bench run MODEL {path} runs it.")
     return LoadedClaim(path.stem, path, load_recipe(path, ClaimSettings))
 
 
@@ -177,13 +182,20 @@ def find_claims(names: list[str], folder: Path) -> list[LoadedClaim]:
     for name in names or list(known):
         path = Path(name) if name.endswith(".toml") else known.get(name)
         if path is None:
-            there = f"claims: {', '.join(known)}" if known else f"no {folder} here; {_FROM}"
-            raise UserError(f"no claim {name!r}; {there}. {_OWN}")
+            raise UserError(_no_claim(name, known, folder))
         claim = load_claim(path)
         if claim.name in claims and claims[claim.name].path.resolve() != path.resolve():
             raise UserError(f"two claims are called {claim.name!r}; rename one of the files.")
         claims[claim.name] = claim
     return list(claims.values())
+
+
+def _no_claim(name: str, known: Mapping[str, Path], folder: Path) -> str:
+    files = [path.name for path in Path().glob("*.toml")]
+    if near := difflib.get_close_matches(name, [*known, *files], n=1):
+        return f"no claim {name!r}; did you mean {near[0]!r}?"
+    there = f"claims: {', '.join(known)}" if known else f"no {folder} here; {_FROM}"
+    return f"no claim {name!r}; {there}. {_OWN}"
 
 
 _FROM = "r1's own are run from its project's folder"

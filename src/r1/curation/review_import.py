@@ -35,7 +35,7 @@ from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup
 
 HUMAN = "human"
 REPORT_JSON, REPORT_MD = "review.json", "review.md"
-MAX_SHOWN = 10
+MAX_SHOWN, MAX_PLACES = 10, 5
 MAX_DIFF_LINES = 60
 
 
@@ -47,9 +47,19 @@ class TraceError:
     line: int
     reason: str
 
+    @property
+    def place(self) -> str:
+        """The trace, with its line."""
+        return f"line {self.line}: {self.id}" if self.line else self.id
+
     def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line else ""
-        return f"{place}{self.id}: {self.reason}"
+        return f"{self.place}: {self.reason}"
+
+
+def _first_of(places: Sequence[str]) -> str:
+    """The first traces of one fault, and how many more have it."""
+    more = len(places) - MAX_PLACES
+    return ", ".join(places[:MAX_PLACES]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +167,21 @@ class _Review:
 
     def refuse(self, path: Path) -> None:
         """Raise UserError where faults or absent traces are not to be imported around."""
-        reasons = []
+        places: dict[str, list[str]] = {}  # by the reason
         if self.settings.faulty == "refuse":
-            reasons += [str(fault) for fault in self.report.faults]
-        if self.settings.missing == "refuse":
-            reasons += [
-                f'{id_}: it is not in the file; write "drop" to leave it out'
-                for id_ in self.missing
-            ]
-        if reasons:
-            shown = "\n".join(f"  {reason}" for reason in reasons[:MAX_SHOWN])
-            more = len(reasons) - MAX_SHOWN
-            rest = f"\n  and {more} more" if more > 0 else ""
+            for fault in self.report.faults:
+                places.setdefault(fault.reason, []).append(fault.place)
+        if self.settings.missing == "refuse" and self.missing:
+            places['it is not in the file; write "drop" to leave it out'] = self.missing
+        if places:
+            number = sum(map(len, places.values()))
+            lines = [f"  {_first_of(where)}: {reason}" for reason, where in places.items()]
+            if len(lines) > MAX_SHOWN:
+                lines[MAX_SHOWN:] = [f"  and {len(lines) - MAX_SHOWN} faults more"]
+            told = "\n".join(lines)
             raise UserError(
-                f"{path}: {len(reasons)} trace{'s' * (len(reasons) > 1)} cannot be imported:\n"
-                f"{shown}{rest}\nMend them, then import again."
+                f"{path}: {number} trace{'s' * (number > 1)} cannot be imported:\n"
+                f"{told}\nMend them, then import again."
             )
 
     def rows(self, count_tokens: Callable[[str], int]) -> list[tuple[str, dict[str, Any] | None]]:

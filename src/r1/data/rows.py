@@ -16,7 +16,7 @@ from r1.types import Problem
 
 logger = logging.getLogger(__name__)
 
-MAX_SHOWN = 10
+MAX_SHOWN, MAX_NUMBERS = 10, 5
 NEEDS_NO_REFERENCE = {"reasoning_gym", "code", "ifeval", "none"}
 """Verifiers whose problems have no gold answer; r1.rewards.registry adds those of plugins."""
 LIKELY_NAMES = {
@@ -34,7 +34,8 @@ class Table(NamedTuple):
 
 
 class FaultyRows:
-    """Collects faults so that one start shows the first ten, not one.
+    """Collects faults so that one start shows the first ten, not one; rows of one fault share a
+    line.
 
     drops: the rows are left out, which is said and counted, instead of refused; None where the
     source has no setting for that. hint: a likely cause of all faults.
@@ -44,23 +45,23 @@ class FaultyRows:
         self.origin = origin
         self.drops = drops
         self.hint = hint
-        self.shown: list[str] = []
         self.num = 0
+        self._rows: dict[str, list[int]] = {}  # by the reason; of the first MAX_SHOWN reasons
 
     def add(self, row: int, reason: str) -> None:
         self.num += 1
-        if len(self.shown) < MAX_SHOWN:
-            self.shown.append(f"  row {row}: {reason}")
+        if reason in self._rows or len(self._rows) < MAX_SHOWN:
+            self._rows.setdefault(reason, []).append(row)
 
     def raise_if_any(self) -> None:
         """Raise UserError where anything was added, or warn of what is dropped."""
         if not self.num:
             return
-        rows = f"{self.num} row{'s' * (self.num > 1)}"
-        lines = [f"{self.origin}: {rows} {'dropped' if self.drops else 'cannot be used'}:"]
-        lines += self.shown
-        if self.num > len(self.shown):
-            lines.append(f"  and {self.num - len(self.shown)} more")
+        counted = f"{self.num} row{'s' * (self.num > 1)}"
+        lines = [f"{self.origin}: {counted} {'dropped' if self.drops else 'cannot be used'}:"]
+        lines += [f"  {_row_numbers(rows)}: {reason}" for reason, rows in self._rows.items()]
+        if left := self.num - sum(map(len, self._rows.values())):
+            lines.append(f"  and {left} more")
         if self.hint:
             lines.append(self.hint)
         if self.drops:
@@ -70,6 +71,14 @@ class FaultyRows:
             lines.append('With unusable = "drop" in the recipe they are left out.')
         lines.append("Mend or remove these rows, then start again.")
         raise UserError("\n".join(lines))
+
+
+def _row_numbers(rows: Sequence[int]) -> str:
+    """ "row 3", "rows 1, 2, 3", "2,000 rows (1, 2, 3, 4, 5, ...)"."""
+    first = ", ".join(map(str, rows[:MAX_NUMBERS]))
+    if len(rows) > MAX_NUMBERS:
+        return f"{len(rows):,} rows ({first}, ...)"
+    return f"row{'s' * (len(rows) > 1)} {first}"
 
 
 class RowError(Exception):

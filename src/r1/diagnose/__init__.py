@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from r1.diagnose import data, lengths, payment, policy, signal, supervised
+from r1.diagnose import data, lengths, payment, policy, signal, supervised, unjudged
 from r1.diagnose.diagnosis import CHECKS, Diagnosis, find_causes
 from r1.diagnose.view import load_view
 from r1.errors import UserError
@@ -30,6 +30,7 @@ __all__ = [
     "policy",
     "signal",
     "supervised",
+    "unjudged",
 ]
 
 

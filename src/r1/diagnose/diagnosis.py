@@ -16,9 +16,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from r1.diagnose.view import RunView
+from r1.plugins import note_registration
 
-Applies = Literal["samples", "training", "supervised", "any"]
-"""samples: of reinforcement learning and of evaluations; training: of the former alone."""
+Applies = Literal["samples", "training", "supervised", "any", "every"]
+"""samples: of reinforcement learning and of evaluations; training: of the former alone; any: of
+every run; every: of runs and evaluations, those too that hold nothing yet."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def check(cause: str, applies: Applies, slow: bool = False) -> Callable[[Check],
     def register(look: Check) -> Check:
         assert all(cause != other.cause for other in CHECKS), f"{cause} is registered twice"
         CHECKS.append(RegisteredCheck(cause, applies, slow, look))
+        note_registration(cause)
         return look
 
     return register

@@ -99,8 +99,10 @@ class RunView:
     def sorts(self) -> tuple[str, ...]:
         """The sorts of checks that apply (`diagnosis.Applies`)."""
         if self.kind == EVALUATION:
-            return ("samples",) if self.last else ()
-        return ("any", "samples", "training") if self.last else ("any", "supervised")
+            return ("every", "samples") if self.last else ("every",)
+        if self.last:
+            return ("every", "any", "samples", "training")
+        return ("every", "any", "supervised")
 
     @cached_property
     def rows(self) -> list[Row]:

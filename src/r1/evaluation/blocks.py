@@ -38,6 +38,7 @@ from r1.run_dir import atomic, completion_table, lock
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.completions import ParsedResponse
 from r1.run_dir.evaluation import BLOCKS, REQUEST
+from r1.run_dir.foreign import held_in, refuse_foreign
 from r1.run_dir.stored import iterate_judged, read_columns
 from r1.types import FAILED, Problem
 
@@ -152,8 +153,7 @@ def request_of(plan: BlockPlan, identity: Mapping[str, Any]) -> dict[str, Any]:
 def _is_new(out: Path, request: dict[str, Any]) -> bool:
     """Whether the request must be written into `out`. Raises UserError if `out` holds another
     request."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; give a folder for the evaluation.")
+    held = held_in(out, "the evaluation")
     before = read_json(out / REQUEST)
     if before is not None:
         differ = [
@@ -166,10 +166,8 @@ def _is_new(out: Path, request: dict[str, Any]) -> bool:
                 "before."
             )
         return bool(differ)  # that one measured nothing
-    ours = {BLOCKS, lock.LOCK_NAME}
-    foreign = [p.name for p in out.iterdir() if p.name not in ours] if out.exists() else []
-    if any(not name.startswith(atomic.TEMPORARY) for name in foreign):
-        raise UserError(f"{out} is not empty and not an evaluation; give a new folder (--out).")
+    others = [path for path in held if path.name != BLOCKS]
+    refuse_foreign(out, others, "not an evaluation")
     return True
 
 

@@ -83,7 +83,7 @@ def search_settings(
             raise UserError("--scorer, --budget and search.… need --search METHOD.")
         return None, others
     values = apply_overrides({"search": values}, ours)["search"]
-    return validate(values, SearchSettings, "--search"), others
+    return validate(values, SearchSettings, "--search (with --scorer, --budget, --set)"), others
 
 
 def check_search(settings: SearchSettings, elsewhere: bool) -> None:

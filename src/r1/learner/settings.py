@@ -25,6 +25,8 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 class OptimizerSettings(Settings):
     """AdamW on all weights, or Muon on the matrices and AdamW on the rest."""
 
+    only_with: ClassVar = {"muon_lr": ("kind", ("muon",))}
+
     kind: Literal["adamw", "muon"] = Field(
         "adamw", description="AdamW on all weights, or Muon on the matrices and AdamW on the rest"
     )

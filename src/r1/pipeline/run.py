@@ -9,16 +9,17 @@ from r1.errors import UserError
 from r1.pipeline.demands import check_clusters
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
-from r1.pipeline.run_r1 import run_pipeline
+from r1.pipeline.run_r1 import is_pipeline, refuse_other_stages, run_pipeline
 from r1.plugins import find_beside
-from r1.run_dir import lock
+from r1.run_dir import is_run, lock
+from r1.run_dir.foreign import held_in, refuse_foreign
 from r1.stages import registry
 from r1.track.trackers import tracked
 
 
 def refuse_early(recipe: Recipe, origin: Path, out: Path, only: str | None = None) -> None:
-    """Raise UserError for a file in the folder's place, a folder in use and a cluster that cannot
-    hold the recipe.
+    """Raise UserError for a file in the folder's place, a folder in use or of other things, and a
+    cluster that cannot hold the recipe.
 
     origin: the recipe's file. Nothing heavy is imported yet.
     """
@@ -26,6 +27,8 @@ def refuse_early(recipe: Recipe, origin: Path, out: Path, only: str | None = Non
     if not there.is_dir():
         raise UserError(f"{there} is a file; give a folder for the run.")
     lock.refuse_held(out)
+    if not (is_run(out) or is_pipeline(out)):
+        refuse_foreign(out, held_in(out, "the run"), "not a run")
     check_clusters(recipe, origin, out, only)
 
 
@@ -66,6 +69,7 @@ def _run_by_kind(
                 "--accept-changes is for a single run: a stage of a whole recipe whose files "
                 "changed is run again. Leave it out."
             )
+        refuse_other_stages(recipe, out)
         return run_pipeline(recipe, base_folder, out, progress, first=first, only=only)
     if first is not None or only is not None:
         raise UserError(

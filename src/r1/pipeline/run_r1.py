@@ -31,6 +31,8 @@ from r1.pipeline.progress import PipelineEvents
 from r1.pipeline.r1 import R1Recipe, StageSpec, specs_of
 from r1.pipeline.sandboxed import leave_functions_out
 from r1.run_dir import atomic, lock
+from r1.run_dir.foreign import held_in, refuse_foreign
+from r1.run_dir.shapes import PipelineFile
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
 from r1.stages.protocol import Artifact, StageContext, StageProgress
@@ -185,10 +187,21 @@ def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
 
 def _claim(out: Path) -> None:
     """Create the folder. Raises UserError if it holds something else."""
-    held = {path.name for path in out.iterdir()} - {lock.LOCK_NAME} if out.exists() else set()
-    if held and PIPELINE not in held:
-        raise UserError(f"{out} holds something that is no pipeline; give another --out.")
+    held = held_in(out, "the run")
+    if not is_pipeline(out):
+        refuse_foreign(out, held, "not a run of stages")
     atomic.make_folder(out)
+
+
+def refuse_other_stages(recipe: R1Recipe, out: Path) -> None:
+    """Raise UserError for a folder of which no stage is the recipe's."""
+    told = read_json(out / PIPELINE, None, PipelineFile)
+    names = [] if told is None else [stage["name"] for stage in told["stages"]]
+    if names and not set(names) & set(recipe.stages):
+        raise UserError(
+            f"{out} is a run of other stages ({', '.join(names[:3])}{', ...' * (len(names) > 3)}). "
+            "Nothing was changed; give another --out."
+        )
 
 
 def _describe(out: Path, pipeline: Pipeline) -> None:

@@ -25,6 +25,7 @@ from r1.learner.token_logprobs import token_logprobs
 from r1.pretrain.documents import draw_groups
 from r1.pretrain.settings import BaseModelSettings, PretrainRecipe
 from r1.run_dir import atomic
+from r1.run_dir.foreign import held_in, refuse_foreign
 from r1.types import TrainBatch
 
 STATE_FILE = "pretrain_state.pt"
@@ -49,6 +50,9 @@ def pretrain(
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
+    held = held_in(folder, "the model")
+    if not (folder / STATE_FILE).exists():
+        refuse_foreign(folder, held, "not a model in the making")
     atomic.make_folder(folder)
     tokenizer = train_tokenizer(recipe.model.vocab_size, recipe.tokenizer_documents, recipe.seed)
     torch.manual_seed(recipe.seed)

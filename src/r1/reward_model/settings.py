@@ -84,6 +84,8 @@ class RewardModelRecipe(Settings):
     deviation of the held-out scores.
     """
 
+    only_with: ClassVar = {"separator": ("objective", ("steps",))}
+
     kind: Literal["reward_model"] = Field("reward_model", description="a reward model's training")
     seed: int = Field(
         0, ge=0, description="decides the first values of the head and the order of the rows"
@@ -141,8 +143,6 @@ class RewardModelRecipe(Settings):
             raise ValueError(f'loss.margin is for pairs; objective = "{self.objective}" has none')
         if self.objective == "steps" and self.part == "answer":
             raise ValueError('part = "answer" leaves no steps to score; leave part out')
-        if self.objective != "steps" and self.separator != LINE:
-            raise ValueError('separator is for objective = "steps"; leave it out')
         check_evaluation(self.evaluation.every, self.data.heldout, "preferences")
         return self
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from r1.data.rows import NEEDS_NO_REFERENCE
 from r1.errors import UserError
+from r1.plugins import note_registration
 from r1.rewards.batch_reward import BatchReward, as_factory
 from r1.rewards.names import REWARDS, import_built_in
 from r1.rewards.protocol import PromptForm as PromptForm
@@ -65,6 +66,7 @@ def register_verifier(name: str, verifier: Verifier) -> None:
     """Register a verifier under the name that problems carry."""
     _refuse_taken(name, _VERIFIERS, "verifier")
     _VERIFIERS[name] = verifier
+    note_registration(name)
     if not verifier.needs_reference:
         NEEDS_NO_REFERENCE.add(name)
 
@@ -84,6 +86,7 @@ def register_reward(name: str, factory: RewardFactory | BatchReward) -> None:
     """
     _refuse_taken(name, REWARDS, "reward")
     REWARDS[name] = as_factory(name, factory)
+    note_registration(name)
 
 
 def find_verifier(name: str) -> Verifier:

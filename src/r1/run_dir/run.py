@@ -13,7 +13,6 @@ rollouts, evaluations) is removed and repeated identically; a kill at any moment
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ from r1.run_dir.checkpoint import (
     verify_checkpoint,
     write_checkpoint,
 )
+from r1.run_dir.foreign import held_in, refuse_foreign
 from r1.run_dir.opening import Identity, judge
 from r1.run_dir.shapes import Step, Story
 
@@ -294,21 +294,9 @@ class RunDir:
 
 def _refuse_foreign(folder: Path) -> None:
     """Raise UserError unless `folder` is new, empty, or a run of ours. Nothing is touched."""
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f"{folder} is a file; give a folder for the run.")
-        names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG):
-            raise UserError(f"{folder} cannot be used ({error.strerror}); give another.") from None
-        raise
-    ours = (lock.LOCK_NAME, "run.json")
-    foreign = [n for n in names if n not in ours and not n.startswith(atomic.TEMPORARY)]
-    if foreign and "run.json" not in names:
-        raise UserError(
-            f"{folder} is not empty and not a run (it holds {', '.join(foreign[:3])}"
-            f"{', ...' if len(foreign) > 3 else ''}). Nothing was touched; give a new folder."
-        )
+    held = held_in(folder, "the run")
+    if not (folder / "run.json").exists():
+        refuse_foreign(folder, held, "not a run")
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:

@@ -42,6 +42,8 @@ def run_file(
     """
     if time_s <= 0 or memory_mb <= 0:
         raise UserError("--time and --memory must be above 0.")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the program's file.")
     language = language or SUFFIXES.get(path.suffix)
     if language is None:
         raise UserError(

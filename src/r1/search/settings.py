@@ -21,6 +21,12 @@ class SearchSettings(Settings):
     c_init: ClassVar[float] = 1.25
     c_base: ClassVar[float] = 19_652.0
     """PUCT's constants (AlphaZero)."""
+    only_with: ClassVar = {
+        "beams": ("method", ("beam",)),
+        "subtrees": ("method", ("beam",)),
+        "expansions": ("method", ("beam", "mcts")),
+        "step_tokens": ("method", ("beam", "mcts")),
+    }
 
     method: Method = Field(
         description='"best_of_n" and "vote" draw whole responses; "beam" keeps the best branches '

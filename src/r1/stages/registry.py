@@ -25,6 +25,7 @@ def register(kind: StageKind) -> None:
             "name."
         )
     _KINDS[kind.name] = kind
+    plugins.note_registration(kind.name)
 
 
 def kinds() -> Mapping[str, StageKind]:

@@ -65,6 +65,15 @@ class _FileShape(TypedDict):
     competitors: list[list[float]]
 
 
+def is_contest(path: Path) -> bool:
+    """Whether a file is a frozen contest."""
+    try:
+        read_contest(path)
+    except UserError:
+        return False
+    return True
+
+
 def read_contest(path: Path) -> FrozenContest:
     """Read a frozen contest. Raises UserError with file, field and remedy."""
     again = "freeze the contest again with `r1 bench freeze`."

@@ -24,12 +24,14 @@ from r1.benchmarks.page.samples import (
 )
 from r1.benchmarks.page.tables import outcome_table, paper_table, protocol_table
 from r1.benchmarks.running.against import LEGEND
+from r1.errors import UserError
 from r1.intervals import Interval
 from r1.report.assets import fill_page
 from r1.report.browser import Browser, browser_html
 from r1.report.sample import Sample
 from r1.run_dir.atomic import make_folder, write_text
 
+_BEGINS = b"<!doctype html"
 Stored = Mapping[tuple[str, str], WeighedSamples]
 """By model's title and benchmark."""
 
@@ -39,6 +41,15 @@ def write_page(folders: Sequence[Path], path: Path) -> None:
     models = read_models(folders)
     make_folder(path.parent)
     write_text(path, render(models))
+
+
+def refuse_other_file(path: Path) -> None:
+    """Raise UserError where the page would be written over a file that is none."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        if not file.read(len(_BEGINS)).lower().startswith(_BEGINS):
+            raise UserError(f"{path} is there and is no page; give another name to --page.")
 
 
 def render(models: Sequence[ModelResults]) -> str:

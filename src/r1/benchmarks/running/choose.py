@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from r1.benchmarks.protocol import Benchmark, find
+from r1.benchmarks.protocol import ASKED, RESULT, Benchmark, find
 from r1.benchmarks.registry import benchmarks, find_benchmark
 from r1.benchmarks.table import read_table
 from r1.errors import UserError
 from r1.plugins import import_plugins
+from r1.run_dir import lock
+from r1.run_dir.evaluation import BLOCKS, REQUEST
+from r1.run_dir.foreign import held_in, refuse_foreign
 
 NO_DATA = Path("no-data")
 """A folder that holds nothing: what lies elsewhere is found all the same."""
 
 
+_OF_SUITE = ("queue.json", "replies.jsonl")
+"""What lies beside the benchmarks' folders (r1.evaluation.command, which imports torch)."""
 _OTHERS = {
     "run.json": "a run",
     "pipeline.json": "a run of stages",
@@ -32,12 +37,21 @@ def require_data(data: Path | None) -> None:
 
 
 def require_place(out: Path) -> None:
-    """Raise UserError for results in the place of a file, a run, a model or an evaluation."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; give a folder for the results.")
+    """Raise UserError for results in the place of a file, a run, a model or an evaluation, and in a
+    folder of other things."""
+    held = held_in(out, "the results")
     for name, what in _OTHERS.items():
         if (out / name).is_file():
             raise UserError(f"{out} is {what} ({name}); give another folder for the results.")
+    if not any(map(_is_of_suite, held)):
+        held = [path for path in held if not path.is_dir() or held_in(path, "the results")]
+        refuse_foreign(out, held, "holds no benchmark's results")
+
+
+def _is_of_suite(path: Path) -> bool:
+    """Whether `r1 bench run` made this, in its folder, though it was killed since."""
+    inside = (REQUEST, BLOCKS, RESULT, ASKED, lock.LOCK_NAME)
+    return path.name in _OF_SUITE or any((path / name).exists() for name in inside)
 
 
 def named(names: Iterable[str], plugins: Sequence[str] = ()) -> list[Benchmark]:
@@ -49,6 +63,11 @@ def named(names: Iterable[str], plugins: Sequence[str] = ()) -> list[Benchmark]:
     found = {}
     for name in names:
         if not name.endswith(".toml"):
+            if Path(name).is_file():
+                raise UserError(
+                    f"{name} is a file and no benchmark; for a benchmark of your own write a table "
+                    "over it, my_benchmark.toml (r1 settings benchmark)."
+                )
             benchmark = find_benchmark(name)
         elif (benchmark := read_table(Path(name))).name in benchmarks():
             raise UserError(
@@ -101,3 +120,12 @@ def choose(
             "tiny_world needs none."
         )
     return chosen, left_out if of is not None else []
+
+
+def by_reason(left_out: Sequence[str]) -> str:
+    """Tell what `choose` left out, each reason once: "no data: gpqa, drop; it needs …: frames"."""
+    found: dict[str, list[str]] = {}
+    for told in left_out:
+        name, _, reason = told.partition(": ")
+        found.setdefault(reason, []).append(name)
+    return "; ".join(f"{reason}: {', '.join(names)}" for reason, names in found.items())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from r1.agents.ask import EngineAsk
 from r1.agents.counts import AskCounts
-from r1.benchmarks.protocol import RESULT, Benchmark, Loaded
+from r1.benchmarks.protocol import ASKED, RESULT, Benchmark, Loaded
 from r1.benchmarks.running.departures import sampling_departures
 from r1.cluster.settings import ClusterSettings
 from r1.config import dump
@@ -129,7 +129,7 @@ def _measure(one: Conversations, setup: ConversationSetup, model: OpenedModel) -
 def _require_same(folder: Path, identity: dict[str, Any]) -> None:
     """Refuse to carry on what another model or protocol began."""
     atomic.make_folder(folder)
-    path = folder / "asked.json"
+    path = folder / ASKED
     before = read_json(path)
     if before is not None and before != identity:
         differ = sorted(name for name in identity if before.get(name) != identity[name])
