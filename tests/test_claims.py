@@ -165,8 +165,10 @@ def test_a_fault_names_file_field_and_remedy(
 
 
 def test_unknown_claims_scales_and_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no claim 'grpo'; claims: .*grpo_ppo"):
+    with pytest.raises(UserError, match=r"no claim 'grpo'; did you mean 'grpo_ppo'"):
         find_claims(["grpo"], CLAIMS)
+    with pytest.raises(UserError, match=r"no claim 'xyz'; claims: .*grpo_ppo"):
+        find_claims(["xyz"], CLAIMS)
     with pytest.raises(UserError, match="holds no claims"):
         find_claims([], tmp_path)
     with pytest.raises(UserError, match="no scale 'huge'; scales: tiny"):

@@ -80,6 +80,7 @@ RECIPES = {
 NEEDS = {"mixture": ["examples"], "refined": ["prompted"], "review": ["prompted", "refined"]}
 """The recipes that are run before one, whose data sets it reads."""
 ELSEWHERE = {
+    "benchmarks": "test_stages_benchmarks.py",
     "search": "test_stage_search.py",
     "verified_pairs": "test_verified_pairs.py",
     "critic_truth": "test_critic_truth.py",
