@@ -46,7 +46,9 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
     folder = find_data(source.path, base_folder)
     if not folder.is_dir() and (folder.exists() or _looks_local(source.path)):
         what = "is no folder and no data file" if folder.exists() else "does not exist"
-        raise UserError(f"data set folder {folder} {what}; check data.*.path.")
+        raise UserError(
+            f"data set folder {folder} {what}; check the `path` of this source in the recipe."
+        )
     if not folder.is_dir():
         hub_is_reachable()  # before datasets, which reads once whether to look in its cache alone
     try:

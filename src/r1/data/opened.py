@@ -92,7 +92,9 @@ def _files(source: DataSource, path: Path) -> tuple[list[Path], str]:
 def _parquet_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise UserError(f"{folder} holds no .parquet file; check data.*.path in the recipe.")
+        raise UserError(
+            f"{folder} holds no .parquet file; check the `path` of this source in the recipe."
+        )
     return files
 
 

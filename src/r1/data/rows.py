@@ -122,7 +122,11 @@ def require_file(path: Path) -> None:
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     siblings = [name for name in siblings if not name.endswith((".toml", ".py"))]
     near = difflib.get_close_matches(path.name, siblings, n=1)
-    hint = f"did you mean {path.parent / near[0]}?" if near else "check data.*.path in the recipe."
+    hint = (
+        f"did you mean {path.parent / near[0]}?"
+        if near
+        else "check the `path` of this source in the recipe."
+    )
     raise UserError(f"data file {path} does not exist; {hint}")
 
 
