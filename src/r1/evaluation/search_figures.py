@@ -26,6 +26,9 @@ from r1.search.settings import CONSTANT, SearchSettings
 from r1.steps.aggregate import RULES, Rule, aggregate
 from r1.types import Outcome
 
+TOKENS = ("generated", "prefilled", "scored")
+"""The counts of a search's cost (r1.search.protocol.SearchCost)."""
+
 WHOLE = ("best_of_n", "vote")
 """The methods whose candidates are whole samples: fewer of them are a smaller search."""
 RIVALS = ("best", "weighted")
@@ -54,7 +57,7 @@ def search_figures(
         "scorer": settings.scorer,
         "num_problems": len(judged),
         "num_candidates": float(np.mean([len(each) for each in candidates_P])),
-        "tokens": {name: float(np.mean([cost[name] for cost in costs])) for name in costs[0]},
+        "tokens": {name: float(np.mean([cost[name] for cost in costs])) for name in TOKENS},
         "rules": {name: _interval([FIGURES[name](each) for each in candidates_P])
                   for name in rules},
     }  # fmt: skip

@@ -105,9 +105,11 @@ def _judged(folder: Path) -> Iterator[tuple[str, float]]:
     if not path.is_file():
         raise UserError(f"{path} does not exist; give the same r1 bench run again.")
     for number, row in read_rows(path):
-        if isinstance(row, RowError) or not isinstance(row.get("problem_id"), str):
+        if isinstance(row, RowError) or not all(
+            isinstance(row.get(name), str) for name in ("problem_id", "outcome")
+        ):
             raise UserError(f"{path}: row {number} is no judgement; restore the file.")
-        outcome = row.get("outcome")
+        outcome = row["outcome"]
         if outcome not in _NO_VERDICT:
             yield row["problem_id"], 0.5 if outcome == _TIED else float(outcome == "correct")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
+from annotated_types import Len
 from typing_extensions import TypedDict
 
 from r1.benchmarks.protocol import Metric
 from r1.files.shapes import open_shape
 from r1.run_dir.shapes import Bounds
+
+CapPoint = Annotated[list[float], Len(2, 2)]
+"""A limit of tokens, and the score at it."""
 
 
 class WholeInterval(TypedDict):
@@ -98,7 +102,7 @@ class StoredResult(TypedDict):
     judge: NotRequired[JudgeRates | None]
     figures: NotRequired[dict[str, float | None]]
     counts: NotRequired[dict[str, float]]
-    caps: NotRequired[list[list[float]] | None]
+    caps: NotRequired[list[CapPoint] | None]
     by_question: NotRequired[dict[str, float | None]]
 
 
