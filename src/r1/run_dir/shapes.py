@@ -107,12 +107,12 @@ class Story(TypedDict, total=False):
 
 
 @open_shape
-class Bounds(TypedDict, total=False):
+class Bounds(TypedDict):
     """A figure with its interval."""
 
     value: float | None
-    low: float | None
-    high: float | None
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
 
 
 @open_shape
