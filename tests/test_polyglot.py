@@ -11,6 +11,7 @@ from polyglot_world import edit, make_exercise
 from r1.agents.ask import OpenConversation, ask_recorded
 from r1.agents.polyglot import grade, measure, tries
 from r1.agents.polyglot.exercise import read_exercise
+from r1.agents.polyglot.go_names import declared, shadowed
 from r1.agents.polyglot.grade import ExerciseVerdict, Graded, missing_toolchains, run_tests
 from r1.agents.polyglot.measure import measure_exercises
 from r1.agents.polyglot.toolchain import TOOLCHAINS
@@ -174,3 +175,16 @@ def test_shared_examples_pass_and_their_stubs_fail(name, language) -> None:
         assert good.verdict is ExerciseVerdict.PASSED, (problem.id, good.output)
         stub = run_tests(exercise, exercise.solution, good.passed)
         assert stub.verdict is ExerciseVerdict.FAILED, problem.id
+
+
+def test_the_names_that_a_go_file_declares_for_its_package() -> None:
+    text = (
+        'package x\nimport ("fmt"; "os")\n// var no = 1\nconst true = false\n'
+        "var (\n\ta, nil = 1, 2\n\tc = func() int { var cap = 3; return cap }()\n)\n"
+        "const (\n\tk = iota\n)\ntype (\n\terror interface{ len() int }\n)\n"
+        "var s = `\nvar no = 1\n`\n"
+        "func len(x any) int { copy := 1; return copy }\nfunc (t T) append() {}\nvar p, q = 1, 2\n"
+    )
+    assert declared(text, ("var",)) == {"a", "nil", "c", "s", "p", "q"}
+    assert declared(text, ("func",)) == {"len"}
+    assert shadowed(text) == ["error", "len", "nil", "true"]

@@ -114,6 +114,11 @@ class Benchmark:
         """Whether its questions are made here, of no files."""
         return not any(layout.files for layout in self.layouts)
 
+    @property
+    def needs_folder(self) -> bool:
+        """Whether its files lie in a folder of data that the user must name."""
+        return not (self.lies_in or self.is_made)
+
     def __post_init__(self) -> None:
         if (self.metric == "judged") != (self.judging is not None):
             raise ValueError(f'{self.name}: metric = "judged" goes with a judging, and only it')

@@ -22,12 +22,12 @@ from r1.evaluation.pretty import format_interval
 from r1.evaluation.summary import JudgedProblem
 from r1.intervals import bootstrap
 from r1.search.choose import FIGURES, JudgedCandidate, figure_of_sets
+from r1.search.protocol import SearchCost
 from r1.search.settings import CONSTANT, SearchSettings
 from r1.steps.aggregate import RULES, Rule, aggregate
 from r1.types import Outcome
 
-TOKENS = ("generated", "prefilled", "scored")
-"""The counts of a search's cost (r1.search.protocol.SearchCost)."""
+TOKENS = tuple(SearchCost().as_json())
 
 WHOLE = ("best_of_n", "vote")
 """The methods whose candidates are whole samples: fewer of them are a smaller search."""

@@ -127,7 +127,7 @@ def check(stage: BenchmarksStage, cache: CheckCache) -> None:
     check_model(stage.model, cache)
     data = _data(stage, cache.base_folder) or NO_DATA
     for benchmark in chosen:
-        if not stage.path and not (benchmark.lies_in or benchmark.is_made):
+        if not stage.path and benchmark.needs_folder:
             raise UserError(
                 f"{benchmark.name} needs data: set path to the folder that holds a folder a "
                 f"benchmark; `r1 bench list {benchmark.name}` tells what to put there."

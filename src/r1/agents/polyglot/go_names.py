@@ -1,4 +1,4 @@
-"""Names of Go itself that a solution declares for its whole package, and so for the tests in it.
+"""The names that a Go file declares for its whole package, where a solution and its tests meet.
 
 `const true = false` or `func len(any) int` beside a test file decides its comparisons and loops.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _TYPES = """any bool byte comparable complex64 complex128 error float32 float64 int int8 int16 int32
 int64 rune string uint uint8 uint16 uint32 uint64 uintptr"""
@@ -18,35 +19,39 @@ _OPAQUE = re.compile(
 )
 _TOKEN = re.compile(r"\w+|\S|\n")
 _NAMES = re.compile(r"\s*(\w+(?:\s*,\s*\w+)*)")
-_KEYWORDS = ("var", "const", "type")
+_GROUPED = ("var", "const", "type")
 
 
 def shadowed(text: str) -> list[str]:
     """The predeclared names that a file declares outside every function, sorted."""
-    return sorted(set(_declared(text)) & PREDECLARED)
+    return sorted(declared(text, (*_GROUPED, "func")) & PREDECLARED)
 
 
-def _declared(text: str) -> list[str]:
-    """The names that a file declares for its package; methods are their types' own."""
+def declared(text: str, kinds: Collection[str]) -> set[str]:
+    """The names that a file declares for its package by "var", "const", "type" or "func" (`kinds`).
+
+    Methods are their types' own.
+    """
     code = _OPAQUE.sub(lambda found: "\n" if found[0].startswith("//") else " ", text)
-    names: list[str] = []
-    depth, keyword, grouped = 0, "", False
+    names: set[str] = set()
+    depth, keyword, group = 0, "", ""
     for token in _TOKEN.finditer(code):
         word = token[0]
-        at_top = depth == 0 or (grouped and depth == 1)
+        at_top = depth == 0 or (group and depth == 1)
         if at_top and word not in "\n;()":
-            if depth == 0 and word in (*_KEYWORDS, "func"):
+            if depth == 0 and word in (*_GROUPED, "func"):
                 keyword = word
             elif keyword and (found := _NAMES.match(code, token.start())):
-                names += re.split(r"\s*,\s*", found[1])
+                if keyword in kinds:
+                    names.update(re.split(r"\s*,\s*", found[1]))
                 keyword = ""
         if word in "([{":
             if depth == 0 and word == "(":
-                grouped, keyword = keyword in _KEYWORDS, ""
+                group, keyword = keyword if keyword in _GROUPED else "", ""
             depth += 1
         elif word in ")]}":
             depth -= 1
-            grouped = grouped and depth > 0
-        if grouped and depth == 1 and word in "\n;(":
-            keyword = "var"
+            group = group if depth else ""
+        if group and depth == 1 and word in "\n;(":
+            keyword = group
     return names

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 
 from r1.agents.polyglot.exercise import Exercise
+from r1.agents.polyglot.go_names import declared
 
 SCRIPT = (
     "export HOME=$PWD GOCACHE=$PWD/.cache GOPATH=$PWD/.go GOFLAGS=-mod=mod GOPROXY=off "
@@ -24,9 +25,6 @@ _PACKAGE = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)
 _TEST = re.compile(
     r"^func[ \t]+(Test(?![a-z])\w*)[ \t]*\([ \t]*\w+[ \t]+\*testing\.T[ \t]*\)", re.MULTILINE
 )
-_VARIABLE = re.compile(r"^var[ \t]+(\w+)", re.MULTILINE)
-_BLOCK = re.compile(r"^var[ \t]*\((.*?)^\)", re.MULTILINE | re.DOTALL)
-_IN_BLOCK = re.compile(r"^\t(\w+)\b", re.MULTILINE)
 _SIGN = """package {sign}
 
 import (
@@ -91,12 +89,12 @@ def files_of(exercise: Exercise, solution: Mapping[str, str]) -> dict[str, str]:
     files = {f"project/{path}": text for path, text in solution.items() if path.endswith(".go")}
     packages = [found[1] for text in exercise.tests.values() if (found := _PACKAGE.search(text))]
     package = packages[0] if packages else "main"
-    hidden = {name for text in exercise.tests.values() for name in _variables(text)}
+    variables = {name for text in exercise.tests.values() for name in declared(text, ("var",))}
     names: list[str] = []
     for path, text in exercise.tests.items():
         if path.endswith(".go"):
             names += _TEST.findall(text)
-            files[f"project/{path}"] = _hidden(text, hidden, sign)
+            files[f"project/{path}"] = _hidden(text, variables - {"_"}, sign)
     module = package.removesuffix("_test")
     told = {"package": package, "module": module, "sign": sign, "total": len(names)}
     wrapped = "".join(_WRAPPED.format(name=name, sign=sign) for name in names)
@@ -114,13 +112,3 @@ def _hidden(text: str, variables: set[str], sign: str) -> str:
         return text
     names = "|".join(map(re.escape, sorted(variables)))
     return re.sub(rf"(?<![\w.])({names})\b(?!\s*:[^=])", rf"\1{sign}", text)
-
-
-def _variables(text: str) -> set[str]:
-    """The variables that a test file declares for its package."""
-    blocks = _BLOCK.findall(text)
-    found = {
-        *_VARIABLE.findall(text),
-        *(name for block in blocks for name in _IN_BLOCK.findall(block)),
-    }
-    return found - {"_"}

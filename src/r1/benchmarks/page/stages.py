@@ -11,9 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from r1.benchmarks.page.order import grouped
@@ -26,6 +24,7 @@ from r1.benchmarks.running.departures import sampling_departures
 from r1.benchmarks.running.figures import OUTCOMES, count
 from r1.benchmarks.running.parts import scores_by_part
 from r1.benchmarks.running.shapes import StoredResult
+from r1.benchmarks.running.show import figures_table, percent
 from r1.errors import UserError
 from r1.evaluation.pretty import format_interval
 from r1.evaluation.summary import ACCURACY
@@ -113,11 +112,11 @@ def show_stages(console: Console, folder: Path) -> None:
     """Print a line a benchmark and checkpoint. Raises UserError where none was measured."""
     models = read_stages(folder)
     if not models:
-        raise UserError(f"{folder}: no stage has measured a checkpoint yet; r1 status tells more.")
+        raise UserError(f"{folder}: no stage has measured a checkpoint yet; r1 run carries on.")
     rows = rows_of(models)
     told = [name for name in OUTCOMES if any(_share(model, name) for model in models)]
-    scores = _table("benchmark", "checkpoint", "asked", "k", "score", "tokens")
-    samples = _table("samples", "checkpoint", *told)
+    scores = figures_table("benchmark", "checkpoint", "asked", "k", "score", "tokens", num_names=2)
+    samples = figures_table("samples", "checkpoint", *told, num_names=2)
     for name in (name for _, members in grouped(rows) for name in members):
         for model in models:
             if (result := model.results.get(name)) is None:
@@ -126,19 +125,11 @@ def show_stages(console: Console, folder: Path) -> None:
             score = format_interval(result["score"]) if result["score"] else "-"
             asked, tokens = f"{result['num_questions']:,}", f"{result['mean_tokens']:,.0f}"
             scores.add_row(*first, asked, str(result["k"]), score, tokens)
-            samples.add_row(*first, *(f"{100 * result['outcomes'].get(n, 0.0):.1f}" for n in told))
+            samples.add_row(*first, *(percent(result["outcomes"].get(n, 0.0)) for n in told))
     console.print(Text("Checkpoints of a run, in per cent, with 95 % intervals"))
     console.print(scores)
     console.print(samples)
     console.print(Text(f"r1 report {folder} draws them."), soft_wrap=True)
-
-
-def _table(*columns: str) -> Table:
-    """Names to the left, figures to the right."""
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="right" if place > 1 else "left", no_wrap=True)
-    return table
 
 
 def _share(model: ModelResults, outcome: str) -> bool:

@@ -90,7 +90,7 @@ def run_benchmarks(
     """
     check_judge(options.judge, any(benchmark.judging for benchmark in chosen))
     source = resolve_model(model, overrides=options.endpoint)
-    if data is None and not all(each.lies_in or each.is_made for each in chosen):
+    if data is None and any(each.needs_folder for each in chosen):
         raise UserError("give --data FOLDER; `r1 bench list NAME` tells what to put there.")
     loaded = {benchmark.name: load(benchmark, data or NO_DATA) for benchmark in chosen}
     engine = source.settings("engine", EngineSettings, options.engine)

@@ -76,7 +76,7 @@ def show_results(console: Console, out: Path) -> None:
     published = {name: benchmark.published for name, benchmark in benchmarks().items()}
     k = {result["k"] for result in results.values()}
     voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
-    scores = _table("benchmark", "asked", "score", voted, *PAPER)
+    scores = figures_table("benchmark", "asked", "score", voted, *PAPER)
     for name, result in results.items():
         scores.add_row(*_scores(result, published.get(name, {})))
     models = ", ".join(sorted({result["model"] for result in results.values()}))
@@ -118,9 +118,11 @@ def _outcome_table(results: Mapping[str, Mapping[str, Any]]) -> Table:
         for outcome in OUTCOMES
         if outcome not in _FAILURES or any(r["outcomes"].get(outcome) for r in results.values())
     ]
-    table = _table("samples", *(_FAILURES.get(outcome, outcome) for outcome in shown), "tokens")
+    table = figures_table(
+        "samples", *(_FAILURES.get(outcome, outcome) for outcome in shown), "tokens"
+    )
     for result in results.values():
-        shares = (_percent(result["outcomes"].get(outcome, 0.0)) for outcome in shown)
+        shares = (percent(result["outcomes"].get(outcome, 0.0)) for outcome in shown)
         table.add_row(result["title"], *shares, f"{result['mean_tokens']:,.0f}")
     return table
 
@@ -135,11 +137,12 @@ def read_results(out: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def _table(*columns: str) -> Table:
-    """A table of figures that fits into 80 columns: names to the left, figures to the right."""
+def figures_table(*columns: str, num_names: int = 1) -> Table:
+    """A table that fits into 80 columns: the first columns are names, to the left; the others
+    figures, to the right."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     for place, name in enumerate(columns):
-        table.add_column(name, justify="right" if place else "left", no_wrap=True)
+        table.add_column(name, justify="right" if place >= num_names else "left", no_wrap=True)
     return table
 
 
@@ -150,12 +153,13 @@ def _scores(result: Mapping[str, Any], published: Mapping[str, float]) -> list[s
         result["title"] + (" (F1)" if result["metric"] == "f1" else ""),
         f"{result['num_questions']:,}",
         format_interval(result["score"] or _NO_INTERVAL),
-        "-" if voted is None else _percent(voted),
+        "-" if voted is None else percent(voted),
         *(f"{published[name]:.1f}" if name in published else "-" for name in PAPER.values()),
     ]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share with one decimal, without the sign."""
     return f"{100 * share:.1f}"
 
 
