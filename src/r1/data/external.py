@@ -2,6 +2,7 @@
 
     model, teacher = "path"          what a model is loaded from: config, weights, tokenizer
     path, samples, examples = "..."  a data file, or every file of a data folder
+    searched = "..."                 a search's folder, likewise
     reward_models.X.path = "..."     a reward model
     rewards.plugins = ["module"]     its source, and that of the modules beside it that it imports;
                                      also of a function's file, "my_file.py:problems"
@@ -28,7 +29,7 @@ from r1.run_dir.inputs import Input, hash_files
 from r1.run_dir.read import is_run
 
 _STAGE = "@"
-_DATA_KEYS = ("path", "samples", "examples")
+_DATA_KEYS = ("path", "samples", "examples", "searched")
 _MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model")
 _MODEL_NAMES = ("vocab.txt", "merges.txt")
 _INSTALLED = ("site-packages", "dist-packages")

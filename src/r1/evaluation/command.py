@@ -20,7 +20,6 @@ from r1.errors import UserError
 from r1.evaluation.blocks import BlockPlan
 from r1.evaluation.console import OnProblem, block_rows, show_progress, show_samples
 from r1.evaluation.pretty import evaluation_table
-from r1.evaluation.search import RESULT as SEARCH_RESULT
 from r1.evaluation.search import (
     check_candidates,
     check_search,
@@ -45,7 +44,7 @@ from r1.rewards.unjudged import check_rules
 from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
-from r1.run_dir.evaluation import RESULT
+from r1.run_dir.evaluation import RESULT, SEARCH_RESULT
 from r1.search.settings import SearchSettings
 from r1.template import TemplateSettings, parse
 from r1.types import Problem
@@ -313,16 +312,19 @@ def _open_lines(
             limit = sampling.max_new_tokens
             tell_of_room(problems, renderer.encode, limit, source.path, engine)
         form = PromptForm(opened=renderer.opens_think, stop=sampling.stop)
-        if search is not None:
-            loaded = open_search(loaded, search, problems, form, folder)
         every = [cached_in(each.setup.rewards, each.out) for each in measurements]
         pools: dict[str, RewardPool] = {}
         for rewards in every:
             if rewards.model_dump_json() not in pools:
                 pool = stack.enter_context(RewardPool(rewards, form))
                 pools[rewards.model_dump_json()] = pool
+        own = [pools[rewards.model_dump_json()] for rewards in every]
+        if search is not None:
+            rules = {
+                problem.id: (problem, pool)
+                for each, pool in zip(measurements, own, strict=True)
+                for problem in each.plan.problems
+            }
+            loaded = open_search(loaded, search, problems, form, folder, rules)
         read = partial(parse, opened=renderer.opens_think)
-        yield [
-            EvaluationLine(loaded, pools[rewards.model_dump_json()], renderer, read)
-            for rewards in every
-        ]
+        yield [EvaluationLine(loaded, pool, renderer, read) for pool in own]

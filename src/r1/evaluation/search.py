@@ -12,7 +12,7 @@ Blocks, resume and verdicts are the evaluation's own. Candidates without a verdi
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,21 +21,20 @@ from r1.data.tiny.true_steps import true_steps
 from r1.errors import UserError
 from r1.evaluation.blocks import read_block
 from r1.evaluation.search_figures import WHOLE, candidates_of, rules_of, search_figures
-from r1.evaluation.summary import JudgedProblem
+from r1.evaluation.summary import ACCURACY, JudgedProblem
 from r1.rewards.registry import PromptForm
 from r1.rollout.protocol import Engine
+from r1.rollout.scored import GroupScorer
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
-from r1.run_dir.evaluation import block_files
+from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files
 from r1.search.choose import FIGURES
-from r1.search.engine import SEARCHES, ConstantScorer, SearchEngine, read_records
+from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.growth import TokenizedEngine
-from r1.search.protocol import StepScorer
+from r1.search.protocol import Branch, StepScorer
 from r1.search.settings import CONSTANT, ORACLE, SearchSettings
 from r1.steps.split import split_steps
-from r1.types import Problem
-
-RESULT = "search.json"
+from r1.types import Outcome, Problem, RolloutGroup
 
 
 class OracleScorer:
@@ -65,6 +64,31 @@ class OracleScorer:
                 values.append(before)
             found.append(values)
         return found
+
+
+class RuleOfEnds:
+    """Implements search.protocol.EndJudge by the verifiers of problems. An end without a verdict is
+    worth nothing."""
+
+    def __init__(self, problems: Mapping[str, tuple[Problem, GroupScorer]]) -> None:
+        """problems: by id, with what judges them."""
+        self._problems = problems
+
+    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float]:
+        """Implement search.protocol.EndJudge."""
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(problems):
+            places.setdefault(name, []).append(place)
+        handles = []
+        for name, own in places.items():
+            problem, scorer = self._problems[name]
+            completions = [ends[place].completion() for place in own]
+            handles.append((own, scorer.submit_group(RolloutGroup(problem, (), completions))))
+        values = [0.0] * len(ends)
+        for own, handle in handles:
+            for place, reward in zip(own, handle.result().rewards, strict=True):
+                values[place] = float(reward.parts[ACCURACY].outcome == Outcome.CORRECT)
+        return values
 
 
 def search_settings(
@@ -151,14 +175,18 @@ def open_search(
     problems: Sequence[Problem],
     form: PromptForm,
     out: Path,
+    rules: Mapping[str, tuple[Problem, GroupScorer]],
 ) -> SearchEngine:
     """Return the engine that searches with `engine`; its records are written below `out`.
 
     The engine has its model's tokenizer, unless whole responses are all that is asked of it.
+    rules: the problems by id, with what judges them.
     """
     scorer = open_scorer(settings, problems, form)
     prompts = {problem.id: problem.prompt for problem in problems}
-    return SearchEngine(cast(TokenizedEngine, engine), scorer, settings, prompts, out / SEARCHES)
+    judge = RuleOfEnds(rules) if settings.ends == "rule" else None
+    folder = out / SEARCHES
+    return SearchEngine(cast(TokenizedEngine, engine), scorer, settings, prompts, folder, judge)
 
 
 def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, Any]:
@@ -167,7 +195,7 @@ def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, A
 
     judged, records = _read_searched(out)
     figures = search_figures(judged, records, settings)
-    atomic.write_json(out / RESULT, figures)
+    atomic.write_json(out / SEARCH_RESULT, figures)
     write_search_page(out, figures, records, name)
     return figures
 

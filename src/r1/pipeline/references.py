@@ -5,6 +5,7 @@
     path = "@cold_start"                         a data set
     reward_models.helpful.path = "@helpful"      a reward model
     search.scorer = "@prm"                       one too
+    searched = "@tree"                           what a search found
     path = "@dev1/checkpoint"                    the same, with the output's name spelt out
 
 The setting of a reference determines its type, so that a data set in a model's place is refused
@@ -22,7 +23,7 @@ from r1.stages.protocol import MARK, ArtifactType
 class Reference(NamedTuple):
     """One reference: its setting ("data.train.0.path") and its target.
 
-    output is "" where the text leaves it out: the stage's only output.
+    output is "" where the text leaves it out: the stage's first output.
     """
 
     field: str
@@ -59,5 +60,7 @@ def wanted_type(field: str) -> ArtifactType:
     parts = field.split(".")
     if "reward_models" in parts or parts[-1] == "scorer":
         return ArtifactType.REWARD_MODEL
+    if parts[-1] == "searched":
+        return ArtifactType.RESULTS
     is_model = parts[-1] in ("model", "teacher")
     return ArtifactType.CHECKPOINT if is_model else ArtifactType.DATASET

@@ -16,6 +16,8 @@ from r1.run_dir.shapes import Origin, Summary
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 COMPLETIONS = "completions.parquet"
 """Of a stage's evaluation, in place of blocks."""
+SEARCHES, SEARCH_RESULT = "searches", "search.json"
+"""Of a search: its records, and the figures of its choices, written last."""
 
 
 @open_shape

@@ -29,12 +29,11 @@ from r1.run_dir.atomic import hash_of
 from r1.search.beam import beam_search
 from r1.search.growth import Grower, SearchedProblem, TokenizedEngine
 from r1.search.mcts import tree_search
-from r1.search.protocol import Proposal, SearchResult, StepScorer
+from r1.search.protocol import EndJudge, Proposal, SearchResult, StepScorer
 from r1.search.settings import SearchSettings
 from r1.search.whole import score_groups
 from r1.types import GroupRequest
 
-SEARCHES = "searches"
 SEARCHED = {"beam": beam_search, "mcts": tree_search}
 
 
@@ -97,10 +96,12 @@ class SearchEngine:
         settings: SearchSettings,
         prompts: Mapping[str, str],
         folder: Path,
+        judge: EndJudge | None = None,
     ) -> None:
-        """prompts: the question of each problem, by id; folder: where the records are written."""
+        """prompts: the question of each problem, by id; folder: where the records are written;
+        judge: values a tree's ends in the scorer's place."""
         self.engine, self.scorer, self.settings = engine, scorer, settings
-        self.prompts, self.folder = prompts, folder
+        self.prompts, self.folder, self.judge = prompts, folder, judge
         self.context = int(getattr(engine, "context", 1 << 30))
 
     def generate(
@@ -119,7 +120,9 @@ class SearchEngine:
             SearchedProblem(r.id, self.prompts[r.id], tuple(r.prompt_ids), r.seeds[0])
             for r in requests
         ]
-        grower = Grower(self.engine, self.scorer, self.settings, sampling, lambda p: limits[p.id])
+        grower = Grower(
+            self.engine, self.scorer, self.settings, sampling, lambda p: limits[p.id], self.judge
+        )
         search = SEARCHED.get(self.settings.method)
         if search is None:
             groups = list(self.engine.generate(requests, sampling))

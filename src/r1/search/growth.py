@@ -16,7 +16,7 @@ from r1.rollout.protocol import Engine
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.text import decode
-from r1.search.protocol import Branch, SearchCost, StepScorer
+from r1.search.protocol import Branch, EndJudge, SearchCost, StepScorer
 from r1.search.settings import SearchSettings
 from r1.steps.aggregate import aggregate
 from r1.steps.split import BLANK_LINE, LINE
@@ -52,7 +52,8 @@ class TokenizedEngine(Engine, Protocol):
 class Grower:
     """Samples next steps and scores branches; counts what both cost.
 
-    room(problem): most tokens of a response to it.
+    room(problem): most tokens of a response to it. judge: values branches that have ended; None:
+    the scorer does.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Grower:
         settings: SearchSettings,
         sampling: SamplingSettings,
         room: Callable[[SearchedProblem], int],
+        judge: EndJudge | None = None,
     ) -> None:
         self.engine, self.scorer, self.settings = engine, scorer, settings
-        self.sampling, self.room = sampling, room
+        self.sampling, self.room, self.judge = sampling, room, judge
         self.separator = STOPS.get(settings.separator, settings.separator)
 
     def grow(
@@ -99,8 +101,21 @@ class Grower:
         self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]
     ) -> list[float]:
         """What branches are worth, in their order."""
+        found = self._judged(branches)
+        places = [place for place in range(len(branches)) if place not in found]
+        steps = self.score([branches[place] for place in places], costs)
         rule = self.settings.aggregate
-        return [aggregate(steps, rule) for steps in self.score(branches, costs)]
+        found |= {place: aggregate(each, rule) for place, each in zip(places, steps, strict=True)}
+        return [found[place] for place in range(len(branches))]
+
+    def _judged(self, branches: Sequence[tuple[SearchedProblem, Branch]]) -> dict[int, float]:
+        """The values, by their places, of branches that a rule judges."""
+        places = [p for p, (_, branch) in enumerate(branches) if branch.ended is not None]
+        if self.judge is None or not places:
+            return {}
+        problems = [branches[place][0].id for place in places]
+        ends = [branches[place][1] for place in places]
+        return dict(zip(places, self.judge.judge_ends(problems, ends), strict=True))
 
     def score(
         self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]

@@ -5,7 +5,8 @@
 Each round every problem walks its tree until it needs an expansion; all expansions are one batch of
 the engine and one of the scorer. Equal next steps are one child, whose prior is its share of the
 draws: `expansions` is the cap on a node's children. A terminal's value is the scorer's, as gold is
-not known at evaluation. The tree is kept to the end of the search, so nothing is drawn twice.
+not known at evaluation, or a rule's where problems are searched to be learnt from (`ends`). The
+tree is kept to the end of the search, so nothing is drawn twice.
 
 A search ends where its generated tokens reach the budget, or where PATIENCE visits in a row asked
 for no expansion. Left out on purpose: noise at the root (it belongs to training), virtual losses

@@ -55,6 +55,13 @@ class SearchCost:
         }
 
 
+class EndJudge(Protocol):
+    """Says what finished responses are worth by their problems' rules."""
+
+    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float]:
+        """Return 1 where an end is right, 0 elsewhere. problems: by id, one for each end."""
+
+
 class Proposal(NamedTuple):
     """A response that a search proposes. score: what its scorer says of it; visits: of its node in
     a tree, 1 elsewhere; followed: reached by the most visited child at every node; steps: the

@@ -26,6 +26,7 @@ class SearchSettings(Settings):
         "subtrees": ("method", ("beam",)),
         "expansions": ("method", ("beam", "mcts")),
         "step_tokens": ("method", ("beam", "mcts")),
+        "ends": ("method", ("mcts",)),
     }
 
     method: Method = Field(
@@ -39,6 +40,12 @@ class SearchSettings(Settings):
     )
     aggregate: Rule = Field(
         "last", description="value of a branch, out of the probabilities that its steps are right"
+    )
+    ends: Literal["scorer", "rule"] = Field(
+        "scorer",
+        description='who values a tree\'s finished responses: the scorer, or "rule": the verifier '
+        "of the problem, which has seen the answer. For problems that are learnt from: no figure "
+        "of such a search is a model's accuracy",
     )
     budget: int | None = Field(
         None,

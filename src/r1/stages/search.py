@@ -11,6 +11,7 @@ Resumes where it stopped, block by block.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import Field
 
@@ -20,7 +21,7 @@ from r1.evaluation.settings import EvaluationSettings
 from r1.evaluation.source import find_model
 from r1.plan.estimate import Context, Estimate
 from r1.plan.sampling import estimate_sampling
-from r1.plan.workload import amount_of
+from r1.plan.workload import Amount, amount_of
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings
 from r1.search.settings import SearchSettings
@@ -55,10 +56,11 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     """Search, judge the candidates, and write what every rule chooses."""
     from r1.evaluation.blocks import BlockPlan
     from r1.evaluation.command import EvaluationSetup, Measurement, measure_suite
-    from r1.evaluation.search import RESULT, check_search, finish_search, values_by_problem
+    from r1.evaluation.search import check_search, finish_search, values_by_problem
     from r1.evaluation.source import resolve_model
     from r1.rollout.settings import SamplingSettings
     from r1.run_dir import atomic
+    from r1.run_dir.evaluation import SEARCH_RESULT
     from r1.stages.dataset import load_problem_lists
     from r1.terminal import terminal_console
 
@@ -86,7 +88,7 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     of_run = {"generated_tokens": figures["tokens"]["generated"]}
     atomic.write_json(context.folder / VALUES, {"values": values, "of_run": of_run})
     counts = {"problems": len(problems)}
-    return {"results": Artifact(f"{OUT}/{RESULT}", ArtifactType.RESULTS, counts)}
+    return {"results": Artifact(f"{OUT}/{SEARCH_RESULT}", ArtifactType.RESULTS, counts)}
 
 
 def check(stage: SearchStage, cache: CheckCache) -> None:
@@ -119,7 +121,9 @@ def estimate(name: str, stage: SearchStage, context: Context) -> Estimate:
         number = stage.search.beams * stage.search.expansions
     elif stage.search.budget is not None:
         number = max(1, stage.search.budget // limit)
-    return estimate_sampling(name, NAME, shape, context, amount, number, limit, stage.engine)
+    done = estimate_sampling(name, NAME, shape, context, amount, number, limit, stage.engine)
+    mean = done.response_tokens / max(1, done.samples)
+    return replace(done, makes=Amount(done.samples, mean))
 
 
 registry.register(
