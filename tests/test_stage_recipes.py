@@ -82,6 +82,7 @@ NEEDS = {"mixture": ["examples"], "refined": ["prompted"], "review": ["prompted"
 ELSEWHERE = {
     "benchmarks": "test_stages_benchmarks.py",
     "search": "test_stage_search.py",
+    "search_data": "test_search_data.py",
     "verified_pairs": "test_verified_pairs.py",
     "critic_truth": "test_critic_truth.py",
 }

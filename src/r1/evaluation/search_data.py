@@ -203,7 +203,7 @@ def state_rows(found: JudgedCandidates, hard: bool) -> KeptRows:
     paths = _paths(found, verdicts, hard) if found.record["tree"] else _wholes(found, verdicts)
     rows = []
     for place, steps, labels in paths:
-        if not any(label is not None for label in labels):
+        if not "".join(steps).strip():
             counts[DROPPED + "empty"] += 1
             continue
         row = {
@@ -223,9 +223,8 @@ def _wholes(found: JudgedCandidates, verdicts: Sequence[bool | None]) -> Iterato
     for place, (row, verdict) in enumerate(zip(found.rows, verdicts, strict=True)):
         if verdict is not None:
             steps = split_steps(row["text"])
-            yield LabelledPath(
-                place, steps, [*[None] * (len(steps) - 1), float(verdict)][-len(steps) :]
-            )
+            before: list[float | None] = [None] * (len(steps) - 1)
+            yield LabelledPath(place, steps, [*before, float(verdict)])
 
 
 def _paths(
