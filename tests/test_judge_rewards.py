@@ -183,7 +183,9 @@ def test_an_endless_answer_is_wrong_without_being_sent() -> None:
 # Before training
 
 
-def test_checks_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_before_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     judged, ruled = group(1).problem, group(1, verifier="exact").problem
     check_judge(RewardSettings(), [ruled])
     with pytest.raises(UserError, match=r"\[rewards\.judge\]"):
@@ -192,10 +194,12 @@ def test_checks_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
         check_judge(RewardSettings(weights={"judge": 1.0}), [])
     with FakeEndpoint() as endpoint:
         check_judge(settings(endpoint), [judged])
+        assert not caplog.messages
         with pytest.raises(UserError, match="Did you mean"):
             check_judge(settings(endpoint, judge={"model": "fake-jugde"}), [judged])
         monkeypatch.delenv("FAKE_KEY")
         check_judge(settings(endpoint), [ruled])  # configured but not needed
+        assert "rewards.judge is not asked" in caplog.text
         with pytest.raises(UserError, match="FAKE_KEY"):
             check_judge(settings(endpoint), [judged])
 

@@ -21,9 +21,9 @@ from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.r1_zero.run import prepare
 from r1.rollout import vllm_checks
-from r1.rollout.make import check_engine, engine_context, make_engine
+from r1.rollout.make import _tell_unread, check_engine, engine_context, make_engine
 from r1.rollout.protocol import EngineDiedError
-from r1.rollout.settings import EngineSettings, SamplingSettings
+from r1.rollout.settings import EngineSettings, SamplingSettings, VllmSettings
 from r1.rollout.vllm_engine import VllmEngine, _within
 from r1.rollout.vllm_load import check_names
 from r1.rollout.vllm_watch import watch
@@ -302,3 +302,15 @@ def test_an_engine_that_shares_its_gpu_sleeps(monkeypatch: pytest.MonkeyPatch) -
         "wake None", "sleep 0 keep", "send", "forget True", "wake ['scheduling']", "abort 1",
         "sleep 1 abort",
     ]  # fmt: skip
+
+
+def test_settings_of_an_engine_that_is_not_used_are_told_once(caplog) -> None:
+    _tell_unread.cache_clear()
+    for _ in range(2):
+        check_engine("tiny", EngineSettings())
+    assert not caplog.messages
+    for _ in range(2):
+        check_engine("tiny", EngineSettings(vllm=VllmSettings(sleep=True)))
+    assert caplog.messages == [
+        'engine.vllm is not read: engine.kind is "embedded". For vLLM set engine.kind = "vllm".'
+    ]

@@ -10,6 +10,7 @@ event loop, in which hundreds of requests wait at once while generation and the 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -34,6 +35,8 @@ from r1.rewards.registry import (
 from r1.rewards.settings import RewardSettings
 from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 
+logger = logging.getLogger(__name__)
+
 NAME = "judge"
 MAX_DETAIL = 300
 CACHE_NAME = "judge.jsonl"
@@ -54,11 +57,16 @@ def judged_rewards(names: Iterable[str], problem: Problem) -> set[str]:
 def check_judge(settings: RewardSettings, problems: Iterable[Problem]) -> None:
     """Raise UserError within seconds if a judge is needed and cannot work.
 
-    For before training: a missing section or key, an endpoint out of reach, an unknown model.
+    For before training: a missing section or key, an endpoint out of reach, an unknown model. Warns
+    of a judge that nobody asks.
     """
     if NAME in settings.names or any(problem.verifier == NAME for problem in problems):
         with _open(settings) as judge:
             judge.check()
+    elif settings.judge is not None:
+        logger.warning(
+            'rewards.judge is not asked: no reward and no verifier of a problem is called "judge".'
+        )
 
 
 def cached_in(settings: RewardSettings, folder: Path) -> RewardSettings:

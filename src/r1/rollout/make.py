@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from r1.errors import UserError
@@ -11,18 +13,33 @@ from r1.models.load import check_vocabulary, context_of, load_model, load_tokeni
 from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.limits import tell_of_short_room
 from r1.rollout.protocol import LoadedEngine
-from r1.rollout.settings import EngineSettings
+from r1.rollout.settings import EngineSettings, VllmSettings
 from r1.rollout.vllm_checks import check_vllm, check_vllm_model, context_limit
 from r1.template import Earlier
 from r1.types import Problem
 
+logger = logging.getLogger(__name__)
+
 
 def check_engine(model: str | Path, settings: EngineSettings) -> None:
-    """Raise UserError, within seconds and before loading, for an engine that cannot run."""
+    """Raise UserError, within seconds and before loading, for an engine that cannot run.
+
+    Warns of settings that this engine does not read.
+    """
     if settings.kind == "vllm":
         check_vllm(model, settings)
-    else:
-        resolve_device(settings.device, "engine.device")
+        return
+    resolve_device(settings.device, "engine.device")
+    if settings.vllm != VllmSettings():
+        _tell_unread()
+
+
+@cache
+def _tell_unread() -> None:
+    """Warn once a process: an engine is checked again when it is made."""
+    logger.warning(
+        'engine.vllm is not read: engine.kind is "embedded". For vLLM set engine.kind = "vllm".'
+    )
 
 
 def check_engine_model(model: str | Path, settings: EngineSettings) -> None:
