@@ -12,6 +12,7 @@ from r1.pipeline import graph, references
 from r1.pipeline.graph import InputSource
 from r1.pipeline.r1 import R1Recipe, specs_of
 from r1.pipeline.recipe import load_any_recipe
+from r1.progress import TerminalProgress
 from r1.stages.protocol import Artifact, ArtifactType
 
 ZERO = {
@@ -88,6 +89,32 @@ def test_the_recipe_s_seed_is_every_stage_s_unless_it_names_one() -> None:
 def test_mistakes_are_named(stages, says) -> None:
     with pytest.raises(UserError, match=says):
         specs(stages)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"weight": (9.0, 1.0)}, "the weight of source 2 gives it none of the 4 problems"),
+        ({"weight": (1.0, 1.0), "num": (9, 1)}, "a step takes 2 different problems but .* only 1"),
+        ({"num": (2, 1)}, "a step takes 4 different problems but there are only 3"),
+    ],
+)
+def test_a_later_stage_whose_steps_lack_problems_is_refused_first(changes, says, tmp_path) -> None:
+    from r1.pipeline.run_r1 import run_pipeline
+
+    sources = [{"kind": "tiny", "split": "train", "num": 9} for _ in range(2)]
+    for name, values in changes.items():
+        for source, value in zip(sources, values, strict=True):
+            source[name] = value
+    last = {**ZERO, "model": "@a", "data": {"train": sources}, "grpo": {"num_problems": 4}}
+    recipe = validate({"kind": "r1", "stages": {"a": ZERO, "last": last}}, R1Recipe, "r1.toml")
+    out = tmp_path / "out"
+    with (
+        TerminalProgress() as progress,
+        pytest.raises(UserError, match=f"^stage last: .*{says}.*grpo\\.num_problems"),
+    ):
+        run_pipeline(recipe, Path(), out, progress)
+    assert not out.exists()
 
 
 def test_a_data_set_in_a_model_s_place_is_refused() -> None:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from r1.data import problem_rows, reasoning_gym, tiny_world
 from r1.data.decontaminate import Decontaminated, HeldoutIndex, Overlap, drop_overlaps
 from r1.data.rows import FaultyRows, Table
-from r1.data.settings import DataSettings, SourceSettings
+from r1.data.settings import GENERATORS, DataSettings, SourceSettings
 from r1.data.source import Batches, make_batches
 from r1.errors import UserError
 from r1.types import Problem
@@ -38,7 +38,6 @@ LOADERS: dict[str, Callable[[SourceSettings, Path], Table]] = {
     "reasoning_gym": reasoning_gym.load,
 }
 MARKER = "####"
-GENERATORS = frozenset({"tiny", "reasoning_gym"})
 
 
 class LoadedData(NamedTuple):

@@ -83,6 +83,10 @@ class Columns(Settings):
         return {name for name in fields if getattr(self, name) != fields[name].get_default()}
 
 
+GENERATORS = ("tiny", "reasoning_gym")
+"""The kinds of sources that draw problems, `num` of them, and read no file."""
+
+
 class SourceSettings(DataSource):
     """A file, folder, data set or generator of problems; its kind decides which settings apply.
 

@@ -21,6 +21,16 @@ from r1.errors import UserError
 from r1.types import Problem
 
 
+def require_enough(there: int, num_per_step: int, setting: str) -> None:
+    """Raise UserError where a step takes more problems than there are. setting: num_per_step's
+    name."""
+    if num_per_step > there:
+        raise UserError(
+            f"a step takes {num_per_step} different problems but there are only {there}; add "
+            f"problems or lower {setting} to {there}."
+        )
+
+
 class Batches(Protocol):
     """The problems of each step."""
 
@@ -43,11 +53,7 @@ class ProblemSource:
 
         Raises UserError where a step would need more problems than there are.
         """
-        if num_per_step > len(problems):
-            raise UserError(
-                f"a step takes {num_per_step} different problems but there are only "
-                f"{len(problems)}; add problems or lower {setting} to {len(problems)}."
-            )
+        require_enough(len(problems), num_per_step, setting)
         assert num_per_step >= 1
         self.problems = problems
         self.num_per_step = num_per_step
@@ -131,13 +137,7 @@ def make_batches(
     if weights is None:
         everything = [problem for pool in pools for problem in pool]
         return ProblemSource(everything, num_per_step, seed, setting=setting)
-    quotas = apportion(num_per_step, weights)
-    for number, quota in enumerate(quotas, start=1):
-        if quota == 0:
-            raise UserError(
-                f"data.train: the weight of source {number} gives it none of the {num_per_step} "
-                f"problems of a step; raise its weight or {setting}."
-            )
+    quotas = quotas_of(weights, num_per_step, setting)
     parts = zip(pools, quotas, strict=True)
     return MixedSource(
         [
@@ -145,6 +145,21 @@ def make_batches(
             for stream, (pool, quota) in enumerate(parts)
         ]
     )
+
+
+def quotas_of(weights: Sequence[float], num_per_step: int, setting: str) -> list[int]:
+    """Return how many problems of a step each source gives. Raises UserError where one gives none.
+
+    setting: num_per_step's name.
+    """
+    quotas = apportion(num_per_step, weights)
+    for number, quota in enumerate(quotas, start=1):
+        if quota == 0:
+            raise UserError(
+                f"data.train: the weight of source {number} gives it none of the {num_per_step} "
+                f"problems of a step; raise its weight or {setting}."
+            )
+    return quotas
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from r1.data.decontaminate import HeldoutIndex, drop_overlaps
+from r1.data.settings import GENERATORS
 from r1.diagnose.diagnosis import Diagnosis, check
 from r1.diagnose.samples import MAX_EXAMPLES
 from r1.diagnose.thresholds import threshold
@@ -16,7 +17,6 @@ from r1.run_dir.stored import read_columns
 from r1.terminal import one_line
 from r1.types import Problem
 
-GENERATORS = ("tiny", "reasoning_gym")
 MAX_STEPS = 400
 """Steps whose prompts are compared, the newest."""
 

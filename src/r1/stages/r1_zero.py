@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from r1.data.settings import GENERATORS, SourceSettings
 from r1.plan.estimate import Context, Estimate
 from r1.plan.training import estimate_rewarded
 from r1.r1_zero.settings import MAY_CHANGE_ON_RESUME, MAY_GROW, R1ZeroRecipe
@@ -34,6 +35,7 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
     from r1.rewards.unjudged import check_families
 
     recipe.rewards.validate_names()
+    _check_steps(recipe)
     check_model(recipe.model, cache)
     if recipe.algorithm.teacher_model is not None:
         check_model(recipe.algorithm.teacher_model, cache)
@@ -42,6 +44,29 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
     if not any(is_reference(source.path) for source in sources):
         judging = {name: use.families for name, use in recipe.reward_models.items()}
         check_families(recipe.rewards, problems, judging)
+
+
+def _check_steps(recipe: R1ZeroRecipe) -> None:
+    """Raise UserError where the settings alone say that a step lacks problems."""
+    from r1.data.source import quotas_of, require_enough
+
+    train, num = recipe.data.train, recipe.algorithm.num_problems
+    setting = f"{recipe.algorithm_name}.num_problems"
+    weights = [source.weight for source in train if source.weight is not None]
+    if weights:
+        quotas = quotas_of(weights, num, setting)
+        for source, quota in zip(train, quotas, strict=True):
+            if (most := _most(source)) is not None:
+                require_enough(most, quota, setting)
+        return
+    most_each = [most for source in train if (most := _most(source)) is not None]
+    if len(most_each) == len(train):
+        require_enough(sum(most_each), num, setting)
+
+
+def _most(source: SourceSettings) -> int | None:
+    """Return the most problems that a source may give; None where only its rows tell."""
+    return source.num if source.kind in GENERATORS else source.limit
 
 
 def samplers(recipe: R1ZeroRecipe) -> list[SampledModel]:
