@@ -1,7 +1,8 @@
 """The embedded engine: any Hugging Face causal LM sampled by transformers' own model code.
 
 What makes it fast: the prompt of a group is computed and stored once (kv_cache.py); ended samples
-leave the batch at once and waiting ones enter (scheduler.py); one uniform per token (sampler.py).
+leave the batch at once and waiting ones enter (scheduler.py); one uniform per token (sampler.py);
+a search's prompts, each an earlier one and a step, compute the step alone (prefixes.py).
 
 Left out on purpose: tensor parallelism, quantisation, paging, speculative decoding. The vLLM
 engine has those.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
 from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
 from r1.rollout.limits import response_limit
+from r1.rollout.prefixes import Prefixes
 from r1.rollout.protocol import AbortedError, FinishedGroup
 from r1.rollout.scheduler import Rollout, Room
 from r1.rollout.settings import EngineSettings, SamplingSettings
@@ -62,6 +65,7 @@ class EmbeddedEngine:
         self._later: deque[tuple[Sequence[GroupRequest], SamplingSettings]] = deque()
         self._longest = self._most = 0
         self._spare: KVMemory | None = None
+        self._prefixes: Prefixes | None = None
 
     @classmethod
     def from_pretrained(
@@ -204,6 +208,7 @@ class EmbeddedEngine:
             self.settings.prefill_tokens,
             self.version,
             self._loads,
+            self._prefixes,
         )
 
     def _memory(self, room: Room) -> KVMemory:
@@ -236,6 +241,17 @@ class EmbeddedEngine:
                 own[name].copy_(tensor)
         self.version = version
         self._loads += 1
+        if self._prefixes is not None:
+            self._prefixes.clear()
+
+    @contextmanager
+    def keeping_prefixes(self) -> Iterator[Prefixes]:
+        """Implement PrefixEngine: keep the keys and values of prompts between calls of generate."""
+        self._prefixes = Prefixes(int(self.settings.prefix_share * self.settings.max_kv_tokens))
+        try:
+            yield self._prefixes
+        finally:
+            self._prefixes = None
 
     def close(self) -> None:
         """Drop the submitted groups and the memory kept between calls."""

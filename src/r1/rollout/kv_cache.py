@@ -122,6 +122,19 @@ class KVMemory:
         key_name, value_name = self.shapes[layer]
         return self.stacks[key_name][1][layer], self.stacks[value_name][1][layer]
 
+    def prepare(
+        self,
+        shapes: dict[int, tuple[tuple[str, int, int], tuple[str, int, int]]],
+        like: dict[tuple[str, int, int], Tensor],
+    ) -> None:
+        """Make the tensors before the first write, for keys and values that were computed before.
+
+        like: of each stack some keys or values [Hkv, T, D].
+        """
+        if not self.shapes:
+            self.shapes = dict(shapes)
+            self.stacks = {name: self._stacks(each.transpose(0, 1)) for name, each in like.items()}
+
     def own_of(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return own keys and values [B, Hkv, 1 + To, D] of a layer already written to."""
         key_name, value_name = self.shapes[layer]
@@ -188,13 +201,19 @@ class Packing:
             packed = packed.index_select(0, self.unpack)
         return packed.reshape(self.P, self.T, *packed.shape[1:]).transpose(1, 2)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int) -> Tensor:
-        """Padded queries, keys and values -> [N, H, Dv]; window 0: none."""
-        mask = None
-        if 0 < window < self.T:
-            step = torch.arange(self.T, device=self.device)
-            behind = step[:, None] - step[None, :]
-            mask = (behind >= 0) & (behind < window)
+    def causal(self, window: int) -> Tensor | None:
+        """Return the mask [T, T] of a sliding window, True where a token may attend; None: causal
+        attention without one."""
+        if not 0 < window < self.T:
+            return None
+        step = torch.arange(self.T, device=self.device)
+        behind = step[:, None] - step[None, :]
+        return (behind >= 0) & (behind < window)
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, scaling: float, mask: Tensor | None
+    ) -> Tensor:
+        """Padded queries, keys and values -> [N, H, Dv]; mask None: causal."""
         out = F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling,
             enable_gqa=q.shape[1] != k.shape[1],
@@ -220,7 +239,7 @@ class PrefillStep:
         keys, values = self.memory.prompt_of(layer, key, value)
         keys[self.slots, :, :T] = k
         values[self.slots, :, :T] = v
-        return self.packing.attend(q, k, v, scaling, window)
+        return self.packing.attend(q, k, v, scaling, self.packing.causal(window))
 
 
 class Grouping:

@@ -6,6 +6,7 @@ The embedded engine, vLLM and pools or replicas of them implement it; the loop n
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from r1.rollout.settings import SamplingSettings
@@ -65,6 +66,20 @@ class AbortableEngine(Engine, Protocol):
 
     def abort(self) -> None:
         """Abort a `generate` in progress, from any thread: it soon raises AbortedError."""
+
+
+class KeptPrefixes(Protocol):
+    """What an engine keeps of prompts. reused: by request, tokens that were not computed again."""
+
+    reused: dict[str, int]
+
+
+@runtime_checkable
+class PrefixEngine(Engine, Protocol):
+    """An engine that can keep prompts between calls of `generate`."""
+
+    def keeping_prefixes(self) -> AbstractContextManager[KeptPrefixes]:
+        """Keep prompts until the context ends; a prompt that begins with one computes the rest."""
 
 
 class LoadedEngine(Engine, Protocol):

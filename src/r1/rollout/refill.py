@@ -55,8 +55,9 @@ class RefillStep:
         keys, values = self.memory.own_of(layer)
         keys[self.rows_M, :, self.columns_M] = key[self.take_M]
         values[self.rows_M, :, self.columns_M] = value[self.take_M]
-        padded = self.packing.padded
-        return self.packing.attend(padded(query), padded(key), padded(value), scaling, window)
+        packing, padded = self.packing, self.packing.padded
+        mask = packing.causal(window)
+        return packing.attend(padded(query), padded(key), padded(value), scaling, mask)
 
 
 @torch.inference_mode()

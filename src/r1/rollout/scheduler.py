@@ -27,6 +27,7 @@ from torch import Tensor
 
 from r1.rollout import native
 from r1.rollout.kv_cache import AttentionStep, DecodeStep, Grouping, KVMemory, PrefillStep
+from r1.rollout.prefixes import Prefixes, RestStep
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.refill import Under, parts, refill
 from r1.rollout.sampler import draw, seed_keys, uniforms
@@ -87,6 +88,7 @@ class Rollout:
     """One call of generate: its memory, its rows, its waiting groups.
 
     loads: how often the model had taken new weights when `memory` was last in accord with it.
+    prefixes: prompts of earlier calls, whose keys and values need not be computed again.
     """
 
     def __init__(
@@ -103,8 +105,9 @@ class Rollout:
         prefill_tokens: int,
         version: int,
         loads: int,
+        prefixes: Prefixes | None = None,
     ) -> None:
-        self.loads = loads
+        self.loads, self.prefixes = loads, prefixes
         self.model, self.tokenizer, self.sampling = model, tokenizer, sampling
         self.device, self.version = model.device, version
         self.room, self.prefill_tokens = room, prefill_tokens
@@ -223,18 +226,34 @@ class Rollout:
 
     def _prefill(self, groups: list[_Group]) -> Tensor:
         """Write the prompts into their slots; return logits [P, V] after each prompt."""
-        lengths = [len(group.request.prompt_ids) for group in groups]
-        ids = [i for group in groups for i in group.request.prompt_ids]
-        positions = np.concatenate([np.arange(length) for length in lengths])
+        prompts = [group.request.prompt_ids for group in groups]
+        starts = [self._load(group) for group in groups]
+        rests = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
+        lengths, first = [len(rest) for rest in rests], groups[0].slot
+        positions = [np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)]
         ends = torch.from_numpy(np.cumsum(lengths) - 1).to(self.device)
-        step = PrefillStep(self.memory, lengths, groups[0].slot, self.device)
-        return self.model(
-            input_ids=torch.tensor([ids], device=self.device),
-            position_ids=torch.from_numpy(positions)[None].to(self.device),
+        step: AttentionStep = PrefillStep(self.memory, lengths, first, self.device)
+        if any(starts):
+            step = RestStep(self.memory, lengths, starts, first, self.device)
+        logits_PV: Tensor = self.model(
+            input_ids=torch.tensor([[i for rest in rests for i in rest]], device=self.device),
+            position_ids=torch.from_numpy(np.concatenate(positions))[None].to(self.device),
             use_cache=False,
             logits_to_keep=ends,
             rollout=step,
         ).logits[0]
+        if self.prefixes is not None:
+            for group in groups:
+                self.prefixes.keep(group.request.prompt_ids, self.memory, group.slot)
+        return logits_PV
+
+    def _load(self, group: _Group) -> int:
+        """Write what is kept of a group's prompt into its slot; return its tokens."""
+        if self.prefixes is None:
+            return 0
+        start = self.prefixes.load(group.request.prompt_ids, self.memory, group.slot)
+        self.prefixes.reused[group.request.id] = start
+        return start
 
     def _place(self, entering: list[tuple[_Group, int]]) -> None:
         """Give the samples rows from n on, in the state before their first token."""

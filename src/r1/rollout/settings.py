@@ -75,6 +75,8 @@ class EngineSettings(Settings):
     prefill_tokens: ClassVar[int] = 8192
     """Most prompt tokens in one forward pass, which bounds its memory."""
     settled: ClassVar = {"prefill_tokens": prefill_tokens}
+    prefix_share: ClassVar[float] = 0.25
+    """Tokens of prefixes that a search keeps, as a share of max_kv_tokens and beside them."""
 
     kind: Literal["embedded", "vllm"] = Field(
         "embedded", description='the shipped engine, or vLLM (`pip install "r1[vllm]"`)'
@@ -91,7 +93,8 @@ class EngineSettings(Settings):
     max_kv_tokens: int = Field(
         262_144,
         ge=1,
-        description="size of the KV cache in tokens, prompts included; embedded engine only",
+        description="size of the KV cache in tokens, prompts included (a search keeps prefixes, a "
+        "quarter of that, beside it); embedded engine only",
     )
     native: bool = Field(
         True,

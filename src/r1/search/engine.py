@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from typing_extensions import TypedDict
 from r1.errors import UserError
 from r1.files.shapes import RESTORE, open_shape, read_json_lines
 from r1.rollout.limits import response_limit
-from r1.rollout.protocol import FinishedGroup
+from r1.rollout.protocol import FinishedGroup, KeptPrefixes, PrefixEngine
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic
 from r1.run_dir.atomic import hash_of
@@ -120,15 +121,22 @@ class SearchEngine:
             SearchedProblem(r.id, self.prompts[r.id], tuple(r.prompt_ids), r.seeds[0])
             for r in requests
         ]
-        grower = Grower(
-            self.engine, self.scorer, self.settings, sampling, lambda p: limits[p.id], self.judge
-        )
         search = SEARCHED.get(self.settings.method)
-        if search is None:
-            groups = list(self.engine.generate(requests, sampling))
-            found = score_groups(problems, groups, grower)
-        else:
-            found = search(problems, grower)
+        with _keeping(self.engine) if search else nullcontext() as kept:
+            grower = Grower(
+                self.engine,
+                self.scorer,
+                self.settings,
+                sampling,
+                lambda p: limits[p.id],
+                self.judge,
+                kept,
+            )
+            if search is None:
+                groups = list(self.engine.generate(requests, sampling))
+                found = score_groups(problems, groups, grower)
+            else:
+                found = search(problems, grower)
         write_records(self.folder, found)
         for request in requests:
             candidates = found[request.id].candidates
@@ -137,6 +145,11 @@ class SearchEngine:
     def load_weights(self, weights: Iterable[Any], version: int) -> None:
         """Give the engine other weights."""
         self.engine.load_weights(weights, version)
+
+
+def _keeping(engine: TokenizedEngine) -> AbstractContextManager[KeptPrefixes | None]:
+    """Let an engine keep prompts, where it can."""
+    return engine.keeping_prefixes() if isinstance(engine, PrefixEngine) else nullcontext()
 
 
 def write_records(folder: Path, found: Mapping[str, SearchResult]) -> Path:

@@ -1,10 +1,9 @@
 """Grow branches by a step, many problems in one batch, and say what they are worth.
 
 A step is sampled up to its separator, which stays a part of it, or up to `step_tokens`, or to the
-response's end. The engine keeps nothing between two calls: the prompt and the branch so far are
-computed again for each step (`SearchCost.prefilled`), once for all of a branch's next steps.
-
-Left out on purpose: an engine that keeps prefixes between calls.
+response's end. The embedded engine keeps the prompts of a search (r1.rollout.prefixes), so that a
+branch's own last step is computed, once for all of its next steps; another engine computes the
+prompt and the branch again (`SearchCost.prefilled` counts what was computed).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from r1.rollout.protocol import Engine
+from r1.rollout.protocol import Engine, KeptPrefixes
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.text import decode
@@ -53,7 +52,7 @@ class Grower:
     """Samples next steps and scores branches; counts what both cost.
 
     room(problem): most tokens of a response to it. judge: values branches that have ended; None:
-    the scorer does.
+    the scorer does. kept: what the engine keeps of prompts, where it does.
     """
 
     def __init__(
@@ -64,9 +63,10 @@ class Grower:
         sampling: SamplingSettings,
         room: Callable[[SearchedProblem], int],
         judge: EndJudge | None = None,
+        kept: KeptPrefixes | None = None,
     ) -> None:
         self.engine, self.scorer, self.settings = engine, scorer, settings
-        self.sampling, self.room, self.judge = sampling, room, judge
+        self.sampling, self.room, self.judge, self.kept = sampling, room, judge, kept
         self.separator = STOPS.get(settings.separator, settings.separator)
 
     def grow(
@@ -91,7 +91,8 @@ class Grower:
                 place = int(request.id)
                 problem, branch, _ = asked[place]
                 cost = costs[problem.id]
-                cost.prefilled += len(request.prompt_ids)
+                reused = self.kept.reused.get(request.id, 0) if self.kept is not None else 0
+                cost.prefilled += len(request.prompt_ids) - reused
                 cost.generated += sum(len(c.token_ids) for c in completions)
                 longer = [self._longer(problem, branch, c) for c in completions]
                 grown[place] = _merged(longer)

@@ -39,8 +39,8 @@ class Branch:
 
 @dataclass(slots=True)
 class SearchCost:
-    """Tokens a problem: generated (thrown-away branches included), prefilled (prompts and prefixes
-    computed again: an engine keeps none between calls) and scored."""
+    """Tokens a problem: generated (thrown-away branches included), prefilled (prompts and prefixes,
+    where the engine had to compute them) and scored."""
 
     generated: int = 0
     prefilled: int = 0
