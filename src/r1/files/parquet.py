@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
+from r1.files.footer import Chunk, RowGroup, read_row_groups
 from r1.files.regular import open_file
 
 ROWS_AT_ONCE = 1024
@@ -53,7 +54,7 @@ def read_batches(path: Path, choose: Choose | None = None) -> Iterator[Any]:
         schema = file.schema_arrow
         columns = None if choose is None else choose(list(schema.names))
         texts = [field.name for field in schema if _is_text(field.type)]
-        rows_at_once = _safe_rows(path, file.metadata, set(columns or schema.names) - set(texts))
+    rows_at_once = _safe_rows(path, set(columns or schema.names) - set(texts))
     with _opened(path, texts) as file:
         for batch in file.iter_batches(rows_at_once, columns=columns):
             batch.validate(full=True)  # texts that are not UTF-8, offsets that lead out of it
@@ -203,31 +204,35 @@ def _faults(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _safe_rows(path: Path, metadata: Any, others: set[str]) -> int:
+def _safe_rows(path: Path, others: set[str]) -> int:
     """Return how many rows may be read at once, from the column chunks in the footer.
 
     others: columns that are read but cannot be dictionaries, such as lists of messages: a row of
     them is taken to be as large as the average of its chunk or, since every value may be the whole
     dictionary page, as that times its values.
     """
-    rows = ROWS_AT_ONCE
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            name = chunk.path_in_schema
-            if not 0 <= chunk.total_uncompressed_size <= MAX_ROWS_BYTES:
-                size = chunk.total_uncompressed_size
-                raise _too_large(path, f"a row group of column {name}", size, MAX_ROWS_BYTES)
-            if name.partition(".")[0] not in others:
-                continue
-            row = -(-chunk.total_uncompressed_size // max(1, group.num_rows))
-            if chunk.dictionary_page_offset is not None:
-                values = -(-chunk.num_values // max(1, group.num_rows))
-                largest = max(8, _dictionary_bytes(path, chunk.dictionary_page_offset))
-                row = max(row, values * largest)
-            if row > MAX_BATCH_BYTES:
-                raise _too_large(path, f"a row of column {name}", row, MAX_BATCH_BYTES)
-            rows = min(rows, MAX_BATCH_BYTES // row if row else rows)
-    return rows
+    with _faults(path):
+        with open_file(path) as file:
+            groups = read_row_groups(file)
+        every = [(group, chunk) for group in groups for chunk in group.chunks]
+        return min((_rows_of(path, *each, others) for each in every), default=ROWS_AT_ONCE)
+
+
+def _rows_of(path: Path, group: RowGroup, chunk: Chunk, others: set[str]) -> int:
+    """Return how many rows may be read at once for a column chunk's sake."""
+    size = chunk.unpacked_bytes
+    if not 0 <= size <= MAX_ROWS_BYTES:
+        raise _too_large(path, f"a row group of column {chunk.name}", size, MAX_ROWS_BYTES)
+    if chunk.name not in others:
+        return ROWS_AT_ONCE
+    row = -(-size // max(1, group.num_rows))
+    if chunk.dictionary_offset is not None:
+        values = -(-chunk.num_values // max(1, group.num_rows))
+        largest = max(8, _dictionary_bytes(path, chunk.dictionary_offset))
+        row = max(row, values * largest)
+    if row > MAX_BATCH_BYTES:
+        raise _too_large(path, f"a row of column {chunk.name}", row, MAX_BATCH_BYTES)
+    return min(ROWS_AT_ONCE, MAX_BATCH_BYTES // row if row else ROWS_AT_ONCE)
 
 
 def _dictionary_bytes(path: Path, offset: int) -> int:
