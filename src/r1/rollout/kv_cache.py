@@ -34,7 +34,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 ATTENTION_NAME = "r1_rollout"
@@ -179,67 +178,6 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     raw = torch.from_numpy(np.zeros(num_bytes + 64, dtype=np.uint8))
     start = -raw.data_ptr() % 64
     return raw[start : start + num_bytes].view(like.dtype).view(shape)
-
-
-class Packing:
-    """Sequences of unequal length in one row [1, N]: causal attention inside each."""
-
-    def __init__(self, lengths_P: list[int], device: Any) -> None:
-        self.P, self.T = len(lengths_P), max(lengths_P)
-        self.device = device
-        self.even = min(lengths_P) == self.T
-        if not self.even:
-            valid_PT = np.arange(self.T)[None, :] < np.asarray(lengths_P)[:, None]
-            unpack = np.zeros((self.P, self.T), dtype=np.int64)
-            unpack[valid_PT] = np.arange(sum(lengths_P))
-            self.unpack = torch.from_numpy(unpack.ravel()).to(device)
-            self.repack = torch.from_numpy(np.flatnonzero(valid_PT.ravel())).to(device)
-
-    def padded(self, packed: Tensor) -> Tensor:
-        """[N, H, D] -> [P, H, T, D]; padding repeats a token, which no valid token attends to."""
-        if not self.even:
-            packed = packed.index_select(0, self.unpack)
-        return packed.reshape(self.P, self.T, *packed.shape[1:]).transpose(1, 2)
-
-    def causal(self, window: int) -> Tensor | None:
-        """Return the mask [T, T] of a sliding window, True where a token may attend; None: causal
-        attention without one."""
-        if not 0 < window < self.T:
-            return None
-        step = torch.arange(self.T, device=self.device)
-        behind = step[:, None] - step[None, :]
-        return (behind >= 0) & (behind < window)
-
-    def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, scaling: float, mask: Tensor | None
-    ) -> Tensor:
-        """Padded queries, keys and values -> [N, H, Dv]; mask None: causal."""
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling,
-            enable_gqa=q.shape[1] != k.shape[1],
-        )  # fmt: skip
-        out = out.transpose(1, 2).reshape(self.P * self.T, q.shape[1], v.shape[-1])
-        return out if self.even else out.index_select(0, self.repack)
-
-
-class PrefillStep:
-    """Packed prompts; their keys and values are stored in the given slots."""
-
-    folded_sin: Tensor | None = None
-
-    def __init__(self, memory: KVMemory, lengths_P: list[int], first_slot: int, device: Any):
-        self.memory, self.packing = memory, Packing(lengths_P, device)
-        self.slots = slice(first_slot, first_slot + len(lengths_P))
-
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int
-    ) -> Tensor:
-        padded, T = self.packing.padded, self.packing.T
-        q, k, v = padded(query), padded(key), padded(value)
-        keys, values = self.memory.prompt_of(layer, key, value)
-        keys[self.slots, :, :T] = k
-        values[self.slots, :, :T] = v
-        return self.packing.attend(q, k, v, scaling, self.packing.causal(window))
 
 
 class Grouping:

@@ -18,14 +18,11 @@ Shapes: L layers, Hkv key/value heads, T tokens, D key or value width.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from r1.rollout.kv_cache import KVMemory, Packing
+from r1.rollout.kv_cache import KVMemory
 
 StackName = tuple[str, int, int]
 """A stack of KVMemory: "key" or "value", heads, width."""
@@ -118,46 +115,3 @@ class Prefixes:
             self._lengths[length] -= 1
             if not self._lengths[length]:
                 del self._lengths[length]
-
-
-class RestStep:
-    """The rests of prompts, packed; their beginnings lie in their slots already.
-
-    starts_P: tokens that lie there. lengths_P: tokens of the rests.
-    """
-
-    folded_sin: Tensor | None = None
-
-    def __init__(
-        self,
-        memory: KVMemory,
-        lengths_P: Sequence[int],
-        starts_P: Sequence[int],
-        first_slot: int,
-        device: torch.device,
-    ) -> None:
-        self.memory, self.packing = memory, Packing([*lengths_P], device)
-        self.slots = slice(first_slot, first_slot + len(lengths_P))
-        columns = [np.arange(start, start + length)
-                   for start, length in zip(starts_P, lengths_P, strict=True)]  # fmt: skip
-        self.columns_N = torch.from_numpy(np.concatenate(columns)).to(device)
-        slots = np.repeat(np.arange(self.slots.start, self.slots.stop), lengths_P)
-        self.slots_N = torch.from_numpy(slots).to(device)
-        self.width = max(start + length for start, length in zip(starts_P, lengths_P, strict=True))
-        self.starts_P = torch.tensor([*starts_P], device=device)
-
-    def attend(
-        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int
-    ) -> Tensor:
-        keys, values = self.memory.prompt_of(layer, key, value)
-        keys[self.slots_N, :, self.columns_N] = key
-        values[self.slots_N, :, self.columns_N] = value
-        k, v = (stored[self.slots, :, : self.width] for stored in (keys, values))
-        return self.packing.attend(self.packing.padded(query), k, v, scaling, self._seen(window))
-
-    def _seen(self, window: int) -> Tensor:
-        """Return [P, 1, T, columns], True where a token may attend."""
-        device = self.starts_P.device
-        place_PT = self.starts_P[:, None] + torch.arange(self.packing.T, device=device)
-        behind = place_PT[:, None, :, None] - torch.arange(self.width, device=device)
-        return (behind >= 0) & (behind < window) if window else behind >= 0

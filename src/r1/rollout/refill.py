@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from r1.rollout.kv_cache import KVMemory, Packing
+from r1.rollout.kv_cache import KVMemory
+from r1.rollout.prefill import Packing
 
 
 class Under(NamedTuple):

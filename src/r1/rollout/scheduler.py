@@ -26,8 +26,9 @@ import torch
 from torch import Tensor
 
 from r1.rollout import native
-from r1.rollout.kv_cache import AttentionStep, DecodeStep, Grouping, KVMemory, PrefillStep
-from r1.rollout.prefixes import Prefixes, RestStep
+from r1.rollout.kv_cache import AttentionStep, DecodeStep, Grouping, KVMemory
+from r1.rollout.prefill import prefill
+from r1.rollout.prefixes import Prefixes
 from r1.rollout.protocol import FinishedGroup
 from r1.rollout.refill import Under, parts, refill
 from r1.rollout.sampler import draw, seed_keys, uniforms
@@ -228,20 +229,7 @@ class Rollout:
         """Write the prompts into their slots; return logits [P, V] after each prompt."""
         prompts = [group.request.prompt_ids for group in groups]
         starts = [self._load(group) for group in groups]
-        rests = [ids[start:] for ids, start in zip(prompts, starts, strict=True)]
-        lengths, first = [len(rest) for rest in rests], groups[0].slot
-        positions = [np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)]
-        ends = torch.from_numpy(np.cumsum(lengths) - 1).to(self.device)
-        step: AttentionStep = PrefillStep(self.memory, lengths, first, self.device)
-        if any(starts):
-            step = RestStep(self.memory, lengths, starts, first, self.device)
-        logits_PV: Tensor = self.model(
-            input_ids=torch.tensor([[i for rest in rests for i in rest]], device=self.device),
-            position_ids=torch.from_numpy(np.concatenate(positions))[None].to(self.device),
-            use_cache=False,
-            logits_to_keep=ends,
-            rollout=step,
-        ).logits[0]
+        logits_PV = prefill(self.model, self.memory, prompts, starts, groups[0].slot)
         if self.prefixes is not None:
             for group in groups:
                 self.prefixes.keep(group.request.prompt_ids, self.memory, group.slot)
