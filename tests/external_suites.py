@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -25,8 +26,11 @@ from r1.benchmarks.running.show import show_results
 from r1.benchmarks.table import read_table
 from r1.claims.measure import measure_stage
 from r1.claims.settings import load_claim
+from r1.curation.progress import Silent
 from r1.diagnose import diagnose
 from r1.evaluation.search import finish_search
+from r1.evaluation.search_data import make_search_data
+from r1.evaluation.search_data_settings import SearchDataSettings, find_search
 from r1.evaluation.stored import read_evaluation
 from r1.report import build_report
 from r1.run_dir import completion_table
@@ -126,6 +130,16 @@ def make_suites(folder: Path) -> None:
             for name in ("a", "b")
         )
     )
+    searched(folder / "searched")  # which writes its figures
+    ended = [{**node, "ended": "stop" if n else None} for n, node in enumerate([*nodes, nodes[1]])]
+    ended[2]["parent"] = 0
+    learnt = folder / "learnt"
+    shutil.copytree(folder / "searched", learnt)
+    shutil.copy(folder / "evaluation" / "request.json", learnt)
+    line = {"candidates": [candidate] * 2, "cost": cost, "tree": ended}
+    (learnt / "searches" / "0.jsonl").write_text(
+        "".join(json.dumps({"id": name, **line}) + "\n" for name in ("a", "b"))
+    )
     (folder / "claim").mkdir()
     (folder / "claim" / "mine.toml").write_text(
         'title = "a"\nsays = "b"\nsource = "c"\nminutes = 1\n[arms.x]\nmodel = "tiny"\n'
@@ -172,6 +186,10 @@ def searched(folder: Path) -> None:
     finish_search(folder, SearchSettings(method="mcts", scorer="constant", budget=100), "x")
 
 
+def learnt(folder: Path) -> None:
+    make_search_data(folder / "made", find_search(folder), SearchDataSettings(), Silent())
+
+
 def table(folder: Path) -> None:
     load(read_table(folder / "capitals.toml"), NO_DATA)
 
@@ -201,6 +219,7 @@ SUITE_READERS = [
     )),
     ("evaluation", evaluation, ("request.json", "evaluation.json", BLOCK)),
     ("searched", searched, ("searches/0.jsonl",)),
+    ("learnt", learnt, ("request.json", "searches/0.jsonl", BLOCK)),
     ("claim", claim, ("mine.toml", "values.json")),
     ("judge.toml", judge, ("",)),
     ("table", table, ("capitals.toml", "capitals.jsonl")),

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -253,6 +254,18 @@ def test_it_carries_on_and_another_search_is_refused(tmp_path: Path) -> None:
     shutil.copy(block, moved / "blocks" / "again.parquet")
     with pytest.raises(UserError, match="made with another searched"):
         make_search_data(out, moved, SearchDataSettings(), Silent())
+
+
+def test_a_search_that_judged_no_answers_is_refused(tmp_path: Path) -> None:
+    write_sums(tmp_path / "sums.jsonl", 4)
+    assert run(tmp_path, RECIPE).exit_code == 0
+    [block] = (tmp_path / "out" / "tree" / "search" / "blocks").iterdir()
+    table = pq.read_table(block)
+    pq.write_table(table.drop_columns(["outcome/accuracy"]), block)
+    alone = f'kind = "search_data"\nsearched = "{tmp_path}/out/tree/search"\n'
+    refused = run(tmp_path, alone, "other").exception
+    assert isinstance(refused, UserError)
+    assert 'no verdicts on answers (column "outcome/accuracy")' in str(refused)
 
 
 def test_a_search_without_its_records_is_refused(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ _OF_BOTH = {
     "language": pa.string(),
     "source": pa.string(),
 }
+_OUTCOME = f"outcome/{ACCURACY}"
 ANSWER_SCHEMA = pa.schema(
     {**_OF_BOTH, "reference": pa.string(), "num_tokens": pa.int32(), "score": pa.float64()}
 )
@@ -135,12 +136,23 @@ def _judged(searched: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterato
     for path in block_files(searched):
         for problem, rows in groupby(iterate_judged(path), itemgetter("problem_id")):
             judged, found = list(rows), records.get(problem)
-            if found is None or len(found["candidates"]) != len(judged):
+            if found is None or not _fits(found, len(judged)):
                 raise UserError(
                     f"{searched / SEARCHES}: the search of problem {problem!r} is not what was "
                     f"judged; restore its file, or remove {searched} and search again."
                 )
+            if _OUTCOME not in judged[0]:
+                raise UserError(
+                    f'{path} has no verdicts on answers (column "{_OUTCOME}"); search with '
+                    "accuracy among rewards.weights."
+                )
             yield JudgedCandidates(judged, found)
+
+
+def _fits(record: Mapping[str, Any], candidates: int) -> bool:
+    """Whether a search has so many candidates, and its tree, if it has ends, as many."""
+    ends = sum(node["ended"] is not None for node in record["tree"])
+    return len(record["candidates"]) == candidates and ends in (0, candidates)
 
 
 def _key(found: JudgedCandidates) -> str:
@@ -189,7 +201,7 @@ def _fault(row: Mapping[str, Any]) -> DropReason | None:
 
 def _verdict(row: Mapping[str, Any]) -> bool | None:
     """Whether a candidate is right; None where nobody knows."""
-    told = row[f"outcome/{ACCURACY}"]
+    told = row[_OUTCOME]
     outcome = None if told is None else Outcome(told)
     return outcome == Outcome.CORRECT if outcome is not None and outcome.is_verdict else None
 
