@@ -261,7 +261,8 @@ def test_a_search_that_judged_no_answers_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, RECIPE).exit_code == 0
     [block] = (tmp_path / "out" / "tree" / "search" / "blocks").iterdir()
     table = pq.read_table(block)
-    pq.write_table(table.drop_columns(["outcome/accuracy"]), block)
+    parts = [f"{what}/accuracy" for what in ("reward", "outcome", "detail")]
+    pq.write_table(table.drop_columns(parts), block)
     alone = f'kind = "search_data"\nsearched = "{tmp_path}/out/tree/search"\n'
     refused = run(tmp_path, alone, "other").exception
     assert isinstance(refused, UserError)

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from r1.files.json_text import FormatError, parse_json
 from r1.files.regular import open_file
-from r1.files.shapes import fitted
+from r1.files.shapes import fitted, made_of
 from r1.run_dir.atomic import write_file, writing
 
 
@@ -105,7 +105,7 @@ def _parse(line: bytes) -> Record | None:
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(data):
         return None
     try:
-        return Record(**fitted(parse_json(data), _Stored))
+        return made_of(Record, fitted(parse_json(data), _Stored))
     except FormatError:
         return None
 

@@ -29,7 +29,7 @@ from r1.curation.journal import Journal, Record
 from r1.curation.settings import ShardSettings
 from r1.errors import UserError
 from r1.files import parquet
-from r1.files.shapes import Inside, open_shape, read_json
+from r1.files.shapes import Inside, made_of, open_shape, read_json
 from r1.run_dir import atomic, lock
 from r1.run_dir.completions import storable
 from r1.run_dir.shapes import Step
@@ -199,7 +199,7 @@ class Store:
 
     def _load_manifest(self) -> None:
         manifest: dict[str, Any] = read_json(self.folder / MANIFEST, {}, Manifest)
-        self.shards = [Shard(**shard) for shard in manifest.get("shards", [])]
+        self.shards = [made_of(Shard, shard) for shard in manifest.get("shards", [])]
         self.next_index = manifest.get("items", 0)
         self.complete = manifest.get("complete", False)
         self.totals = {f: Counter(c) for f, c in manifest.get("totals", {}).items()}
@@ -283,7 +283,7 @@ def read_rows(folder: Path) -> Iterator[dict[str, Any]]:
     first row where a shard has another size than the manifest says.
     """
     folder = folder_of(folder)
-    shards = [Shard(**shard) for shard in _finished(folder)["shards"]]
+    shards = [made_of(Shard, shard) for shard in _finished(folder)["shards"]]
     _check_sizes(folder, shards)
     for shard in shards:
         yield from parquet.read_rows(folder / shard.path)

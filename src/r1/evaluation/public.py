@@ -16,6 +16,7 @@ from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluation.command import evaluation_sections, run_eval_command
 from r1.evaluation.source import name_of
+from r1.files.shapes import made_of
 from r1.intervals import Interval
 from r1.run_dir import lock
 from r1.run_dir.evaluation import block_files, is_evaluation, read_result
@@ -59,7 +60,7 @@ class EvaluationFolder:
     def pass_at_1(self) -> Interval | None:
         """The share of samples that are right, a mean over problems; None without a verdict."""
         found = self.summary["pass_at_1"]
-        return None if found["value"] is None else Interval(**found)
+        return None if found["value"] is None else made_of(Interval, found)
 
     def samples(self) -> Iterator[dict[str, Any]]:
         """Yield the samples with their judgements, problem by problem."""

@@ -6,16 +6,19 @@ Values are not converted: "7" is no number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from r1.errors import UserError
 from r1.files.json_text import FormatError, parse_json
 from r1.files.regular import MAX_BYTES, open_file, read_bytes
+
+T = TypeVar("T")
 
 open_shape = with_config(ConfigDict(extra="allow"))
 """Decorator of a TypedDict whose other fields pass."""
@@ -97,6 +100,12 @@ def fitted(value: Any, shape: Any) -> Any:
         message = first["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
         raise FormatError(f"{field}: {message}, not {_shown(first['input'])}") from None
+
+
+def made_of(kind: type[T], told: Mapping[str, Any]) -> T:
+    """Return a named tuple or a dataclass of what a file says; other fields pass, as in shapes."""
+    names = getattr(kind, "_fields", None) or [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    return kind(**{name: told[name] for name in names if name in told})
 
 
 @cache

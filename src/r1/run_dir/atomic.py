@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from r1.errors import UserError
+from r1.files.regular import open_file
 
 TEMPORARY = ".tmp-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -140,9 +141,9 @@ def flush_folder(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
+    """Return a file's SHA-256 in hexadecimal. Raises UserError for what is no regular file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from typing_extensions import TypedDict
 
 from r1.errors import UserError
-from r1.files.shapes import read_json
+from r1.files.shapes import made_of, read_json
 from r1.run_dir import atomic
 
 Kind = Literal["CF", "ICPC"]
@@ -94,7 +94,7 @@ def read_contest(path: Path) -> FrozenContest:
         told["type"],
         told["start"],
         told["duration_minutes"],
-        tuple(ContestProblem(**problem) for problem in told["problems"]),
+        tuple(made_of(ContestProblem, problem) for problem in told["problems"]),
         np.array(rows, dtype=np.float64),
     )
 

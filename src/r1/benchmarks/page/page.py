@@ -25,6 +25,8 @@ from r1.benchmarks.page.samples import (
 from r1.benchmarks.page.tables import outcome_table, paper_table, protocol_table
 from r1.benchmarks.running.against import LEGEND
 from r1.errors import UserError
+from r1.files.regular import open_file
+from r1.files.shapes import made_of
 from r1.intervals import Interval
 from r1.report.assets import fill_page
 from r1.report.browser import Browser, browser_html
@@ -47,7 +49,7 @@ def refuse_other_file(path: Path) -> None:
     """Raise UserError where the page would be written over a file that is none."""
     if not path.is_file():
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if not file.read(len(_BEGINS)).lower().startswith(_BEGINS):
             raise UserError(f"{path} is there and is no page; give another name to --page.")
 
@@ -113,7 +115,7 @@ def _bar_groups(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> list
         bars = []
         for place, model in enumerate(models):
             result = model.results.get(name) or {}
-            interval = Interval(**result["score"]) if result.get("score") else None
+            interval = made_of(Interval, result["score"]) if result.get("score") else None
             if beaten is not None:
                 value, interval = beaten.value(result), None
                 value = value and value / 100
