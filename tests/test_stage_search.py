@@ -10,11 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from quick_problems import write_sums
+from r1.claims.measure import NO_COST, cost_of
 from r1.cli import app
 from r1.config import validate
 from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.run_r1 import build
+from r1.search.engine import read_records
 
 RECIPE = """
 kind = "r1"
@@ -48,8 +50,21 @@ def test_values_of_problems_are_what_the_figures_are_means_of(tmp_path: Path) ->
             assert len(by_problem) == 6
             mean = float(np.mean(list(by_problem.values())))
             assert mean == pytest.approx(figures["rules"][rule]["value"]), (name, rule)
-        assert values["of_run"]["generated_tokens"] > 0
+        searches = read_records(out / name / "search" / "searches").values()
+        generated = sum(each["cost"]["generated"] for each in searches)
+        assert values["of_run"]["generated_tokens"] == pytest.approx(generated / 6)
+        assert cost_of(out / name).generated_tokens == generated > 0
     assert "best" not in json.loads((out / "vote" / "search" / "search.json").read_text())["rules"]
+
+
+def test_labelling_has_a_cost_and_a_broken_card_a_message(tmp_path: Path) -> None:
+    assert cost_of(tmp_path) == NO_COST
+    told = {"tokens of solutions": 7, "continuations": 3, "tokens of continuations": 30}
+    (tmp_path / "card.json").write_text(json.dumps({"labelling": told}))
+    assert cost_of(tmp_path) == NO_COST._replace(generated_tokens=37)
+    (tmp_path / "card.json").write_text(json.dumps({"labelling": {"tokens of solutions": "7"}}))
+    with pytest.raises(UserError, match=r"card\.json.*labelling\.tokens of solutions"):
+        cost_of(tmp_path)
 
 
 TRAIN = {"kind": "tiny", "split": "train", "num": 2}

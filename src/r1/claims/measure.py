@@ -7,9 +7,10 @@
 
     area of a problem    pass@1 over the run's evaluations, trapezoids over steps / all steps
 
-The cost counts sampled tokens of training (those of evaluations are the measure, and the same for
-all), trained tokens (every pass counted), seconds of the loop, and the state that a learner keeps:
-weights, moments, reference and critic, as its last checkpoint holds them.
+The cost counts generated tokens of training, of searches (branches thrown away included) and of
+labelled steps (those of evaluations are the measure, and the same for all; those of rejection
+sampling are not on record), trained tokens (every pass counted), seconds of the loop, and the state
+that a learner keeps: weights, moments, reference and critic, as its last checkpoint holds them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from r1.curation.card import CARD_JSON
 from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
+from r1.preferences.step_settings import LABELLING, ROLLOUT_TOKENS, SOLUTION_TOKENS
 from r1.report.pipeline.problems import ProblemTable, read_problem_table
 from r1.run_dir.checkpoint import find_checkpoint, numbered
 from r1.run_dir.evaluation import COMPLETIONS
@@ -39,7 +42,7 @@ from r1.run_dir.stored import read_columns
 
 RUN, EVALUATIONS = "run", "evaluations"
 VALUES = "values.json"
-AREA, PASS_AT_1 = "area", "pass_at_1"
+AREA, PASS_AT_1, GENERATED = "area", "pass_at_1", "generated_tokens"
 
 
 _Point = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -59,6 +62,13 @@ class MeasuredRecipe(TypedDict, total=False):
     """recipe.json"""
 
     reward_models: dict[str, Any]
+
+
+@open_shape
+class LabelledCard(TypedDict, total=False):
+    """card.json"""
+
+    labelling: dict[str, int]
 
 
 class RunCost(NamedTuple):
@@ -120,6 +130,22 @@ def measure_stage(folder: Path) -> MeasuredStage:
     return MeasuredStage(values, curve, lengths, of_run, unjudged)
 
 
+def _searched(folder: Path) -> int:
+    """Tokens that a search generated for all its problems together."""
+    told = read_json(folder / VALUES, shape=StoredValues)
+    if told is None or GENERATED not in told["of_run"]:
+        return 0
+    problems = max((len(each) for each in told["values"].values()), default=0)
+    return round(told["of_run"][GENERATED] * problems)
+
+
+def _labelled(folder: Path) -> int:
+    """Tokens of the solutions and continuations that steps were labelled by."""
+    card = read_json(folder / CARD_JSON, {}, LabelledCard)
+    told = card.get(LABELLING.lower(), {})
+    return sum(told.get(name, 0) for name in (SOLUTION_TOKENS, ROLLOUT_TOKENS))
+
+
 def _reward_models(run: Path) -> list[str]:
     recipe = read_json(run / "recipe.json", {}, MeasuredRecipe)
     return [f"reward/{name}" for name in recipe.get("reward_models", {})]
@@ -150,10 +176,10 @@ def areas(curve: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 def cost_of(folder: Path) -> RunCost:
-    """Return the cost of a stage so far; nothing for one that has not begun or does not train."""
+    """Return the cost of a stage so far; none of one that has not begun, or only evaluates."""
     run = folder / RUN
     if not is_run(run):
-        return NO_COST
+        return NO_COST._replace(generated_tokens=_searched(folder) + _labelled(folder))
     generated = 0
     for step in rollout_steps(run):
         tokens = read_columns(rollouts_path(run, step), ["num_tokens"])["num_tokens"]

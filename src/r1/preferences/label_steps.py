@@ -35,7 +35,12 @@ from r1.curation.progress import DataEvents
 from r1.curation.rejection import SamplingLine
 from r1.data.tiny.true_steps import true_steps
 from r1.preferences.sampled import SampledData, make_sampled
-from r1.preferences.step_settings import StepLabelSettings
+from r1.preferences.step_settings import (
+    LABELLING,
+    ROLLOUT_TOKENS,
+    SOLUTION_TOKENS,
+    StepLabelSettings,
+)
 from r1.rollout.scored import scored_groups
 from r1.rollout.seeds import sample_seed
 from r1.rollout.text import decode
@@ -61,9 +66,8 @@ SCHEMA = pa.schema(
 rows: objective = "pointwise", columns = { label = "correct" }."""
 
 
-SOLUTION_TOKENS, ROLLOUT_TOKENS = "tokens of solutions", "tokens of continuations"
 ROLLOUTS, NO_VERDICT = "continuations", "continuations without a verdict"
-LABELLING = (SOLUTION_TOKENS, ROLLOUTS, ROLLOUT_TOKENS, NO_VERDICT)
+_COUNTED = (SOLUTION_TOKENS, ROLLOUTS, ROLLOUT_TOKENS, NO_VERDICT)
 
 
 def label_steps(
@@ -80,7 +84,7 @@ def label_steps(
     mistakes.
     """
     title = f"steps labelled by {settings.method}"
-    made = SampledData("step_labels", SCHEMA, title, "Labelling", LABELLING)
+    made = SampledData("step_labels", SCHEMA, title, LABELLING, _COUNTED)
     run_call = _Labeller(line, settings, source).run_call
     return make_sampled(folder, made, problems, line, settings, source, run_call, progress)
 
