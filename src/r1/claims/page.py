@@ -19,6 +19,8 @@ from r1.report.tables import duration
 from r1.run_dir.atomic import write_text
 
 PAGE = "claims.html"
+RULES_SHOWN = ("any", "majority", "weighted")
+"""A search's rules of choice that have a column of their own (r1.search.choose)."""
 CHIPS = {
     ClaimVerdict.SHOWN: "good",
     ClaimVerdict.OTHER_WAY: "bad",
@@ -132,25 +134,32 @@ def _drawn(found: SeedsDifference) -> str:
 
 
 def _arms(result: ClaimResult) -> str:
+    rules = [rule for rule in RULES_SHOWN if any(_has(arm, rule) for arm in result.arms.values())]
+    chosen = "".join(f"<th class='number'>{rule}</th>" for rule in rules)
     head = (
         "<tr><th>arm</th><th class='number'>seeds</th><th class='number'>pass@1</th>"
-        "<th class='number'>length</th><th class='number'>tokens sampled</th>"
+        f"{chosen}<th class='number'>length</th><th class='number'>tokens sampled</th>"
         "<th class='number'>trained</th><th class='number'>time</th>"
         "<th class='number'>learner's state</th></tr>"
     )
-    rows = "".join(_arm(arm) for arm in result.arms.values())
+    rows = "".join(_arm(arm, rules) for arm in result.arms.values())
     return f"<thead>{head}</thead><tbody>{rows}</tbody>"
 
 
-def _arm(arm: ArmResult) -> str:
+def _has(arm: ArmResult, measure: str) -> bool:
+    return bool(arm.measured) and measure in arm.measured[0].values
+
+
+def _arm(arm: ArmResult, rules: Sequence[str]) -> str:
     def cells(*texts: str) -> str:
         return "".join(f"<td class='number'>{text}</td>" for text in texts)
 
     first = f"<tr><td>{escape(arm.title)}</td>"
     if not arm.measured:
-        return f"{first}{cells('–', '', '', '', '', '', '')}</tr>"
+        return f"{first}{cells('–', *[''] * (6 + len(rules)))}</tr>"
     measure = next((m for m in ("pass_at_1", "mean") if m in arm.measured[0].values), "")
     passed = _ranged(_problem_means(arm, measure))
+    chosen = [_ranged(_problem_means(arm, rule)) if _has(arm, rule) else "–" for rule in rules]
     lengths = [float(np.mean(list(m.values["mean_length"].values()))) for m in arm.measured
                if "mean_length" in m.values]  # fmt: skip
     length = f"{np.mean(lengths):.0f}" if lengths else "–"
@@ -159,7 +168,7 @@ def _arm(arm: ArmResult) -> str:
     )
     state = max(cost.state_bytes for cost in arm.costs)
     return first + cells(
-        str(len(arm.measured)), passed, length, f"{generated:,.0f}", f"{trained:,.0f}",
+        str(len(arm.measured)), passed, *chosen, length, f"{generated:,.0f}", f"{trained:,.0f}",
         duration(seconds) if seconds else "–", f"{state / 1e6:.1f} MB" if state else "–",
     ) + "</tr>"  # fmt: skip
 
