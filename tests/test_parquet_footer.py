@@ -80,6 +80,10 @@ def with_footer(footer: bytes) -> io.BytesIO:
         b"\x19" + b"\x19" * 100_000,  # lists in lists
         b"\x1b\x01",  # a map, of which the format has none here
         b"\x18\xff\xff\xff\xff\x0f",  # a text that is longer than all
+        b"\x46\x02\x00",  # row groups that are a number
+        b"\x49\x15\x00\x00",  # row groups that are numbers
+        b"\x49\x1c\x36\x02\x06\x06\x04\x00\x00",  # a field that comes twice
+        b"\x49\x1c\x36" + b"\xff" * 9 + b"\x7f\x00\x00",  # more than 64 bits
         b"\x49\x1c\x19\x1c\x3c\x39\x18\x01\xff\x00\x00\x00",  # a name that is no UTF-8
     ],
 )

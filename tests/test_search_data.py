@@ -100,7 +100,7 @@ ENDS = (
     ],
 )
 def test_a_branch_is_worth_the_share_of_right_ends_below_it(hard, labels) -> None:
-    counts, rows = state_rows(candidates(*ENDS, tree=TREE), hard)
+    counts, rows = state_rows(candidates(*ENDS, tree=TREE), hard, "\n")
     assert [row["labels"] for row in rows] == labels
     assert [row["steps"] for row in rows] == [["a\n", "2"], ["a\n", "3"], ["b\n", "c\n", "2"]]
     assert [row["correct"] for row in rows] == [True, False, True]
@@ -109,7 +109,7 @@ def test_a_branch_is_worth_the_share_of_right_ends_below_it(hard, labels) -> Non
 
 def test_a_whole_sample_has_one_label_at_its_end() -> None:
     found = candidates(("a\nb\n2", "correct", 0.5, "stop"), ("  ", "wrong", 0.5, "stop"))
-    counts, rows = state_rows(found, hard=False)
+    counts, rows = state_rows(found, False, "\n")
     assert [(row["steps"], row["labels"]) for row in rows] == [
         (["a\n", "b\n", "2"], [None, None, 1.0])
     ]
@@ -118,7 +118,40 @@ def test_a_whole_sample_has_one_label_at_its_end() -> None:
 
 def test_a_tree_without_an_end_has_no_states() -> None:
     found = candidates(("a\n", "wrong", 0.5, "length"), tree=[node(-1, ""), node(0, "a\n")])
-    assert state_rows(found, hard=False)[1] == []
+    counts, rows = state_rows(found, False, "\n")
+    assert (rows, counts["dropped/no branch of the tree ended"]) == ([], 1)
+
+
+def test_what_a_step_was_cut_into_is_one_step_with_the_last_label() -> None:
+    tree = [
+        node(-1, ""), node(0, "a "), node(1, "b"), node(2, " c\n"), node(3, "d "),
+        node(4, "2", "stop"), node(1, "x\n"), node(6, "3", "stop"),
+    ]  # fmt: skip
+    found = candidates(
+        ("a b c\nd 2", "correct", 0.5, "stop"), ("a x\n3", "wrong", 0.5, "stop"), tree=tree
+    )
+    _, rows = state_rows(found, False, "\n")
+    assert [(row["steps"], row["labels"]) for row in rows] == [
+        (["a b c\n", "d 2"], [1.0, 1.0]),
+        (["a x\n", "3"], [0.0, 0.0]),
+    ]
+
+
+def test_a_tree_that_does_not_spell_its_responses_gives_no_states() -> None:
+    """A step that is cut within a character of several bytes is another text than its beginning."""
+    tree = [node(-1, ""), node(0, "caf\ufffd"), node(1, "caf\u00e9 2", "stop")]
+    found = candidates(("caf\u00e9 2", "correct", 0.5, "stop"), tree=tree)
+    counts, rows = state_rows(found, False, "\n")
+    assert (rows, counts["dropped/a step was cut within a character"]) == ([], 1)
+
+
+def test_equal_scores_are_not_taken_in_the_tree_s_order() -> None:
+    found = candidates(*((f"{n}", "correct", 1.0, "stop") for n in range(40)))
+    _, rows = answer_rows(found, cap=4)
+    taken = [int(row["response"]) for row in rows]
+    assert taken != sorted(taken)
+    assert max(taken) > 8
+    assert [row["response"] for row in answer_rows(found, cap=4)[1]] == [str(n) for n in taken]
 
 
 # -- ends that a rule values
@@ -143,6 +176,29 @@ def test_a_rule_values_ends_and_the_scorer_the_rest() -> None:
                 assert row["value"] == float(digit % 2 == 0)
             elif row["ended"] is None:
                 assert row["value"] == digit / 10
+
+
+def test_an_end_without_a_verdict_is_the_scorer_s() -> None:
+    class Nobody:
+        def judge_ends(self, problems, ends):
+            return [None] * len(ends)
+
+    growing = grower(mcts())
+    growing.judge = Nobody()
+    found, plain = tree_search(problems(2), growing), tree_search(problems(2), grower(mcts()))
+    assert {name: each.tree for name, each in found.items()} == {
+        name: each.tree for name, each in plain.items()
+    }
+
+
+def test_a_problem_that_no_rule_judges_has_no_value() -> None:
+    class Other(Verifier):
+        def submit_group(self, group):
+            rewards = [Reward(0.0, {"format": Score(1.0, Outcome.CORRECT)}, True)]
+            return type("Handle", (), {"result": lambda self: ScoredGroup(group, rewards)})()
+
+    judge = RuleOfEnds({"p": (Problem("p", "?", "1", "exact"), Other({}))})
+    assert judge.judge_ends(["p"], [Branch(text="a", ended="stop")]) == [None]
 
 
 def test_only_what_the_scorer_read_is_counted() -> None:
@@ -177,7 +233,7 @@ def test_verdicts_come_back_in_the_order_of_the_ends() -> None:
     known = {name: (Problem(name, "?", "1", "exact"), verifier) for name in ("p", "q")}
     ends = [Branch(text=text, ended="stop") for text in ("b", "a", "c", "a")]
     values = RuleOfEnds(known).judge_ends(["p", "q", "q", "p"], ends)
-    assert values == [0.0, 1.0, 0.0, 1.0]
+    assert values == [0.0, 1.0, None, 1.0]
     assert verifier.groups == ["p", "q"], "one group a problem"
 
 
@@ -225,6 +281,12 @@ def test_both_data_sets_are_what_is_trained_on(tmp_path: Path) -> None:
     assert {row["problem_id"] for row in answers} <= of_problem
     texts = {(row["problem_id"], row["response"]) for row in states}
     assert {(row["problem_id"], row["response"]) for row in answers} <= texts
+    assert {row["source"] for row in (*answers, *states)} == {answers[0]["source"]}
+    assert answers[0]["source"].startswith("base sha256:"), answers[0]["source"]
+    figures = json.loads((tmp_path / "out" / "tree" / "search" / "search.json").read_text())
+    assert figures["ends"] == "rule"
+    assert set(figures["rules"]) == {"any", "mean", "majority"}, "the scores have seen the answers"
+    assert "no figures of a model" in (tmp_path / "out/tree/search/search.html").read_text()
     source = ExampleSource(kind="parquet", path=str(found / "answers" / "data"))
     assert check_source(source, Path()).num == len(answers)
     source = PreferenceSource(kind="parquet", path=str(found / "states" / "data"))
@@ -241,6 +303,7 @@ def test_it_carries_on_and_another_search_is_refused(tmp_path: Path) -> None:
     searched = find_search(tmp_path / "out" / "tree" / "search" / "search.json")
     moved = Path(shutil.copytree(searched, tmp_path / "moved"))
     out = tmp_path / "data"
+    assert find_search(tmp_path / "out" / "tree") == find_search(searched) == searched
     cards = make_search_data(out, searched, SearchDataSettings(), Silent())
     names = [path for path in sorted(out.rglob("*")) if path.is_file()]
     before = {path: path.read_bytes() for path in names}
@@ -252,7 +315,7 @@ def test_it_carries_on_and_another_search_is_refused(tmp_path: Path) -> None:
         make_search_data(out, moved, SearchDataSettings(cap=1), Silent())
     block = next((moved / "blocks").iterdir())
     shutil.copy(block, moved / "blocks" / "again.parquet")
-    with pytest.raises(UserError, match="made with another searched"):
+    with pytest.raises(UserError, match="made with another search"):
         make_search_data(out, moved, SearchDataSettings(), Silent())
 
 
@@ -277,7 +340,7 @@ def test_a_search_without_its_records_is_refused(tmp_path: Path) -> None:
     alone = f'kind = "search_data"\nsearched = "{tmp_path}/out/tree/search"\n'
     refused = run(tmp_path, alone, "other").exception
     assert isinstance(refused, UserError)
-    assert "is not what was judged; restore its file" in str(refused)
+    assert "candidates were judged and none found; restore its file" in str(refused)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from r1.search.engine import read_records
 
 RECIPE = """
 kind = "r1"
+seed = 3
 [stages.vote]
 kind = "search"
 model = "tiny"
@@ -32,6 +33,7 @@ problems = [{ path = "sums.jsonl" }]
 like = "vote"
 without = ["search"]
 search = { method = "beam", scorer = "constant", beams = 2, expansions = 2 }
+evaluation = { seed = 5 }
 """
 
 
@@ -45,6 +47,8 @@ def test_values_of_problems_are_what_the_figures_are_means_of(tmp_path: Path) ->
     for name, rules in (("vote", {"any", "mean", "majority"}), ("beam", {"best", "weighted"})):
         values = json.loads((out / name / "values.json").read_text())
         figures = json.loads((out / name / "search" / "search.json").read_text())
+        request = json.loads((out / name / "search" / "request.json").read_text())
+        assert request["settings"]["seed"] == {"vote": 3, "beam": 5}[name], "the recipe's, or own"
         assert rules <= values["values"].keys() == figures["rules"].keys()
         for rule, by_problem in values["values"].items():
             assert len(by_problem) == 6

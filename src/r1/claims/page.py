@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from r1.claims.difference import ClaimVerdict, SeedsDifference
+from r1.claims.measure import GENERATED
 from r1.claims.results import ArmResult, ClaimResult, ComparisonResult
 from r1.claims.show import figure
 from r1.intervals import Interval, bootstrap
@@ -136,9 +137,10 @@ def _drawn(found: SeedsDifference) -> str:
 def _arms(result: ClaimResult) -> str:
     rules = [rule for rule in RULES_SHOWN if any(_has(arm, rule) for arm in result.arms.values())]
     chosen = "".join(f"<th class='number'>{rule}</th>" for rule in rules)
+    searched = "<th class='number'>tokens a problem</th>" if rules else ""
     head = (
         "<tr><th>arm</th><th class='number'>seeds</th><th class='number'>pass@1</th>"
-        f"{chosen}<th class='number'>length</th><th class='number'>tokens sampled</th>"
+        f"{chosen}{searched}<th class='number'>length</th><th class='number'>tokens sampled</th>"
         "<th class='number'>trained</th><th class='number'>time</th>"
         "<th class='number'>learner's state</th></tr>"
     )
@@ -156,10 +158,13 @@ def _arm(arm: ArmResult, rules: Sequence[str]) -> str:
 
     first = f"<tr><td>{escape(arm.title)}</td>"
     if not arm.measured:
-        return f"{first}{cells('–', *[''] * (6 + len(rules)))}</tr>"
+        return f"{first}{cells('–', *[''] * (6 + len(rules) + bool(rules)))}</tr>"
     measure = next((m for m in ("pass_at_1", "mean") if m in arm.measured[0].values), "")
     passed = _ranged(_problem_means(arm, measure))
     chosen = [_ranged(_problem_means(arm, rule)) if _has(arm, rule) else "–" for rule in rules]
+    spent = [m.of_run[GENERATED] for m in arm.measured if "any" in m.values]
+    if rules:
+        chosen.append(f"{np.mean(spent):,.0f}" if spent else "–")
     lengths = [float(np.mean(list(m.values["mean_length"].values()))) for m in arm.measured
                if "mean_length" in m.values]  # fmt: skip
     length = f"{np.mean(lengths):.0f}" if lengths else "–"

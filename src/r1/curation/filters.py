@@ -44,6 +44,9 @@ class DropReason(StrEnum):
     DUPLICATE = "duplicate"
     NEAR_DUPLICATE = "near-duplicate"
     OVER_CAP = "beyond the cap"
+    NO_END = "no branch of the tree ended"
+    OTHER_TEXT = "a step was cut within a character"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,14 +67,13 @@ class OracleScorer:
 
 
 class RuleOfEnds:
-    """Implements search.protocol.EndJudge by the verifiers of problems. An end without a verdict is
-    worth nothing."""
+    """Implements search.protocol.EndJudge by the verifiers of problems."""
 
     def __init__(self, problems: Mapping[str, tuple[Problem, GroupScorer]]) -> None:
         """problems: by id, with what judges them."""
         self._problems = problems
 
-    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float]:
+    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float | None]:
         """Implement search.protocol.EndJudge."""
         places: dict[str, list[int]] = {}
         for place, name in enumerate(problems):
@@ -84,10 +83,12 @@ class RuleOfEnds:
             problem, scorer = self._problems[name]
             completions = [ends[place].completion() for place in own]
             handles.append((own, scorer.submit_group(RolloutGroup(problem, (), completions))))
-        values = [0.0] * len(ends)
+        values: list[float | None] = [None] * len(ends)
         for own, handle in handles:
             for place, reward in zip(own, handle.result().rewards, strict=True):
-                values[place] = float(reward.parts[ACCURACY].outcome == Outcome.CORRECT)
+                score = reward.parts.get(ACCURACY)
+                if score is not None and score.outcome.is_verdict:
+                    values[place] = float(score.outcome == Outcome.CORRECT)
         return values
 
 

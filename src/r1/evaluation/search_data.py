@@ -1,11 +1,12 @@
-"""What a search found of problems, as data: answers for its policy, values for its value model.
+"""Training data from a search: answers for its policy, values for its value model.
 
     judged candidates -> the right ones that differ, `cap` a problem -> answers/   (r1.sft)
     trees, verdicts   -> paths with a label for each node            -> states/    (r1.reward_model)
 
 A node's label is the share of the ends below it that were judged right ("soft"), or whether one was
 ("hard"). A node above several ends is labelled once, on the first path through it; one above none
-is left out. A whole sample has one label, at its last step: it teaches an outcome model.
+is left out, and one that was cut within a step is joined with the next. A whole sample has one
+label, at its last step: it teaches an outcome model.
 
 These labels hold for what this search went to see, under this policy: an end that no visit came to
 counts nowhere. Both sets survive a kill at any moment (r1.curation.store).
@@ -32,12 +33,14 @@ from r1.curation.store import Store
 from r1.data.rows import content_hash
 from r1.errors import UserError
 from r1.evaluation.search_data_settings import ANSWERS, STATES, SearchDataSettings
+from r1.rollout.seeds import sample_seed
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files, read_request
 from r1.run_dir.inputs import hash_files
 from r1.run_dir.stored import iterate_judged
 from r1.search.engine import read_records
-from r1.steps.split import split_steps
+from r1.search.growth import STOPS
+from r1.steps.split import LINE, split_steps
 from r1.types import Outcome
 
 _OF_BOTH = {
@@ -104,19 +107,23 @@ def make_search_data(
     searched: the search's folder. Raises UserError where a search is damaged.
     """
     records = read_records(searched / SEARCHES)
-    files = {path.name: path for path in (*block_files(searched), searched / SEARCH_RESULT)}
+    paths = (*block_files(searched), *sorted((searched / SEARCHES).iterdir()))
+    files = hash_files({path.name: path for path in (*paths, searched / SEARCH_RESULT)})
     job = {
-        "searched": hash_of({name: file.sha256 for name, file in hash_files(files).items()}),
+        "search": hash_of({name: file.sha256 for name, file in files.items()}),
         "settings": settings.model_dump(mode="json", exclude={"shards", "domains"}),
     }
-    model = Path(str(read_request(searched).get("model", {}).get("path", "model"))).name
+    request = read_request(searched)
+    named = str(request.get("search", {}).get("separator", LINE))
+    separator = STOPS.get(named, named)
+    source = _name_of(request.get("model", {}))
 
     def make(name: str, schema: pa.Schema, record_of: RecordOf) -> Card:
         def run_call(call: list[Numbered[JudgedCandidates]]) -> Iterator[Record]:
             for entry in call:
                 counts, rows = record_of(entry.item)
                 counts.update({"problems": 1, "rows": len(rows), "solved": int(bool(rows))})
-                told = [{**entry.item.columns, "source": model, **row} for row in rows]
+                told = [{**entry.item.columns, "source": source, **row} for row in rows]
                 family = entry.item.columns["family"]
                 yield Record(entry.number, entry.key, family, dict(counts), told)
 
@@ -127,8 +134,17 @@ def make_search_data(
 
     return SearchDataCards(
         make(ANSWERS, ANSWER_SCHEMA, lambda found: answer_rows(found, settings.cap)),
-        make(STATES, STATE_SCHEMA, lambda found: state_rows(found, settings.labels == "hard")),
+        make(
+            STATES,
+            STATE_SCHEMA,
+            lambda found: state_rows(found, settings.labels == "hard", separator),
+        ),
     )
+
+
+def _name_of(model: Mapping[str, Any]) -> str:
+    """The name and the hash of the model that searched, as data of its samples have them."""
+    return f"{Path(str(model.get('source'))).name} sha256:{str(model.get('sha256'))[:16]}"
 
 
 def _judged(searched: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[JudgedCandidates]:
@@ -137,9 +153,11 @@ def _judged(searched: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterato
         for problem, rows in groupby(iterate_judged(path), itemgetter("problem_id")):
             judged, found = list(rows), records.get(problem)
             if found is None or not _fits(found, len(judged)):
+                there = "none" if found is None else len(found["candidates"])
                 raise UserError(
-                    f"{searched / SEARCHES}: the search of problem {problem!r} is not what was "
-                    f"judged; restore its file, or remove {searched} and search again."
+                    f"{searched / SEARCHES}: of problem {problem!r} {len(judged)} candidates were "
+                    f"judged and {there} found; restore its file, or remove {searched} and search "
+                    "again."
                 )
             if _OUTCOME not in judged[0]:
                 raise UserError(
@@ -161,12 +179,15 @@ def _key(found: JudgedCandidates) -> str:
 
 
 def answer_rows(found: JudgedCandidates, cap: int | None) -> KeptRows:
-    """Keep the right candidates of a problem that differ, those with the highest score first."""
+    """Keep the right candidates of a problem that differ, those with the highest score first.
+
+    Of equal scores any: neighbours in a tree have most in common, so their order must not decide.
+    """
     counts = Counter(sampled=len(found.rows))
     texts: set[str] = set()
     rows: list[dict[str, Any]] = []
     scored = zip(found.rows, found.record["candidates"], strict=True)
-    for row, candidate in sorted(scored, key=lambda pair: -pair[1]["score"]):
+    for row, candidate in sorted(scored, key=_turn):
         reason = _fault(row)
         if reason is None and row["text"] in texts:
             reason = DropReason.DUPLICATE
@@ -189,6 +210,11 @@ def answer_rows(found: JudgedCandidates, cap: int | None) -> KeptRows:
     return counts, rows
 
 
+def _turn(scored: tuple[Mapping[str, Any], Mapping[str, Any]]) -> tuple[float, int]:
+    row, candidate = scored
+    return -candidate["score"], sample_seed(0, "keep", row["problem_id"], row["sample"])
+
+
 def _fault(row: Mapping[str, Any]) -> DropReason | None:
     """Why a policy should not learn a candidate."""
     verdict = _verdict(row)
@@ -206,21 +232,30 @@ def _verdict(row: Mapping[str, Any]) -> bool | None:
     return outcome == Outcome.CORRECT if outcome is not None and outcome.is_verdict else None
 
 
-def state_rows(found: JudgedCandidates, hard: bool) -> KeptRows:
-    """Label the branches that the candidates of a problem end."""
+def state_rows(found: JudgedCandidates, hard: bool, separator: str) -> KeptRows:
+    """Label the branches that the candidates of a problem end. separator: the text that ends a
+    step."""
     verdicts = [_verdict(row) for row in found.rows]
     counts = Counter(sampled=len(found.rows))
-    if lost := verdicts.count(None):
+    if (lost := verdicts.count(None)) > 0:
         counts[DROPPED + DropReason.NO_VERDICT] += lost
-    paths = _paths(found, verdicts, hard) if found.record["tree"] else _wholes(found, verdicts)
+    tree = found.record["tree"]
+    if tree and all(node["ended"] is None for node in tree):
+        counts[DROPPED + DropReason.NO_END] += len(verdicts) - lost
+        return counts, []
+    paths = _paths(found, verdicts, hard) if tree else _wholes(found, verdicts)
     rows = []
-    for place, steps, labels in paths:
-        if not "".join(steps).strip():
-            counts[DROPPED + "empty"] += 1
+    for place, nodes, of_nodes in paths:
+        steps, labels = _whole_steps(nodes, of_nodes, separator) if tree else (nodes, of_nodes)
+        response = "".join(steps)
+        if not response.strip() or response != found.rows[place]["text"]:
+            # a node that was cut within a character begins its text anew
+            reason = DropReason.OTHER_TEXT if response.strip() else DropReason.EMPTY
+            counts[DROPPED + reason] += 1
             continue
         row = {
             "id": f"{found.columns['problem_id']}/{place}",
-            "response": "".join(steps),
+            "response": response,
             "steps": steps,
             "labels": labels,
             "correct": verdicts[place],
@@ -245,28 +280,41 @@ def _paths(
     """Yield the path to each judged end of a tree; a node has its label on the first of them."""
     tree = found.record["tree"]
     ends = [place for place, node in enumerate(tree) if node["ended"] is not None]
-    if not ends:
-        return
-    ways = [_way(tree, end) for end in ends]
+    paths = [_path_to(tree, end) for end in ends]
     right, judged = Counter[int](), Counter[int]()
-    for way, verdict in zip(ways, verdicts, strict=True):
+    for path, verdict in zip(paths, verdicts, strict=True):
         if verdict is not None:
-            judged.update(way)
-            right.update(way if verdict else ())
-    told: set[int] = set()
-    for place, (way, verdict) in enumerate(zip(ways, verdicts, strict=True)):
+            judged.update(path)
+            right.update(path if verdict else ())
+    labelled: set[int] = set()
+    for place, (path, verdict) in enumerate(zip(paths, verdicts, strict=True)):
         if verdict is None:
             continue
-        shares = [float(right[node] > 0) if hard else right[node] / judged[node] for node in way]
-        labels = [None if node in told else share for node, share in zip(way, shares, strict=True)]
-        told.update(way)
-        yield LabelledPath(place, [tree[node]["text"] for node in way], labels)
+        labels = [None if node in labelled else right[node] / judged[node] for node in path]
+        if hard:
+            labels = [None if label is None else float(label > 0) for label in labels]
+        labelled.update(path)
+        yield LabelledPath(place, [tree[node]["text"] for node in path], labels)
 
 
-def _way(tree: Sequence[Mapping[str, Any]], end: int) -> list[int]:
+def _path_to(tree: Sequence[Mapping[str, Any]], end: int) -> list[int]:
     """Return the nodes from below the root to `end`."""
-    way = []
+    path = []
     while tree[end]["parent"] >= 0:
-        way.append(end)
+        path.append(end)
         end = tree[end]["parent"]
-    return way[::-1]
+    return path[::-1]
+
+
+def _whole_steps(
+    nodes: Sequence[str], labels: Sequence[float | None], separator: str
+) -> tuple[list[str], list[float | None]]:
+    """Join nodes that a step was cut into; a step has its last node's label."""
+    steps, of_steps, begun = list[str](), list[float | None](), ""
+    for number, (text, label) in enumerate(zip(nodes, labels, strict=True), start=1):
+        begun += text
+        if number == len(nodes) or begun.endswith((separator, "\n")):
+            steps.append(begun)
+            of_steps.append(label)
+            begun = ""
+    return steps, of_steps

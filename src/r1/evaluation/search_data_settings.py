@@ -14,6 +14,8 @@ from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES
 
 ANSWERS, STATES = "answers", "states"
 """The two data sets."""
+OF_STAGE = "search"
+"""The search in the folder of a stage."""
 
 
 class SearchDataSettings(Settings):
@@ -34,8 +36,13 @@ class SearchDataSettings(Settings):
 
 
 def find_search(path: Path) -> Path:
-    """Return the folder of a finished search, given it or its search.json. Raises UserError."""
+    """Return the folder of a finished search, given it, its search.json or the stage's folder.
+
+    Raises UserError.
+    """
     folder = path.parent if path.name == SEARCH_RESULT else path
+    if (folder / OF_STAGE / SEARCH_RESULT).is_file():
+        folder = folder / OF_STAGE
     if not (folder / SEARCH_RESULT).is_file() or not (folder / SEARCHES).is_dir():
         raise UserError(
             f"{path} is no finished search: give what a stage of kind search made, or a folder of "

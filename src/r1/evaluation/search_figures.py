@@ -31,12 +31,15 @@ TOKENS = tuple(SearchCost().as_json())
 
 WHOLE = ("best_of_n", "vote")
 """The methods whose candidates are whole samples: fewer of them are a smaller search."""
+SEEN = "The rule valued the tree's ends: these are no figures of a model."
 RIVALS = ("best", "weighted")
 """Rules that a scorer decides; majority, which needs none, is what they are to beat."""
 
 
 def rules_of(settings: SearchSettings) -> list[str]:
     """Return the rules of choice that mean something for a search."""
+    if settings.ends == "rule":  # the scores have seen the answers
+        return [name for name in FIGURES if name not in (*RIVALS, "followed")]
     rules = [name for name in FIGURES if name != "followed" or settings.method == "mcts"]
     if settings.scorer in (None, CONSTANT) and settings.method in WHOLE:
         return [name for name in rules if name not in RIVALS]
@@ -55,6 +58,7 @@ def search_figures(
     figures: dict[str, Any] = {
         "method": settings.method,
         "scorer": settings.scorer,
+        "ends": settings.ends,
         "num_problems": len(judged),
         "num_candidates": float(np.mean([len(each) for each in candidates_P])),
         "tokens": {name: float(np.mean([cost[name] for cost in costs])) for name in TOKENS},
@@ -125,6 +129,8 @@ def search_table(figures: Mapping[str, Any], title: str) -> Table:
         f"{figures['num_problems']} problems; tokens a problem: {tokens['generated']:,.0f} "
         f"generated, {tokens['prefilled']:,.0f} prefilled, {tokens['scored']:,.0f} scored"
     )
+    if figures.get("ends") == "rule":
+        caption += f". {SEEN}"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     by_num = figures.get("by_num")
     if not by_num:

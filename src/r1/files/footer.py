@@ -11,7 +11,7 @@ parquet.thrift. Linear in the footer's bytes, some ten microseconds a chunk.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any, NamedTuple
 
 STOP, BOOLEANS, BYTE, INTEGERS, DOUBLE, BINARY, LISTS, STRUCT = (
@@ -43,6 +43,11 @@ class RowGroup(NamedTuple):
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
 """Reads a value at a place; returns it, and the place after it."""
+Field = tuple[int, Reader]
+"""A field's type and what reads it."""
+Fields = Mapping[int, Field]
+"""By their numbers."""
+_UNREAD: tuple[int, None] = (0, None)
 
 
 def read_row_groups(file: IO[bytes]) -> list[RowGroup]:
@@ -69,6 +74,8 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
         place += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if value >> 64:
+                raise FooterError("the footer is damaged (a number beyond 64 bits)")
             return value, place
         shift += 7
         if shift > MAX_SHIFT:
@@ -90,9 +97,11 @@ def _head(data: bytes, place: int) -> tuple[int, int, int]:
     return number, byte & 15, place
 
 
-def _list_of(element: Reader) -> Reader:
+def _list_of(kind: int, element: Reader) -> Reader:
     def read(data: bytes, place: int) -> tuple[list[Any], int]:
-        number, _, place = _head(data, place)
+        number, given, place = _head(data, place)
+        if number and given != kind:
+            raise FooterError(f"the footer is damaged (a list of type {given})")
         found = []
         for _ in range(number):
             value, place = element(data, place)
@@ -107,11 +116,11 @@ def _bytes(data: bytes, place: int) -> tuple[bytes, int]:
     return data[place : place + size], place + size
 
 
-def _struct_of(wanted: dict[int, Reader]) -> Reader:
+def _struct_of(wanted: Fields) -> Reader:
     return lambda data, place: _struct(data, place, wanted)
 
 
-def _struct(data: bytes, place: int, wanted: dict[int, Reader]) -> tuple[dict[int, Any], int]:
+def _struct(data: bytes, place: int, wanted: Fields) -> tuple[dict[int, Any], int]:
     """The wanted fields of a struct, by their numbers."""
     found: dict[int, Any] = {}
     number = 0
@@ -121,10 +130,14 @@ def _struct(data: bytes, place: int, wanted: dict[int, Reader]) -> tuple[dict[in
             number += head >> 4
         else:
             number, place = _integer(data, place)
-        if (reader := wanted.get(number)) is None:
+        kind, reader = wanted.get(number, _UNREAD)
+        if reader is None:
             place = _skip(data, place, head & 15, 0)
-        else:
-            found[number], place = reader(data, place)
+            continue
+        if head & 15 != kind or number in found:
+            # the library would skip the one and take the last of the other: nothing may differ
+            raise FooterError(f"the footer is damaged (field {number} is not what it must be)")
+        found[number], place = reader(data, place)
     return found, place + 1
 
 
@@ -160,5 +173,8 @@ def _skip(data: bytes, place: int, kind: int, depth: int) -> int:
     return place + 1
 
 
-_META = _struct_of({3: _list_of(_bytes), 5: _integer, 6: _integer, 11: _integer})
-_FILE = {4: _list_of(_struct_of({1: _list_of(_struct_of({3: _META})), 3: _integer}))}
+_LONG: Field = (6, _integer)
+_META = {3: (9, _list_of(BINARY, _bytes)), 5: _LONG, 6: _LONG, 11: _LONG}
+_CHUNK = {3: (STRUCT, _struct_of(_META))}
+_GROUP = {1: (9, _list_of(STRUCT, _struct_of(_CHUNK))), 3: _LONG}
+_FILE: Fields = {4: (9, _list_of(STRUCT, _struct_of(_GROUP)))}

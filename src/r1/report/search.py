@@ -57,12 +57,16 @@ def write_search_page(
     return path
 
 
+RULED = " The rule valued the tree's ends: these are no figures of a model."
+
+
 def _cost(figures: Mapping[str, Any]) -> str:
     parts = [f"{value:,.0f} {kind}" for kind, value in figures["tokens"].items()]
     return (
         f"<p>{figures['num_problems']} problems, scorer {escape(str(figures['scorer']))}, "
         f"{figures['num_candidates']:.1f} candidates a problem. Tokens a problem: "
-        f"{', '.join(parts)}; branches that were thrown away are counted.</p>"
+        f"{', '.join(parts)}; branches that were thrown away are counted."
+        f"{RULED if figures.get('ends') == 'rule' else ''}</p>"
     )
 
 

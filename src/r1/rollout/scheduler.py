@@ -147,6 +147,8 @@ class Rollout:
     def renew(self, version: int) -> None:
         """Continue under the model's new weights; stored keys and values are recomputed."""
         self.version = version
+        if self.prefixes is not None:
+            self.prefixes.clear()
         lengths = [len(group.request.prompt_ids) for group in self.slots]
         for part in parts(lengths, self.prefill_tokens):
             groups = self.slots[part]

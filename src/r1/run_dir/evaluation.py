@@ -25,6 +25,7 @@ class EvaluationRequest(TypedDict, total=False):
     """request.json"""
 
     model: Origin
+    search: dict[str, Any]
 
 
 def is_evaluation(folder: Path) -> bool:

@@ -116,7 +116,8 @@ class Grower:
             return {}
         problems = [branches[place][0].id for place in places]
         ends = [branches[place][1] for place in places]
-        return dict(zip(places, self.judge.judge_ends(problems, ends), strict=True))
+        judged = zip(places, self.judge.judge_ends(problems, ends), strict=True)
+        return {place: value for place, value in judged if value is not None}
 
     def score(
         self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]

@@ -58,8 +58,11 @@ class SearchCost:
 class EndJudge(Protocol):
     """Says what finished responses are worth by their problems' rules."""
 
-    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float]:
-        """Return 1 where an end is right, 0 elsewhere. problems: by id, one for each end."""
+    def judge_ends(self, problems: Sequence[str], ends: Sequence[Branch]) -> list[float | None]:
+        """Return 1 where an end is right, 0 where it is not, None where nobody knows.
+
+        problems: by id, one for each end.
+        """
 
 
 class Proposal(NamedTuple):

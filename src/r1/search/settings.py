@@ -44,8 +44,8 @@ class SearchSettings(Settings):
     ends: Literal["scorer", "rule"] = Field(
         "scorer",
         description='who values a tree\'s finished responses: the scorer, or "rule": the verifier '
-        "of the problem, which has seen the answer. For problems that are learnt from: no figure "
-        "of such a search is a model's accuracy",
+        "of the problem, which has seen the answer (the scorer, without a verdict). For problems "
+        "that are learnt from: no figure of such a search is a model's accuracy",
     )
     budget: int | None = Field(
         None,

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from r1.config import Settings
 from r1.data.settings import SourceSettings
+from r1.evaluation.search_data_settings import OF_STAGE
 from r1.evaluation.settings import EvaluationSettings
 from r1.evaluation.source import find_model
 from r1.plan.estimate import Context, Estimate
@@ -32,11 +33,15 @@ from r1.stages.protocol import Artifact, ArtifactType, SampledModel, StageContex
 from r1.template import TemplateSettings
 
 NAME = "search"
-OUT, VALUES = "search", "values.json"
+OUT, VALUES = OF_STAGE, "values.json"
 
 
 class SearchStage(Settings):
-    """A search at test time over held-out problems."""
+    """A search over problems: held-out ones at test time, or those that are learnt from."""
+
+    seed: int = Field(
+        0, ge=0, description="decides the samples, where evaluation.seed is not given"
+    )
 
     model: str = Field(description='what searches: "@STAGE", "tiny", a folder, a run or a Hub id')
     problems: tuple[SourceSettings, ...] = Field(
@@ -71,7 +76,10 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     setup = EvaluationSetup(
         source, stage.template, stage.rewards, stage.engine, context.cluster, stage.search
     )
-    sampling = stage.evaluation.sampling(SamplingSettings(max_new_tokens=stage.max_new_tokens))
+    evaluation = stage.evaluation
+    if "seed" not in evaluation.model_fields_set:
+        evaluation = evaluation.model_copy(update={"seed": stage.seed})
+    sampling = evaluation.sampling(SamplingSettings(max_new_tokens=stage.max_new_tokens))
     done = 0
 
     def told(_: object) -> None:
@@ -79,7 +87,7 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
         done += 1
         context.progress.training.evaluating(0, done, len(problems))
 
-    plan = BlockPlan(problems, stage.evaluation, sampling)
+    plan = BlockPlan(problems, evaluation, sampling)
     out = context.folder / OUT
     console = terminal_console(stderr=True)
     measure_suite([Measurement(setup, plan, out)], console, out, on_problem=told)
