@@ -30,8 +30,10 @@ SMALL = {
     "rollouts": 2, "budget": 200, "epochs": 1, "max_steps": 2, "every": 1, "from_step": 1,
 }  # fmt: skip
 """The largest value of each setting; --num is that of `num`."""
-COMPARED = (".safetensors", ".pt", ".parquet")
-COMPARED_NAMES = ("claims.json", "values.json", "metrics.jsonl", "manifest.json")
+COMPARED = (".safetensors", ".pt", ".parquet", ".jsonl")
+COMPARED_NAMES = ("claims.json", "values.json", "manifest.json", "search.json", "card.json")
+CLOCKED = ("timings.jsonl",)
+MADE_HERE = {"recipes", "whole", "whole.log", "killed", "killed.log"}
 
 
 def cut_down(source: Path, target: Path, num: int) -> None:
@@ -87,7 +89,7 @@ def compared(out: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(out)): path.read_bytes()
         for path in files
-        if path.suffix in COMPARED or path.name in COMPARED_NAMES
+        if path.name in COMPARED_NAMES or (path.suffix in COMPARED and path.name not in CLOCKED)
     }
 
 
@@ -99,6 +101,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/kill_claims"))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    there = {path.name for path in args.out.iterdir()} if args.out.exists() else set[str]()
+    if not there <= MADE_HERE:
+        raise SystemExit(f"{args.out} holds other things; give another --out")
+    every = {path.stem for path in Path("recipes/claims").glob("*.toml")}
+    if unknown := sorted(set(args.claims) - every):
+        raise SystemExit(f"no claim {unknown[0]!r}; claims: {', '.join(sorted(every))}")
     shutil.rmtree(args.out, ignore_errors=True)
     cut_down(Path("recipes"), args.out / "recipes", args.num)
     known = sorted((args.out / "recipes" / "claims").glob("*.toml"))

@@ -295,6 +295,28 @@ def test_the_page_of_arms_without_a_single_verdict(tmp_path: Path) -> None:
     assert "remove that folder" in page
 
 
+def test_the_page_has_a_search_s_rules_and_its_tokens_a_problem(tmp_path: Path) -> None:
+    def searched(share: float) -> ArmResult:
+        rules = {rule: {"p0": share, "p1": share} for rule in ("any", "mean", "majority")}
+        stage = MeasuredStage(rules, {}, {}, {"generated_tokens": 1234.4}, 0.0)
+        return ArmResult("tree", "Tree", ["search-1"], [stage], [NO_COST])
+
+    claim, arms = written(tmp_path), {"steep": searched(0.75), "plain": measured(0.5)}
+    found = compare_arms(claim.settings.compare[0], arms)
+    write_claims_page([ClaimResult(claim, found.verdict, [found], arms, 0)], 1, tmp_path)
+    page = (tmp_path / "claims.html").read_text()
+    heads = re.findall(r"<th[^>]*>([^<]*)", page)
+    shown = heads[heads.index("arm") :]
+    assert shown[2:7] == ["pass@1", "any", "majority", "tokens a problem", "length"]
+    row = re.findall(
+        r"<td[^>]*>(.*?)</td>", page.partition("<td>Tree</td>")[2].partition("</tr>")[0]
+    )
+    assert [re.sub("<.*", "", cell) for cell in row[4:6]] == ["1,234", "–"]
+    assert all("75.0 %" in cell for cell in row[1:4])
+    other = page.partition("<td>Arm")[2].partition("</tr>")[0]
+    assert other.count("<td") == len(row), "as many cells as heads"
+
+
 def test_the_area_is_a_mean_over_steps_by_trapezoids() -> None:
     curve = {0: {"a": 0.0, "b": 1.0}, 10: {"a": 1.0, "b": 1.0}, 30: {"a": 0.0, "b": 1.0}}
     assert areas(curve) == pytest.approx({"a": (0.5 * 10 + 0.5 * 20) / 30, "b": 1.0})

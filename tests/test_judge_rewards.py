@@ -199,7 +199,7 @@ def test_checks_before_training(
             check_judge(settings(endpoint, judge={"model": "fake-jugde"}), [judged])
         monkeypatch.delenv("FAKE_KEY")
         check_judge(settings(endpoint), [ruled])  # configured but not needed
-        assert "rewards.judge is not asked" in caplog.text
+        assert "rewards.judge is not asked here" in caplog.text
         with pytest.raises(UserError, match="FAKE_KEY"):
             check_judge(settings(endpoint), [judged])
 

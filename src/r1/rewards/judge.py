@@ -65,7 +65,8 @@ def check_judge(settings: RewardSettings, problems: Iterable[Problem]) -> None:
             judge.check()
     elif settings.judge is not None:
         logger.warning(
-            'rewards.judge is not asked: no reward and no verifier of a problem is called "judge".'
+            "rewards.judge is not asked here: neither a reward nor a verifier of these problems is "
+            '"judge".'
         )
 
 
