@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from r1.rollout.kv_cache import KVMemory
+from r1.types import GroupRequest
 
 StackName = tuple[str, int, int]
 """A stack of KVMemory: "key" or "value", heads, width."""
@@ -56,12 +57,14 @@ class Prefixes:
         self._kept.clear()
         self.num_tokens = 0
 
-    def load(self, ids: tuple[int, ...], memory: KVMemory, slot: int) -> int:
+    def load(self, request: GroupRequest, memory: KVMemory, slot: int) -> int:
         """Write the longest kept beginning of a prompt into its slot; return its tokens.
 
         At least the prompt's last token is left to compute: what follows it is drawn from there.
         """
-        found, _ = self._longest(ids)
+        found, _ = self._longest(request.prompt_ids)
+        reused = 0 if found is None else min(len(found.ids), len(request.prompt_ids) - 1)
+        self.reused[request.id] = reused
         if found is None:
             return 0
         memory.prepare(self._shapes, {name: part[0] for name, part in found.parts.items()})
@@ -71,7 +74,7 @@ class Prefixes:
                 end = node.start + part.shape[2]
                 memory.stacks[name][1][:, slot, :, node.start : end] = part
             node = node.parent
-        return min(len(found.ids), len(ids) - 1)
+        return reused
 
     def keep(self, ids: tuple[int, ...], memory: KVMemory, slot: int) -> None:
         """Keep a prompt that lies in a slot, whole, if it fits."""

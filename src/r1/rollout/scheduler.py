@@ -230,20 +230,14 @@ class Rollout:
     def _prefill(self, groups: list[_Group]) -> Tensor:
         """Write the prompts into their slots; return logits [P, V] after each prompt."""
         prompts = [group.request.prompt_ids for group in groups]
-        starts = [self._load(group) for group in groups]
+        starts = [0] * len(groups)
+        if self.prefixes is not None:
+            starts = [self.prefixes.load(g.request, self.memory, g.slot) for g in groups]
         logits_PV = prefill(self.model, self.memory, prompts, starts, groups[0].slot)
         if self.prefixes is not None:
             for group in groups:
                 self.prefixes.keep(group.request.prompt_ids, self.memory, group.slot)
         return logits_PV
-
-    def _load(self, group: _Group) -> int:
-        """Write what is kept of a group's prompt into its slot; return its tokens."""
-        if self.prefixes is None:
-            return 0
-        start = self.prefixes.load(group.request.prompt_ids, self.memory, group.slot)
-        self.prefixes.reused[group.request.id] = start
-        return start
 
     def _place(self, entering: list[tuple[_Group, int]]) -> None:
         """Give the samples rows from n on, in the state before their first token."""
