@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 from pathlib import Path
 
@@ -83,6 +84,27 @@ def test_a_stage_to_do_is_drawn_as_such(tmp_path: Path) -> None:
     links = {(link.parent, link.child): link for link in graph.links}
     assert (links["dev2", "rejection"].done, links["dev2", "rejection"].counts) == (False, "")
     assert 'class="edge waiting"' in graph_svg(graph)
+
+
+def test_a_search_that_is_learnt_from_is_a_stage_and_no_evaluation(tmp_path: Path) -> None:
+    def stage(name: str, kind: str, given: str, **inputs: str) -> dict:
+        edges = {field: {"stage": s, "output": "results"} for field, s in inputs.items()}
+        return {"name": name, "kind": kind, "outputs": {"results": given}, "inputs": edges}
+
+    stages = [
+        stage("tree", "search", "results"),
+        stage("found", "search_data", "dataset", searched="tree"),
+        stage("looked_at", "search", "results"),
+    ]
+    tables = {each["name"]: {"model": "tiny"} for each in stages}
+    told = {"kind": "r1", "recipe": {"stages": tables}, "stages": stages}
+    (tmp_path / "pipeline.json").write_text(json.dumps(told))
+    pipeline = load_pipeline(tmp_path)
+    assert [s.evaluates for s in pipeline.stages.values()] == [None, None, "base"]
+    graph = make_graph(pipeline)
+    assert set(graph.nodes) == {"base", "tree", "found"}
+    [link] = [link for link in graph.links if link.parent == "tree"]
+    assert (link.child, link.what) == ("found", "what was found")
 
 
 def test_labels_of_neighbouring_edges_stand_apart(folder: Path) -> None:

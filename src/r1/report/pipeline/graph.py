@@ -11,11 +11,16 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from r1.report.pipeline.layout import GraphLayout, lay_out
-from r1.report.pipeline.load import BASE, REWARD_MODEL, Output, PipelineData, StageData
+from r1.report.pipeline.load import BASE, RESULTS, REWARD_MODEL, Output, PipelineData, StageData
 from r1.report.pipeline.metrics import show
 from r1.report.tables import duration
 
-_TYPES = {"checkpoint": "weights", "dataset": "data", REWARD_MODEL: "reward model"}
+_TYPES = {
+    "checkpoint": "weights",
+    "dataset": "data",
+    REWARD_MODEL: "reward model",
+    RESULTS: "what was found",
+}
 _MAX_COUNTS = 2
 _LABEL_WIDTH, _LINE_WIDTH = 104.0, 4.0
 

@@ -75,7 +75,8 @@ class StageData:
     label: its kind in a word for people. learns_from: of a stage that trains, "rewards", "examples"
     or "preferences".
     source: the model it starts from where that is none of the pipeline's ("tiny").
-    evaluates: of an evaluation, the stage whose checkpoint it measures.
+    evaluates: of an evaluation, the stage whose checkpoint it measures. is_read: another stage
+    learns from its output.
     """
 
     name: str
@@ -89,6 +90,7 @@ class StageData:
     seconds: float | None = None
     source: str | None = None
     evaluates: str | None = None
+    is_read: bool = False
     run: RunData | None = None
     evaluation: EvaluationResults | None = None
 
@@ -100,7 +102,7 @@ class StageData:
     @property
     def measures(self) -> bool:
         """Whether it evaluates a checkpoint, and makes nothing to learn from."""
-        return RESULTS in (output.type for output in self.outputs.values())
+        return not self.is_read and RESULTS in (output.type for output in self.outputs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,12 @@ def load_pipeline(folder: Path) -> PipelineData:
                 "does not precede it; run the recipe again to restore it."
             )
     markers = {name: read_json(folder / name / MARKER, shape=StageMark) for name in names}
+    read = {s["stage"] for one in told["stages"] for s in one.get("inputs", {}).values()}
     stages: dict[str, StageData] = {}
     for one in told["stages"]:
         state = _state(folder, one, markers, stages)
-        stages[one["name"]] = _stage(folder, one, markers[one["name"]], state, recipe)
+        is_read = one["name"] in read
+        stages[one["name"]] = _stage(folder, one, markers[one["name"]], state, recipe, is_read)
     return PipelineData(folder, str(told.get("kind", "r1")), recipe, stages)
 
 
@@ -190,12 +194,13 @@ def _stage(
     marker: Mapping[str, Any] | None,
     state: str,
     recipe: Mapping[str, Any],
+    is_read: bool,
 ) -> StageData:
     name, kind = one["name"], one["kind"]
     place = folder / name
     inputs = tuple(Edge(f, s["stage"], s["output"]) for f, s in one.get("inputs", {}).items())
     model = next((edge.stage for edge in inputs if edge.field.split(".")[-1] == "model"), None)
-    measures = RESULTS in one.get("outputs", {}).values()
+    measures = not is_read and RESULTS in one.get("outputs", {}).values()
     evaluation = _evaluation(place, model or BASE) if measures else None
     evaluates = None
     if measures:
@@ -212,6 +217,7 @@ def _stage(
         seconds=None if marker is None else marker.get("seconds"),
         source=None if model else _source(name, recipe.get("stages") or {}),
         evaluates=evaluates,
+        is_read=is_read,
         run=load_run(place / "run") if is_run(place / "run") else None,
         evaluation=evaluation,
     )
