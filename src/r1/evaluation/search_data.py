@@ -108,7 +108,10 @@ def make_search_data(
     """
     records = read_records(searched / SEARCHES)
     paths = (*block_files(searched), *sorted((searched / SEARCHES).iterdir()))
-    files = hash_files({path.name: path for path in (*paths, searched / SEARCH_RESULT)})
+    try:
+        files = hash_files({path.name: path for path in (*paths, searched / SEARCH_RESULT)})
+    except FileNotFoundError as error:  # a link to nowhere
+        raise UserError(f"{error.filename} does not exist; restore it, or search again.") from None
     job = {
         "search": hash_of({name: file.sha256 for name, file in files.items()}),
         "settings": settings.model_dump(mode="json", exclude={"shards", "domains"}),

@@ -10,6 +10,7 @@ parallel.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.errors import UserError
+from r1.files.regular import open_file
 from r1.run_dir import atomic
 from r1.run_dir.recipe_check import first_lines
 
@@ -82,9 +84,11 @@ def hash_file(path: Path) -> FileHash:
     """Return size and SHA-256 of a file; in one process a large unchanged file is read once.
 
     The kernel alone sets the time of a file's last change (ctime), so that none can be missed but
-    one within the clock's tick; small files are therefore read every time.
+    one within the clock's tick; small files are therefore read every time. Raises UserError for
+    what is no regular file.
     """
-    found = path.stat()
+    with open_file(path) as file:
+        found = os.fstat(file.fileno())
     if found.st_size < _KEPT_FROM_BYTES:
         return FileHash(found.st_size, atomic.sha256(path))
     stamp = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
