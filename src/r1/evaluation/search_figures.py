@@ -21,6 +21,7 @@ from rich.table import Table
 from r1.evaluation.pretty import format_interval
 from r1.evaluation.summary import JudgedProblem
 from r1.intervals import bootstrap
+from r1.report.search import RULED
 from r1.search.choose import FIGURES, JudgedCandidate, figure_of_sets
 from r1.search.protocol import SearchCost
 from r1.search.settings import CONSTANT, SearchSettings
@@ -31,7 +32,6 @@ TOKENS = tuple(SearchCost().as_json())
 
 WHOLE = ("best_of_n", "vote")
 """The methods whose candidates are whole samples: fewer of them are a smaller search."""
-SEEN = "The rule valued the tree's ends: these are no figures of a model."
 RIVALS = ("best", "weighted")
 """Rules that a scorer decides; majority, which needs none, is what they are to beat."""
 
@@ -130,7 +130,7 @@ def search_table(figures: Mapping[str, Any], title: str) -> Table:
         f"generated, {tokens['prefilled']:,.0f} prefilled, {tokens['scored']:,.0f} scored"
     )
     if figures.get("ends") == "rule":
-        caption += f". {SEEN}"
+        caption += f".{RULED}"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     by_num = figures.get("by_num")
     if not by_num:
