@@ -37,6 +37,7 @@ from r1.rollout.seeds import sample_seed
 from r1.run_dir.atomic import hash_of
 from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files, read_request
 from r1.run_dir.inputs import hash_files
+from r1.run_dir.lineage import short_identity
 from r1.run_dir.stored import iterate_judged
 from r1.search.engine import read_records
 from r1.search.growth import STOPS
@@ -119,7 +120,7 @@ def make_search_data(
     request = read_request(searched)
     named = str(request.get("search", {}).get("separator", LINE))
     separator = STOPS.get(named, named)
-    source = _name_of(request.get("model", {}))
+    source = short_identity(request.get("model", {}))
 
     def make(name: str, schema: pa.Schema, record_of: RecordOf) -> Card:
         def run_call(call: list[Numbered[JudgedCandidates]]) -> Iterator[Record]:
@@ -143,11 +144,6 @@ def make_search_data(
             lambda found: state_rows(found, settings.labels == "hard", separator),
         ),
     )
-
-
-def _name_of(model: Mapping[str, Any]) -> str:
-    """The name and the hash of the model that searched, as data of its samples have them."""
-    return f"{Path(str(model.get('source'))).name} sha256:{str(model.get('sha256'))[:16]}"
 
 
 def _judged(searched: Path, records: Mapping[str, Mapping[str, Any]]) -> Iterator[JudgedCandidates]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -82,6 +83,12 @@ def describe_source(source: str | Path) -> dict[str, Any]:
     hashes = {name: file.sha256 for name, file in found.items()}
     size = sum(file.bytes for file in found.values())
     return {"source": str(source), "bytes": size, "sha256": hash_of(hashes)}
+
+
+def short_identity(described: Mapping[str, Any]) -> str:
+    """Return the name of what `describe_source` described, and 16 digits of its hash."""
+    name, digest = Path(str(described.get("source"))).name, str(described.get("sha256", "unknown"))
+    return f"{name} sha256:{digest[:16]}"
 
 
 def checkpoint_entry(marker: dict[str, Any], stage: str, parent: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from r1.data.settings import DataSettings, SourceSettings
 from r1.errors import UserError
 from r1.files.shapes import read_json
 from r1.rewards.settings import RewardSettings
-from r1.run_dir import describe_source
+from r1.run_dir.lineage import describe_source, short_identity
 from r1.stages.protocol import Artifact, ArtifactType, Run, StageContext
 from r1.types import Problem
 
@@ -103,8 +103,7 @@ def load_problem_lists(
 
 def identity_of(model: str) -> str:
     """Return a checkpoint's name and hash, independent of the run's place."""
-    described = describe_source(model)
-    return f"{Path(model).name} sha256:{described.get('sha256', 'unknown')[:16]}"
+    return short_identity(describe_source(model))
 
 
 def part(settings: BaseModel, schema: type[S]) -> S:
