@@ -142,6 +142,8 @@ def test_a_job_counts_its_tokens_and_resumes_with_the_same_rows(tmp_path, method
     labelling = whole["labelling"]
     assert labelling["tokens of solutions"] == 30 * 6  # three digits, two breaks, the end
     assert labelling["tokens of continuations"] > labelling["continuations"] > 0
+    drawn = labelling["tokens of solutions"] + labelling["tokens of continuations"]
+    assert whole["total"]["sampled_tokens"] == drawn
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", method, CountingEngine(fail_at=5), num_samples=6)
     assert run(tmp_path / "killed", method, num_samples=6) == whole

@@ -61,13 +61,13 @@ def test_values_of_problems_are_what_the_figures_are_means_of(tmp_path: Path) ->
     assert "best" not in json.loads((out / "vote" / "search" / "search.json").read_text())["rules"]
 
 
-def test_labelling_has_a_cost_and_a_broken_card_a_message(tmp_path: Path) -> None:
+def test_sampled_data_have_a_cost_and_a_broken_card_a_message(tmp_path: Path) -> None:
     assert cost_of(tmp_path) == NO_COST
-    told = {"tokens of solutions": 7, "continuations": 3, "tokens of continuations": 30}
-    (tmp_path / "card.json").write_text(json.dumps({"labelling": told}))
+    total = {"samples": 1, "prompts": 1, "sampled": 3, "sampled_tokens": 37, "dropped": {}}
+    (tmp_path / "card.json").write_text(json.dumps({"total": total}))
     assert cost_of(tmp_path) == NO_COST._replace(generated_tokens=37)
-    (tmp_path / "card.json").write_text(json.dumps({"labelling": {"tokens of solutions": "7"}}))
-    with pytest.raises(UserError, match=r"card\.json.*labelling\.tokens of solutions"):
+    (tmp_path / "card.json").write_text(json.dumps({"total": {**total, "sampled_tokens": "37"}}))
+    with pytest.raises(UserError, match=r"card\.json.*total\.sampled_tokens"):
         cost_of(tmp_path)
 
 

@@ -8,9 +8,10 @@
     area of a problem    pass@1 over the run's evaluations, trapezoids over steps / all steps
 
 The cost counts generated tokens of training, of searches (branches thrown away included) and of
-labelled steps (those of evaluations are the measure, and the same for all; those of rejection
-sampling are not on record), trained tokens (every pass counted), seconds of the loop, and the state
-that a learner keeps: weights, moments, reference and critic, as its last checkpoint holds them.
+sampled data (dropped samples and continuations of labelled steps included; those of evaluations are
+the measure, and the same for all), trained tokens (every pass counted), seconds of the loop, and
+the state that a learner keeps: weights, moments, reference and critic, as its last checkpoint holds
+them.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from r1.curation.card import CARD_JSON
+from r1.curation.card import CARD_JSON, CardFile
 from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
-from r1.preferences.step_settings import LABELLING, ROLLOUT_TOKENS, SOLUTION_TOKENS
 from r1.report.pipeline.problems import ProblemTable, read_problem_table
 from r1.run_dir.checkpoint import find_checkpoint, numbered
 from r1.run_dir.evaluation import COMPLETIONS
@@ -62,13 +62,6 @@ class MeasuredRecipe(TypedDict, total=False):
     """recipe.json"""
 
     reward_models: dict[str, Any]
-
-
-@open_shape
-class LabelledCard(TypedDict, total=False):
-    """card.json"""
-
-    labelling: dict[str, int]
 
 
 class RunCost(NamedTuple):
@@ -139,11 +132,10 @@ def _searched(folder: Path) -> int:
     return round(told["of_run"][GENERATED] * problems)
 
 
-def _labelled(folder: Path) -> int:
-    """Tokens of the solutions and continuations that steps were labelled by."""
-    card = read_json(folder / CARD_JSON, {}, LabelledCard)
-    told = card.get(LABELLING.lower(), {})
-    return sum(told.get(name, 0) for name in (SOLUTION_TOKENS, ROLLOUT_TOKENS))
+def _sampled(folder: Path) -> int:
+    """Tokens of all that was drawn for a data set."""
+    card = read_json(folder / CARD_JSON, shape=CardFile)
+    return card["total"].get("sampled_tokens", 0) if card is not None else 0
 
 
 def _reward_models(run: Path) -> list[str]:
@@ -179,7 +171,7 @@ def cost_of(folder: Path) -> RunCost:
     """Return the cost of a stage so far; none of one that has not begun, or only evaluates."""
     run = folder / RUN
     if not is_run(run):
-        return NO_COST._replace(generated_tokens=_searched(folder) + _labelled(folder))
+        return NO_COST._replace(generated_tokens=_searched(folder) + _sampled(folder))
     generated = 0
     for step in rollout_steps(run):
         tokens = read_columns(rollouts_path(run, step), ["num_tokens"])["num_tokens"]

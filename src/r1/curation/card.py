@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
 from r1.curation.filters import DROPPED
+from r1.curation.journal import SAMPLED_TOKENS
 from r1.curation.store import Totals
 from r1.files.shapes import open_shape
 from r1.run_dir import atomic
@@ -27,6 +28,7 @@ class Domain:
     """One line of the card.
 
     mean_tokens is over the samples whose tokens were counted; None where there are none.
+    sampled_tokens: of every response that was drawn for the data, those of dropped ones included.
     dropped: samples by reason; sampled = samples + sum of dropped, where samples were drawn.
     """
 
@@ -35,6 +37,7 @@ class Domain:
     prompts_kept: int = 0
     contaminated: int = 0
     sampled: int = 0
+    sampled_tokens: int = 0
     samples: int = 0
     mean_tokens: float | None = None
     dropped: dict[str, int] = field(default_factory=dict)
@@ -95,6 +98,8 @@ class Card:
         for reason in sorted(self.total.dropped, key=lambda r: (-self.total.dropped[r], r)):
             line(reason, [row.dropped.get(reason, 0) for row in columns])
         line("kept", [row.sampled - sum(row.dropped.values()) for row in columns])
+        if self.total.sampled_tokens:
+            line("tokens sampled", [row.sampled_tokens for row in columns])
         return lines
 
     def _thoughts(self) -> list[str]:
@@ -114,6 +119,7 @@ class _TotalMark(TypedDict):
     samples: int
     prompts: int
     sampled: int
+    sampled_tokens: NotRequired[int]
     dropped: dict[str, int]
 
 
@@ -161,6 +167,7 @@ def _domain(name: str, counts: Counter[str]) -> Domain:
         prompts_kept=counts["solved"],
         contaminated=counts["contaminated"],
         sampled=counts["sampled"],
+        sampled_tokens=counts[SAMPLED_TOKENS],
         samples=counts["rows"],
         mean_tokens=counts["tokens"] / counts["counted"] if counts["counted"] else None,
         dropped=_named(counts, DROPPED),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from r1.curation.filters import DROPPED, CorrectSample, choose, first_fault
 from r1.curation.job import Numbered
-from r1.curation.journal import Record
+from r1.curation.journal import SAMPLED_TOKENS, Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.readers import ReaderPool
 from r1.curation.rows import CuratedRow, part_values
@@ -82,7 +82,9 @@ class Curator:
     ) -> ProseCheck:
         """Drop what is cut, malformed or wrong; begin to check the prose of the rest."""
         rules = self.rules
-        reading = ProseCheck(index, key, problem, {"problems": 1, "sampled": len(attempts)})
+        tokens = sum(attempt.num_tokens for attempt in attempts)
+        counts = {"problems": 1, "sampled": len(attempts), SAMPLED_TOKENS: tokens}
+        reading = ProseCheck(index, key, problem, counts)
         for attempt in attempts:
             completion = attempt.completion
             text = rules.sampled.whole(completion.text, completion.finish_reason, rules.form.stop)

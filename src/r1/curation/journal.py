@@ -21,13 +21,16 @@ from r1.files.regular import open_file
 from r1.files.shapes import fitted, made_of
 from r1.run_dir.atomic import write_file, writing
 
+SAMPLED_TOKENS = "sampled_tokens"
+
 
 @dataclass(slots=True)
 class Record:
     """What became of one item (a prompt with all its samples).
 
     key: identifies the item, so that another stream is not taken for this one.
-    counts: what the data card adds up ("sampled", "tokens", "dropped/<reason>", …).
+    counts: what the data card adds up ("sampled", SAMPLED_TOKENS of all that was drawn for the
+        item, "tokens" of the rows kept, "dropped/<reason>", …).
     rows: the rows kept, columns by name, JSON-serialisable.
     """
 

@@ -30,17 +30,12 @@ import pyarrow as pa
 
 from r1.curation.filters import ACCURACY, DROPPED
 from r1.curation.job import Numbered
-from r1.curation.journal import Record
+from r1.curation.journal import SAMPLED_TOKENS, Record
 from r1.curation.progress import DataEvents
 from r1.curation.rejection import SamplingLine
 from r1.data.tiny.true_steps import true_steps
 from r1.preferences.sampled import SampledData, make_sampled
-from r1.preferences.step_settings import (
-    LABELLING,
-    ROLLOUT_TOKENS,
-    SOLUTION_TOKENS,
-    StepLabelSettings,
-)
+from r1.preferences.step_settings import StepLabelSettings
 from r1.rollout.scored import scored_groups
 from r1.rollout.seeds import sample_seed
 from r1.rollout.text import decode
@@ -65,7 +60,7 @@ SCHEMA = pa.schema(
 """What r1.preferences.steps reads, and where it comes from. An outcome model learns from the same
 rows: objective = "pointwise", columns = { label = "correct" }."""
 
-
+SOLUTION_TOKENS, ROLLOUT_TOKENS = "tokens of solutions", "tokens of continuations"
 ROLLOUTS, NO_VERDICT = "continuations", "continuations without a verdict"
 _COUNTED = (SOLUTION_TOKENS, ROLLOUTS, ROLLOUT_TOKENS, NO_VERDICT)
 
@@ -84,7 +79,7 @@ def label_steps(
     mistakes.
     """
     title = f"steps labelled by {settings.method}"
-    made = SampledData("step_labels", SCHEMA, title, LABELLING, _COUNTED)
+    made = SampledData("step_labels", SCHEMA, title, "Labelling", _COUNTED)
     run_call = _Labeller(line, settings, source).run_call
     return make_sampled(folder, made, problems, line, settings, source, run_call, progress)
 
@@ -175,6 +170,7 @@ class _Labeller:
             for completion, reward in zip(scored.group.completions, scored.rewards, strict=True):
                 counts[number]["sampled"] += 1
                 counts[number][SOLUTION_TOKENS] += len(completion.token_ids)
+                counts[number][SAMPLED_TOKENS] += len(completion.token_ids)
                 solution = self._in_steps(number, completion, _is_right(reward))
                 if isinstance(solution, str):
                     counts[number][DROPPED + solution] += 1
@@ -217,7 +213,8 @@ class _Labeller:
             prefix = prefixes[int(request.id)]
             own = counts[prefix.problem]
             own[ROLLOUTS] += len(completions)
-            own[ROLLOUT_TOKENS] += sum(len(c.token_ids) for c in completions)
+            tokens = sum(len(c.token_ids) for c in completions)
+            own.update({ROLLOUT_TOKENS: tokens, SAMPLED_TOKENS: tokens})
             whole = [self._joined(prefix, completion) for completion in completions]
             problem, prompt = problems[prefix.problem], prompts[prefix.problem]
             handles[prefix] = self.line.scorer.submit_group(RolloutGroup(problem, prompt, whole))

@@ -18,7 +18,7 @@ import pyarrow as pa
 from r1.config import dump
 from r1.curation.generate import THINK
 from r1.curation.job import Numbered, problem_key, run_job
-from r1.curation.journal import Record
+from r1.curation.journal import SAMPLED_TOKENS, Record
 from r1.curation.pattern import PatternSettings
 from r1.curation.progress import DataEvents
 from r1.curation.store import Store, read_rows
@@ -166,7 +166,8 @@ def _records(
             {**shared, "sample": g, "seed": seed, **_row(completion, renderer, settings)}
             for g, (seed, completion) in enumerate(zip(request.seeds, completions, strict=True))
         ]
-        counts = {"sampled": len(rows), "rows": len(rows)}
+        tokens = sum(row["num_tokens"] for row in rows)
+        counts = {"sampled": len(rows), "rows": len(rows), SAMPLED_TOKENS: tokens}
         yield Record(number, key, problem.family, counts, rows)
 
 

@@ -11,10 +11,6 @@ from r1.curation.settings import CallSettings, ShardSettings
 from r1.rollout.settings import SamplingSettings
 from r1.steps.split import LINE
 
-LABELLING = "Labelling"
-SOLUTION_TOKENS, ROLLOUT_TOKENS = "tokens of solutions", "tokens of continuations"
-"""What a data card counts of labelling, and under which heading."""
-
 
 class StepLabelSettings(Settings):
     """Solutions of a checkpoint, each step labelled by how its continuations end."""

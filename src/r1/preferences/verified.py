@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from r1.curation.filters import ACCURACY, DROPPED
 from r1.curation.job import Numbered
-from r1.curation.journal import Record
+from r1.curation.journal import SAMPLED_TOKENS, Record
 from r1.curation.progress import DataEvents
 from r1.curation.rejection import SamplingLine
 from r1.preferences.sampled import SampledData, make_sampled
@@ -81,6 +81,7 @@ def _record(
     wrong: list[Completion] = []
     for completion, reward in zip(scored.group.completions, scored.rewards, strict=True):
         counts["sampled"] += 1
+        counts[SAMPLED_TOKENS] += len(completion.token_ids)
         outcome = reward.parts[ACCURACY].outcome
         if outcome.is_verdict and completion.text.strip():
             (right if outcome == Outcome.CORRECT else wrong).append(completion)
