@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
 import torch
+from transformers import AutoModel
 
-import supervised_jobs
 from r1.cluster.balance import balanced_rows
-from r1.errors import UserError
 from r1.reward_model.model import load_reward_model
-from r1.sft.learner import SFTLearner
 from rank_processes import Job, run_jobs
 from small_models import save_small_model
 from supervised_jobs import STEPS, batch_of, heldout_of, learner_of, named_parameters
@@ -31,10 +28,10 @@ class Spread(NamedTuple):
     checkpoints: list[Path]
 
 
-def jobs_of(kind: str, model: Path, folder: Path) -> list[Job]:
+def jobs_of(kind: str, model: Path, folder: Path, setup: dict[str, Any]) -> list[Job]:
     saved = [str(folder / f"{kind}-{end}") for _, _, end in PLAN]
     loads = [None, *saved]
-    common = {"kind": kind, "model": str(model), "setup": {}}
+    common = {"kind": kind, "model": str(model), "setup": setup}
     plan = [
         Job(
             world,
@@ -43,14 +40,16 @@ def jobs_of(kind: str, model: Path, folder: Path) -> list[Job]:
         )
         for (world, first, end), load, save in zip(PLAN, loads, saved, strict=False)
     ]
-    setup = {"autocast": True, "gradient_checkpointing": True}
-    rough = {**common, "setup": setup, "first": 0, "steps": 1}
+    half = {**setup, "autocast": True, "gradient_checkpointing": True}
+    rough = {**common, "setup": half, "first": 0, "steps": 1}
     return [*plan, Job(2, "supervised_jobs:train", rough)]
 
 
-def run_all(kinds: tuple[str, ...], arch: str, folder: Path) -> dict[str, Spread]:
+def run_all(
+    kinds: tuple[str, ...], arch: str, folder: Path, setup: dict[str, Any] | None = None
+) -> dict[str, Spread]:
     model = save_small_model(folder / "model", arch)
-    jobs = [jobs_of(kind, model, folder) for kind in kinds]
+    jobs = [jobs_of(kind, model, folder, setup or {}) for kind in kinds]
     results = iter(run_jobs([job for some in jobs for job in some], folder / "jobs"))
     found = {}
     for kind in kinds:
@@ -60,9 +59,9 @@ def run_all(kinds: tuple[str, ...], arch: str, folder: Path) -> dict[str, Spread
     return found
 
 
-def check_equal(kind: str, found: Spread, model: Path) -> None:
+def check_equal(kind: str, found: Spread, model: Path, setup: dict[str, Any] | None = None) -> None:
     """Every step, the held-out measure and the weights are those of one process."""
-    learner = learner_of(kind, str(model), {})
+    learner = learner_of(kind, str(model), setup or {})
     got = [metrics for part in found.parts for metrics in part["metrics"]]
     assert len(got) == STEPS
     packing = {"seconds", "tokens_processed", "num_rows", "padding_share"}
@@ -165,8 +164,21 @@ def test_rows_are_dealt_once_each_in_as_many_rounds() -> None:
     assert balanced_rows(lambda budget: [], sum, 100, 3) == [[], [], []]
 
 
-def test_adapters_are_refused(tmp_path) -> None:
-    learner, optimizer = supervised_jobs.settings("sft", {"lora": {}})
-    ranks = SimpleNamespace(sharded=True)
-    with pytest.raises(UserError, match=r"learner\.lora runs in one process only"):
-        SFTLearner(tmp_path, learner, optimizer, ranks=ranks)
+ADAPTERS = {"lora": {"rank": 4}, "gradient_checkpointing": True}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["qwen2", "llama", "deepseek_v3"])
+def test_adapters_over_ranks_are_those_of_one_process(tmp_path, arch) -> None:
+    """The second part takes up what two ranks wrote, a plain process what three did."""
+    kinds = ("sft", "pairwise", "dpo")
+    found = run_all(kinds, arch, tmp_path, ADAPTERS)
+    for kind in kinds:
+        check_equal(kind, found[kind], tmp_path / "model", ADAPTERS)
+        one = learner_of(kind, str(tmp_path / "model"), ADAPTERS)
+        one.load(found[kind].checkpoints[-1])
+        assert one.step == STEPS
+        for name, tensor in named_parameters(one).items():
+            assert torch.equal(tensor, found[kind].parts[-1]["weights"][name]), name
+        plain = AutoModel.from_pretrained(found[kind].checkpoints[-1])
+        assert not [name for name, _ in plain.named_parameters() if "lora" in name]

@@ -66,8 +66,15 @@ def test_32b_at_the_papers_length_fits_64_gpus_and_what_does_not_says_why_in_num
     assert [c.step_s for c in fitting] == sorted(c.step_s for c in fitting)
     heads = next(c for c in choices if c.layout.tensor_parallel == 16)
     assert heads.reason == "40 attention heads cannot be dealt out to 16"
-    lora = plan_of("cluster/r1_zero_qwen_32b", "H800", 64, "learner.lora.rank=16")
-    assert lora[0].reason == "learner.lora runs in one process only"
+
+
+def test_adapters_are_sharded_as_the_weights_are_and_save_moments() -> None:
+    whole, lora = (
+        next(c for c in plan_of("cluster/r1_zero_qwen_32b", "H800", 64, *overrides) if not c.reason)
+        for overrides in ((), ("learner.lora.rank=16",))
+    )
+    assert lora.layout.ranks > 1
+    assert lora.memory.peak < 0.7 * whole.memory.peak
 
 
 def test_shorter_responses_fit() -> None:

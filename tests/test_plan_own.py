@@ -131,7 +131,6 @@ def test_a_shared_gpu_holds_both_unless_the_engine_sleeps() -> None:
             ("engine.vllm.tensor_parallel_size=4", "cluster.learner_ranks=1"),
             "it asks for 9 GPUs of 8: 1 to learn, 8 to sample, each its own",
         ),
-        (("learner.lora.rank=8",), "learner.lora runs in one process only"),
         (
             ("learner.tokens_per_microbatch=200000", "learner.gradient_checkpointing=false"),
             "a learner's GPU needs ",

@@ -10,8 +10,8 @@ With autocast the gathered parameters are bfloat16 and gradients are summed in f
 shards. Rank 0 alone loads a model, into its host's memory, and sends it a layer at a time: the
 others never hold more than their shards and one group (a layer, or embeddings and head).
 
-Left out on purpose: tensor, pipeline and expert parallelism, LoRA, offloading, and loading without
-a whole copy of the model in rank 0's host memory (two with a reference, until they are sharded).
+Left out on purpose: tensor, pipeline and expert parallelism, offloading, and loading without a
+whole copy of the model in rank 0's host memory (two with a reference, until they are sharded).
 """
 
 from __future__ import annotations

@@ -100,20 +100,9 @@ def needs_of(recipe: Any, model: str, base_folder: Path = Path()) -> Needs:
     return needs._replace(learner_bytes=sum(item.bytes for item in kept))
 
 
-def check_lora(recipe: Any) -> None:
-    """Raise UserError for adapters over several ranks."""
-    ranks = recipe.cluster.learner_ranks if recipe.cluster else 1
-    if getattr(recipe.learner, "lora", None) is not None and ranks > 1:
-        raise UserError(
-            f"learner.lora runs on one learner rank, and cluster.learner_ranks = {ranks}: set it "
-            "to 1, or leave out [learner.lora]."
-        )
-
-
 def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -> Demand:
     """Return the needs of a training recipe on its [cluster]. model: recipe.model unless that is a
     reference. Raises UserError for needs that no cluster can meet."""
-    check_lora(recipe)
     settings = recipe.cluster
     if not hasattr(recipe, "engine"):
         settings = settings.ranks_alone()

@@ -124,7 +124,7 @@ class DPOLearner:
         seconds. With several ranks all but seconds are of all of them together.
         """
         begin, local = time.perf_counter(), self.local
-        seed_dropout(self.settings.lora, local.seed, local.step)
+        seed_dropout(self.settings.lora, local.ranks, local.seed * 1_000_003 + local.step)
         table = PairTable(examples, local.device)
         entropy, num_rows, processed = self._accumulate(examples, table)
         local.ranks.sum(table.values_2E2)

@@ -21,8 +21,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.core_model_loading import revert_weight_conversion
 
+from r1.learner.lora import MergedParameters, plain_name
 from r1.learner.ranks import Ranks
-from r1.learner.sharded import whole
 from r1.learner.sharded_state import full_disk_told
 from r1.models.load import save_description
 
@@ -49,7 +49,8 @@ def save_streamed(
         return
     save_description(model, folder, tokenizer)
     names = dict(model.named_parameters(remove_duplicate=False))
-    buffers = [(n, t) for n, t in model.state_dict().items() if n not in names]
+    kept = ((n, t) for n, t in model.state_dict().items() if n not in names)
+    buffers = [(plain_name(n), t) for n, t in kept]
     files: list[dict[str, int]] = []
     pending: dict[str, Tensor] = {}
     size = 0
@@ -111,13 +112,14 @@ def save_gathered(
     folder: Path,
     tokenizer: PreTrainedTokenizerFast | None,
 ) -> None:
-    """Write a sharded model: rank 0 writes while all ranks gather its weights, one at a time.
+    """Write a sharded model, adapters merged: rank 0 writes while all ranks gather its weights, one
+    at a time.
 
     The folder must be one that all ranks see. A failed write raises OSError on all ranks, so that
     none of them continues to write into a folder that is being removed.
     """
     problem = 0
-    weights = ((name, whole(p.detach())) for name, p in model.named_parameters())
+    weights = iter(MergedParameters(model))
     try:
         with full_disk_told(folder):
             save_streamed(model, weights, folder, tokenizer, write=ranks.index == 0)

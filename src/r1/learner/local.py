@@ -51,10 +51,9 @@ from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.passes import Outputs, Prepared, policy_tokens
 from r1.learner.ranks import OneRank, Ranks
-from r1.learner.reference import ReferenceWeights, make_reference
+from r1.learner.reference import ReferenceWeights, shard_with_reference
 from r1.learner.self_check import check_packed_path, check_used_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.learner.sharded import whole
 from r1.learner.shared_prefix import packed_hidden_states
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
@@ -85,8 +84,7 @@ class LocalLearner:
         processes that share the work; None for one on its own. teacher: the folder of a model that
         is the reference; None takes the policy as it begins.
 
-        Raises UserError for a broken model folder, an architecture the packed path cannot run, and
-        LoRA over ranks.
+        Raises UserError for a broken model folder and an architecture the packed path cannot run.
         """
         if temperature <= 0:
             raise UserError("sampling.temperature must be above 0 to learn from the samples.")
@@ -99,7 +97,6 @@ class LocalLearner:
         self.device = resolve_device(settings.device)
         reserve_cublas(settings.deterministic)
         self.ranks = ranks or OneRank()
-        lora.check_alone(settings.lora, self.ranks)
         place = self.ranks.load_device(self.device)
         self.model = load_model(model_path, DTYPES[settings.dtype], place)
         plain_M = check_packed_path(self.model)
@@ -115,8 +112,11 @@ class LocalLearner:
             model.eval()
         self.reference: ReferenceWeights | None = None
         if objective.needs_reference:
-            self.reference = make_reference(self.model, settings, self.ranks, self.device, teacher)
-        self.ranks.shard(self.model)
+            self.reference = shard_with_reference(
+                self.model, settings, self.ranks, self.device, teacher
+            )
+        else:
+            self.ranks.shard(self.model)
         check_used_path(self.model, plain_M, self.ranks, self.device, settings.autocast)
         self.critic: Critic | None = None
         if isinstance(objective, CriticObjective):
@@ -152,8 +152,7 @@ class LocalLearner:
         prepared = self._prepare(batch)
         for epoch in range(self.objective.num_epochs):
             pass_seed = (self.seed * 1_000_003 + self.step) * 1009 + epoch
-            if self.settings.lora is not None and self.settings.lora.dropout > 0:
-                torch.manual_seed(pass_seed)
+            lora.seed_dropout(self.settings.lora, self.ranks, pass_seed)
             count = self.objective.num_minibatches
             for minibatch in split_minibatches(prepared.batch, count, pass_seed):
                 loss = self.accumulate(minibatch, prepared, metrics)
@@ -236,9 +235,12 @@ class LocalLearner:
         time (LoRA merged). Sharded ones are gathered, once, so all ranks must consume all of them.
         """
         merged = lora.MergedParameters(self.model)
-        if not self.ranks.sharded:
-            return merged
-        return ((name, whole(parameter)) for name, parameter in merged)
+        return iter(merged) if self.ranks.sharded else merged
+
+    @property
+    def adapted(self) -> dict[str, Tensor]:
+        """The adapters, by their names in the model; none without LoRA."""
+        return lora.adapter_parameters(self.model)
 
     def save(self, folder: Path) -> None:
         """Write the policy in Hugging Face layout and learner.pt beside it; ranks their state.
@@ -254,7 +256,7 @@ class LocalLearner:
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "reference": None if self.reference is None else self.reference.state_dict(),
-            "adapters": lora.adapter_parameters(self.model),
+            "adapters": self.adapted,
         }
         plain = self.model if self.settings.lora is None else lora.merged_model(self.model)
         if self.critic is not None:
@@ -271,7 +273,7 @@ class LocalLearner:
         file = folder / STATE_FILE
         own: dict[str, torch.Tensor] = dict(self.model.named_parameters())
         if self.settings.lora is not None:
-            own, values = lora.adapter_parameters(self.model), state.get("adapters", {})
+            own, values = self.adapted, state.get("adapters", {})
         else:
             loaded = load_model(folder, self.model.dtype, "cpu")  # no second model on a GPU
             values = {name: value.detach() for name, value in loaded.named_parameters()}

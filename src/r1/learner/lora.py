@@ -1,8 +1,9 @@
 """Low-rank adapters through peft, injected into the model in place.
 
 The base weights stay frozen; what leaves the learner (to the engine, to a checkpoint) is merged:
-W + scale * B A. A reward model's head, which begins at random, learns with them, as it is. Left out
-on purpose: several adapters, adapters on embeddings or the output head.
+W + scale * B A. A reward model's head, which begins at random, learns with them, as it is. Over
+ranks the adapters are sharded as the weights beside them are. Left out on purpose: several
+adapters, adapters on embeddings or the output head.
 """
 
 from __future__ import annotations
@@ -14,21 +15,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from r1.errors import UserError
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LoraSettings
+from r1.learner.sharded import whole
 
 ADAPTER = "default"
-
-
-def check_alone(settings: LoraSettings | None, ranks: Ranks) -> None:
-    """Raise UserError for adapters over several ranks."""
-    if settings is not None and ranks.sharded:
-        raise UserError(
-            "learner.lora runs in one process only; leave out [learner.lora] or [cluster]."
-        )
 
 
 def attach(
@@ -36,6 +31,7 @@ def attach(
 ) -> None:
     """Inject adapters and freeze everything else; `seed` decides their first values.
 
+    model: not sharded yet; where it has shapes and no values ("meta"), so have its adapters.
     head: a layer that gets no adapter and learns whole.
 
     Raises UserError when peft is absent or the target modules match nothing.
@@ -61,21 +57,26 @@ def attach(
             raise UserError(f"learner.lora.target_modules = {targets!r}: {error}") from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
+    if model.device.type == "meta":
+        nn.Module.to(model, device="meta")
     if head is not None:
         head.requires_grad_(True)
 
 
-def seed_dropout(settings: LoraSettings | None, seed: int, step: int) -> None:
-    """Let `seed` and the step decide what the adapters' dropout leaves out, if there is any."""
+def seed_dropout(settings: LoraSettings | None, ranks: Ranks, seed: int) -> None:
+    """Let `seed` decide what the adapters' dropout leaves out, if there is any: on every rank
+    something else. The weights then depend on the number of ranks."""
     if settings is not None and settings.dropout > 0:
-        torch.manual_seed(seed * 1_000_003 + step)
+        torch.manual_seed(seed + 0x9E3779B97F4A7C15 * ranks.index)
 
 
 class MergedParameters:
-    """Every parameter under its Hugging Face name, adapters merged; works without adapters too.
+    """Every parameter under its Hugging Face name, whole, adapters merged; works without adapters
+    too.
 
     A merged matrix is computed when its turn comes and kept by nobody, so that there is never a
-    second model; one can go through all of them again.
+    second model; one can go through all of them again. Sharded ones are gathered when their turn
+    comes: all ranks must go through all of them together.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -87,15 +88,35 @@ class MergedParameters:
             if hasattr(module, "get_delta_weight"):
                 # peft wraps the stacked weights of experts, which are parameters and no modules.
                 kind = getattr(module, "parameter_name", "weight")
-                adapted[f"{_plain(name)}.{kind}"] = module
+                adapted[f"{plain_name(name)}.{kind}"] = module
         for name, parameter in self._model.named_parameters():
             if "lora_" not in name:
-                yield _plain(name), _merged(parameter, adapted.get(_plain(name)))
+                yield plain_name(name), _merged(parameter, adapted.get(plain_name(name)))
 
 
 @torch.no_grad()  # around one tensor: a generator that waits inside would switch gradients off
-def _merged(parameter: nn.Parameter, adapter: Any) -> Tensor:
-    return parameter.detach() if adapter is None else parameter + adapter.get_delta_weight(ADAPTER)
+def _merged(parameter: nn.Parameter, adapter: nn.Module | None) -> Tensor:
+    value = whole(parameter.detach())
+    if adapter is None:
+        return value
+    own = {f"adapter.{n}": whole(p.detach()) for n, p in adapter.named_parameters() if _is_own(n)}
+    return value + functional_call(_Delta(adapter), own, ())
+
+
+class _Delta(nn.Module):
+    """What an adapter adds to its weight, as a function of the adapter's parameters."""
+
+    def __init__(self, adapter: Any) -> None:
+        super().__init__()
+        self.adapter = adapter
+
+    def forward(self) -> Tensor:
+        delta: Tensor = self.adapter.get_delta_weight(ADAPTER)
+        return delta
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith("lora_")
 
 
 @torch.no_grad()
@@ -104,7 +125,7 @@ def merged_model(model: PreTrainedModel) -> PreTrainedModel:
     plain: PreTrainedModel = type(model)(copy.deepcopy(model.config))
     plain.to(dtype=model.dtype)  # type: ignore[call-arg]
     own = {**dict(plain.named_parameters()), **dict(plain.named_buffers())}
-    buffers = [(_plain(name), buffer) for name, buffer in model.named_buffers()]
+    buffers = [(plain_name(name), buffer) for name, buffer in model.named_buffers()]
     for name, tensor in chain(MergedParameters(model), buffers):
         own[name].copy_(tensor)
     return plain
@@ -115,7 +136,8 @@ def adapter_parameters(model: nn.Module) -> dict[str, Tensor]:
     return {n: p.detach() for n, p in model.named_parameters() if "lora_" in n}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name that a parameter has without adapters."""
     return name.replace(".base_layer", "")
 
 

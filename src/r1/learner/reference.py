@@ -1,8 +1,8 @@
 """The reference policy of the KL term: a frozen copy of the policy, replaced now and then.
 
-Under LoRA only the adapters differ, so only they are copied and put in the policy's place for the
-length of a pass. A teacher is another model in the reference's place: it is never replaced, and no
-checkpoint holds it. Left out on purpose: a reference on another device or in lower precision.
+Under LoRA only the adapters differ, so only they are copied, and exchanged with the policy's for
+the length of a pass. A teacher is another model in the reference's place: it is never replaced, and
+no checkpoint holds it. Left out on purpose: a reference on another device or in lower precision.
 """
 
 from __future__ import annotations
@@ -80,28 +80,36 @@ class ReferenceWeights:
             return self._adapters
         return dict(self._copy.named_parameters())
 
+    @torch.no_grad()
     def _exchange(self) -> None:
+        # In place: sharded parameters are views into memory that FSDP gathers from.
         for name, parameter in self._trained().items():
-            parameter.data, self._adapters[name] = self._adapters[name], parameter.data
+            own = parameter.detach().clone()
+            parameter.copy_(self._adapters[name])
+            self._adapters[name].copy_(own)
 
 
-def make_reference(
+def shard_with_reference(
     policy: PreTrainedModel,
     settings: LearnerSettings,
     ranks: Ranks,
     device: torch.device,
     teacher: str | Path | None,
 ) -> ReferenceWeights:
-    """Return the policy's reference as training begins, sharded where the ranks are.
+    """Shard the policy over the ranks; return its reference as training begins, sharded likewise.
 
     policy: not sharded yet. teacher: a model's folder; None copies the policy. Raises UserError for
     a teacher that cannot be loaded, that the packed path cannot run, or that lacks a row of the
     policy's vocabulary.
     """
+    if teacher is None and settings.lora is not None:
+        ranks.shard(policy)
+        return ReferenceWeights(policy, adapters_only=True)
     if teacher is None:
-        made = ReferenceWeights(policy, adapters_only=settings.lora is not None)
-        if made.held_model is not None:
-            ranks.shard(made.held_model)
+        made = ReferenceWeights(policy, adapters_only=False)
+        assert made.held_model is not None
+        ranks.shard(made.held_model)
+        ranks.shard(policy)
         return made
     model = load_model(teacher, DTYPES[settings.dtype], ranks.load_device(device))
     theirs, own = (m.get_output_embeddings().weight.shape[0] for m in (model, policy))
@@ -113,5 +121,6 @@ def make_reference(
     plain_M = check_packed_path(model)
     made = ReferenceWeights(policy, adapters_only=False, teacher=model)
     ranks.shard(model)
+    ranks.shard(policy)
     check_used_path(model, plain_M, ranks, device, settings.autocast)
     return made

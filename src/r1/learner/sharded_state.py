@@ -2,11 +2,13 @@
 
 Every rank writes its own shards into CHECKPOINT/state; tensors are known by the parameter they
 belong to, so that any number of ranks reads what any other number wrote. The policy's weights are
-the checkpoint's own Hugging Face files and are not stored twice.
+the checkpoint's own Hugging Face files and are not stored twice; under LoRA those have the adapters
+merged, which are therefore kept apart here.
 
     optimizer/KIND/KEY/PARAMETER    of the KIND-th optimiser (0 AdamW, 1 Muon), e.g. exp_avg
     reference/PARAMETER             the reference policy, where there is one
     critic/NAME                     a value head and its optimiser, where there is one; whole
+    adapters/PARAMETER              what learns under LoRA
     step                            updates done
 """
 
@@ -57,6 +59,10 @@ class Trained(Protocol):
     @property
     def critic(self) -> Critic | None: ...
 
+    @property
+    def adapted(self) -> dict[str, Tensor]:
+        """What learns under LoRA, by name; none without."""
+
     def stored_weights(self, folder: Path) -> Iterator[tuple[str, Tensor]]:
         """The weights that a checkpoint holds, whole."""
 
@@ -67,6 +73,7 @@ def save(learner: Trained, folder: Path) -> None:
         **_optimizer_tensors(learner),
         **_reference_tensors(learner),
         **_critic_tensors(learner),
+        **_adapter_tensors(learner),
     }
     state["step"] = torch.tensor(learner.step)
     # In one order, whether the optimiser was stepped or loaded: equal states, equal files.
@@ -106,6 +113,8 @@ def load(learner: Trained, folder: Path) -> None:
         _load_shards(learner, folder)
     else:
         _load_whole(learner, folder)
+    if learner.adapted:
+        return
     own = dict(learner.model.named_parameters())
     with torch.no_grad():
         for name, tensor in learner.stored_weights(folder):
@@ -118,9 +127,8 @@ def _load_whole(learner: Trained, folder: Path) -> None:
     """The state that one process wrote: learner.pt, whose tensors are whole and numbered."""
     state = read_state(folder)
     held = {} if learner.reference is None else learner.reference.state_dict()
-    reference = state.get("reference") or {}
-    if state.get("adapters"):
-        raise _foreign(folder, "adapters")
+    reference, adapters = state.get("reference") or {}, state.get("adapters") or {}
+    check_fits(folder / STATE_FILE, adapters, learner.adapted)
     check_fits(folder / STATE_FILE, reference, held)
     critic = _critic_state(learner)
     check_fits(folder / STATE_FILE, state.get("critic") or {}, critic)
@@ -132,8 +140,9 @@ def _load_whole(learner: Trained, folder: Path) -> None:
             for key, value in one["state"].get(number, {}).items():
                 fits = value.shape == parameter.shape
                 optimizer.state[parameter][key] = like(parameter, value) if fits else value
-    for name, tensor in held.items():
-        tensor.copy_(like(tensor, reference[name]))
+    for own, values in ((held, reference), (learner.adapted, adapters)):
+        for name, tensor in own.items():
+            tensor.copy_(like(tensor, values[name]))
     if learner.critic is not None:
         learner.critic.load_state_dict(state["critic"])
     learner.step = state["step"]
@@ -153,6 +162,7 @@ def _load_shards(learner: Trained, folder: Path) -> None:
         **_room_for_optimizer(learner, stored),
         **_reference_tensors(learner),
         **{name: torch.zeros_like(tensor) for name, tensor in _critic_tensors(learner).items()},
+        **_adapter_tensors(learner),
     }
     state["step"] = torch.tensor(0)
     if set(state) != set(stored):
@@ -194,6 +204,10 @@ def _optimizer_tensors(learner: Trained) -> dict[str, Tensor]:
 def _reference_tensors(learner: Trained) -> dict[str, Tensor]:
     held = {} if learner.reference is None else learner.reference.state_dict()
     return {f"reference/{name}": tensor for name, tensor in held.items()}
+
+
+def _adapter_tensors(learner: Trained) -> dict[str, Tensor]:
+    return {f"adapters/{name}": tensor for name, tensor in learner.adapted.items()}
 
 
 def _critic_state(learner: Trained) -> dict[str, Tensor]:

@@ -208,7 +208,7 @@ def plan_recipe(
     machine = context.machine(shape)
     memories = {"one process": learner_memory(recipe, shape, device=machine.device)}
     ranks = machine.num_gpus if recipe.cluster is None else recipe.cluster.learner_ranks
-    if ranks > 1 and getattr(recipe.learner, "lora", None) is None:
+    if ranks > 1:
         memories[f"a rank of {ranks}"] = learner_memory(recipe, shape, ranks, machine.device)
     return RecipePlan(estimate, memories, place=tuned_place(recipe, shape, machine))
 

@@ -132,8 +132,6 @@ def _tried(task: LayoutTask, layout: Layout) -> TriedLayout:
 
 def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:
     """Return why learner or engine cannot be divided so, "" if they can."""
-    if layout.ranks > 1 and getattr(recipe.learner, "lora", None) is not None:
-        return "learner.lora runs in one process only"
     if shape.heads % layout.tensor_parallel:
         return f"{shape.heads} attention heads cannot be dealt out to {layout.tensor_parallel}"
     return ""

@@ -139,8 +139,9 @@ def learner_memory(
         largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
         items.append(MemoryItem("optimiser's temporaries", "step", 2 * size * largest))
     if lora:
-        items.append(MemoryItem("adapters", "resident", size * trained))
-        items.append(MemoryItem("merged copy", "sync", size * layer_parameters(shape)))
+        merged = layer_parameters(shape) if ranks == 1 else 3 * shape.width * shape.ffn
+        items.append(MemoryItem("adapters", "resident", size * trained / ranks))
+        items.append(MemoryItem("merged copy", "sync", size * merged))
     algorithm = getattr(recipe, "algorithm", None)
     compared = getattr(recipe, "needs_reference", False)
     if teacher is not None:

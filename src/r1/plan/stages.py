@@ -62,8 +62,7 @@ def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
     if asked:
         layout = own_layout(recipe)._replace(shared=False)
     else:
-        alone = on_cpu or getattr(recipe.learner, "lora", None) is not None
-        layout = Layout(1 if alone else machine.num_gpus, 0, shared=False)
+        layout = Layout(1 if on_cpu else machine.num_gpus, 0, shared=False)
     memory = learner_memory(recipe, shape, layout.ranks, machine.device)
     used = memory.peak * (layout.ranks if on_cpu else 1)
     reason = refused(recipe, shape, layout)

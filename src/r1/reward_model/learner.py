@@ -9,8 +9,6 @@ Where several processes hold the model (`learner.ranks`), each computes its shar
 head is a module of its own to them. With adapters (`learner.lora`) they learn and the head does; a
 checkpoint has them merged, in a plain model's layout.
 
-Left out on purpose: adapters over several ranks.
-
 Shapes: R responses of a micro-batch, S scores, P pairs.
 """
 
@@ -71,8 +69,8 @@ class RewardLearner:
         model to train on. tokenizer: written with every checkpoint. ranks: the processes that share
         the work; None for one on its own.
 
-        Raises UserError for a broken model folder, an architecture the packed path cannot run, a
-        tokenizer with more tokens than the model embeds, or LoRA over ranks.
+        Raises UserError for a broken model folder, an architecture the packed path cannot run,
+        or a tokenizer with more tokens than the model embeds.
         """
         self.settings, self.seed = settings, seed
         self.tokenizer = tokenizer
@@ -81,7 +79,6 @@ class RewardLearner:
         self.device = resolve_device(settings.device)
         reserve_cublas(settings.deterministic)
         self.ranks = ranks or OneRank()
-        lora.check_alone(settings.lora, self.ranks)
         place = self.ranks.load_device(self.device)
         self.model = load_reward_model(model_path, DTYPES[settings.dtype], place, seed)
         if tokenizer is not None:
@@ -115,7 +112,7 @@ class RewardLearner:
         tokens_processed and seconds. With several ranks all but seconds are of all of them.
         """
         begin = time.perf_counter()
-        lora.seed_dropout(self.settings.lora, self.seed, self.step)
+        lora.seed_dropout(self.settings.lora, self.ranks, self.seed * 1_000_003 + self.step)
         scores, count = _zeros(examples), num_items(examples)
         total, num_tokens, num_rows = 0.0, 0, 0
         for micro in self._share(examples):
@@ -168,11 +165,14 @@ class RewardLearner:
             replace(self.model, body=lora.merged_model(self.model.body)).save(
                 folder, self.tokenizer
             )
-            state["adapters"] = self._adapted()
+            state["adapters"] = self.adapted
         write_state(folder, state)
 
-    def _adapted(self) -> dict[str, Tensor]:
-        """What learns under LoRA: the adapters and the head."""
+    @property
+    def adapted(self) -> dict[str, Tensor]:
+        """What learns under LoRA, the adapters and the head, by name; none without."""
+        if self.settings.lora is None:
+            return {}
         named = self.model.named_parameters()
         return {name: p.detach() for name, p in named if p.requires_grad}
 
@@ -193,7 +193,7 @@ class RewardLearner:
         state = read_state(folder)
         own: dict[str, Tensor] = dict(self.model.named_parameters())
         if self.settings.lora is not None:
-            own, values = self._adapted(), state.get("adapters", {})
+            own, values = self.adapted, state.get("adapters", {})
         else:
             values = dict(self.stored_weights(folder))
         check_fits(folder / STATE_FILE, values, own)

@@ -108,7 +108,7 @@ class SFTLearner:
         """
         begin = time.perf_counter()
         local = self.local
-        seed_dropout(self.settings.lora, local.seed, local.step)
+        seed_dropout(self.settings.lora, local.ranks, local.seed * 1_000_003 + local.step)
         num_learnt = examples.num_learnt
         budget = self.settings.tokens_per_microbatch
         rows = self._share(examples)
