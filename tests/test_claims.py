@@ -63,6 +63,14 @@ than = "plain"
 """
 
 
+SEARCH = """
+kind = "search"
+model = "tiny"
+search = { method = "vote" }
+problems = [{ kind = "tiny", split = "heldout", families = ["arithmetic"], num = 4 }]
+"""
+
+
 def written(folder: Path, text: str = CLAIM, name: str = "mine") -> LoadedClaim:
     (folder / "zero.toml").write_text(ZERO)
     (folder / f"{name}.toml").write_text(text)
@@ -107,6 +115,19 @@ def test_seeds_are_stages_of_their_own_and_the_first_ones_stay(tmp_path: Path) -
     one, three = planned(tmp_path), planned(tmp_path, seeds=3)
     assert len(three.stages) == 6
     assert three.arms["mine"]["steep"][:1] == one.arms["mine"]["steep"]
+
+
+def test_files_that_relative_paths_name_are_in_an_arm_s_name(tmp_path: Path) -> None:
+    """Two claims in two folders, each with a d.jsonl of its own beside it."""
+    names = []
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "d.jsonl").write_text("{}")
+        text = CLAIM.replace("optimizer.lr = 1e-3", 'data.train = [{ path = "d.jsonl" }]')
+        found = planned(tmp_path / folder, text).arms["mine"]
+        names.append((found["plain"], found["steep"]))
+    assert names[0][0] == names[1][0]
+    assert names[0][1] != names[1][1]
 
 
 def test_what_an_arm_reads_is_in_its_name(tmp_path: Path) -> None:
@@ -155,6 +176,22 @@ def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None
             ["mine.toml", "no comparison decides"],
         ),
         ("minutes = 1", "minutes = 0", ["mine.toml", "minutes"]),
+        ("optimizer.lr = 1e-3", "", ["compare.0", "steep and plain", "one experiment"]),
+        (
+            'than = "plain"',
+            'than = "plain"\nmeasure = "explained_variance"',
+            ["compare.0", "no critic", "[ppo]"],
+        ),
+        (
+            'like = "zero"\noptimizer.lr = 1e-3',
+            SEARCH,
+            ["compare.0", "steep has no pass_at_1", "majority"],
+        ),
+        (
+            'like = "zero"\noptimizer.lr = 1e-3\n[[compare]]',
+            f'{SEARCH}\n[[compare]]\nmeasure = "generated_tokens"',
+            ["compare.0", "those of a problem", "compare steep with a search"],
+        ),
     ],
 )
 def test_a_fault_names_file_field_and_remedy(
@@ -223,8 +260,40 @@ def test_one_run_has_no_verdict_but_on_what_it_cost() -> None:
         ("state_bytes", ClaimVerdict.SHOWN),
     ]:
         comparison = ComparisonSettings(says="s", arm="a", than="b", measure=measure)
-        assert verdict_of(comparison, of_runs([2.0], [1.0])) is verdict
-        assert verdict_of(comparison, of_runs([2.0, 3.0], [1.0, 1.0])) is ClaimVerdict.SHOWN
+        cost = measure == "state_bytes"
+        assert verdict_of(comparison, of_runs([2.0], [1.0], cost)) is verdict
+        assert verdict_of(comparison, of_runs([2.0, 3.0], [1.0, 1.0], cost)) is verdict
+        assert verdict_of(comparison, of_runs([3.0, 3.1], [1.0, 1.0], cost)) is ClaimVerdict.SHOWN
+
+
+def test_the_interval_of_runs_is_student_s() -> None:
+    """By hand: mean 2, deviation 1, half-width 4.303 / sqrt(3)."""
+    found = of_runs([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], cost=False)
+    assert found.interval == pytest.approx((2.0, 2.0 - 2.4843, 2.0 + 2.4843), abs=1e-3)
+    assert of_runs([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], cost=True).interval == (2.0, 1.0, 3.0)
+
+
+def test_seeds_that_run_the_same_stages_are_one_seed() -> None:
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    once = measured(0.9)
+    thrice = once._replace(stages=["evaluation-1"] * 3, measured=[once.measured[0]] * 3)
+    found = compare_arms(comparison, {"a": thrice, "b": thrice}).found
+    assert found is not None
+    assert len(found.of_seeds) == 1
+    other = thrice._replace(stages=["evaluation-1", "evaluation-2", "evaluation-3"])
+    found = compare_arms(comparison, {"a": thrice, "b": other}).found
+    assert found is not None
+    assert len(found.of_seeds) == 3
+
+
+def test_arms_without_a_problem_in_common_say_so() -> None:
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    elsewhere = measured(0.5)
+    stage = elsewhere.measured[0]._replace(values={"pass_at_1": {"q": 1.0}})
+    sides = {"a": measured(0.9), "b": elsewhere._replace(title="Other", measured=[stage])}
+    found = compare_arms(comparison, sides)
+    assert found.verdict is ClaimVerdict.TO_COME
+    assert found.reason == "Arm <1> and Other have no problem in common."
 
 
 def test_a_claim_is_shown_where_all_of_it_is() -> None:

@@ -22,11 +22,11 @@ def test_errors_by_problem_and_by_position() -> None:
             ValuedPrefix("b", 0.95, 0.5, 0.5),
         ]
     )
-    assert figures["values"]["value_error"] == pytest.approx({"a": 0.375, "b": 0.0})
-    assert figures["values"]["constant_error"] == pytest.approx({"a": 0.5, "b": 0.0})
+    assert figures["values"]["value_error"] == pytest.approx({"a": 0.15625, "b": 0.0})
+    assert figures["values"]["constant_error"] == pytest.approx({"a": 0.25, "b": 0.0})
     [lines] = figures["lines"].values()
-    assert lines["value_error"] == [[5, pytest.approx(0.25)], [95, pytest.approx(0.25)]]
-    assert lines["constant_error"] == [[5, pytest.approx(0.5)], [95, pytest.approx(0.25)]]
+    assert lines["value_error"] == [[5, pytest.approx(0.0625)], [95, pytest.approx(0.125)]]
+    assert lines["constant_error"] == [[5, pytest.approx(0.25)], [95, pytest.approx(0.125)]]
 
 
 RECIPE = """

@@ -2,18 +2,20 @@
 
     claim x seed -> stages (r1.pipeline.r1) -> those that its arms need -> named by their content
 
-A stage's name is the hash of its settings, with those of the stages that it reads inside. Arms of
-different claims that are the same experiment are therefore one stage, and run once; a changed
-setting makes another stage, beside the old one. Settings at their default are left out of the hash:
-a setting that is added to r1 later does not make old results anonymous.
+A stage's name is the hash of its settings, with those of the stages that it reads inside, and where
+the files lie that it names by relative paths. Arms of different claims that are the same experiment
+are therefore one stage, and run once; a changed setting makes another stage, beside the old one.
+Settings at their default are left out of the hash: a setting that is added to r1 later does not
+make old results anonymous.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,17 @@ from r1.pipeline import references
 from r1.pipeline.r1 import LIKE, R1Recipe, StageSpec, specs_of
 from r1.pipeline.recipe import PIPELINE_KIND
 from r1.r1_zero.settings import R1ZeroRecipe
+from r1.search.choose import rules_of
 from r1.stages import registry
 from r1.stages.protocol import MARK, ArtifactType
+from r1.stages.search import SearchStage
 
 TITLE = "title"
 STAGE_NAME = re.compile(r".+-[0-9a-f]{10}")
 """What `_named` calls a stage."""
+GENERATED = "generated_tokens"
+_PATH = re.compile(r"(?!/)[^\n\0]*[/.][^\n\0]*")
+"""A text that may be a relative path, and is no name such as "tiny"."""
 _OF_KINDS = {
     **dict.fromkeys(OF_SEARCHES, "search"),
     **dict.fromkeys(("value_error", "constant_error"), "critic_truth"),
@@ -94,6 +101,7 @@ def plan_claims(claims: Sequence[LoadedClaim], seeds: int, scale: str) -> ClaimP
                 needs[stage.name] = None
             for arm in asked:
                 arms.setdefault(arm, []).append(names[arm])
+            _refuse_equal_sides(claim, names)
         plan.arms[claim.name], plan.needs[claim.name] = arms, list(needs)
         plan.titles[claim.name] = titles
     return plan
@@ -156,6 +164,7 @@ def _asked(claim: LoadedClaim, specs: Mapping[str, StageSpec]) -> list[str]:
     asked = {arm: None for arm in claim.settings.arms if _measures(specs[arm])}
     for number, comparison in enumerate(claim.settings.compare):
         measures = (comparison.measure, comparison.than_measure or comparison.measure)
+        searches = []
         for side, measure in zip((comparison.arm, comparison.than), measures, strict=True):
             where = f"{claim.path}: compare.{number}: "
             if side not in specs:
@@ -166,20 +175,30 @@ def _asked(claim: LoadedClaim, specs: Mapping[str, StageSpec]) -> list[str]:
                     f'compare an arm of kind = "evaluation" with model = "@{side}".'
                 )
             kind = registry.get(specs[side].kind)
-            trains = bool(kind.learns_from) or comparison.measure == "generated_tokens"
+            trains = bool(kind.learns_from) or comparison.measure == GENERATED
             if comparison.measure in OF_RUNS and not trains:
                 raise UserError(
                     f"{where}{comparison.measure} is of runs that train; {side} is not."
                 )
+            if kind.name == "search":
+                searches.append(side)
             if (lack := _lacks(specs[side], measure)) is not None:
                 raise UserError(f"{where}{side} has no {measure}: {lack}")
             asked[side] = None
+        if len(searches) == 1 and comparison.measure == GENERATED:
+            raise UserError(
+                f"{claim.path}: compare.{number}: {GENERATED} of a search are those of a problem, "
+                f"of a run that trains all of its tokens; compare {searches[0]} with a search."
+            )
     return list(asked)
 
 
 def _lacks(spec: StageSpec, measure: str) -> str | None:
     """Why a stage will not have a measure, and what to do; None where it may have it."""
     trains = isinstance(spec.recipe, R1ZeroRecipe)
+    if isinstance(spec.recipe, SearchStage):
+        known = (*rules_of(spec.recipe.search), GENERATED)
+        return None if measure in known else f"a search like this one has {', '.join(known)}."
     if not trains and spec.kind != "evaluation":
         return None  # what its values.json holds is known once it ran
     if (kind := _OF_KINDS.get(measure)) is not None:
@@ -188,7 +207,21 @@ def _lacks(spec: StageSpec, measure: str) -> str | None:
         return "only a run of reinforcement learning is evaluated on the way. Take pass_at_1."
     if measure == "proxy_gain" and isinstance(spec.recipe, R1ZeroRecipe):
         return None if spec.recipe.reward_models else "it has no [reward_models]; give it one."
+    if measure == "explained_variance" and isinstance(spec.recipe, R1ZeroRecipe):
+        critic = hasattr(spec.recipe.algorithm, "value_warmup")
+        return None if critic else "its algorithm has no critic. Compare arms of [ppo]."
     return None
+
+
+def _refuse_equal_sides(claim: LoadedClaim, names: Mapping[str, str]) -> None:
+    """Raise UserError for a comparison whose arms are one experiment."""
+    for number, comparison in enumerate(claim.settings.compare):
+        same = comparison.than_measure in (None, comparison.measure)
+        if same and names[comparison.arm] == names[comparison.than]:
+            raise UserError(
+                f"{claim.path}: compare.{number}: {comparison.arm} and {comparison.than} have the "
+                "same settings and are one experiment; change a setting of one."
+            )
 
 
 def _measures(spec: StageSpec) -> bool:
@@ -222,8 +255,26 @@ def _named(spec: StageSpec, names: Mapping[str, str], label: str, base_folder: P
 
     told = renamed(spec.recipe.model_dump(mode="json", exclude_defaults=True))
     algorithm = getattr(spec.recipe, "algorithm_name", "")
-    text = json.dumps([spec.kind, algorithm, told], sort_keys=True)
+    content = [spec.kind, algorithm, told, *_files_of(told, base_folder)]
+    text = json.dumps(content, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     table = renamed(spec.recipe.model_dump(mode="json", exclude_unset=True))
     table = {**table, "kind": spec.kind}
     return ArmStage(f"{spec.kind}-{digest}", label, spec, table, base_folder)
+
+
+def _files_of(settings: Any, base_folder: Path) -> list[str]:
+    """Return where the files lie that settings name by paths from `base_folder`."""
+    paths = {str(base_folder / text) for text in _texts(settings) if _PATH.fullmatch(text)}
+    return sorted(path for path in paths if os.path.exists(path))  # false, too, for a long text
+
+
+def _texts(settings: Any) -> Iterator[str]:
+    if isinstance(settings, str):
+        yield settings
+    elif isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from _texts(value)
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from _texts(value)

@@ -54,6 +54,7 @@ class StoredValues(TypedDict):
 
     values: dict[str, dict[str, float]]
     of_run: dict[str, float]
+    unjudged: NotRequired[float]
     lines: NotRequired[dict[str, dict[str, list[_Point]]]]
 
 
@@ -98,8 +99,8 @@ def measure_stage(folder: Path) -> MeasuredStage:
     """Read what a finished stage measured. Raises UserError for damaged files."""
     run = folder / RUN
     if (told := read_json(folder / VALUES, shape=StoredValues)) is not None:
-        lines = told.get("lines", {})
-        return MeasuredStage(told["values"], {}, {}, told["of_run"], lines=lines)
+        unjudged, lines = told.get("unjudged", 0.0), told.get("lines", {})
+        return MeasuredStage(told["values"], {}, {}, told["of_run"], unjudged, lines)
     if not is_run(run):
         table = read_problem_table(folder / COMPLETIONS)
         return MeasuredStage(table.values, {}, {}, {}, table.unjudged)

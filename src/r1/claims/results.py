@@ -23,7 +23,7 @@ from r1.claims.difference import (
     whole_verdict,
 )
 from r1.claims.measure import MeasuredStage, RunCost, cost_of, measure_stage
-from r1.claims.settings import OF_RUNS, ComparisonSettings, LoadedClaim
+from r1.claims.settings import COSTS, OF_RUNS, ComparisonSettings, LoadedClaim
 from r1.pipeline import graph
 from r1.run_dir import atomic
 
@@ -131,21 +131,32 @@ def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) 
         return ComparisonResult(comparison, ClaimVerdict.TO_COME, reason=spoilt)
     name, found = comparison.measure, None
     other = comparison.than_measure or name
+    seeds = _distinct(arm, than)
     sides = [
-        [_values(stage, measure) for stage in side.measured]
+        [_values(side.measured[seed], measure) for seed in seeds]
         for side, measure in ((arm, name), (than, other))
     ]
-    if name in OF_RUNS:
-        runs = [[value.get("", np.nan) for value in side] for side in sides]
-        found = None if np.isnan(runs).any() else of_runs(*runs)
-    elif all(value for side in sides for value in side):
+    whole = all(value for side in sides for value in side)
+    if name in OF_RUNS and whole:
+        ours, theirs = ([value[""] for value in side] for side in sides)
+        found = of_runs(ours, theirs, cost=name in COSTS)
+    elif whole:
         found = over_problems(*sides)
     if found is None:
         lacks = f"{arm.title} or {than.title} has no {name} or {other}."
+        if whole:
+            lacks = f"{arm.title} and {than.title} have no problem in common."
         return ComparisonResult(comparison, ClaimVerdict.TO_COME, reason=lacks)
     means = [float(np.mean([np.mean(list(v.values())) for v in side])) for side in sides]
     verdict = verdict_of(comparison, found)
     return ComparisonResult(comparison, verdict, found, means[0], means[1])
+
+
+def _distinct(arm: ArmResult, than: ArmResult) -> list[int]:
+    """Return the seeds that make a pair of runs of their own: of two arms that no seed changes (a
+    base that is looked at) all seeds are one."""
+    pairs = list(zip(arm.stages, than.stages, strict=True))
+    return [seed for seed, pair in enumerate(pairs) if pairs.index(pair) == seed]
 
 
 def _spoilt(arm: ArmResult) -> str:

@@ -8,7 +8,8 @@
     simpo               the same without the reference             arXiv 2405.14734
     ipo                 (m / beta - 1 / (2 beta))^2, r divided     arXiv 2310.12036
 
-    label_smoothing e   (1 - e) loss(m) + e loss(-m)                 conservative DPO
+    label_smoothing e   (1 - e) loss + e loss of the other sign      conservative DPO
+                        other sign: -log sigmoid(-(m - margin))
     nll_weight a        + a (- log pi(chosen|x) / |chosen|)          arXiv 2404.19733
 
 A log-probability is summed over the response's tokens, its end token included, in numerator and

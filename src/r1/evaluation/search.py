@@ -20,7 +20,7 @@ from r1.config import apply_overrides, validate
 from r1.data.tiny.true_steps import true_steps
 from r1.errors import UserError
 from r1.evaluation.blocks import read_block
-from r1.evaluation.search_figures import WHOLE, candidates_of, rules_of, search_figures
+from r1.evaluation.search_figures import candidates_of, search_figures
 from r1.evaluation.summary import ACCURACY, JudgedProblem
 from r1.rewards.registry import PromptForm
 from r1.rollout.protocol import Engine
@@ -28,7 +28,7 @@ from r1.rollout.scored import GroupScorer
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
 from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files
-from r1.search.choose import FIGURES
+from r1.search.choose import FIGURES, WHOLE, rules_of
 from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.growth import TokenizedEngine
 from r1.search.protocol import Branch, StepScorer

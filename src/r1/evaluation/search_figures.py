@@ -22,28 +22,13 @@ from r1.evaluation.pretty import format_interval
 from r1.evaluation.summary import JudgedProblem
 from r1.intervals import bootstrap
 from r1.report.search import RULED
-from r1.search.choose import FIGURES, JudgedCandidate, figure_of_sets
+from r1.search.choose import FIGURES, RIVALS, WHOLE, JudgedCandidate, figure_of_sets, rules_of
 from r1.search.protocol import SearchCost
-from r1.search.settings import CONSTANT, SearchSettings
+from r1.search.settings import SearchSettings
 from r1.steps.aggregate import RULES, Rule, aggregate
 from r1.types import Outcome
 
 TOKENS = tuple(SearchCost().as_json())
-
-WHOLE = ("best_of_n", "vote")
-"""The methods whose candidates are whole samples: fewer of them are a smaller search."""
-RIVALS = ("best", "weighted")
-"""Rules that a scorer decides; majority, which needs none, is what they are to beat."""
-
-
-def rules_of(settings: SearchSettings) -> list[str]:
-    """Return the rules of choice that mean something for a search."""
-    if settings.ends == "rule":  # the scores have seen the answers
-        return [name for name in FIGURES if name not in (*RIVALS, "followed")]
-    rules = [name for name in FIGURES if name != "followed" or settings.method == "mcts"]
-    if settings.scorer in (None, CONSTANT) and settings.method in WHOLE:
-        return [name for name in rules if name not in RIVALS]
-    return rules
 
 
 def search_figures(
@@ -60,6 +45,7 @@ def search_figures(
         "scorer": settings.scorer,
         "ends": settings.ends,
         "num_problems": len(judged),
+        "unjudged": _unjudged(judged),
         "num_candidates": float(np.mean([len(each) for each in candidates_P])),
         "tokens": {name: float(np.mean([cost[name] for cost in costs])) for name in TOKENS},
         "rules": {name: _interval([FIGURES[name](each) for each in candidates_P])
@@ -74,6 +60,13 @@ def search_figures(
                 for rule, each in found.items()
             }
     return figures
+
+
+def _unjudged(judged: Sequence[JudgedProblem]) -> float:
+    """The share of the candidates whose verifier gave no verdict; they count as wrong."""
+    outcomes = [sample.outcome for problem in judged for sample in problem.samples]
+    missing = sum(outcome is None or not outcome.is_verdict for outcome in outcomes)
+    return missing / max(1, len(outcomes))
 
 
 def _rescored(

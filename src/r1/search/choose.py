@@ -19,7 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from r1.search.settings import CONSTANT, SearchSettings
+
 NO_VOTE = -1
+WHOLE = ("best_of_n", "vote")
+"""The methods whose candidates are whole samples: fewer of them are a smaller search."""
+RIVALS = ("best", "weighted")
+"""Rules that a scorer decides; majority, which needs none, is what they are to beat."""
 
 
 class JudgedCandidate(NamedTuple):
@@ -110,3 +116,13 @@ def figure_of_sets(name: str, candidates: Candidates, num: int) -> float:
     """Return a rule's mean over the disjoint sets of `num` candidates."""
     sets = sets_of(candidates, num)
     return sum(FIGURES[name](each) for each in sets) / len(sets)
+
+
+def rules_of(settings: SearchSettings) -> list[str]:
+    """Return the rules of choice that mean something for a search."""
+    if settings.ends == "rule":  # the scores have seen the answers
+        return [name for name in FIGURES if name not in (*RIVALS, "followed")]
+    rules = [name for name in FIGURES if name != "followed" or settings.method == "mcts"]
+    if settings.scorer in (None, CONSTANT) and settings.method in WHOLE:
+        return [name for name in rules if name not in RIVALS]
+    return rules

@@ -4,11 +4,11 @@
     truth(prefix)   the share of the policy's own continuations that end right (a data set of
                     kind "step_labels", method "monte_carlo", from the same checkpoint)
 
-    folder/values.json   for every problem the mean of |V - truth|, and that of a constant (the mean
-                         truth) in its place; both by the position in the response
+    folder/values.json   for every problem the mean of (V - truth)^2, and that of the best constant
+                         (the mean truth) in its place; both by the position in the response
 
-With N continuations truth itself has a deviation of up to 1 / (2 sqrt(N)). The run's reward must be
-the rule's accuracy alone: only then is V a probability.
+With N continuations truth itself has a deviation of up to 1 / (2 sqrt(N)), which adds its square to
+both errors alike. The run's reward must be the rule's accuracy alone: only then is V a probability.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def figures_of(found: Sequence[ValuedPrefix]) -> dict[str, Any]:
     """Return errors by problem, and lines by position: of the critic and of a constant."""
     mean = float(np.mean([each.truth for each in found]))
     errors = {
-        "value_error": [abs(each.value - each.truth) for each in found],
-        "constant_error": [abs(mean - each.truth) for each in found],
+        "value_error": [(each.value - each.truth) ** 2 for each in found],
+        "constant_error": [(mean - each.truth) ** 2 for each in found],
     }
     problems = sorted({each.problem for each in found})
     part_of = np.array([min(NUM_PARTS - 1, int(NUM_PARTS * each.position)) for each in found])
@@ -135,7 +135,11 @@ def figures_of(found: Sequence[ValuedPrefix]) -> dict[str, Any]:
             [int(100 * (part + 0.5) / NUM_PARTS), float(error_S[part_of == part].mean())]
             for part in sorted(set(part_of.tolist()))
         ]
-    return {"values": values, "of_run": {}, "lines": {"error by position in per cent": lines}}
+    return {
+        "values": values,
+        "of_run": {},
+        "lines": {"squared error by position in per cent": lines},
+    }
 
 
 def check(stage: CriticTruthStage, cache: CheckCache) -> None:

@@ -94,7 +94,8 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     figures = finish_search(out, stage.search, context.folder.name)
     values = values_by_problem(out, stage.search)
     of_run = {"generated_tokens": figures["tokens"]["generated"]}
-    atomic.write_json(context.folder / VALUES, {"values": values, "of_run": of_run})
+    found = {"values": values, "of_run": of_run, "unjudged": figures["unjudged"]}
+    atomic.write_json(context.folder / VALUES, found)
     counts = {"problems": len(problems)}
     return {"results": Artifact(f"{OUT}/{SEARCH_RESULT}", ArtifactType.RESULTS, counts)}
 
