@@ -159,7 +159,7 @@ def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None
         ('title = "a"', 'titel = "a"', ["mine.toml", "titel", "did you mean 'title'"]),
         ('like = "zero"', 'like = "zera"', ["mine.toml", "plain.like", "Did you mean 'zero'"]),
         ('like = "zero"', "num_steps = 2", ["mine.toml", "arms.plain", "add like"]),
-        ('than = "plain"', 'than = "plane"', ["mine.toml", "compare.0", "no arm 'plane'"]),
+        ('than = "plain"', 'than = "plane"', ["mine.toml", "compare.0: than", "mean 'plain'"]),
         ('than = "plain"', 'than = "steep"', ["compare.0", "name two arms"]),
         ("optimizer.lr = 1e-3", "optimizer.rl = 1e-3", ["arms.steep", "optimizer.rl", "unknown"]),
         ("optimizer.lr = 1e-3", 'without = ["ppo"]', ["steep.without", "'ppo'", "grpo"]),
@@ -170,6 +170,11 @@ def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None
         ),
         ('than = "plain"', 'than = "plain"\nmeasure = "speed"', ["compare.0.measure", "area"]),
         ('than = "plain"', 'than = "plain"\nexpect = "equal"', ["compare.0", "margin above 0"]),
+        (
+            'than = "plain"',
+            'than = "plain"\nmargin = 5',
+            ["compare.0", "share from 0 to 1", "0.05"],
+        ),
         (
             'than = "plain"',
             'than = "plain"\ndecides = false',
@@ -207,6 +212,9 @@ def test_unknown_claims_scales_and_folders_are_refused(tmp_path: Path) -> None:
         find_claims(["grpo"], CLAIMS)
     with pytest.raises(UserError, match=r"no claim 'xyz'; claims: .*grpo_ppo"):
         find_claims(["xyz"], CLAIMS)
+    (tmp_path / "claim.txt").write_text("")
+    with pytest.raises(UserError, match=r"claim\.txt is no claim: .* ends in \.toml"):
+        find_claims([str(tmp_path / "claim.txt")], CLAIMS)
     with pytest.raises(UserError, match="holds no claims"):
         find_claims([], tmp_path)
     with pytest.raises(UserError, match="no scale 'huge'; scales: tiny"):
@@ -275,22 +283,36 @@ def test_the_interval_of_runs_is_student_s() -> None:
 
 def test_seeds_that_run_the_same_stages_are_one_seed() -> None:
     comparison = ComparisonSettings(says="s", arm="a", than="b")
-    once = measured(0.9)
-    thrice = once._replace(stages=["evaluation-1"] * 3, measured=[once.measured[0]] * 3)
-    found = compare_arms(comparison, {"a": thrice, "b": thrice}).found
+    stage = measured(0.9).measured[0]
+    once = ArmResult("a", "A", ["base"] * 3, {"base": stage}, {})
+    found = compare_arms(comparison, {"a": once, "b": once}).found
     assert found is not None
     assert len(found.of_seeds) == 1
-    other = thrice._replace(stages=["evaluation-1", "evaluation-2", "evaluation-3"])
-    found = compare_arms(comparison, {"a": thrice, "b": other}).found
+    names = ["zero-1", "zero-2", "zero-3"]
+    other = ArmResult("b", "B", names, dict.fromkeys(names, stage), {})
+    found = compare_arms(comparison, {"a": once, "b": other}).found
     assert found is not None
     assert len(found.of_seeds) == 3
+
+
+def test_the_verdict_is_of_the_seeds_that_have_run() -> None:
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    high, low = measured(0.9).measured[0], measured(0.5).measured[0]
+    arm = ArmResult("a", "A", ["a-1", "a-2", "a-3"], {"a-1": high, "a-3": high}, {})
+    than = ArmResult("b", "B", ["b-1", "b-2", "b-3"], {"b-1": low, "b-2": low}, {})
+    result = compare_arms(comparison, {"a": arm, "b": than})
+    assert result.verdict is ClaimVerdict.SHOWN
+    assert result.reason == "1 of 3 seeds so far."
+    none = compare_arms(comparison, {"a": arm, "b": than._replace(known={"b-2": low})})
+    assert none.verdict is ClaimVerdict.TO_COME
 
 
 def test_arms_without_a_problem_in_common_say_so() -> None:
     comparison = ComparisonSettings(says="s", arm="a", than="b")
     elsewhere = measured(0.5)
     stage = elsewhere.measured[0]._replace(values={"pass_at_1": {"q": 1.0}})
-    sides = {"a": measured(0.9), "b": elsewhere._replace(title="Other", measured=[stage])}
+    other = elsewhere._replace(title="Other", known={"r1_zero-1": stage})
+    sides = {"a": measured(0.9), "b": other}
     found = compare_arms(comparison, sides)
     assert found.verdict is ClaimVerdict.TO_COME
     assert found.reason == "Arm <1> and Other have no problem in common."
@@ -343,7 +365,7 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
 def measured(value: float, unjudged: float = 0.0) -> ArmResult:
     values = {f"p{i}": value for i in range(9)} if unjudged < 1.0 else {}
     stage = MeasuredStage({"pass_at_1": values}, {0: values}, {0: 9.0}, {}, unjudged)
-    return ArmResult("arm", "Arm <1>", ["r1_zero-1"], [stage], [NO_COST])
+    return ArmResult("arm", "Arm <1>", ["r1_zero-1"], {"r1_zero-1": stage}, {"r1_zero-1": NO_COST})
 
 
 def test_an_arm_whose_verifiers_failed_tells_nothing() -> None:
@@ -358,7 +380,12 @@ def test_an_arm_whose_verifiers_failed_tells_nothing() -> None:
 def test_the_page_of_arms_without_a_single_verdict(tmp_path: Path) -> None:
     claim, arms = written(tmp_path), {"steep": measured(0.9, 1.0), "plain": measured(0.5)}
     found = compare_arms(claim.settings.compare[0], arms)
-    write_claims_page([ClaimResult(claim, found.verdict, [found], arms, 0)], 1, tmp_path)
+    write_claims_page(
+        [ClaimResult(claim, found.verdict, [found], arms, 0)],
+        1,
+        tmp_path,
+        {"mine": "r1 reproduce mine.toml"},
+    )
     page = (tmp_path / "claims.html").read_text()
     assert "Arm &lt;1&gt;" in page
     assert "Arm <1>" not in page.partition("<script")[0]
@@ -369,11 +396,16 @@ def test_the_page_has_a_search_s_rules_and_its_tokens_a_problem(tmp_path: Path) 
     def searched(share: float) -> ArmResult:
         rules = {rule: {"p0": share, "p1": share} for rule in ("any", "mean", "majority")}
         stage = MeasuredStage(rules, {}, {}, {"generated_tokens": 1234.4}, 0.0)
-        return ArmResult("tree", "Tree", ["search-1"], [stage], [NO_COST])
+        return ArmResult("tree", "Tree", ["search-1"], {"search-1": stage}, {"search-1": NO_COST})
 
     claim, arms = written(tmp_path), {"steep": searched(0.75), "plain": measured(0.5)}
     found = compare_arms(claim.settings.compare[0], arms)
-    write_claims_page([ClaimResult(claim, found.verdict, [found], arms, 0)], 1, tmp_path)
+    write_claims_page(
+        [ClaimResult(claim, found.verdict, [found], arms, 0)],
+        1,
+        tmp_path,
+        {"mine": "r1 reproduce mine.toml"},
+    )
     page = (tmp_path / "claims.html").read_text()
     heads = re.findall(r"<th[^>]*>([^<]*)", page)
     shown = heads[heads.index("arm") :]

@@ -90,6 +90,34 @@ def test_a_user_s_claim_is_one_file(tmp_path: Path) -> None:
     assert "measured in this folder" in more.output
 
 
+def test_a_page_keeps_the_claims_that_ran_before(tmp_path: Path) -> None:
+    """Two claims of one experiment, one after the other; then the page, the list, no file."""
+    out, first = tmp_path / "out", write_claim(tmp_path)
+    second = tmp_path / "second.toml"
+    second.write_text(first.read_text().replace("A steeper <rate>", "The second"))
+    for path in (first, second):
+        done = CliRunner().invoke(app, ["reproduce", str(path), "--out", str(out)])
+        assert done.exit_code == 0, done.output
+    page = (out / "claims.html").read_text()
+    assert "The second" in page
+    assert "A steeper &lt;rate&gt;" in page
+    assert f"mine.toml --seeds 3 --out {out}" in page
+    listed = CliRunner().invoke(app, ["reproduce", "--list", "--out", str(out)])
+    assert "mine" in listed.output
+    assert "second" in listed.output
+    first.unlink()
+    again = CliRunner().invoke(app, ["reproduce", str(second), "--page", "--out", str(out)])
+    assert again.exit_code == 0, again.output
+    assert "Left out of the page: the claim mine" in again.output
+    two = ["reproduce", str(second), "--page", "--seeds", "2", "--out", str(out)]
+    assert CliRunner().invoke(app, two).exit_code == 0
+    assert "1 of 2 seeds so far." in (out / "claims.html").read_text()
+    file = tmp_path / "a_file"
+    file.write_text("")
+    dry = ["reproduce", str(second), "--dry-run", "--out", str(file)]
+    assert CliRunner().invoke(app, dry).exit_code != 0
+
+
 def reproduce(claim: Path, out: Path) -> None:
     """In a process of its own."""
     import sys

@@ -11,6 +11,7 @@ make old results anonymous.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1.claims.settings import OF_RUNS, OF_SEARCHES, LoadedClaim
+from r1.claims.settings import OF_RUNS, OF_SEARCHES, TINY, LoadedClaim
 from r1.config import merged, read_toml, validate
 from r1.errors import UserError
 from r1.pipeline import references
@@ -110,8 +111,8 @@ def plan_claims(claims: Sequence[LoadedClaim], seeds: int, scale: str) -> ClaimP
 def _tables(claim: LoadedClaim, scale: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return the tables of all stages that a claim may use, and the plugins of its recipes."""
     settings = claim.settings
-    if scale != "tiny" and scale not in settings.scales:
-        known = ", ".join(["tiny", *settings.scales])
+    if scale != TINY and scale not in settings.scales:
+        known = ", ".join([TINY, *settings.scales])
         raise UserError(f"{claim.path}: there is no scale {scale!r}; scales: {known}.")
     tables: dict[str, dict[str, Any]] = {}
     plugins: list[str] = []
@@ -165,10 +166,14 @@ def _asked(claim: LoadedClaim, specs: Mapping[str, StageSpec]) -> list[str]:
     for number, comparison in enumerate(claim.settings.compare):
         measures = (comparison.measure, comparison.than_measure or comparison.measure)
         searches = []
-        for side, measure in zip((comparison.arm, comparison.than), measures, strict=True):
+        sides = (comparison.arm, comparison.than)
+        for name, side, measure in zip(("arm", "than"), sides, measures, strict=True):
             where = f"{claim.path}: compare.{number}: "
             if side not in specs:
-                raise UserError(f"{where}no arm {side!r}; arms: {', '.join(claim.settings.arms)}.")
+                near = difflib.get_close_matches(side, list(specs), n=1)
+                known = ", ".join(claim.settings.arms)
+                meant = f"did you mean {near[0]!r}?" if near else f"arms: {known}."
+                raise UserError(f"{where}{name}: no arm {side!r}; {meant}")
             if not _measures(specs[side]):
                 raise UserError(
                     f"{where}{side} is of kind {specs[side].kind!r}, which measures no problems; "

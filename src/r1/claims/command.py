@@ -43,6 +43,7 @@ def reproduce_command(
     Runs what is not done; the same command resumes where it stopped.
     """
     from r1.claims.arms import plan_claims
+    from r1.claims.earlier import command_of, earlier_claims
     from r1.claims.page import write_claims_page
     from r1.claims.results import judge_claims, write_results
     from r1.claims.run import ClaimEvents, require_place, run_claims
@@ -54,28 +55,38 @@ def reproduce_command(
 
     if list_claims + dry_run + page_only > 1:
         raise UserError("--list, --dry-run and --page are three things; give one.")
-    claims = find_claims(names or [], CLAIMS)
-    plan = plan_claims(claims, seeds, scale)
     console = terminal_console()
-    if not (list_claims or dry_run):
+    earlier, left_out = earlier_claims(out, scale)
+    looks = list_claims or page_only
+    claims = find_claims(names or [], CLAIMS, optional=looks and bool(earlier))
+    plan = plan_claims(claims, seeds, scale)
+    if not list_claims:
         require_place(out, page_only)
-        make_folder(out)
-    if list_claims:
-        show_list(judge_claims(claims, plan, out), console)
-        return
     if dry_run:
-        show_claim_plan(claims, plan, out, console)
+        show_claim_plan(claims, plan, out, console, scale)
         return
+    named = {claim.name for claim in claims}
+    shown = [*claims, *(claim for claim in earlier if claim.name not in named)]
+    whole = plan_claims(shown, seeds, scale)
+    for message in left_out:
+        typer.echo(message, err=True)
+    if list_claims:
+        show_list(judge_claims(shown, whole, out), console)
+        return
+    make_folder(out)
+    commands = {claim.name: command_of(claim, CLAIMS, out) for claim in shown}
+    own = any(claim.path.resolve().parent != CLAIMS.resolve() for claim in shown)
 
     def write() -> Path:
-        results = judge_claims(claims, plan, out)
+        results = judge_claims(shown, whole, out)
         write_results(results, out)
-        return write_claims_page(results, seeds, out)
+        title = "Claims" if own else "Claims of the paper"
+        return write_claims_page(results, seeds, out, commands, title)
 
     if not page_only:
         with told_if_stopped(out), TerminalProgress() as progress:
             say = progress.console.print
             run_claims(plan, out, ClaimEvents(progress, say, plan, out, write))
     page = write()
-    show_verdicts(judge_claims(claims, plan, out), console)
+    show_verdicts(judge_claims(claims or shown, whole, out), console)
     typer.echo(f"Wrote {page}: open it in a browser.")

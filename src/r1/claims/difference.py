@@ -11,10 +11,10 @@
                "shown the other way" where all of it is on the other side, else "not told apart"
 
 With several seeds a verdict also needs every seed's own mean on its side: an interval from three
-seeds knows little of the next one. Where two arms do not differ the rule of three seeds still gives
-a verdict in some 2 to 7 of 100 cases, of two seeds in up to 13 (bench/verdicts.py). With one seed
-the interval covers problems only; a measure with one value a run has no interval then, and no
-verdict unless it is a cost.
+seeds knows little of the next one. With one seed the interval covers problems only; a measure with
+one value a run has no interval then, and no verdict unless it is a cost. Where two arms do not
+differ the rule still gives a verdict, of three seeds in 1 to 5 of 100 cases, of two in 2 to 6, of
+one in 7 to 19 (bench/verdicts.py).
 
 Shapes: S seeds, P problems, R resamples.
 """

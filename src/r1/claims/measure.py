@@ -9,9 +9,9 @@
 
 The cost counts generated tokens of training, of searches (branches thrown away included) and of
 sampled data (dropped samples and continuations of labelled steps included; those of evaluations are
-the measure, and the same for all), trained tokens (every pass counted), seconds of the loop, and
-the state that a learner keeps: weights, moments, reference and critic, as its last checkpoint holds
-them.
+the measure, and the same for all), trained tokens (every pass counted), seconds of the loop or of
+the stage, and the state that a learner keeps: weights, moments, reference and critic, as its last
+checkpoint holds them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 from r1.curation.card import CARD_JSON, CardFile
 from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
+from r1.pipeline.graph import read_marker
 from r1.report.pipeline.problems import ProblemTable, read_problem_table
 from r1.run_dir.checkpoint import find_checkpoint, numbered
 from r1.run_dir.evaluation import COMPLETIONS
@@ -139,6 +140,12 @@ def _sampled(folder: Path) -> int:
     return card["total"].get("sampled_tokens", 0) if card is not None else 0
 
 
+def _seconds(folder: Path) -> float:
+    """How long a stage that does not train took; 0 before it has ended."""
+    marker = read_marker(folder.parent, folder.name)
+    return float(marker["seconds"]) if marker is not None else 0.0
+
+
 def _reward_models(run: Path) -> list[str]:
     recipe = read_json(run / "recipe.json", {}, MeasuredRecipe)
     return [f"reward/{name}" for name in recipe.get("reward_models", {})]
@@ -169,10 +176,11 @@ def areas(curve: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 def cost_of(folder: Path) -> RunCost:
-    """Return the cost of a stage so far; none of one that has not begun, or only evaluates."""
+    """Return the cost of a stage so far; none of one that has not begun."""
     run = folder / RUN
     if not is_run(run):
-        return NO_COST._replace(generated_tokens=_searched(folder) + _sampled(folder))
+        generated = _searched(folder) + _sampled(folder)
+        return NO_COST._replace(generated_tokens=generated, seconds=_seconds(folder))
     generated = 0
     for step in rollout_steps(run):
         tokens = read_columns(rollouts_path(run, step), ["num_tokens"])["num_tokens"]

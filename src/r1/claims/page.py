@@ -12,6 +12,7 @@ import numpy as np
 from r1.claims.difference import ClaimVerdict, SeedsDifference
 from r1.claims.measure import GENERATED
 from r1.claims.results import ArmResult, ClaimResult, ComparisonResult
+from r1.claims.settings import COSTS
 from r1.claims.show import figure
 from r1.intervals import Interval, bootstrap
 from r1.report.assets import fill_page
@@ -31,8 +32,14 @@ CHIPS = {
 NUM_TONES = 6
 
 
-def write_claims_page(results: Sequence[ClaimResult], seeds: int, out: Path) -> Path:
-    """Write OUT/claims.html; return its path."""
+def write_claims_page(
+    results: Sequence[ClaimResult],
+    seeds: int,
+    out: Path,
+    commands: Mapping[str, str],
+    title: str = "Claims of the paper",
+) -> Path:
+    """Write OUT/claims.html; return its path. commands: by claim, what runs it."""
     counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in ClaimVerdict}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     page = fill_page(
@@ -41,10 +48,10 @@ def write_claims_page(results: Sequence[ClaimResult], seeds: int, out: Path) -> 
         ("report.css", "pipeline.css", "claims.css"),
         {"figures": {r.claim.name: [asdict(chart) for chart in _charts(r)] for r in results}},
         "",
-        name="Claims of the paper",
+        name=title,
         status=escape(f"{_count(len(results), 'claim')}, {_count(seeds, 'seed')} an arm: {told}"),
         overview=_overview(results),
-        claims="\n".join(_section(result) for result in results),
+        claims="\n".join(_section(result, commands[result.claim.name]) for result in results),
     )
     write_text(out / PAGE, page)
     return out / PAGE
@@ -64,7 +71,7 @@ def _overview(results: Sequence[ClaimResult]) -> str:
     return f"<thead>{head}</thead><tbody>{rows}</tbody>"
 
 
-def _section(result: ClaimResult) -> str:
+def _section(result: ClaimResult, command: str) -> str:
     settings, name = result.claim.settings, escape(result.claim.name)
     numbers = f"<p>{escape(settings.numbers)}</p>" if settings.numbers else ""
     to_do = f" {result.to_do} stages have not run yet." if result.to_do else ""
@@ -77,7 +84,7 @@ def _section(result: ClaimResult) -> str:
         f'<div class="scroll"><table class="plain">{_comparisons(result)}</table></div>'
         f'<div class="charts" id="charts-{name}"></div>'
         f'<div class="scroll"><table class="plain">{_arms(result)}</table></div>{differs}'
-        f"<pre>r1 reproduce {name} --seeds 3</pre>{size if settings.at_size else ''}</section>"
+        f"<pre>{escape(command)}</pre>{size if settings.at_size else ''}</section>"
     )
 
 
@@ -97,21 +104,23 @@ def _comparisons(result: ClaimResult) -> str:
 def _comparison(result: ClaimResult, each: ComparisonResult) -> str:
     beside = "" if each.settings.decides else ' <span class="note">beside the claim</span>'
     said = f"<td>{escape(each.settings.says)}{beside}</td><td>{_chip(each.verdict)}</td>"
-    measure = each.settings.measure
+    measure, other = each.settings.measure, each.settings.than_measure
+    named = f"{measure}<br>{other}" if other else measure
+    reason = escape(each.reason)
     if each.found is None or each.arm is None or each.than is None:
-        reason = escape(each.reason)
-        return f"<tr>{said}<td>{measure}</td><td colspan='3'>{reason}</td></tr>"
+        return f"<tr>{said}<td>{named}</td><td colspan='3'>{reason}</td></tr>"
     titles = [escape(result.arms[a].title) for a in (each.settings.arm, each.settings.than)]
     values = [figure(value, measure) for value in (each.arm, each.than)]
     sides = "<br>".join(f"{t} {v}" for t, v in zip(titles, values, strict=True))
     value, low, high = (figure(number, measure, "+") for number in each.found.interval)
     seeds = [figure(mean, measure, "+") for mean in each.found.of_seeds]
-    ranged = "least to largest" if each.found.num_problems == 0 else "95%"
+    ranged = "least to largest" if measure in COSTS else "95%"
     more = f"<span class='range'>seeds {', '.join(seeds)}</span>" if len(seeds) > 1 else ""
+    more += f"<span class='range'>{reason}</span>" if reason else ""
     if each.found.num_problems:
         more += f"<span class='range'>{each.found.num_problems} problems</span>"
     return (
-        f"<tr>{said}<td>{measure}</td><td class='number'>{sides}</td><td class='number'>"
+        f"<tr>{said}<td>{named}</td><td class='number'>{sides}</td><td class='number'>"
         f"<span class='value'>{value}</span><span class='range'>{ranged} {low} to {high}</span>"
         f"{more}</td><td>{_drawn(each.found)}</td></tr>"
     )
@@ -169,9 +178,9 @@ def _arm(arm: ArmResult, rules: Sequence[str]) -> str:
                if "mean_length" in m.values]  # fmt: skip
     length = f"{np.mean(lengths):.0f}" if lengths else "–"
     generated, trained, seconds = (
-        float(np.mean([cost[i] for cost in arm.costs])) for i in range(3)
+        float(np.mean([cost[i] for cost in arm.costs.values()])) for i in range(3)
     )
-    state = max(cost.state_bytes for cost in arm.costs)
+    state = max(cost.state_bytes for cost in arm.costs.values())
     return first + cells(
         str(len(arm.measured)), passed, *chosen, length, f"{generated:,.0f}", f"{trained:,.0f}",
         duration(seconds) if seconds else "–", f"{state / 1e6:.1f} MB" if state else "–",

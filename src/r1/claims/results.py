@@ -7,6 +7,7 @@ Equal experiments give equal bytes, however often they were killed: seconds are 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +38,7 @@ machine with too much to do they run into their wall clock."""
 
 class ComparisonResult(NamedTuple):
     """A comparison beside the numbers. arm, than: means over seeds; None before they are there.
-    reason: why there is no verdict though all has run."""
+    reason: why there is no verdict though all has run, or how many seeds it is of so far."""
 
     settings: ComparisonSettings
     verdict: ClaimVerdict
@@ -48,13 +49,19 @@ class ComparisonResult(NamedTuple):
 
 
 class ArmResult(NamedTuple):
-    """An arm with what it measured and cost under each seed that is done."""
+    """An arm with what it measured and cost. stages: by seed; those of seeds that change nothing
+    are one. known, costs: of the stages that are done."""
 
     name: str
     title: str
     stages: Sequence[str]
-    measured: Sequence[MeasuredStage]
-    costs: Sequence[RunCost]
+    known: Mapping[str, MeasuredStage]
+    costs: Mapping[str, RunCost]
+
+    @property
+    def measured(self) -> list[MeasuredStage]:
+        """What the stages that are done measured, each once."""
+        return list(self.known.values())
 
 
 class ClaimResult(NamedTuple):
@@ -77,7 +84,7 @@ def judge_claims(
 
 def write_results(results: Sequence[ClaimResult], out: Path) -> Path:
     """Write claims.json; return its path."""
-    atomic.write_json(out / RESULTS, {"claims": [_json(result) for result in results]})
+    atomic.write_json(out / RESULTS, {"claims": [_json(result, out) for result in results]})
     return out / RESULTS
 
 
@@ -86,11 +93,11 @@ def _judge(
 ) -> ClaimResult:
     arms = {}
     for arm, names in plan.arms[claim.name].items():
-        done = [name for name in names if is_done(out, name)]
+        done = [name for name in dict.fromkeys(names) if is_done(out, name)]
         for name in done:
             known[name] = known[name] if name in known else measure_stage(out / name)
-        costs = [_with_above(plan, out, name) for name in done]
-        measured = [known[name] for name in done]
+        costs = {name: _with_above(plan, out, name) for name in done}
+        measured = {name: known[name] for name in done}
         arms[arm] = ArmResult(arm, plan.titles[claim.name][arm], names, measured, costs)
     comparisons = [compare_arms(each, arms) for each in claim.settings.compare]
     verdict = claim_verdict(comparisons)
@@ -123,18 +130,22 @@ def _with_above(plan: ClaimPlan, out: Path, name: str) -> RunCost:
 
 
 def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) -> ComparisonResult:
-    """Return the difference of two arms and its verdict, or why there is none."""
+    """Return the difference of two arms over the seeds that both have run, and its verdict, or why
+    there is none."""
     arm, than = arms[comparison.arm], arms[comparison.than]
-    if not (len(arm.measured) == len(than.measured) == len(arm.stages)):
+    pairs = list(dict.fromkeys(zip(arm.stages, than.stages, strict=True)))
+    done = [(a, b) for a, b in pairs if a in arm.known and b in than.known]
+    if not done:
         return ComparisonResult(comparison, ClaimVerdict.TO_COME)
     if spoilt := _spoilt(arm) or _spoilt(than):
         return ComparisonResult(comparison, ClaimVerdict.TO_COME, reason=spoilt)
     name, found = comparison.measure, None
     other = comparison.than_measure or name
-    seeds = _distinct(arm, than)
     sides = [
-        [_values(side.measured[seed], measure) for seed in seeds]
-        for side, measure in ((arm, name), (than, other))
+        [_values(side.known[stage], measure) for stage in stages]
+        for side, measure, stages in zip(
+            (arm, than), (name, other), zip(*done, strict=True), strict=True
+        )
     ]
     whole = all(value for side in sides for value in side)
     if name in OF_RUNS and whole:
@@ -149,19 +160,13 @@ def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) 
         return ComparisonResult(comparison, ClaimVerdict.TO_COME, reason=lacks)
     means = [float(np.mean([np.mean(list(v.values())) for v in side])) for side in sides]
     verdict = verdict_of(comparison, found)
-    return ComparisonResult(comparison, verdict, found, means[0], means[1])
-
-
-def _distinct(arm: ArmResult, than: ArmResult) -> list[int]:
-    """Return the seeds that make a pair of runs of their own: of two arms that no seed changes (a
-    base that is looked at) all seeds are one."""
-    pairs = list(zip(arm.stages, than.stages, strict=True))
-    return [seed for seed, pair in enumerate(pairs) if pairs.index(pair) == seed]
+    so_far = f"{len(done)} of {len(pairs)} seeds so far." if len(done) < len(pairs) else ""
+    return ComparisonResult(comparison, verdict, found, means[0], means[1], so_far)
 
 
 def _spoilt(arm: ArmResult) -> str:
     """Return why an arm's figures tell nothing; "" for sound ones."""
-    for stage, measured in zip(arm.stages, arm.measured, strict=True):
+    for stage, measured in arm.known.items():
         if measured.unjudged > MAX_UNJUDGED:
             return (
                 f"verifiers failed on {measured.unjudged:.0%} of the samples of {arm.title} "
@@ -181,10 +186,11 @@ def _without_seconds(cost: RunCost) -> dict[str, Any]:
     return {name: value for name, value in cost._asdict().items() if name != "seconds"}
 
 
-def _json(result: ClaimResult) -> dict[str, Any]:
+def _json(result: ClaimResult, out: Path) -> dict[str, Any]:
     settings = result.claim.settings
     return {
         "claim": result.claim.name,
+        "file": os.path.relpath(result.claim.path.resolve(), out.resolve()),
         "title": settings.title,
         "source": settings.source,
         "verdict": str(result.verdict),
@@ -205,7 +211,7 @@ def _json(result: ClaimResult) -> dict[str, Any]:
             arm.name: {
                 "title": arm.title,
                 "stages": list(arm.stages),
-                "costs": [_without_seconds(cost) for cost in arm.costs],
+                "costs": [_without_seconds(cost) for cost in arm.costs.values()],
             }
             for arm in result.arms.values()
         },

@@ -78,6 +78,12 @@ COSTS = ("state_bytes", "generated_tokens", "trained_tokens")
 OF_SEARCHES = ("mean", "any", "majority", "best", "weighted", "followed")
 """A search's rules of choice (r1.search.choose)."""
 
+SHARES = ("pass_at_1", "area", "format", "language", "helpful", "harmless", "rule_helpful",
+          "rule_harmless", *OF_SEARCHES)  # fmt: skip
+"""Measures from 0 to 1, shown in points of a hundred."""
+TINY = "tiny"
+"""The scale that every claim has."""
+
 
 class ComparisonSettings(Settings):
     """One comparison of two arms; the verdict follows from the interval of arm - than."""
@@ -100,7 +106,9 @@ class ComparisonSettings(Settings):
         description='arm - than is above margin ("more"), below -margin ("less"), above -margin '
         '("no_less"), below margin ("no_more"), or within it ("equal")',
     )
-    margin: float = Field(0.0, ge=0.0, description="in units of the measure; of shares 0.05 is 5 %")
+    margin: float = Field(
+        0.0, ge=0.0, description="in units of the measure; of shares 0.05 is five points of 100"
+    )
     decides: bool = Field(
         True, description="false: shown beside the claim, and no part of the claim's verdict"
     )
@@ -111,6 +119,11 @@ class ComparisonSettings(Settings):
             raise ValueError(f"arm and than are both {self.arm!r}; name two arms, or than_measure")
         if self.than_measure and (self.than_measure in OF_RUNS) != (self.measure in OF_RUNS):
             raise ValueError("than_measure is of runs and measure is not, or the other way round")
+        if self.measure in SHARES and self.margin >= 1.0:
+            raise ValueError(
+                f"margin = {self.margin:g} of {self.measure}, which is a share from 0 to 1; "
+                f"{self.margin:g} points of 100 are {self.margin / 100:g}"
+            )
         if self.expect == "equal" and self.margin == 0.0:
             raise ValueError('expect = "equal" needs a margin above 0')
         return self
@@ -168,13 +181,14 @@ def load_claim(path: Path) -> LoadedClaim:
     return LoadedClaim(path.stem, path, load_recipe(path, ClaimSettings))
 
 
-def find_claims(names: list[str], folder: Path) -> list[LoadedClaim]:
+def find_claims(names: list[str], folder: Path, optional: bool = False) -> list[LoadedClaim]:
     """Return the claims by name or by path, all of the folder where none is named.
 
-    Raises UserError for a name that is none, and for two claims of one name.
+    optional: there may be none. Raises UserError for a name that is none, and for two claims of one
+    name.
     """
     known = {path.stem: path for path in sorted(folder.glob("*.toml"))}
-    if not names and not known:
+    if not names and not known and not optional:
         raise UserError(
             f"{folder} holds no claims; start from the project's folder, or name files."
         )
@@ -191,6 +205,8 @@ def find_claims(names: list[str], folder: Path) -> list[LoadedClaim]:
 
 
 def _no_claim(name: str, known: Mapping[str, Path], folder: Path) -> str:
+    if Path(name).exists():
+        return f"{name} is no claim: a claim is a file whose name ends in .toml."
     files = [path.name for path in Path().glob("*.toml")]
     if near := difflib.get_close_matches(name, [*known, *files], n=1):
         return f"no claim {name!r}; did you mean {near[0]!r}?"

@@ -13,7 +13,7 @@ from r1.claims.arms import ClaimPlan
 from r1.claims.difference import ClaimVerdict
 from r1.claims.estimate import stage_seconds
 from r1.claims.results import ClaimResult, ComparisonResult, is_done
-from r1.claims.settings import OF_SEARCHES, LoadedClaim
+from r1.claims.settings import COSTS, SHARES, TINY, LoadedClaim
 
 COLOURS = {
     ClaimVerdict.SHOWN: "green",
@@ -21,9 +21,6 @@ COLOURS = {
     ClaimVerdict.NOT_TOLD_APART: "yellow",
     ClaimVerdict.TO_COME: "cyan",
 }
-PERCENT = ("pass_at_1", "area", "format", "language", "helpful", "harmless", "rule_helpful",
-           "rule_harmless", *OF_SEARCHES)  # fmt: skip
-"""Measures that are shares, shown in points of a hundred."""
 
 
 def show_list(results: Sequence[ClaimResult], console: Console) -> None:
@@ -42,9 +39,9 @@ def show_list(results: Sequence[ClaimResult], console: Console) -> None:
 
 
 def show_claim_plan(
-    claims: Sequence[LoadedClaim], plan: ClaimPlan, out: Path, console: Console
+    claims: Sequence[LoadedClaim], plan: ClaimPlan, out: Path, console: Console, scale: str = TINY
 ) -> None:
-    """Print what would run for every claim, and how long it takes."""
+    """Print what would run for every claim, and how long it takes; budgets are of scale "tiny"."""
     expected = stage_seconds(plan, out)
     counted: set[str] = set()
     table = Table(box=None, padding=(0, 1, 0, 0), width=min(80, console.width))
@@ -61,14 +58,22 @@ def show_claim_plan(
         total += seconds
         done = sum(is_done(out, name) for name in names)
         left = f"{seconds / 60:.1f}" + (f" + {unknown} unknown" if unknown else "")
-        budget = f"{claim.settings.minutes * _num_seeds(plan, claim):g}"
+        budget = f"{claim.settings.minutes * _num_seeds(plan, claim):g}" if scale == TINY else "–"
         table.add_row(
             claim.name, str(len(names)), str(done), str(len(names) - len(new)), left, budget
         )
     console.print(table)
     measured = any(is_done(out, name) for name in plan.stages)
-    how = "steps/s measured in this folder" if measured else "`r1 plan`'s rates; none ran here yet"
-    console.print(f"About {total / 60:.0f} min left, by {how}.", highlight=False)
+    rates = "`r1 plan`'s rates for two CPU cores; none ran here yet"
+    how = "steps/s measured in this folder" if measured else rates
+    console.print(f"About {_long(total)} left, by {how}.", highlight=False)
+
+
+def _long(seconds: float) -> str:
+    if seconds < 3 * 3600:
+        return f"{seconds / 60:.0f} min"
+    days = seconds / 86_400
+    return f"{seconds / 3600:.0f} hours" if days < 3 else f"{days:,.0f} days"
 
 
 def _num_seeds(plan: ClaimPlan, claim: LoadedClaim) -> int:
@@ -103,9 +108,11 @@ def numbers(result: ClaimResult, each: ComparisonResult) -> str:
     unit, arms = each.settings.measure, result.arms
     value, low, high = each.found.interval
     seeds = len(each.found.of_seeds)
-    who = f"{arms[each.settings.arm].title} {figure(each.arm, unit)}"
-    than = f"{arms[each.settings.than].title} {figure(each.than, unit)}"
-    how = "least to largest" if each.found.num_problems == 0 else "95 %"
+    other = each.settings.than_measure
+    ours, theirs = (f", {unit},", f", {other},") if other else ("", "")
+    who = f"{arms[each.settings.arm].title}{ours} {figure(each.arm, unit)}"
+    than = f"{arms[each.settings.than].title}{theirs} {figure(each.than, unit)}"
+    how = "least to largest" if unit in COSTS else "95 %"
     over = f", {each.found.num_problems} problems" if each.found.num_problems else ""
     return (
         f"{who}, {than}: {figure(value, unit, '+')} ({how} {figure(low, unit, '+')} to "
@@ -115,7 +122,7 @@ def numbers(result: ClaimResult, each: ComparisonResult) -> str:
 
 def figure(value: float, measure: str, sign: str = "") -> str:
     """Format a measure's value, or a difference with its sign ("+")."""
-    if measure in PERCENT:
+    if measure in SHARES:
         return f"{100 * value:{sign}.1f}" + ("" if sign else " %")
     if measure == "state_bytes":
         return f"{value / 1e6:{sign},.1f} MB"
