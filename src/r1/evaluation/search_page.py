@@ -99,7 +99,8 @@ def _tree(
 ) -> DrawnTree:
     name, samples = each.problem.problem_id, each.problem.samples
     of_problem = rows[name]
-    nodes = candidate_nodes(record["tree"], len(samples)) or [None] * len(samples)
+    nodes: list[int | None] = [*candidate_nodes(record["tree"], len(samples))]
+    nodes = nodes or [None] * len(samples)
     ends = [
         TreeEnd(
             node,
