@@ -13,11 +13,16 @@ REAL := $(VENV)/.real-installed
 DEV := $(VENV)/.dev-installed
 
 
-.PHONY: demo r1-zero real test test-slow test-vllm check docs clean
+.PHONY: help install demo r1-zero real test test-slow test-vllm check docs clean
 
 demo: $(CORE)  ## the whole recipe on the tiny world, R1-Zero to distillation, then its report
 	$(BIN)/r1 run recipes/tiny/r1.toml --out $(RUN)
 	$(BIN)/r1 report $(RUN)
+
+install: $(CORE)  ## r1 and what it needs, into .venv
+
+help:  ## these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 r1-zero: $(CORE)  ## R1-Zero alone, longer and on harder problems, then its report
 	$(BIN)/r1 run recipes/tiny/r1_zero.toml --out $(R1_ZERO_RUN)
@@ -72,5 +77,5 @@ $(DEV): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $(CORE) $(REAL) $(DEV)
 
-clean:
+clean:  ## remove the environments, runs and the built docs
 	rm -rf $(VENV) $(VLLM_VENV) runs site

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from r1.claims.settings import load_claim
 from r1.config import as_now, dump, load_recipe, validate
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
@@ -22,6 +24,24 @@ RUNS = sorted(p for p in RECIPES.rglob("*.toml") if p.stem not in BASES and p.pa
 def test_recipe_is_valid_and_survives_being_written_out(path: Path) -> None:
     recipe = load_any_recipe(path)
     assert validate(dump(recipe), type(recipe), "written out") == recipe
+
+
+@pytest.mark.parametrize("path", sorted(CLAIMS.glob("*.toml")), ids=lambda path: path.stem)
+def test_how_a_claim_runs_at_size_can_be_pasted(path: Path) -> None:
+    """Commands over files that are here; what is not here is said in a comment."""
+    settings = load_claim(path).settings
+    lines = [line for line in settings.at_size.splitlines() if not line.startswith("#")]
+    for command in (part.strip() for line in lines for part in line.split(";")):
+        program, verb, *words = shlex.split(command)
+        assert (program, verb in ("run", "eval", "plan", "reproduce")) == ("r1", True), command
+        assert "..." not in command
+        assert not {"MODEL", "RECIPE"} & set(words), command
+        for word in words:
+            assert not word.startswith("recipes/") or (RECIPES.parent / word).is_file(), word
+        if verb == "reproduce":
+            assert words[0] == path.stem
+            assert "--scale" not in words or words[words.index("--scale") + 1] in settings.scales
+    assert lines or settings.at_size.startswith("# No recipe of this size is here")
 
 
 def test_base_recipe_is_valid() -> None:

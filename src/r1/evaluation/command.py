@@ -44,7 +44,7 @@ from r1.rewards.unjudged import check_rules
 from r1.rollout.make import check_limit, tell_of_room
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import describe_source
-from r1.run_dir.evaluation import RESULT, SEARCH_RESULT
+from r1.run_dir.evaluation import RESULT, SEARCH_PAGE, SEARCH_RESULT
 from r1.search.settings import SearchSettings
 from r1.template import TemplateSettings, parse
 from r1.types import Problem
@@ -129,6 +129,7 @@ def run_eval_command(
         if (compared := aggregate_table(figures)) is not None:
             console.print(compared)
         console.print(f"figures: {out / SEARCH_RESULT}", highlight=False, soft_wrap=True)
+        console.print(f"page: {out / SEARCH_PAGE}", highlight=False, soft_wrap=True)
         return figures
     console.print(evaluation_table(summary, title=title))
     show_samples(console, block_rows(out))

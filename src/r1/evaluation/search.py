@@ -192,12 +192,12 @@ def open_search(
 
 def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, Any]:
     """Compute a finished evaluation's figures, write search.json and the page; return them."""
-    from r1.report.search import write_search_page
+    from r1.evaluation.search_page import write_page
 
     judged, records = _read_searched(out)
     figures = search_figures(judged, records, settings)
     atomic.write_json(out / SEARCH_RESULT, figures)
-    write_search_page(out, figures, records, name)
+    write_page(out, figures, judged, records, settings, name)
     return figures
 
 

@@ -2,8 +2,7 @@
 
     a stage that learns by sampling     its own layout, with its estimated step (own.py), where it
                                         has a [cluster]; else the fastest one, as nothing is said
-    one that fine-tunes                 a rank of its layout; else a rank of all GPUs, or with LoRA
-                                        one process
+    one that fine-tunes                 a rank of its layout; else a rank of all GPUs
     one that only samples               an engine's weights and buffers, and one response at its
                                         limit, on the replicas of the whole recipe's [cluster];
                                         else in the fewest parts that fit

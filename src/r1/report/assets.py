@@ -40,26 +40,41 @@ def fill_page(
     """
     script = '"use strict";\n(() => {\n' + "\n".join(map(asset, scripts)) + "})();\n"
     inline = [
-        f'<script type="application/json" id="{name}">{inline_json(value)}</script>'
-        for name, value in data.items()
+        '<div id="tooltip" role="status" hidden></div>',
+        *(
+            f'<script type="application/json" id="{name}">{inline_json(value)}</script>'
+            for name, value in data.items()
+        ),
+        f'<script type="application/octet-stream" id="packed">{packed}</script>',
+        f"<script>{script}</script>",
     ]
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return _in_frame(page, styles, "\n".join(inline), f"'sha256-{digest}'", parts)
+
+
+def fill_plain_page(page: str, styles: tuple[str, ...], **parts: str) -> str:
+    """Return a page in the common frame that has no script; parts as in `fill_page`."""
+    return _in_frame(page, styles, "", "'none'", parts)
+
+
+def _in_frame(
+    page: str, styles: tuple[str, ...], active: str, allowed: str, parts: Mapping[str, str]
+) -> str:
+    """active: the elements that scripts need, and the scripts; allowed: which of them may run."""
     return Template(asset("frame.html")).substitute(
         name=parts["name"],
         body=Template(asset(page)).substitute(parts),
-        data="\n".join(inline),
-        packed=packed,
-        script=script,
+        active=active,
         style="\n".join(map(asset, styles)),
-        policy=escape(_policy(script)),
+        policy=escape(_policy(allowed)),
     )
 
 
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+def _policy(allowed: str) -> str:
     rules = (
         "default-src 'none'",
         "style-src 'unsafe-inline'",
-        f"script-src 'sha256-{digest}'",
+        f"script-src {allowed}",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",

@@ -16,8 +16,8 @@ from r1.run_dir.shapes import Origin, Summary
 REQUEST, BLOCKS, RESULT = "request.json", "blocks", "evaluation.json"
 COMPLETIONS = "completions.parquet"
 """Of a stage's evaluation, in place of blocks."""
-SEARCHES, SEARCH_RESULT = "searches", "search.json"
-"""Of a search: its records, and the figures of its choices, written last."""
+SEARCHES, SEARCH_RESULT, SEARCH_PAGE = "searches", "search.json", "search.html"
+"""Of a search: its records, the figures of its choices, and the page of both, written last."""
 
 
 @open_shape

@@ -96,13 +96,17 @@ def _right(
     return figure
 
 
+CHOICES: dict[str, Callable[[Candidates], JudgedCandidate | None]] = {
+    "majority": choose_majority,
+    "best": choose_best,
+    "weighted": choose_weighted,
+    "followed": choose_followed,
+}
+"""The rules that choose one candidate."""
 FIGURES: dict[str, Callable[[Candidates], float]] = {
     "any": any_correct,
     "mean": mean_correct,
-    "majority": _right(choose_majority),
-    "best": _right(choose_best),
-    "weighted": _right(choose_weighted),
-    "followed": _right(choose_followed),
+    **{name: _right(choose) for name, choose in CHOICES.items()},
 }
 """What a rule gets right of one problem, 0 to 1."""
 
