@@ -28,6 +28,7 @@ from pathlib import Path
 SMALL = {
     "num": 24, "num_steps": 2, "num_samples": 4, "num_problems": 16, "group_size": 2,
     "rollouts": 2, "budget": 200, "epochs": 1, "max_steps": 2, "every": 1, "from_step": 1,
+    "value_warmup": 1,
 }  # fmt: skip
 """The largest value of each setting; --num is that of `num`."""
 COMPARED = (".safetensors", ".pt", ".parquet", ".jsonl")

@@ -17,6 +17,7 @@ from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.run_r1 import build
 from r1.search.engine import read_records
+from r1.stages.search import SearchStage
 
 RECIPE = """
 kind = "r1"
@@ -31,7 +32,7 @@ rewards = { weights = { accuracy = 1.0 }, num_workers = 1 }
 problems = [{ path = "sums.jsonl" }]
 [stages.beam]
 like = "vote"
-without = ["search"]
+without = ["search", "evaluation"]
 search = { method = "beam", scorer = "constant", beams = 2, expansions = 2 }
 evaluation = { seed = 5 }
 """
@@ -85,3 +86,15 @@ def test_its_scorer_must_be_a_reward_model() -> None:
     recipe = validate({"stages": {"tuned": tuned, "beam": beam}}, R1Recipe, "recipe")
     with pytest.raises(UserError, match=r"search\.scorer' needs a reward_model, but tuned gives"):
         build(recipe, Path(), "recipe")
+
+
+def test_a_number_of_samples_that_a_search_does_not_ask_for_is_refused() -> None:
+    beam = {
+        "model": "tiny",
+        "search": {"method": "beam", "scorer": "constant"},
+        "evaluation": {"num_samples": 3},
+        "problems": [{"kind": "tiny", "split": "heldout", "num": 2}],
+    }
+    with pytest.raises(UserError, match=r"evaluation.num_samples is for .* leave it out"):
+        validate(beam, SearchStage, "recipe")
+    validate({**beam, "evaluation": {"num_samples": 16}}, SearchStage, "recipe")

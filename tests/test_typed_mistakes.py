@@ -55,6 +55,8 @@ STAGES = (
     'kind = "r1"\n[stages.a]\nkind = "sft"\nmodel = "tiny"\ndata.train = [{path = "x.jsonl"}]\n'
 )
 
+BEAM = ["--search", "beam", "--scorer", "x"]
+MCTS = ["--search", "mcts", "--scorer", "constant"]
 COMMANDS: list[tuple[list[str], list[str]]] = [
     # (words after r1, what the message must hold)
     (["rum", "r.toml"], ["rum"]),
@@ -220,6 +222,25 @@ COMMANDS: list[tuple[list[str], list[str]]] = [
     (["eval", "tiny", "--search", "mcts"], ["needs a scorer", "--scorer, --budget"]),
     (["eval", "tiny", "--search", "vote", "--set", "search.beams=8"], ['method = "beam"']),
     (["eval", "tiny", "--search", "vote", "--set", "search.bems=8"], ["did you mean 'beams'"]),
+    (
+        ["eval", "tiny", "--search", "vote", "--budget", "30"],
+        ["budget = 30 has no effect", "Leave search.budget (--budget) out"],
+    ),
+    (
+        [
+            "eval",
+            "tiny",
+            "--search",
+            "beam",
+            "--scorer",
+            "x",
+            "--set",
+            "search.beams=6",
+            "--set",
+            "search.subtrees=4",
+        ],
+        ["beams = 6 cannot be divided into 4 subtrees", "search.subtrees to 1 or 2 or 3 or 6"],
+    ),
     (["eval", "tiny", "--scorer", "x"], ["need --search METHOD"]),
     (["eval", "tiny", "--step", "3"], ["tiny is not a run", "leave the step out"]),
     (["export", "run"], ["dest"]),
@@ -254,9 +275,9 @@ LATE: list[tuple[list[str], list[str]]] = [
         ["own.jsonl", "no column contry", "country, capital"],
     ),
     (["bench", "run", "empty", "own.toml"], ["empty has no config.json"]),
-    (["run", "teacher.toml"], ["distill.teacher = 'nowhere'", "does not exist"]),
+    (["run", "teacher.toml"], ["teacher.toml: distill.teacher = 'nowhere'", "does not exist"]),
     (["run", "teacher_url.toml"], ["distill.teacher", "an endpoint tells no log-probabilities"]),
-    (["run", "few.toml"], ["ppo.num_problems to 2"]),
+    (["run", "few.toml"], ["few.toml: ", "ppo.num_problems to 2"]),
     (["run", "scorer.toml"], ["reward_models.prm.path = 'nowhere'", "does not exist"]),
     (["run", "search.toml", "--out", "x"], ["stage look", "--scorer nowhere", "does not exist"]),
     (["run", "r.toml", "--set", "model=http://127.0.0.1:1/v1#m"], ["is an endpoint", "hub id"]),
@@ -271,6 +292,23 @@ LATE: list[tuple[list[str], list[str]]] = [
     (
         ["eval", "tiny", "--recipe", "apart.toml", "--search", "vote", "--temperature", "0"],
         ["temperature = 0", "candidates of a search equal"],
+    ),
+    (
+        [
+            "eval",
+            "tiny",
+            "--recipe",
+            "apart.toml",
+            "--search",
+            "mcts",
+            "--scorer",
+            "constant",
+            "--budget",
+            "99",
+            "--samples",
+            "4",
+        ],
+        ["--samples 4 has no effect with --search mcts", "Leave --samples out"],
     ),
     (["export", "nowhere", "x"], ["nowhere does not exist"]),
     (["export", "r.toml", "x"], ["r.toml is a file"]),
@@ -328,6 +366,20 @@ EDITS: list[tuple[str, str, list[str]]] = [
     (STAGES + "epochs = 2\n", "a stage's key", ["stages.a", "batch.epochs"]),
     (STAGES + '[stages.b]\nlike = "c"\n', "like", ["stages.b.like"]),
     (STAGES.replace('"tiny"', '"@base"'), "a reference", ["stages.a", "base"]),
+    (
+        PPO,
+        "a warm-up as long as the run",
+        [
+            "ppo.value_warmup = 5: the policy learns nothing",
+            "num_steps = 1. Set value_warmup below",
+        ],
+    ),
+    (PPO.replace("steps = 1", "steps = 5"), "as long", ["ppo.value_warmup = 5", "num_steps = 5."]),
+    (
+        RECIPE + '[reward_models.prm]\npath = "x"\nfrom_step = 1\n',
+        "a reward model that never judges",
+        ["reward_models.prm.from_step = 1", "num_steps = 1. Set from_step below num_steps"],
+    ),
     (PPO + "gae_lambda = 1.0\n", "gae_lambda", ["ppo.lambda_policy or ppo.lambda_value"]),
     (PPO + "lambda = 1.0\n", "lambda", ["ppo.lambda_policy or ppo.lambda_value"]),
     (PPO + "vf_coef = 0.5\n", "vf_coef", ["did you mean ppo.value_weight?"]),
@@ -407,7 +459,7 @@ def _write_world(folder: Path) -> None:
     (folder / "teacher.toml").write_text(named)
     (folder / "teacher_url.toml").write_text(named.replace("nowhere", "http://127.0.0.1:1/v1#m"))
     (folder / "few.toml").write_text(
-        apart.replace("[grpo]\nnum_problems = 2", "[ppo]\nnum_problems = 32")
+        apart.replace("[grpo]\nnum_problems = 2", "[ppo]\nvalue_warmup = 0\nnum_problems = 32")
     )
     (folder / "scorer.toml").write_text(apart + '[reward_models.prm]\npath = "nowhere"\n')
     (folder / "search.toml").write_text(

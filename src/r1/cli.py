@@ -101,10 +101,12 @@ def run(
 
         show(settings, recipe, folder, terminal_console())
         return
-    from r1.pipeline.run import refuse_early, run_recipe
+    from r1.config import origin_of
+    from r1.pipeline.run import naming, refuse_early, run_recipe
 
     refuse_early(settings, recipe, folder, only)
-    with told_if_stopped(folder), _progress(metrics_port) as progress:
+    origin = origin_of(recipe, overrides)
+    with naming(origin), told_if_stopped(folder), _progress(metrics_port) as progress:
         run_recipe(
             settings,
             recipe.parent,

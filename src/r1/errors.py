@@ -21,6 +21,19 @@ class UserError(ValueError):
     """
 
 
+class SettingError(UserError):
+    """A setting of a recipe that does not fit what it names, such as a model.
+
+    The message begins with the setting; whoever knows the recipe's file adds that (`prefixed`).
+    """
+
+
+def prefixed(error: UserError, place: str) -> UserError:
+    """Return the error with the place before its message; a SettingError stays one."""
+    kind = SettingError if isinstance(error, SettingError) else UserError
+    return kind(f"{place}: {error}")
+
+
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that the machine, or a limit set for this process, has no memory left.
 

@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 
 from r1.chat_template import RENDERING, ChatTemplateError, check_chat_template, render_chat
 from r1.config import Settings
-from r1.errors import UserError
+from r1.errors import SettingError, UserError
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +131,10 @@ class PromptRenderer:
         if settings.chat_template is not None:
             tokenizer.chat_template = settings.chat_template
         if settings.kind == "chat" and not getattr(tokenizer, "chat_template", None):
-            raise UserError(
+            raise SettingError(
                 'template.kind = "chat", but the tokenizer has no chat template (a base model has '
-                'none): use template.kind = "r1_zero" or "plain", give template.chat_template, or '
-                "take a model with a chat template."
+                'none): set template = { kind = "plain" } or { kind = "r1_zero" }, give '
+                "template.chat_template, or take a model with a chat template."
             )
         if settings.kind == "chat":
             own = settings.chat_template is not None

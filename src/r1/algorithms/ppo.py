@@ -118,8 +118,18 @@ class PPOSettings(AlgorithmSettings):
         "head only reads",
     )
     value_warmup: int = Field(
-        5, ge=0, description="first updates, in which the critic alone learns"
+        5, ge=0, description="first steps, in which the critic alone learns; fewer than num_steps"
     )
+
+    def teaches_nothing(self, num_steps: int) -> str | None:
+        """See AlgorithmSettings."""
+        if num_steps > self.value_warmup:
+            return None
+        return (
+            f"value_warmup = {self.value_warmup}: the policy learns nothing in the first "
+            f"{self.value_warmup} steps, and num_steps = {num_steps}. Set value_warmup below "
+            "num_steps."
+        )
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,10 @@ class AlgorithmSettings(Settings):
         """The model that takes the reference's place, as the section names it; None without one."""
         return None
 
+    def teaches_nothing(self, num_steps: int) -> str | None:
+        """Why a run of so many steps leaves the policy as it was; None where it learns."""
+        return None
+
     @model_validator(mode="after")
     def _consistent(self) -> AlgorithmSettings:
         if self.overlong == "penalty" and self.overlong_buffer == 0:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from r1.api.recipes import Recipe, as_recipe
 from r1.api.runs import RunFolder, load_run
 from r1.errors import UserError
-from r1.pipeline.run import refuse_early, run_recipe
+from r1.pipeline.run import naming, refuse_early, run_recipe
 from r1.pipeline.stopped import saved_in
 from r1.progress import TerminalProgress
 from r1.terminal import progress_console
@@ -45,7 +45,7 @@ def train(
     console = progress_console()
     console.quiet = not show
     try:
-        with TerminalProgress(console, sinks) as progress:
+        with naming(str(recipe.file)), TerminalProgress(console, sinks) as progress:
             run_recipe(
                 recipe.settings,
                 recipe.base_folder,

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from r1.errors import UserError
+from r1.errors import SettingError
 from r1.types import Problem
 
 
@@ -25,7 +25,7 @@ def require_enough(there: int, num_per_step: int, setting: str) -> None:
     """Raise UserError where a step takes more problems than there are. setting: num_per_step's
     name."""
     if num_per_step > there:
-        raise UserError(
+        raise SettingError(
             f"a step takes {num_per_step} different problems but there are only {there}; add "
             f"problems or lower {setting} to {there}."
         )
@@ -155,7 +155,7 @@ def quotas_of(weights: Sequence[float], num_per_step: int, setting: str) -> list
     quotas = apportion(num_per_step, weights)
     for number, quota in enumerate(quotas, start=1):
         if quota == 0:
-            raise UserError(
+            raise SettingError(
                 f"data.train: the weight of source {number} gives it none of the {num_per_step} "
                 f"problems of a step; raise its weight or {setting}."
             )

@@ -111,6 +111,17 @@ def search_settings(
     return validate(values, SearchSettings, "--search (with --scorer, --budget, --set)"), others
 
 
+def refuse_samples(settings: SearchSettings, num_samples: int | None) -> None:
+    """Raise UserError for a number of samples, where one is given, that the search does not ask
+    for."""
+    if num_samples is not None and settings.method not in WHOLE:
+        raise UserError(
+            f"--samples {num_samples} has no effect with --search {settings.method}, which grows "
+            "branches: search.… and --budget decide how many responses there are. Leave --samples "
+            "out, or search by best_of_n or vote."
+        )
+
+
 def check_search(settings: SearchSettings, elsewhere: bool) -> None:
     """Check the scorer, and that branches can be grown. elsewhere: the model is sampled behind an
     endpoint or on a cluster. Raises UserError."""

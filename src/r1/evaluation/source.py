@@ -20,6 +20,7 @@ from r1.errors import UserError
 from r1.evaluation.settings import EvaluationSettings
 from r1.files.shapes import read_json
 from r1.models.catalogue import refuse_missing
+from r1.models.folder import refuse_reward_model
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.run_dir import find_checkpoint, is_run, training_run
 from r1.template import PromptRenderer, Renderer, TemplateSettings
@@ -114,12 +115,13 @@ def choose_template(source: ModelSource, given: TemplateSettings | None = None) 
     """Return the given template, else the run's, else the chat template if the model has one.
 
     A model without a chat template is a base: it gets the paper's Table 1. Raises UserError for one
-    that an endpoint cannot apply.
+    that an endpoint cannot apply, and for a reward model, which no prompt can ask.
     """
     if source.endpoint is not None:
         given = given or TemplateSettings(kind="chat")
         renderer_of(source, given)
         return given
+    refuse_reward_model(source.path)
     if given is not None or "template" in source.recipe:
         return source.settings("template", TemplateSettings, given)
     from r1.models.load import check_model_folder, load_tokenizer

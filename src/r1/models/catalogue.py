@@ -11,8 +11,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from r1.errors import UserError
+from r1.errors import SettingError
 
+_OF_RUNS = ("run.json", "pipeline.json")
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 
@@ -94,36 +95,46 @@ def missing_hint(model: str | Path) -> str:
     folder, name = Path(model), Path(model).name
     if name in CARRIED:
         return f" To make it: r1 fetch {name} {model}"
-    files = ("config.json", "run.json", "pipeline.json")
+    files = ("config.json", *_OF_RUNS)
     beside = {path.parent.name for file in files for path in folder.parent.glob(f"*/{file}")}
     near = difflib.get_close_matches(name, sorted(beside), n=1)
     return f" Did you mean {folder.parent / near[0]}?" if near else ""
 
 
 def refuse_missing(model: str | Path) -> None:
-    """Raise UserError for what is no folder and cannot be a hub id (owner/name) either."""
+    """Raise SettingError for what is no folder and cannot be a hub id (owner/name) either."""
     folder, name = Path(model), str(model)
     if folder.is_dir():
         return
     if folder.exists():
-        raise UserError(f"model {model} is a file; give the folder that holds config.json.")
+        raise SettingError(f"model {model} is a file; give the folder that holds config.json.")
     if name.startswith("@"):
-        raise UserError(
+        raise SettingError(
             f"model {model} is what a stage gives, and this recipe has no stages (only one of "
             'kind = "r1" has); give a folder or a hub id (owner/name).'
         )
     if name.startswith(("http://", "https://")):
-        raise UserError(
+        raise SettingError(
             f"model {model} is an endpoint, whose weights nobody here has; give a folder or a hub "
             "id (owner/name)."
         )
     if "://" in name or "#" in name:
-        raise UserError(
+        raise SettingError(
             f"model {model} is no folder and no hub id (owner/name); an endpoint is written "
             "http://HOST:PORT/v1#MODEL."
         )
     if not _HUB_ID.fullmatch(name):
-        raise UserError(
+        raise SettingError(
             f"model {model} does not exist; give a folder or a hub id (owner/name)."
             + missing_hint(model)
         )
+    if _is_place_of_runs(folder.parent):
+        raise SettingError(
+            f"model {model} does not exist: {folder.parent} holds no such run. Check the name, or "
+            "train it first." + missing_hint(model)
+        )
+
+
+def _is_place_of_runs(folder: Path) -> bool:
+    """Whether a name in the folder is a run's, though it could be a hub id (owner/name)."""
+    return folder.name == "runs" or any(any(folder.glob(f"*/{file}")) for file in _OF_RUNS)

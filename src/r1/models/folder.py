@@ -15,13 +15,16 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from r1.errors import UserError
+from r1.errors import SettingError, UserError
 from r1.files.regular import check_regular, read_bytes
 from r1.files.shapes import Inside, open_shape, read_json
 from r1.files.tensors import read_header
 
 NO_MODEL = "it is not a model in the Hugging Face layout."
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+REWARD_MODEL_CARD = "reward_model.json"
+"""Kept beside the weights of a reward model (r1.reward_model.card)."""
+_CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 MAX_TOKENIZER_BYTES = 256 << 20
 _HUGE = re.compile(rb'"\s*:\s*(\d{8,})')
 """A value of ten millions and more in tokenizer.json; the largest vocabularies have 0.3 million."""
@@ -78,6 +81,22 @@ def check_files(folder: Path, weights: bool = False) -> str:
     if weights:
         _check_weights(folder, config)
     return str((config or {}).get("model_type"))
+
+
+def refuse_reward_model(model: str | Path) -> None:
+    """Raise SettingError for the folder of a reward model, which has no next token to tell.
+
+    A model's own config.json may say so too: `architectures` names a classifier.
+    """
+    folder = Path(model)
+    config = read_json(folder / "config.json", {}, finite=False)
+    named = config.get("architectures") or [""]
+    classifies = isinstance(named, list) and str(named[0]).endswith(_CLASSIFIERS)
+    if classifies or (folder / REWARD_MODEL_CARD).exists():
+        raise SettingError(
+            f"model {model} is a reward model and no language model; name the model it was "
+            "trained from, or a run that samples."
+        )
 
 
 def weight_files(folder: Path) -> list[Path]:

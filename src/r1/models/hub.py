@@ -9,25 +9,31 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
+from pathlib import Path
 
-from r1.errors import UserError
+from r1.errors import SettingError
 from r1.models.catalogue import missing_hint
 
 PATIENCE_S = 5.0
 
 
 def require_hub(model: str) -> None:
-    """Raise UserError if a hub id is neither cached nor available from the Hub."""
+    """Raise SettingError if a hub id is neither cached nor available from the Hub."""
     from huggingface_hub import try_to_load_from_cache
 
     if hub_is_reachable():
         return
     if isinstance(try_to_load_from_cache(model, "config.json"), str):
         return
-    raise UserError(
+    parent, hint = Path(model).parent, missing_hint(model)
+    if parent.is_dir() or hint:
+        raise SettingError(
+            f'model "{model}" does not exist: {parent} holds no such folder. Check the name'
+            + (f".{hint}" if hint else "; if it is a hub id, connect to the Hugging Face Hub.")
+        )
+    raise SettingError(
         f'model "{model}" is no folder here, is not in the cache, and the Hugging Face Hub cannot '
         "be reached. Connect, or download the model elsewhere and give its folder as model."
-        + missing_hint(model)
     )
 
 

@@ -30,11 +30,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from r1.errors import UserError
+from r1.errors import SettingError, UserError
 from r1.files.shapes import read_json
 from r1.models.catalogue import refuse_missing
 from r1.models.device import resolve_device
-from r1.models.folder import NO_MODEL, check_files
+from r1.models.folder import NO_MODEL, check_files, refuse_reward_model
 from r1.models.hub import require_hub
 from r1.models.opening_token import write_bos
 
@@ -66,16 +66,19 @@ def load_model(
     dtype: str | torch.dtype = "auto",
     device: str | torch.device = "cpu",
     attn_implementation: str = "sdpa",
+    *,
+    scores: bool = False,
 ) -> PreTrainedModel:
     """Load a causal language model for evaluation (dropout off) on one device.
 
     path: a folder in the Hugging Face layout, or a hub id when no such folder exists.
-    dtype: "auto" takes the checkpoint's own. device: on "meta" it has shapes alone.
+    dtype: "auto" takes the checkpoint's own. device: on "meta" it has shapes alone. scores: it is
+    the body of a reward model.
     Raises UserError for a folder without config.json, with missing or truncated weights, with an
     unknown architecture, or with weights that do not fill the model.
     """
     name = str(path)
-    check_model_folder(path)
+    check_model_folder(path, scores=scores)
     wanted = dtype if isinstance(dtype, torch.dtype) or dtype == "auto" else DTYPES[dtype]
     place = resolve_device(device) if isinstance(device, str) else device
     with library_faults(f"cannot load a causal language model from {name}", name):
@@ -228,13 +231,13 @@ def context_of(path: str | Path) -> int:
 
 
 def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:
-    """Return a recipe's batch.max_tokens, by default the model's context; UserError above that.
+    """Return a recipe's batch.max_tokens, by default the model's context; SettingError above that.
 
     otherwise: what the user can do instead of lowering it.
     """
     context = context_of(path)
     if max_tokens is not None and max_tokens > context:
-        raise UserError(
+        raise SettingError(
             f"batch.max_tokens = {max_tokens} is more than the model's context of {context} "
             f"tokens; lower it to {context}{otherwise}."
         )
@@ -276,14 +279,19 @@ def save_description(
         tokenizer.save_pretrained(folder)
 
 
-def check_model_folder(path: str | Path) -> None:
-    """Raise UserError for a local folder that is no complete checkpoint; a hub id passes."""
+def check_model_folder(path: str | Path, *, scores: bool = False) -> None:
+    """Raise UserError for a local folder that is no complete checkpoint; a hub id passes.
+
+    scores: whether it may be a reward model, which is no language model.
+    """
     folder = Path(path)
     refuse_missing(path)
     if not folder.exists():
         require_hub(str(path))
         return
     kind = check_files(folder, weights=True)
+    if not scores:
+        refuse_reward_model(folder)
     try:
         config = read_config(folder)
     except UserError as error:

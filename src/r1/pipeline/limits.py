@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from r1.errors import UserError
+from r1.errors import UserError, prefixed
 from r1.evaluation.source import find_model, resolve_model
 from r1.pipeline.demands import first_model
 from r1.pipeline.r1 import StageSpec
@@ -31,4 +31,4 @@ def check_limits(specs: Sequence[StageSpec], names: Collection[str], base_folder
                 for setting, limit in sampler.limits.items():
                     check_limit(limit, resolve_model(name).path, sampler.engine, setting)
             except UserError as error:
-                raise UserError(f"stage {spec.name}: {error}") from None
+                raise prefixed(error, f"stage {spec.name}") from None

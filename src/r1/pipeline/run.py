@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from r1.errors import UserError
+from r1.errors import SettingError, UserError
 from r1.pipeline.demands import check_clusters
 from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.recipe import Recipe
@@ -30,6 +32,15 @@ def refuse_early(recipe: Recipe, origin: Path, out: Path, only: str | None = Non
     if not (is_run(out) or is_pipeline(out)):
         refuse_foreign(out, held_in(out, "the run"), "not a run")
     check_clusters(recipe, origin, out, only)
+
+
+@contextmanager
+def naming(origin: str) -> Iterator[None]:
+    """Name the recipe, as `config.origin_of` does, in errors about one of its settings."""
+    try:
+        yield
+    except SettingError as error:
+        raise UserError(f"{origin}: {error}") from error
 
 
 def run_recipe(

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from r1.cluster.settings import ClusterSettings
 from r1.config import as_now, dump, validate
 from r1.data.external import inputs_of
-from r1.errors import UserError
+from r1.errors import UserError, prefixed
 from r1.files.shapes import read_json
 from r1.pipeline import graph, references
 from r1.pipeline.demands import compare, stage_demands, with_cluster
@@ -80,7 +80,7 @@ def _stage(
             context = StageContext(base_folder, folder, progress(spec), cluster)
             return kind.run(settings, context)
         except UserError as error:
-            raise UserError(f"stage {spec.name}: {error}") from None
+            raise prefixed(error, f"stage {spec.name}") from None
 
     settings = dump(spec.recipe)
     return Stage(
@@ -182,7 +182,7 @@ def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
             try:
                 registry.get(spec.kind).check(spec.recipe, cache)
             except UserError as error:
-                raise UserError(f"stage {spec.name}: {error}") from None
+                raise prefixed(error, f"stage {spec.name}") from None
 
 
 def _claim(out: Path) -> None:

@@ -95,6 +95,15 @@ class R1ZeroRecipe(Settings):
                 f"{name}.overlong_buffer = {self.algorithm.overlong_buffer} must be below "
                 f"sampling.max_new_tokens = {self.sampling.max_new_tokens}"
             )
+        if (reason := self.algorithm.teaches_nothing(self.num_steps)) is not None:
+            raise ValueError(f"{name}.{reason}")
+        for model, use in self.reward_models.items():
+            if use.from_step >= self.num_steps:
+                raise ValueError(
+                    f"reward_models.{model}.from_step = {use.from_step}: the model judges nothing "
+                    f"in the first {use.from_step} steps, and num_steps = {self.num_steps}. Set "
+                    "from_step below num_steps, or leave the model out."
+                )
         needed = self.algorithm.needed_reward_model
         if needed is not None and needed not in self.reward_models:
             raise ValueError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from r1.endpoint.settings import is_endpoint
-from r1.errors import UserError
+from r1.errors import SettingError, UserError, prefixed
 from r1.evaluation.source import find_weights
 from r1.models.load import check_model_folder, load_tokenizer
 from r1.r1_zero.settings import R1ZeroRecipe
@@ -24,7 +24,7 @@ def find_teacher(recipe: R1ZeroRecipe, base_folder: Path, tokenizer: Any) -> str
         return None
     setting = f"{recipe.algorithm_name}.teacher = {named!r}"
     if is_endpoint(named):
-        raise UserError(
+        raise SettingError(
             f"{setting}: an endpoint tells no log-probabilities of the student's tokens; give a "
             "folder, a run or a Hub id."
         )
@@ -32,7 +32,7 @@ def find_teacher(recipe: R1ZeroRecipe, base_folder: Path, tokenizer: Any) -> str
         teacher = find_weights(named, base_folder)
         check_model_folder(teacher)
     except UserError as refusal:
-        raise UserError(f"{setting}: {refusal}") from None
+        raise prefixed(refusal, setting) from None
     _check_same_tokens(tokenizer, load_tokenizer(teacher), setting)
     return teacher
 
@@ -50,7 +50,7 @@ def _check_same_tokens(student: Any, teacher: Any, setting: str) -> None:
         f"{token!r} ({own.get(token, 'none')} here, {theirs.get(token, 'none')} there)"
         for token in odd[:_SHOWN]
     )
-    raise UserError(
+    raise SettingError(
         f"{setting}: its tokenizer is not the student's. {len(odd):,} of {len(own):,} tokens have "
         f"another id: {shown}. The teacher reads the ids that the student draws, so take a teacher "
         "with the same tokenizer; or let it write examples and train on those (docs/sft.md)."

@@ -13,12 +13,14 @@ from typing import Literal
 from r1.config import Settings, validate
 from r1.errors import UserError
 from r1.files.shapes import read_json
+from r1.models.catalogue import missing_hint
+from r1.models.folder import REWARD_MODEL_CARD
 from r1.reward_model.settings import Part, RewardModelRecipe
 from r1.run_dir import find_checkpoint, is_run
 from r1.steps.split import LINE
 from r1.template import ChatTemplateSettings
 
-CARD_FILE = "reward_model.json"
+CARD_FILE = REWARD_MODEL_CARD
 
 
 class ScoreStatistics(Settings):
@@ -78,5 +80,8 @@ def find_reward_model(path: str | Path, base_folder: Path = Path()) -> Path:
     """
     folder = base_folder / Path(path).expanduser()
     if not folder.is_dir():
-        raise UserError(f"reward model {folder} does not exist; train it first, or check its path.")
+        raise UserError(
+            f"reward model {folder} does not exist; train it first, or check its path."
+            + missing_hint(folder)
+        )
     return find_checkpoint(folder) if is_run(folder) else folder

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from r1.errors import UserError
+from r1.errors import SettingError, UserError
 from r1.reward_model.card import find_reward_model, read_card
 from r1.reward_model.score import RewardModelScorer, check_use
 from r1.reward_model.settings import RewardModelUse
@@ -142,11 +142,13 @@ def check_reward_models(models: Mapping[str, RewardModelUse], base_folder: Path)
     taken = reward_names() if models else []
     for name, use in models.items():
         if name in taken:
-            raise UserError(f"reward_models.{name}: a reward has this name already; take another.")
+            raise SettingError(
+                f"reward_models.{name}: a reward has this name already; take another."
+            )
         try:
             check_use(use, read_card(find_reward_model(use.path, base_folder)))
         except UserError as refusal:
-            raise UserError(f"reward_models.{name}.path = {use.path!r}: {refusal}") from None
+            raise SettingError(f"reward_models.{name}.path = {use.path!r}: {refusal}") from None
 
 
 def load_reward_models(

@@ -106,7 +106,7 @@ def load_reward_model(
     None a model without a head is refused: it was never trained as a reward model.
     Raises UserError for a broken folder, an architecture of no use, or a missing head.
     """
-    check_model_folder(path)
+    check_model_folder(path, scores=True)
     wanted = dtype if isinstance(dtype, torch.dtype) or dtype == "auto" else DTYPES[dtype]
     # Read in host memory, or not at all.
     place = torch.device("meta" if torch.device(device).type == "meta" else "cpu")
@@ -293,7 +293,7 @@ def _load_classifier(name: str, dtype: Any, place: torch.device) -> tuple[PreTra
 
 
 def _with_own_head(path: str | Path, dtype: Any, place: torch.device) -> RewardModel:
-    body = load_model(path, dtype, place)
+    body = load_model(path, dtype, place, scores=True)
     width = body.config.get_text_config().hidden_size
     return RewardModel(body, nn.Linear(width, 1, bias=False, dtype=body.dtype), native=False)
 

@@ -96,7 +96,7 @@ def prepare(recipe: RewardModelRecipe, model: str, base_folder: Path) -> Prepare
     """Check, read and encode everything before a model is loaded. Raises UserError."""
     if recipe.cluster is None:  # a cluster's devices are its nodes', not this machine's
         resolve_device(recipe.learner.device)
-    check_model_folder(model)
+    check_model_folder(model, scores=True)
     tokenizer = load_tokenizer(model)
     check_max_tokens(recipe.batch.max_tokens, model)
     encoder = ResponseEncoder(

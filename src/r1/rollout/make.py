@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from r1.errors import UserError
+from r1.errors import SettingError
 from r1.models.device import resolve_device
 from r1.models.load import check_vocabulary, context_of, load_model, load_tokenizer
 from r1.rollout.embedded import EmbeddedEngine
@@ -77,10 +77,10 @@ def check_limit(
     settings: EngineSettings,
     name: str = "sampling.max_new_tokens",
 ) -> None:
-    """Raise UserError for a response limit (the setting `name`) that the context cannot hold."""
+    """Raise SettingError for a response limit (the setting `name`) that the context cannot hold."""
     context = engine_context(model, settings)
     if max_new_tokens > context:
-        raise UserError(
+        raise SettingError(
             f"{name} = {max_new_tokens} is more than the model's context of {context} tokens, "
             f"which prompt and response share; set it below {context}."
         )

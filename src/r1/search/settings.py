@@ -70,15 +70,24 @@ class SearchSettings(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> SearchSettings:
         if self.method in ("best_of_n", "beam") and self.scorer is None:
-            raise ValueError(f'method = "{self.method}" needs a scorer: give a reward model')
+            raise ValueError(
+                f'method = "{self.method}" needs a scorer: give a reward model in search.scorer '
+                "(--scorer)"
+            )
         if self.method == "mcts" and (self.scorer is None or self.budget is None):
-            raise ValueError('method = "mcts" needs a scorer (or "constant") and a budget')
+            raise ValueError(
+                'method = "mcts" needs a scorer (or "constant") and a budget: give search.scorer '
+                "(--scorer) and search.budget (--budget)"
+            )
         if self.budget is not None and self.method in ("best_of_n", "vote"):
             raise ValueError(
-                f'method = "{self.method}" draws whole responses: the number of samples decides'
+                f'budget = {self.budget} has no effect with method = "{self.method}", which draws '
+                "whole responses: the number of samples decides. Leave search.budget (--budget) out"
             )
         if self.beams % self.subtrees:
+            fitting = [str(n) for n in range(1, self.beams + 1) if self.beams % n == 0]
             raise ValueError(
-                f"beams = {self.beams} cannot be divided into {self.subtrees} subtrees"
+                f"beams = {self.beams} cannot be divided into {self.subtrees} subtrees; set "
+                f"search.subtrees to {' or '.join(fitting)}, or change search.beams"
             )
         return self

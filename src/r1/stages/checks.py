@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from r1.data.rows import find_data
 from r1.data.settings import SourceSettings
-from r1.errors import UserError
+from r1.errors import UserError, prefixed
 from r1.evaluation.source import find_weights
 from r1.rewards.settings import RewardSettings
 from r1.stages.check_cache import CheckCache
@@ -19,12 +19,23 @@ def is_reference(value: str | None) -> bool:
     return value is not None and value.startswith(MARK)
 
 
-def check_model(name: str, cache: CheckCache) -> None:
-    """Raise UserError for a model folder without a model's files."""
+def check_model(
+    name: str, cache: CheckCache, setting: str = "model", *, scores: bool = False
+) -> None:
+    """Raise UserError for a model folder without a model's files, and for a reward model.
+
+    setting: what the recipe calls it. scores: whether it may be a reward model.
+    """
     from r1.models.load import check_model_folder
 
-    if not is_reference(name):
-        check_model_folder(find_weights(name, cache.base_folder))
+    if is_reference(name):
+        return
+    try:
+        check_model_folder(find_weights(name, cache.base_folder), scores=scores)
+    except UserError as refusal:
+        if setting == "model":
+            raise
+        raise prefixed(refusal, f"{setting} = {name!r}") from None
 
 
 def check_problems(

@@ -147,7 +147,7 @@ def check(stage: PreferencesStage, cache: CheckCache) -> None:
     check_problems(stage.problems, RewardSettings(), cache)
     check_model(stage.model, cache)
     if stage.judge.model is not None:
-        check_model(stage.judge.model, cache)
+        check_model(stage.judge.model, cache, "judge.model")
 
 
 def samplers(stage: PreferencesStage) -> list[SampledModel]:

@@ -38,7 +38,7 @@ def check(recipe: R1ZeroRecipe, cache: CheckCache) -> None:
     _check_steps(recipe)
     check_model(recipe.model, cache)
     if recipe.algorithm.teacher_model is not None:
-        check_model(recipe.algorithm.teacher_model, cache)
+        check_model(recipe.algorithm.teacher_model, cache, f"{recipe.algorithm_name}.teacher")
     sources = (*recipe.data.train, *recipe.data.heldout)
     problems = check_problems(sources, recipe.rewards, cache)
     if not any(is_reference(source.path) for source in sources):

@@ -32,7 +32,7 @@ def train(
 
 def check(recipe: RewardModelRecipe, cache: CheckCache) -> None:
     """Check the model; the trainer checks the preferences."""
-    check_model(recipe.model, cache)
+    check_model(recipe.model, cache, scores=True)
 
 
 def estimate(name: str, recipe: RewardModelRecipe, context: Context) -> Estimate:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from r1.config import Settings
 from r1.data.settings import SourceSettings
@@ -25,6 +25,7 @@ from r1.plan.sampling import estimate_sampling
 from r1.plan.workload import Amount, amount_of
 from r1.rewards.settings import RewardSettings
 from r1.rollout.settings import EngineSettings
+from r1.search.choose import WHOLE
 from r1.search.settings import SearchSettings
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
@@ -55,6 +56,17 @@ class SearchStage(Settings):
         256, ge=1, description="longest response, in tokens, where [evaluation] gives none"
     )
     engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _samples_decide(self) -> SearchStage:
+        default = EvaluationSettings().num_samples
+        if self.search.method not in WHOLE and self.evaluation.num_samples != default:
+            raise ValueError(
+                "evaluation.num_samples is for search.method = "
+                + " or ".join(f'"{name}"' for name in WHOLE)
+                + f'; with "{self.search.method}" leave it out (by default {default})'
+            )
+        return self
 
 
 def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
