@@ -146,7 +146,9 @@ problems = [{ kind = "tiny", split = "heldout", num = 4 }]
 
 
 def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None:
-    text = CLAIM.replace("optimizer.lr = 1e-3", 'without = ["grpo"]\nppo.num_problems = 2')
+    text = CLAIM.replace(
+        "optimizer.lr = 1e-3", 'without = ["grpo"]\nppo = { num_problems = 2, value_warmup = 1 }'
+    )
     plan = planned(tmp_path, text)
     [name] = plan.arms["mine"]["steep"]
     assert "ppo" in plan.stages[name].table
