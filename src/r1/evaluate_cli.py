@@ -99,9 +99,11 @@ def eval_command(
         "max_new_tokens": max_new_tokens,
         "seed": seed,
     }
-    from r1.evaluation.search import search_settings
+    from r1.evaluation.search import refuse_samples, search_settings
 
     searched, overrides = search_settings(search, scorer, budget, overrides)
+    if searched is not None:
+        refuse_samples(searched, samples)
     endpoint, others = split_overrides(overrides)
     sections = _evaluation_sections(recipe, others)
     sections["cluster"] = cluster_options(cluster, replicas, sections.pop("cluster", None))

@@ -26,7 +26,6 @@ from r1.evaluation.search import (
     finish_search,
     identity_of_search,
     open_search,
-    refuse_samples,
 )
 from r1.evaluation.search_figures import aggregate_table, search_table
 from r1.evaluation.settings import DECISIVE_REWARDS, EvaluationSettings
@@ -105,7 +104,6 @@ def run_eval_command(
     """
     source = source or resolve_model(model, step, endpoint)
     if search is not None:
-        refuse_samples(search, (overrides or {}).get("num_samples"))
         check_search(search, source.endpoint is not None or cluster is not None)
     engine = source.settings("engine", EngineSettings, engine)
     placed = place_replicas(source, engine, cluster)
