@@ -246,7 +246,7 @@ WITHOUT_EFFECT = [
 
 @pytest.mark.parametrize(("section", "given", "needed"), WITHOUT_EFFECT)
 def test_a_setting_without_effect_is_refused_with_what_it_is_for(section, given, needed) -> None:
-    values = {"model": "tiny", "num_steps": 1, "data": {"train": [{"path": "t.jsonl"}]}}
+    values = {"model": "tiny", "num_steps": 9, "data": {"train": [{"path": "t.jsonl"}]}}
     name = list(given)[-1]
     told = refusal({**values, section: given})
     assert f"{section}" in told

@@ -38,7 +38,8 @@ from r1.types import Outcome, Problem, RolloutGroup
 
 
 class OracleScorer:
-    """The tiny world's truth of each step: a ceiling for scorers, which has seen the answers.
+    """The tiny world's truth of each step, which has seen the answers. It is no ceiling of a value:
+    what is wrong so far may still be mended.
 
     A step that states nothing is worth what the step before it is, the first one 1.
     """

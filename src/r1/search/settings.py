@@ -36,7 +36,7 @@ class SearchSettings(Settings):
     scorer: str | None = Field(
         None,
         description='a process or outcome reward model; "constant": every branch is worth 0.5; '
-        '"oracle": the tiny world\'s truth, a ceiling that has seen the answer',
+        '"oracle": the tiny world\'s truth of steps, which has seen the answer',
     )
     aggregate: Rule = Field(
         "last", description="value of a branch, out of the probabilities that its steps are right"
