@@ -233,7 +233,8 @@ def healthy_r1_zero(folder: Path) -> dict[str, Any]:
 def healthy_ppo(folder: Path) -> dict[str, Any]:
     recipe = tiny(folder)
     settings = recipe.pop("grpo")
-    return {**recipe, "ppo": {**settings, "lambda_policy": 1.0, "lambda_value": 1.0}}
+    section = {**settings, "lambda_policy": 1.0, "lambda_value": 1.0, "value_warmup": 1}
+    return {**recipe, "ppo": section}
 
 
 def healthy_small(folder: Path) -> dict[str, Any]:
