@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1.claims.settings import OF_RUNS, OF_SEARCHES, TINY, LoadedClaim
+from r1.claims.settings import GENERATED, OF_RUNS, OF_SEARCHES, TINY, LoadedClaim
 from r1.config import merged, read_toml, validate
 from r1.errors import UserError
 from r1.pipeline import references
@@ -36,7 +36,6 @@ from r1.stages.search import SearchStage
 TITLE = "title"
 STAGE_NAME = re.compile(r".+-[0-9a-f]{10}")
 """What `_named` calls a stage."""
-GENERATED = "generated_tokens"
 _PATH = re.compile(r"(?!/)[^\n\0]*[/.][^\n\0]*")
 """A text that may be a relative path, and is no name such as "tiny"."""
 _OF_KINDS = {

@@ -43,7 +43,7 @@ def reproduce_command(
     Runs what is not done; the same command resumes where it stopped.
     """
     from r1.claims.arms import plan_claims
-    from r1.claims.earlier import command_of, earlier_claims
+    from r1.claims.earlier import command_of, earlier_claims, has_earlier
     from r1.claims.page import write_claims_page
     from r1.claims.results import judge_claims, write_results
     from r1.claims.run import ClaimEvents, require_place, run_claims
@@ -56,18 +56,17 @@ def reproduce_command(
     if list_claims + dry_run + page_only > 1:
         raise UserError("--list, --dry-run and --page are three things; give one.")
     console = terminal_console()
-    earlier, left_out = earlier_claims(out, scale)
     looks = list_claims or page_only
-    claims = find_claims(names or [], CLAIMS, optional=looks and bool(earlier))
+    claims = find_claims(names or [], CLAIMS, optional=looks and has_earlier(out))
     plan = plan_claims(claims, seeds, scale)
     if not list_claims:
         require_place(out, page_only)
     if dry_run:
         show_claim_plan(claims, plan, out, console, scale)
         return
-    named = {claim.name for claim in claims}
-    shown = [*claims, *(claim for claim in earlier if claim.name not in named)]
-    whole = plan_claims(shown, seeds, scale)
+    earlier, left_out = earlier_claims(out, scale, {claim.name for claim in claims})
+    shown = [*claims, *earlier] or find_claims([], CLAIMS)
+    whole = plan_claims(shown, seeds, scale) if earlier else plan
     for message in left_out:
         typer.echo(message, err=True)
     if list_claims:

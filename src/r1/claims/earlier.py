@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 from typing import NotRequired
 
@@ -31,11 +32,20 @@ class RecordedClaims(TypedDict):
     claims: list[_Recorded]
 
 
-def earlier_claims(out: Path, scale: str) -> tuple[list[LoadedClaim], list[str]]:
-    """Return the claims of OUT/claims.json, and a message for each that cannot be read any more."""
+def has_earlier(out: Path) -> bool:
+    """Whether claims ran into a folder before."""
+    return (out / RESULTS).is_file()
+
+
+def earlier_claims(
+    out: Path, scale: str, named: Collection[str]
+) -> tuple[list[LoadedClaim], list[str]]:
+    """Return the claims of OUT/claims.json beside the named ones, and a message for each that
+    cannot be read any more."""
     told = read_json(out / RESULTS, shape=RecordedClaims) if out.is_dir() else None
+    entries = told["claims"] if told is not None else ()
     found, messages = [], []
-    for entry in told["claims"] if told is not None else ():
+    for entry in (entry for entry in entries if entry["claim"] not in named):
         try:
             claim = load_claim(Path(os.path.normpath(out.resolve() / entry.get("file", ""))))
             plan_claims([claim], 1, scale)

@@ -24,6 +24,7 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from r1.claims.settings import GENERATED
 from r1.curation.card import CARD_JSON, CardFile
 from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
@@ -43,7 +44,7 @@ from r1.run_dir.stored import read_columns
 
 RUN, EVALUATIONS = "run", "evaluations"
 VALUES = "values.json"
-AREA, PASS_AT_1, GENERATED = "area", "pass_at_1", "generated_tokens"
+AREA, PASS_AT_1 = "area", "pass_at_1"
 
 
 _Point = Annotated[list[float], Field(min_length=2, max_length=2)]

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from r1.claims.difference import ClaimVerdict, SeedsDifference
-from r1.claims.measure import GENERATED
 from r1.claims.results import ArmResult, ClaimResult, ComparisonResult
-from r1.claims.settings import COSTS
+from r1.claims.settings import COSTS, GENERATED
 from r1.claims.show import figure
 from r1.intervals import Interval, bootstrap
 from r1.report.assets import fill_page

@@ -65,15 +65,16 @@ Measure = Literal[
     "trained_tokens",
     "proxy_gain",
 ]
+GENERATED = "generated_tokens"
 OF_RUNS = (
     "state_bytes",
     "explained_variance",
-    "generated_tokens",
+    GENERATED,
     "trained_tokens",
     "proxy_gain",
 )
 """Measures with one value a run; the others have one a problem."""
-COSTS = ("state_bytes", "generated_tokens", "trained_tokens")
+COSTS = ("state_bytes", GENERATED, "trained_tokens")
 """What a run cost: a fact of that run, where the other measures are one draw of many."""
 OF_SEARCHES = ("mean", "any", "majority", "best", "weighted", "followed")
 """A search's rules of choice (r1.search.choose)."""

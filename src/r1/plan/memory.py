@@ -139,6 +139,7 @@ def learner_memory(
         largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
         items.append(MemoryItem("optimiser's temporaries", "step", 2 * size * largest))
     if lora:
+        # Ranks merge a matrix at a time: it, what is added to it, and their sum.
         merged = layer_parameters(shape) if ranks == 1 else 3 * shape.width * shape.ffn
         items.append(MemoryItem("adapters", "resident", size * trained / ranks))
         items.append(MemoryItem("merged copy", "sync", size * merged))
