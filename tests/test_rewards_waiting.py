@@ -110,10 +110,15 @@ def test_a_verifier_that_gets_ready_at_the_second_try_scores(
 
 
 class _Clock:
-    """Time that passes while somebody polls, and a worker that answers at `ready_s`."""
+    """Time that passes while somebody polls, and a worker that answers at `ready_s`.
 
-    def __init__(self, ready_s: float) -> None:
-        self.now, self.ready_s = 0.0, ready_s
+    At `stalls_at` the machine stands still for STALL seconds.
+    """
+
+    STALL = 1e4
+
+    def __init__(self, ready_s: float, stalls_at: float | None = None) -> None:
+        self.now, self.ready_s, self.stalls_at = 0.0, ready_s, stalls_at
 
     def monotonic(self) -> float:
         return self.now
@@ -123,6 +128,8 @@ class _Clock:
 
     def poll(self, timeout_ms: float) -> bool:
         self.now += timeout_ms / 1000
+        if self.stalls_at is not None and self.now >= self.stalls_at:
+            self.now, self.stalls_at = self.now + self.STALL, None
         return self.now >= self.ready_s
 
 
@@ -143,12 +150,30 @@ def test_a_busy_machine_is_not_taken_for_a_worker_that_hangs(
 ) -> None:
     """`waiting` is the share of the time for which the worker had no processor."""
     clock = _Clock(ready_s)
+    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: 7.0 + waiting * clock.now)
+    _wait_for_the_first_message(monkeypatch, clock, hung_at)
+
+
+@pytest.mark.parametrize("stalls_at", [0.1, 60.0, 119.9])
+def test_a_machine_that_stood_still_is_not_taken_for_a_worker_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, stalls_at: float
+) -> None:
+    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: 7.0)
+    ready = _Clock(_Clock.STALL + 119.0, stalls_at)
+    _wait_for_the_first_message(monkeypatch, ready, None)
+    hung_at = _Clock.STALL + START_TIMEOUT_S
+    _wait_for_the_first_message(monkeypatch, _Clock(1e9, stalls_at), hung_at)
+
+
+def _wait_for_the_first_message(
+    monkeypatch: pytest.MonkeyPatch, clock: _Clock, hung_at: float | None
+) -> None:
+    """Wait for a worker that was asked at 0 s; it must hang at hung_at, or never."""
     monkeypatch.setattr(worker_handle, "time", clock)
     monkeypatch.setattr(worker_handle.select, "poll", lambda: clock)
-    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: 7.0 + waiting * clock.now)
     worker = WorkerHandle(Setup(_settings(), PromptForm()), lambda: None)
     worker._process = SimpleNamespace(pid=1)  # type: ignore[assignment]
-    worker._waited_s = 7.0  # as it was asked
+    worker._look = worker_handle.Look(0.0, waited_s=7.0)
     worker._progress = bytearray(PROGRESS.pack(PREPARING, 0.0))  # type: ignore[assignment]
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -159,7 +184,7 @@ def test_a_busy_machine_is_not_taken_for_a_worker_that_hangs(
             return
         with pytest.raises(worker_handle.WorkerHungError):
             worker._next_message()
-    assert hung_at <= clock.now < hung_at + 1.0
+    assert hung_at <= clock.now < hung_at + 1.5
 
 
 def test_closing_does_not_wait_for_a_verifier_that_hangs() -> None:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from r1.errors import UserError
 from r1.rewards.registry import time_limit_s
@@ -38,6 +38,8 @@ RECYCLE_AFTER = 20_000
 POLL_S = 0.25
 MAX_WAITED = 9.0
 """Waiting for a processor lengthens a limit, by so many times itself at most."""
+STALL_S = 1.0
+"""Where so long passes between two looks at a worker, the machine or this process stood still."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,28 @@ class PoolClosedError(RuntimeError):
     """The pool was closed before the scores were ready."""
 
 
+class Look(NamedTuple):
+    """What was known of a worker's lost time at one moment, in seconds."""
+
+    at: float = 0.0
+    waited_s: float = 0.0
+    """For a processor, since the worker began."""
+    stalled_s: float = 0.0
+    """Between two looks that were too far apart, since the worker began."""
+
+    def next(self, pid: int) -> Look:
+        """Return how it is now."""
+        now = time.monotonic()
+        gap = now - self.at
+        stalled_s = self.stalled_s + (gap if gap > STALL_S else 0.0)
+        return Look(now, waited_s(pid), stalled_s)
+
+    def granted_s(self, since: Look, limit_s: float) -> float:
+        """Return by how much an item's limit is longer for what was lost since another look."""
+        waited_s = min(self.waited_s - since.waited_s, MAX_WAITED * limit_s)
+        return waited_s + self.stalled_s - since.stalled_s
+
+
 class WorkerHandle:
     """One worker, started on first use and restarted as often as needed.
 
@@ -77,7 +101,7 @@ class WorkerHandle:
         self._start_failures = 0
         self._aborted = False
         self._asked_at = 0.0
-        self._waited_s = 0.0
+        self._look = Look()
         self._limit_s = setup.settings.timeout_s
         self._never_ready: dict[tuple[str, ...], str] = {}
 
@@ -170,7 +194,7 @@ class WorkerHandle:
         except OSError:
             raise self._death() from None
         self._asked_at = time.monotonic()
-        self._waited_s = waited_s(self._pid)
+        self._look = Look(self._asked_at, waited_s(self._pid))
         wanted = {item.number for item in job.items}
         while (results := self._next_message()) is not None:
             for index, value, outcome, detail in results:
@@ -181,23 +205,25 @@ class WorkerHandle:
         """Wait for a message. Raises WorkerHungError where an item takes longer than it may.
 
         An item's clock stands still while its worker waits for a processor, or a busy machine would
-        void the answers that take the longest to judge. What the worker waited is known at each
-        look: an item is granted what it waited since the last look before it began, up to
-        MAX_WAITED limits.
+        void the answers that take the longest to judge; and while the machine stands still (it is
+        suspended, or its virtual machine paused), where no process could have been in time. What
+        was lost is known at each look: an item is granted what was lost since the last look before
+        it began, up to MAX_WAITED limits of waiting.
         """
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
-        seen, granted_from = None, self._waited_s
+        seen, granted_from = None, self._look
         while True:
+            # Look before the progress is read: the last look is then never after the item began.
+            before, self._look = self._look, self._look.next(self._pid)
             index, began = PROGRESS.unpack(self._progress[: PROGRESS.size])
             if seen != (index, began):
-                seen, granted_from = (index, began), self._waited_s
-            self._waited_s = waited_s(self._pid)
+                seen, granted_from = (index, began), before
             limit = self._limit_s if index >= 0 else START_TIMEOUT_S
-            limit += min(self._waited_s - granted_from, MAX_WAITED * limit)
+            limit += self._look.granted_s(granted_from, limit)
             # An idle worker's clock stands at the end of its last job, however long ago.
             since = max(began, self._asked_at) if index == IDLE else began
-            left = since + limit - time.monotonic()
+            left = since + limit - self._look.at
             if poller.poll(1000 * min(POLL_S, max(left, 0.001))):
                 break
             # Read again: the worker may have moved on while we waited.
@@ -269,7 +295,7 @@ class WorkerHandle:
                     start_new_session=True,
                 )
         self._channel.settimeout(START_TIMEOUT_S)
-        self._waited_s = 0.0
+        self._look = Look(time.monotonic())
 
     @property
     def _pid(self) -> int:
