@@ -63,6 +63,7 @@ class PPOSettings(AlgorithmSettings):
     """PPO with a critic: a value head on the policy, or a model of its own."""
 
     passes_before: ClassVar[bool] = True
+    has_critic: ClassVar[bool] = True
     only_with: ClassVar = {
         "critic_lr": ("critic", ("own",)),
         "value_weight": ("critic", ("shared",)),

@@ -17,10 +17,12 @@ class AlgorithmSettings(Settings):
     """How a batch is sampled, split into optimiser steps and held to the reference policy.
 
     passes_before: whether policy and reference go over the whole batch before each update, for
-    advantages that need their numbers.
+    advantages that need their numbers. has_critic: whether it learns values, and reports
+    `explained_variance`.
     """
 
     passes_before: ClassVar[bool] = False
+    has_critic: ClassVar[bool] = False
     only_with: ClassVar = {
         "aggregate_constant": ("aggregate", ("constant",)),
         "overlong_buffer": ("overlong", ("penalty",)),
