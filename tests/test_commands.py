@@ -149,6 +149,12 @@ def test_what_is_saved_of_a_pipeline_and_of_an_evaluation(tmp_path) -> None:
         (tmp_path / name / "STAGE.json").write_text("{}")
     (tmp_path / "c" / "run" / "checkpoints" / "step-000003").mkdir(parents=True)
     assert "stages a, b; stage c after step 3" in saved_in(tmp_path)
+    titles = {"a": "PPO, seed 0", "c": "GRPO, seed 0"}
+    assert "stages PPO, seed 0, b; stage GRPO, seed 0 after" in saved_in(tmp_path, titles)
+    for number in range(20):
+        (tmp_path / f"s{number}").mkdir()
+        (tmp_path / f"s{number}" / "STAGE.json").touch()
+    assert ": 22 stages; stage c after step 3" in saved_in(tmp_path)
     (tmp_path / "blocks").mkdir()
     (tmp_path / "blocks" / "block-00000.parquet").write_text("")
     assert "1 blocks of judged samples" in saved_in(tmp_path)

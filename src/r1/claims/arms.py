@@ -212,7 +212,11 @@ def _lacks(spec: StageSpec, measure: str) -> str | None:
     if measure == "proxy_gain" and isinstance(spec.recipe, R1ZeroRecipe):
         return None if spec.recipe.reward_models else "it has no [reward_models]; give it one."
     if measure == "explained_variance" and isinstance(spec.recipe, R1ZeroRecipe):
-        return None if spec.recipe.algorithm.has_critic else "its algorithm has no critic. Compare arms of [ppo]."
+        return (
+            None
+            if spec.recipe.algorithm.has_critic
+            else "its algorithm has no critic. Compare arms of [ppo]."
+        )
     return None
 
 

@@ -83,7 +83,8 @@ def reproduce_command(
         return write_claims_page(results, seeds, out, commands, title)
 
     if not page_only:
-        with told_if_stopped(out), TerminalProgress() as progress:
+        titles = {stage.name: stage.label for stage in plan.stages.values()}
+        with told_if_stopped(out, titles), TerminalProgress() as progress:
             say = progress.console.print
             run_claims(plan, out, ClaimEvents(progress, say, plan, out, write))
     page = write()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 STAGE_MARKER, RUN, BLOCKS = "STAGE.json", "run", "blocks"
+MAX_NAMED = 12
 
 
 class Stopped(SystemExit):
@@ -16,26 +17,36 @@ class Stopped(SystemExit):
 
 
 @contextmanager
-def told_if_stopped(folder: Path) -> Iterator[None]:
-    """On Ctrl-C, report what the folder keeps, and exit with status 130."""
+def told_if_stopped(folder: Path, titles: Mapping[str, str] | None = None) -> Iterator[None]:
+    """On Ctrl-C, report what the folder keeps, and exit with status 130. titles: see saved_in."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped. {saved_in(folder)}", err=True)
+        typer.echo(f"\nStopped. {saved_in(folder, titles)}", err=True)
         raise Stopped(130) from None
 
 
-def saved_in(folder: Path) -> str:
-    """Return a sentence on what a run, pipeline or evaluation keeps, and how to resume."""
+def saved_in(folder: Path, titles: Mapping[str, str] | None = None) -> str:
+    """Return a sentence on what a run, pipeline or evaluation keeps, and how to resume.
+
+    titles: what stages are called for people, by their folders' names.
+    """
     from r1.run_dir.checkpoint import checkpoint_steps
+
+    def called(name: str) -> str:
+        return (titles or {}).get(name, name)
 
     stages = sorted(path.parent.name for path in folder.glob(f"*/{STAGE_MARKER}"))
     under_way = [
-        f"{run.parent.name} after step {steps[-1]}"
+        f"{called(run.parent.name)} after step {steps[-1]}"
         for run in sorted(folder.glob(f"*/{RUN}"))
         if run.parent.name not in stages and (steps := checkpoint_steps(run))
     ]
-    kept = [f"stages {', '.join(stages)}"] if stages else []
+    kept = []
+    if len(stages) > MAX_NAMED:
+        kept.append(f"{len(stages)} stages")
+    elif stages:
+        kept.append(f"stages {', '.join(called(name) for name in stages)}")
     kept += [f"stage {name}" for name in under_way]
     if steps := checkpoint_steps(folder):
         kept.append(f"the checkpoint after step {steps[-1]}")
