@@ -224,10 +224,11 @@ SHARDED = {
 
 
 @pytest.mark.slow
-def test_two_ranks_give_what_one_process_gives_and_take_over(tmp_path):
+@pytest.mark.parametrize("learner", [{}, {"lora": {"rank": 4}}], ids=["full", "lora"])
+def test_two_ranks_give_what_one_process_gives_and_take_over(tmp_path, learner):
     """Steps 0 and 1 by two ranks, step 2 by three, and one process goes on from the first two."""
     model = save_small_model(tmp_path / "model")
-    ranks_take_over(model, SHARDED, tmp_path)
+    ranks_take_over(model, SHARDED | {"learner": learner}, tmp_path)
 
 
 SECTION = """

@@ -184,7 +184,8 @@ SHARDED = {
 
 
 @pytest.mark.slow
-def test_two_ranks_give_what_one_process_gives_and_take_over(tmp_path):
+@pytest.mark.parametrize("learner", [{}, {"lora": {"rank": 4}}], ids=["full", "lora"])
+def test_two_ranks_give_what_one_process_gives_and_take_over(tmp_path, learner):
     """Two steps by two ranks; then three ranks, and one process, go on from there."""
     model = save_small_model(tmp_path / "model")
-    ranks_take_over(model, SHARDED, tmp_path)
+    ranks_take_over(model, SHARDED | {"learner": learner}, tmp_path)
