@@ -108,6 +108,7 @@ def test_mistakes_are_refused_as_in_a_file(small, changes, said) -> None:
         r1.recipe(model="tiny", num_step=3)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_a_notebook_is_carried_on_as_if_it_had_not_been(
     small, tmp_path, capsys
 ) -> None:

@@ -33,7 +33,13 @@ num_samples = 2
 """
 
 
-@pytest.mark.parametrize("architecture", ["qwen2", "qwen3", "llama", "deepseek_v3"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "qwen2",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("qwen3", "llama", "deepseek_v3")),
+    ],
+)
 def test_the_whole_way(architecture, tmp_path, monkeypatch, capsys) -> None:
     recipe = write_recipe(tmp_path, architecture, num_steps=2, sections=SECTIONS)
     monkeypatch.syspath_prepend(str(tmp_path))

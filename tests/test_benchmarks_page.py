@@ -182,6 +182,7 @@ def test_codeforces_has_the_papers_two_rows_and_its_bar(folders, tmp_path) -> No
     assert '<th scope="row">Codeforces</th>' not in page.partition("Beside the distilled")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [30, 500])
 def test_equal_models_are_hardly_ever_marked_and_unequal_ones_are(num) -> None:
     """Two models of one ability on the same questions, a sample each: at most 1 % are marked."""

@@ -150,6 +150,7 @@ def test_commands(data, tmp_path) -> None:
     assert "no benchmark's data" in str(none.exception)
 
 
+@pytest.mark.slow
 def test_the_tiny_world_needs_no_data_and_is_in_no_suite(tmp_path) -> None:
     words = ["bench", "run", "tiny", "tiny_world", "--no-think", "--limit", "3", "--samples", "1"]
     words += ["--max-new-tokens", "4", "--out", str(tmp_path / "out")]
@@ -168,6 +169,7 @@ def test_the_tiny_world_needs_no_data_and_is_in_no_suite(tmp_path) -> None:
     assert {each.metadata["answer_from"] for each in lenient} == {"stated"}
 
 
+@pytest.mark.slow
 def test_conversations_share_one_engine_and_begin_before_anything_is_sampled(
     data, tmp_path, monkeypatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_user_s_claim_is_one_file(tmp_path: Path) -> None:
     assert "measured in this folder" in more.output
 
 
+@pytest.mark.slow
 def test_a_page_keeps_the_claims_that_ran_before(tmp_path: Path) -> None:
     """Two claims of one experiment, one after the other; then the page, the list, no file."""
     out, first = tmp_path / "out", write_claim(tmp_path)

@@ -38,6 +38,7 @@ except UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_only_a_cluster_imports_ray_and_names_its_extra_where_it_is_missing() -> None:
     command = [sys.executable, "-c", WITHOUT_RAY, str(TINY)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -151,6 +152,7 @@ def test_a_wrong_address_is_named_within_ten_seconds(address, message) -> None:
     refused(address.format(free=free), message)
 
 
+@pytest.mark.slow
 @needs_ray
 def test_a_port_that_is_not_rays_is_told_within_ten_seconds() -> None:
     with socket.socket() as server:

@@ -190,6 +190,7 @@ class Interrupted:
             yield group
 
 
+@pytest.mark.slow
 def test_the_embedded_engine_and_the_reward_pool(tmp_path):
     """The tiny base samples the tiny world; stopped inside a call and carried on, it writes the
     same bytes; every row's answer is verified once more."""

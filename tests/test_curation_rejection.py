@@ -289,6 +289,7 @@ def check_kills(tmp_path, num_problems, kills, resume, seed):
     assert len(killed) > 5
 
 
+@pytest.mark.slow
 def test_two_kills_change_no_byte(tmp_path):
     check_kills(tmp_path, 100, 2, "prompt", seed=1)
 

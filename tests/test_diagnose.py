@@ -149,6 +149,7 @@ def test_capitals_may_have_been_asked_for(tmp_path: Path) -> None:
     assert [cause.cause for cause in diagnose(record(tmp_path / "run", fault))] == ["all_wrong"]
 
 
+@pytest.mark.slow
 def test_mathematics_may_say_the_same_in_other_words(tmp_path: Path) -> None:
     """Two texts that differ are not called wrong before mathematics has compared them."""
     fault = Fault(
@@ -308,6 +309,7 @@ def test_the_report_says_what_the_run_says_about_itself(tmp_path: Path) -> None:
     assert "Nothing found that keeps it from learning." in page
 
 
+@pytest.mark.slow
 def test_a_pipelines_page_says_it_of_each_stage(tmp_path: Path) -> None:
     folder = tmp_path / "pipeline"
     write_pipeline(folder)

@@ -85,6 +85,7 @@ def test_its_report_shows_accuracy_loss_movement_and_distance(run) -> None:
     assert "held-out preferences right" in page
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_is_the_same_run(recipe, run, tmp_path) -> None:
     kill_process_at(train_alone, recipe, tmp_path / "killed", [(1, 0.0), (3, 0.05)])
     process = SERVER.Process(target=train_alone, args=(recipe, tmp_path / "killed"))

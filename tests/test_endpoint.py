@@ -181,6 +181,7 @@ def data(tmp_path) -> Path:
     return folder.parent
 
 
+@pytest.mark.slow
 def test_a_benchmark_is_measured_and_what_never_came_is_asked_for_again(
     data, tmp_path, monkeypatch
 ) -> None:

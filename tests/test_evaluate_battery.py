@@ -207,6 +207,7 @@ def evaluate_into(out: Path, monkeypatch: Any, engine: Any, **changes: Any) -> l
     return progress.told
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_carries_on_at_its_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_a_model_without_problems_is_refused(world, tmp_path):
         run_eval_command(str(world / "a folder"), tmp_path / "out", console)
 
 
+@pytest.mark.slow
 def test_chat_through_a_pipe_says_what_the_model_says(world):
     """The real thing in a process of its own: lines in, plain text out, no colours."""
     code = (

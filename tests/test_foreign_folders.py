@@ -93,6 +93,7 @@ def test_claims_do_not_go_into_a_run_of_stages_nor_the_other_way_round(world: Pa
         refuse_other_stages(recipe, claims)
 
 
+@pytest.mark.slow
 def test_a_base_model_is_made_where_nothing_is_or_its_own_beginning(world: Path) -> None:
     recipe = PretrainRecipe.model_validate({"num_steps": 1})
     with pytest.raises(UserError, match=r"not a model in the making \(it holds notes\.txt\)"):

@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_readme(folder, capsys) -> None:
     [lines] = [block for block in blocks("README.md") if "r1.train" in block]
     assert len(lines.splitlines()) <= 10
@@ -46,6 +47,7 @@ def test_the_lines_of_the_readme(folder, capsys) -> None:
     assert (folder / "my-model" / "README.md").is_file()
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_python_page(folder, capsys) -> None:
     first, recipes, evaluating = blocks("docs/python.md")
     exec(first, {})
@@ -56,6 +58,7 @@ def test_the_lines_of_the_python_page(folder, capsys) -> None:
     exec(evaluating.replace("num_samples=8", "num_samples=1, max_new_tokens=8"), {"r1": r1})
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys) -> None:
     """In order, in one namespace, under an event loop, as Jupyter's kernel has one."""
     book = json.loads((ROOT / "docs" / "notebooks" / "first_run.ipynb").read_text())

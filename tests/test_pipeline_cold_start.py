@@ -129,6 +129,7 @@ def test_from_four_sources_to_a_tuned_model_with_people_in_between(recipe, tmp_p
     assert (out / "dev1" / marker["outputs"]["checkpoint"]["path"] / "config.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_wrong_edit_stops_the_run_and_names_the_line(recipe, tmp_path) -> None:
     path, _ = recipe
     out = tmp_path / "out"

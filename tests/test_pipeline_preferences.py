@@ -130,6 +130,7 @@ def data_of_stages(out: Path) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(kept)}
 
 
+@pytest.mark.slow
 def test_a_reward_model_learns_from_what_a_judge_prefers(recipe, tmp_path, monkeypatch):
     alone = run(recipe, tmp_path / "alone")
     pairs, labels = (list(read_rows(alone / name)) for name in ("pairs", "labels"))

@@ -464,6 +464,7 @@ def test_page_links_to_reports_that_are_there(finished: Path, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_completions_of_the_same_problems_travel(finished: Path) -> None:
     pipeline = load_pipeline(finished)
     order = list(SKILLS)
@@ -482,6 +483,7 @@ def test_completions_of_the_same_problems_travel(finished: Path) -> None:
     assert families == {"arithmetic", "cups", "functions", "dialogue"}
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn(finished: Path, tmp_path: Path) -> None:
     paths = save_figures(finished, tmp_path / "out")
     names = ["graph.png", "stages.png", "ablation.png", "reward-models.png"]

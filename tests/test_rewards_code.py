@@ -556,6 +556,7 @@ def test_no_process_is_left_behind() -> None:
     assert not any(b"/program/main.py" in name and b"bwrap" not in name for name in names)
 
 
+@pytest.mark.slow
 def test_a_busy_machine_is_no_verdict_and_sleeping_is_wrong(monkeypatch) -> None:
     """The same overrun of the wall clock; what was done with it decides."""
     program = Program.build("python", "while True: pass")

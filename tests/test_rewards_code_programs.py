@@ -20,6 +20,8 @@ from r1.rewards.settings import RewardSettings
 from r1.sandbox import SandboxSettings
 from r1.types import Outcome, Problem
 
+pytestmark = pytest.mark.slow
+
 if missing := code._why_not("python", SandboxSettings()):
     pytest.skip(missing, allow_module_level=True)
 

@@ -19,6 +19,8 @@ from r1.rewards.settings import RewardSettings
 from r1.sandbox import SandboxSettings
 from r1.types import Outcome, Problem
 
+pytestmark = pytest.mark.slow
+
 
 def outcome(answer: str, tests: str, language: str = "python", **more: object) -> str:
     if missing := code._why_not(language, SandboxSettings()):

@@ -8,6 +8,8 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 
+import pytest
+
 from r1.rewards.pool import GroupHandle, RewardPool
 from r1.rewards.settings import RewardSettings
 from r1.rollout.scored import scored_groups
@@ -43,6 +45,7 @@ def kill_one(pool: RewardPool, rng: random.Random) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random_lose_nothing_and_count_nothing_twice() -> None:
     rng = random.Random(0)
     with RewardPool(settings()) as pool:
@@ -76,6 +79,7 @@ def test_workers_killed_at_random_lose_nothing_and_count_nothing_twice() -> None
     assert counts.as_metrics()["pool/restarts"] == counts.restarts
 
 
+@pytest.mark.slow
 def test_a_hanging_worker_holds_up_nobody_else() -> None:
     with RewardPool(settings()) as pool:
         hanging = pool.submit_group(group("h", "hang", "after"))
@@ -140,6 +144,7 @@ def test_a_worker_that_grows_is_replaced_before_it_matters(monkeypatch) -> None:
     assert counts.restarts == 0
 
 
+@pytest.mark.slow
 def test_a_group_may_die_with_its_worker_again_and_again() -> None:
     """Every second sample kills its worker: each is given up after two deaths, the rest counts."""
     with RewardPool(settings(num_workers=1)) as pool:

@@ -80,6 +80,7 @@ def draw_tiny(split: str, family: str, language: str, num: int) -> list[Problem]
             num //= 2
 
 
+@pytest.mark.slow
 def test_thousands_of_the_tiny_world(pool: RewardPool) -> None:
     problems = [
         problem
@@ -95,6 +96,7 @@ def test_thousands_of_the_tiny_world(pool: RewardPool) -> None:
     assert not not_paid(problems, pool)
 
 
+@pytest.mark.slow
 def test_every_reasoning_gym_task(pool: RewardPool) -> None:
     assert len(TASKS) >= 100
     problems = [

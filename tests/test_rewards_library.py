@@ -85,6 +85,7 @@ def test_a_formula_copied_from_the_question_is_not_paid() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_hangs_is_timed_out_and_costs_the_next_call_nothing() -> None:
     library.configure(RewardSettings(timeout_s=2.0, plugins=("hostile_verifiers",)))
     score = library.answer_reward("hang", "x", "hostile")
@@ -136,6 +137,7 @@ def test_compute_score_has_the_form_that_verl_calls() -> None:
     assert compute_score("mmlu", "Paris", "B", options) == 1.0
 
 
+@pytest.mark.slow
 def test_a_forked_child_starts_workers_of_its_own() -> None:
     code = r"""
         import os

@@ -142,6 +142,7 @@ def test_workers_are_recycled(monkeypatch) -> None:
         assert pool.take_counts().restarts == 0
 
 
+@pytest.mark.slow
 def test_works_from_any_thread(pool: RewardPool) -> None:
     found: list[str] = []
 

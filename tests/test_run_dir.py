@@ -193,6 +193,7 @@ def kill_while_running(folder: Path, after_s: float) -> bool:
             return False
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_lands_on_the_same_bytes(tmp_path: Path, finished: Path) -> None:
     rng, began = random.Random(1), time.perf_counter()
     write_run(tmp_path / "calibration").close()

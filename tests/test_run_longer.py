@@ -50,6 +50,7 @@ def recipe(tmp_path, monkeypatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_as_if_it_had_been_longer_from_the_start(recipe, tmp_path) -> None:
     go(recipe, tmp_path / "whole", "num_steps=6")
     go(recipe, tmp_path / "run")

@@ -178,6 +178,7 @@ class OpensTheGate:
         time.sleep(1.0)  # most machines have them at the next batch; the counts hold on all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cap", [0.0, 2.0])
 def test_a_run_counts_every_late_group_and_none_as_wrong(tmp_path, monkeypatch, cap) -> None:
     monkeypatch.setenv("LATE_GATE", str(tmp_path / "gate"))

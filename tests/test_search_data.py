@@ -293,6 +293,7 @@ def test_both_data_sets_are_what_is_trained_on(tmp_path: Path) -> None:
     assert len(load_step_labels(source, Path()).items) == len(states)
 
 
+@pytest.mark.slow
 def test_it_carries_on_and_another_search_is_refused(tmp_path: Path) -> None:
     from r1.curation.progress import Silent
     from r1.evaluation.search_data import make_search_data
@@ -319,6 +320,7 @@ def test_it_carries_on_and_another_search_is_refused(tmp_path: Path) -> None:
         make_search_data(out, moved, SearchDataSettings(), Silent())
 
 
+@pytest.mark.slow
 def test_a_search_that_judged_no_answers_is_refused(tmp_path: Path) -> None:
     write_sums(tmp_path / "sums.jsonl", 4)
     assert run(tmp_path, RECIPE).exit_code == 0
@@ -332,6 +334,7 @@ def test_a_search_that_judged_no_answers_is_refused(tmp_path: Path) -> None:
     assert 'no verdicts on answers (column "outcome/accuracy")' in str(refused)
 
 
+@pytest.mark.slow
 def test_a_search_without_its_records_is_refused(tmp_path: Path) -> None:
     write_sums(tmp_path / "sums.jsonl", 12)
     assert run(tmp_path, RECIPE).exit_code == 0

@@ -80,6 +80,7 @@ def train(folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_a_stage_measures_benchmarks_by_name_and_by_file(run: Path) -> None:
     marker = json.loads((run / "bench_base" / "STAGE.json").read_text())
     assert marker["outputs"]["results"]["counts"] == {"benchmarks": 2, "questions": 4}
@@ -89,6 +90,7 @@ def test_a_stage_measures_benchmarks_by_name_and_by_file(run: Path) -> None:
         assert sum(result["outcomes"].values()) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_scores_of_benchmarks_join_the_evaluation_in_the_table_of_stages(run: Path) -> None:
     found = report_json(run)["checkpoints"]
     assert set(found) == {"base", "qwen"}
@@ -97,6 +99,7 @@ def test_scores_of_benchmarks_join_the_evaluation_in_the_table_of_stages(run: Pa
     assert found["base"]["overall"]["pass_at_1"]
 
 
+@pytest.mark.slow
 def test_evaluations_are_benchmarks_too(run: Path) -> None:
     models = read_stages(run)
     assert [model.title for model in models] == ["Base", "Qwen"]
@@ -112,6 +115,7 @@ def test_evaluations_are_benchmarks_too(run: Path) -> None:
         assert "at most 60 tokens" in result["departures"]
 
 
+@pytest.mark.slow
 def test_a_problem_that_lacks_a_sample_is_refused(run: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -126,6 +130,7 @@ def test_a_problem_that_lacks_a_sample_is_refused(run: Path, tmp_path: Path) -> 
         problems_result(place, "Base")
 
 
+@pytest.mark.slow
 def test_the_report_and_the_terminal_show_them(run: Path) -> None:
     page = build_report(run, stages_section(run)).read_text()
     for words in ('id="benchmarks"', "Mine", "unfinished"):
@@ -145,6 +150,7 @@ def test_a_run_without_measured_checkpoints_says_so(tmp_path: Path) -> None:
     assert "no stage has measured a checkpoint yet" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_two_stages_are_compared(run: Path) -> None:
     first, second = (read_evaluation(run / name) for name in ("eval_base", "eval_qwen"))
     assert (first.num_samples, first.settings["sampling"]["max_new_tokens"]) == (2, 60)
@@ -152,6 +158,7 @@ def test_two_stages_are_compared(run: Path) -> None:
     assert found.overall.num_problems == 4
 
 
+@pytest.mark.slow
 def test_a_stage_is_planned(run: Path) -> None:
     path = run.parent / "recipe.toml"
     told = plan_json(load_any_recipe(path), path, Given())

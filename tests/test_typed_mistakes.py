@@ -19,6 +19,8 @@ from r1.config import validate
 from r1.errors import UserError
 from r1.r1_zero.settings import R1ZeroRecipe
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """kind = "r1_zero"
 model = "tiny"
 num_steps = 1
