@@ -12,8 +12,9 @@ from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.algorithms.ppo import PPO, PPOSettings
 from r1.algorithms.prime import Prime, PrimeSettings
 from r1.algorithms.reinforce_pp import ReinforcePP, ReinforcePPSettings
+from r1.data.source import make_batches
 from r1.rollout.settings import SamplingSettings
-from r1.sampling.roll_out import BatchSource, replace_empty
+from r1.sampling.roll_out import BatchSource, replace_empty, spare_problems
 from r1.types import Completion, Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
 
 LIMIT = 10
@@ -118,6 +119,30 @@ def test_dynamic_sampling_replaces_what_the_batch_learns_nothing_from(number):
     # and what is found is judged in the same way
     [filled] = replace_empty([scored([1, 1], name="empty")], [group], loop)
     assert (filled is group) == learnt
+
+
+def test_dynamic_sampling_keeps_a_mixtures_weights():
+    """Of 16 problems a step, half of each source, those of the second alone teach nothing."""
+    pools = [[Problem(f"{name}{n}", "?", "1", "exact") for n in range(60)] for name in "ab"]
+    batches, spare = (make_batches(pools, [0.5, 0.5], 16, seed) for seed in (0, 1))
+    nothing: Any = None
+
+    def teaches(group: ScoredGroup) -> bool:
+        return group.rewards[0].total != group.rewards[1].total
+
+    source = BatchSource(batches, spare, 0, 2, nothing, teaches, rounds=1)
+    for step in range(20):
+        groups = [scored([1, p.id[0] == "b"], name=p.id) for p in source.problems.batch(step)]
+        fresh = spare_problems(step, 1, groups, source)
+        assert len(fresh) == 8
+        present = {g.group.problem.id for g in groups}
+        own = {p.id for p in spare.batch(step) if p.id[0] == "b"} - present
+        assert own <= {problem.id for problem in fresh}
+        assert not {problem.id for problem in fresh} & present
+        found = [scored([1, n % 2], name=p.id) for n, p in enumerate(fresh)]
+        after = replace_empty(groups, found, source)
+        kept = [g for g, new in zip(groups, after, strict=True) if g is new]
+        assert len(kept) == 8 + sum(teaches(g) for g in found)
 
 
 def test_signal_by_hand():

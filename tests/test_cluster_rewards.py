@@ -88,13 +88,13 @@ def test_scores_are_those_of_one_process_whoever_dies(world) -> None:
         pending = {
             name: [m.submit_group(group) for group in groups()] for name, m in models.items()
         }
-        found = {name: [scores() for scores in asked] for name, asked in pending.items()}
+        found = {name: [scores.result() for scores in asked] for name, asked in pending.items()}
         assert found == expected
         assert len({score.value for scores in found["helpful"] for score in scores}) > 10
         again = [models["helpful"].submit_group(group) for group in groups()]
         victim = models["helpful"].servers[1].process_id
         os.kill(victim, signal.SIGKILL)
-        assert [scores() for scores in reversed(again)] == expected["helpful"][::-1]
+        assert [scores.result() for scores in reversed(again)] == expected["helpful"][::-1]
         assert models["helpful"].servers[1].process_id != victim
         assert events.take()["pool/reward_server_restarts"] == 1
 
@@ -105,16 +105,16 @@ def test_a_server_that_hangs_is_replaced_and_then_given_up(world) -> None:
     with served(alone, timeouts=limits, max_restarts=1, reward_servers=1) as (models, events):
         scorer = models["harmless"]
         (group,) = groups(1)
-        expected = scorer.submit_group(group)()
+        expected = scorer.submit_group(group).result()
         os.kill(scorer.servers[0].process_id, signal.SIGSTOP)
-        assert scorer.submit_group(group)() == expected
+        assert scorer.submit_group(group).result() == expected
         assert events.take()["pool/reward_server_restarts"] == 1
         scorer.cluster = scorer.cluster.model_copy(update={"max_restarts": 0})
         os.kill(scorer.servers[0].process_id, signal.SIGSTOP)
         begin = time.monotonic()
         told = "waited 3 s for reward server 0 of harmless to score a group, in vain"
         with pytest.raises(ClusterError, match=told):
-            scorer.submit_group(group)()
+            scorer.submit_group(group).result()
         assert time.monotonic() - begin >= 3
 
 
@@ -123,7 +123,7 @@ def test_what_a_server_cannot_have_is_told(world) -> None:
     with served(world._replace(uses=uses), reward_servers=1) as (models, _):
         scores = models["taste"].submit_group(groups(1)[0])
         with pytest.raises(UserError, match="cuda"):
-            scores()
+            scores.result()
 
 
 SERVERS = """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,9 +15,12 @@ from transformers import AutoModelForCausalLM
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
 from r1.learner.local import LocalLearner
+from r1.learner.lora import seed_dropout
 from r1.learner.metrics import UpdateMetrics
 from r1.learner.microbatch import split_minibatches
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
+from r1.models.load import load_model, load_tokenizer
+from r1.rollout.text import end_token_ids
 from small_models import ARCHITECTURES, SMOOTH_EPSILON, make_model, make_tokenizer, save_small_model
 from train_batches import make_batch_of, make_groups
 
@@ -111,6 +117,27 @@ def test_saved_and_loaded_equals_uninterrupted(folders, tmp_path, setup):
     got = [second.update(batch) for batch in batches[2:]]
     assert [without_time(m) for m in got] == [without_time(m) for m in expected[2:]]
     assert_equal(tensors(second), tensors(straight))
+
+
+@pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)], ids=["full", "lora"])
+def test_a_checkpoint_keeps_the_end_tokens_of_the_generation_config(folders, tmp_path, lora):
+    shutil.copytree(folders["qwen2"], tmp_path / "base")
+    settings = json.dumps({"eos_token_id": [1, 7]})  # the config names one alone
+    (tmp_path / "base" / "generation_config.json").write_text(settings)
+    make_learner(tmp_path / "base", lora=lora).save(tmp_path / "saved")
+    tokenizer = load_tokenizer(tmp_path / "base")
+    for name in ("base", "saved"):
+        assert 7 in end_token_ids(load_model(tmp_path / name), tokenizer), name
+
+
+def test_dropout_has_a_seed_on_every_rank_and_for_any_seed():
+    settings = LoraSettings(rank=4, dropout=0.1)
+    drawn = set()
+    for index in (0, 1, 2, 63, 4095):
+        for seed in (0, 20_000_000_000 * 1_000_003, 2**63 + 7):
+            seed_dropout(settings, SimpleNamespace(index=index), seed)
+            drawn.add(float(torch.rand(())))
+    assert len(drawn) == 15
 
 
 @pytest.mark.parametrize("lora", [None, LoraSettings(rank=4)], ids=["full", "lora"])

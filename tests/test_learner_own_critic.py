@@ -164,6 +164,22 @@ def test_gradients_that_are_not_finite_move_nothing(folders):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_critic_that_cannot_step_is_counted_and_told(folders, caplog, monkeypatch):
+    """Its body's gradients are too large for a number, the policy's are not."""
+    learner = make_learner(folders["qwen2"])
+    monkeypatch.setattr(learner.critic.body, "norm", lambda: torch.tensor(float("inf")))
+    batch = make_batch_of(make_groups())
+    before = {name: tensor.clone() for name, tensor in learner.critic.state_dict().items()}
+    assert learner.update(batch)["skipped_steps"] == 1.0
+    after = learner.critic.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert "step 1: the norm of the critic's gradients is nan" in caplog.text
+    for _ in range(8):
+        learner.update(batch)
+    with pytest.raises(UserError, match="were not finite in 10 optimiser steps in a row"):
+        learner.update(batch)
+
+
 @pytest.mark.parametrize(
     ("section", "said"),
     [

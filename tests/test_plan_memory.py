@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from r1.algorithms.grpo import GRPO, GRPOSettings
+from r1.config import validate
 from r1.learner.local import LocalLearner
 from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
@@ -21,6 +22,7 @@ from r1.plan.memory import (
     lora_parameters,
 )
 from r1.plan.model import shape_of
+from r1.r1_zero.settings import R1ZeroRecipe
 from small_models import save_small_model
 from train_batches import make_groups
 
@@ -111,6 +113,23 @@ def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
     # Recomputation keeps each layer's input, in bf16, and the last norm and hidden states.
     assert backward["activations"] == 32_768 * 5120 * (64 * 2 + (4 + 2) + 2)
     assert memory.peak == pytest.approx(sum(memory.at_peak().values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("grpo", {}), ("grpo", {"kl_weight": 0.0}), ("ppo", {"critic": "own"}), ("prime", {})],
+)
+def test_every_model_that_a_learner_keeps_is_planned(name: str, section: dict) -> None:
+    values = {
+        "model": "tiny",
+        "num_steps": 9,
+        "data": {"train": [{"kind": "tiny", "split": "train", "num": 1}]},
+    }
+    recipe = validate({**values, name: section}, R1ZeroRecipe, "recipe")
+    planned = phase_of(learner_memory(recipe, shape_of("tiny"), 1, CPU), "resident")
+    algorithm = recipe.make_algorithm()
+    assert ("reference" in planned) == algorithm.needs_reference
+    assert ("critic" in planned) == (getattr(algorithm, "critic_lr", None) is not None)
 
 
 def test_more_ranks_need_less_and_recomputation_trades_activations() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from r1.config import load_recipe
 from r1.models.load import load_tokenizer
@@ -59,6 +59,34 @@ def test_a_killed_run_ends_in_the_same_bytes(recipe, tmp_path) -> None:
     assert steps == [3, 4]
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
+
+
+def test_a_kill_within_a_checkpoint_or_the_last_save_is_carried_on(
+    recipe, tmp_path, monkeypatch
+) -> None:
+    whole = pretrain(recipe, tmp_path / "whole")
+    few = recipe.model_copy(update={"checkpoint_every": 250})  # no checkpoint on the way
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedTokenizerFast, "save_pretrained", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(few, tmp_path / "last")
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / ".tmp-pretrain_state.pt").write_bytes(b"half")
+    for name in ("last", "first"):
+        found = pretrain(few, tmp_path / name)
+        assert (found / "model.safetensors").read_bytes() == (
+            whole / "model.safetensors"
+        ).read_bytes()
+        assert not [path for path in found.iterdir() if "state" in path.name]
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_any_seed_serves(recipe, tmp_path) -> None:
+    one_step = recipe.model_copy(update={"num_steps": 1, "seed": 2**64 + 5})
+    assert (pretrain(one_step, tmp_path / "base") / "model.safetensors").exists()
 
 
 def test_documents_depend_on_seed_and_step_alone(recipe, tmp_path) -> None:

@@ -187,15 +187,22 @@ def test_it_learns_which_responses_are_right_and_is_carried_on(folders, tmp_path
     assert float(state["weight"].abs().max()) == 0.0, "there is no value head"
 
 
-@pytest.mark.parametrize("name", ["kl_weight", "reference_every"])
-def test_a_reference_that_moves_is_refused(name):
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"kl_weight": 1}, "kl_weight must be 0"),
+        ({"reference_every": 1}, "reference_every must be 0"),
+        ({"overlong": "mask"}, 'overlong = "mask" is not for prime'),
+    ],
+)
+def test_a_moving_reference_and_masked_responses_are_refused(section, said):
     recipe = {
         "model": "tiny",
         "num_steps": 1,
         "data": {"train": [{"kind": "tiny", "split": "train", "num": 1}]},
     }
-    with pytest.raises(UserError, match=f"{name} must be 0"):
-        validate({**recipe, "prime": {name: 1}}, R1ZeroRecipe, "recipe")
+    with pytest.raises(UserError, match=said):
+        validate({**recipe, "prime": section}, R1ZeroRecipe, "recipe")
 
 
 @pytest.mark.slow

@@ -223,6 +223,19 @@ def test_over_long_responses_lose_their_last_steps_and_are_counted(tmp_path):
     assert any("1 over-long rows were cut" in notice for notice in quiet.notices)
 
 
+def test_rows_whose_labels_are_all_cut_off_teach_nothing_and_are_told(tmp_path):
+    """A process file often labels the last step alone."""
+    rows = step_rows(60)
+    rows.insert(12, {"prompt": "say this", "steps": ["a" * 20] * 6, "labels": [None] * 5 + [0]})
+    path = write_recipe(tmp_path, rows)
+    short = ["batch.max_steps=1", "data.heldout=[]", "evaluation.every=0"]
+    dropped = train(path, tmp_path / "run", ['batch.overlong="cut"', *short])
+    assert any("no labelled step below batch.max_tokens" in each for each in dropped.notices)
+    path.write_text(path.read_text().replace('unusable = "drop"', ""))
+    with pytest.raises(UserError, match=r"row 13.*no step within the limit"):
+        train(path, tmp_path / "refused", ['batch.overlong="cut"', *short])
+
+
 def test_impossible_settings():
     path = RECIPES / "tiny" / "prm.toml"
     load_recipe(path, RewardModelRecipe)

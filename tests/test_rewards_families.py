@@ -16,13 +16,14 @@ from r1.evaluation.run import count_votes
 from r1.evaluation.summary import judge, judged_from_rows, summarise
 from r1.r1_zero.run import prepare
 from r1.r1_zero.settings import R1ZeroRecipe
-from r1.reward_model.mixture import MixedRewards, Scores
+from r1.reward_model.mixture import MixedRewards
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.accuracy import check_reference
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
 from r1.rewards.unjudged import check_families, check_rules
+from r1.rollout.scored import Scores
 from r1.run_dir import completion_table
 from r1.step_metrics import PhaseTimer, step_metrics
 from r1.template import parse
@@ -148,9 +149,13 @@ class Taste:
     """A reward model that likes everything, in one family."""
 
     use = RewardModelUse(path="nowhere", weight=0.25, families=("dialogue",))
+    answered = True
 
     def submit_group(self, group: RolloutGroup) -> Scores:
-        return lambda: [Score(4.0, Outcome.CORRECT)] * len(group.completions)
+        return Scores(lambda: [Score(4.0, Outcome.CORRECT)] * len(group.completions), self.ready)
+
+    def ready(self) -> bool:
+        return self.answered
 
 
 def test_a_reward_model_joins_the_familys_own_rewards() -> None:
@@ -160,3 +165,17 @@ def test_a_reward_model_joins_the_familys_own_rewards() -> None:
     assert [reward.total for reward in sums.rewards] == [1.5, 0.0]
     assert [reward.total for reward in greeting.rewards] == [3.0 + 1.0, 1.0]
     assert list(greeting.rewards[0].parts) == ["format", "language", "taste"]
+
+
+def test_a_group_waits_for_its_reward_models_as_for_its_rules() -> None:
+    """So that a group whose server is slow is late, as one whose rules are is."""
+    taste = Taste()
+    taste.answered = False
+    with RewardPool(REWARDS) as pool:
+        mixed = MixedRewards(pool, {"taste": taste})
+        handles = [mixed.submit_group(group(problem)) for problem in (SUM, GREETING)]
+        for handle in handles:
+            handle._handle.result()
+        assert [handle.done() for handle in handles] == [True, False], "it does not judge sums"
+        taste.answered = True
+        assert all(handle.done() for handle in handles)

@@ -150,7 +150,8 @@ class TrainResponse:
     """One response to learn from; engine_logprobs and advantages have one number per token.
 
     Both are empty where nothing is learnt from them (supervised examples). weight 0 leaves the
-    response out of the loss but keeps it in counts (overlong masking).
+    response out of the loss but keeps it in counts: of a rank that has nothing to do, it only keeps
+    step.
     """
 
     token_ids: list[int]

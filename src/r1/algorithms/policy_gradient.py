@@ -73,7 +73,7 @@ class PolicyGradient:
 
     @property
     def needs_reference(self) -> bool:
-        return self.settings.kl_weight > 0
+        return self.settings.needs_reference
 
 
 class WithCritic(PolicyGradient):

@@ -74,6 +74,11 @@ class PrimeSettings(AlgorithmSettings):
     )
     clip_high: float = Field(0.2, ge=0.0, description="the ratio is clipped above 1 + clip_high")
 
+    @property
+    def needs_reference(self) -> bool:
+        """See AlgorithmSettings."""
+        return True
+
     @classmethod
     def hint_for_unknown(cls, key: str) -> str | None:
         """Hint for a name of the second model, which is not chosen."""
@@ -86,6 +91,11 @@ class PrimeSettings(AlgorithmSettings):
             if getattr(self, name):
                 raise ValueError(f"{name} must be 0: the tokens' rewards are held against a fixed "
                                  "reference; leave it out")  # fmt: skip
+        if self.overlong == "mask":
+            raise ValueError(
+                'overlong = "mask" is not for prime: rewards are compared where the second model '
+                'is, and masked responses would leave the comparison; "keep" or "penalty"'
+            )
         return self
 
 
@@ -100,10 +110,6 @@ class Prime(WithCritic):
     value_weight: ClassVar[float] = 0.0
     value_warmup: ClassVar[int] = 0
     kl_in_loss: ClassVar[bool] = False
-
-    @property
-    def needs_reference(self) -> bool:
-        return True
 
     @property
     def critic_lr(self) -> float:

@@ -66,6 +66,11 @@ class AlgorithmSettings(Settings):
     )
 
     @property
+    def needs_reference(self) -> bool:
+        """Whether the reference policy must be kept and computed."""
+        return self.kl_weight > 0
+
+    @property
     def needed_reward_model(self) -> str | None:
         """Which of the recipe's reward models it cannot do without, if any."""
         return None

@@ -27,10 +27,11 @@ from r1.cluster.ray_calls import Call, ClusterError, Events, LostProcess, give_u
 from r1.cluster.ray_placement import Placement
 from r1.cluster.settings import ClusterSettings
 from r1.reward_model.card import find_reward_model
-from r1.reward_model.mixture import CompletionScorer, Scores
+from r1.reward_model.mixture import CompletionScorer
 from r1.reward_model.score import RewardModelScorer
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.registry import PromptForm
+from r1.rollout.scored import Scores
 from r1.types import RolloutGroup, Score
 
 
@@ -119,13 +120,18 @@ class RemoteScorer:
             server = next(self._turns)
             asked = _PendingGroup(group, server.actor.score.remote(group))
             server.owes.append(asked)
-        return partial(self._result, server, asked)
+        return Scores(partial(self._result, server, asked), partial(self._answered, asked))
 
     def close(self) -> None:
         """End the servers."""
         self.closed = True
         for server in self.servers:
             ray.kill(server.actor, no_restart=True)
+
+    @staticmethod
+    def _answered(asked: _PendingGroup) -> bool:
+        """Whether its server has answered, or was lost with it."""
+        return asked.scores is not None or bool(ray.wait([asked.reference], timeout=0)[0])
 
     def _result(self, server: _Server, asked: _PendingGroup) -> list[Score]:
         with self._waiting:

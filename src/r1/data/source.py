@@ -73,10 +73,6 @@ class ProblemSource:
             position += len(taken)
         return chosen
 
-    def epoch(self, step: int) -> float:
-        """How often the problems have been gone through when a step begins."""
-        return step * self.num_per_step / len(self.problems)
-
     def _order(self, epoch: int) -> np.ndarray:
         """The order of one epoch; the orders of two neighbouring epochs are kept."""
         if epoch in self._orders:

@@ -178,13 +178,17 @@ class DPOLearner:
         local = self.local
         table = PairTable(examples, local.device)
         kl = torch.zeros((), dtype=torch.float64, device=local.device)
+        head = other = self._head(local.model)  # gathered once, not for every row
+        if local.reference is not None:
+            with local.reference.model() as model:
+                other = self._head(model)
         for micro in self._share(examples):
             row = self._row(micro)
-            hidden_M, head = self._hidden(local.model, row)
+            hidden_M = self._hidden(local.model, row)
             policy_M, reference_M = self._of(hidden_M, head, row), None
             if local.reference is not None:
                 with local.reference.model() as model:
-                    other_M, other = self._hidden(model, row)
+                    other_M = self._hidden(model, row)
                 reference_M = self._of(other_M, other, row)
                 own = token_kl(hidden_M, head, other_M, other, self.settings.logits_budget_mb)
                 kl += own.double().sum() if micro is not None else 0.0
@@ -224,11 +228,15 @@ class DPOLearner:
         with self.local.reference.model() as model:
             return self.local.logprobs(model, row).logprobs_N
 
-    def _hidden(self, model: PreTrainedModel, row: PackedRow) -> tuple[Tensor, Tensor]:
-        """Hidden states that predict the M response tokens, and the whole output embedding."""
+    def _hidden(self, model: PreTrainedModel, row: PackedRow) -> Tensor:
+        """Hidden states that predict the M response tokens."""
         with autocast(self.settings.autocast, self.local.device):
-            hidden_MD = self.local.ranks.run(model, packed_hidden_states, row)
-        return hidden_MD, whole(model.get_output_embeddings().weight.detach())
+            return self.local.ranks.run(model, packed_hidden_states, row)
+
+    @staticmethod
+    def _head(model: PreTrainedModel) -> Tensor:
+        """The whole output embedding; all ranks must ask for it together."""
+        return whole(model.get_output_embeddings().weight.detach())
 
     def _of(self, hidden_MD: Tensor, head_VD: Tensor, row: PackedRow) -> Tensor:
         with autocast(self.settings.autocast, self.local.device):

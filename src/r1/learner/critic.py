@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from r1.learner.critic_body import KEPT, CriticBody, unmoved
 from r1.learner.objective import CriticObjective
+from r1.learner.optimizer import tell_skipped
 from r1.learner.ranks import Ranks
 from r1.learner.settings import OptimizerSettings
 
@@ -69,6 +70,7 @@ class Critic:
         self.head = ValueHead(width, dtype, device)
         self.weight, self.warmup = objective.value_weight, objective.value_warmup
         self.max_grad_norm, self.ranks = optimizer.max_grad_norm, ranks
+        self._skipped_in_a_row = 0
         self.optimizer = torch.optim.AdamW(
             self.head.parameters(),
             lr=objective.value_lr,
@@ -92,10 +94,11 @@ class Critic:
         """Whether the update after `step` others teaches the critic alone."""
         return step < self.warmup
 
-    def step(self) -> Tensor:
+    def step(self, step: int) -> Tensor:
         """Sum the gradients over ranks, clip, step, clear; return the head's norm before clipping.
 
-        Gradients that are not finite change nothing, neither head nor body.
+        Gradients that are not finite change nothing, neither head nor body, which is told; the norm
+        is then not finite. Raises UserError after MAX_SKIPPED such steps in a row.
         """
         parameters = list(self.head.parameters())
         for parameter in parameters:
@@ -107,6 +110,13 @@ class Critic:
             self.optimizer.step()
             if self.body is not None:
                 self.body.step(of_body)
+            self._skipped_in_a_row = 0
+        else:
+            norm = norm + of_body - of_body  # whichever it was, it is not finite now
+            self._skipped_in_a_row += 1
+            tell_skipped(
+                step, "the norm of the critic's gradients", norm.item(), self._skipped_in_a_row
+            )
         self.discard()
         return norm
 

@@ -192,18 +192,19 @@ class LocalLearner:
     def _optimizer_step(self, loss: Tensor) -> Tensor:
         """Step the policy and the critic; return the policy's norm of gradients.
 
-        While the critic warms up it steps alone, and the norm is its own.
+        While the critic warms up it steps alone, and the norm is its own; so is it where the
+        critic's is not finite, and it did not step.
         """
         if self.critic is None:
             return self.optimizer.step(self.step, loss)
         if self.critic.warming_up(self.step):
-            return self.critic.step()
+            return self.critic.step(self.step)
         norm = self.optimizer.step(self.step, loss)
-        if torch.isfinite(norm):
-            self.critic.step()
-        else:
+        if not torch.isfinite(norm):
             self.critic.discard()
-        return norm
+            return norm
+        of_critic = self.critic.step(self.step)
+        return norm if torch.isfinite(of_critic) else of_critic
 
     def accumulate(
         self, minibatch: MiniBatch, prepared: Prepared, metrics: UpdateMetrics

@@ -19,6 +19,7 @@ from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from r1.errors import UserError
+from r1.learner.modes import TORCH_SEEDS
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LoraSettings
 from r1.learner.sharded import whole
@@ -50,7 +51,7 @@ def attach(
         task_type=None,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed % TORCH_SEEDS)
         try:
             inject_adapter_in_model(config, model)
         except ValueError as error:
@@ -67,7 +68,7 @@ def seed_dropout(settings: LoraSettings | None, ranks: Ranks, seed: int) -> None
     """Let `seed` decide what the adapters' dropout leaves out, if there is any: on every rank
     something else. The weights then depend on the number of ranks."""
     if settings is not None and settings.dropout > 0:
-        torch.manual_seed(seed + 0x9E3779B97F4A7C15 * ranks.index)
+        torch.manual_seed((seed + 0x9E3779B97F4A7C15 * ranks.index) % TORCH_SEEDS)
 
 
 class MergedParameters:
@@ -124,6 +125,8 @@ def merged_model(model: PreTrainedModel) -> PreTrainedModel:
     """A plain model on the CPU with the adapters merged, as it is to be saved."""
     plain: PreTrainedModel = type(model)(copy.deepcopy(model.config))
     plain.to(dtype=model.dtype)  # type: ignore[call-arg]
+    if model.can_generate():  # it may name end tokens that the config does not
+        plain.generation_config = copy.deepcopy(model.generation_config)
     own = {**dict(plain.named_parameters()), **dict(plain.named_buffers())}
     buffers = [(plain_name(name), buffer) for name, buffer in model.named_buffers()]
     for name, tensor in chain(MergedParameters(model), buffers):

@@ -16,6 +16,9 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 _memory: Any = deterministic  # its switch is a property of the module
 Update = TypeVar("Update", bound=Callable[..., Any])
 
+TORCH_SEEDS = 2**64
+"""torch takes no seed of this size or above; a recipe's may be any."""
+
 
 def reproducible(update: Update) -> Update:
     """Wrap a learner's update: under `learner.deterministic` it computes `in_one_order`."""

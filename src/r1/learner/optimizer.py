@@ -46,6 +46,24 @@ def lr_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float
     return warmup * (1.0 - (1.0 - settings.final_fraction) * fall)
 
 
+def tell_skipped(step: int, whose: str, value: float, in_a_row: int) -> None:
+    """Tell of an optimiser step that was not taken, as `whose` value is not finite.
+
+    Raises UserError for the MAX_SKIPPED-th in a row.
+    """
+    logger.warning(
+        "step %d: %s is %s; the weights stay as they are (%d in a row).",
+        *(step + 1, whose, value, in_a_row),
+    )
+    if in_a_row >= MAX_SKIPPED:
+        raise UserError(
+            f"loss or gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
+            f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
+            "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
+            "an earlier checkpoint with another seed."
+        )
+
+
 class PolicyOptimizer:
     """One or two torch optimisers behind one step, with their base learning rates."""
 
@@ -130,17 +148,7 @@ class PolicyOptimizer:
         whose, value = ("the gradients' norm", norm.item())
         if not math.isfinite(loss):
             whose, value = ("the loss", loss)
-        logger.warning(
-            "step %d: %s is %s; the weights stay as they are (%d in a row).",
-            *(step + 1, whose, value, self._skipped_in_a_row),
-        )
-        if self._skipped_in_a_row >= MAX_SKIPPED:
-            raise UserError(
-                f"loss or gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
-                f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
-                "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
-                "an earlier checkpoint with another seed."
-            )
+        tell_skipped(step, whose, value, self._skipped_in_a_row)
         return False
 
     def state_dict(self) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def learner_memory(
     compared = getattr(recipe, "needs_reference", False)
     if teacher is not None:
         items.append(MemoryItem("teacher", "resident", size * teacher.parameters / ranks))
-    elif compared or (algorithm is not None and algorithm.kl_weight > 0):
+    elif compared or (algorithm is not None and algorithm.needs_reference):
         items.append(MemoryItem("reference", "resident", size * trained / ranks))
     own_critic = getattr(algorithm, "critic", "shared") == "own"
     if own_critic:

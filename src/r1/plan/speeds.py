@@ -149,7 +149,7 @@ def learner_speed(
     if algorithm is not None:
         passes += steps > 1 or algorithm.passes_before
         compared = teacher.matmul_parameters / shape.matmul_parameters if teacher else 1.0
-        passes += (algorithm.kl_weight > 0) * epochs * compared
+        passes += algorithm.needs_reference * epochs * compared
     if getattr(algorithm, "critic", "shared") == "own":
         passes += 3.0 * epochs + 1.0
     flops = machine.hardware.peak_flops * machine.rates.training_share * layout.ranks

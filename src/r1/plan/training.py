@@ -5,7 +5,7 @@ Reinforcement learning, a step of P problems with G samples each (settings of th
     policy update  6ND over the packed rows, times the inner epochs
     old policy     2ND where a batch has several minibatches or epochs, or advantages need it before
                    the update (else it is the same pass)
-    reference      2ND where kl_weight > 0; of a teacher, where the recipe has one
+    reference      2ND where there is a reference; of a teacher, where the recipe has one
     reward models  2ND each, from the step on at which they pay
 Everything else: 6ND over the examples in every epoch. Attention comes on top (flops.py).
 
@@ -95,7 +95,7 @@ def _passes(
     if getattr(algorithm, "critic", "shared") == "own":
         parts.append(machine.part("critic's update", "training", update, updated, flops))
         parts.append(machine.part("values", "training", samples, tokens, forward))
-    if algorithm.kl_weight > 0:
+    if algorithm.needs_reference:
         name, whose = ("reference", row) if teacher is None else ("teacher", (teacher, *row[1:]))
         flops = update * forward_flops(*whose)
         parts.append(machine.part(name, "training", update, updated, flops))

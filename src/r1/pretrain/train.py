@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from r1.data.tiny.tokenizer import train_tokenizer
 from r1.learner.microbatch import index_responses, split_microbatches
+from r1.learner.modes import TORCH_SEEDS
 from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.packing import pack_groups
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
@@ -54,8 +55,9 @@ def pretrain(
     if not (folder / STATE_FILE).exists():
         refuse_foreign(folder, held, "not a model in the making")
     atomic.make_folder(folder)
+    atomic.remove_leftovers(folder)
     tokenizer = train_tokenizer(recipe.model.vocab_size, recipe.tokenizer_documents, recipe.seed)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(recipe.seed % TORCH_SEEDS)
     model = AutoModelForCausalLM.from_config(model_config(recipe.model, tokenizer.eos_token_id))
     use_shared_prefix(model)
     embeddings = model.get_input_embeddings().parameters()  # tied: the output head is the same
@@ -70,6 +72,7 @@ def pretrain(
         report(step + 1, loss, (time.monotonic() - started) / done * (recipe.num_steps - step - 1))
         if (step + 1) % recipe.checkpoint_every == 0:
             _save_state(folder, step + 1, model, optimizer)
+    _save_state(folder, recipe.num_steps, model, optimizer)  # a kill below leaves a known folder
     model.set_attn_implementation("sdpa")
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -114,9 +117,7 @@ def _train_step(recipe, step, tokenizer, model, optimizer) -> float:
 
 def _save_state(folder: Path, step: int, model, optimizer) -> None:
     state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
-    temporary = folder / (STATE_FILE + ".tmp")
-    torch.save(state, temporary)
-    temporary.replace(folder / STATE_FILE)
+    atomic.write_file(folder / STATE_FILE, lambda path: torch.save(state, path))
 
 
 def _resume(folder: Path, model, optimizer) -> int:

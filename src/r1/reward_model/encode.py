@@ -228,7 +228,15 @@ def encode_preferences(
 
 def _encode_item(item: Preference, encoder: ResponseEncoder) -> list[EncodedResponse]:
     if isinstance(item, StepLabels):
-        return [encoder.encode_steps(item.prompt, joined(item.steps, encoder.separator))]
+        steps = encoder.encode_steps(item.prompt, joined(item.steps, encoder.separator))
+        if all(math.isnan(_least_of(item, members)) for members in steps.members):
+            raise _UselessRowError(
+                f"no step within the limit of {encoder.max_tokens} tokens (batch.max_tokens) has "
+                "a label",
+                "no labelled step below batch.max_tokens",
+                overlong=True,
+            )
+        return [steps]
     named = (
         [("chosen", item.chosen), ("rejected", item.rejected)]
         if isinstance(item, Pair)
@@ -261,7 +269,7 @@ def _example(
 ) -> PreferenceExample:
     if isinstance(item, StepLabels):
         [found] = encoded
-        targets = tuple(_least([item.labels[n] for n in members]) for members in found.members)
+        targets = tuple(_least_of(item, members) for members in found.members)
         responses = (found.response_ids,)
         return PreferenceExample(found.prompt_ids, responses, 0.0, item, found.ends, targets)
     if isinstance(item, Pair):
@@ -273,8 +281,9 @@ def _example(
     )
 
 
-def _least(labels: Sequence[float | None]) -> float:
+def _least_of(item: StepLabels, members: Sequence[int]) -> float:
     """The label of steps that one token ends: the least known one, NaN where none is known."""
+    labels = (item.labels[n] for n in members)
     return min((label for label in labels if label is not None), default=math.nan)
 
 

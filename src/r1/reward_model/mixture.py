@@ -19,8 +19,9 @@ the models' names, so that curves, tables and the browser show them.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -33,11 +34,8 @@ from r1.rewards.names import reward_names
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
-from r1.rollout.scored import ScoreHandle
+from r1.rollout.scored import ScoreHandle, Scores
 from r1.types import Outcome, Problem, Reward, RolloutGroup, Score, ScoredGroup
-
-Scores = Callable[[], list[Score]]
-"""Waits for the scores of a group's completions, or computes them; in their order."""
 
 
 class CompletionScorer(Protocol):
@@ -48,7 +46,7 @@ class CompletionScorer(Protocol):
         """What the recipe says of it."""
 
     def submit_group(self, group: RolloutGroup) -> Scores:
-        """Hand over a group; what is returned is called once, from any thread."""
+        """Hand over a group; its result is asked for once, from any thread."""
 
 
 class MixedHandle:
@@ -64,8 +62,9 @@ class MixedHandle:
         self._scored: ScoredGroup | None = None
 
     def done(self) -> bool:
-        """True where result() would not wait for a worker (the models may still have to score)."""
-        return self._handle.done()
+        """True where result() would not wait for a worker or a server; models in this process may
+        still have to score."""
+        return self._handle.done() and all(scores.done() for scores in self._asked.values())
 
     def cancel(self) -> None:
         """Drop the group if no worker has begun to score it; what models score is not used."""
@@ -75,7 +74,7 @@ class MixedHandle:
         """Wait for the pool and the models, and return the sums."""
         if self._scored is None:
             scored = self._handle.result()
-            columns = {name: scores() for name, scores in self._asked.items()}
+            columns = {name: scores.result() for name, scores in self._asked.items()}
             self._scored = self._mixture.add_columns(scored, columns)
         return self._scored
 
@@ -90,6 +89,7 @@ class MixedRewards:
         self.pool = pool
         self.settings: RewardSettings = pool.settings
         self.models = dict(models)
+        self._counting = threading.Lock()  # the sampling thread counts, the loop's takes
         self._outcomes: Counter[tuple[str, Outcome]] = Counter()
 
     def weights_of(self, family: str) -> dict[str, float]:
@@ -117,7 +117,8 @@ class MixedRewards:
         for sample, reward in enumerate(scored.rewards):
             parts = {**reward.parts, **{name: found[sample] for name, found in columns.items()}}
             rewards.append(combine(parts, weights))
-            self._outcomes.update((name, parts[name].outcome) for name in columns)
+            with self._counting:
+                self._outcomes.update((name, parts[name].outcome) for name in columns)
         return ScoredGroup(group, rewards)
 
     def vote_groups(self, group: RolloutGroup) -> list[int]:
@@ -131,8 +132,9 @@ class MixedRewards:
     def take_counts(self) -> PoolCounts:
         """Outcomes since the last call, the models' among them."""
         counts = self.pool.take_counts()
-        counts.outcomes.update(self._outcomes)
-        self._outcomes = Counter()
+        with self._counting:
+            found, self._outcomes = self._outcomes, Counter()
+        counts.outcomes.update(found)
         return counts
 
 

@@ -37,7 +37,7 @@ from transformers.utils import logging as transformers_logging
 
 from r1.errors import UserError
 from r1.files.tensors import read_header
-from r1.learner.modes import autocast
+from r1.learner.modes import TORCH_SEEDS, autocast
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import OneRank, Ranks
 from r1.learner.self_check import TOLERANCE, probe, window_of
@@ -311,7 +311,7 @@ def _read_head(head: nn.Linear, file: Path) -> None:
 
 
 def _fresh_head(head: nn.Linear, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed % TORCH_SEEDS)
     weight = torch.randn(head.weight.shape, generator=generator) / (head.in_features + 1) ** 0.5
     with torch.no_grad():
         head.weight.copy_(weight)

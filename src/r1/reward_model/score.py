@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from r1.reward_model.learner import score_texts
 from r1.reward_model.model import RewardModel, check_packed_scores, load_reward_model
 from r1.reward_model.settings import RewardModelUse
 from r1.rewards.registry import PromptForm
+from r1.rollout.scored import Scores
 from r1.rollout.text import decode
 from r1.steps.aggregate import aggregate
 from r1.steps.ends import find_steps
@@ -111,9 +112,9 @@ class RewardModelScorer:
         """Score a group's completions, in their order."""
         return self._score(group.problem, group.completions)
 
-    def submit_group(self, group: RolloutGroup) -> Callable[[], list[Score]]:
-        """score_group, computed when it is asked for (r1.reward_model.mixture.GroupScorer)."""
-        return partial(self.score_group, group)
+    def submit_group(self, group: RolloutGroup) -> Scores:
+        """score_group, computed when it is asked for (r1.reward_model.mixture.CompletionScorer)."""
+        return Scores(partial(self.score_group, group))
 
     def score_texts(
         self, prompt: str, responses: Sequence[str], earlier: Earlier = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from r1.rollout.protocol import Engine, FinishedGroup
 from r1.rollout.settings import SamplingSettings
-from r1.types import GroupRequest, Problem, RolloutGroup, ScoredGroup
+from r1.types import GroupRequest, Problem, RolloutGroup, Score, ScoredGroup
 
 
 class ScoreHandle(Protocol):
@@ -21,6 +21,21 @@ class ScoreHandle(Protocol):
 
     def cancel(self) -> None:
         """Let nobody score the group if nobody has begun to; `result` must not be asked for."""
+
+
+def _at_once() -> bool:
+    return True
+
+
+class Scores(NamedTuple):
+    """The scores of a group's completions, on their way.
+
+    result: waits for them, or computes them, in the completions' order. done: whether `result`
+    would not wait for another process.
+    """
+
+    result: Callable[[], list[Score]]
+    done: Callable[[], bool] = _at_once
 
 
 class Counts(Protocol):

@@ -82,19 +82,33 @@ def spare_problems(
     step: int, turn: int, scored_P: list[ScoredGroup], source: BatchSource
 ) -> list[Problem]:
     """The problems of a round of dynamic sampling (DAPO, 2503.14476): as many new ones as groups
-    teach nothing; none where all teach, or where all spare problems are in the batch already."""
-    num_empty = sum(not source.teaches(scored) for scored in scored_P)
-    if not num_empty:
+    teach nothing; none where all teach, or where all spare problems are in the batch already.
+
+    Each comes from the place of its group, or as near as there is one, so that a mixture's weights
+    hold: batches have the sources one after the other.
+    """
+    empty = [place for place, scored in enumerate(scored_P) if not source.teaches(scored)]
+    if not empty:
         return []
     present = {scored.group.problem.id for scored in scored_P}
     drawn = source.spare.batch(step * source.rounds + turn - 1)
-    return [problem for problem in drawn if problem.id not in present][:num_empty]
+    spare = {place: problem for place, problem in enumerate(drawn) if problem.id not in present}
+    chosen: list[Problem] = []
+    for place in empty[: len(spare)]:
+        nearest = min(spare, key=lambda other: abs(other - place))
+        chosen.append(spare.pop(nearest))
+    return chosen
 
 
 def replace_empty(
     scored_P: list[ScoredGroup], found: list[ScoredGroup], source: BatchSource
 ) -> list[ScoredGroup]:
-    """The batch with found groups that teach in place of its groups that do not, in order; what
-    cannot be replaced stays."""
-    useful = iter([scored for scored in found if source.teaches(scored)])
-    return [scored if source.teaches(scored) else next(useful, scored) for scored in scored_P]
+    """The batch with found groups, in the order of `spare_problems`, in place of its groups that
+    teach nothing; where the found one teaches nothing either, the old one stays."""
+    rest = iter(found)
+
+    def better(scored: ScoredGroup) -> ScoredGroup:
+        new = next(rest, scored)
+        return new if source.teaches(new) else scored
+
+    return [scored if source.teaches(scored) else better(scored) for scored in scored_P]
