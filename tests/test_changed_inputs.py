@@ -21,7 +21,9 @@ from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.pipeline.show import show_lineage
 from r1.rewards.names import REWARDS
-from r1.run_dir import lineage
+from r1.run_dir import lineage, read_metrics
+from r1.run_dir.read import read_timings
+from run_folder_page import unnamed
 from sft_data import PLAIN_CHAT
 from sft_data import write_recipe as write_sft
 from small_models import save_small_model
@@ -125,6 +127,12 @@ def world(tmp_path_factory) -> Path:
     assert carry_on(folder / "recipe.toml", folder / "out", steps=1).taken == [0]
     yield folder
     paths.undo()
+
+
+def test_every_metric_of_a_real_run_is_named_on_its_page(world) -> None:
+    rows = [*read_metrics(world / "out"), *read_timings(world / "out")]
+    assert {"pass_rate", "engine_gap", "pool/restarts"} <= {name for row in rows for name in row}
+    assert not unnamed(name for row in rows for name in row)
 
 
 @pytest.fixture
