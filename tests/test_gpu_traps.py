@@ -15,11 +15,13 @@ from torch.distributed.utils import _cast_forward_inputs, _to_kwargs
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.errors import UserError
 from r1.learner import local, shared_prefix
+from r1.learner import settings as learner_settings
 from r1.learner.local import LocalLearner
 from r1.learner.modes import reproducible
 from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
 from r1.learner.state import read_state, write_state
+from r1.r1_zero import settings as r1_zero_settings
 from small_models import save_small_model
 from train_batches import make_groups
 
@@ -207,3 +209,9 @@ def test_fsdp_makes_no_new_layout_for_every_layer() -> None:
     assert inputs["prefix_layout"] is layout
     _, (moved,) = _to_kwargs((), {"prefix_layout": layout}, torch.device("cpu"), False)
     assert moved["prefix_layout"] is layout
+
+
+def test_every_run_may_be_carried_on_in_one_order() -> None:
+    """Reinforcement learning changes on resuming what the other learners may, and more."""
+    assert "learner.deterministic" in learner_settings.MAY_CHANGE_ON_RESUME
+    assert set(learner_settings.MAY_CHANGE_ON_RESUME) < set(r1_zero_settings.MAY_CHANGE_ON_RESUME)

@@ -40,6 +40,7 @@ def step_of(step: int) -> dict[str, float]:
         "busy/learner": 0.5 + 0.1 * step,
         "queue/engines": float(3 - step),
         "queue/rewards": 2.0,
+        "queue/late": 1.0,
         "pool/engine_restarts": float(step in (1, 3)),
         "pool/learner_restarts": 0.0,
         "pool/restarts": 3.0 * (step == 2),
@@ -71,7 +72,7 @@ def test_sums_and_means_over_time(folder: Path) -> None:
     assert found["tokens_per_s"] == pytest.approx(2700.0)
     assert found["busy"]["learner"] == pytest.approx((4 * 0.5 + 2 * 0.6 + 10 * 0.7 + 4 * 0.8) / 20)
     assert found["busy"]["engine_1"] == pytest.approx(0.5)
-    assert found["deepest"] == {"engines": 3.0, "rewards": 2.0}
+    assert found["deepest"] == {"engines": 3.0, "rewards": 2.0, "late": 1.0}
     assert found["restarts"] == {"engines": 2.0, "learner ranks": 0.0, "reward workers": 3.0}
 
 

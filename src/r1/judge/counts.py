@@ -31,7 +31,7 @@ class JudgeCounts:
     gave_up: Counter[str] = field(default_factory=Counter)
 
     def as_metrics(self) -> dict[str, float]:
-        """Return `judge/…` figures for metrics.jsonl; none if nothing was asked."""
+        """Return `judge/…` figures for timings.jsonl, under `pool/`; none if nothing was asked."""
         if self == JudgeCounts():
             return {}
         sums = {

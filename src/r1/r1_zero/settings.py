@@ -15,6 +15,7 @@ from r1.cluster.settings import ClusterSettings
 from r1.config import Settings
 from r1.data.settings import DataSettings
 from r1.evaluation.settings import EvaluationSettings
+from r1.learner.settings import MAY_CHANGE_ON_RESUME as LEARNERS_MAY_CHANGE
 from r1.learner.settings import LearnerSettings, OptimizerSettings, check_evaluation
 from r1.plugins import import_plugins
 from r1.reward_model.settings import RewardModelUse
@@ -25,8 +26,7 @@ from r1.template import TemplateSettings
 from r1.track.settings import TrackSettings
 
 MAY_CHANGE_ON_RESUME = (
-    "base_folder",
-    "learner.device",
+    *LEARNERS_MAY_CHANGE,
     "engine.device",
     "rewards.num_workers",
     "rewards.judge.base_url",
@@ -34,10 +34,7 @@ MAY_CHANGE_ON_RESUME = (
     "rewards.judge.cache",
     "rewards.judge.limits",
     "rewards.judge.budget",
-    "checkpoints.keep",
     "stop_when_hopeless",
-    "cluster",
-    "track",
 )
 """Settings that move no number of a run, but for rounding: it may be carried on with others."""
 MAY_GROW = ("num_steps",)

@@ -31,7 +31,11 @@ RESTARTS = {
     "pool/restarts": ("reward workers", 2),
     "pool/reward_server_restarts": ("reward models", 3),
 }
-QUEUES = {"queue/engines": ("for an engine", 0), "queue/rewards": ("for their rewards", 2)}
+QUEUES = {
+    "queue/engines": ("for an engine", 0),
+    "queue/rewards": ("for their rewards", 2),
+    "queue/late": ("for late verdicts", 3),
+}
 
 
 def time_charts(run: RunData) -> list[Chart]:
