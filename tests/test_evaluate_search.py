@@ -13,6 +13,7 @@ from r1.evaluation.search_figures import search_figures
 from r1.evaluation.summary import JudgedProblem, JudgedSample
 from r1.search.settings import SearchSettings
 from r1.types import Outcome, Problem
+from test_evaluate_battery import save_reward_model
 from test_evaluate_command import evaluate_run
 from test_evaluate_command import world as world
 
@@ -51,6 +52,18 @@ def test_a_tree_search_resumes_with_the_same_files(world, tmp_path, monkeypatch)
     other = MCTS.model_copy(update={"budget": 31})
     with pytest.raises(UserError, match="search"):
         evaluate_run(world, tmp_path / "whole", search=other)
+
+
+def test_figures_name_their_scorer_wherever_it_lies(world, tmp_path):
+    """Two folders with the same model give the same bytes."""
+    found = []
+    for place in ("here", "there"):
+        scorer = save_reward_model(tmp_path / place / "scorer", "steps", "whole", 1)
+        settings = MCTS.model_copy(update={"scorer": str(scorer)})
+        figures, _ = evaluate_run(world, tmp_path / place / "out", search=settings)
+        assert figures["scorer"].startswith("scorer sha256:")
+        found.append((tmp_path / place / "out" / "search.json").read_bytes())
+    assert found[0] == found[1]
 
 
 def test_votes_need_no_scorer_and_every_number_of_samples_has_a_row(world, tmp_path):

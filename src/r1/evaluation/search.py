@@ -27,7 +27,8 @@ from r1.rollout.protocol import Engine
 from r1.rollout.scored import GroupScorer
 from r1.rollout.settings import SamplingSettings
 from r1.run_dir import atomic, describe_source
-from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files
+from r1.run_dir.evaluation import SEARCH_RESULT, SEARCHES, block_files, read_request
+from r1.run_dir.lineage import short_identity
 from r1.search.choose import FIGURES, WHOLE, rules_of
 from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.growth import TokenizedEngine
@@ -208,6 +209,9 @@ def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, A
 
     judged, records = _read_searched(out)
     figures = search_figures(judged, records, settings)
+    scorer = read_request(out)["search"]["scorer"]
+    if isinstance(scorer, Mapping):  # a model's name and hash, wherever it lies
+        figures["scorer"] = short_identity(scorer)
     atomic.write_json(out / SEARCH_RESULT, figures)
     write_page(out, figures, judged, records, settings, name)
     return figures
