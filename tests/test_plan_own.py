@@ -17,7 +17,7 @@ from r1.plan.own import own_mode, plan_own
 from r1.plan.recommend import applied, overrides, recommend, settings_of
 from test_plan_layouts import RECIPES, task_of
 
-GSM8K = "single-gpu/r1_zero_gsm8k"
+GSM8K = "gpus/r1_zero_1.5b_1_gpu"
 BUDGET = 0.95 * 80e9 - 2e9  # of an 80 GB GPU
 SHARED = ("cluster.learner_ranks=8", "cluster.engine_replicas=8")
 SEPARATE = (
