@@ -145,7 +145,7 @@ def test_mistakes_are_answered_before_anything_is_loaded(tmp_path, monkeypatch) 
     with pytest.raises(UserError, match="exists and is not this smollm2"):
         fetch("smollm2", tmp_path / "made", print)
     monkeypatch.setattr(fetching.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"r1\[real\]"):
+    with pytest.raises(UserError, match=r"\.\[real\]"):
         fetch("smollm2", tmp_path / "other", print)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
 

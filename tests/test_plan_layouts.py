@@ -36,14 +36,14 @@ def plan_of(*args, **kwargs) -> list[TriedLayout]:
 
 
 def test_one_gpu_of_80_gb_takes_the_single_gpu_recipe() -> None:
-    best = plan_of("single-gpu/r1_zero_gsm8k", "H100", 1, mean=500)[0]
+    best = plan_of("gpus/r1_zero_1.5b_1_gpu", "H100", 1, mean=500)[0]
     assert (best.layout, best.reason) == (Layout(), "")
     assert best.memory.peak < 0.95 * 80e9 - 2e9
     assert best.slots == 256  # the recipe's engine.max_batch
 
 
 def test_a_shared_layout_leaves_room_for_the_sleeping_part() -> None:
-    task = task_of("single-gpu/r1_zero_gsm8k", "H100", 8, mean=500)
+    task = task_of("gpus/r1_zero_1.5b_1_gpu", "H100", 8, mean=500)
     for choice in plan_layouts(task):
         if not choice.reason:
             held = choice.memory.of("resident") if choice.layout.shared else 0.0
@@ -123,7 +123,7 @@ def run_cli(*arguments: str) -> str:
 
 
 def test_the_command_speaks_to_people_and_programs() -> None:
-    recipe = str(RECIPES / "single-gpu" / "r1_zero_gsm8k.toml")
+    recipe = str(RECIPES / "gpus" / "r1_zero_1.5b_1_gpu.toml")
     text = run_cli(recipe, "--gpus", "8", "--hardware", "H100")
     for words in (
         "memory of one GPU",

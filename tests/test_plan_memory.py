@@ -144,7 +144,7 @@ def test_more_ranks_need_less_and_recomputation_trades_activations() -> None:
 
 
 def test_adapters_leave_no_gradients_of_the_model() -> None:
-    path = RECIPES / "single-gpu" / "r1_zero_gsm8k.toml"
+    path = RECIPES / "gpus" / "r1_zero_1.5b_1_gpu.toml"
     shape = shape_of("Qwen/Qwen2.5-1.5B")
     whole = learner_memory(load_any_recipe(path), shape)
     recipe = load_any_recipe(path, ["learner.lora.rank=64"])

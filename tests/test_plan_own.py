@@ -17,7 +17,7 @@ from r1.plan.own import own_mode, plan_own
 from r1.plan.recommend import applied, overrides, recommend, settings_of
 from test_plan_layouts import RECIPES, task_of
 
-GSM8K = "single-gpu/r1_zero_gsm8k"
+GSM8K = "gpus/r1_zero_1.5b_1_gpu"
 BUDGET = 0.95 * 80e9 - 2e9  # of an 80 GB GPU
 SHARED = ("cluster.learner_ranks=8", "cluster.engine_replicas=8")
 SEPARATE = (
@@ -180,6 +180,29 @@ def test_the_recommended_settings_do_what_is_promised() -> None:
     assert again.choice.layout == Layout(4, 4, 1, False)
     assert own_mode(changed.recipe.algorithm) == "one step off"
     assert recommend(changed, plan_layouts(changed), again) is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hardware", "gpus"),
+    [
+        ("cluster/r1_zero_qwen_32b", "H800", 64),
+        ("cluster/r1_zero_qwen_32b", "H200", 64),
+        (GSM8K, "H100", 2),
+    ],
+)
+def test_a_layout_has_one_step_in_the_table_and_below_it(
+    recipe: str, hardware: str, gpus: int
+) -> None:
+    """vLLM's share is a whole hundredth: a row less in the cache of an engine of 32B."""
+    task = task_of(recipe, hardware, gpus, mean=16_000 if gpus == 64 else 500)
+    choices = plan_layouts(task)
+    found = recommend(task, choices, plan_own(task))
+    assert found is not None
+    best, again = choices[0], found.own.choice
+    assert (again.layout, again.slots) == (best.layout, best.slots)
+    assert again.step_s == best.step_s
+    share = found.settings["engine.vllm.gpu_memory_utilization"]
+    assert best.engine_bytes <= share * task.machine.hardware.memory_bytes
 
 
 def test_a_recipe_of_partial_rollouts_can_be_told_to_do_without() -> None:

@@ -123,7 +123,7 @@ def test_the_single_gpu_recipe_fits_on_80_gb() -> None:
     peaks = []
     for tokens in (32_768, 8192):
         few = f"learner.tokens_per_microbatch={tokens}"
-        task = task_of("single-gpu/r1_zero_gsm8k", "H800", 1, few)
+        task = task_of("gpus/r1_zero_1.5b_1_gpu", "H800", 1, few)
         peaks.append(plan_own(task).choice.memory.peak)
     assert 40e9 < peaks[0] < 72e9  # room for fragmentation and the CUDA context
     assert peaks[0] - peaks[1] == pytest.approx(7.15e9, rel=0.1)

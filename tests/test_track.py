@@ -202,7 +202,7 @@ def test_a_tracker_that_hangs_holds_nobody_up(monkeypatch, tmp_path) -> None:
 def test_a_missing_package_is_refused_before_anything(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr("r1.track.backends.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r'pip install "r1\[trackio\]"'):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[trackio\]'"):
         trackers(tmp_path, [], "trackio")
     assert list(tmp_path.iterdir()) == []
 
@@ -242,7 +242,9 @@ def test_a_stage_has_no_tracker_of_its_own() -> None:
 
 
 def test_tensorboard_for_real(tmp_path) -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed (r1[tensorboard])")
+    pytest.importorskip(
+        "tensorboard", reason="tensorboard is not installed (the extra tensorboard)"
+    )
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     said: list[str] = []

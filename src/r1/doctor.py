@@ -74,8 +74,11 @@ PACKAGES = {
     "math-verify": ("the mathematics reward", ""),
     "reasoning-gym": ("procedural problems", ""),
     "pyarrow": ("the rollouts of a run", ""),
-    "peft": ("LoRA", "pip install 'r1[lora]'"),
-    "datasets": ("data sets of the Hugging Face hub", "pip install 'r1[datasets]'"),
+    "peft": ("LoRA", "pip install -e '.[lora]' in r1's checkout"),
+    "datasets": (
+        "data sets of the Hugging Face hub",
+        "pip install -e '.[datasets]' in r1's checkout",
+    ),
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 
@@ -261,7 +264,7 @@ def _packages() -> list[Finding]:
     for name, (purpose, extra) in PACKAGES.items():
         version = _package(name)
         state = CheckState.OK if version else CheckState.OPTIONAL if extra else CheckState.MISSING
-        remedy = "" if version else extra or "pip install r1"
+        remedy = "" if version else extra or "pip install -e . in r1's checkout"
         detail = f"{version}: {purpose}" if version else f"not installed: {purpose}"
         found.append(Finding("packages", name, state, detail, remedy))
     return found

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from r1.config import Settings, merged
 
-NO_RAY = '[cluster] needs Ray: pip install "r1[cluster]".'
+NO_RAY = '[cluster] needs Ray: pip install -e ".[cluster]" in r1\'s checkout.'
 
 
 class TimeoutSettings(Settings):

@@ -40,7 +40,9 @@ def attach(
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
-        raise UserError('learner.lora needs peft: pip install "r1[lora]".') from None
+        raise UserError(
+            'learner.lora needs peft: pip install -e ".[lora]" in r1\'s checkout.'
+        ) from None
     targets = settings.target_modules
     chosen = _linear_names(model, head) if targets == "all-linear" else targets
     config = LoraConfig(

@@ -81,11 +81,11 @@ def _find(name: str) -> CarriedModel:
 
 
 def _require_packages() -> None:
-    for package, remedy in (("gguf", "pip install 'r1[real]'"), ("pip", "python -m ensurepip")):
+    for package, remedy in (("gguf", "pip install -e '.[real]'"), ("pip", "python -m ensurepip")):
         if importlib.util.find_spec(package) is None:
             raise UserError(
                 f"r1 fetch needs the package {package}; install it with {remedy} "
-                "(in a checkout: pip install -e '.[real]'; make real does it by itself)."
+                "in r1's checkout (make real does it by itself)."
             )
 
 

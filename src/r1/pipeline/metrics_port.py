@@ -63,7 +63,8 @@ class MetricsPort:
             from prometheus_client import CollectorRegistry, start_http_server
         except ImportError:
             raise UserError(
-                '--metrics-port needs prometheus_client: pip install "r1[metrics]".'
+                '--metrics-port needs prometheus_client: pip install -e ".[metrics]" in '
+                "r1's checkout."
             ) from None
         self._lock = threading.Lock()
         self._stages: dict[str, _Stage] = {}

@@ -69,7 +69,7 @@ Commands take the machine's own memory in place of its 8 GB (`Given.memory_bytes
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 RATES = {"CPU": Rates(training_share=0.3, generation_share=0.12, response_speed=200.0)}
-"""Where the defaults of Rates do not fit: what R1-Zero on the tiny world reached (README)."""
+"""Where the defaults of Rates do not fit: ours, for R1-Zero on the tiny world on two cores."""
 
 PRICE_PER_HOUR = 2.0
 """US dollars for an H800-hour, the paper's own assumption (v2, training cost)."""

@@ -1,9 +1,10 @@
 """Find the layouts that fit a machine, and estimate the time of a step in each.
 
     fits a learner's GPU    the peak of memory.py <= what the hardware leaves
-    fits an engine's GPU    weights / TP + one response at its limit <= the same (less what the
-                            learner keeps there, where GPUs are shared)
-    rows of an engine       what else fits, at the mean length, up to engine.max_batch
+    fits an engine's GPU    weights / TP + one response at its limit <= vLLM's share of the GPU, in
+                            whole hundredths as its setting takes it: all that the hardware leaves,
+                            less what the learner keeps there where GPUs are shared
+    rows of an engine       what else fits that share, at the mean length, up to engine.max_batch
     a step                  drawing one engine's share of a batch + the update + sending weights;
                             on separate GPUs the longer of the first two: one batch is sampled ahead
 
@@ -121,13 +122,23 @@ def _tried(task: LayoutTask, layout: Layout) -> TriedLayout:
         return choice._replace(reason=reason)
     if memory.peak > task.budget:
         return choice._replace(reason=too_large("a learner's GPU", memory, task.budget))
-    free = task.budget - (memory.of("resident") if layout.shared else 0.0)
+    free = vllm_share(task, layout, memory) * task.machine.hardware.memory_bytes
     weights, buffers, token = engine_needs(recipe.engine, task.shape, layout.tensor_parallel)
     fixed = weights + buffers
     if reason := no_room(fixed, token, recipe.sampling.max_new_tokens + LONGEST_PROMPT, free):
         return choice._replace(reason=reason)
     slots = max(1, min(int((free - fixed) / (token * each)), recipe.engine.max_batch))
     return timed(task, choice._replace(engine_bytes=fixed + token * slots * each, slots=slots))
+
+
+def vllm_share(task: LayoutTask, layout: Layout, memory: Memory) -> float:
+    """Return engine.vllm.gpu_memory_utilization for a layout, in whole hundredths: the usable
+    memory without what a learner on the same GPU keeps (its gradients too, as `r1 run` checks)."""
+    kept = 0.0
+    if layout.shared:
+        gradients = (i for i in memory.items if (i.part, i.phase) == ("gradients", "step"))
+        kept = memory.of("resident") + sum(item.bytes for item in gradients)
+    return math.floor(100 * (task.budget - kept) / task.machine.hardware.memory_bytes) / 100
 
 
 def refused(recipe: Any, shape: ModelShape, layout: Layout) -> str:

@@ -2,7 +2,7 @@
 
 Parameters are counted from the dimensions (matrices, biases, norms), for dense decoders (Qwen2,
 Qwen3, Llama) and for DeepSeek-V3's: multi-head latent attention and routed experts (DeepSeek-V3
-technical report, arXiv 2412.19437, section 2.1). The paper's models are known by name; their
+technical report, arXiv 2412.19437, section 2.1). The models of recipes/ are known by name; their
 dimensions are those of the config.json published with each.
 
 Left out on purpose: DeepSeek-V3's multi-token-prediction module (not part of the 671B, and not
@@ -108,7 +108,7 @@ def shape_of(name: str, base_folder: Path = Path()) -> ModelShape:
 
 
 def published(name: str) -> dict[str, Any] | None:
-    """Return the published config of one of the paper's models, named with or without its owner."""
+    """Return the published config of one of PUBLISHED, named with or without its owner."""
     wanted = name.rsplit("/", 1)[-1].lower()
     return next((c for n, c in PUBLISHED.items() if n.rsplit("/", 1)[-1].lower() == wanted), None)
 
@@ -280,6 +280,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "Qwen/Qwen2.5-1.5B": _dense("qwen2", "28 1536 12 2 8960 151936", True, 131_072),
     "Qwen/Qwen2.5-Math-1.5B": _dense("qwen2", "28 1536 12 2 8960 151936", True, 4096),
     "Qwen/Qwen2.5-Math-7B": _dense("qwen2", "28 3584 28 4 18944 152064", False, 4096),
+    "Qwen/Qwen2.5-7B": _dense("qwen2", "28 3584 28 4 18944 152064", False, 131_072),
     "Qwen/Qwen2.5-14B": _dense("qwen2", "48 5120 40 8 13824 152064", False, 131_072),
     "Qwen/Qwen2.5-32B": _dense("qwen2", "64 5120 40 8 27648 152064", False, 131_072),
     "meta-llama/Llama-3.1-8B": _dense("llama", "32 4096 32 8 14336 128256", False, 131_072),
@@ -289,4 +290,4 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "deepseek-ai/DeepSeek-V3-Base": _DEEPSEEK_V3,
     "deepseek-ai/DeepSeek-V3": _DEEPSEEK_V3,
 }
-"""The paper's models, their dimensions as in the config.json of each."""
+"""The models of the paper and of recipes/, with the dimensions of each one's config.json."""

@@ -8,12 +8,11 @@ Left out on purpose: staleness above 1, and partial rollouts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1.config import apply_overrides
-from r1.plan.layouts import LayoutTask, TriedLayout
+from r1.plan.layouts import LayoutTask, TriedLayout, vllm_share
 from r1.plan.memory import LONGEST_PROMPT
 from r1.plan.own import Own, plan_own
 
@@ -61,7 +60,7 @@ def settings_of(task: LayoutTask, choice: TriedLayout) -> dict[str, Any]:
         "cluster.placement": "shared" if layout.shared else "separate",
         "engine.kind": "vllm",
         "engine.vllm.tensor_parallel_size": layout.tensor_parallel,
-        "engine.vllm.gpu_memory_utilization": _gpu_share(task, choice),
+        "engine.vllm.gpu_memory_utilization": vllm_share(task, layout, choice.memory),
         "engine.vllm.max_model_len": min(given or longest, task.shape.context),
     }
     if layout.shared:
@@ -75,15 +74,6 @@ def settings_of(task: LayoutTask, choice: TriedLayout) -> dict[str, Any]:
     if algorithm.partial_rollouts:
         settings[f"{recipe.algorithm_name}.partial_rollouts"] = False
     return settings
-
-
-def _gpu_share(task: LayoutTask, choice: TriedLayout) -> float:
-    """Return vLLM's share of a GPU: the usable memory without a learner's on the same GPU."""
-    kept = 0.0
-    if choice.layout.shared:
-        gradients = (i for i in choice.memory.items if (i.part, i.phase) == ("gradients", "step"))
-        kept = choice.memory.of("resident") + sum(item.bytes for item in gradients)
-    return math.floor(100 * (task.budget - kept) / task.machine.hardware.memory_bytes) / 100
 
 
 def applied(recipe: Any, settings: Mapping[str, Any]) -> Any:

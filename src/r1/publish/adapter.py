@@ -26,7 +26,9 @@ def write_adapter(checkpoint: Path, lora: Mapping[str, Any], base: str, folder: 
     try:
         from peft import LoraConfig
     except ImportError:
-        raise UserError('--adapter needs peft: pip install "r1[lora]".') from None
+        raise UserError(
+            '--adapter needs peft: pip install -e ".[lora]" in r1\'s checkout.'
+        ) from None
     modules = sorted({name.partition(".lora_")[0] for name in adapters})
     config = LoraConfig(
         r=lora["rank"],

@@ -79,7 +79,7 @@ class EngineSettings(Settings):
     """Tokens of prefixes that a search keeps, as a share of max_kv_tokens and beside them."""
 
     kind: Literal["embedded", "vllm"] = Field(
-        "embedded", description='the shipped engine, or vLLM (`pip install "r1[vllm]"`)'
+        "embedded", description='the shipped engine, or vLLM (`pip install -e ".[vllm]"`)'
     )
     device: str = Field(
         "auto",

@@ -116,6 +116,6 @@ def require_packages(names: Iterable[str]) -> None:
     for name in names:
         if find_spec(name) is None:
             raise UserError(
-                f'track.to names {name}, whose package is not installed: pip install "r1[{name}]", '
-                "or leave it out."
+                f"track.to names {name}, whose package is not installed: pip install -e "
+                f"'.[{name}]' in r1's checkout, or leave it out."
             )
