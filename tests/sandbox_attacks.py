@@ -66,7 +66,7 @@ atexit.register(lambda: print("contained"))
 """
 
 PROCESSES = [
-    Attack("fork bomb", "while True:\n  try: os.fork()\n  except OSError: pass", (TIME,), limits=SHORT),
+    Attack("fork bomb", "while True:\n  try: os.fork()\n  except OSError: pass", (TIME, MEMORY), limits=SHORT),
     Attack("fork bomb in a shell", ":(){ :|:& };:; wait; sleep 9", (TIME,), "bash", SHORT),
     Attack(
         "forks until refused",

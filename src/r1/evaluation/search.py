@@ -209,7 +209,8 @@ def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, A
 
     judged, records = _read_searched(out)
     figures = search_figures(judged, records, settings)
-    scorer = read_request(out)["search"]["scorer"]
+    asked = read_request(out).get("search")
+    scorer = asked.get("scorer") if isinstance(asked, Mapping) else None
     if isinstance(scorer, Mapping):  # a model's name and hash, wherever it lies
         figures["scorer"] = short_identity(scorer)
     atomic.write_json(out / SEARCH_RESULT, figures)
