@@ -213,5 +213,6 @@ def test_fsdp_makes_no_new_layout_for_every_layer() -> None:
 
 def test_every_run_may_be_carried_on_in_one_order() -> None:
     """Reinforcement learning changes on resuming what the other learners may, and more."""
-    assert "learner.deterministic" in learner_settings.MAY_CHANGE_ON_RESUME
+    for name in ("deterministic", "tokens_per_microbatch", "gradient_checkpointing"):
+        assert f"learner.{name}" in learner_settings.MAY_CHANGE_ON_RESUME
     assert set(learner_settings.MAY_CHANGE_ON_RESUME) < set(r1_zero_settings.MAY_CHANGE_ON_RESUME)

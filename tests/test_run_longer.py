@@ -67,6 +67,22 @@ def test_a_finished_run_goes_on_as_if_it_had_been_longer_from_the_start(recipe, 
         go(recipe, tmp_path / "run")
 
 
+def test_a_run_without_memory_goes_on_with_less_of_it(recipe, tmp_path) -> None:
+    less = (
+        "learner.tokens_per_microbatch=60",
+        "learner.gradient_checkpointing=true",
+        "engine.max_batch=2",
+        "engine.max_kv_tokens=2000",
+    )
+    go(recipe, tmp_path / "run", "num_steps=1")
+    go(recipe, tmp_path / "run", "num_steps=2", *less)
+    go(recipe, tmp_path / "whole", "num_steps=2")
+    ours, theirs = (read_metrics(tmp_path / name) for name in ("run", "whole"))
+    assert ours[0] == theirs[0]
+    assert ours[1]["grad_norm"] == pytest.approx(theirs[1]["grad_norm"], rel=1e-3)
+    assert ours[1]["reward"] == theirs[1]["reward"]
+
+
 def test_a_schedule_that_decays_is_told(tmp_path) -> None:
     recipe = write_sft(tmp_path, "[batch]\nsize = 8\nepochs = 1\n[checkpoints]\nevery = 1\n")
     go(recipe, tmp_path / "run", "optimizer.schedule=linear")

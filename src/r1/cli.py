@@ -340,8 +340,9 @@ def main() -> None:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         _refuse(
             f"there is not enough memory ({reason}). What is written stays whole: end other "
-            "programs, lift the limit (ulimit -v) or take smaller batches (r1 plan shows what they "
-            "need), and give the same command."
+            "programs, lift the limit (ulimit -v), or take smaller rows in training (--set "
+            "learner.tokens_per_microbatch=4096; r1 plan shows what they need), and give the same "
+            "command: it carries on."
         )
 
 

@@ -10,10 +10,11 @@ from pydantic import Field
 from r1.config import Settings
 
 MAY_CHANGE_ON_RESUME = (
-    "base_folder", "learner.device", "learner.deterministic", "checkpoints.keep",
-    "cluster", "track",
+    "base_folder", "learner.device", "learner.deterministic", "learner.tokens_per_microbatch",
+    "learner.gradient_checkpointing", "checkpoints.keep", "cluster", "track",
 )  # fmt: skip
-"""Settings that move no number of any run, but for rounding: it may be carried on with others."""
+"""Settings that move no number of any run, but for rounding (and, with adapters' dropout, for what
+is dropped): it may be carried on with others, as after its memory ran out."""
 
 MAY_GROW = ("batch.epochs", "batch.max_steps")
 """Settings whose number may be larger on resuming: the run is made longer."""

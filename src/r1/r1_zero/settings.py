@@ -28,6 +28,9 @@ from r1.track.settings import TrackSettings
 MAY_CHANGE_ON_RESUME = (
     *LEARNERS_MAY_CHANGE,
     "engine.device",
+    "engine.max_batch",
+    "engine.max_kv_tokens",
+    "engine.vllm.gpu_memory_utilization",
     "rewards.num_workers",
     "rewards.judge.base_url",
     "rewards.judge.api_key_env",
