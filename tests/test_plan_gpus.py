@@ -127,7 +127,7 @@ def test_the_page_s_table_of_recipes() -> None:
 
 def test_the_page_s_table_of_other_gpus() -> None:
     rows = table("| recipe | options")
-    assert len(rows) == 3
+    assert len(rows) == 4
     for row in rows:
         on, name, options, memory, step = row[-5:]
         hardware = ("--hardware", "H200") if "H200" in on else ()

@@ -7,7 +7,7 @@
     backward     gradients so far, all activations, one layer's temporaries
     reduce       gradients so far, whole gradients of embeddings and head (several ranks)
     step         gradients, and the optimiser's temporaries
-    sync         LoRA's merged copy
+    sync         what LoRA merges: a matrix, or all of them for vLLM and to sample ahead
     peak         resident + the largest of the others
 
 A rank of R holds 1/R of weights, moments, gradients and reference, and all of its own row's
@@ -110,6 +110,14 @@ def _step_tokens(recipe: Any, longest: int) -> int:
     return int(recipe.batch.size * longest * getattr(recipe, "responses_per_row", 1))
 
 
+def _merges_all(recipe: Any) -> bool:
+    """Whether one process merges all of its adapters at once: for vLLM, and to sample ahead."""
+    engine, algorithm = getattr(recipe, "engine", None), getattr(recipe, "algorithm", None)
+    if engine is None or algorithm is None:
+        return False
+    return engine.kind == "vllm" or algorithm.staleness > 0
+
+
 def learner_memory(
     recipe: Any,
     shape: ModelShape,
@@ -139,8 +147,9 @@ def learner_memory(
         largest = max(shape.vocab * shape.width * (lora is None), shape.width * shape.ffn)
         items.append(MemoryItem("optimiser's temporaries", "step", 2 * size * largest))
     if lora:
-        # Ranks merge a matrix at a time: it, what is added to it, and their sum.
-        merged = layer_parameters(shape) if ranks == 1 else 3 * shape.width * shape.ffn
+        # A matrix at a time: it, what is added to it, and their sum.
+        at_once = ranks == 1 and _merges_all(recipe)
+        merged = layer_parameters(shape) if at_once else 3 * shape.width * shape.ffn
         items.append(MemoryItem("adapters", "resident", size * trained / ranks))
         items.append(MemoryItem("merged copy", "sync", size * merged))
     algorithm = getattr(recipe, "algorithm", None)
