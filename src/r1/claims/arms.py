@@ -212,11 +212,8 @@ def _lacks(spec: StageSpec, measure: str) -> str | None:
     if measure == "proxy_gain" and isinstance(spec.recipe, R1ZeroRecipe):
         return None if spec.recipe.reward_models else "it has no [reward_models]; give it one."
     if measure == "explained_variance" and isinstance(spec.recipe, R1ZeroRecipe):
-        return (
-            None
-            if spec.recipe.algorithm.has_critic
-            else "its algorithm has no critic. Compare arms of [ppo]."
-        )
+        critic = spec.recipe.algorithm.has_critic
+        return None if critic else "its algorithm has no critic. Compare arms of [ppo]."
     return None
 
 
