@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from r1.track.backends import OPENERS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "r1"
@@ -265,3 +269,14 @@ def test_pages_name_files_that_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     for name in set(re.findall(r"(?:recipes|bench|docs|src|tests)/[\w./-]+\.\w+", text)):
         assert (ROOT / name).exists(), name
+
+
+def test_remedies_name_extras_that_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    known = set(extras["optional-dependencies"])
+    sources = [path.read_text("utf-8") for path in SOURCE.rglob("*.py")]
+    asked = re.compile(r"""install_extra\(['"](\w+)['"]\)""")
+    named = {name for text in sources for name in asked.findall(text)}
+    assert {"lora", "datasets", "cluster", "metrics", "real"} <= named <= known
+    assert set(OPENERS) <= known
+    assert not [text for text in sources if re.search(r"pip install (-e )?.\.\[(?!\{)", text)]

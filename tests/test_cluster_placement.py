@@ -42,7 +42,7 @@ except UserError as error:
 def test_only_a_cluster_imports_ray_and_names_its_extra_where_it_is_missing() -> None:
     command = [sys.executable, "-c", WITHOUT_RAY, str(TINY)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert 'pip install -e ".[cluster]"' in done.stdout, done.stderr
+    assert "pip install -e '.[cluster]'" in done.stdout, done.stderr
 
 
 def test_settings_come_from_the_recipe_and_the_command() -> None:

@@ -7,7 +7,6 @@ import io
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from clock import assert_linear
 from curation_world import (
     FakeScorer,
     files_of,
@@ -245,26 +245,20 @@ def test_the_embedded_engine_and_the_reward_pool(tmp_path):
 # Time --------------------------------------------------------------------------------------------
 
 
-def cpu_seconds(text):
-    start = time.process_time()
-    with ReaderPool(FilterSettings()) as readers:
-        readers.submit(text, "en", "").result()
-    PatternSettings().split(f"<think>{text}</think> x")
-    sketch(text)
-    return time.process_time() - start
-
-
 @pytest.mark.parametrize(
     "unit",
     ["word ", "$x$ ", "<think>", "`a` ", "中", "\\begin{a}", "a.b ", "(", "\n\n", "```\n"],
 )
 def test_filters_take_linear_time(unit):
-    """Ten times the text takes at most thirty times as long."""
-    small = (unit * (4_000 // len(unit)))[:4_000]
-    cpu_seconds(small)
-    short = max(min(cpu_seconds(small) for _ in range(3)), 2e-3)
-    long = min(cpu_seconds(small * 10) for _ in range(2))
-    assert long < 30 * short, (short, long)
+
+    def filters(size: int) -> None:
+        text = unit * (size // len(unit))
+        with ReaderPool(FilterSettings()) as readers:
+            readers.submit(text, "en", "").result()
+        PatternSettings().split(f"<think>{text}</think> x")
+        sketch(text)
+
+    assert_linear(filters, 4_000, 10)
 
 
 # The terminal ------------------------------------------------------------------------------------

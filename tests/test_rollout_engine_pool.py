@@ -144,27 +144,6 @@ def test_a_group_that_hangs_stops_nothing_else_and_only_so_much_is_begun(tmp_pat
     pool.close()
 
 
-def test_no_engine_waits_for_the_end_of_a_window(tmp_path, monkeypatch):
-    """A slow group in every window of two calls: 90 ms against 40 ms; 130 ms is 2 x 65."""
-
-    def delay(request):
-        return 0.06 if int(request.id.rpartition("-")[2]) % 8 == 0 else 0.01
-
-    def seconds(folder):
-        pool = pool_of([Timed(delay, cut), Timed(delay, cut)])
-        begin = time.perf_counter()
-        settings = settings_of(call={"prompts": 8}, num_samples=6)
-        sample_into(folder, problems_of(96), settings, pool)
-        pool.close()
-        return time.perf_counter() - begin
-
-    spread = seconds(tmp_path / "spread")
-    monkeypatch.setattr("r1.curation.rejection.calls_ahead", lambda *_: 0)
-    in_turn = seconds(tmp_path / "in_turn")
-    assert files_of(tmp_path / "spread") == files_of(tmp_path / "in_turn")
-    assert spread < 0.9 * in_turn, (spread, in_turn)
-
-
 def test_calls_follow_from_the_requests_alone():
     engines = [Timed(), Timed(), Timed()]
     pool = pool_of(engines, max_batch=4)

@@ -130,7 +130,7 @@ def test_the_library_is_asked_for_where_it_is_missing(monkeypatch) -> None:
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r'pip install -e "\.\[metrics\]"'):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[metrics\]'"):
         MetricsPort("0")
 
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 from r1.rewards.code.packages import WELL_KNOWN, missing_packages
 from r1.rewards.code.run import SandboxError, shown_use
 from r1.sandbox import LANGUAGES, Limits, Program, SandboxSettings, Status
@@ -74,11 +74,8 @@ PACKAGES = {
     "math-verify": ("the mathematics reward", ""),
     "reasoning-gym": ("procedural problems", ""),
     "pyarrow": ("the rollouts of a run", ""),
-    "peft": ("LoRA", "pip install -e '.[lora]' in r1's checkout"),
-    "datasets": (
-        "data sets of the Hugging Face hub",
-        "pip install -e '.[datasets]' in r1's checkout",
-    ),
+    "peft": ("LoRA", install_extra("lora")),
+    "datasets": ("data sets of the Hugging Face hub", install_extra("datasets")),
 }
 """Package -> what it is for, how to get it where it is an extra ("" where the project needs it)."""
 

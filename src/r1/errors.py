@@ -34,6 +34,11 @@ def prefixed(error: UserError, place: str) -> UserError:
     return kind(f"{place}: {error}")
 
 
+def install_extra(extra: str) -> str:
+    """Return the command that installs one of pyproject.toml's extras, for an error's remedy."""
+    return f"pip install -e '.[{extra}]' in r1's checkout"
+
+
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that the machine, or a limit set for this process, has no memory left.
 

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from r1.config import Settings, merged
+from r1.errors import install_extra
 
-NO_RAY = '[cluster] needs Ray: pip install -e ".[cluster]" in r1\'s checkout.'
+NO_RAY = f"[cluster] needs Ray: {install_extra('cluster')}."
 
 
 class TimeoutSettings(Settings):

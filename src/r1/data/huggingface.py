@@ -10,7 +10,7 @@ from typing import Any
 
 from r1.data.rows import Rows, find_data
 from r1.data.source_base import DataSource
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 from r1.models.hub import hub_is_reachable
 
 ROWS_AT_ONCE = 1000
@@ -55,7 +55,7 @@ def _open(source: DataSource, base_folder: Path) -> dict[str, Any]:
         import datasets
     except ImportError:
         raise UserError(
-            'kind = "huggingface" needs the datasets library: pip install "datasets>=5.2,<6"'
+            f'kind = "huggingface" needs the datasets library: {install_extra("datasets")}.'
         ) from None
     try:
         if is_saved(folder):

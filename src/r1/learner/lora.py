@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 from r1.learner.modes import TORCH_SEEDS
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LoraSettings
@@ -40,9 +40,7 @@ def attach(
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
-        raise UserError(
-            'learner.lora needs peft: pip install -e ".[lora]" in r1\'s checkout.'
-        ) from None
+        raise UserError(f"learner.lora needs peft: {install_extra('lora')}.") from None
     targets = settings.target_modules
     chosen = _linear_names(model, head) if targets == "all-linear" else targets
     config = LoraConfig(

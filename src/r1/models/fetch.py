@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 from r1.files.shapes import read_json
 from r1.models.catalogue import CARRIED, CarriedModel
 from r1.run_dir.atomic import TEMPORARY, remove, write_json, writing
@@ -81,11 +81,10 @@ def _find(name: str) -> CarriedModel:
 
 
 def _require_packages() -> None:
-    for package, remedy in (("gguf", "pip install -e '.[real]'"), ("pip", "python -m ensurepip")):
+    for package, remedy in (("gguf", install_extra("real")), ("pip", "python -m ensurepip")):
         if importlib.util.find_spec(package) is None:
             raise UserError(
-                f"r1 fetch needs the package {package}; install it with {remedy} "
-                "in r1's checkout (make real does it by itself)."
+                f"r1 fetch needs the package {package}: {remedy} (make real does it by itself)."
             )
 
 

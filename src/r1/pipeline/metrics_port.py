@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 
 FAMILIES = {
     "seconds/": ("r1_step_seconds", "phase", "seconds of the newest step by phase"),
@@ -63,8 +63,7 @@ class MetricsPort:
             from prometheus_client import CollectorRegistry, start_http_server
         except ImportError:
             raise UserError(
-                '--metrics-port needs prometheus_client: pip install -e ".[metrics]" in '
-                "r1's checkout."
+                f"--metrics-port needs prometheus_client: {install_extra('metrics')}."
             ) from None
         self._lock = threading.Lock()
         self._stages: dict[str, _Stage] = {}

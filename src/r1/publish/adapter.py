@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 from r1.learner.state import read_state
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -26,9 +26,7 @@ def write_adapter(checkpoint: Path, lora: Mapping[str, Any], base: str, folder: 
     try:
         from peft import LoraConfig
     except ImportError:
-        raise UserError(
-            '--adapter needs peft: pip install -e ".[lora]" in r1\'s checkout.'
-        ) from None
+        raise UserError(f"--adapter needs peft: {install_extra('lora')}.") from None
     modules = sorted({name.partition(".lora_")[0] for name in adapters})
     config = LoraConfig(
         r=lora["rank"],

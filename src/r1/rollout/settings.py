@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from r1.config import Settings
+from r1.errors import install_extra
 
 
 class SamplingSettings(Settings):
@@ -79,7 +80,7 @@ class EngineSettings(Settings):
     """Tokens of prefixes that a search keeps, as a share of max_kv_tokens and beside them."""
 
     kind: Literal["embedded", "vllm"] = Field(
-        "embedded", description='the shipped engine, or vLLM (`pip install -e ".[vllm]"`)'
+        "embedded", description=f"the shipped engine, or vLLM ({install_extra('vllm')})"
     )
     device: str = Field(
         "auto",

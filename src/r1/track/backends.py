@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from r1.errors import UserError
+from r1.errors import UserError, install_extra
 
 
 class TrackedRun(NamedTuple):
@@ -116,6 +116,6 @@ def require_packages(names: Iterable[str]) -> None:
     for name in names:
         if find_spec(name) is None:
             raise UserError(
-                f"track.to names {name}, whose package is not installed: pip install -e "
-                f"'.[{name}]' in r1's checkout, or leave it out."
+                f"track.to names {name}, whose package is not installed: "
+                f"{install_extra(name)}, or leave it out."
             )
