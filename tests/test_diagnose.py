@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -180,6 +181,20 @@ def test_a_run_of_an_older_version_is_read(tmp_path: Path) -> None:
     for path in (run / "rollouts").iterdir():
         pq.write_table(pq.read_table(path).drop_columns(["verifier"]), path)
     assert [one.cause for one in diagnose(run)] == ["all_wrong"]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("rises", [False, True])
+def test_a_loss_that_noise_hides_is_not_called_flat_or_rising(noise, rises, tmp_path) -> None:
+    rng = random.Random(3)
+
+    def loss(part: float) -> float:
+        return (0.3 + 0.1 * part if rises else 0.69) + noise * rng.choice((-1, 1))
+
+    more = {"kind": "dpo", "metrics": {"accuracy": 0.5}}
+    run = record_supervised(tmp_path / "r", loss=loss, **more)
+    named = [one.cause for one in diagnose(run) if one.cause.startswith("loss")]
+    assert named == ([] if noise else ["loss_rises" if rises else "loss_flat"])
 
 
 SFT_CAUSES = {

@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from r1.diagnose.diagnosis import Diagnosis, check
 from r1.diagnose.thresholds import threshold
-from r1.diagnose.view import RunView, mean
+from r1.diagnose.view import RunView, Trend
 
 LEAST_STEPS = 8
 UNDECIDED = math.log(2.0)
 """The loss of a pair whose two responses have the same score, in nats."""
 
 
-def _losses(view: RunView) -> tuple[float, float] | None:
-    """Return the mean loss of the first and the last quarter of the steps; None for a short run."""
+def _losses(view: RunView) -> Trend | None:
+    """Compare the first and the last quarter of the steps; None for a short run.
+
+    The noise of a batch is taken from neighbouring steps, between which the loss hardly moves:
+    a quarter may be two steps, which know nothing of their own spread.
+    """
     values = view.series("loss")
     if len(values) < LEAST_STEPS:
         return None
     quarter = len(values) // 4
-    first, last = mean(values[:quarter]), mean(values[-quarter:])
-    return None if first is None or last is None else (first, last)
+    jumps = [(after - before) ** 2 for before, after in pairwise(values)]
+    error = math.sqrt(sum(jumps) / len(jumps) / quarter)  # of a difference: 2 (jumps / 2) / n
+    return Trend(sum(values[:quarter]) / quarter, sum(values[-quarter:]) / quarter, error)
 
 
 @check("loss_rises", "supervised")
 def loss_rises(view: RunView) -> Diagnosis | None:
     """Find a training loss that rises."""
     found = _losses(view)
-    if found is None or found[0] <= 0 or found[1] < threshold("loss_rose") * found[0]:
+    if found is None or found.first <= 0 or not found.rose:
+        return None
+    if found.last < threshold("loss_rose") * found.first:
         return None
     lr = view.setting("optimizer.lr", 0.0)
     return Diagnosis(
         "loss_rises",
         "The training loss rises: the learning rate is too high.",
-        f"loss {found[0]:.3g} in the first quarter of the steps, {found[1]:.3g} in the last; "
+        f"loss {found.first:.3g} in the first quarter of the steps, {found.last:.3g} in the last; "
         f"gradient norm {view.recent('grad_norm') or 0.0:.2g}",
         f"optimizer.lr = {lr / 10:g} (now {lr:g}), optimizer.warmup_steps = "
         f"{max(10, view.setting('optimizer.warmup_steps', 0))}",
@@ -64,8 +72,10 @@ def loss_flat(view: RunView) -> Diagnosis | None:
     """Find a training loss that does not fall although there is something to learn."""
     if (found := _losses(view)) is None:
         return None
-    first, last = found
+    first, last, error = found
     if first <= 0 or (first - last) / first >= threshold("loss_fell"):
+        return None
+    if (first - last + 2.0 * error) / first >= threshold("loss_may_fall"):
         return None
     pairs = bool(view.series("accuracy"))
     entropy = view.recent("entropy") or 0.0

@@ -120,6 +120,11 @@ THRESHOLDS: dict[str, Threshold] = {
         "relative fall of the loss from the first quarter of the steps to the last, below",
         "less is noise between batches",
     ),
+    "loss_may_fall": Threshold(
+        0.05,
+        "the same with two standard errors of noise between batches, below",
+        "a short run of small batches cannot tell: nothing is said of it",
+    ),
     "loss_rose": Threshold(
         1.2,
         "loss of the last quarter over that of the first",
