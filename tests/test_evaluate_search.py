@@ -133,7 +133,7 @@ def test_differences_to_the_majority_are_paired_by_problem():
         for n in range(2)
     }
     settings = SearchSettings(method="best_of_n", scorer="x")
-    found = search_figures(judged, records, settings)
+    found = search_figures(judged, records, settings, None)
     rows = found["by_num"]
     assert rows["2"]["best"]["value"] == 0.5
     assert rows["2"]["best_minus_majority"] == {"value": 0.5, "low": 0.0, "high": 1.0}

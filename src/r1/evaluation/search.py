@@ -208,11 +208,11 @@ def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, A
     from r1.evaluation.search_page import write_page
 
     judged, records = _read_searched(out)
-    figures = search_figures(judged, records, settings)
     asked = read_request(out).get("search")
-    scorer = asked.get("scorer") if isinstance(asked, Mapping) else None
-    if isinstance(scorer, Mapping):  # a model's name and hash, wherever it lies
-        figures["scorer"] = short_identity(scorer)
+    found = asked.get("scorer") if isinstance(asked, Mapping) else None
+    # a model by its name and hash, wherever it lies
+    scorer = short_identity(found) if isinstance(found, Mapping) else settings.scorer
+    figures = search_figures(judged, records, settings, scorer)
     atomic.write_json(out / SEARCH_RESULT, figures)
     write_page(out, figures, judged, records, settings, name)
     return figures

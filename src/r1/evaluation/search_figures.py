@@ -35,14 +35,18 @@ def search_figures(
     judged: Sequence[JudgedProblem],
     records: Mapping[str, Mapping[str, Any]],
     settings: SearchSettings,
+    scorer: str | None,
 ) -> dict[str, Any]:
-    """Return accuracy by rule with intervals over problems, and mean tokens a problem."""
+    """Return accuracy by rule with intervals over problems, and mean tokens a problem.
+
+    scorer: its name in the figures.
+    """
     candidates_P = [candidates_of(problem, records[problem.problem_id]) for problem in judged]
     costs = [records[problem.problem_id]["cost"] for problem in judged]
     rules = rules_of(settings)
     figures: dict[str, Any] = {
         "method": settings.method,
-        "scorer": settings.scorer,
+        "scorer": scorer,
         "ends": settings.ends,
         "num_problems": len(judged),
         "unjudged": _unjudged(judged),

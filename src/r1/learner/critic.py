@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from r1.learner.critic_body import KEPT, CriticBody, unmoved
 from r1.learner.objective import CriticObjective
-from r1.learner.optimizer import tell_skipped
+from r1.learner.optimizer import FiniteGuard
 from r1.learner.ranks import Ranks
 from r1.learner.settings import OptimizerSettings
 
@@ -70,7 +70,7 @@ class Critic:
         self.head = ValueHead(width, dtype, device)
         self.weight, self.warmup = objective.value_weight, objective.value_warmup
         self.max_grad_norm, self.ranks = optimizer.max_grad_norm, ranks
-        self._skipped_in_a_row = 0
+        self._guard = FiniteGuard()
         self.optimizer = torch.optim.AdamW(
             self.head.parameters(),
             lr=objective.value_lr,
@@ -106,17 +106,13 @@ class Critic:
             parameter.grad = self.ranks.sum(own)
         norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         of_body = norm if self.body is None else self.body.norm()
-        if bool(torch.isfinite(norm) & torch.isfinite(of_body)):
+        both = norm + of_body
+        if self._guard.allows(step, ("the norm of the critic's gradients", both.item())):
             self.optimizer.step()
             if self.body is not None:
                 self.body.step(of_body)
-            self._skipped_in_a_row = 0
         else:
-            norm = norm + of_body - of_body  # whichever it was, it is not finite now
-            self._skipped_in_a_row += 1
-            tell_skipped(
-                step, "the norm of the critic's gradients", norm.item(), self._skipped_in_a_row
-            )
+            norm = both  # whichever it was, it is not finite now
         self.discard()
         return norm
 

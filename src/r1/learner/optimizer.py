@@ -46,22 +46,34 @@ def lr_factor(step: int, total_steps: int, settings: OptimizerSettings) -> float
     return warmup * (1.0 - (1.0 - settings.final_fraction) * fall)
 
 
-def tell_skipped(step: int, whose: str, value: float, in_a_row: int) -> None:
-    """Tell of an optimiser step that was not taken, as `whose` value is not finite.
+class FiniteGuard:
+    """Refuses optimiser steps on values that are not finite, and counts those in a row."""
 
-    Raises UserError for the MAX_SKIPPED-th in a row.
-    """
-    logger.warning(
-        "step %d: %s is %s; the weights stay as they are (%d in a row).",
-        *(step + 1, whose, value, in_a_row),
-    )
-    if in_a_row >= MAX_SKIPPED:
-        raise UserError(
-            f"loss or gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
-            f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
-            "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
-            "an earlier checkpoint with another seed."
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def allows(self, step: int, *values: tuple[str, float]) -> bool:
+        """Whether all named values are finite; the first that is not is told.
+
+        Raises UserError for the MAX_SKIPPED-th step in a row that is refused.
+        """
+        found = next((one for one in values if not math.isfinite(one[1])), None)
+        if found is None:
+            self._in_a_row = 0
+            return True
+        self._in_a_row += 1
+        logger.warning(
+            "step %d: %s is %s; the weights stay as they are (%d in a row).",
+            *(step + 1, *found, self._in_a_row),
         )
+        if self._in_a_row >= MAX_SKIPPED:
+            raise UserError(
+                f"loss or gradients were not finite in {MAX_SKIPPED} optimiser steps in a row, the "
+                f"last in step {step + 1}: nothing is learnt any more. Lower optimizer.lr or "
+                "optimizer.max_grad_norm, look for broken weights in the model, or carry on from "
+                "an earlier checkpoint with another seed."
+            )
+        return False
 
 
 class PolicyOptimizer:
@@ -85,7 +97,7 @@ class PolicyOptimizer:
         chosen = {id(p) for p in matrices}
         rest = [p for p in trainable if id(p) not in chosen]
         self.parameters = trainable
-        self._skipped_in_a_row = 0
+        self._guard = FiniteGuard()
         self._moved = False
         self.stuck_share = 0.0
         """Of the weights at the beginning: the share that a step of lr cannot move."""
@@ -125,7 +137,9 @@ class PolicyOptimizer:
         nn.utils.clip_grads_with_norm_(self.parameters, self.settings.max_grad_norm, norm)
         if not math.isfinite(loss):
             norm = torch.full_like(norm, math.nan)
-        if self._finite(norm, float(loss), step):
+        if self._guard.allows(
+            step, ("the loss", float(loss)), ("the gradients' norm", norm.item())
+        ):
             first = None if self._moved else Movement(self.parameters)
             factor = lr_factor(step, self.total_steps, self.settings)
             for optimizer, lr in self.optimizers:
@@ -138,18 +152,6 @@ class PolicyOptimizer:
         for parameter in self.parameters:
             parameter.grad = None
         return norm
-
-    def _finite(self, norm: Tensor, loss: float, step: int) -> bool:
-        """Whether a step may be taken; one that may not is counted and told."""
-        if bool(torch.isfinite(norm)):
-            self._skipped_in_a_row = 0
-            return True
-        self._skipped_in_a_row += 1
-        whose, value = ("the gradients' norm", norm.item())
-        if not math.isfinite(loss):
-            whose, value = ("the loss", loss)
-        tell_skipped(step, whose, value, self._skipped_in_a_row)
-        return False
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [optimizer.state_dict() for optimizer, _ in self.optimizers]
