@@ -94,7 +94,9 @@ def test_671b_is_beyond_a_learner_that_gathers_whole_layers() -> None:
 def test_an_engine_reads_its_weights_once_an_iteration() -> None:
     """DeepSeek-V3 on 16 H800: 1.3 TB over 16 x 60 % of 3.35 TB/s when all experts are touched."""
     task = task_of("cluster/r1_zero", "H800", 512)
-    speed = engine_speed(task.shape, task.machine, 16, task.recipe.engine)
+    speed = engine_speed(
+        task.shape, task.machine.hardware, task.machine.rates, 16, task.recipe.engine
+    )
     read = 2 * (task.shape.parameters - 129_280 * 7168) / (16 * 0.6 * 3.35e12)
     assert speed.base(256) - speed.overhead_s == pytest.approx(read, rel=0.01)
     assert 1 / speed.base(256) == pytest.approx(21, abs=0.5)
@@ -102,6 +104,19 @@ def test_an_engine_reads_its_weights_once_an_iteration() -> None:
     alone = speed.base(1) - speed.overhead_s
     active = 2 * task.shape.matmul_parameters / (16 * 0.6 * 3.35e12)
     assert alone == pytest.approx(active, rel=0.01)
+
+
+def test_a_response_gets_the_speed_of_its_model() -> None:
+    """30 tokens a second are DeepSeek-V3's on H800; a model of 1.5B gets ten times as many."""
+
+    def speed(recipe: str, hardware: str = "H800") -> float:
+        return task_of(recipe, hardware, 8).machine.rates.response_speed
+
+    assert speed("cluster/r1_zero") == pytest.approx(30, rel=1e-4)
+    assert speed("cluster/r1_zero_qwen_32b") == pytest.approx(30.1, abs=0.1)
+    assert speed("gpus/r1_zero_7b_8_gpus") == pytest.approx(73.5, abs=0.1)
+    assert speed("gpus/r1_zero_1.5b_1_gpu") == pytest.approx(308, abs=1)
+    assert speed("gpus/r1_zero_7b_8_gpus", "A100") < 0.5 * 73.5
 
 
 def test_an_update_is_its_arithmetic_or_its_transfers() -> None:

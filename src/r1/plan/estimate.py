@@ -17,16 +17,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from r1.plan.activations import Device
 from r1.plan.flops import generation_flops
-from r1.plan.hardware import RATES, Hardware, Rates, hardware_named
+from r1.plan.hardware import RATES, Rates, hardware_named
+from r1.plan.machine import Machine, WorkPart
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
+from r1.plan.speeds import response_speed
 from r1.plan.workload import HUGE, Amount, Length
 from r1.rollout.settings import EngineSettings
 
-Work = Literal["generation", "training"]
 SMALL = 50e6
 
 
@@ -40,53 +40,6 @@ class Given(NamedTuple):
     mean_prompt: float | None = None
     rates: Rates | None = None
     memory_bytes: float | None = None
-
-
-class WorkPart(NamedTuple):
-    """One kind of work: its name, sequences, tokens passed through the model, FLOPs, GPU-hours."""
-
-    name: str
-    work: Work
-    samples: int
-    tokens: float
-    flops: float
-    gpu_hours: float
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A stage's hardware and its assumed utilisation."""
-
-    hardware: Hardware
-    num_gpus: int
-    rates: Rates
-
-    @property
-    def device(self) -> Device:
-        """Return the device whose kernels are used."""
-        return "cpu" if self.hardware.name == "CPU" else "cuda"
-
-    @property
-    def budget(self) -> float:
-        """Return the usable bytes of a GPU, or of this machine."""
-        memory = self.hardware.memory_bytes
-        return memory if self.device == "cpu" else 0.95 * memory - 2e9
-
-    def gpu_hours(self, flops: float, work: Work) -> float:
-        """Return hours of one GPU at the assumed share of its peak."""
-        training = work == "training"
-        share = self.rates.training_share if training else self.rates.generation_share
-        return flops / (self.hardware.peak_flops * share) / 3600
-
-    def part(self, name: str, work: Work, samples: float, tokens: float, flops: float) -> WorkPart:
-        """Return a part with its GPU-hours."""
-        return WorkPart(name, work, round(samples), tokens, flops, self.gpu_hours(flops, work))
-
-    def hours(self, parts: tuple[WorkPart, ...], waits: float = 0.0) -> float:
-        """Return the hours of all parts on all GPUs; waits: the least hours of generation."""
-        generation = sum(p.gpu_hours for p in parts if p.work == "generation") / self.num_gpus
-        training = sum(p.gpu_hours for p in parts if p.work == "training") / self.num_gpus
-        return max(generation, waits) + training
 
 
 @dataclass(frozen=True)
@@ -168,11 +121,13 @@ class Context:
 
     def machine(self, shape: ModelShape) -> Machine:
         """Return the requested hardware; by default the paper's GPUs, as many as [cluster] asks
-        for, else a number that fits the model."""
+        for, else a number that fits the model. The speed of a response is the model's."""
         name = self.given.hardware or ("CPU" if shape.parameters < SMALL else "H800")
         hardware = hardware_named(name)
-        rates = self.given.rates or RATES.get(hardware.name, Rates())
         cpu = hardware.name == "CPU"
+        rates = self.given.rates or RATES.get(hardware.name, Rates())
+        if not cpu and self.given.rates is None:
+            rates = rates._replace(response_speed=response_speed(shape, hardware, rates))
         if cpu and self.given.memory_bytes is not None:
             hardware = hardware._replace(memory_bytes=self.given.memory_bytes)
         number = 1 if cpu else self.asked or _gpus(shape)

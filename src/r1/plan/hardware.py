@@ -13,7 +13,8 @@ Here 0.15; an engine built on transformers' code reaches a fraction of that.
 
 One response: in that service a user sees 20 to 22 tokens a second. Here 30, for an engine that
 speculates; chosen with the paper's 198 hours of R1-Zero in view. It decides how long the longest
-response keeps a synchronous step waiting.
+response keeps a synchronous step waiting. Other models and GPUs get more or less by the roofline of
+speeds.py (`response_speed`).
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Hardware(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """Assumed rates of a run: shares of the peak, tokens a second of one response."""
+    """Assumed rates of a run: shares of the peak, tokens a second of one response (the default is
+    of DeepSeek-V3)."""
 
     training_share: float = 0.35
     generation_share: float = 0.15

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r1.plan.activations import Device, Precision, layer_bytes
-from r1.plan.estimate import Machine
 from r1.plan.hardware import GB
 from r1.plan.layout import Layout
 from r1.plan.lengths import Lengths
+from r1.plan.machine import Machine
 from r1.plan.memory import (
     LONGEST_PROMPT,
     Memory,
@@ -186,7 +186,9 @@ def timed(task: LayoutTask, choice: TriedLayout) -> TriedLayout:
     """Return the choice with the times of drawing, update and transfer."""
     layout, recipe, shape, machine = choice.layout, task.recipe, task.shape, task.machine
     prompt, algorithm = round(task.prompt), recipe.algorithm
-    engine = engine_speed(shape, machine, layout.tensor_parallel, recipe.engine)
+    engine = engine_speed(
+        shape, machine.hardware, machine.rates, layout.tensor_parallel, recipe.engine
+    )
     learner = learner_speed(recipe, shape, machine, layout, task.tokens, task.teacher)
     share = (math.ceil(algorithm.num_problems / layout.replicas), algorithm.group_size)
     generator = np.random.default_rng(0)

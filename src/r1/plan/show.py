@@ -125,7 +125,7 @@ def _notes(estimates: Sequence[Estimate]) -> list[Text]:
         lines.append(
             f"on {hardware.title} ({' or '.join(map(str, numbers))} of them): training at "
             f"{rates.training_share:.0%} of {hardware.peak_flops / 1e12:g} TFLOP/s, generation at "
-            f"{rates.generation_share:.0%}; one response at {rates.response_speed:g} tokens/s"
+            f"{rates.generation_share:.0%}; one response at {rates.response_speed:.3g} tokens/s"
         )
     lines += dict.fromkeys(note for e in estimates for note in e.assumptions)
     notes = [Text(f"assumed: {line}", style="dim") for line in lines]

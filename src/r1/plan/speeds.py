@@ -26,12 +26,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from r1.plan.estimate import Machine
+from r1.plan.hardware import Hardware, Rates
 from r1.plan.layout import Layout
+from r1.plan.machine import Machine
 from r1.plan.memory import BYTES, cached_numbers, engine_bytes
 from r1.plan.model import ModelShape
+from r1.rollout.settings import EngineSettings
 
 BANDWIDTH_SHARE = 0.6
+RESPONSES, WEIGHTS_SHARE, DEEPSEEK_V3_SPEED = 256, 0.6, 37.9933
+"""Of `response_speed`: an engine's rows, the share of its memory that weights may fill, and the
+roofline's tokens a second of DeepSeek-V3 on 32 H800."""
 LAYER_S, REDUCE_S, REDUCE_FAR_S = 10e-6, 15e-6, 40e-6
 
 
@@ -102,11 +107,29 @@ class LearnerSpeed(NamedTuple):
         return self.update_s + tokens + self.square_s * squares
 
 
+def response_speed(shape: ModelShape, hardware: Hardware, rates: Rates) -> float:
+    """Return the tokens a second of a response: those of `rates`, which DeepSeek-V3 gets on H800,
+    times what the roofline gives this model and GPU over what it gives that one.
+
+    Both for a full batch in bfloat16, on the fewest GPUs that hold the weights, without reading the
+    cache.
+    """
+    tensor = 1
+    while 2 * shape.parameters > WEIGHTS_SHARE * hardware.memory_bytes * tensor:
+        tensor *= 2
+    engine = EngineSettings(dtype="bfloat16")
+    roofline = 1 / engine_speed(shape, hardware, rates, tensor, engine).base(RESPONSES)
+    return rates.response_speed * roofline / DEEPSEEK_V3_SPEED
+
+
 def engine_speed(
-    shape: ModelShape, machine: Machine, tensor_parallel: int, engine: Any
+    shape: ModelShape,
+    hardware: Hardware,
+    rates: Rates,
+    tensor_parallel: int,
+    engine: EngineSettings,
 ) -> EngineSpeed:
     """Return the speed of one replica on `tensor_parallel` GPUs."""
-    hardware, rates = machine.hardware, machine.rates
     flops = hardware.peak_flops * tensor_parallel
     token = 2 * shape.matmul_parameters / flops
     if hardware.name == "CPU":

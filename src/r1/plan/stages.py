@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from r1.plan.estimate import Machine
 from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
     TENSOR_PARALLEL,
@@ -25,6 +24,7 @@ from r1.plan.layouts import (
     refused,
     too_large,
 )
+from r1.plan.machine import Machine
 from r1.plan.memory import LONGEST_PROMPT, learner_memory
 from r1.plan.model import ModelShape
 from r1.plan.own import plan_own

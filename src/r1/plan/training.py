@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from r1.plan.estimate import Context, Estimate, Machine, WorkPart, drawn, sentences, waiting_hours
+from r1.plan.estimate import Context, Estimate, drawn, sentences, waiting_hours
 from r1.plan.flops import forward_flops, training_flops
+from r1.plan.machine import Machine, WorkPart
 from r1.plan.model import ModelShape
 from r1.plan.workload import (
     Amount,
