@@ -56,8 +56,13 @@ def test_a_file_without_a_call_is_refused_as_a_module_is(write) -> None:
     with pytest.raises(UserError, match=rf'name it: "{path}:brevity"'):
         import_plugins([str(path)])
     path = write("forgot_all", "")
-    with pytest.raises(UserError, match=r"or leave it out\.$"):
+    with pytest.raises(UserError, match=r"or leave it out\. .*note_registration\(NAME\)\.$"):
         import_plugins([str(path)])
+
+
+def test_a_plugin_of_another_library_says_that_it_registered(write) -> None:
+    source = "from r1.plugins import note_registration\nnote_registration('an architecture')\n"
+    assert import_plugins([str(write("other_library", source))]) == {}
 
 
 def test_an_algorithm_a_stage_and_a_benchmark_are_told_of_their_own_calls(write) -> None:

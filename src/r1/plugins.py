@@ -62,13 +62,17 @@ def import_plugins(
 
 
 def note_registration(name: str) -> None:
-    """Note that something was registered; a plugin whose import notes nothing changes nothing."""
+    """Note that something was registered; a plugin whose import notes nothing is refused.
+
+    For a plugin of the user's, too, that registers something with another library alone.
+    """
     _REGISTERED.append(name)
 
 
 def _registered_nothing(module: str, loaded: ModuleType, setting: str) -> str:
     told = f"{setting}: {module!r} was imported and registered nothing; call "
-    told += f"{_CALLS.get(setting, _CALLS['plugins'])} in it, or leave it out."
+    told += f"{_CALLS.get(setting, _CALLS['plugins'])} in it, or leave it out. Where it registers "
+    told += "with another library, it says so: r1.plugins.note_registration(NAME)."
     own = _functions_of(loaded)
     if setting != "rewards.plugins" or not own:
         return told
