@@ -59,47 +59,67 @@ def _draw_all(pipeline: PipelineData, out: Path) -> list[Path]:
 
 
 def draw_stages(table: Sequence[Column], found: Sequence[FigureRow], path: Path) -> Path:
-    """Draw the table of stages as two panels: shares, and the reward models' scores."""
+    """Draw the table of stages, a line each, as two panels: shares, and reward models' scores.
+
+    The first figure of a panel is printed, too.
+    """
     wanted = [row for row in found if row.group == "All reasoning" and row.label in _SHARES]
     scores = [row for row in found if row.group == "General prompts" and row.label in _SCORES]
     panels = [(title, rows_) for title, rows_ in (("Reasoning problems", wanted),
               ("General prompts: mean score", scores)) if rows_]  # fmt: skip
-    figure = new_figure(1.5 + 0.78 * len(table) * len(panels), 3.9)
-    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure = new_figure(2.4 + 3.9 * len(panels), 1.2 + 0.36 * len(table))
+    all_axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for axes, (title, panel) in zip(all_axes, panels, strict=True):
         for number, row in enumerate(panel):
             _marks(axes, row, number, len(panel))
-        _stage_axis(axes, title, [column.title for column in table])
-        if panel[0].unit == "share":
-            axes.set_ylim(0.0, 1.02)
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+        share = panel[0].unit == "share"
+        form = (
+            (lambda value, _: f"{100 * value:.0f}%") if share else (lambda value, _: f"{value:g}")
+        )
+        axes.xaxis.set_major_formatter(form)
+        if share:
+            axes.set_xlim(-0.02, 1.02)
+        _stage_axis(axes, title, table)
+        for place, cell in enumerate(panel[0].cells):
+            if cell is not None:
+                text = f"{100 * cell.value:.0f}%" if share else f"{cell.value:.2f}"
+                axes.text(
+                    1.03, place, text, transform=axes.get_yaxis_transform(), va="center",
+                    fontsize=10.5, fontweight="bold", color=TONES[0],
+                )  # fmt: skip
     save_figure(figure, path)
     return path
 
 
 def _marks(axes: Axes, row: FigureRow, number: int, total: int) -> None:
-    """Draw a point with its interval per checkpoint; rows are side by side."""
+    """Draw a point with its interval per checkpoint; figures of one are below each other."""
     points = [(i, cell) for i, cell in enumerate(row.cells) if cell is not None]
-    beside = (number - (total - 1) / 2) * 0.2
+    below = (number - (total - 1) / 2) * 0.22
     axes.errorbar(
-        [i + beside for i, _ in points],
         [cell.value for _, cell in points],
-        yerr=[[max(0.0, cell.value - cell.low) for _, cell in points],
+        [i + below for i, _ in points],
+        xerr=[[max(0.0, cell.value - cell.low) for _, cell in points],
               [max(0.0, cell.high - cell.value) for _, cell in points]],
-        fmt="o", color=TONES[number], markersize=5, markerfacecolor="white", markeredgewidth=1.6,
-        elinewidth=1.6, label=row.label,
+        fmt="o", color=TONES[number], markersize=5, markerfacecolor="white", markeredgewidth=1.7,
+        elinewidth=1.7, label=row.label.removesuffix(", by the reward model"),
     )  # fmt: skip
 
 
-def _stage_axis(axes: Axes, title: str, names: Sequence[str]) -> None:
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
-    axes.grid(axis="y", color=LINE, linewidth=0.8)
-    axes.tick_params(colors=SOFT, length=0, labelsize=9)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="best")
+def _stage_axis(axes: Axes, title: str, table: Sequence[Column]) -> None:
+    axes.set_yticks(range(len(table)), [column.title for column in table])
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_title(title, loc="left", fontsize=12.5, fontweight="bold", color=INK, pad=26)
+    axes.grid(axis="x", color=LINE, linewidth=0.8)
+    for line in range(1, len(table)):
+        own = table[line].student and not table[line - 1].student
+        axes.axhline(line - 0.5, color=SOFT if own else LINE, linewidth=0.8, linestyle=":")
+    axes.tick_params(axis="y", colors=INK, length=0, labelsize=11)
+    axes.tick_params(axis="x", colors=SOFT, length=0, labelsize=9.5)
+    axes.spines[:].set_visible(False)
+    axes.legend(
+        frameon=False, fontsize=10, labelcolor=INK, ncols=3, loc="lower left",
+        bbox_to_anchor=(-0.03, 0.985), handletextpad=0.2, columnspacing=1.0, borderaxespad=0.2,
+    )  # fmt: skip
 
 
 def draw_reward_models(pipeline: PipelineData, path: Path) -> Path:
