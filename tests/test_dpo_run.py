@@ -182,6 +182,9 @@ def test_a_held_out_pair_is_not_trained_on_either_way_round(tmp_path) -> None:
     found = prepare(load_recipe(path, DPORecipe), str(tmp_path / "model"), tmp_path)
     assert len(found.train.items) == 10
     assert any("2 training rows are held out too" in notice for notice in found.notices)
+    write_jsonl(tmp_path / "train.jsonl", [rows[49], turned])
+    with pytest.raises(UserError, match="every training row is held out too; give data"):
+        prepare(load_recipe(path, DPORecipe), str(tmp_path / "model"), tmp_path)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared beside the repository")

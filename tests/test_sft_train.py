@@ -14,6 +14,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from r1 import cli
+from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.report import build_report
@@ -209,3 +210,18 @@ def num_lines(out: Path) -> int:
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(recipe, tmp_path) -> None:
     check_kills(recipe, tmp_path, kills=20)
+
+
+def test_held_out_examples_are_left_out_of_training(tmp_path) -> None:
+    recipe = write_recipe(tmp_path)
+    held = (tmp_path / "heldout.jsonl").read_text()
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write(held)
+    loaded = load_any_recipe(recipe)
+    prepared = prepare(loaded, str(tmp_path / "model"), tmp_path)
+    assert (len(prepared.train), prepared.train.counts["heldout"]) == (24, 4)
+    told = "4 training examples are held out too; they were left out of training."
+    assert told in prepared.notices
+    write_jsonl(tmp_path / "train.jsonl", [json.loads(line) for line in held.splitlines()])
+    with pytest.raises(UserError, match="every training example is held out too; give data"):
+        prepare(loaded, str(tmp_path / "model"), tmp_path)

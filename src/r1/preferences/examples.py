@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from r1.errors import UserError
 from r1.learner.microbatch import IndexedResponse, MicroBatch, split_microbatches
 from r1.preferences.types import Pair, Preference, Preferences
 from r1.types import TrainResponse
@@ -89,7 +90,10 @@ def pack_preferences(
 def without_heldout(
     train: Sequence[Preferences], heldout: Sequence[Preferences]
 ) -> tuple[list[Preferences], list[str]]:
-    """Return training data without the rows that are held out, and a notice of how many."""
+    """Return training data without the rows that are held out, and a notice of how many.
+
+    Raises UserError where none is left.
+    """
     kept_out = {_content(item) for found in heldout for item in found.items}
     cleaned, removed = [], 0
     for found in train:
@@ -99,6 +103,10 @@ def without_heldout(
             found._replace(rows=[found.rows[n] for n in keep], items=[found.items[n] for n in keep])
         )
     notices = []
+    if removed and not any(found.items for found in cleaned):
+        raise UserError(
+            "every training row is held out too; give data.heldout other rows, or leave it out."
+        )
     if removed:
         notices.append(f"{removed} training rows are held out too; they were left out of training.")
     return cleaned, notices

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,8 @@ class Examples:
     """token_ids_T: uint32, learnt_T: bool; example e is [starts[e], starts[e + 1]).
 
     Each example ends with a learnt token. counts: what was "truncated" or "dropped" as over-long,
-    and how many examples are "open" (their last learnt token is not the end token).
+    how many examples are "open" (their last learnt token is not the end token), and how many were
+    left out as "heldout".
     """
 
     token_ids_T: np.ndarray
@@ -66,6 +67,22 @@ class Examples:
             np.concatenate([self.learnt(index) for index in indices]),
             np.cumsum([0, *(self.lengths[index] for index in indices)]),
         )
+
+    def without(self, heldout: Examples) -> Examples:
+        """The examples whose tokens are those of no held-out one; counts["heldout"]: the others.
+
+        Raises UserError where none is left.
+        """
+        held = {heldout.token_ids(index).tobytes() for index in range(len(heldout))}
+        keep = [n for n in range(len(self)) if self.token_ids(n).tobytes() not in held]
+        if len(keep) == len(self):
+            return self
+        if not keep:
+            raise UserError(
+                "every training example is held out too; give data.heldout other examples, or "
+                "leave it out."
+            )
+        return replace(self.part(keep), counts={**self.counts, "heldout": len(self) - len(keep)})
 
     def fingerprint(self) -> str:
         """SHA-256 of everything in here: the data a run must be carried on with."""

@@ -64,6 +64,7 @@ def prepare(recipe: SFTRecipe, model: str, base_folder: Path) -> PreparedSFT:
     heldout = None
     if recipe.data.heldout:
         heldout = encode_sources(recipe.data.heldout, base_folder, encoder, width)
+        train = train.without(heldout)
     notices += _notices(train, tokenizer)
     order = Order(train.lengths, recipe.batch, width, recipe.seed)
     return PreparedSFT(recipe, model, tokenizer, train, heldout, order, notices)
@@ -136,6 +137,10 @@ def _open_run(prepared: PreparedSFT, base_folder: Path, out: Path, accept_change
 def _notices(examples: Examples, tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """What the user should know of the examples; the run goes on."""
     notices = []
+    if held := examples.counts.get("heldout"):
+        notices.append(
+            f"{held} training examples are held out too; they were left out of training."
+        )
     for name in ("dropped", "truncated"):
         if examples.counts[name]:
             notices.append(f"{examples.counts[name]} over-long examples were {name}.")
