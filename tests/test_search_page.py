@@ -12,7 +12,7 @@ from r1.report import search_tree
 from r1.report.assets import fill_plain_page
 from r1.report.search import write_search_page
 from r1.report.search_tree import DrawnTree, Fate, TreeEnd, nodes_to_draw, tree_section
-from r1.search.mcts import candidate_nodes, tree_search
+from r1.search.mcts import tree_search
 from r1.search.settings import SearchSettings
 from r1.types import Outcome
 from test_evaluate_command import evaluate_run
@@ -59,22 +59,16 @@ def judged(name: str, *outcomes: Outcome) -> JudgedProblem:
 def test_every_candidate_is_the_text_on_the_way_to_its_node(budget: int) -> None:
     found = tree_search(problems(6), grower(mcts(budget=budget, expansions=3)))
     for each in found.values():
-        nodes = candidate_nodes(each.tree, len(each.candidates))
-        assert len(nodes) == len(each.candidates)
+        nodes = [candidate.node for candidate in each.candidates]
+        assert len(set(nodes)) == len(nodes)
         for place, candidate in zip(nodes, each.candidates, strict=True):
+            assert place is not None
             text = ""
             while place >= 0:
                 text = each.tree[place]["text"] + text
                 place = each.tree[place]["parent"]
             assert text == candidate.branch.text
             assert candidate.branch.ended == ("stop" if budget == 200 else candidate.branch.ended)
-
-
-def test_a_tree_that_does_not_fit_its_candidates_has_no_marks() -> None:
-    tree = [node(-1), node(0), node(0)]
-    assert candidate_nodes(tree, 2) == []
-    assert candidate_nodes([], 1) == []
-    assert candidate_nodes([node(-1), node(0, ended="stop")], 2) == []
 
 
 # -- which problems

@@ -20,7 +20,6 @@ from r1.report.search_tree import DrawnTree, Fate, TreeEnd
 from r1.run_dir.evaluation import block_files
 from r1.run_dir.stored import iterate_completions
 from r1.search.choose import CHOICES, any_correct, rules_of
-from r1.search.mcts import candidate_nodes
 from r1.search.settings import SearchSettings
 
 MAX_TREES = 4
@@ -99,19 +98,17 @@ def _tree(
 ) -> DrawnTree:
     name, samples = each.problem.problem_id, each.problem.samples
     of_problem = rows[name]
-    nodes: list[int | None] = [*candidate_nodes(record["tree"], len(samples))]
-    nodes = nodes or [None] * len(samples)
     ends = [
         TreeEnd(
-            node,
+            candidate.get("node"),
             None if sample.outcome is None else str(sample.outcome),
             row.get(f"detail/{ACCURACY}"),
             row["answer"],
             candidate["score"],
             tuple(rule for rule, chosen in each.by_rule.items() if chosen == place),
         )
-        for place, (node, sample, row, candidate) in enumerate(
-            zip(nodes, samples, of_problem, record["candidates"], strict=True)
+        for place, (sample, row, candidate) in enumerate(
+            zip(samples, of_problem, record["candidates"], strict=True)
         )
     ]
     unmet = [rule for rule, chosen in each.by_rule.items() if chosen is None]

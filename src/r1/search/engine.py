@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -40,13 +40,14 @@ SEARCHED = {"beam": beam_search, "mcts": tree_search}
 
 @open_shape
 class SearchedCandidate(TypedDict):
-    """A candidate in a record."""
+    """A candidate in a record. node: its place in the tree, of a tree's."""
 
     score: float
     visits: int
     followed: bool
     tokens: int
     steps: list[float]
+    node: NotRequired[int | None]
 
 
 @open_shape
@@ -181,6 +182,11 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
                 raise UserError(
                     f"{path}: a node of {found['id']!r} precedes its parent; {RESTORE}."
                 )
+            ends = [candidate.get("node") for candidate in found["candidates"]]
+            if any(end is not None and not 0 <= end < len(places) for end in ends):
+                raise UserError(
+                    f"{path}: a candidate of {found['id']!r} has no node in its tree; {RESTORE}."
+                )
             records[found["id"]] = found
     return records
 
@@ -192,4 +198,5 @@ def _candidate(found: Proposal) -> dict[str, Any]:
         "followed": found.followed,
         "tokens": len(found.branch.token_ids),
         "steps": list(found.steps),
+        "node": found.node,
     }

@@ -15,7 +15,7 @@ for no expansion. Left out on purpose: noise at the root (it belongs to training
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from r1.search.growth import Grower, SearchedProblem
@@ -83,25 +83,12 @@ def _found(root: SearchNode, cost: SearchCost, problem: SearchedProblem) -> Sear
     nodes = list(root.walk())
     followed = most_visited_leaf(root)
     ends = [node for node in nodes if node.is_terminal] or [followed]
-    candidates = [Proposal(node.branch, node.mean, node.visits, node is followed) for node in ends]
+    places = {id(node): place for place, node in enumerate(nodes)}
+    candidates = [
+        Proposal(node.branch, node.mean, node.visits, node is followed, node=places[id(node)])
+        for node in ends
+    ]
     return SearchResult(candidates, cost, tree_rows(nodes))
-
-
-def candidate_nodes(tree: Sequence[Mapping[str, Any]], num: int) -> list[int]:
-    """Return the places in a record's tree (`tree_rows`) of its `num` candidates, in their order.
-
-    They are the nodes that end, as `_found` has it, or the branch that was followed most where none
-    does. Empty for a tree that does not fit so many.
-    """
-    ends = [place for place, node in enumerate(tree) if node["ended"] is not None]
-    if not ends and tree and num == 1:
-        below: dict[int, list[int]] = {}
-        for place, node in enumerate(tree):
-            below.setdefault(node["parent"], []).append(place)
-        ends = [0]
-        while children := below.get(ends[0]):
-            ends = [max(children, key=lambda n: (tree[n]["visits"], tree[n]["mean"]))]
-    return ends if len(ends) == num else []
 
 
 def tree_rows(nodes: Sequence[SearchNode]) -> list[dict[str, Any]]:

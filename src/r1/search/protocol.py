@@ -68,13 +68,15 @@ class EndJudge(Protocol):
 class Proposal(NamedTuple):
     """A response that a search proposes. score: what its scorer says of it; visits: of its node in
     a tree, 1 elsewhere; followed: reached by the most visited child at every node; steps: the
-    probabilities that the score is made of, of whole responses."""
+    probabilities that the score is made of, of whole responses; node: its place in the result's
+    tree."""
 
     branch: Branch
     score: float
     visits: int = 1
     followed: bool = False
     steps: tuple[float, ...] = ()
+    node: int | None = None
 
 
 @dataclass(slots=True)
