@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,17 @@ RECIPE_SECTION = "r1.cluster.settings"
 """A section of every trainer's recipe: settings of any layer may hold it."""
 
 
+@cache
+def imports_of(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """The imports of a file, inside functions too."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return tuple(node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imported_parts(path: Path) -> set[str]:
-    """The parts of r1 that a file imports, inside functions too."""
+    """The parts of r1 that a file imports."""
     parts: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in imports_of(path):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -134,7 +142,7 @@ def module_imports() -> dict[str, set[str]]:
     graph = {}
     for module, path in modules.items():
         found: set[str] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in imports_of(path):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
