@@ -71,11 +71,28 @@ def test_from_the_run_to_the_figures(tmp_path: Path) -> None:
     assert all(0.0 <= error <= 1.5 for error in errors.values())
 
 
-def test_a_run_that_was_paid_for_more_is_refused(tmp_path: Path) -> None:
-    text = RECIPE.replace("accuracy = 1.0 }", "accuracy = 1.0, format = 1.0 }", 1)
-    (tmp_path / "recipe.toml").write_text(text)
+@pytest.mark.parametrize(
+    ("setting", "other", "told"),
+    [
+        ("{ accuracy = 1.0 }", "{ accuracy = 1.0, format = 1.0 }", "rewards.weights = { accuracy"),
+        ("kl_weight = 0.0", "kl_weight = 0.5", 'ppo.kl_weight = 0.0 (or kl_in = "loss")'),
+        ("kl_weight = 0.0", "kl_weight = 0.0, gamma = 0.9", "ppo.gamma = 1.0"),
+        (
+            "kl_weight = 0.0",
+            'kl_weight = 0.0, overlong = "penalty", overlong_buffer = 9',
+            "overlong",
+        ),
+    ],
+)
+def test_a_run_that_was_paid_for_more_is_refused_before_it_begins(
+    setting: str, other: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace(setting, other, 1))
     write_sums(tmp_path / "sums.jsonl", 6)
     command = ["run", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "out")]
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code != 0
-    assert "no probabilities" in f"{refused.output}{refused.exception}"
+    said = f"{refused.output}{refused.exception}"
+    assert "the values of @ppo are no probabilities" in said
+    assert told in said
+    assert not (tmp_path / "out" / "ppo").exists()

@@ -70,6 +70,21 @@ def test_binary_search_finds_every_first_error_in_few_questions(first_wrong):
     assert len(asked) <= 4
 
 
+@pytest.mark.parametrize(("unjudged", "right"), [(3, 0), (4, 3), (5, 4)])
+def test_binary_search_says_nothing_where_no_continuation_was_judged(unjudged, right):
+    """Of six steps 3, then 4 or 5 are asked; from all but `unjudged` gold was reached."""
+    found = solution(6, correct=False)
+
+    def tally(prefixes):
+        return {
+            prefix: PrefixVerdicts(*((0, 0) if len(prefix.token_ids) == 2 * unjudged else (1, 1)))
+            for prefix in prefixes
+        }
+
+    first_errors_only([found], tally)
+    assert found.labels == [1.0] * right + [None] * (6 - right)
+
+
 def test_binary_search_trusts_right_solutions():
     found = solution(3, correct=True)
     tally, asked = tallies(0)
@@ -122,10 +137,21 @@ class LastLine:
         return SimpleNamespace(done=lambda: True, result=lambda: scored)
 
 
-def run(folder, method, engine=None, **changes):
+class Remembering(LastLine):
+    """Keeps what it was to judge."""
+
+    def __init__(self) -> None:
+        self.seen: list[Completion] = []
+
+    def submit_group(self, group):
+        self.seen += group.completions
+        return super().submit_group(group)
+
+
+def run(folder, method, engine=None, scorer=None, **changes):
     settings = StepLabelSettings(method=method, call={"prompts": 2}, **changes)
     renderer = SimpleNamespace(encode=lambda prompt: (63,), opens_think=False)
-    line = SamplingLine(engine or CountingEngine(), LastLine(), renderer)  # type: ignore[arg-type]
+    line = SamplingLine(engine or CountingEngine(), scorer or LastLine(), renderer)  # type: ignore[arg-type]
     problems = [Problem(f"p{n}", f"count {n}", "3", "exact") for n in range(5)]
     return label_steps(folder, problems, line, settings, "m", Silent())
 
@@ -148,6 +174,18 @@ def test_a_job_counts_its_tokens_and_resumes_with_the_same_rows(tmp_path, method
         run(tmp_path / "killed", method, CountingEngine(fail_at=5), num_samples=6)
     assert run(tmp_path / "killed", method, num_samples=6) == whole
     assert list(read_rows(tmp_path / "killed")) == rows
+
+
+def test_prefix_and_continuation_together_keep_the_limit_of_a_solution(tmp_path):
+    """Three digits, two breaks and the end are 6 tokens: 5 cut the end off, 4 the last digit."""
+    for limit, text in ((5, "1\n2\n3"), (4, "1\n2\n")):
+        scorer = Remembering()
+        sampling = {"max_new_tokens": limit}
+        run(tmp_path / str(limit), "monte_carlo", None, scorer, sampling=sampling)
+        joined = [each for each in scorer.seen if each.finish_reason == "length"]
+        assert joined
+        assert all(len(each.token_ids) == limit for each in joined)
+        assert text in {each.text for each in joined}
 
 
 def test_what_is_written_is_what_a_reward_model_reads(tmp_path):

@@ -176,7 +176,7 @@ def _check(pipeline: Pipeline, names: set[str], base_folder: Path) -> None:
     """Check everything about the stages that can be checked before any of them runs."""
     compare(stage_demands(pipeline.specs, names, pipeline.recipe.cluster, base_folder))
     check_limits(pipeline.specs, names, base_folder)
-    cache = CheckCache(base_folder)
+    cache = CheckCache(base_folder, {spec.name: spec.recipe for spec in pipeline.specs})
     for spec in pipeline.specs:
         if spec.name in names:
             try:

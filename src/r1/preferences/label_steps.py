@@ -10,9 +10,10 @@
                     right solution are labelled right (OmegaPRM, 2406.06592)
     oracle          the tiny world's truth (r1.data.tiny.true_steps)
 
-Equal prefixes of a problem are continued once. A right answer may come from wrong steps, and a
-policy that mends its errors ends right from wrong prefixes: these labels say what can still be
-reached, not what is true.
+Equal prefixes of a problem are continued once. Prefix and continuation together may be as long as
+a solution: what is longer is cut there, and judged so. A right answer may come from wrong steps,
+and a policy that mends its errors ends right from wrong prefixes: these labels say what can still
+be reached, not what is true.
 
 A call of problems is labelled as a whole and repeated as a whole after a kill; seeds follow from
 (seed, problem, prefix, place). Tokens of solutions and of continuations are counted in the card.
@@ -228,8 +229,11 @@ class _Labeller:
         return found
 
     def _joined(self, prefix: Prefix, rest: Completion) -> Completion:
-        """The whole response that a continuation makes of a prefix."""
-        ids = [*prefix.token_ids, *rest.token_ids]
+        """The whole response that a continuation makes of a prefix, under the limit of one."""
+        ids, limit = [*prefix.token_ids, *rest.token_ids], self.settings.sampling.max_new_tokens
+        if len(ids) > limit:
+            text = decode(self.tokenizer, ids[:limit])
+            return Completion(ids[:limit], [], text, "length", rest.version)
         ending = decode(self.tokenizer, rest.token_ids)[len(rest.text) :]
         text = decode(self.tokenizer, ids).removesuffix(ending)
         return Completion(ids, [], text, rest.finish_reason, rest.version)
@@ -278,7 +282,12 @@ def every_step(solutions: Sequence[Solution], tally: Any, hard: bool) -> None:
 
 
 def first_errors_only(solutions: Sequence[Solution], tally: Any) -> None:
-    """Find the first error of each wrong solution by halving; label the steps up to it."""
+    """Find the first error of each wrong solution by halving; label the steps up to it.
+
+    Where the continuations of a prefix have no verdict the halving ends, and only the steps from
+    which gold was reached have labels.
+    """
+    unknown: set[int] = set()
     bounds = {
         number: (0, len(solution.steps))
         for number, solution in enumerate(solutions)
@@ -289,7 +298,7 @@ def first_errors_only(solutions: Sequence[Solution], tally: Any) -> None:
         wanted = {
             number: solutions[number].prefix((low + high) // 2)
             for number, (low, high) in bounds.items()
-            if high - low > 1
+            if high - low > 1 and number not in unknown
         }
         if not wanted:
             break
@@ -297,14 +306,19 @@ def first_errors_only(solutions: Sequence[Solution], tally: Any) -> None:
         for number, prefix in wanted.items():
             low, high = bounds[number]
             middle = (low + high) // 2
-            bounds[number] = (middle, high) if found[prefix].right else (low, middle)
+            if found[prefix].judged:
+                bounds[number] = (middle, high) if found[prefix].right else (low, middle)
+            else:
+                unknown.add(number)
     for number, solution in enumerate(solutions):
         count = len(solution.steps)
         if solution.correct:
             solution.labels = [1.0] * count
             continue
-        wrong = bounds[number][1] - 1
-        solution.labels = [*[1.0] * wrong, 0.0, *[None] * (count - wrong - 1)]
+        right = bounds[number][0]
+        first_wrong = [] if number in unknown else [0.0]
+        known = [*[1.0] * right, *first_wrong]
+        solution.labels = [*known, *[None] * (count - len(known))]
 
 
 def _share(tally: PrefixVerdicts, hard: bool) -> float | None:

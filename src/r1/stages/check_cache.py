@@ -1,10 +1,11 @@
-"""A cache shared by the checks of a pipeline's stages, so that nothing is read twice."""
+"""What the checks of a pipeline's stages share: the stages' settings, and what was read already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from r1.data.settings import SourceSettings
 from r1.rewards.settings import RewardSettings
@@ -12,10 +13,14 @@ from r1.types import Problem
 
 
 class CheckCache:
-    """Problems and other checks that passed, by the data that they read."""
+    """Problems and other checks that passed, by the data that they read.
 
-    def __init__(self, base_folder: Path) -> None:
+    stages: the settings of all stages by name, for a check that looks at what it refers to.
+    """
+
+    def __init__(self, base_folder: Path, stages: Mapping[str, Any] | None = None) -> None:
         self.base_folder = base_folder
+        self.stages = stages or {}
         self._examples: dict[str, list[Problem]] = {}
         self._passed: set[str] = set()
 

@@ -8,7 +8,8 @@
                          (the mean truth) in its place; both by the position in the response
 
 With N continuations truth itself has a deviation of up to 1 / (2 sqrt(N)), which adds its square to
-both errors alike. The run's reward must be the rule's accuracy alone: only then is V a probability.
+both errors alike. What the run's critic learns must be the rule's accuracy alone, not discounted:
+only then is V a probability.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from r1.plan.estimate import Context, Estimate
 from r1.r1_zero.settings import R1ZeroRecipe
 from r1.stages import registry
 from r1.stages.check_cache import CheckCache
-from r1.stages.checks import check_model
-from r1.stages.protocol import Artifact, ArtifactType, StageContext, StageKind
+from r1.stages.checks import check_model, is_reference
+from r1.stages.protocol import MARK, Artifact, ArtifactType, StageContext, StageKind
 from r1.types import TrainBatch, TrainGroup, TrainResponse
 
 NAME = "critic_truth"
@@ -62,12 +63,7 @@ def run(stage: CriticTruthStage, context: StageContext) -> Mapping[str, Artifact
     source = resolve_model(find_model(stage.model, context.base_folder))
     known = {name: v for name, v in source.recipe.items() if name != "base_folder"}
     recipe = validate(known, R1ZeroRecipe, f"recipe of {source.path}")
-    weights = {name: weight for name, weight in recipe.rewards.weights.items() if weight}
-    if weights != {"accuracy": 1.0} or recipe.reward_models:
-        raise UserError(
-            f"{source.path} was paid {weights or 'nothing'}: its values are no probabilities of a "
-            "right answer; train it with rewards.weights = { accuracy = 1.0 } alone."
-        )
+    refuse_other_values(recipe, str(source.path))
     rows = list(read_rows(find_data(stage.path, context.base_folder)))
     found = valued_prefixes(source.path, recipe, rows)
     if not found:
@@ -75,6 +71,26 @@ def run(stage: CriticTruthStage, context: StageContext) -> Mapping[str, Artifact
     atomic.write_json(context.folder / VALUES, figures_of(found))
     counts = {"prefixes": len(found)}
     return {"results": Artifact(VALUES, ArtifactType.RESULTS, counts)}
+
+
+def refuse_other_values(recipe: R1ZeroRecipe, whose: str) -> None:
+    """Raise UserError, with the setting, where a critic's values are no probabilities."""
+    weights = {name: weight for name, weight in recipe.rewards.weights.items() if weight}
+    algorithm = recipe.algorithm
+    kl_is_paid = algorithm.kl_weight > 0 and getattr(algorithm, "kl_in", "loss") == "reward"
+    found = {
+        "rewards.weights = { accuracy = 1.0 } alone": weights != {"accuracy": 1.0},
+        "no reward_models": bool(recipe.reward_models),
+        "ppo.gamma = 1.0": getattr(algorithm, "gamma", 1.0) != 1.0,
+        'ppo.kl_weight = 0.0 (or kl_in = "loss")': kl_is_paid,
+        'ppo.overlong other than "penalty"': algorithm.overlong == "penalty",
+    }
+    wanted = [setting for setting, wrong in found.items() if wrong]
+    if wanted:
+        raise UserError(
+            f"the values of {whose} are no probabilities of a right answer; train it with "
+            f"{', '.join(wanted)}."
+        )
 
 
 def valued_prefixes(
@@ -143,8 +159,12 @@ def figures_of(found: Sequence[ValuedPrefix]) -> dict[str, Any]:
 
 
 def check(stage: CriticTruthStage, cache: CheckCache) -> None:
-    """Check that the model is there."""
+    """Check that the model is there, and what a run of the same recipe is paid."""
     check_model(stage.model, cache)
+    name = stage.model.removeprefix(MARK).partition("/")[0]
+    recipe = cache.stages.get(name) if is_reference(stage.model) else None
+    if isinstance(recipe, R1ZeroRecipe):
+        refuse_other_values(recipe, stage.model)
 
 
 def estimate(name: str, stage: CriticTruthStage, context: Context) -> Estimate:
