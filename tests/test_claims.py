@@ -18,6 +18,7 @@ from r1.claims.difference import (
     verdict_of,
     whole_verdict,
 )
+from r1.claims.earlier import earlier_seeds
 from r1.claims.measure import NO_COST, MeasuredStage, areas
 from r1.claims.page import write_claims_page
 from r1.claims.results import (
@@ -26,6 +27,8 @@ from r1.claims.results import (
     ComparisonResult,
     claim_verdict,
     compare_arms,
+    judge_claims,
+    write_results,
 )
 from r1.claims.run import by_folder, recipe_of
 from r1.claims.settings import ComparisonSettings, LoadedClaim, find_claims, load_claim
@@ -67,6 +70,13 @@ SEARCH = """
 kind = "search"
 model = "tiny"
 search = { method = "vote" }
+problems = [{ kind = "tiny", split = "heldout", families = ["arithmetic"], num = 4 }]
+"""
+
+
+EVALUATION = """
+kind = "evaluation"
+model = "tiny"
 problems = [{ kind = "tiny", split = "heldout", families = ["arithmetic"], num = 4 }]
 """
 
@@ -198,6 +208,29 @@ def test_sections_can_be_left_out_of_what_an_arm_is_like(tmp_path: Path) -> None
             'like = "zero"\noptimizer.lr = 1e-3\n[[compare]]',
             f'{SEARCH}\n[[compare]]\nmeasure = "generated_tokens"',
             ["compare.0", "those of a problem", "compare steep with a search"],
+        ),
+        ('like = "zero"', 'like = ["zero"]', ["arms.plain.like = ['zero']", 'like = "NAME"']),
+        ("optimizer.lr = 1e-3", 'without = "grpo"', ["arms.steep.without = 'grpo'", "list names"]),
+        ("optimizer.lr = 1e-3", "without = 3", ["arms.steep.without = 3", "list names"]),
+        (
+            'like = "zero"\noptimizer.lr = 1e-3',
+            'like = "steep"',
+            ["arms.steep.like = ", "circle (steep -> steep)"],
+        ),
+        (
+            'than = "plain"',
+            'than = "plain"\nthan_measure = "mean_length"',
+            ["compare.0", "mean_length", "different units (shares and tokens)"],
+        ),
+        (
+            'like = "zero"\noptimizer.lr = 1e-3\n[[compare]]',
+            f'{EVALUATION}\n[[compare]]\nmeasure = "generated_tokens"',
+            ["compare.0", "generated_tokens is of runs that train; steep is not"],
+        ),
+        (
+            'like = "zero"\noptimizer.lr = 1e-3\n[[compare]]',
+            f'{EVALUATION}\n[[compare]]\nmeasure = "helpful"',
+            ["compare.0", "steep has no helpful", "no `general` requests"],
         ),
     ],
 )
@@ -351,16 +384,59 @@ def test_the_difference_is_paired_over_problems_and_seeds() -> None:
     assert over_problems([{"a": 1.0}], [{"b": 1.0}]) is None
 
 
+@pytest.mark.parametrize(("problems", "shown"), [(5, False), (20, False), (90, True)])
+def test_equal_arms_are_within_a_margin_where_there_are_problems_enough(
+    problems: int, shown: bool
+) -> None:
+    """A bootstrap of equal differences has no width: five problems would show whatever is asked."""
+    run = {f"p{i}": 1.0 for i in range(problems)}
+    found = over_problems([run], [run])
+    assert found is not None
+    assert found.interval.low < 0.0 < found.interval.high
+    comparison = ComparisonSettings(says="s", arm="a", than="b", expect="no_less", margin=0.05)
+    assert (verdict_of(comparison, found) is ClaimVerdict.SHOWN) == shown
+
+
+def test_values_and_difference_are_of_the_same_problems() -> None:
+    """p9 was judged of one arm only; without it they are equal."""
+    comparison = ComparisonSettings(says="s", arm="a", than="b")
+    more, other = measured(0.5), measured(0.5)
+    values = {**other.known["r1_zero-1"].values["pass_at_1"], "p9": 0.0}
+    known = other.known["r1_zero-1"]._replace(values={"pass_at_1": values})
+    found = compare_arms(comparison, {"a": more, "b": other._replace(known={"r1_zero-1": known})})
+    assert found.found is not None
+    assert (found.arm, found.than, found.found.interval.value) == (0.5, 0.5, 0.0)
+    assert found.reason == "1 problems that not every run has are left out."
+
+
+def test_the_seeds_of_an_earlier_call_are_kept(tmp_path: Path) -> None:
+    claim, out = written(tmp_path), tmp_path / "out"
+    out.mkdir()
+    write_results(judge_claims([claim], plan_claims([claim], 3, "tiny"), out), out)
+    assert earlier_seeds(out) == {"mine": 3}
+    plan = plan_claims([claim], 1, "tiny", earlier_seeds(out))
+    assert len(plan.arms["mine"]["steep"]) == 3
+    write_claims_page(judge_claims([claim], plan, out), out, {"mine": "r1 reproduce"})
+    assert "1 claim, 3 seeds an arm" in (out / "claims.html").read_text()
+
+
+def test_a_claim_without_arms_is_told_so(tmp_path: Path) -> None:
+    whole = CLAIM.index("recipes"), CLAIM.index("[[compare]]")
+    (tmp_path / "mine.toml").write_text(CLAIM[: whole[0]] + CLAIM[whole[1] :])
+    with pytest.raises(UserError, match=r"mine\.toml: there is nothing to compare; add an \[arms"):
+        plan_claims([load_claim(tmp_path / "mine.toml")], 1, "tiny")
+
+
 def test_seeds_that_disagree_widen_the_interval() -> None:
-    problems = [f"p{i}" for i in range(200)]
+    own = np.random.default_rng(0).normal(0, 0.01, 200)
 
     def width(shifts: list[float]) -> float:
-        arm = [dict.fromkeys(problems, 0.5 + shift) for shift in shifts]
-        found = over_problems(arm, [dict.fromkeys(problems, 0.5)] * len(shifts))
+        arm = [{f"p{i}": v + shift for i, v in enumerate(own)} for shift in shifts]
+        found = over_problems(arm, [dict.fromkeys(arm[0], 0.5)] * len(shifts))
         assert found is not None
         return found.interval.high - found.interval.low
 
-    assert width([0.1, 0.1, 0.1]) == pytest.approx(0.0, abs=1e-12)
+    assert width([0.1, 0.1, 0.1]) < 0.01
     assert width([0.0, 0.1, 0.2]) > 0.1
 
 
@@ -384,7 +460,6 @@ def test_the_page_of_arms_without_a_single_verdict(tmp_path: Path) -> None:
     found = compare_arms(claim.settings.compare[0], arms)
     write_claims_page(
         [ClaimResult(claim, found.verdict, [found], arms, 0)],
-        1,
         tmp_path,
         {"mine": "r1 reproduce mine.toml"},
     )
@@ -404,7 +479,6 @@ def test_the_page_has_a_search_s_rules_and_its_tokens_a_problem(tmp_path: Path) 
     found = compare_arms(claim.settings.compare[0], arms)
     write_claims_page(
         [ClaimResult(claim, found.verdict, [found], arms, 0)],
-        1,
         tmp_path,
         {"mine": "r1 reproduce mine.toml"},
     )

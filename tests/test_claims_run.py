@@ -88,6 +88,12 @@ def test_a_user_s_claim_is_one_file(tmp_path: Path) -> None:
     assert "About 0 min left" in dry.output
     more = CliRunner().invoke(app, [*command, "--seeds", "2", "--dry-run"])
     assert "measured in this folder" in more.output
+    done = CliRunner().invoke(app, [*command, "--seeds", "2"])
+    assert done.exit_code == 0, done.output
+    two = (out / "claims.json").read_bytes()
+    page = CliRunner().invoke(app, [*command, "--page"])  # seeds that ran stay in the page
+    assert page.exit_code == 0, page.output
+    assert (out / "claims.json").read_bytes() == two != before
 
 
 @pytest.mark.slow

@@ -136,7 +136,7 @@ def test_differences_to_the_majority_are_paired_by_problem():
     found = search_figures(judged, records, settings, None)
     rows = found["by_num"]
     assert rows["2"]["best"]["value"] == 0.5
-    assert rows["2"]["best_minus_majority"] == {"value": 0.5, "low": 0.0, "high": 1.0}
+    assert rows["2"]["best_minus_majority"] == {"value": 0.5, "low": -1.0, "high": 1.0}
     assert rows["1"]["best_minus_majority"]["value"] == 0.0
     assert [rows[num]["tokens"] for num in rows] == [4.0, 8.0]
     assert found["by_aggregate"]["last"]["2"]["best"]["value"] == 0.0  # a tie: the first

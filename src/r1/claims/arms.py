@@ -24,6 +24,7 @@ from typing import Any
 from r1.claims.settings import GENERATED, OF_RUNS, OF_SEARCHES, TINY, LoadedClaim
 from r1.config import merged, read_toml, validate
 from r1.errors import UserError
+from r1.evaluation.battery_settings import EvaluationStageSettings
 from r1.pipeline import references
 from r1.pipeline.r1 import LIKE, R1Recipe, StageSpec, specs_of
 from r1.pipeline.recipe import PIPELINE_KIND
@@ -43,6 +44,8 @@ _OF_KINDS = {
     **dict.fromkeys(("value_error", "constant_error"), "critic_truth"),
 }
 """Measures that only a stage of this kind has."""
+_OF_GENERAL = ("helpful", "harmless", "rule_helpful", "rule_harmless")
+"""Measures of general requests."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,13 @@ class ClaimPlan:
     plugins: list[str] = field(default_factory=list)
 
 
-def plan_claims(claims: Sequence[LoadedClaim], seeds: int, scale: str) -> ClaimPlan:
-    """Return the graph of the claims. Raises UserError, naming the claim's file, for a fault."""
+def plan_claims(
+    claims: Sequence[LoadedClaim], seeds: int, scale: str, more: Mapping[str, int] | None = None
+) -> ClaimPlan:
+    """Return the graph of the claims. Raises UserError, naming the claim's file, for a fault.
+
+    more: claims that have so many seeds, where that is more than `seeds`.
+    """
     plan = ClaimPlan()
     for claim in claims:
         tables, plugins = _tables(claim, scale)
@@ -87,7 +95,7 @@ def plan_claims(claims: Sequence[LoadedClaim], seeds: int, scale: str) -> ClaimP
         tables = {name: _untitled(table) for name, table in tables.items()}
         arms: dict[str, list[str]] = {}
         needs: dict[str, None] = {}
-        for seed in range(seeds):
+        for seed in range(max(seeds, (more or {}).get(claim.name, 1))):
             values = {"seed": seed, "plugins": plugins, "stages": tables}
             recipe = validate(values, R1Recipe, str(claim.path))
             specs = _specs(recipe, claim)
@@ -110,6 +118,10 @@ def plan_claims(claims: Sequence[LoadedClaim], seeds: int, scale: str) -> ClaimP
 def _tables(claim: LoadedClaim, scale: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return the tables of all stages that a claim may use, and the plugins of its recipes."""
     settings = claim.settings
+    if not settings.arms and not settings.recipes:
+        raise UserError(
+            f"{claim.path}: there is nothing to compare; add an [arms.NAME], or a recipe of stages."
+        )
     if scale != TINY and scale not in settings.scales:
         known = ", ".join([TINY, *settings.scales])
         raise UserError(f"{claim.path}: there is no scale {scale!r}; scales: {known}.")
@@ -179,11 +191,9 @@ def _asked(claim: LoadedClaim, specs: Mapping[str, StageSpec]) -> list[str]:
                     f'compare an arm of kind = "evaluation" with model = "@{side}".'
                 )
             kind = registry.get(specs[side].kind)
-            trains = bool(kind.learns_from) or comparison.measure == GENERATED
-            if comparison.measure in OF_RUNS and not trains:
-                raise UserError(
-                    f"{where}{comparison.measure} is of runs that train; {side} is not."
-                )
+            counts = kind.name == "search" and measure == GENERATED
+            if measure in OF_RUNS and not (kind.learns_from or counts):
+                raise UserError(f"{where}{measure} is of runs that train; {side} is not.")
             if kind.name == "search":
                 searches.append(side)
             if (lack := _lacks(specs[side], measure)) is not None:
@@ -207,6 +217,8 @@ def _lacks(spec: StageSpec, measure: str) -> str | None:
         return None  # what its values.json holds is known once it ran
     if (kind := _OF_KINDS.get(measure)) is not None:
         return f'only an arm of kind = "{kind}" measures that. Compare such arms, or pass_at_1.'
+    if isinstance(spec.recipe, EvaluationStageSettings) and measure in _OF_GENERAL:
+        return None if spec.recipe.general else "it has no `general` requests; give it a source."
     if measure == "area" and not trains:
         return "only a run of reinforcement learning is evaluated on the way. Take pass_at_1."
     if measure == "proxy_gain" and isinstance(spec.recipe, R1ZeroRecipe):

@@ -43,7 +43,7 @@ def reproduce_command(
     Runs what is not done; the same command resumes where it stopped.
     """
     from r1.claims.arms import plan_claims
-    from r1.claims.earlier import command_of, earlier_claims, has_earlier
+    from r1.claims.earlier import command_of, earlier_claims, earlier_seeds, has_earlier
     from r1.claims.page import write_claims_page
     from r1.claims.results import judge_claims, write_results
     from r1.claims.run import ClaimEvents, require_place, run_claims
@@ -66,7 +66,7 @@ def reproduce_command(
         return
     earlier, left_out = earlier_claims(out, scale, {claim.name for claim in claims})
     shown = [*claims, *earlier] or find_claims([], CLAIMS)
-    whole = plan_claims(shown, seeds, scale) if earlier else plan
+    whole = plan_claims(shown, seeds, scale, earlier_seeds(out))
     for message in left_out:
         typer.echo(message, err=True)
     if list_claims:
@@ -80,7 +80,7 @@ def reproduce_command(
         results = judge_claims(shown, whole, out)
         write_results(results, out)
         title = "Claims" if own else "Claims of the paper"
-        return write_claims_page(results, seeds, out, commands, title)
+        return write_claims_page(results, out, commands, title)
 
     if not page_only:
         titles = {stage.name: stage.label for stage in plan.stages.values()}

@@ -3,7 +3,8 @@
     d[s, p] = value of the arm - value of the one it is compared with, seed s, problem p
 
     interval   mean of d over S seeds drawn with replacement x P problems drawn with replacement,
-               2.5 % and 97.5 % of 4,000 such draws (problems with all their samples)
+               2.5 % and 97.5 % of 4,000 such draws (problems with all their samples); wider where
+               fewer than ten problems differ from the median one (r1.evaluation.significance)
     of a run   a measure with one value a run: the mean of the seeds' differences and Student's
                interval about it; of a cost (bytes, tokens) the least and the largest of them
 
@@ -21,6 +22,7 @@ Shapes: S seeds, P problems, R resamples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -29,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.claims.settings import COSTS, ComparisonSettings
+from r1.evaluation.significance import widened_difference
 from r1.intervals import Interval
 
 NUM_RESAMPLES = 4000
@@ -55,9 +58,14 @@ class SeedsDifference(NamedTuple):
 
 
 def over_problems(
-    arm_S: Sequence[Mapping[str, float]], than_S: Sequence[Mapping[str, float]]
+    arm_S: Sequence[Mapping[str, float]],
+    than_S: Sequence[Mapping[str, float]],
+    largest: float = math.inf,
 ) -> SeedsDifference | None:
-    """Return the difference over the problems that all runs have; None where there are none."""
+    """Return the difference over the problems that all runs have; None where there are none.
+
+    largest: what a problem's difference may be, 1 of shares.
+    """
     shared = sorted(set.intersection(*(set(run) for run in (*arm_S, *than_S))))
     if not shared:
         return None
@@ -65,7 +73,8 @@ def over_problems(
     difference_SP = np.array([[a[p] - b[p] for p in shared] for a, b in pairs])
     mean_R = _resampled(difference_SP)
     low, high = np.quantile(mean_R, [0.025, 0.975])
-    interval = Interval(float(difference_SP.mean()), float(low), float(high))
+    drawn = Interval(float(difference_SP.mean()), float(low), float(high))
+    interval = widened_difference(drawn, difference_SP.mean(axis=0), largest)
     return SeedsDifference(interval, difference_SP.mean(axis=1).tolist(), len(shared))
 
 

@@ -20,9 +20,15 @@ DEFAULT_OUT = Path("runs/claims")
 
 
 @open_shape
+class _RecordedArm(TypedDict):
+    stages: list[str]
+
+
+@open_shape
 class _Recorded(TypedDict):
     claim: str
     file: NotRequired[str]
+    arms: NotRequired[dict[str, _RecordedArm]]
 
 
 @open_shape
@@ -42,10 +48,8 @@ def earlier_claims(
 ) -> tuple[list[LoadedClaim], list[str]]:
     """Return the claims of OUT/claims.json beside the named ones, and a message for each that
     cannot be read any more."""
-    told = read_json(out / RESULTS, shape=RecordedClaims) if out.is_dir() else None
-    entries = told["claims"] if told is not None else ()
     found, messages = [], []
-    for entry in (entry for entry in entries if entry["claim"] not in named):
+    for entry in (entry for entry in _recorded(out) if entry["claim"] not in named):
         try:
             claim = load_claim(Path(os.path.normpath(out.resolve() / entry.get("file", ""))))
             plan_claims([claim], 1, scale)
@@ -56,6 +60,21 @@ def earlier_claims(
         else:
             found.append(claim)
     return found, messages
+
+
+def earlier_seeds(out: Path) -> dict[str, int]:
+    """Return with how many seeds each claim of OUT/claims.json was run."""
+    return {
+        entry["claim"]: max(
+            (len(arm["stages"]) for arm in entry.get("arms", {}).values()), default=1
+        )
+        for entry in _recorded(out)
+    }
+
+
+def _recorded(out: Path) -> list[_Recorded]:
+    told = read_json(out / RESULTS, shape=RecordedClaims) if out.is_dir() else None
+    return [] if told is None else told["claims"]
 
 
 def command_of(claim: LoadedClaim, folder: Path, out: Path) -> str:

@@ -13,7 +13,7 @@ from r1.claims.difference import ClaimVerdict, SeedsDifference
 from r1.claims.results import ArmResult, ClaimResult, ComparisonResult
 from r1.claims.settings import COSTS, GENERATED
 from r1.claims.show import figure
-from r1.intervals import Interval, bootstrap
+from r1.intervals import Interval, share_interval
 from r1.report.assets import fill_page
 from r1.report.figures import Chart, Series
 from r1.report.tables import duration
@@ -33,7 +33,6 @@ NUM_TONES = 6
 
 def write_claims_page(
     results: Sequence[ClaimResult],
-    seeds: int,
     out: Path,
     commands: Mapping[str, str],
     title: str = "Claims of the paper",
@@ -48,12 +47,19 @@ def write_claims_page(
         {"figures": {r.claim.name: [asdict(chart) for chart in _charts(r)] for r in results}},
         "",
         name=title,
-        status=escape(f"{_count(len(results), 'claim')}, {_count(seeds, 'seed')} an arm: {told}"),
+        status=escape(f"{_count(len(results), 'claim')}, {_seeds(results)} an arm: {told}"),
         overview=_overview(results),
         claims="\n".join(_section(result, commands[result.claim.name]) for result in results),
     )
     write_text(out / PAGE, page)
     return out / PAGE
+
+
+def _seeds(results: Sequence[ClaimResult]) -> str:
+    """Return how many seeds the arms were run with: "3 seeds", "1 to 3 seeds"."""
+    numbers = [len(arm.stages) for result in results for arm in result.arms.values()]
+    least, most = min(numbers, default=1), max(numbers, default=1)
+    return _count(most, "seed") if least == most else f"{least} to {_count(most, 'seed')}"
 
 
 def _count(number: int, what: str) -> str:
@@ -194,7 +200,7 @@ def _problem_means(arm: ArmResult, measure: str) -> list[float]:
 
 
 def _ranged(value_P: Sequence[float]) -> str:
-    interval = bootstrap(value_P)
+    interval = share_interval(value_P)
     if interval is None:
         return "–"
     low, high = 100 * interval.low, 100 * interval.high
@@ -245,7 +251,7 @@ def _accuracy(arm: ArmResult, tone: int) -> Series:
     points: list[Interval] = []
     for step in steps:
         shared = sorted(set.intersection(*(set(curve[step]) for curve in curves)))
-        found = bootstrap([float(np.mean([c[step][p] for c in curves])) for p in shared])
+        found = share_interval([float(np.mean([c[step][p] for c in curves])) for p in shared])
         if found is not None:  # None where verifiers failed on all
             x.append(step)
             points.append(found)

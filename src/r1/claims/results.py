@@ -7,6 +7,7 @@ Equal experiments give equal bytes, however often they were killed: seconds are 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from r1.claims.difference import (
     whole_verdict,
 )
 from r1.claims.measure import MeasuredStage, RunCost, cost_of, measure_stage
-from r1.claims.settings import COSTS, OF_RUNS, ComparisonSettings, LoadedClaim
+from r1.claims.settings import COSTS, OF_RUNS, SHARES, ComparisonSettings, LoadedClaim
 from r1.pipeline import graph
 from r1.run_dir import atomic
 
@@ -37,8 +38,9 @@ machine with too much to do they run into their wall clock."""
 
 
 class ComparisonResult(NamedTuple):
-    """A comparison beside the numbers. arm, than: means over seeds; None before they are there.
-    reason: why there is no verdict though all has run, or how many seeds it is of so far."""
+    """A comparison beside the numbers. arm, than: means over seeds and the problems that all runs
+    have; None before they are there. reason: why there is no verdict though all has run, or of how
+    many seeds it is so far and how many problems were left out."""
 
     settings: ComparisonSettings
     verdict: ClaimVerdict
@@ -152,16 +154,19 @@ def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) 
         ours, theirs = ([value[""] for value in side] for side in sides)
         found = of_runs(ours, theirs, cost=name in COSTS)
     elif whole:
-        found = over_problems(*sides)
+        found = over_problems(*sides, 1.0 if name in SHARES else math.inf)
     if found is None:
         lacks = f"{arm.title} or {than.title} has no {name} or {other}."
         if whole:
             lacks = f"{arm.title} and {than.title} have no problem in common."
         return ComparisonResult(comparison, ClaimVerdict.TO_COME, reason=lacks)
-    means = [float(np.mean([np.mean(list(v.values())) for v in side])) for side in sides]
+    shared = set.intersection(*(set(values) for side in sides for values in side))
+    means = [float(np.mean([[v[p] for p in sorted(shared)] for v in side])) for side in sides]
     verdict = verdict_of(comparison, found)
-    so_far = f"{len(done)} of {len(pairs)} seeds so far." if len(done) < len(pairs) else ""
-    return ComparisonResult(comparison, verdict, found, means[0], means[1], so_far)
+    told = [f"{len(done)} of {len(pairs)} seeds so far."] if len(done) < len(pairs) else []
+    if alone := len(set.union(*(set(values) for side in sides for values in side)) - shared):
+        told.append(f"{alone} problems that not every run has are left out.")
+    return ComparisonResult(comparison, verdict, found, means[0], means[1], " ".join(told))
 
 
 def _spoilt(arm: ArmResult) -> str:

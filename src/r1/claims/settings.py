@@ -82,6 +82,11 @@ OF_SEARCHES = ("mean", "any", "majority", "best", "weighted", "followed")
 SHARES = ("pass_at_1", "area", "format", "language", "helpful", "harmless", "rule_helpful",
           "rule_harmless", *OF_SEARCHES)  # fmt: skip
 """Measures from 0 to 1, shown in points of a hundred."""
+_UNITS = {
+    **dict.fromkeys(SHARES, "shares"),
+    **dict.fromkeys(("mean_length", GENERATED, "trained_tokens"), "tokens"),
+    **dict.fromkeys(("value_error", "constant_error"), "squared errors"),
+}
 TINY = "tiny"
 """The scale that every claim has."""
 
@@ -120,6 +125,12 @@ class ComparisonSettings(Settings):
             raise ValueError(f"arm and than are both {self.arm!r}; name two arms, or than_measure")
         if self.than_measure and (self.than_measure in OF_RUNS) != (self.measure in OF_RUNS):
             raise ValueError("than_measure is of runs and measure is not, or the other way round")
+        units = {_unit(self.measure), _unit(self.than_measure or self.measure)}
+        if len(units) > 1:
+            raise ValueError(
+                f"{self.measure} and than_measure = {self.than_measure!r} have different units "
+                f"({' and '.join(sorted(units))}); compare what has the same"
+            )
         if self.measure in SHARES and self.margin >= 1.0:
             raise ValueError(
                 f"margin = {self.margin:g} of {self.measure}, which is a share from 0 to 1; "
@@ -128,6 +139,11 @@ class ComparisonSettings(Settings):
         if self.expect == "equal" and self.margin == 0.0:
             raise ValueError('expect = "equal" needs a margin above 0')
         return self
+
+
+def _unit(measure: str) -> str:
+    """The unit of a measure; its name where no other has it."""
+    return _UNITS.get(measure, measure)
 
 
 class ClaimSettings(Settings):

@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.table import Table
 
 from r1.evaluation.pretty import format_interval
+from r1.evaluation.significance import widened_difference
 from r1.evaluation.summary import JudgedProblem
-from r1.intervals import bootstrap
+from r1.intervals import bootstrap, share_interval
 from r1.report.search import RULED
 from r1.search.choose import FIGURES, RIVALS, WHOLE, JudgedCandidate, figure_of_sets, rules_of
 from r1.search.protocol import SearchCost
@@ -168,13 +170,19 @@ def _by_num(
         found[str(num)] = {
             "tokens": tokens * num / most,
             **{name: _interval(values[name]) for name in rules},
-            **{f"{name}_minus_majority": _interval(values[name] - values["majority"])
+            **{f"{name}_minus_majority": _difference(values[name] - values["majority"])
                for name in rules if name in RIVALS},
         }  # fmt: skip
     return found
 
 
-def _interval(values: Any) -> dict[str, float | None]:
-    found = bootstrap(values)
+def _interval(share_P: Any) -> dict[str, float | None]:
+    found = share_interval(share_P)
     assert found is not None, "an evaluation has problems"
     return found._asdict()
+
+
+def _difference(difference_P: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    found = bootstrap(difference_P)
+    assert found is not None, "an evaluation has problems"
+    return widened_difference(found, difference_P)._asdict()

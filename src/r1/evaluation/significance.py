@@ -108,6 +108,21 @@ def paired_difference(
     return PairedDifference(interval, p, float(detectable_differences(estimates, level)[0]))
 
 
+def widened_difference(interval: Interval, difference_P: Floats, largest: float = 1.0) -> Interval:
+    """Return a bootstrap's interval of a mean difference, made honest where few problems inform it.
+
+    A bootstrap of equal differences has no width. Two problems at +1 and -1 are added where fewer
+    than MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
+    difference may be, 1 of shares.
+    """
+    if np.count_nonzero(difference_P != np.median(difference_P)) >= MIN_INFORMATIVE:
+        return interval
+    width = float(half_widths(standard_errors(difference_P[None, :], 1))[0])
+    mean = interval.value
+    low, high = max(mean - width, -largest), min(mean + width, largest)
+    return Interval(mean, min(interval.low, low), max(interval.high, high))
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of the counts of problems that only one side solves."""
     n, fewer = only_first + only_second, min(only_first, only_second)

@@ -101,11 +101,23 @@ def _table(name: str, recipe: R1Recipe, origin: str, below: tuple[str, ...] = ()
     """Return a stage's table, merged over the one that it is like."""
     table = dict(recipe.stages[name])
     model, dropped = table.pop(LIKE, None), table.pop(WITHOUT, [])
+    if not isinstance(model, str | None):
+        raise UserError(f'{origin}: stages.{name}.like = {model!r}; name one stage: like = "NAME".')
+    if not isinstance(dropped, list) or not all(isinstance(key, str) for key in dropped):
+        raise UserError(
+            f'{origin}: stages.{name}.without = {dropped!r}; list names: without = ["grpo"].'
+        )
     if model is None:
         if dropped:
             raise UserError(f"{origin}: stages.{name}.without needs `like`; remove it.")
         return table
-    if model not in recipe.stages or model in (*below, name):
+    if model in (*below, name):
+        circle = " -> ".join((*below, name, model))
+        raise UserError(
+            f"{origin}: stages.{name}.like = {model!r} goes round in a circle ({circle}); write "
+            "one of them out."
+        )
+    if model not in recipe.stages:
         near = difflib.get_close_matches(str(model), list(recipe.stages), n=1)
         hint = f" Did you mean {near[0]!r}?" if near and near[0] != name else ""
         raise UserError(f"{origin}: stages.{name}.like = {model!r} leads nowhere.{hint}")
