@@ -5,6 +5,9 @@
 Differences d[seed, problem] are drawn with mean 0: a part of the seed, a part of the problem and
 noise, all normal. Each trial is judged as a comparison of expect = "more" (r1.claims.difference); a
 verdict, on either side, is a false one. A rule of 95 % would give 5 in 100.
+
+Near the ceiling: an arm loses 5 % of the problems whole and is equal on the others, and expect =
+"no_less" with margin = 0.05 is judged. "shown" is the false verdict; 2.5 in 100 would be right.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ SEED_DEVIATIONS = (0.0, 0.02, 0.04)
 PROBLEM_DEVIATION, NOISE = 0.2, 0.3
 NUM_PROBLEMS = 90
 COMPARISON = ComparisonSettings(says="s", arm="a", than="b")
+MARGIN = 0.05
+NO_LESS = COMPARISON.model_copy(update={"expect": "no_less", "margin": MARGIN})
+CEILING_PROBLEMS = (5, 20, 40, 90, 200)
 OF_RUN = COMPARISON.model_copy(update={"measure": "proxy_gain"})
 
 
@@ -39,6 +45,19 @@ def false_verdicts(num_seeds: int, deviation: float, trials: int) -> float:
         difference = over_problems(arm, zero)
         assert difference is not None
         found += verdict_of(COMPARISON, difference) is not ClaimVerdict.NOT_TOLD_APART
+    return found / trials
+
+
+def false_at_the_ceiling(num_seeds: int, num_problems: int, trials: int) -> float:
+    """The share of trials in which "no less than 5 points" is shown of a loss of 5 points."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(trials):
+        lost = rng.random(num_problems) < MARGIN  # the same problems, whatever the seed
+        run = {str(p): float(not gone) for p, gone in enumerate(lost)}
+        difference = over_problems([run] * num_seeds, [dict.fromkeys(run, 1.0)] * num_seeds, 1.0)
+        assert difference is not None
+        found += verdict_of(NO_LESS, difference) is ClaimVerdict.SHOWN
     return found / trials
 
 
@@ -62,6 +81,12 @@ def main() -> None:
                 for deviation in SEED_DEVIATIONS
             },
             "one value a run": false_verdicts_of_runs(seeds, 10 * arguments.trials),
+            **{
+                f"near the ceiling, {num} problems": false_at_the_ceiling(
+                    seeds, num, arguments.trials
+                )
+                for num in CEILING_PROBLEMS
+            },
         }
         for seeds in SEEDS
     }

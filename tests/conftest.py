@@ -21,9 +21,26 @@ settings.load_profile("r1")
 LONG = ("test_resume.py", "test_pipeline_whole.py", "test_cluster_kills.py", "test_rewards_code.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that no process is left alone with one in the end."""
+    """The longest files first, so that no process is left alone with one in the end.
+
+    Of a test marked few(n) the default suite runs n variants, evenly spread, the slow one the rest.
+    """
     items.sort(key=lambda item: item.path.name not in LONG)
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") is not None:
+            variants.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for own in variants.values():
+        marker = own[0].get_closest_marker("few")
+        assert marker is not None
+        kept = {
+            round(i * (len(own) - 1) / max(1, marker.args[0] - 1)) for i in range(marker.args[0])
+        }
+        for place, item in enumerate(own):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=os.environ.get("R1_TEST_ROUNDING") == "1")

@@ -92,6 +92,7 @@ def faults(problems: list[Problem]) -> list[tuple[str, str, Outcome]]:
 JUDGED = sorted(set(COUNTS) - {"ifeval"})
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", JUDGED)
 def test_gold_answers_of_a_few(name: str) -> None:
     problems = spread_evenly(load(benchmarks()[name], DATA).problems, QUICK)

@@ -99,15 +99,18 @@ def compared(tmp_path_factory) -> Compared:
     return compare(folder, SETUPS["muon, reference, minibatches, recomputation"], "qwen2")
 
 
+@pytest.mark.slow
 def test_2_then_1_then_3_ranks_continue_the_curve_of_one_process(compared) -> None:
     check_equal(compared)
 
 
+@pytest.mark.slow
 def test_each_rank_holds_its_part_alone(compared) -> None:
     shares = [part["local_share"] for part in compared.parts]
     assert shares == pytest.approx([1 / 2, 1.0, 1 / 3], abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_a_model_that_plain_transformers_loads(compared) -> None:
     check_files(compared)
 

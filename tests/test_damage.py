@@ -42,6 +42,7 @@ def faults_of(world: Path, scratch: Path, reader: Reader, chosen: list[tuple[str
     return "\n".join(faults)
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize("number", range(len(READERS)), ids=[reader.label for reader in READERS])
 def test_some_damages_of_every_file(world, tmp_path, number):
     """Two of each file, others from file to file."""

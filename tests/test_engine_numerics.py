@@ -50,6 +50,7 @@ def plain_logprobs(model, prompt: Sequence[int], response: Sequence[int]) -> tor
 SLIDING = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("arch", "changes"), [*((arch, {}) for arch in ARCHITECTURES), ("qwen2", SLIDING)]
 )

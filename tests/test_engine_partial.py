@@ -55,6 +55,7 @@ def num_by_old(request: GroupRequest, completion: Completion, old, new) -> int:
     return fits[0]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     ("arch", "changes"), [*((arch, {}) for arch in ARCHITECTURES), ("qwen2", SLIDING)]
 )

@@ -43,6 +43,7 @@ def calls(num: int, seed: int = 0) -> list[list[GroupRequest]]:
     return found
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize(
     ("arch", "changes"), [*((arch, {}) for arch in ARCHITECTURES), ("qwen2", SLIDING)]

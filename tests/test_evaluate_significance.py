@@ -60,6 +60,7 @@ def coverage(pool: Pool, num_problems: int, num_samples: int) -> float:
     return float((np.abs(difference_RP.mean(axis=1) - pool.truth) <= width_R).mean())
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 @pytest.mark.parametrize("mix", MIXES)
 def test_intervals_hold_in_93_to_97_percent_of_draws(mix, shift):

@@ -26,6 +26,7 @@ def judge(answer: str, language: str = "python", **metadata: object) -> Score:
     return score
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize("name", PYTHON)
 def test_attacks_on_python_tests_are_wrong(name: str) -> None:
     answer, tests = PYTHON[name]

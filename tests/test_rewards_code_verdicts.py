@@ -135,6 +135,7 @@ def classes(count: int, length: int = 0) -> str:
 SUM = {"language": "java", "tests": [{"input": "", "output": "7"}]}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "answer",
     [

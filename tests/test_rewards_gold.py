@@ -120,6 +120,7 @@ def test_thousands_of_reasoning_gym(pool: RewardPool) -> None:
     assert not not_paid(problems, pool)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("task", sorted(PARAMETERS))
 def test_tasks_with_parameters_of_ones_own(pool: RewardPool, task: str) -> None:
     problems = draw(task, 20, parameters=PARAMETERS[task])

@@ -116,6 +116,7 @@ def _members(group: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name.replace(" ", "_"))
 def test_attack(attack: Attack, host: Host) -> None:
     if find_tool(TOOL[attack.language]) is None:

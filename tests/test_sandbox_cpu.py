@@ -119,6 +119,7 @@ def is_held(source: str) -> str:
     return ""
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", EVADERS)
 def test_no_way_to_end_hides_processor_time(name: str) -> None:
     assert is_held(EVADERS[name]) == ""

@@ -111,6 +111,7 @@ def test_what_does_not_compile_says_so_at_every_run(language: str) -> None:
     assert result.stdout == ""
 
 
+@pytest.mark.few(10)
 @needs_isolation
 @pytest.mark.parametrize(
     ("source", "limits", "status"),

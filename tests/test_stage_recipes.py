@@ -123,6 +123,7 @@ def test_every_kind_has_a_recipe_here_or_trains_into_a_run_folder() -> None:
     assert all((Path(__file__).parent / name).is_file() for name in ELSEWHERE.values())
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", RUN)
 def test_it_runs_and_a_second_time_there_is_nothing_to_do(folder, kind) -> None:
     for needed in NEEDS.get(kind, ()):

@@ -221,6 +221,7 @@ def in_a_terminal(*command: str) -> str:
         os.close(theirs)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "command",
     [
