@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kills import num_kills
 from r1.claims.command import reproduce_command
 from r1.cli import app
 from small_recipe import write_jsonl
 from test_claims import CLAIM as SHORT_CLAIM
 
-NUM_KILLS = int(os.environ.get("R1_TEST_KILLS", "3"))
+NUM_KILLS = num_kills(3)
 PRELOAD = ["torch", "transformers", "r1.r1_zero.run", "r1.rewards.pool", "r1.claims.command"]
 ZERO = """
 model = "tiny"

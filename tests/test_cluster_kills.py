@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kills import num_kills
 from run_processes import finish, start
 from run_story import story
 from small_recipe import TWO_BY_TWO, VARIED, write_recipe
@@ -20,7 +21,7 @@ pytest.importorskip("ray")
 psutil = pytest.importorskip("psutil")
 pytestmark = pytest.mark.slow
 
-NUM_KILLS = int(os.environ.get("R1_TEST_KILLS", "6"))
+NUM_KILLS = num_kills(4)
 # Which file holds torch's random id of a distributed checkpoint, and the hashes over it.
 RANDOM = {"checkpoint.json", "lineage.json"}
 KINDS = {

@@ -24,6 +24,7 @@ from curation_world import (
     sample_into,
     settings_of,
 )
+from kills import num_kills
 from r1.curation.store import read_rows, verify
 from r1.errors import UserError
 from r1.files.shapes import read_json
@@ -296,8 +297,9 @@ def test_two_kills_change_no_byte(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("resume", ["prompt", "call"])
-def test_twenty_kills_change_no_byte(tmp_path, resume):
-    check_kills(tmp_path, 600, 20, resume, seed=2)
+def test_many_kills_change_no_byte(tmp_path, resume):
+    kills = num_kills(8)
+    check_kills(tmp_path, 30 * kills, kills, resume, seed=2)
 
 
 def test_two_writers_of_one_folder_are_refused(tmp_path):

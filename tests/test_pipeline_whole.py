@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM
 
+from kills import num_kills
 from small_pipeline import write_pipeline
 
-NUM_KILLS = int(os.environ.get("R1_TEST_KILLS", "10"))
+NUM_KILLS = num_kills(4)
 EVALUATION = """
 model = "model"
 num_steps = 1

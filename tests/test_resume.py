@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
+from kills import num_kills
 from r1.pipeline.recipe import load_any_recipe
 from r1.pipeline.run import run_recipe
 from r1.progress import TerminalProgress
@@ -110,8 +111,8 @@ def test_stopped_it_carries_on_as_if_it_never_was(tmp_path, monkeypatch) -> None
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments(recipe, undisturbed, tmp_path) -> None:
-    check(recipe, undisturbed, tmp_path, kills=20)
+def test_killed_at_random_moments(recipe, undisturbed, tmp_path) -> None:
+    check(recipe, undisturbed, tmp_path, num_kills(8))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM
 
+from kills import num_kills
 from r1 import cli
 from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
@@ -208,8 +209,8 @@ def num_lines(out: Path) -> int:
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments(recipe, tmp_path) -> None:
-    check_kills(recipe, tmp_path, kills=20)
+def test_killed_at_random_moments(recipe, tmp_path) -> None:
+    check_kills(recipe, tmp_path, num_kills(8))
 
 
 def test_held_out_examples_are_left_out_of_training(tmp_path) -> None:
