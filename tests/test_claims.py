@@ -406,7 +406,7 @@ def test_values_and_difference_are_of_the_same_problems() -> None:
     found = compare_arms(comparison, {"a": more, "b": other._replace(known={"r1_zero-1": known})})
     assert found.found is not None
     assert (found.arm, found.than, found.found.interval.value) == (0.5, 0.5, 0.0)
-    assert found.reason == "1 problems that not every run has are left out."
+    assert found.reason == "left out, as not every run has them: 1 of the problems."
 
 
 def test_the_seeds_of_an_earlier_call_are_kept(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) 
     verdict = verdict_of(comparison, found)
     told = [f"{len(done)} of {len(pairs)} seeds so far."] if len(done) < len(pairs) else []
     if alone := len(set.union(*(set(values) for side in sides for values in side)) - shared):
-        told.append(f"{alone} problems that not every run has are left out.")
+        told.append(f"left out, as not every run has them: {alone} of the problems.")
     return ComparisonResult(comparison, verdict, found, means[0], means[1], " ".join(told))
 
 
