@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from fake_endpoint import KEY, MODEL, FakeEndpoint
+from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluation import blocks
+from r1.evaluation.command import run_eval_command
 from r1.evaluation.search import OracleScorer, search_settings
 from r1.evaluation.search_figures import search_figures
 from r1.evaluation.summary import JudgedProblem, JudgedSample
+from r1.search.engine import read_records
 from r1.search.settings import SearchSettings
 from r1.types import Outcome, Problem
 from test_evaluate_battery import save_reward_model
@@ -141,3 +147,69 @@ def test_differences_to_the_majority_are_paired_by_problem():
     assert [rows[num]["tokens"] for num in rows] == [4.0, 8.0]
     assert found["by_aggregate"]["last"]["2"]["best"]["value"] == 0.0  # a tie: the first
     assert found["by_aggregate"]["min"]["2"]["best"]["value"] == 0.5
+
+
+def reply(body):
+    """Answer "n + 1 = ?" rightly."""
+    number = int(body["messages"][-1]["content"].split()[0]) + 1
+    message = {"content": f"\\boxed{{{number}}}"}
+    usage = {"prompt_tokens": 5, "completion_tokens": 7}
+    return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
+
+
+@pytest.mark.parametrize("method", ["vote", "best_of_n"])
+def test_a_response_that_never_came_has_no_verdict_and_is_asked_for_again(
+    method, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(blocks, "BLOCK_SAMPLES", 8)
+    rows = [
+        {"prompt": f"{n} + 1 = ?", "reference": str(n + 1), "verifier": "exact"} for n in range(4)
+    ]
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    scorer = save_reward_model(tmp_path / "scorer", "steps", "whole", 1)
+    search = SearchSettings(method=method, scorer=str(scorer) if method == "best_of_n" else None)
+    shown = io.StringIO()
+
+    def evaluate(base_url):
+        return run_eval_command(
+            f"{base_url}#{MODEL}",
+            tmp_path / "out",
+            Console(file=shown, width=200),
+            sources=[SourceSettings(path=str(data))],
+            overrides={"num_samples": 4, "temperature": 0.6},
+            search=search,
+            endpoint=["endpoint.limits.retries=0"],
+        )
+
+    with FakeEndpoint(["400"] * 3, complete=reply) as server:
+        first, num = evaluate(server.base_url), server.num_requests
+        candidates = [
+            candidate
+            for record in read_records(tmp_path / "out" / "searches").values()
+            for candidate in record["candidates"]
+        ]
+        lost = [candidate for candidate in candidates if candidate.get("failed")]
+        again = evaluate(server.base_url)
+        assert server.num_requests == num + 3
+    assert first["unjudged"] == pytest.approx(3 / 16)
+    told = " ".join(shown.getvalue().split())
+    assert "18.8 % of the candidates have no verdict" in told
+    assert [each["score"] for each in lost] == [0.0] * 3
+    assert not any(each["steps"] for each in lost)
+    assert (again["unjudged"], again["rules"]["mean"]["value"]) == (0.0, 1.0)
+    found = read_records(tmp_path / "out" / "searches").values()
+    assert not [each for record in found for each in record["candidates"] if "failed" in each]
+
+
+def test_of_two_searches_of_a_problem_the_one_that_lacks_less_is_read(tmp_path):
+    """The second call may hold other problems, and its file's name come first or last."""
+    candidate = {"score": 0.0, "visits": 1, "followed": False, "tokens": 1, "steps": []}
+    cost = {"generated": 1, "prefilled": 1, "scored": 0}
+    record = {"id": "p", "candidates": [candidate], "cost": cost, "tree": []}
+    lost = {**record, "candidates": [{**candidate, "failed": True}]}
+    for names in (("a", "b"), ("b", "a")):
+        for name, found in zip(names, (record, lost), strict=True):
+            (tmp_path / f"{name}.jsonl").write_text(json.dumps(found) + "\n")
+        assert read_records(tmp_path) == {"p": record}

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from r1.types import Completion
 
-Ending = Literal["stop", "length"]
+Ending = Literal["stop", "length", "failed"]
+"""As a completion's finish_reason; FAILED (r1.types) of a whole sample that never came."""
 
 
 class StepScorer(Protocol):
