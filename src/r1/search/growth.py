@@ -125,11 +125,12 @@ class Grower:
     def score(
         self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]
     ) -> list[list[float]]:
-        """The probabilities of branches' steps, in their order."""
+        """The probabilities of branches' steps, in their order; what a model reads is counted."""
         prompts = [problem.prompt for problem, _ in branches]
         found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches])
-        for problem, branch in branches:
-            costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)
+        if self.settings.scored_by_model:
+            for problem, branch in branches:
+                costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)
         return found
 
     def _request(

@@ -41,7 +41,7 @@ class Branch:
 @dataclass(slots=True)
 class SearchCost:
     """Tokens a problem: generated (thrown-away branches included), prefilled (prompts and prefixes,
-    where the engine had to compute them) and scored."""
+    where the engine had to compute them) and scored (what a reward model read)."""
 
     generated: int = 0
     prefilled: int = 0
