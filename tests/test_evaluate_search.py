@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 
 import pytest
 from rich.console import Console
@@ -13,15 +14,19 @@ from r1.data.settings import SourceSettings
 from r1.errors import UserError
 from r1.evaluation import blocks
 from r1.evaluation.command import run_eval_command
-from r1.evaluation.search import OracleScorer, search_settings
+from r1.evaluation.search import OracleScorer, open_scorer, open_search, search_settings
 from r1.evaluation.search_figures import search_figures
 from r1.evaluation.summary import JudgedProblem, JudgedSample
-from r1.search.engine import read_records
+from r1.reward_model.card import read_card
+from r1.rewards.registry import PromptForm
+from r1.rollout.settings import SamplingSettings
+from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.settings import SearchSettings
-from r1.types import Outcome, Problem
+from r1.types import GroupRequest, Outcome, Problem
 from test_evaluate_battery import save_reward_model
 from test_evaluate_command import evaluate_run
 from test_evaluate_command import world as world
+from test_search import DigitEngine
 
 MCTS = SearchSettings(method="mcts", scorer="constant", budget=30, expansions=2, step_tokens=2)
 
@@ -213,3 +218,55 @@ def test_of_two_searches_of_a_problem_the_one_that_lacks_less_is_read(tmp_path):
         for name, found in zip(names, (record, lost), strict=True):
             (tmp_path / f"{name}.jsonl").write_text(json.dumps(found) + "\n")
         assert read_records(tmp_path) == {"p": record}
+
+
+EARLIER = (("user", "What is 1+1?"), ("assistant", "2"))
+CHAT = "{% for m in messages %}<{{ m.role }}> {{ m.content }} {% endfor %}<assistant>"
+
+
+@pytest.mark.parametrize("method", ["best_of_n", "mcts"])
+def test_a_scorer_is_given_the_turns_before_a_question(method, tmp_path):
+    read = set()
+
+    class Reader(ConstantScorer):
+        def score_steps(self, prompts, responses, earlier=()):
+            read.update(zip(prompts, map(tuple, earlier), strict=True))
+            return super().score_steps(prompts, responses)
+
+    budget = {"budget": 30} if method == "mcts" else {}
+    settings = SearchSettings(method=method, scorer="x", **budget)
+    questions, turns = {"p0": "and 3?", "p1": "and 4?"}, {"p0": EARLIER, "p1": ()}
+    engine = SearchEngine(DigitEngine(), Reader(), settings, questions, tmp_path, earlier=turns)
+    requests = [GroupRequest(name, (63,), (1, 2)) for name in questions]
+    list(engine.generate(requests, SamplingSettings(max_new_tokens=20)))
+    assert read == {("and 3?", EARLIER), ("and 4?", ())}
+
+
+def test_a_reward_model_reads_the_turns_before_each_question(tmp_path):
+    folder = save_reward_model(tmp_path / "scorer", "pointwise", "whole", 1)
+    problems = [
+        Problem("p0", "and 3?", "3", "exact", earlier=EARLIER),
+        Problem("p1", "and 4?", "4", "exact"),
+    ]
+    settings = SearchSettings(method="best_of_n", scorer=str(folder))
+    with pytest.raises(UserError, match=r"the scorer .* has turns before it"):
+        open_scorer(settings, problems, PromptForm())
+    card = read_card(folder)
+    chat = card.template.model_copy(update={"kind": "chat", "chat_template": CHAT})
+    card.model_copy(update={"template": chat}).write(folder)
+    scorer = open_scorer(settings, problems, PromptForm())
+    asked = [problem.prompt for problem in problems]
+    found = scorer.score_steps(asked, ["so 4"] * 2, [problem.earlier for problem in problems])
+    for problem, [value] in zip(problems, found, strict=True):
+        [raw] = scorer.score_texts(problem.prompt, ["so 4"], problem.earlier)
+        assert value == pytest.approx(1 / (1 + math.exp(-raw)), abs=1e-5)
+    bare = scorer.score_steps(asked, ["so 4"] * 2)
+    assert abs(bare[0][0] - found[0][0]) > 1e-4
+    assert bare[1] == pytest.approx(found[1], abs=1e-5)
+
+
+def test_an_evaluation_gives_its_scorer_the_turns(tmp_path):
+    problem = Problem("p0", "and 3?", "3", "exact", earlier=EARLIER)
+    settings = SearchSettings(method="vote")
+    found = open_search(DigitEngine(), settings, [problem], PromptForm(), tmp_path, {})
+    assert found.earlier == {"p0": EARLIER}

@@ -68,7 +68,7 @@ class DigitEngine:
 class DigitScorer:
     """A step is worth its digit over ten: larger digits are better."""
 
-    def score_steps(self, prompts, responses):
+    def score_steps(self, prompts, responses, earlier=()):
         return [[int(line[-1]) / 10 for line in text.split("\n") if line] for text in responses]
 
 

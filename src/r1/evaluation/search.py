@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from r1.config import apply_overrides, validate
 from r1.data.tiny.true_steps import true_steps
-from r1.errors import UserError
+from r1.errors import UserError, prefixed
 from r1.evaluation.blocks import read_block
 from r1.evaluation.search_figures import candidates_of, search_figures
 from r1.evaluation.summary import ACCURACY, JudgedProblem
@@ -35,6 +35,7 @@ from r1.search.growth import TokenizedEngine
 from r1.search.protocol import Branch, StepScorer
 from r1.search.settings import BUILT_IN, CONSTANT, ORACLE, SearchSettings
 from r1.steps.split import split_steps
+from r1.template import Earlier
 from r1.types import Outcome, Problem, RolloutGroup
 
 
@@ -55,7 +56,9 @@ class OracleScorer:
                 )
         self._problems = {problem.prompt: problem for problem in problems}
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
         """Implement search.protocol.StepScorer."""
         found = []
         for prompt, response in zip(prompts, responses, strict=True):
@@ -191,7 +194,11 @@ def identity_of_search(settings: SearchSettings) -> dict[str, Any]:
 def open_scorer(
     settings: SearchSettings, problems: Sequence[Problem], form: PromptForm
 ) -> StepScorer:
-    """Load the scorer that the settings name. Raises UserError for one that is not there."""
+    """Load the scorer that the settings name.
+
+    Raises UserError for one that is not there, and for problems with earlier turns where its
+    template takes none.
+    """
     if settings.scorer in (None, CONSTANT):
         return ConstantScorer()
     if settings.scorer == ORACLE:
@@ -200,7 +207,14 @@ def open_scorer(
     from r1.reward_model.settings import RewardModelUse
 
     use = RewardModelUse(path=str(settings.scorer), normalise="sigmoid")
-    return RewardModelScorer.load(use, Path(), form)
+    found = RewardModelScorer.load(use, Path(), form)
+    for problem in problems:
+        if problem.earlier:
+            try:
+                found.encoder.renderer.encode(problem.prompt, problem.earlier)
+            except UserError as refusal:
+                raise prefixed(refusal, f"the scorer {use.path}, as it was trained") from None
+    return found
 
 
 def open_search(
@@ -218,9 +232,10 @@ def open_search(
     """
     scorer = open_scorer(settings, problems, form)
     prompts = {problem.id: problem.prompt for problem in problems}
+    earlier = {problem.id: problem.earlier for problem in problems}
     judge = RuleOfEnds(rules) if settings.ends == "rule" else None
-    folder = out / SEARCHES
-    return SearchEngine(cast(TokenizedEngine, engine), scorer, settings, prompts, folder, judge)
+    tokenized, folder = cast(TokenizedEngine, engine), out / SEARCHES
+    return SearchEngine(tokenized, scorer, settings, prompts, folder, judge, earlier)
 
 
 def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from r1.search.mcts import tree_search
 from r1.search.protocol import EndJudge, Proposal, SearchResult, StepScorer
 from r1.search.settings import SearchSettings
 from r1.search.whole import score_groups
+from r1.template import Earlier
 from r1.types import FAILED, GroupRequest
 
 SEARCHED = {"beam": beam_search, "mcts": tree_search}
@@ -84,7 +85,9 @@ class SearchRecord(TypedDict):
 class ConstantScorer:
     """Every branch is worth 0.5: what a search does without knowing anything."""
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
         """Implement StepScorer."""
         return [[0.5] for _ in responses]
 
@@ -100,11 +103,14 @@ class SearchEngine:
         prompts: Mapping[str, str],
         folder: Path,
         judge: EndJudge | None = None,
+        earlier: Mapping[str, Earlier] | None = None,
     ) -> None:
         """prompts: the question of each problem, by id; folder: where the records are written;
-        judge: values a tree's ends in the scorer's place."""
+        judge: values a tree's ends in the scorer's place; earlier: the turns before questions, by
+        id, where there are any."""
         self.engine, self.scorer, self.settings = engine, scorer, settings
         self.prompts, self.folder, self.judge = prompts, folder, judge
+        self.earlier = earlier or {}
         self.context = int(getattr(engine, "context", 1 << 30))
 
     def generate(
@@ -120,7 +126,13 @@ class SearchEngine:
             request.id: response_limit(request, sampling, self.context) for request in requests
         }
         problems = [
-            SearchedProblem(r.id, self.prompts[r.id], tuple(r.prompt_ids), r.seeds[0])
+            SearchedProblem(
+                r.id,
+                self.prompts[r.id],
+                tuple(r.prompt_ids),
+                r.seeds[0],
+                self.earlier.get(r.id, ()),
+            )
             for r in requests
         ]
         search = SEARCHED.get(self.settings.method)

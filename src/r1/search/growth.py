@@ -22,18 +22,21 @@ from r1.search.protocol import Branch, EndJudge, SearchCost, StepScorer
 from r1.search.settings import SearchSettings
 from r1.steps.aggregate import aggregate
 from r1.steps.split import BLANK_LINE, LINE
+from r1.template import Earlier
 from r1.types import Completion, GroupRequest
 
 STOPS = {LINE: "\n", BLANK_LINE: "\n\n"}
 
 
 class SearchedProblem(NamedTuple):
-    """A problem as a search sees it. prompt: what the scorer reads; seed: decides its samples."""
+    """A problem as a search sees it. prompt, earlier: what the scorer reads, and the turns before
+    it; seed: decides its samples."""
 
     id: str
     prompt: str
     prompt_ids: tuple[int, ...]
     seed: int
+    earlier: Earlier = ()
 
 
 class GrownBranch(NamedTuple):
@@ -127,7 +130,8 @@ class Grower:
     ) -> list[list[float]]:
         """The probabilities of branches' steps, in their order; what a model reads is counted."""
         prompts = [problem.prompt for problem, _ in branches]
-        found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches])
+        earlier = [problem.earlier for problem, _ in branches]
+        found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches], earlier)
         if self.settings.scored_by_model:
             for problem, branch in branches:
                 costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)

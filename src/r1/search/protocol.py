@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from r1.template import Earlier
 from r1.types import Completion
 
 Ending = Literal["stop", "length", "failed"]
@@ -15,8 +16,13 @@ Ending = Literal["stop", "length", "failed"]
 class StepScorer(Protocol):
     """Says how likely the steps of responses are right; a process reward model does."""
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
-        """Return a probability for every step of every response, which may be unfinished."""
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
+        """Return a probability for every step of every response, which may be unfinished.
+
+        earlier: the turns before each prompt; () where none has any.
+        """
 
 
 @dataclass(frozen=True, slots=True)
