@@ -19,6 +19,7 @@ from r1.search.mcts import next_leaf, tree_search
 from r1.search.protocol import Branch, SearchCost
 from r1.search.settings import SearchSettings
 from r1.search.tree import SearchNode, back_up, most_visited_leaf, puct, select_child
+from r1.search.whole import score_groups
 from r1.types import Completion, GroupRequest
 
 END = 0
@@ -67,7 +68,7 @@ class DigitEngine:
 class DigitScorer:
     """A step is worth its digit over ten: larger digits are better."""
 
-    def score_steps(self, prompts, responses):
+    def score_steps(self, prompts, responses, earlier=()):
         return [[int(line[-1]) / 10 for line in text.split("\n") if line] for text in responses]
 
 
@@ -316,6 +317,16 @@ def test_whole_samples_are_scored(tmp_path):
         int(c.text) / 10 for c in group.completions
     ]
     assert found["cost"] == {"generated": 6, "prefilled": 1, "scored": 9}
+
+
+@pytest.mark.parametrize("scorer", [None, "constant", "oracle", "x"])
+def test_only_what_a_model_reads_is_counted(scorer):
+    found = [tree_search(problems(1), grower(mcts(scorer=scorer)))] if scorer else []
+    whole = SearchSettings(method="vote", scorer=scorer)
+    drawn = Completion([49, END], [-1.0, -1.0], "1", "stop")
+    group = FinishedGroup(GroupRequest("p0", (63,), (1,)), [drawn])
+    found.append(score_groups(problems(1), [group], grower(whole)))
+    assert all((each["p0"].cost.scored > 0) == (scorer == "x") for each in found)
 
 
 # -- the choice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,16 @@ from quick_problems import write_sums
 from r1.claims.measure import NO_COST, cost_of
 from r1.cli import app
 from r1.config import validate
+from r1.data.external import inputs_of
 from r1.errors import UserError
+from r1.pipeline.graph import StageState
 from r1.pipeline.r1 import R1Recipe
-from r1.pipeline.run_r1 import build
+from r1.pipeline.run_r1 import build, run_pipeline, standings
+from r1.progress import TerminalProgress
 from r1.search.engine import read_records
+from r1.search.settings import BUILT_IN
 from r1.stages.search import SearchStage
+from test_evaluate_battery import save_reward_model
 
 RECIPE = """
 kind = "r1"
@@ -98,3 +104,50 @@ def test_a_number_of_samples_that_a_search_does_not_ask_for_is_refused() -> None
     with pytest.raises(UserError, match=r"evaluation.num_samples is for .* leave it out"):
         validate(beam, SearchStage, "recipe")
     validate({**beam, "evaluation": {"num_samples": 16}}, SearchStage, "recipe")
+
+
+def ranked(scorer: str) -> R1Recipe:
+    """A search stage of two short samples."""
+    stage = {
+        "kind": "search",
+        "model": "tiny",
+        "search": {"method": "best_of_n", "scorer": scorer},
+        "evaluation": {"num_samples": 2},
+        "max_new_tokens": 4,
+        "rewards": {"weights": {"accuracy": 1.0}, "num_workers": 1},
+        "problems": [TRAIN],
+    }
+    return validate({"stages": {"ranked": stage}}, R1Recipe, "recipe")
+
+
+def test_a_scorer_lies_beside_the_recipe_and_decides_its_stage(tmp_path: Path, monkeypatch) -> None:
+    """As a reward model among the rewards: a trained-again one makes the stage stale."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    beside, out = tmp_path / "recipe", tmp_path / "out"
+    save_reward_model(beside / "prm", "steps", "whole", 1)
+    with TerminalProgress() as progress:
+        run_pipeline(ranked("prm"), beside, out, progress)
+    told = json.loads((out / "ranked" / "search" / "search.json").read_text())
+    assert told["scorer"].startswith("prm sha256:")
+    pipeline = build(ranked("prm"), beside, "recipe")
+    [standing] = standings(pipeline, out)
+    assert standing.state is StageState.DONE
+    shutil.rmtree(beside / "prm")
+    save_reward_model(beside / "prm", "steps", "whole", 2)
+    [standing] = standings(pipeline, out)
+    assert standing.state is StageState.STALE
+    assert "search.scorer" in standing.reason
+    shutil.rmtree(beside / "prm")
+    with (
+        TerminalProgress() as progress,
+        pytest.raises(UserError, match=r"search\.scorer prm: ") as e,
+    ):
+        run_pipeline(ranked("prm"), beside, tmp_path / "out2", progress)
+    assert "--scorer" not in str(e.value)
+    assert str(beside / "prm") in str(e.value)
+
+
+@pytest.mark.parametrize("scorer", [*BUILT_IN, "@prm", None])
+def test_a_scorer_that_is_no_file_is_no_input(scorer: str | None, tmp_path: Path) -> None:
+    assert not inputs_of({"search": {"scorer": scorer}}, tmp_path)

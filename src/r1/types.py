@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class GroupRequest:
     seeds: tuple[int, ...]
 
 
-FAILED = "failed"
+FAILED: Final = "failed"
 """How a response ended that never came: the engine's failure, which no verifier judges."""
 
 

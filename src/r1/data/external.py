@@ -4,6 +4,7 @@
     path, samples, examples = "..."  a data file, or every file of a data folder
     searched = "..."                 a search's folder, likewise
     reward_models.X.path = "..."     a reward model
+    search.scorer = "..."            one too, but for the names of scorers that are no models
     rewards.plugins = ["module"]     its source, and that of the modules beside it that it imports;
                                      also of a function's file, "my_file.py:problems"
 
@@ -29,6 +30,7 @@ from r1.run_dir.inputs import Input, hash_files
 from r1.run_dir.read import is_run
 
 _STAGE = "@"
+_BUILT_IN_SCORERS = ("constant", "oracle")  # r1.search.settings.BUILT_IN, a layer above
 _DATA_KEYS = ("path", "samples", "examples", "searched")
 _MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model")
 _MODEL_NAMES = ("vocab.txt", "merges.txt")
@@ -49,7 +51,7 @@ def inputs_of(settings: Mapping[str, Any], base_folder: Path, model: str = "") -
 
 
 def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, str]]:
-    """Every (role, "model" | "data" | "plugin", value) that settings name, in their order."""
+    """Every (role, "model" | "scorer" | "data" | "plugin", value) of settings, in their order."""
     if isinstance(values, list | tuple):
         for index, value in enumerate(values):
             yield from _named(value, (*at, str(index)))
@@ -64,6 +66,8 @@ def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, st
         elif key in ("model", "teacher") or (key == "path" and "reward_models" in at):
             if "base_url" not in values:  # an endpoint's model is a name
                 yield role, "model", value
+        elif key == "scorer" and value not in _BUILT_IN_SCORERS:
+            yield role, "scorer", value
         elif key in _DATA_KEYS:
             yield role, "data", value
 
@@ -74,6 +78,9 @@ def _files(kind: str, value: str, base_folder: Path) -> tuple[str, dict[str, Pat
         return value, dict(sorted(_plugin_files(value, base_folder).items()))
     if kind == "model" and value in MODELS:
         return value, _model_files(MODELS[value])
+    if kind == "scorer":
+        folder = base_folder / Path(value).expanduser()  # as `find_reward_model` looks
+        return str(folder), _model_files(_newest_checkpoint(folder)) if folder.is_dir() else {}
     place = find_data(value, base_folder)
     if kind == "model" and Path(value).expanduser().exists():
         place = Path(value).expanduser()  # as `find_model` looks

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from r1.config import apply_overrides, validate
 from r1.data.tiny.true_steps import true_steps
-from r1.errors import UserError
+from r1.errors import UserError, prefixed
 from r1.evaluation.blocks import read_block
 from r1.evaluation.search_figures import candidates_of, search_figures
 from r1.evaluation.summary import ACCURACY, JudgedProblem
@@ -33,8 +33,9 @@ from r1.search.choose import FIGURES, WHOLE, rules_of
 from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.growth import TokenizedEngine
 from r1.search.protocol import Branch, StepScorer
-from r1.search.settings import CONSTANT, ORACLE, SearchSettings
+from r1.search.settings import BUILT_IN, CONSTANT, ORACLE, SearchSettings
 from r1.steps.split import split_steps
+from r1.template import Earlier
 from r1.types import Outcome, Problem, RolloutGroup
 
 
@@ -55,7 +56,9 @@ class OracleScorer:
                 )
         self._problems = {problem.prompt: problem for problem in problems}
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
         """Implement search.protocol.StepScorer."""
         found = []
         for prompt, response in zip(prompts, responses, strict=True):
@@ -124,23 +127,46 @@ def refuse_samples(settings: SearchSettings, num_samples: int | None) -> None:
         )
 
 
-def check_search(settings: SearchSettings, elsewhere: bool) -> None:
+def check_search(
+    settings: SearchSettings,
+    elsewhere: bool,
+    base_folder: Path = Path(),
+    named: tuple[str, str] = ("--search", "--scorer"),
+) -> None:
     """Check the scorer, and that branches can be grown. elsewhere: the model is sampled behind an
-    endpoint or on a cluster. Raises UserError."""
+    endpoint or on a cluster. base_folder: where a relative scorer's path starts. named: what
+    messages call the method and the scorer. Raises UserError."""
+    method, scorer = named
     if elsewhere and settings.method not in WHOLE:
         raise UserError(
-            f"--search {settings.method} grows branches token by token, which it can in this "
+            f"{method} {settings.method} grows branches token by token, which it can in this "
             "process only; leave --cluster out and name a model that can be loaded here."
         )
-    if settings.scorer not in (None, CONSTANT, ORACLE):
-        from r1.reward_model.card import find_reward_model, read_card
+    if settings.scored_by_model:
+        from r1.reward_model.card import read_card
 
         try:
-            read_card(find_reward_model(str(settings.scorer)))
+            read_card(_folder_of_scorer(settings, base_folder))
         except UserError as refusal:
-            near = difflib.get_close_matches(str(settings.scorer), (CONSTANT, ORACLE), n=1)
+            near = difflib.get_close_matches(str(settings.scorer), BUILT_IN, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UserError(f"--scorer {settings.scorer}: {refusal}{hint}") from None
+            raise UserError(f"{scorer} {settings.scorer}: {refusal}{hint}") from None
+
+
+def with_scorer_from(settings: SearchSettings, base_folder: Path) -> SearchSettings:
+    """Return the settings with the path of a scorer that is a model, which starts at
+    base_folder."""
+    if not settings.scored_by_model:
+        return settings
+    folder = base_folder / Path(str(settings.scorer)).expanduser()
+    return settings.model_copy(update={"scorer": str(folder)})
+
+
+def _folder_of_scorer(settings: SearchSettings, base_folder: Path = Path()) -> Path:
+    """The scorer's folder, of a run its newest checkpoint. Raises UserError where there is none."""
+    from r1.reward_model.card import find_reward_model
+
+    return find_reward_model(str(settings.scorer), base_folder)
 
 
 def check_candidates(
@@ -160,18 +186,19 @@ def check_candidates(
 def identity_of_search(settings: SearchSettings) -> dict[str, Any]:
     """Return what decides a search's candidates, as JSON values."""
     identity = settings.model_dump(mode="json")
-    if settings.scorer not in (None, CONSTANT, ORACLE):
-        from r1.reward_model.card import find_reward_model
-
-        folder = find_reward_model(str(settings.scorer))
-        identity["scorer"] = describe_source(str(folder))
+    if settings.scored_by_model:
+        identity["scorer"] = describe_source(str(_folder_of_scorer(settings)))
     return identity
 
 
 def open_scorer(
     settings: SearchSettings, problems: Sequence[Problem], form: PromptForm
 ) -> StepScorer:
-    """Load the scorer that the settings name. Raises UserError for one that is not there."""
+    """Load the scorer that the settings name.
+
+    Raises UserError for one that is not there, and for problems with earlier turns where its
+    template takes none.
+    """
     if settings.scorer in (None, CONSTANT):
         return ConstantScorer()
     if settings.scorer == ORACLE:
@@ -180,7 +207,14 @@ def open_scorer(
     from r1.reward_model.settings import RewardModelUse
 
     use = RewardModelUse(path=str(settings.scorer), normalise="sigmoid")
-    return RewardModelScorer.load(use, Path(), form)
+    found = RewardModelScorer.load(use, Path(), form)
+    for problem in problems:
+        if problem.earlier:
+            try:
+                found.encoder.renderer.encode(problem.prompt, problem.earlier)
+            except UserError as refusal:
+                raise prefixed(refusal, f"the scorer {use.path}, as it was trained") from None
+    return found
 
 
 def open_search(
@@ -198,9 +232,10 @@ def open_search(
     """
     scorer = open_scorer(settings, problems, form)
     prompts = {problem.id: problem.prompt for problem in problems}
+    earlier = {problem.id: problem.earlier for problem in problems}
     judge = RuleOfEnds(rules) if settings.ends == "rule" else None
-    folder = out / SEARCHES
-    return SearchEngine(cast(TokenizedEngine, engine), scorer, settings, prompts, folder, judge)
+    tokenized, folder = cast(TokenizedEngine, engine), out / SEARCHES
+    return SearchEngine(tokenized, scorer, settings, prompts, folder, judge, earlier)
 
 
 def finish_search(out: Path, settings: SearchSettings, name: str) -> dict[str, Any]:

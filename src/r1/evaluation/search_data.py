@@ -245,6 +245,7 @@ def state_rows(found: JudgedCandidates, hard: bool, separator: str) -> KeptRows:
     paths = _paths(found, verdicts, hard) if tree else _wholes(found, verdicts)
     rows = []
     for place, nodes, of_nodes in paths:
+        nodes = _cut_to(nodes, found.rows[place]["text"])
         steps, labels = _whole_steps(nodes, of_nodes, separator) if tree else (nodes, of_nodes)
         response = "".join(steps)
         if not response.strip() or response != found.rows[place]["text"]:
@@ -303,6 +304,18 @@ def _path_to(tree: Sequence[Mapping[str, Any]], end: int) -> list[int]:
         path.append(end)
         end = tree[end]["parent"]
     return path[::-1]
+
+
+def _cut_to(nodes: list[str], text: str) -> list[str]:
+    """Return the texts of a path's nodes up to the response's end: a stop string across the border
+    of two steps takes text from the first."""
+    if not "".join(nodes).startswith(text):
+        return nodes
+    left, found = len(text), list[str]()
+    for node in nodes:
+        found.append(node[:left])
+        left -= len(found[-1])
+    return found
 
 
 def _whole_steps(

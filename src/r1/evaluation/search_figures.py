@@ -128,6 +128,9 @@ def search_table(figures: Mapping[str, Any], title: str) -> Table:
         f"{figures['num_problems']} problems; tokens a problem: {tokens['generated']:,.0f} "
         f"generated, {tokens['prefilled']:,.0f} prefilled, {tokens['scored']:,.0f} scored"
     )
+    if figures.get("unjudged"):
+        missing = 100 * figures["unjudged"]
+        caption += f"; {missing:.1f} % of the candidates have no verdict and count as wrong"
     if figures.get("ends") == "rule":
         caption += f".{RULED}"
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")

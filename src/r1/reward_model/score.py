@@ -126,19 +126,22 @@ class RewardModelScorer:
         Raises UserError for a prompt that fills the model's limit.
         """
         try:
-            found = self._raw([prompt] * len(responses), responses, earlier)
+            found = self._raw([prompt] * len(responses), responses, [earlier] * len(responses))
         except RowError as fault:
             raise UserError(f"reward model {self.use.path}: {fault}; shorten it.") from None
         return [None if item is None else self._value(item) for item in found]
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
         """The probability that each step of each response is right; [] of an empty response.
 
-        Of a model of whole responses, one probability a response. Steps beyond the model's limit
-        get the last one's. Raises UserError where a prompt fills the limit.
+        earlier: the turns before each prompt; () where none has any. Of a model of whole responses,
+        one probability a response. Steps beyond the model's limit get the last one's. Raises
+        UserError where a prompt fills the limit.
         """
         try:
-            found = self._raw(prompts, responses)
+            found = self._raw(prompts, responses, earlier or [()] * len(prompts))
         except RowError as fault:
             raise UserError(f"reward model {self.use.path}: {fault}; shorten it.") from None
         return [[] if item is None else _probabilities(item) for item in found]
@@ -146,7 +149,8 @@ class RewardModelScorer:
     def _score(self, problem: Problem, completions: Sequence[Completion]) -> list[Score]:
         texts = [completion.text for completion in completions]
         try:
-            found = self._raw([problem.prompt] * len(texts), texts, problem.earlier)
+            prompts, earlier = [problem.prompt] * len(texts), [problem.earlier] * len(texts)
+            found = self._raw(prompts, texts, earlier)
         except RowError as fault:
             return [Score(0.0, Outcome.VERIFIER_FAILED, str(fault)) for _ in completions]
         return [
@@ -155,13 +159,13 @@ class RewardModelScorer:
         ]
 
     def _raw(
-        self, prompts: Sequence[str], responses: Sequence[str], earlier: Earlier = ()
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier]
     ) -> list[_Raw | None]:
         """Raw scores; RowError where a prompt fills the limit."""
         with self._lock:
             given = [
-                self._encode(prompt, response, earlier)
-                for prompt, response in zip(prompts, responses, strict=True)
+                self._encode(prompt, response, turns)
+                for prompt, response, turns in zip(prompts, responses, earlier, strict=True)
             ]
             present = [found.text for found in given if found is not None]
             budget = self.use.tokens_per_microbatch

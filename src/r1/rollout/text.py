@@ -36,6 +36,12 @@ def end_token_ids(model: Any, tokenizer: Any) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def cut_at(text: str, stop: Sequence[str]) -> str | None:
+    """Return text up to the first of the stop strings, or None if it has none."""
+    ends = [at for at in (text.find(s) for s in stop) if at >= 0]
+    return text[: min(ends)] if ends else None
+
+
 class StopStrings:
     """Finds stop strings in growing responses.
 
@@ -67,8 +73,7 @@ class StopStrings:
 
     def cut(self, text: str) -> str | None:
         """Return text up to the first stop string, or None if it has none."""
-        ends = [at for at in (text.find(s) for s in self.stop) if at >= 0]
-        return text[: min(ends)] if ends else None
+        return cut_at(text, self.stop)
 
 
 class TextStream:

@@ -33,14 +33,15 @@ from r1.search.mcts import tree_search
 from r1.search.protocol import EndJudge, Proposal, SearchResult, StepScorer
 from r1.search.settings import SearchSettings
 from r1.search.whole import score_groups
-from r1.types import GroupRequest
+from r1.template import Earlier
+from r1.types import FAILED, GroupRequest
 
 SEARCHED = {"beam": beam_search, "mcts": tree_search}
 
 
 @open_shape
 class SearchedCandidate(TypedDict):
-    """A candidate in a record. node: its place in the tree, of a tree's."""
+    """A candidate in a record. node: its place in the tree, of a tree's; failed: it never came."""
 
     score: float
     visits: int
@@ -48,6 +49,7 @@ class SearchedCandidate(TypedDict):
     tokens: int
     steps: list[float]
     node: NotRequired[int | None]
+    failed: NotRequired[bool]
 
 
 @open_shape
@@ -83,7 +85,9 @@ class SearchRecord(TypedDict):
 class ConstantScorer:
     """Every branch is worth 0.5: what a search does without knowing anything."""
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
         """Implement StepScorer."""
         return [[0.5] for _ in responses]
 
@@ -99,11 +103,14 @@ class SearchEngine:
         prompts: Mapping[str, str],
         folder: Path,
         judge: EndJudge | None = None,
+        earlier: Mapping[str, Earlier] | None = None,
     ) -> None:
         """prompts: the question of each problem, by id; folder: where the records are written;
-        judge: values a tree's ends in the scorer's place."""
+        judge: values a tree's ends in the scorer's place; earlier: the turns before questions, by
+        id, where there are any."""
         self.engine, self.scorer, self.settings = engine, scorer, settings
         self.prompts, self.folder, self.judge = prompts, folder, judge
+        self.earlier = earlier or {}
         self.context = int(getattr(engine, "context", 1 << 30))
 
     def generate(
@@ -119,7 +126,13 @@ class SearchEngine:
             request.id: response_limit(request, sampling, self.context) for request in requests
         }
         problems = [
-            SearchedProblem(r.id, self.prompts[r.id], tuple(r.prompt_ids), r.seeds[0])
+            SearchedProblem(
+                r.id,
+                self.prompts[r.id],
+                tuple(r.prompt_ids),
+                r.seeds[0],
+                self.earlier.get(r.id, ()),
+            )
             for r in requests
         ]
         search = SEARCHED.get(self.settings.method)
@@ -173,8 +186,12 @@ def record(id: str, found: SearchResult) -> dict[str, Any]:
 
 
 def read_records(folder: Path) -> dict[str, dict[str, Any]]:
-    """Read the records of all calls by problem id. Raises UserError for a damaged file."""
-    records = {}
+    """Read the records of all calls by problem id. Raises UserError for a damaged file.
+
+    A problem of which responses never came is searched again, maybe in a call of other problems
+    and so into another file: the record that lacks fewest is the later one.
+    """
+    records: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for found in read_json_lines(path, SearchRecord):
             places = [node["parent"] for node in found["tree"]]
@@ -187,12 +204,18 @@ def read_records(folder: Path) -> dict[str, dict[str, Any]]:
                 raise UserError(
                     f"{path}: a candidate of {found['id']!r} has no node in its tree; {RESTORE}."
                 )
-            records[found["id"]] = found
+            known = records.get(found["id"])
+            if known is None or _num_failed(found) <= _num_failed(known):
+                records[found["id"]] = found
     return records
 
 
+def _num_failed(record: Mapping[str, Any]) -> int:
+    return sum(candidate.get("failed", False) for candidate in record["candidates"])
+
+
 def _candidate(found: Proposal) -> dict[str, Any]:
-    return {
+    told = {
         "score": found.score,
         "visits": found.visits,
         "followed": found.followed,
@@ -200,3 +223,4 @@ def _candidate(found: Proposal) -> dict[str, Any]:
         "steps": list(found.steps),
         "node": found.node,
     }
+    return {**told, "failed": True} if found.branch.ended == FAILED else told

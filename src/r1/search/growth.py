@@ -1,9 +1,12 @@
 """Grow branches by a step, many problems in one batch, and say what they are worth.
 
 A step is sampled up to its separator, which stays a part of it, or up to `step_tokens`, or to the
-response's end. The embedded engine keeps the prompts of a search (r1.rollout.prefixes), so that a
-branch's own last step is computed, once for all of its next steps; another engine computes the
-prompt and the branch again (`SearchCost.prefilled` counts what was computed).
+response's end. A stop string of the sampling ends a response as it ends a whole sample, also where
+it spans two steps or holds the separator.
+
+The embedded engine keeps the prompts of a search (r1.rollout.prefixes), so that a branch's own last
+step is computed, once for all of its next steps; another engine computes the prompt and the branch
+again (`SearchCost.prefilled` counts what was computed).
 """
 
 from __future__ import annotations
@@ -14,23 +17,26 @@ from typing import Any, NamedTuple, Protocol
 from r1.rollout.protocol import Engine, KeptPrefixes
 from r1.rollout.seeds import sample_seed
 from r1.rollout.settings import SamplingSettings
-from r1.rollout.text import decode
+from r1.rollout.text import cut_at, decode
 from r1.search.protocol import Branch, EndJudge, SearchCost, StepScorer
 from r1.search.settings import SearchSettings
 from r1.steps.aggregate import aggregate
 from r1.steps.split import BLANK_LINE, LINE
+from r1.template import Earlier
 from r1.types import Completion, GroupRequest
 
 STOPS = {LINE: "\n", BLANK_LINE: "\n\n"}
 
 
 class SearchedProblem(NamedTuple):
-    """A problem as a search sees it. prompt: what the scorer reads; seed: decides its samples."""
+    """A problem as a search sees it. prompt, earlier: what the scorer reads, and the turns before
+    it; seed: decides its samples."""
 
     id: str
     prompt: str
     prompt_ids: tuple[int, ...]
     seed: int
+    earlier: Earlier = ()
 
 
 class GrownBranch(NamedTuple):
@@ -122,11 +128,13 @@ class Grower:
     def score(
         self, branches: Sequence[tuple[SearchedProblem, Branch]], costs: dict[str, SearchCost]
     ) -> list[list[float]]:
-        """The probabilities of branches' steps, in their order."""
+        """The probabilities of branches' steps, in their order; what a model reads is counted."""
         prompts = [problem.prompt for problem, _ in branches]
-        found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches])
-        for problem, branch in branches:
-            costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)
+        earlier = [problem.earlier for problem, _ in branches]
+        found = self.scorer.score_steps(prompts, [branch.text for _, branch in branches], earlier)
+        if self.settings.scored_by_model:
+            for problem, branch in branches:
+                costs[problem.id].scored += len(problem.prompt_ids) + len(branch.token_ids)
         return found
 
     def _request(
@@ -142,12 +150,36 @@ class Grower:
         text = decode(self.engine.tokenizer, token_ids)
         rest = decode(self.engine.tokenizer, step.token_ids)[len(step.text) :]
         ended: Any = None
-        if step.finish_reason == "stop" and not rest.startswith(self.separator):
+        stopped = self._stopped(branch, step, rest)
+        if stopped is not None:
+            (token_ids, text), ended = stopped, "stop"
+        elif step.finish_reason == "stop" and not rest.startswith(self.separator):
             ended, text = "stop", text.removesuffix(rest)
         elif len(token_ids) >= self.room(problem):
             ended = "length"
-        logprobs = (*branch.logprobs, *step.logprobs)
+        logprobs = (*branch.logprobs, *step.logprobs)[: len(token_ids)]
         return Branch(token_ids, logprobs, text, ended, step.version)
+
+    def _stopped(
+        self, branch: Branch, step: Completion, rest: str
+    ) -> tuple[tuple[int, ...], str] | None:
+        """A branch's next step up to the first of the sampling's stop strings: the tokens that
+        complete it, the text before it. None where the response holds none.
+
+        A step is sampled apart, so that the engine sees neither a stop string across its border,
+        nor whether its separator begins or is one. rest: what ended the step, if it was stopped.
+        """
+        stop, tokenizer = self.sampling.stop, self.engine.tokenizer
+        token_ids = (*branch.token_ids, *step.token_ids)
+        if step.finish_reason == "stop" and not rest.startswith((self.separator, *stop)):
+            token_ids = token_ids[:-1]  # an end token, which is no text
+        if not stop or cut_at(decode(tokenizer, token_ids), stop) is None:
+            return None
+        for num in range(len(branch.token_ids) + 1, len(token_ids) + 1):
+            text = cut_at(decode(tokenizer, token_ids[:num]), stop)
+            if text is not None:
+                return token_ids[:num], text
+        return None
 
 
 def _merged(branches: Sequence[Branch]) -> list[GrownBranch]:

@@ -98,10 +98,12 @@ def tree_rows(nodes: Sequence[SearchNode]) -> list[dict[str, Any]]:
     rows = []
     for node in nodes:
         before = node.parent.branch.text if node.parent else ""
+        own = node.branch.text
+        own = "" if before.startswith(own) else own.removeprefix(before)  # a stop string cut it
         rows.append(
             {
                 "parent": place[id(node.parent)] if node.parent else -1,
-                "text": node.branch.text.removeprefix(before),
+                "text": own,
                 "value": node.value,
                 "mean": node.mean,
                 "visits": node.visits,

@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from r1.template import Earlier
 from r1.types import Completion
 
-Ending = Literal["stop", "length"]
+Ending = Literal["stop", "length", "failed"]
+"""As a completion's finish_reason; FAILED (r1.types) of a whole sample that never came."""
 
 
 class StepScorer(Protocol):
     """Says how likely the steps of responses are right; a process reward model does."""
 
-    def score_steps(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[float]]:
-        """Return a probability for every step of every response, which may be unfinished."""
+    def score_steps(
+        self, prompts: Sequence[str], responses: Sequence[str], earlier: Sequence[Earlier] = ()
+    ) -> list[list[float]]:
+        """Return a probability for every step of every response, which may be unfinished.
+
+        earlier: the turns before each prompt; () where none has any.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Branch:
 @dataclass(slots=True)
 class SearchCost:
     """Tokens a problem: generated (thrown-away branches included), prefilled (prompts and prefixes,
-    where the engine had to compute them) and scored."""
+    where the engine had to compute them) and scored (what a reward model read)."""
 
     generated: int = 0
     prefilled: int = 0

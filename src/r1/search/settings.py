@@ -13,6 +13,8 @@ from r1.steps.split import LINE
 Method = Literal["best_of_n", "vote", "beam", "mcts"]
 METHODS: tuple[str, ...] = get_args(Method)
 CONSTANT, ORACLE = "constant", "oracle"
+BUILT_IN = (CONSTANT, ORACLE)
+"""The scorers that are no models."""
 
 
 class SearchSettings(Settings):
@@ -91,3 +93,8 @@ class SearchSettings(Settings):
                 f"search.subtrees to {' or '.join(fitting)}, or change search.beams"
             )
         return self
+
+    @property
+    def scored_by_model(self) -> bool:
+        """Whether the scorer is a reward model, which reads what it scores."""
+        return self.scorer not in (None, *BUILT_IN)

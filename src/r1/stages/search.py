@@ -35,6 +35,8 @@ from r1.template import TemplateSettings
 
 NAME = "search"
 OUT, VALUES = OF_STAGE, "values.json"
+NAMED = ("search.method", "search.scorer")
+"""What messages call the method and the scorer."""
 
 
 class SearchStage(Settings):
@@ -73,7 +75,12 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     """Search, judge the candidates, and write what every rule chooses."""
     from r1.evaluation.blocks import BlockPlan
     from r1.evaluation.command import EvaluationSetup, Measurement, measure_suite
-    from r1.evaluation.search import check_search, finish_search, values_by_problem
+    from r1.evaluation.search import (
+        check_search,
+        finish_search,
+        values_by_problem,
+        with_scorer_from,
+    )
     from r1.evaluation.source import resolve_model
     from r1.rollout.settings import SamplingSettings
     from r1.run_dir import atomic
@@ -82,11 +89,13 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     from r1.terminal import terminal_console
 
     stage.rewards.validate_names()
-    check_search(stage.search, elsewhere=context.cluster is not None)
+    elsewhere = context.cluster is not None
+    check_search(stage.search, elsewhere, context.base_folder, NAMED)
+    search = with_scorer_from(stage.search, context.base_folder)
     problems, _ = load_problem_lists(stage.problems, (), stage.rewards, context.base_folder)
     source = resolve_model(find_model(stage.model, context.base_folder))
     setup = EvaluationSetup(
-        source, stage.template, stage.rewards, stage.engine, context.cluster, stage.search
+        source, stage.template, stage.rewards, stage.engine, context.cluster, search
     )
     evaluation = stage.evaluation
     if "seed" not in evaluation.model_fields_set:
@@ -103,8 +112,8 @@ def run(stage: SearchStage, context: StageContext) -> Mapping[str, Artifact]:
     out = context.folder / OUT
     console = terminal_console(stderr=True)
     measure_suite([Measurement(setup, plan, out)], console, out, on_problem=told)
-    figures = finish_search(out, stage.search, context.folder.name)
-    values = values_by_problem(out, stage.search)
+    figures = finish_search(out, search, context.folder.name)
+    values = values_by_problem(out, search)
     of_run = {"generated_tokens": figures["tokens"]["generated"]}
     found = {"values": values, "of_run": of_run, "unjudged": figures["unjudged"]}
     atomic.write_json(context.folder / VALUES, found)
@@ -121,7 +130,7 @@ def check(stage: SearchStage, cache: CheckCache) -> None:
     examples = check_problems(stage.problems, stage.rewards, cache)
     check_candidates(stage.search, examples, stage.evaluation.sampling(SamplingSettings()))
     if not is_reference(stage.search.scorer):
-        check_search(stage.search, elsewhere=False)
+        check_search(stage.search, False, cache.base_folder, NAMED)
     check_model(stage.model, cache)
 
 
