@@ -154,7 +154,7 @@ def compare_arms(comparison: ComparisonSettings, arms: Mapping[str, ArmResult]) 
         ours, theirs = ([value[""] for value in side] for side in sides)
         found = of_runs(ours, theirs, cost=name in COSTS)
     elif whole:
-        found = over_problems(*sides, 1.0 if name in SHARES else math.inf)
+        found = over_problems(sides[0], sides[1], 1.0 if name in SHARES else math.inf)
     if found is None:
         lacks = f"{arm.title} or {than.title} has no {name} or {other}."
         if whole:
