@@ -23,6 +23,7 @@ import torch
 
 from r1.errors import UserError
 from r1.models.device import resolve_device
+from r1.models.load import context_of_config
 from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
 from r1.rollout.kv_cache import REMEDY, KVMemory
@@ -72,7 +73,7 @@ class EmbeddedEngine:
             table.grow(PROBE_POSITIONS, self.model.get_input_embeddings().weight)
         check_engine_logprobs(self.model, expected_MV)
         self.end_ids = end_token_ids(model, tokenizer)
-        self.context = int(model.config.max_position_embeddings)
+        self.context = context_of_config(model.config)
         self.num_parameters = sum(p.numel() for p in self.model.parameters())
         self.version = 0
         self._loads = self._aborts = 0
