@@ -1,4 +1,4 @@
-"""Architectures that the embedded engine runs, and those it refuses instead of sampling wrongly."""
+"""Architectures that the engine and the learner run, and those they refuse instead of erring."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from transformers import AutoConfig
 
 from r1.errors import UserError
 from r1.learner.packing import pack_groups
+from r1.learner.self_check import check_packed_path
 from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
 from r1.models.load import context_of, context_of_config
 from r1.rollout import self_check
@@ -107,6 +108,25 @@ def test_a_probe_that_fails_blames_the_architecture_unless_memory_is_lacking(err
 def test_rounding_is_not_taken_for_a_fault(dtype):
     for arch in ("qwen2", "llama", "deepseek_v3"):
         EmbeddedEngine(make_model(arch), None, EngineSettings(device="cpu", dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("arch", "changes", "message"),
+    [
+        ("falcon", {"alibi": False}, "FalconForCausalLM has its attention built in"),
+        ("stablelm", {}, "StableLmAttention does not pass its arguments on"),
+        ("gemma2", {"head_dim": 16}, "Gemma2Attention uses softcap"),
+        ("cohere2", {"head_dim": 16}, "Cohere2ForCausalLM: log-probabilities .* differ"),
+        ("llama4_text", {"head_dim": 16}, "Llama4ForCausalLM keeps its layers under another name"),
+    ],
+)
+def test_the_learner_refuses_what_it_would_learn_wrongly(arch, changes, message):
+    with pytest.raises(UserError, match=message):
+        check_packed_path(make_model(arch, **changes))
+
+
+def test_the_learner_takes_two_attentions_a_layer():
+    check_packed_path(make_model("diffllama"))
 
 
 LONG_FACTORS = {

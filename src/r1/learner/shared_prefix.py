@@ -89,6 +89,12 @@ def use_shared_prefix(model: PreTrainedModel) -> None:
             f"{type(model).__name__} has its attention built in; the learner needs an architecture "
             "that transformers runs through its AttentionInterface (Llama, Qwen, DeepSeek, ...)."
         )
+    if model.base_model is model:
+        raise UserError(
+            f"{type(model).__name__} keeps its layers under another name than its code says "
+            f"({model.base_model_prefix!r}), so the learner cannot run them without the output "
+            "head: take another model."
+        )
     model.set_attn_implementation(NAME)
 
 
