@@ -45,6 +45,7 @@ from r1.learner.native_attention import NativeTreeAttention, fits
 from r1.learner.packing import LengthBucket, PackedRow, PrefixLayout
 from r1.learner.padded_attention import padded_attention, repeat_heads
 from r1.learner.varlen_attention import takes, varlen_attention
+from r1.models.load import longrope_limit
 
 NAME = "r1_shared_prefix"
 
@@ -56,7 +57,17 @@ def packed_hidden_states(model: PreTrainedModel, row: PackedRow) -> Tensor:
     """Run a causal language model's body on a packed row; return the M predicting hidden states.
 
     The model must have been prepared by `use_shared_prefix`. Result: [M, D], with gradient.
+    Raises UserError for a text beyond a longrope's original context: it would change the rotation
+    of all texts of the row (`models.load.context_of_config`).
     """
+    limit = longrope_limit(model.config)
+    longest = max(s.prompt_length + s.length for s in row.layout.segments)
+    if limit is not None and longest > limit:
+        raise UserError(
+            f"a text of {longest} tokens is longer than the original context of "
+            f"{type(model).__name__}, whose longrope ends at {limit} here: use shorter texts, or a "
+            "model without longrope"
+        )
     hidden_1ND = model.base_model(
         input_ids=row.input_ids_1N,
         position_ids=row.position_ids_1N,
@@ -77,6 +88,12 @@ def use_shared_prefix(model: PreTrainedModel) -> None:
         raise UserError(
             f"{type(model).__name__} has its attention built in; the learner needs an architecture "
             "that transformers runs through its AttentionInterface (Llama, Qwen, DeepSeek, ...)."
+        )
+    if model.base_model is model:
+        raise UserError(
+            f"{type(model).__name__} keeps its layers under another name than its code says "
+            f"({model.base_model_prefix!r}), so the learner cannot run them without the output "
+            "head: take another model."
         )
     model.set_attn_implementation(NAME)
 

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,21 @@ def load_model(
             f"(first: {missing[0]}); the checkpoint is incomplete or of another architecture."
         )
     check_finite(model, name)
+    _tell_of_longrope(
+        name, longrope_limit(model.config), getattr(model.config, "max_position_embeddings", 0)
+    )
     return model.to(place).eval()
+
+
+@cache
+def _tell_of_longrope(name: str, limit: int | None, context: int) -> None:
+    """Warn once a process of a context that is cut."""
+    if limit is not None and limit < context:
+        logger.warning(
+            "%s has longrope: beyond %s tokens it is another function of the same tokens, so of "
+            "its context of %s only the first %s are used for prompt and response together.",
+            *(name, limit, context, limit),
+        )
 
 
 def check_finite(model: PreTrainedModel, name: str) -> None:
@@ -227,7 +242,36 @@ def absolute_model(model: str | Path) -> str:
 
 def context_of(path: str | Path) -> int:
     """Return the number of tokens that a model's positions cover, from its config alone."""
-    return int(read_config(path).max_position_embeddings)
+    return context_of_config(read_config(path))
+
+
+def context_of_config(config: Any) -> int:
+    """Return the number of tokens over which a model's log-probabilities are one function.
+
+    longrope (Phi-3 and Phi-4 with 128k) rotates all of a sequence by other factors once it is
+    longer than the original context. A response that grows past it would be sampled under the one
+    and learned under the other, and in a packed row the longest sequence would decide for all: such
+    a model ends at its original context. "dynamic" factors change only past the whole context.
+    """
+    context = getattr(config, "max_position_embeddings", None)
+    if context is None:
+        raise UserError(
+            f"a model of type {config.model_type!r} has no max_position_embeddings in its "
+            "config.json, so its context is not known: take a model that has"
+        )
+    return min(int(context), longrope_limit(config) or int(context))
+
+
+def longrope_limit(config: Any) -> int | None:
+    """Return the original context of a model with longrope, None for any other."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *(each for each in rope.values() if isinstance(each, dict))]  # one a layer type
+    limits = [
+        int(each.get("original_max_position_embeddings") or config.max_position_embeddings)
+        for each in kinds
+        if each.get("rope_type") == "longrope"
+    ]
+    return min(limits, default=None)
 
 
 def check_max_tokens(max_tokens: int | None, path: str | Path, otherwise: str = "") -> int:

@@ -1,4 +1,6 @@
-"""The embedded engine: any Hugging Face causal LM sampled by transformers' own model code.
+"""The embedded engine: a Hugging Face causal LM sampled by transformers' own model code.
+
+Architectures that it would sample wrongly are refused when it is made (self_check.py).
 
 What makes it fast: the prompt of a group is computed and stored once (kv_cache.py); ended samples
 leave the batch at once and waiting ones enter (scheduler.py); one uniform per token (sampler.py);
@@ -21,13 +23,20 @@ import torch
 
 from r1.errors import UserError
 from r1.models.device import resolve_device
+from r1.models.load import context_of_config
 from r1.rollout import native
 from r1.rollout.fast_modules import speed_up
-from r1.rollout.kv_cache import ATTENTION_NAME, KVMemory
+from r1.rollout.kv_cache import REMEDY, KVMemory
 from r1.rollout.limits import response_limit
 from r1.rollout.prefixes import Prefixes
 from r1.rollout.protocol import AbortedError, FinishedGroup
 from r1.rollout.scheduler import Rollout, Room
+from r1.rollout.self_check import (
+    PROBE_POSITIONS,
+    check_engine_logprobs,
+    plain_logprobs,
+    replace_attention,
+)
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.text import TextStream, end_token_ids
 from r1.rollout.weight_names import check_weights
@@ -37,7 +46,10 @@ _ATTENTION_KINDS = {"full_attention", "sliding_attention"}
 
 
 class EmbeddedEngine:
-    """Implements rollout.protocol.Engine on one device. It owns its model."""
+    """Implements rollout.protocol.Engine on one device. It owns its model.
+
+    Raises UserError for an architecture whose log-probabilities it would get wrong.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
@@ -46,18 +58,22 @@ class EmbeddedEngine:
         if kinds:
             raise UserError(
                 f"the embedded engine cannot run layers of kind {', '.join(sorted(kinds))}: "
-                "use a model with full or sliding-window attention, or another engine"
+                f"{REMEDY}"
             )
         device = resolve_device(self.settings.device, "engine.device")
         dtype = _pick_dtype(self.settings.dtype, model.dtype)
         self.model = model.to(device=device, dtype=dtype).eval().requires_grad_(False)
-        self.model.set_attn_implementation(ATTENTION_NAME)
+        expected_MV = plain_logprobs(self.model)
+        replace_attention(self.model)
         single = self.model.dtype == torch.float32 and device.type == "cpu"
         self.functions = native.library() if single and self.settings.native else None
         in_c = self.functions is not None
         self.tables = speed_up(self.model, in_c)
+        for table in self.tables:
+            table.grow(PROBE_POSITIONS, self.model.get_input_embeddings().weight)
+        check_engine_logprobs(self.model, expected_MV)
         self.end_ids = end_token_ids(model, tokenizer)
-        self.context = int(model.config.max_position_embeddings)
+        self.context = context_of_config(model.config)
         self.num_parameters = sum(p.numel() for p in self.model.parameters())
         self.version = 0
         self._loads = self._aborts = 0

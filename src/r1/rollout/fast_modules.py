@@ -98,6 +98,9 @@ def _speed_up_rotary(module: Any) -> list[RotaryTable]:
         return []
     if list(inspect.signature(module.forward).parameters) != ["x", "position_ids"]:
         return []
+    where = torch.zeros(1, 1, dtype=torch.int64, device=module.inv_freq.device)
+    if not isinstance(module(torch.empty_like(where, dtype=torch.float32), where), tuple):
+        return []  # DeepSeek-V2's is one complex tensor
     table = RotaryTable(module)
     module.forward = table.forward
     return [table]

@@ -24,7 +24,7 @@ Shapes: N packed tokens, B rows, S prompt slots, G rows of a group, H query head
 heads, R = H / Hkv, D key width, Dv value width, Tp prompt columns, To own columns.
 
 Left out on purpose: paging (contiguous slices are several times faster to read on a CPU),
-attention sinks and linear-attention states (refused at load).
+soft-capped scores, attention sinks and linear-attention states (refused at load).
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ import torch
 from torch import Tensor
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from r1.errors import UserError
+
 ATTENTION_NAME = "r1_rollout"
+REMEDY = 'set engine.kind = "vllm", or take another model (docs/training-on-gpus.md lists some)'
+"""What to do about an architecture that the embedded engine cannot run."""
+_UNKNOWN = {"softcap": "soft-capped scores", "s_aux": "attention sinks"}
 MASKED = -1e30  # finite: a row whose part is masked whole gets weight 0 instead of NaN
 
 
@@ -63,11 +68,19 @@ def rollout_attention(
     rollout: AttentionStep | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """transformers' attention interface: query [1, H, N, D] -> ([1, N, H, Dv], no weights)."""
+    """transformers' attention interface: query [1, H, N, D] -> ([1, N, H, Dv], no weights).
+
+    Raises UserError for an architecture that needs more than this engine has.
+    """
+    name = type(module).__name__
     if rollout is None:
-        raise RuntimeError("this model belongs to a rollout engine; call the engine instead of it")
-    if kwargs.get("softcap") is not None or kwargs.get("s_aux") is not None:
-        raise NotImplementedError("the embedded engine has no attention soft-capping and no sinks")
+        raise UserError(
+            f"{name} was called without the embedded engine's step. Call the engine, not its "
+            f"model; if you do, this architecture does not pass the step on: {REMEDY}"
+        )
+    for argument, what in _UNKNOWN.items():
+        if kwargs.get(argument) is not None:
+            raise UserError(f"{name} has {what}, which the embedded engine has not: {REMEDY}")
     out = rollout.attend(
         module.layer_idx,  # type: ignore[arg-type]
         query[0].transpose(0, 1),

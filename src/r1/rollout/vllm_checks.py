@@ -36,13 +36,13 @@ def check_vllm(model: str | Path, settings: EngineSettings) -> None:
 
 def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
     """Raise UserError for settings that do not fit the model, on any machine."""
-    from r1.models.load import read_config
+    from r1.models.load import context_of_config, read_config
 
     config = read_config(model)
     heads = int(config.num_attention_heads)
     shared = int(getattr(config, "num_key_value_heads", None) or heads)
     check_heads(heads, shared, settings.vllm.tensor_parallel_size)
-    context_limit(int(config.max_position_embeddings), settings)
+    context_limit(context_of_config(config), settings)
 
 
 def context_limit(context: int, settings: EngineSettings) -> int:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from r1.errors import UserError
 from r1.files.tensors import read_header
-from r1.models.load import read_config
+from r1.models.load import longrope_limit, read_config
 from r1.rollout.settings import EngineSettings
 from r1.rollout.vllm_weights import Transfer, backend_of, make_transfer
 
@@ -76,7 +76,7 @@ def load_vllm(path: str | Path, settings: EngineSettings) -> tuple[Any, Transfer
     if not on_gpu:
         _share_cpus(settings.vllm.tensor_parallel_size)
     dtype = settings.dtype if settings.dtype != "auto" else own_dtype(path)
-    llm = LLM(str(path), dtype=dtype, **_arguments(settings, on_gpu, backend))
+    llm = LLM(str(path), dtype=dtype, **_arguments(path, settings, on_gpu, backend))
     llm.collective_rpc("r1_prepare")
     return llm, make_transfer(backend, llm, settings.vllm)
 
@@ -95,11 +95,13 @@ def _share_cpus(ranks: int) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(num_threads))
 
 
-def _arguments(settings: EngineSettings, on_gpu: bool, backend: str) -> dict[str, Any]:
+def _arguments(
+    path: str | Path, settings: EngineSettings, on_gpu: bool, backend: str
+) -> dict[str, Any]:
     own = settings.vllm
     arguments: dict[str, Any] = {
         "tensor_parallel_size": own.tensor_parallel_size,
-        "max_model_len": own.max_model_len,
+        "max_model_len": own.max_model_len or longrope_limit(read_config(path)),
         "max_num_seqs": settings.max_batch,
         "max_num_batched_tokens": max(settings.prefill_tokens, settings.max_batch),
         "enforce_eager": not on_gpu if own.enforce_eager is None else own.enforce_eager,
