@@ -152,7 +152,9 @@ def _prompt_alone(names: Sequence[str]) -> ColumnLayout | None:
     if prompt == "instruction" and "input" in names:
         asked = "{instruction}\n\n{input}"
         return ColumnLayout(
-            "Alpaca", ("instruction", "input"), lambda row: {"prompt": take_column(row, asked)}
+            "Alpaca",
+            ("instruction", "input"),
+            lambda row: {"prompt": take_column({"input": None, **row}, asked)},
         )
     return ColumnLayout(prompt, (prompt,), lambda row: {"prompt": row.get(prompt)})
 
