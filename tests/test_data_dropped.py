@@ -298,3 +298,30 @@ def test_a_file_of_keys_that_are_no_columns_is_refused(tmp_path, monkeypatch) ->
     write_jsonl(tmp_path / "rows.jsonl", [{f"name {n}": 1} for n in range(9)])
     with pytest.raises(UserError, match="the first 6 rows have more than 5 different keys"):
         list(conversations(ExampleSource(path="rows.jsonl"), tmp_path))
+
+
+def test_the_input_of_an_instruction_is_in_its_pair(tmp_path) -> None:
+    rows = [
+        {"instruction": "Name one.", "chosen": "a", "rejected": "b"},
+        {"instruction": "Translate.", "input": "hola", "chosen": "hello", "rejected": "bye",
+         "history": [["Hi", "Hey"]]},
+    ]  # fmt: skip
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    found = load_preferences(PreferenceSource(path="rows.jsonl"), "pairs", tmp_path)
+    assert [item.prompt for item in found.items] == ["Name one.", "Translate.\n\nhola"]
+    assert found.notices() == [
+        f"{tmp_path / 'rows.jsonl'}: not learnt from: history (columns that no setting of "
+        "`columns` names)."
+    ]
+    alone = PreferenceSource(path="rows.jsonl", columns={"prompt": "{instruction}"})
+    found = load_preferences(alone, "pairs", tmp_path)
+    assert [item.prompt for item in found.items] == ["Name one.", "Translate."]
+    assert "not learnt from: input, history" in found.notices()[0]
+
+
+def test_the_context_of_an_instruction_is_in_its_labelled_row(tmp_path) -> None:
+    row = {"instruction": "Translate.", "context": "hola", "response": "hello", "label": 1}
+    write_jsonl(tmp_path / "rows.jsonl", [row])
+    source = PreferenceSource(path="rows.jsonl", columns={"prompt": "instruction"})
+    (found,) = load_preferences(source, "labels", tmp_path).items
+    assert found.prompt == "Translate.\n\nhola"

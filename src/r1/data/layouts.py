@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from r1.data import mbpp
 from r1.data.columns import ABSENT, LETTERS, lettered, take_column, top_names
 from r1.data.rows import NEEDS_NO_REFERENCE, RowError, missing_column, shown
+from r1.data.thinking import APART
 from r1.data.turns import LIST_COLUMNS
 from r1.errors import UserError
 
@@ -33,6 +34,12 @@ Row = Mapping[str, Any]
 GSM8K_MARKER = "####"
 OURS = frozenset({"reference", "verifier"})
 """Columns of files that were written for r1: they are read as they are."""
+
+INPUTS = ("input", "context")
+"""What Alpaca's and Dolly's files call the second part of a prompt."""
+
+TEXTS = (*INPUTS, *APART, "rationale", "thoughts", "system", "system_prompt", "history", "tools")
+"""Columns that most likely hold something to learn from."""
 
 _QUESTIONS = ("question", "problem", "Question", "query")
 _ANSWERS = ("answer", "final_answer", "Answer", "ground_truth")
@@ -84,6 +91,25 @@ def find_layout(settings: SourceSettings, opened: OpenedSource) -> ColumnLayout 
     more = [top for column in named.values() for top in top_names(column, names)]
     reads = tuple(dict.fromkeys([*layout.reads, *more]))
     return layout._replace(reads=reads, make=_with_columns(layout.make, named))
+
+
+def input_column(prompt: str, names: Iterable[str], taken: Iterable[str]) -> str | None:
+    """The column that goes on with an instruction, if that is the prompt and there is one.
+
+    taken: the columns that hold something else.
+    """
+    if prompt != "instruction":
+        return None
+    free = set(names).difference(taken)
+    return next((name for name in INPUTS if name in free), None)
+
+
+def unread_notice(origin: str, names: Sequence[str]) -> str:
+    """The sentence about columns that hold something to learn from and are not read."""
+    return (
+        f"{origin}: not learnt from: {', '.join(names)} (columns that no setting of `columns` "
+        "names)."
+    )
 
 
 def refuse_labelled_steps(names: Iterable[str], origin: str) -> None:

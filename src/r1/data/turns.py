@@ -89,6 +89,18 @@ def earlier_turns(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [] if value is None else read_turns(value, EARLIER, TurnKeys())
 
 
+def input_text(row: Mapping[str, Any], column: str | None) -> str:
+    """The text that goes on with a row's prompt; "" where there is none."""
+    value = None if column is None else row.get(column)
+    text = "" if value is None else text_of(value, str(column))
+    return text if text.strip() else ""
+
+
+def with_input(prompt: str, text: str) -> str:
+    """A prompt and the text that goes on with it, after a blank line."""
+    return f"{prompt.rstrip()}\n\n{text}"
+
+
 def asked_turns(turns: Sequence[Mapping[str, Any]]) -> list[Turn]:
     """(role, text) of turns that ask for a response; RowError unless they end with a user's.
 
