@@ -16,12 +16,13 @@ other columns a layout keeps the id, and those that the recipe names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1.data import mbpp
 from r1.data.columns import ABSENT, LETTERS, lettered, take_column, top_names
-from r1.data.rows import NEEDS_NO_REFERENCE, RowError, missing_column, shown
+from r1.data.rows import NEEDS_NO_REFERENCE, RowError, missing_column, number_text, shown
 from r1.data.thinking import APART
 from r1.data.turns import LIST_COLUMNS
 from r1.errors import UserError
@@ -44,6 +45,9 @@ TEXTS = (*INPUTS, *APART, "rationale", "thoughts", "system", "system_prompt", "h
 _QUESTIONS = ("question", "problem", "Question", "query")
 _ANSWERS = ("answer", "final_answer", "Answer", "ground_truth")
 _OPTIONS = ("A", "B", "C", "D")
+_PLACE = re.compile(r"\d{1,2}")
+"""An option's number that a file holds as a text."""
+
 _PROMPTS = ("instruction", "question", "problem", "query", "text")
 
 
@@ -223,7 +227,8 @@ def _up_to_response(row: Row, column: str) -> Any:
 
 
 def _choice(row: Row, question: str, answer: str) -> dict[str, Any]:
-    return _with_options(row.get(question), [row.get(letter) for letter in _OPTIONS], row[answer])
+    options = [row.get(letter) for letter in _OPTIONS]
+    return _with_options(row.get(question), options, row.get(answer))
 
 
 def _listed(row: Row, question: str, listed: str, answer: str) -> dict[str, Any]:
@@ -237,15 +242,14 @@ def _with_options(question: Any, options: list[Any], answer: Any) -> dict[str, A
     """A question above its options; the answer is a letter, or an option's number from 0."""
     if not isinstance(question, str) or not question.strip():
         raise RowError(f"question is {shown(question)}; it must be a text")
-    texts = [str(option) if isinstance(option, int | float) else option for option in options]
+    texts = [number_text(item) if isinstance(item, int | float) else item for item in options]
     if not all(isinstance(text, str) for text in texts):
         raise RowError(f"options are {shown(options)}; they must be texts")
-    if isinstance(answer, str) and answer.strip().isdigit():
+    prompt = f"{question.strip()}\n\n{lettered(texts)}"
+    if isinstance(answer, float):
+        answer = number_text(answer)
+    if isinstance(answer, str) and _PLACE.fullmatch(answer.strip()):
         answer = int(answer)
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(texts):
         answer = LETTERS[answer]
-    return {
-        "prompt": f"{question.strip()}\n\n{lettered(texts)}",
-        "reference": answer,
-        "options": texts,
-    }
+    return {"prompt": prompt, "reference": answer, "options": texts}

@@ -21,6 +21,7 @@ from r1.data.rows import (
     Table,
     content_hash,
     missing_column,
+    number_text,
     read_id,
     shown,
 )
@@ -240,4 +241,4 @@ def _reference_text(value: Any) -> str:
     number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
     if not number or not math.isfinite(value):
         raise RowError(f"reference is {shown(value)}; it must be a text or a number")
-    return str(value)
+    return number_text(value)

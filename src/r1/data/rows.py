@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from r1.types import Problem
 logger = logging.getLogger(__name__)
 
 MAX_SHOWN, MAX_NUMBERS = 10, 5
+_EXACT = 2**53
+"""Below it a float holds every whole number."""
 NEEDS_NO_REFERENCE = {"reasoning_gym", "code", "ifeval", "none"}
 """Verifiers whose problems have no gold answer; r1.rewards.registry adds those of plugins."""
 LIKELY_NAMES = {
@@ -156,6 +159,12 @@ def read_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise RowError(f"id is {shown(value)}; give a text or a whole number")
     return str(value)
+
+
+def number_text(value: int | float | Decimal) -> str:
+    """A number as a text: "42" for 42.0, which tables make of a whole number beside a null."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return str(int(value) if whole else value)
 
 
 def shown(value: Any) -> str:
