@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from r1.config import validate
-from r1.curation.conversations import read_conversations
+from r1.curation.conversations import count_conversations, read_conversations
 from r1.data.load import load_data, load_problems
 from r1.data.rows import RowError
 from r1.data.settings import DataSettings, SourceSettings
@@ -325,3 +325,46 @@ def test_the_context_of_an_instruction_is_in_its_labelled_row(tmp_path) -> None:
     source = PreferenceSource(path="rows.jsonl", columns={"prompt": "instruction"})
     (found,) = load_preferences(source, "labels", tmp_path).items
     assert found.prompt == "Translate.\n\nhola"
+
+
+HALF = "cut in two: \ud83d"
+HALVES = {
+    "problems": {"prompt": HALF, "reference": "1"},
+    "metadata": {"prompt": "q", "reference": "1", "metadata": {"tests": [{"input": HALF}]}},
+    "metadata as a text": {
+        "prompt": "q", "reference": "1", "metadata": json.dumps({"tests": [HALF]}),
+    },
+    "examples": {"messages": [USER, {"role": "assistant", "content": HALF}]},
+    "turns as a text": {"messages": json.dumps([USER, {"role": "assistant", "content": HALF}])},
+    "pairs": {"prompt": "q", "chosen": HALF, "rejected": "r"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("kind", ["rows.jsonl", "rows.py:rows"])
+def test_half_a_character_is_a_faulty_row(tmp_path, name, kind) -> None:
+    """Every text is read in one place, before a tokenizer would end the run."""
+    row = HALVES[name]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (tmp_path / "rows.py").write_text(f"def rows():\n    yield {row!a}\n")
+    refused = pytest.raises(UserError, match=r"row 1: \w+ holds half a character \(\\ud83d\)")
+    with refused:
+        if "reference" in row:
+            load_problems(SourceSettings(path=kind), tmp_path, check_reference)
+        elif "messages" in row:
+            check_sources([ExampleSource(path=kind)], tmp_path)
+        else:
+            load_preferences(PreferenceSource(path=kind), "pairs", tmp_path)
+
+
+def test_half_a_character_in_what_a_mixture_is_made_of(tmp_path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "q", "response": HALF}))
+    with pytest.raises(UserError, match=r"row 1: response holds half a character"):
+        count_conversations("rows.jsonl", tmp_path)
+
+
+def test_half_a_character_is_dropped_or_not_read(tmp_path) -> None:
+    rows = [{"prompt": "q", "reference": "1", "note": HALF}, {"prompt": HALF, "reference": "1"}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = SourceSettings(path="rows.jsonl", unusable="drop")
+    assert [p.prompt for p in load_problems(source, tmp_path, check_reference)] == ["q"]

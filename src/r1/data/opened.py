@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from r1.data import functions, huggingface, json_file, separated
 from r1.data.folders import kind_of, split_files
 from r1.data.places import archive_of, is_folder
-from r1.data.rows import FaultyRows, RowError, Rows, find_data, require_file
+from r1.data.rows import FaultyRows, RowError, Rows, find_data, refuse_half_characters, require_file
 from r1.data.source_base import DataSource
 from r1.errors import UserError
 from r1.files import parquet
@@ -80,7 +80,9 @@ def open_file_rows(path: Path, columns: Sequence[str] | None = None) -> Rows:
         return parquet_rows(_parquet_files(path), columns)
     require_file(path)
     kind = kind_of(path) or "jsonl"
-    return parquet_rows([path], columns) if kind == "parquet" else READERS[kind](path)
+    if kind == "parquet":
+        return parquet_rows([path], columns)
+    return _encodable(READERS[kind](path), columns)
 
 
 def _files(source: DataSource, path: Path) -> tuple[list[Path], str]:
@@ -141,7 +143,22 @@ def _of_rows(origin: str, read: Callable[[], Rows], what: str, limit: int | None
     if not some:
         faults.raise_if_any()
         raise UserError(f"{origin} is empty; give at least one {what}.")
-    return OpenedSource(origin, list(columns), lambda columns: read())
+    return OpenedSource(origin, list(columns), lambda names: _encodable(read(), names))
+
+
+def _encodable(rows: Rows, columns: Sequence[str] | None) -> Rows:
+    """The rows, but a RowError where a column that is read holds half a character.
+
+    Left out: rows of Parquet, whose texts are UTF-8.
+    """
+    for number, row in rows:
+        try:
+            if not isinstance(row, RowError):
+                for name in row if columns is None else columns:
+                    refuse_half_characters(row.get(name), name)
+            yield number, row
+        except RowError as fault:
+            yield number, fault
 
 
 def _of_parquet(origin: str, files: Sequence[Path], what: str) -> OpenedSource:

@@ -23,6 +23,7 @@ from r1.data.rows import (
     missing_column,
     number_text,
     read_id,
+    refuse_half_characters,
     shown,
 )
 from r1.data.settings import Columns, SourceSettings
@@ -194,6 +195,7 @@ class _Converter:
                 metadata = parse_json(text)
             except FormatError as fault:
                 raise RowError(f"metadata is {shown(text)}, but {fault}") from None
+            refuse_half_characters(metadata, "metadata")
         elif self.settings.kind in _TABLES:
             metadata = _without_nulls(metadata)
         if not isinstance(metadata, dict):

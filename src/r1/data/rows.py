@@ -97,6 +97,31 @@ def content_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+def refuse_half_characters(value: Any, name: str) -> None:
+    """RowError where a text inside a value holds half a surrogate pair.
+
+    JSON's escapes and functions can give such a text, which no tokenizer and no file takes.
+    """
+    half = _half_character(value)
+    if half is not None:
+        raise RowError(f"{name} holds half a character ({half}); write the text again as UTF-8")
+
+
+def _half_character(value: Any) -> str | None:
+    """The first lone surrogate of the texts inside a value, escaped; None where there is none."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as fault:
+            return ascii(value[fault.start])[1:-1]
+        return None
+    if isinstance(value, Mapping):
+        return _half_character([*value, *value.values()])
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(_half_character, value)), None)
+    return None
+
+
 def find_data(path: str, base_folder: Path) -> Path:
     """Return a data file or folder: absolute, from ~, in the recipe's folder, else the working one.
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from r1.data.rows import RowError, shown
+from r1.data.rows import RowError, refuse_half_characters, shown
 from r1.data.thinking import thinking_of
 from r1.files.json_text import FormatError, parse_json
 
@@ -193,6 +193,8 @@ def _content(value: Any, name: str) -> str:
 def _parsed(text: str, name: str) -> Any:
     """A list that a file without nested columns holds as JSON."""
     try:
-        return parse_json(text)
+        value = parse_json(text)
     except FormatError as fault:
         raise RowError(f"{name} begins like a list of turns, but {fault}") from None
+    refuse_half_characters(value, name)
+    return value
