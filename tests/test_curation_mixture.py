@@ -229,6 +229,62 @@ def test_the_mixture_is_read_by_supervised_fine_tuning(tmp_path):
         assert "<think>" in found[0].turns[1]["content"]
 
 
+IDS = {
+    "repeated": (["a", "a"], {}, ["a/a", "a/a@2"]),
+    "a row's number": (["2", None], {}, ["a/2", "a/2@2"]),
+    "none": ([None, None], {}, ["a/1", "a/2"]),
+    "a copy's": (
+        ["x", "x#2"], {"count": 4, "repeat": True}, ["a/x", "a/x#2", "a/x#2@2", "a/x#2#2"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_row_of_a_mixture_has_an_id_of_its_own(tmp_path, name):
+    """Supervised fine-tuning would refuse it, after all calls were paid."""
+    from r1.sft.read import check_source
+    from r1.sft.settings import ExampleSource
+
+    own, settings, expected = IDS[name]
+    write_jsonl(
+        tmp_path / "a.jsonl",
+        [
+            {"prompt": f"q{n}", "response": "r"} | ({} if row_id is None else {"id": row_id})
+            for n, row_id in enumerate(own)
+        ],
+    )
+    mix(tmp_path / "out", settings_for([{"path": "a.jsonl", **settings}]), tmp_path)
+    assert [row["id"] for row in read_rows(tmp_path / "out")] == expected
+    source = ExampleSource(kind="parquet", path="out/data")
+    assert check_source(source, tmp_path).num == len(expected)
+
+
+def test_ids_differ_between_sources_whose_names_hold_a_slash(tmp_path):
+    for name, row_id in (("one", "b/c"), ("two", "c")):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"id": row_id, "prompt": name, "response": "r"}])
+    sources = [{"path": "one.jsonl", "name": "a"}, {"path": "two.jsonl", "name": "a/b"}]
+    mix(tmp_path / "out", settings_for(sources), tmp_path)
+    assert [row["id"] for row in read_rows(tmp_path / "out")] == ["a/b/c", "a/b/c@1"]
+
+
+def test_what_rows_name_is_checked_before_anything_is_asked(tmp_path):
+    model = GeneralModel()
+    row = {"prompt": "Write a line", "response": "r", "family": {"name": "writing"}}
+    write_jsonl(tmp_path / "a.jsonl", [*pairs(5), row])
+    sources = [{"path": "a.jsonl", "chain_of_thought": "prompted"}]
+    with pytest.raises(UserError, match="row 6: family is"):
+        mix(tmp_path / "out", settings_for(sources, call={"prompts": 2}), tmp_path, model.general)
+    assert model.asked == []
+
+
+def test_a_family_that_is_a_number_is_a_text(tmp_path):
+    rows = [{"prompt": "q", "response": "r", "family": 3.0, "num_tokens": 7.0}]
+    write_jsonl(tmp_path / "a.jsonl", rows)
+    mix(tmp_path / "out", settings_for([{"path": "a.jsonl"}]), tmp_path)
+    [row] = read_rows(tmp_path / "out")
+    assert (row["family"], row["num_tokens"]) == ("3", 7)
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -246,6 +302,10 @@ def test_the_mixture_is_read_by_supervised_fine_tuning(tmp_path):
             },
             "turn 2 calls tools",
         ),
+        ({"prompt": "x", "response": "y", "family": True}, "family is True (a bool)"),
+        ({"prompt": "x", "response": "y", "language": ["en"]}, "language is ['en'] (a list)"),
+        ({"prompt": "x", "response": "y", "num_tokens": 2**31}, "num_tokens is 2147483648"),
+        ({"prompt": "x", "response": "y", "num_tokens": -1}, "num_tokens is -1"),
     ],
 )
 def test_faulty_rows_are_named(tmp_path, row, reason):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from r1.config import validate
-from r1.curation.conversations import read_conversations
+from r1.curation.conversations import count_conversations, read_conversations
 from r1.data.load import load_data, load_problems
 from r1.data.rows import RowError
 from r1.data.settings import DataSettings, SourceSettings
@@ -232,3 +235,136 @@ def test_repeated_ids_are_dropped_where_asked(tmp_path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [{**GOOD[0], "id": "x"}, {**GOOD[1], "id": "x"}])
     source = SourceSettings(path="a.jsonl", unusable="drop")
     assert [p.prompt for p in load_problems(source, tmp_path)] == ["2 + 3?"]
+
+
+INSTRUCTED = [
+    {"instruction": "Name a colour.", "output": "Red."},
+    {"instruction": "And now?", "output": "Blue.", "input": "the sky", "history": [["Hi", "Hey"]]},
+]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "python"])
+def test_a_key_that_the_first_row_lacks_is_read_all_the_same(tmp_path, kind) -> None:
+    path = tmp_path / f"rows.{kind}"
+    if kind == "python":
+        (tmp_path / "rows.py").write_text(f"def rows():\n    return {INSTRUCTED!r}\n")
+    elif kind == "json":
+        path.write_text(json.dumps(INSTRUCTED))
+    else:
+        write_jsonl(path, INSTRUCTED)
+    name = "rows.py:rows" if kind == "python" else path.name
+    first, second = conversations(ExampleSource(path=name), tmp_path)
+    assert [turn["content"] for turn in first.turns] == ["Name a colour.", "Red."]
+    assert [turn["content"] for turn in second.turns] == [
+        "Hi", "Hey", "And now?\n\nthe sky", "Blue.",
+    ]  # fmt: skip
+
+
+def test_a_later_row_s_unread_thinking_is_told(tmp_path) -> None:
+    rows = [{"prompt": "q", "response": "r"}, {"prompt": "p", "response": "s", "rationale": "why"}]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    (notice,) = check_sources([ExampleSource(path="rows.jsonl")], tmp_path)
+    assert "not learnt from: rationale" in notice
+
+
+def test_problems_with_an_input_in_later_rows_only(tmp_path) -> None:
+    rows = [{key: row[key] for key in ("instruction", "input") if key in row} for row in INSTRUCTED]
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    source = SourceSettings(path="rows.jsonl", verifier="none")
+    prompts = [problem.prompt for problem in load_problems(source, tmp_path, check_reference)]
+    assert prompts == ["Name a colour.", "And now?\n\nthe sky"]
+
+
+def test_a_column_of_a_later_parquet_file_is_read(tmp_path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for number, row in enumerate(INSTRUCTED):
+        pq.write_table(pa.Table.from_pylist([row]), folder / f"{number}.parquet")
+    source = ExampleSource(kind="parquet", path="rows")
+    _, second = conversations(source, tmp_path)
+    assert second.turns[2]["content"] == "And now?\n\nthe sky"
+
+
+def test_no_more_rows_are_looked_at_than_the_limit_says(tmp_path) -> None:
+    (tmp_path / "endless.py").write_text(
+        "def rows():\n    while True:\n        yield {'prompt': 'q', 'response': 'r'}\n"
+    )
+    source = ExampleSource(path="endless.py:rows", limit=2)
+    assert len(list(conversations(source, tmp_path))) == 2
+
+
+def test_a_file_of_keys_that_are_no_columns_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("r1.data.opened.MAX_COLUMNS", 5)
+    write_jsonl(tmp_path / "rows.jsonl", [{f"name {n}": 1} for n in range(9)])
+    with pytest.raises(UserError, match="the first 6 rows have more than 5 different keys"):
+        list(conversations(ExampleSource(path="rows.jsonl"), tmp_path))
+
+
+def test_the_input_of_an_instruction_is_in_its_pair(tmp_path) -> None:
+    rows = [
+        {"instruction": "Name one.", "chosen": "a", "rejected": "b"},
+        {"instruction": "Translate.", "input": "hola", "chosen": "hello", "rejected": "bye",
+         "history": [["Hi", "Hey"]]},
+    ]  # fmt: skip
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    found = load_preferences(PreferenceSource(path="rows.jsonl"), "pairs", tmp_path)
+    assert [item.prompt for item in found.items] == ["Name one.", "Translate.\n\nhola"]
+    assert found.notices() == [
+        f"{tmp_path / 'rows.jsonl'}: not learnt from: history (columns that no setting of "
+        "`columns` names)."
+    ]
+    alone = PreferenceSource(path="rows.jsonl", columns={"prompt": "{instruction}"})
+    found = load_preferences(alone, "pairs", tmp_path)
+    assert [item.prompt for item in found.items] == ["Name one.", "Translate."]
+    assert "not learnt from: input, history" in found.notices()[0]
+
+
+def test_the_context_of_an_instruction_is_in_its_labelled_row(tmp_path) -> None:
+    row = {"instruction": "Translate.", "context": "hola", "response": "hello", "label": 1}
+    write_jsonl(tmp_path / "rows.jsonl", [row])
+    source = PreferenceSource(path="rows.jsonl", columns={"prompt": "instruction"})
+    (found,) = load_preferences(source, "labels", tmp_path).items
+    assert found.prompt == "Translate.\n\nhola"
+
+
+HALF = "cut in two: \ud83d"
+HALVES = {
+    "problems": {"prompt": HALF, "reference": "1"},
+    "metadata": {"prompt": "q", "reference": "1", "metadata": {"tests": [{"input": HALF}]}},
+    "metadata as a text": {
+        "prompt": "q", "reference": "1", "metadata": json.dumps({"tests": [HALF]}),
+    },
+    "examples": {"messages": [USER, {"role": "assistant", "content": HALF}]},
+    "turns as a text": {"messages": json.dumps([USER, {"role": "assistant", "content": HALF}])},
+    "pairs": {"prompt": "q", "chosen": HALF, "rejected": "r"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HALVES)
+@pytest.mark.parametrize("kind", ["rows.jsonl", "rows.py:rows"])
+def test_half_a_character_is_a_faulty_row(tmp_path, name, kind) -> None:
+    """Every text is read in one place, before a tokenizer would end the run."""
+    row = HALVES[name]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (tmp_path / "rows.py").write_text(f"def rows():\n    yield {row!a}\n")
+    refused = pytest.raises(UserError, match=r"row 1: \w+ holds half a character \(\\ud83d\)")
+    with refused:
+        if "reference" in row:
+            load_problems(SourceSettings(path=kind), tmp_path, check_reference)
+        elif "messages" in row:
+            check_sources([ExampleSource(path=kind)], tmp_path)
+        else:
+            load_preferences(PreferenceSource(path=kind), "pairs", tmp_path)
+
+
+def test_half_a_character_in_what_a_mixture_is_made_of(tmp_path) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"prompt": "q", "response": HALF}))
+    with pytest.raises(UserError, match=r"row 1: response holds half a character"):
+        count_conversations("rows.jsonl", tmp_path)
+
+
+def test_half_a_character_is_dropped_or_not_read(tmp_path) -> None:
+    rows = [{"prompt": "q", "reference": "1", "note": HALF}, {"prompt": HALF, "reference": "1"}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = SourceSettings(path="rows.jsonl", unusable="drop")
+    assert [p.prompt for p in load_problems(source, tmp_path, check_reference)] == ["q"]

@@ -289,3 +289,52 @@ def test_a_labelled_response_to_a_dialogue(tmp_path) -> None:
     row = {"prompt": turns(*DIALOGUE), "response": "5", "label": "safe"}
     (found,) = load_preferences(PreferenceSource(**write(tmp_path, row)), "labels", tmp_path).items
     assert (found.earlier, found.prompt) == (tuple(DIALOGUE[:-1]), "2 + 3?")
+
+
+UNUSABLE = {
+    "reference is null": {"question": "Q?", **LETTERS},
+    "40 options; there are letters for 26": {
+        "question": "Q?", "choices": [f"c{n}" for n in range(40)], "answer": 30,
+    },
+    "options are": {"question": "Q?", "choices": ["w", None], "answer": 0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", UNUSABLE)
+def test_a_question_that_cannot_be_lettered_is_a_faulty_row(tmp_path, reason) -> None:
+    rows = [{"question": "Q?", **LETTERS, "answer": "B"}, UNUSABLE[reason]]
+    if "choices" in rows[1]:
+        rows[0] = {"question": "Q?", "choices": ["w", "x"], "answer": "B"}
+    values = write(tmp_path, *rows)
+    with pytest.raises(UserError, match=f"row 2: {reason}"):
+        load_problems(SourceSettings(**values), tmp_path, check_reference)
+    dropping = SourceSettings(**values, unusable="drop")
+    assert len(load_problems(dropping, tmp_path, check_reference)) == 1
+
+
+@pytest.mark.parametrize(("answer", "reference"), [("1", "B"), (1.0, "B"), ("٠", "A")])
+def test_an_option_s_number_in_any_form(tmp_path, answer, reference) -> None:
+    row = {"question": "Q?", "choices": ["w", "x"], "answer": answer}
+    assert problem(tmp_path, row).reference == reference
+
+
+def test_a_digit_that_is_no_number_is_no_option_s_number(tmp_path) -> None:
+    row = {"question": "Q?", "choices": ["5 m", "5 m²"], "answer": "²"}
+    with pytest.raises(UserError, match="row 1: reference '²' is no letter"):
+        problem(tmp_path, row)
+
+
+def test_more_options_than_letters_in_a_text_of_columns(tmp_path) -> None:
+    row = {"q": "Q?", "options": ["x"] * 27, "reference": "5"}
+    with pytest.raises(UserError, match="row 1: 27 options; there are letters for 26"):
+        problem(tmp_path, row, columns={"prompt": "{q}\n{options}"})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(42.0, "42"), (-3.0, "-3"), (42.5, "42.5"), (1e22, "1e+22")]
+)
+def test_a_whole_number_that_a_table_holds_as_a_float(tmp_path, value, text) -> None:
+    """pandas writes a column of whole numbers with a null as floats."""
+    row = {"prompt": "Q?", "reference": value, "name": value}
+    found = problem(tmp_path, row, verifier="exact", columns={"prompt": "{name}?"})
+    assert (found.reference, found.prompt) == (text, f"{text}?")

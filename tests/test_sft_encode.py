@@ -12,7 +12,7 @@ from r1.errors import UserError
 from r1.sft.encode import ConversationEncoder, EncodedExample
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSettings
-from r1.template import ChatTemplateSettings, PromptRenderer
+from r1.template import ChatTemplateSettings, PromptRenderer, TemplateSettings
 from sft_data import (
     FORGETTING_CHAT,
     MARKED_CHAT,
@@ -138,6 +138,43 @@ def test_thinking_that_the_prompt_opens_is_not_opened_twice() -> None:
     tokenizer = chat_tokenizer(PLAIN_CHAT)
     found = encode(tokenizer, turns("a", THOUGHT), response="verbatim", force_think=True)
     assert pieces(tokenizer, found) == expected
+
+
+FORCED = [(OPENING_CHAT, {}), (PLAIN_CHAT, {"force_think": True})]
+
+
+@pytest.mark.parametrize(("chat", "more"), FORCED)
+@pytest.mark.parametrize(
+    ("response", "learnt"),
+    [
+        ("Hello!", "\n</think>\n\nHello!<eos>"),
+        ("six</think>6", "six</think>6<eos>"),
+        ("<think>\nsix, or", "six, or<eos>"),
+    ],
+)
+def test_a_response_without_thinking_closes_what_the_prompt_has_opened(
+    chat, more, response, learnt
+) -> None:
+    """A thought under way is left open: it is no answer."""
+    tokenizer = chat_tokenizer(chat)
+    found = encode(tokenizer, turns("a", response), response="verbatim", **more)
+    assert pieces(tokenizer, found) == [(False, "[user]a[assistant]<think>\n"), (True, learnt)]
+
+
+def test_a_data_set_s_own_prompt_in_an_open_thought_is_as_it_stands() -> None:
+    tokenizer = chat_tokenizer(None)
+    found = encode(tokenizer, turns("a <think>", "six"), kind="plain")
+    assert pieces(tokenizer, found) == [(False, "a <think>"), (True, "six<eos>")]
+
+
+def test_a_forced_opening_is_that_of_a_rollout() -> None:
+    """After Vicuna's "ASSISTANT:" a blank comes first."""
+    tokenizer = chat_tokenizer(PLAIN_CHAT.replace("[assistant]{%", "ASSISTANT:{%"))
+    found = encode(tokenizer, turns("a", THOUGHT), response="verbatim", force_think=True)
+    settings = TemplateSettings(kind="chat", force_think=True)
+    prompt = PromptRenderer(tokenizer, settings).encode("a")
+    assert tokenizer.decode(prompt) == "[user]aASSISTANT: <think>\n"
+    assert tuple(found.token_ids[: found.learnt.index(True)]) == prompt
 
 
 def test_a_template_that_rewrites_earlier_turns() -> None:

@@ -12,11 +12,21 @@ from typer.testing import CliRunner
 
 from quick_problems import write_sums
 from r1.cli import app
+from r1.curation.progress import Silent
+from r1.curation.rejection import SamplingLine
+from r1.curation.store import read_rows
 from r1.errors import UserError
 from r1.files.parquet import read_columns
 from r1.preferences.label_steps import label_steps
+from r1.preferences.settings import VerifiedPairSettings
 from r1.preferences.verified import make_verified_pairs, pair_up
+from r1.rewards.pool import RewardPool
+from r1.rewards.registry import PromptForm
+from r1.rewards.settings import RewardSettings
+from r1.rollout.protocol import FinishedGroup
+from r1.template import PromptRenderer, TemplateSettings
 from r1.types import Completion, Problem
+from small_models import make_tokenizer
 
 
 def response(name: str, length: int) -> Completion:
@@ -86,6 +96,49 @@ def test_the_stage_writes_right_over_wrong(tmp_path: Path) -> None:
 
 
 COLUMNS = ["prompt", "chosen", "rejected"]
+
+
+class Samples:
+    """An engine that gives the same completions to every request."""
+
+    def __init__(self, *samples: tuple[str, str]) -> None:
+        self.completions = [Completion([5] * 20, [0.0] * 20, *sample) for sample in samples]
+
+    def generate(self, requests: Any, sampling: Any) -> Any:
+        return (FinishedGroup(request, self.completions) for request in requests)
+
+
+def pairs_of(folder: Path, *samples: tuple[str, str], **template: Any) -> tuple[list[Any], Any]:
+    """The pairs of such samples to "3 + 4?" with </answer> as a stop string, and their card."""
+    stop = ("</answer>",)
+    renderer = PromptRenderer(make_tokenizer(), TemplateSettings(**template))
+    form = PromptForm(opened=renderer.opens_think, stop=stop)
+    settings = VerifiedPairSettings(num_samples=len(samples), sampling={"stop": stop})
+    rewards = RewardSettings(num_workers=1, weights={"accuracy": 1.0})
+    with RewardPool(rewards, form) as pool:
+        line = SamplingLine(Samples(*samples), pool, renderer)
+        problem = Problem("p", "3 + 4?", "7", "math")
+        card = make_verified_pairs(folder, [problem], line, settings, "m", Silent())
+    return [(row["chosen"], row["rejected"]) for row in read_rows(folder)], card
+
+
+def test_the_tags_that_prompt_and_stop_string_took_are_put_back(tmp_path) -> None:
+    right, wrong = "<think>a</think> <answer>7", "<think>a</think> <answer>8"
+    whole = (f"{right}</answer>", f"{wrong}</answer>")
+    samples = ((right, "stop"), (wrong, "stop"))
+    assert pairs_of(tmp_path / "whole", *samples)[0] == [whole]
+    opened = [(text.removeprefix("<think>"), reason) for text, reason in samples]
+    assert pairs_of(tmp_path / "opened", *opened, force_think=True)[0] == [whole]
+
+
+@pytest.mark.parametrize("side", ["right", "wrong"])
+def test_a_response_that_the_limit_cut_is_in_no_pair(tmp_path, side) -> None:
+    answers = {"right": "<think>a</think> <answer>7", "wrong": "<think>a</think> <answer>8"}
+    samples = {name: (text, "stop") for name, text in answers.items()}
+    samples[side] = (answers[side] + "</answer> and so", "length")
+    pairs, card = pairs_of(tmp_path / "cut", *samples.values())
+    assert pairs == []
+    assert card["total"]["dropped"]["cut at the token limit"] == 1
 
 
 @pytest.mark.parametrize("make", [make_verified_pairs, label_steps])

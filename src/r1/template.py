@@ -36,6 +36,8 @@ R1_ZERO_TEMPLATE = (
 """Table 1, with the paper's own placeholder: the word "prompt" stands for the question."""
 
 THINK_OPENING = "<think>\n"
+NO_THINKING = "\n</think>\n\n"
+"""What follows the opening in a response without thinking."""
 SYSTEM_ROLES = ("system", "developer")
 
 
@@ -151,7 +153,7 @@ class PromptRenderer:
         earlier: the turns before it, of which a system turn takes the place of the settings' own.
         Raises UserError for such turns where kind is not "chat", and where the template refuses.
         """
-        return self._opened(self._frame(problem, earlier))
+        return self.opened(self._frame(problem, earlier))
 
     def encode(self, problem: str, earlier: Earlier = ()) -> tuple[int, ...]:
         """Return the prompt's token ids, with an opening token if the tokenizer has one."""
@@ -162,9 +164,11 @@ class PromptRenderer:
 
         Raises ChatTemplateError where it refuses them.
         """
-        return self._tokens(self._opened(self._rendered(turns)))
+        return self._tokens(self.opened(self._rendered(turns)))
 
-    def _opened(self, text: str) -> str:
+    def opened(self, text: str) -> str:
+        """Return a rendered prompt with the opening of the thinking, where the settings force it
+        and the chat template has not written it."""
         if self.settings.force_think and not text.rstrip().endswith("<think>"):
             text += (" " if text.endswith(":") else "") + THINK_OPENING
         return text

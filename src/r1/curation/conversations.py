@@ -1,8 +1,9 @@
 """Rows of supplied data as conversations: turns of role and content, the last by the assistant.
 
 A row has `messages`, or `prompt` and `response`, each a text or a list of turns; `id`, `family`,
-`language` and `num_tokens` are taken where it has them. A path may be a data set of this package
-(its folder), a folder of *.parquet, or a file.
+`language` and `num_tokens` are taken where it has them, and checked, so that a fault is told before
+a mixture asks a model. A path may be a data set of this package (its folder), a folder of
+*.parquet, or a file.
 
 Left out on purpose: calls of tools, and columns of other names (`r1.sft.rows` reads those).
 """
@@ -17,7 +18,7 @@ from typing import Any
 from r1.curation.card import CARD_JSON, CardFile
 from r1.curation.store import DATA, MANIFEST, folder_of
 from r1.data.opened import open_file_rows
-from r1.data.rows import FaultyRows, RowError, find_data
+from r1.data.rows import FaultyRows, RowError, find_data, number_text, shown
 from r1.data.thinking import response_of
 from r1.data.turns import TurnKeys, check_turns, earlier_turns, read_turns
 from r1.errors import UserError
@@ -27,6 +28,8 @@ _KEYS = TurnKeys(known=("system", "user", "assistant"))
 _COLUMNS = (
     "id", "messages", "earlier", "prompt", "response", "family", "language", "num_tokens"
 )  # fmt: skip
+MAX_TOKENS = 2**31 - 1
+"""Of one response: what a mixture's column holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,35 @@ def _read(number: int, row: Mapping[str, Any]) -> SuppliedConversation:
     for place, turn in enumerate(turns, start=1):
         if turn.get("tool_calls"):
             raise RowError(f"turn {place} calls tools, and a mixture holds only texts")
-    tokens = row.get("num_tokens")
     return SuppliedConversation(
         number,
         None if row.get("id") is None else str(row["id"]),
         tuple((turn["role"], response_of(turn)) for turn in turns),
-        row.get("family"),
-        row.get("language"),
-        tokens if isinstance(tokens, int) else None,
+        _label(row, "family"),
+        _label(row, "language"),
+        _num_tokens(row.get("num_tokens")),
     )
+
+
+def _label(row: Mapping[str, Any], name: str) -> str | None:
+    """A row's family or language, a number as a text; RowError for anything else."""
+    value = row.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
+    raise RowError(f"{name} is {shown(value)}; it must be a text")
+
+
+def _num_tokens(value: Any) -> int | None:
+    """A row's tokens, None where it names no whole number; RowError for one beyond 32 bits."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a table's whole number beside a null
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    if not 0 <= value <= MAX_TOKENS:
+        raise RowError(f"num_tokens is {value}; give a number from 0 to {MAX_TOKENS:,}, or none")
+    return value
 
 
 def _part(row: Mapping[str, Any], name: str, role: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ A source may ask for chains of thought: the general model writes one for a row u
 * what the model wrote is cut, empty, holds a special token, or fails the readability checks.
 
 Then the response stays as it is, or begins with an empty pair of tokens (thoughts.empty_thinking).
-The card counts each case. Memory: one byte a row of the sources, and one call.
+The card counts each case. Memory: one byte a row of the sources, an id a row taken, and one call.
 """
 
 from __future__ import annotations
@@ -77,16 +77,11 @@ class SourcePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A row that was drawn; copy counts from 0 where a row is taken again."""
+    """A row that was drawn. id: no other row's of the mixture."""
 
     part: SourcePart
     conversation: SuppliedConversation
-    copy: int
-
-    @property
-    def id(self) -> str:
-        own = self.conversation.id or str(self.conversation.row)
-        return f"{self.part.name}/{own}" + (f"#{self.copy + 1}" if self.copy else "")
+    id: str
 
     @property
     def key(self) -> str:
@@ -181,7 +176,12 @@ def copies_of_rows(part: SourcePart, seed: int, place: int) -> np.ndarray:
 
 
 def draw(parts: Sequence[SourcePart], seed: int, base_folder: Path) -> Iterator[Taken]:
-    """Yield the rows of a mixture: the source furthest behind its share comes next."""
+    """Yield the rows of a mixture: the source furthest behind its share comes next.
+
+    A row's id is `<source>/<its own, or its number>`, of its second copy with "#2" behind; one that
+    an earlier row has gets the row's number too, "@7".
+    """
+    used: set[str] = set()
     streams = [_stream(part, seed, i, base_folder) for i, part in enumerate(parts)]
     total = sum(part.taken for part in parts)
     given = [0] * len(parts)
@@ -191,17 +191,26 @@ def draw(parts: Sequence[SourcePart], seed: int, base_folder: Path) -> Iterator[
         ]
         place = -max(behind)[1]
         given[place] += 1
-        yield next(streams[place])
+        part, conversation, copy = next(streams[place])
+        own = f"{part.name}/{conversation.id or conversation.row}"
+        own += f"#{copy + 1}" if copy else ""
+        while own in used:
+            own += f"@{conversation.row}"
+        used.add(own)
+        yield Taken(part, conversation, own)
 
 
-def _stream(part: SourcePart, seed: int, place: int, base_folder: Path) -> Iterator[Taken]:
+def _stream(
+    part: SourcePart, seed: int, place: int, base_folder: Path
+) -> Iterator[tuple[SourcePart, SuppliedConversation, int]]:
+    """Yield the rows of a source that are taken, each with the number of its copy, from 0."""
     copies = copies_of_rows(part, seed, place)
     rows = read_conversations(part.settings.path, base_folder)
     for number, (_, found) in zip(copies.tolist(), rows, strict=True):
         if isinstance(found, RowError):
             raise UserError(f"{part.settings.path} changed while it was being read.")
         for copy in range(number):
-            yield Taken(part, found, copy)
+            yield part, found, copy
 
 
 class _Mixer:

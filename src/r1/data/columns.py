@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from r1.data.column_text import PART, column_names, is_template
-from r1.data.rows import RowError, shown
+from r1.data.rows import RowError, number_text, shown
 
 ABSENT: Any = object()
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -71,13 +71,17 @@ def _text(value: Any, name: str) -> str:
         return ""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return lettered(value)
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_text(value)
     raise RowError(f"{name} is {shown(value)}; a text can hold texts and numbers")
 
 
 def lettered(options: list[str]) -> str:
-    """Options, a line each, with their letters."""
+    """Options, a line each, with their letters; RowError for more than there are letters."""
+    if len(options) > len(LETTERS):
+        raise RowError(f"{len(options)} options; there are letters for {len(LETTERS)}")
     return "\n".join(
         f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, options, strict=False)
     )

@@ -16,12 +16,14 @@ other columns a layout keeps the id, and those that the recipe names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1.data import mbpp
 from r1.data.columns import ABSENT, LETTERS, lettered, take_column, top_names
-from r1.data.rows import NEEDS_NO_REFERENCE, RowError, missing_column, shown
+from r1.data.rows import NEEDS_NO_REFERENCE, RowError, missing_column, number_text, shown
+from r1.data.thinking import APART
 from r1.data.turns import LIST_COLUMNS
 from r1.errors import UserError
 
@@ -34,9 +36,18 @@ GSM8K_MARKER = "####"
 OURS = frozenset({"reference", "verifier"})
 """Columns of files that were written for r1: they are read as they are."""
 
+INPUTS = ("input", "context")
+"""What Alpaca's and Dolly's files call the second part of a prompt."""
+
+TEXTS = (*INPUTS, *APART, "rationale", "thoughts", "system", "system_prompt", "history", "tools")
+"""Columns that most likely hold something to learn from."""
+
 _QUESTIONS = ("question", "problem", "Question", "query")
 _ANSWERS = ("answer", "final_answer", "Answer", "ground_truth")
 _OPTIONS = ("A", "B", "C", "D")
+_PLACE = re.compile(r"\d{1,2}")
+"""An option's number that a file holds as a text."""
+
 _PROMPTS = ("instruction", "question", "problem", "query", "text")
 
 
@@ -84,6 +95,25 @@ def find_layout(settings: SourceSettings, opened: OpenedSource) -> ColumnLayout 
     more = [top for column in named.values() for top in top_names(column, names)]
     reads = tuple(dict.fromkeys([*layout.reads, *more]))
     return layout._replace(reads=reads, make=_with_columns(layout.make, named))
+
+
+def input_column(prompt: str, names: Iterable[str], taken: Iterable[str]) -> str | None:
+    """The column that goes on with an instruction, if that is the prompt and there is one.
+
+    taken: the columns that hold something else.
+    """
+    if prompt != "instruction":
+        return None
+    free = set(names).difference(taken)
+    return next((name for name in INPUTS if name in free), None)
+
+
+def unread_notice(origin: str, names: Sequence[str]) -> str:
+    """The sentence about columns that hold something to learn from and are not read."""
+    return (
+        f"{origin}: not learnt from: {', '.join(names)} (columns that no setting of `columns` "
+        "names)."
+    )
 
 
 def refuse_labelled_steps(names: Iterable[str], origin: str) -> None:
@@ -152,7 +182,9 @@ def _prompt_alone(names: Sequence[str]) -> ColumnLayout | None:
     if prompt == "instruction" and "input" in names:
         asked = "{instruction}\n\n{input}"
         return ColumnLayout(
-            "Alpaca", ("instruction", "input"), lambda row: {"prompt": take_column(row, asked)}
+            "Alpaca",
+            ("instruction", "input"),
+            lambda row: {"prompt": take_column({"input": None, **row}, asked)},
         )
     return ColumnLayout(prompt, (prompt,), lambda row: {"prompt": row.get(prompt)})
 
@@ -195,7 +227,8 @@ def _up_to_response(row: Row, column: str) -> Any:
 
 
 def _choice(row: Row, question: str, answer: str) -> dict[str, Any]:
-    return _with_options(row.get(question), [row.get(letter) for letter in _OPTIONS], row[answer])
+    options = [row.get(letter) for letter in _OPTIONS]
+    return _with_options(row.get(question), options, row.get(answer))
 
 
 def _listed(row: Row, question: str, listed: str, answer: str) -> dict[str, Any]:
@@ -209,15 +242,14 @@ def _with_options(question: Any, options: list[Any], answer: Any) -> dict[str, A
     """A question above its options; the answer is a letter, or an option's number from 0."""
     if not isinstance(question, str) or not question.strip():
         raise RowError(f"question is {shown(question)}; it must be a text")
-    texts = [str(option) if isinstance(option, int | float) else option for option in options]
+    texts = [number_text(item) if isinstance(item, int | float) else item for item in options]
     if not all(isinstance(text, str) for text in texts):
         raise RowError(f"options are {shown(options)}; they must be texts")
-    if isinstance(answer, str) and answer.strip().isdigit():
+    prompt = f"{question.strip()}\n\n{lettered(texts)}"
+    if isinstance(answer, float):
+        answer = number_text(answer)
+    if isinstance(answer, str) and _PLACE.fullmatch(answer.strip()):
         answer = int(answer)
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(texts):
         answer = LETTERS[answer]
-    return {
-        "prompt": f"{question.strip()}\n\n{lettered(texts)}",
-        "reference": answer,
-        "options": texts,
-    }
+    return {"prompt": prompt, "reference": answer, "options": texts}

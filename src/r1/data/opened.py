@@ -1,7 +1,8 @@
 """A source of rows, opened: what its columns are called, and its rows as often as they are asked.
 
 One way for every kind, whether the rows become problems, examples or preferences. Rows are read one
-after the other; a file is never whole in memory.
+after the other; a file is never whole in memory. Rows of JSON and of functions may lack optional
+keys, the first row too, so that the columns are those of all rows: one pass more, over the names.
 
 Left out on purpose: Parquet inside a zip archive.
 """
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from r1.data import functions, huggingface, json_file, separated
 from r1.data.folders import kind_of, split_files
 from r1.data.places import archive_of, is_folder
-from r1.data.rows import FaultyRows, RowError, Rows, find_data, require_file
+from r1.data.rows import FaultyRows, RowError, Rows, find_data, refuse_half_characters, require_file
 from r1.data.source_base import DataSource
 from r1.errors import UserError
 from r1.files import parquet
@@ -28,10 +29,13 @@ READERS: dict[str, Callable[[Path], Rows]] = {
 }
 """The files whose rows are read whole, by their kind."""
 
+MAX_COLUMNS = 10_000
+"""Different keys of a source's rows: more are no columns, and would fill the memory."""
+
 
 class OpenedSource(NamedTuple):
-    """origin: what messages call it; columns: of its first row that can be read; read: the rows
-    with these columns alone, or with all."""
+    """origin: what messages call it; columns: of all its rows together; read: the rows with these
+    columns, or with all. A row may lack a column that others have."""
 
     origin: str
     columns: list[str]
@@ -50,7 +54,8 @@ def open_source(source: DataSource, base_folder: Path, what: str = "row") -> Ope
     rows can be read.
     """
     if source.kind == "python":
-        return _of_rows(str(source.path), functions.rows_of(source, base_folder), what)
+        rows = functions.rows_of(source, base_folder)
+        return _of_rows(str(source.path), rows, what, source.limit)
     path = find_data(str(source.path), base_folder)
     if source.kind == "huggingface" and not (is_folder(path) and not huggingface.is_saved(path)):
         origin, split = huggingface.open_split(source, base_folder)
@@ -63,7 +68,7 @@ def open_source(source: DataSource, base_folder: Path, what: str = "row") -> Ope
     files, origin = _files(source, path)
     if _kind(source, files[0]) == "parquet":
         return _of_parquet(origin, files, what)
-    return _of_rows(origin, lambda: _read_files(source, files), what)
+    return _of_rows(origin, lambda: _read_files(source, files), what, source.limit)
 
 
 def open_file_rows(path: Path, columns: Sequence[str] | None = None) -> Rows:
@@ -75,7 +80,9 @@ def open_file_rows(path: Path, columns: Sequence[str] | None = None) -> Rows:
         return parquet_rows(_parquet_files(path), columns)
     require_file(path)
     kind = kind_of(path) or "jsonl"
-    return parquet_rows([path], columns) if kind == "parquet" else READERS[kind](path)
+    if kind == "parquet":
+        return parquet_rows([path], columns)
+    return _encodable(READERS[kind](path), columns)
 
 
 def _files(source: DataSource, path: Path) -> tuple[list[Path], str]:
@@ -115,19 +122,43 @@ def _read_files(source: DataSource, files: Sequence[Path]) -> Rows:
             yield number, RowError(f"{row} (row {own} of {file.name})") if fault else row
 
 
-def _of_rows(origin: str, read: Callable[[], Rows], what: str) -> OpenedSource:
-    """A source whose rows come whole: its columns are the keys of the first."""
+def _of_rows(origin: str, read: Callable[[], Rows], what: str, limit: int | None) -> OpenedSource:
+    """A source whose rows come whole: one pass over them tells its columns."""
     faults = FaultyRows(origin)
-    first = None
-    for number, row in read():
-        if not isinstance(row, RowError):
-            first = row
-            break
-        faults.add(number, str(row))
-    if first is None:
+    columns: dict[str, None] = {}
+    some = False
+    for number, row in limited(read(), limit):
+        if isinstance(row, RowError):
+            if not some:  # later ones are told by whoever reads the rows
+                faults.add(number, str(row))
+            continue
+        some = True
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+            if len(columns) > MAX_COLUMNS:
+                raise UserError(
+                    f"{origin}: the first {number} rows have more than {MAX_COLUMNS:,} different "
+                    "keys; put what differs from row to row into the value of one key."
+                )
+    if not some:
         faults.raise_if_any()
         raise UserError(f"{origin} is empty; give at least one {what}.")
-    return OpenedSource(origin, list(first), lambda columns: read())
+    return OpenedSource(origin, list(columns), lambda names: _encodable(read(), names))
+
+
+def _encodable(rows: Rows, columns: Sequence[str] | None) -> Rows:
+    """The rows, but a RowError where a column that is read holds half a character.
+
+    Left out: rows of Parquet, whose texts are UTF-8.
+    """
+    for number, row in rows:
+        try:
+            if not isinstance(row, RowError):
+                for name in row if columns is None else columns:
+                    refuse_half_characters(row.get(name), name)
+            yield number, row
+        except RowError as fault:
+            yield number, fault
 
 
 def _of_parquet(origin: str, files: Sequence[Path], what: str) -> OpenedSource:
@@ -136,8 +167,8 @@ def _of_parquet(origin: str, files: Sequence[Path], what: str) -> OpenedSource:
         raise UserError(f"{packed}: Parquet inside an archive is not read; unpack the archive.")
     if not sum(map(parquet.count_rows, files)):
         raise UserError(f"{origin} has no rows; give at least one {what}.")
-    names = parquet.column_names(files[0])
-    return OpenedSource(origin, names, lambda columns: parquet_rows(files, columns))
+    names = dict.fromkeys(name for path in files for name in parquet.column_names(path))
+    return OpenedSource(origin, list(names), lambda columns: parquet_rows(files, columns))
 
 
 def parquet_rows(files: Sequence[Path], columns: Sequence[str] | None = None) -> Rows:

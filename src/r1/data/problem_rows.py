@@ -21,7 +21,9 @@ from r1.data.rows import (
     Table,
     content_hash,
     missing_column,
+    number_text,
     read_id,
+    refuse_half_characters,
     shown,
 )
 from r1.data.settings import Columns, SourceSettings
@@ -193,6 +195,7 @@ class _Converter:
                 metadata = parse_json(text)
             except FormatError as fault:
                 raise RowError(f"metadata is {shown(text)}, but {fault}") from None
+            refuse_half_characters(metadata, "metadata")
         elif self.settings.kind in _TABLES:
             metadata = _without_nulls(metadata)
         if not isinstance(metadata, dict):
@@ -240,4 +243,4 @@ def _reference_text(value: Any) -> str:
     number = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
     if not number or not math.isfinite(value):
         raise RowError(f"reference is {shown(value)}; it must be a text or a number")
-    return str(value)
+    return number_text(value)

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from r1.types import Problem
 logger = logging.getLogger(__name__)
 
 MAX_SHOWN, MAX_NUMBERS = 10, 5
+_EXACT = 2**53
+"""Below it a float holds every whole number."""
 NEEDS_NO_REFERENCE = {"reasoning_gym", "code", "ifeval", "none"}
 """Verifiers whose problems have no gold answer; r1.rewards.registry adds those of plugins."""
 LIKELY_NAMES = {
@@ -94,6 +97,31 @@ def content_hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
+def refuse_half_characters(value: Any, name: str) -> None:
+    """RowError where a text inside a value holds half a surrogate pair.
+
+    JSON's escapes and functions can give such a text, which no tokenizer and no file takes.
+    """
+    half = _half_character(value)
+    if half is not None:
+        raise RowError(f"{name} holds half a character ({half}); write the text again as UTF-8")
+
+
+def _half_character(value: Any) -> str | None:
+    """The first lone surrogate of the texts inside a value, escaped; None where there is none."""
+    if isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as fault:
+            return ascii(value[fault.start])[1:-1]
+        return None
+    if isinstance(value, Mapping):
+        return _half_character([*value, *value.values()])
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(_half_character, value)), None)
+    return None
+
+
 def find_data(path: str, base_folder: Path) -> Path:
     """Return a data file or folder: absolute, from ~, in the recipe's folder, else the working one.
 
@@ -156,6 +184,12 @@ def read_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise RowError(f"id is {shown(value)}; give a text or a whole number")
     return str(value)
+
+
+def number_text(value: int | float | Decimal) -> str:
+    """A number as a text: "42" for 42.0, which tables make of a whole number beside a null."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return str(int(value) if whole else value)
 
 
 def shown(value: Any) -> str:

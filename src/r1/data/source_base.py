@@ -49,6 +49,7 @@ class DataSource(Settings):
         path: str | None
         split: str | None
         config: str | None
+        limit: int | None
 
     @model_validator(mode="before")
     @classmethod

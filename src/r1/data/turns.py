@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from r1.data.rows import RowError, shown
+from r1.data.rows import RowError, refuse_half_characters, shown
 from r1.data.thinking import thinking_of
 from r1.files.json_text import FormatError, parse_json
 
@@ -87,6 +87,18 @@ def earlier_turns(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The turns before a row's prompt; none where the row says nothing of such."""
     value = row.get(EARLIER)
     return [] if value is None else read_turns(value, EARLIER, TurnKeys())
+
+
+def input_text(row: Mapping[str, Any], column: str | None) -> str:
+    """The text that goes on with a row's prompt; "" where there is none."""
+    value = None if column is None else row.get(column)
+    text = "" if value is None else text_of(value, str(column))
+    return text if text.strip() else ""
+
+
+def with_input(prompt: str, text: str) -> str:
+    """A prompt and the text that goes on with it, after a blank line."""
+    return f"{prompt.rstrip()}\n\n{text}"
 
 
 def asked_turns(turns: Sequence[Mapping[str, Any]]) -> list[Turn]:
@@ -181,6 +193,8 @@ def _content(value: Any, name: str) -> str:
 def _parsed(text: str, name: str) -> Any:
     """A list that a file without nested columns holds as JSON."""
     try:
-        return parse_json(text)
+        value = parse_json(text)
     except FormatError as fault:
         raise RowError(f"{name} begins like a list of turns, but {fault}") from None
+    refuse_half_characters(value, name)
+    return value

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.data.columns import ABSENT, missing_name, take_column, top_names
-from r1.data.layouts import refuse_labelled_steps
+from r1.data.layouts import TEXTS, input_column, refuse_labelled_steps
 from r1.data.opened import limited, open_source
 from r1.data.rows import FaultyRows, RowError, Rows, missing_column, shown
 from r1.data.turns import (
@@ -28,8 +28,10 @@ from r1.data.turns import (
     TurnKeys,
     asked_turns,
     dialogue_turns,
+    input_text,
     read_turns,
     text_of,
+    with_input,
 )
 from r1.errors import UserError
 from r1.preferences import tiny
@@ -67,7 +69,8 @@ def load_preferences(source: PreferenceSource, form: Form, base_folder: Path) ->
         return Preferences(source.label, list(range(1, len(drawn) + 1)), list(drawn), {}, 0)
     opened = open_source(source, base_folder, "preference")
     source, wanted = known_columns(source, form, opened.columns, opened.origin)
-    return check_rows(opened.read(wanted), source, form, opened.origin)
+    left_out = tuple(name for name in opened.columns if name in TEXTS and name not in wanted)
+    return check_rows(opened.read(wanted), source, form, opened.origin)._replace(left_out=left_out)
 
 
 def check_rows(rows: Rows, source: PreferenceSource, form: Form, origin: str) -> Preferences:
@@ -163,9 +166,18 @@ def known_columns(
         if missing:
             refuse_labelled_steps(names, origin)
             raise UserError(f"{origin}: {missing_column(field, missing, names, LIKELY)}")
-    wanted = {name for column in given.values() for name in top_names(column, names)}
+    wanted: set[str | None] = {
+        name for column in given.values() for name in top_names(column, names)
+    }
+    wanted.add(_input_of(columns, names))
     kept = [name for name in names if name in wanted]
     return source.model_copy(update={"columns": columns}), kept
+
+
+def _input_of(columns: PreferenceColumns, names: Iterable[str]) -> str | None:
+    """The column that goes on with the prompt, where that is an instruction with one."""
+    taken = [columns.chosen, columns.rejected, columns.response, columns.label]
+    return input_column(columns.prompt, names, taken)
 
 
 def _default(field: str) -> str:
@@ -226,10 +238,18 @@ def _take(row: Mapping[str, Any], field: str, source: PreferenceSource) -> Any:
 
 
 def _prompt(value: Any, row: Mapping[str, Any], source: PreferenceSource) -> list[Turn]:
-    """The turns that are answered, one where the value is a text, after the row's system prompt."""
+    """The turns that are answered, one where the value is a text, after the row's system prompt.
+
+    An instruction's `input` or `context` ends them.
+    """
     turns = _turns(value, "prompt", source)
     if turns is None:
         turns = [("user", text_of(value, "prompt"))]
+    extra = _input_of(source.columns, row)
+    if more := input_text(row, extra):
+        if turns[-1][0] != "user":
+            raise RowError(f"{extra} follows the prompt, but the last turn of that is no user's")
+        turns[-1] = ("user", with_input(turns[-1][1], more))
     system = row.get(source.columns.system)
     if system is None or not text_of(system, "system").strip() or turns[0][0] == "system":
         return turns

@@ -174,11 +174,15 @@ def _records(
 def _row(
     completion: Completion, renderer: Renderer, settings: PreferenceSettings
 ) -> dict[str, Any]:
-    """The columns of one sample, with the tags that the prompt or a stop string took."""
-    stops = PatternSettings(answer_tags=True)
-    text = stops.whole(completion.text, completion.finish_reason, settings.sampling.stop)
+    """The columns of one sample."""
     return {
-        "response": (THINK if renderer.opens_think else "") + text,
+        "response": whole_response(completion, renderer, settings.sampling.stop),
         "finish_reason": completion.finish_reason,
         "num_tokens": len(completion.token_ids),
     }
+
+
+def whole_response(completion: Completion, renderer: Renderer, stop: Sequence[str]) -> str:
+    """A sample's text with the tags that the prompt or a stop string took."""
+    text = PatternSettings(answer_tags=True).whole(completion.text, completion.finish_reason, stop)
+    return (THINK if renderer.opens_think else "") + text

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
+from r1.data.layouts import unread_notice
+
 Form = Literal["pairs", "labels", "steps"]
 
 
@@ -84,6 +86,7 @@ class Preferences(NamedTuple):
     that turn out useless later are dropped and counted too, not refused.
 
     contradictions: how often the same two responses (or the same one) are judged both ways.
+    left_out: columns that hold something to learn from, most likely, and are not read.
     """
 
     origin: str
@@ -92,6 +95,7 @@ class Preferences(NamedTuple):
     dropped: dict[str, int]
     contradictions: int
     drops: bool = False
+    left_out: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
         """SHA-256 of the content in its order."""
@@ -114,4 +118,6 @@ class Preferences(NamedTuple):
                 f"{self.origin}: {self.contradictions} rows contradict an earlier one "
                 "(the same responses, judged the other way round)."
             )
+        if self.left_out:
+            said.append(unread_notice(self.origin, self.left_out))
         return said

@@ -4,8 +4,9 @@
 
 A problem's right and wrong samples are paired shortest with shortest; a pair whose lengths differ
 by more than `length_ratio` is left out, since a loss on summed log-probabilities would learn the
-length (docs/dpo.md). Responses are whole and as sampled, with their thinking. A sample without a
-verdict is in no pair.
+length (docs/dpo.md). Responses are whole, with their thinking and the tags that the prompt or a
+stop string took. A sample without a verdict is in no pair. Nor is one that the token limit cut, on
+either side: it might have become right, and a loss would teach that it ends there.
 
 Resumed where it stopped (r1.curation.store, r1.curation.job): a call of problems is sampled again
 as a whole.
@@ -20,11 +21,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from r1.curation.filters import ACCURACY, DROPPED
+from r1.curation.filters import ACCURACY, DROPPED, DropReason
 from r1.curation.job import Numbered
 from r1.curation.journal import SAMPLED_TOKENS, Record
 from r1.curation.progress import DataEvents
 from r1.curation.rejection import SamplingLine
+from r1.preferences.responses import whole_response
 from r1.preferences.sampled import SampledData, make_sampled
 from r1.preferences.settings import VerifiedPairSettings
 from r1.rollout.scored import scored_groups
@@ -59,7 +61,8 @@ def make_verified_pairs(
         requests = [_request(entry.item, line, settings) for entry in call]
         asked = [entry.item for entry in call]
         groups = scored_groups(line.engine, line.scorer, asked, requests, settings.sampling)
-        return (_record(by_id[group.group.problem.id], group, settings, source) for group in groups)
+        return (_record(by_id[group.group.problem.id], group, line, settings, source)
+                for group in groups)  # fmt: skip
 
     made = SampledData("verified_pairs", SCHEMA, f"right over wrong, from {source}")
     return make_sampled(folder, made, problems, line, settings, source, run_call, progress)
@@ -74,7 +77,11 @@ def _request(problem: Problem, line: SamplingLine, settings: VerifiedPairSetting
 
 
 def _record(
-    entry: Numbered[Problem], scored: ScoredGroup, settings: VerifiedPairSettings, source: str
+    entry: Numbered[Problem],
+    scored: ScoredGroup,
+    line: SamplingLine,
+    settings: VerifiedPairSettings,
+    source: str,
 ) -> Record:
     problem, counts = entry.item, Counter({"problems": 1})
     right: list[Completion] = []
@@ -83,7 +90,9 @@ def _record(
         counts["sampled"] += 1
         counts[SAMPLED_TOKENS] += len(completion.token_ids)
         outcome = reward.parts[ACCURACY].outcome
-        if outcome.is_verdict and completion.text.strip():
+        if completion.finish_reason == "length":
+            counts[DROPPED + DropReason.CUT] += 1
+        elif outcome.is_verdict and completion.text.strip():
             (right if outcome == Outcome.CORRECT else wrong).append(completion)
         else:
             counts[DROPPED + "without a verdict or empty"] += 1
@@ -96,8 +105,8 @@ def _record(
             "id": f"{problem.id}/{number}",
             "problem_id": problem.id,
             "prompt": problem.prompt,
-            "chosen": chosen.text,
-            "rejected": rejected.text,
+            "chosen": whole_response(chosen, line.renderer, settings.sampling.stop),
+            "rejected": whole_response(rejected, line.renderer, settings.sampling.stop),
             "family": problem.family,
             "language": problem.language,
             "source": source,
@@ -111,7 +120,7 @@ def _record(
 
 def _why_none(right: Sequence[Completion], wrong: Sequence[Completion]) -> str:
     if not right and not wrong:
-        return "no verdict"
+        return "none whole and judged"
     return "all right" if not wrong else "all wrong" if not right else "lengths differ"
 
 

@@ -30,7 +30,7 @@ from r1.reward_model.settings import Part, RewardLossSettings
 from r1.rewards.reading import after_thinking
 from r1.steps.ends import encode_steps
 from r1.steps.split import LINE, joined, split_steps
-from r1.template import THINK_OPENING, Earlier, PromptRenderer, TemplateSettings
+from r1.template import NO_THINKING, Earlier, PromptRenderer, TemplateSettings
 
 
 class EncodedResponse(NamedTuple):
@@ -172,7 +172,7 @@ class ResponseEncoder:
         """The part as it follows the prompt: whatever the prompt has opened is closed first."""
         if self.renderer.opens_think:
             if self.part == "answer":
-                return f"{THINK_OPENING[-1]}</think>\n\n{part}"
+                return NO_THINKING + part
             return part.removeprefix("<think>").lstrip("\n")
         if self.renderer.settings.kind == "chat":
             return part

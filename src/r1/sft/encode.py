@@ -25,7 +25,7 @@ from r1.data.rows import RowError
 from r1.data.thinking import APART, response_of, thinking_of
 from r1.sft.rows import Conversation
 from r1.sft.settings import ExampleSettings
-from r1.template import THINK_OPENING, PromptRenderer, TemplateSettings
+from r1.template import NO_THINKING, PromptRenderer, TemplateSettings
 
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _REFUSES = "the chat template refuses it: {}"
@@ -114,9 +114,7 @@ class ConversationEncoder:
         response = response_of(turns[-1], answer_tags=self.template.kind == "r1_zero")
         _check_calls(turns[-1], response, len(turns))
         if self.template.kind == "chat":
-            prompt = self._render(self._with_system(turns)[:-1], prompt=True)
-            if self.template.force_think and not prompt.rstrip().endswith("<think>"):
-                prompt += THINK_OPENING
+            prompt = self.renderer.opened(self._render(self._with_system(turns)[:-1], prompt=True))
         else:
             roles = [turn["role"] for turn in turns]
             if roles != ["user", "assistant"]:
@@ -125,13 +123,26 @@ class ConversationEncoder:
                     f'turn, not {", ".join(roles)}; use template.kind = "chat"'
                 )
             prompt = self.renderer.render(turns[0]["content"])
-        if prompt.rstrip().endswith("<think>") and response.lstrip().startswith("<think>"):
-            response = response.lstrip().removeprefix("<think>")  # the prompt has opened it
-            response = response.lstrip("\n") if prompt.endswith("\n") else response
+        response = self._after_opening(prompt, response)
         join = self.settings.join
         if join is None:
             join = " " if prompt.endswith(":") and not response[:1].isspace() else ""
         return _Joined(prompt, join + response)
+
+    def _after_opening(self, prompt: str, response: str) -> str:
+        """The response as it follows a prompt that has opened the thinking, or any other.
+
+        One without thinking closes it first, as the R1 family answers; one that opens its own and
+        does not close it is a thought under way, and stays open.
+        """
+        if not prompt.rstrip().endswith("<think>"):
+            return response
+        if response.lstrip().startswith("<think>"):
+            response = response.lstrip().removeprefix("<think>")
+            return response.lstrip("\n") if prompt.endswith("\n") else response
+        if self.renderer.opens_think and "</think>" not in response:
+            return NO_THINKING + response.lstrip()
+        return response
 
     def _finish_joined(self, prompt: list[int], response: list[int]) -> EncodedExample:
         end = self.tokenizer.eos_token_id

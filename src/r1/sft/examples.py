@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from r1.data.layouts import unread_notice
 from r1.data.rows import FaultyRows, RowError, name_of
 from r1.errors import UserError
 from r1.sft.encode import ConversationEncoder, EncodedExample
@@ -182,10 +183,7 @@ def check_sources(sources: Iterable[ExampleSource], base_folder: Path) -> list[s
                 f"{found.origin}: {found.repeats} of {found.num} examples repeat another one."
             )
         if found.left_out:
-            notices.append(
-                f"{found.origin}: not learnt from: {', '.join(found.left_out)} (columns that no "
-                "setting of `columns` names)."
-            )
+            notices.append(unread_notice(found.origin, found.left_out))
     return notices
 
 

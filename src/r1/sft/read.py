@@ -41,7 +41,8 @@ def check_source(source: ExampleSource, base_folder: Path) -> SourceCheck:
     first_row: dict[str, int] = {}
     contents: set[bytes] = set()
     num = 0
-    for number, found in _attempts(source, base_folder):
+    left_out, attempts = _attempts(source, base_folder)
+    for number, found in attempts:
         if isinstance(found, RowError):
             faults.add(number, str(found))
             continue
@@ -56,7 +57,6 @@ def check_source(source: ExampleSource, base_folder: Path) -> SourceCheck:
     faults.raise_if_any()
     if num == 0:
         raise UserError(f"{origin} has no rows; give at least one example.")
-    left_out = () if source.kind == "tiny" else _open(source, base_folder)[0].left_out
     return SourceCheck(origin, num, num - len(contents), left_out)
 
 
@@ -67,7 +67,7 @@ def layout_of(source: ExampleSource, base_folder: Path) -> RowLayout:
 
 def conversations(source: ExampleSource, base_folder: Path) -> Iterator[Conversation]:
     """Yield the conversations of a source that `check_source` accepted."""
-    for number, found in _attempts(source, base_folder):
+    for number, found in _attempts(source, base_folder)[1]:
         if isinstance(found, RowError):
             raise UserError(f"{name_of(source, base_folder)} changed meanwhile: row {number}.")
         yield found
@@ -75,12 +75,18 @@ def conversations(source: ExampleSource, base_folder: Path) -> Iterator[Conversa
 
 def _attempts(
     source: ExampleSource, base_folder: Path
-) -> Iterator[tuple[int, Conversation | RowError]]:
+) -> tuple[tuple[str, ...], Iterator[tuple[int, Conversation | RowError]]]:
+    """The columns that are left out, and every row read or the reason why it cannot be."""
     if source.kind == "tiny":
-        yield from ((found.row, found) for found in tiny.conversations(source))
-        return
+        return (), ((found.row, found) for found in tiny.conversations(source))
     layout, rows = _open(source, base_folder)
-    for number, row in limited(rows, source.limit):
+    return layout.left_out, _read(source, layout, limited(rows, source.limit))
+
+
+def _read(
+    source: ExampleSource, layout: RowLayout, rows: Rows
+) -> Iterator[tuple[int, Conversation | RowError]]:
+    for number, row in rows:
         try:
             if isinstance(row, RowError):
                 raise row

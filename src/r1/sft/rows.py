@@ -14,17 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from r1.data.columns import ABSENT, missing_name, take_column, top_names
-from r1.data.layouts import refuse_labelled_steps
+from r1.data.layouts import INPUTS, TEXTS, input_column, refuse_labelled_steps
 from r1.data.rows import RowError, missing_column, read_id
-from r1.data.thinking import APART
 from r1.data.turns import (
     EARLIER,
     LIST_COLUMNS,
     TurnKeys,
     check_turns,
     earlier_turns,
+    input_text,
     read_turns,
     text_of,
+    with_input,
 )
 from r1.errors import UserError
 from r1.sft.settings import PAIR, ExampleColumns, ExampleSource
@@ -48,15 +49,8 @@ LIKELY = {
     "response": ("completion", "generation", "answer", "output", "solution", "target"),
 }
 
-
-INPUTS = ("input", "context")
-"""What Alpaca's and Dolly's files call the second part of a prompt."""
-
 THINKING = "reasoning_content"
 """The column of a row's thinking; its other names also mean a mode ("on") or a language."""
-
-TEXTS = (*INPUTS, *APART, "rationale", "thoughts", "system", "system_prompt", "history", "tools")
-"""Columns that most likely hold something to learn from."""
 
 
 class Conversation(NamedTuple):
@@ -135,10 +129,9 @@ def _known_columns(columns: ExampleColumns, present: Sequence[str]) -> ExampleCo
 
 def _input_of(columns: ExampleColumns, present: Sequence[str]) -> str | None:
     """The column that goes on with the prompt: the recipe's, or an instruction's own."""
-    if columns.input is not None or columns.prompt != "instruction":
+    if columns.input is not None:
         return columns.input or None
-    free = [name for name in INPUTS if name in present and name != columns.response]
-    return next(iter(free), None)
+    return input_column(columns.prompt, present, [columns.response])
 
 
 def read_conversation(
@@ -166,11 +159,10 @@ def _prompt_turns(
         turns = read_turns(prompt, "prompt", _keys(source))
     else:
         turns = [{"role": "user", "content": text_of(prompt, "prompt")}]
-    more = None if extra is None else row.get(extra)
-    if more is not None and text_of(more, str(extra)).strip():
+    if more := input_text(row, extra):
         if turns[-1]["role"] != "user":
             raise RowError(f"{extra} follows the prompt, but the last turn of that is no user's")
-        turns[-1]["content"] = f"{turns[-1]['content'].rstrip()}\n\n{more}"
+        turns[-1]["content"] = with_input(turns[-1]["content"], more)
     turns = earlier_turns(row) + _history_turns(row.get(layout.history or "")) + turns
     return _system_turn(row, columns, turns) + turns
 
