@@ -27,7 +27,7 @@ from r1.rollout.kv_cache import ATTENTION_NAME, REMEDY, DecodeStep, Grouping, KV
 from r1.rollout.prefill import prefill
 
 TOLERANCE = {torch.float32: 1e-2, torch.float64: 1e-2, torch.float16: 0.1, torch.bfloat16: 0.5}
-"""SmolLM2-135M: 4e-5 in float32, a mean of 0.045 in bfloat16. A wrong context: above 1 (Falcon, DiffLlama)."""
+"""SmolLM2-135M: 4e-5 in float32, a mean of 0.045 in bfloat16. A wrong context: above 1 (Falcon)."""
 PROMPT_LENGTHS, NUM_NEW = (5, 3), 2
 PROBE_POSITIONS = max(PROMPT_LENGTHS) + NUM_NEW
 """Positions that the probe reaches."""
