@@ -98,11 +98,11 @@ def test_a_pronoun_and_an_article_are_no_letters(text: str, options: list[str] |
 @pytest.mark.parametrize("options", [None, TEN])
 @pytest.mark.parametrize(
     "text",
-    ["B or I", "B, I", "B/I", "B and I", "B. I is right too", "B. I also fits",
-     "B, or option I if not", "B. I could be right", "B, (I)", "I or B", "I, B", "B. A is right too", "B. A works too",
-     "B. A suggested itself", "B. A probably", "B, A current", "B or A current", "B. A or C",
-     "A oxygen or it is B", "B. option A perhaps", "B, because A knows it", "B. A could be too",
-     "B. Either A or that", "B. A"],
+    ["B or I", "B, I", "B/I", "B and I", "B. I is right too", "B. I also fits", "I or B", "I, B",
+     "B, or option I if not", "B. I could be right", "B, (I)", "B. A is right too", "B. A",
+     "B. A works too", "B. A suggested itself", "B. A probably", "B, A current", "B. A or C",
+     "B or A current", "A oxygen or it is B", "B. option A perhaps", "B, because A knows it",
+     "B. A could be too", "B. Either A or that"],
 )  # fmt: skip
 def test_letters_in_prose_stay_letters(text: str, options: list[str] | None) -> None:
     assert read_letter(text, options) not in ("A", "B", "I")
