@@ -283,6 +283,14 @@ def test_the_window_is_by_date_and_any(machine, tmp_path) -> None:
     for odd in ("2024", "2024-07", "a:b", "2024-07:"):
         with pytest.raises(UserError, match="two months or days"):
             find_benchmark(f"livecodebench@{odd}")
+    for odd in ("2025-13:2025-14", "2024-08:2024-00", "2024-02-30:2024-03", "2024-01:2024-02-30"):
+        with pytest.raises(UserError, match="is no day"):
+            find_benchmark(f"livecodebench@{odd}")
+    for odd in ("2025-03:2025-01", "2025-01-02:2025-01-01"):
+        with pytest.raises(UserError, match="ends before it begins"):
+            find_benchmark(f"livecodebench@{odd}")
+    with pytest.raises(UserError, match="no contest date is within 2023-01-01 to 2023-02-31"):
+        lcb(tmp_path, *rows, name="livecodebench@2023-01:2023-02")
 
 
 class Evil:

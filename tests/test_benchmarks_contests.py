@@ -190,7 +190,8 @@ def api(folder: Path, **changed: object) -> tuple[Path, Path]:
     standings = {
         "contest": {**head, "startTimeSeconds": 1_732_500_000, **changed},
         "problems": [{"index": "A", "points": 500.0, "name": "n"}, {"index": "B"}],
-        "rows": [row(["a"], 500), row(["x"], 400), row(["b", "c"], 300), row(["b"], 200.5),
+        "rows": [row(["b"], 9000, "PRACTICE"), row(["a"], 500),
+                 row(["x"], 400), row(["b", "c"], 300), row(["b"], 200.5),
                  row(["a"], 0, "VIRTUAL"), row(["d"], 0)],
     }  # fmt: skip
     changes = [{"handle": h, "oldRating": r, "newRating": 0} for h, r in
@@ -210,7 +211,8 @@ def test_a_contest_is_frozen_from_the_apis_files(tmp_path) -> None:
     assert done.exit_code == 0, done.output
     told = " ".join(done.output.split())
     assert (
-        "3 rated competitors (1 newcomers counted with 1400; 1 of the changes have no row)" in told
+        "3 rated competitors (1 newcomers counted with 1400; 1 of the changes have no row; 2 rows "
+        "of practice or virtual participation left out)" in told
     )
     frozen = read_contest(out)
     assert frozen.competitors.tolist() == [[500, 0, 1900], [200.5, 0, 1400], [0, 0, 1300]]

@@ -21,6 +21,7 @@ from r1.benchmarks.page.samples import WeighedSamples, cap_curve, read_samples, 
 from r1.benchmarks.running.against import ABOVE, BELOW, SAME, mark_against
 from r1.benchmarks.running.beside import show_beside
 from r1.benchmarks.running.figures import figures_of
+from r1.benchmarks.running.show import show_results
 from r1.cli import app
 from r1.errors import UserError
 from r1.intervals import share_interval
@@ -180,6 +181,45 @@ def test_codeforces_has_the_papers_two_rows_and_its_bar(folders, tmp_path) -> No
     assert re.findall(r"[\d.]+(?=</span>)", row)[-2:] == ["2029", "1234"]
     assert "<title>runs/new: 43.2</title>" in page  # figure 1's bar
     assert '<th scope="row">Codeforces</th>' not in page.partition("Beside the distilled")[0]
+
+
+def test_another_set_stands_beside_no_figure_of_the_papers(folders, tmp_path) -> None:
+    chmath, cnmo = "LIMO's CHMath 2024 (not CNMO)", "LiveMathBench, English"
+    questions = [group(str(n), f"{n}?", [(9, W, "stop")]) for n in range(30)]
+    write(tmp_path / "new", "cnmo2024", "CNMO 2024", "runs/new", questions)
+    write(tmp_path / "old", "cnmo2024", "CNMO 2024", "runs/old", questions)
+    result_is_of(tmp_path / "new" / "cnmo2024", chmath)
+    result_is_of(tmp_path / "old" / "cnmo2024", chmath)
+    alone = shown_beside(folders)
+    assert f"another set: {chmath}" in alone
+    row = re.search(r"CNMO 2024 .*", alone)[0]
+    assert "78.8" not in row
+    assert BELOW not in row
+    assert "run here" not in row
+    assert "2 of the table's" in alone
+    write_page(folders, tmp_path / "page.html")
+    cells = re.search(r"CNMO 2024 \(LIMO.*?</tr>", (tmp_path / "page.html").read_text())[0]
+    assert "78.8" not in cells
+    assert BELOW not in cells
+    console = Console(file=io.StringIO(), width=200)
+    show_results(console, tmp_path / "new")
+    assert "78.8" not in console.file.getvalue()
+    result_is_of(tmp_path / "old" / "cnmo2024", cnmo)
+    mixed = shown_beside(folders)
+    row = re.search(r"CNMO 2024 .*", mixed)[0]
+    assert re.search(rf"78\.8 +- +0\.0{BELOW} +run here; another set", row)
+    assert "3 of the table's" in mixed
+
+
+def result_is_of(folder: Path, layout: str) -> None:
+    result = json.loads((folder / "benchmark.json").read_text())
+    (folder / "benchmark.json").write_text(json.dumps({**result, "layout": layout}))
+
+
+def shown_beside(folders: list[Path]) -> str:
+    console = Console(file=io.StringIO(), width=220)
+    show_beside(console, folders)
+    return console.file.getvalue()
 
 
 @pytest.mark.slow

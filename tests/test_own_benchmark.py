@@ -18,6 +18,7 @@ from r1.benchmarks.table import read_table
 from r1.cli import app
 from r1.errors import UserError
 from r1.evaluation import blocks
+from r1.rewards import answer_reward
 
 TABLE = r"""
 name = "capitals"
@@ -150,6 +151,9 @@ def test_a_module_is_a_benchmark(world) -> None:
             "no question of .*capitals.jsonl.*no column land; the columns are",
         ),
         (('"exact"', '"exactly"'), "exactly"),
+        (('"exact"', '"judge"'), "verifier: it asks a language model.*; give one that compares"),
+        (('"exact"', '"afterwards"'), "verifier: it leaves the verdict to a judge"),
+        (('"exact"', '"none"'), "verifier: it gives no verdict"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_told(world, change, message) -> None:
@@ -172,6 +176,39 @@ def test_options_make_a_letter_of_the_answer(world) -> None:
     assert problem.prompt == "1 + 1?\nA) 2\nB) 3\nAnswer: X"
     assert (problem.family, problem.metadata["options"]) == ("sums", ["2", "3"])
     assert len(found.refused) == 1
+
+
+@pytest.mark.parametrize(
+    ("verifier", "columns"),
+    [
+        ("exact", {"a": "4", "aliases": ["four"], "case": True}),
+        ("numeric", {"a": 4, "rel_tol": 0.05, "unit": "m"}),
+        ("code", {"language": "python", "tests": [{"input": "", "output": "4"}]}),
+        ("ifeval", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}),
+    ],
+)
+def test_the_columns_that_the_verifier_reads_reach_it(world, verifier, columns) -> None:
+    row = {"q": "2 + 2", **columns, "answer_from": "json", "other": 1}
+    (world / "c.jsonl").write_text(json.dumps(row))
+    text = 'name = "c"\ndata = "c.jsonl"\nprompt = "{q}?"\nanswer = "a"\nanswer_from = "text"\n'
+    (world / "c.toml").write_text(f'{text}verifier = "{verifier}"\n')
+    found = load(read_table(world / "c.toml"), NO_DATA)
+    assert not found.refused
+    [problem] = found.problems
+    read = {name: value for name, value in columns.items() if name != "a"}
+    assert problem.metadata == {**read, "answer_from": "text"}
+    assert problem.reference == ("4" if "a" in columns else None)
+
+
+def test_an_alias_of_a_row_is_right(world) -> None:
+    (world / "c.jsonl").write_text('{"q": "2 + 2", "a": "4", "aliases": ["four"]}')
+    (world / "c.toml").write_text(
+        'name = "c"\ndata = "c.jsonl"\nprompt = "{q}?"\nanswer = "a"\nverifier = "exact"\n'
+    )
+    [problem] = load(read_table(world / "c.toml"), NO_DATA).problems
+    for said, value in (("four", 1.0), ("4", 1.0), ("4 or four", 0.0), ("five", 0.0)):
+        score = answer_reward(f"\\boxed{{{said}}}", "4", "exact", metadata=problem.metadata)
+        assert score.value == value
 
 
 def test_a_suite_says_what_it_leaves_out(world) -> None:

@@ -90,6 +90,34 @@ def test_tolerances(reference: str, answer: str, metadata: dict, value: float) -
 
 
 @pytest.mark.parametrize(
+    ("unit", "answers"),
+    [
+        ("%", ("50%", "50\\%", "50 percent", "50", "百分之50")),
+        ("percent", ("50 %", "50")),
+        ("$", ("\\$50", "$50", "50 dollars", "50")),
+        ("\\$", ("50 dollars", "50 USD")),
+        ("$\\mathrm{~kJ}$", ("50 kJ", "50\\mathrm{~kJ}", "50 kilojoules")),
+        ("kJ mol$^{-1}$", ("50 kJ/mol", "50 kJ mol^-1", "50")),
+        ("$\\mathrm{cm}^{-1}$", ("50 cm^-1", "50 cm^{-1}", "50 /cm")),
+        (" $^\\circ$ ", ("50°", "50 degrees", "50^\\circ")),
+        ("$\\AA$", ("50 Å", "50 \\AA")),
+    ],
+)
+def test_units_in_latex_and_signs(unit: str, answers: tuple[str, ...]) -> None:
+    for answer in answers:
+        assert judge("50", answer, unit=unit).value == 1.0, answer
+    for wrong in ("50 kg", "€50", "0.5", "50 or 51", "0.5%" if unit in "%percent" else "50%"):
+        assert judge("50", wrong, unit=unit, rel_tol=0.001).value == 0.0, wrong
+
+
+def test_a_tolerance_beside_per_cent_is_in_per_cent() -> None:
+    assert judge("50", "50.5%", unit="%", abs_tol=1).value == 1.0
+    for answer in ("55%", "55", "0.5", "0.55", "1"):
+        assert judge("50", answer, unit="%", abs_tol=1).value == 0.0, answer
+    assert judge("50%", "0.5", unit="%").value == judge("50%", "50", unit="%").value == 1.0
+
+
+@pytest.mark.parametrize(
     ("reference", "metadata", "words"),
     [
         ("", {}, "not one plain number"),
@@ -101,6 +129,9 @@ def test_tolerances(reference: str, answer: str, metadata: dict, value: float) -
         ("3", {"abs_tol": float("inf")}, "a number from 0"),
         ("3", {"abs_tol": True}, "a number from 0"),
         ("3", {"rel_tol": 0.9}, "any guess"),
+        ("3", {"unit": "M"}, "cannot be read"),
+        ("3", {"unit": "$10^6$ J"}, "cannot be read"),
+        ("3 kg", {"unit": "m"}, "another unit"),
     ],
 )
 def test_faulty_problems_are_named(reference, metadata: dict, words: str) -> None:

@@ -103,6 +103,45 @@ def test_the_marker_and_the_field() -> None:
     assert json_answer('{"answer": {"a": "B"}}') == ""
 
 
+DRAFT = '{"reasoning": "...", "answer": "A"}'
+LATEX = "\\frac{1}{2} " * 60
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (f'{DRAFT}\n{{"reasoning": "since \\(x>0\\) we get \\sqrt2", "answer": "B"}}', "B"),
+        (f'{DRAFT}\n{{"reasoning": "he said "no" \\(", "answer": "B"}}', "B"),
+        (f'{DRAFT}\n{{"reasoning": "{LATEX}", "answer": "B"}}', "B"),
+        ('{"answer": "B", "reasoning": "\\(answer: A\\)"}', "B"),
+        ('{"answer": "B", "reasoning": "a "quoted" word; answer: A"}', "B"),
+        ('{"reasoning": "the key \\"answer\\": no \\(", "answer": "B"}', "B"),
+        ('{"answer": "B"}\n\nNote: "answer": "A" was tempting', "B"),
+        ('{"answer": "B"}\n\nanswer: A', "B"),
+        ('{"answer": "B", "more": {"answer": "C"}}', "B"),
+        ('{"result": {"answer": "B"}}', "B"),
+        ("answer: B", "B"),
+        ("{'reasoning': 'x', 'answer': B, 'sure': 1}", "B"),
+        ('{"answer": A or B}', "A or B"),  # which the verifier refuses
+        ('{"answer": A, B}', "A, B"),
+        ('{"answer": "A"} {"answer": ["B"]}', ""),
+    ],
+)
+def test_the_last_object_decides_also_where_it_holds_latex(text: str, read: str) -> None:
+    assert json_answer(text) == read
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["so\n\\[\n\\boxed{B}\n\\]", "$$\n\\boxed{B}\n$$\n", "Answer: B\n\\]", "Answer: B\u200b",
+     "Answer: B\n\u200b", "答案：「B」", "Answer: 'B'", "Answer: Paris (B)", "答案：Paris（B）"],
+)  # fmt: skip
+def test_a_last_line_in_a_formula_of_its_own_or_in_quotes(text: str) -> None:
+    assert read_letter(last_line(text), OPTIONS) == "B"
+    for hedged in (text.replace("B", "B or A"), text.replace("B", "A")):
+        assert read_letter(last_line(hedged), OPTIONS) != "B"
+
+
 @pytest.mark.parametrize(
     ("predicted", "gold", "exact", "f1"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from r1.rewards.accuracy import answer_source, make_accuracy, source_notice, warn_of_source
+from r1.rewards.boxes import boxed_answer
 from r1.rewards.registry import PromptForm, find_verifier
 from r1.rewards.settings import RewardSettings
 from r1.template import TemplateSettings
@@ -96,3 +97,13 @@ def test_the_clusters_recipe_reads_the_box_that_its_cold_start_teaches() -> None
         if "answer_from" in stage.get("rewards", {})
     }
     assert read == dict.fromkeys(("dev2", "rejection", "eval_dev1"), "boxed")
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [("so \\boxed 3.", "3"), ("\\boxed3", "3"), ("\\boxed{5} or \\boxed 3", "5, 3"),
+     ("\\boxed 42", None), ("\\boxed 3.5", None), ("\\boxed 3^2", None), ("\\boxed 3/4", None),
+     ("use \\boxed for it", None)],
+)  # fmt: skip
+def test_a_box_without_braces_holds_one_digit(text: str, content: str | None) -> None:
+    assert boxed_answer(text) == content

@@ -233,7 +233,8 @@ def freeze_contest(
     terminal_console().print(
         f"{out}: {frozen.contest.name}, {len(frozen.contest.competitors):,} rated competitors "
         f"({frozen.num_newcomers:,} newcomers counted with 1400; {frozen.num_missing:,} of the "
-        "changes have no row)",
+        f"changes have no row; {frozen.num_left_out:,} rows of practice or virtual participation "
+        "left out)",
         highlight=False,
         soft_wrap=True,
     )

@@ -161,7 +161,7 @@ register_benchmark(
         data="tatsu-lab/alpaca_eval: the baseline's outputs, and each row's difficulty",
         layouts=(
             DataLayout("AlpacaEval, length-controlled", (_OUTPUTS, _DIFFICULTY), _read),
-            DataLayout("AlpacaEval, lengths not controlled", (_OUTPUTS,), _read),
+            DataLayout("AlpacaEval, lengths not controlled", (_OUTPUTS,), _read, of_paper=False),
         ),
         metric="judged",
         judging=Judging(tasks, outcome, figures, first_token=True, papers=GPT_4),

@@ -49,6 +49,7 @@ register_benchmark(
                 "LIMO's CHMath 2024 (not CNMO)",
                 ("chmath2024_test.jsonl",),
                 partial(_read, "problem"),
+                of_paper=False,
             ),
         ),
         published=table_4(13.1, 10.8, 43.2, 67.6, 78.8) | stages(88.1, 58.0, 73.9, 77.3),

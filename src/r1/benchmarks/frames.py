@@ -83,7 +83,9 @@ register_benchmark(
         data="google/frames-benchmark as test.tsv, and its articles as articles.jsonl (url, text)",
         layouts=(
             DataLayout("FRAMES, with the gold articles", ("test.tsv", "articles.jsonl"), _read),
-            DataLayout("FRAMES without articles: another benchmark", ("test.tsv",), _read),
+            DataLayout(
+                "FRAMES without articles: another benchmark", ("test.tsv",), _read, of_paper=False
+            ),
         ),
         metric="judged",
         judging=grading(grading_task, attempts=False),

@@ -19,6 +19,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from r1.benchmarks.protocol import (
     Benchmark,
     DataLayout,
     Item,
+    Refused,
     Row,
     distilled,
     items,
@@ -121,9 +124,18 @@ def _rows(path: Path, window: tuple[str, str]) -> Iterator[Row]:
             yield where, row
 
 
+def _read(window: tuple[str, str], paths: list[list[Path]]) -> Iterator[Item]:
+    found = False
+    for path in paths[0]:
+        for item in items(_rows(path, window), _problem):
+            found = True
+            yield item
+    if not found:
+        yield Refused("all rows", f"no contest date is within {window[0]} to {window[1]}")
+
+
 def _benchmark(window: tuple[str, str], name: str) -> Benchmark:
-    def read(paths: list[list[Path]]) -> Iterator[Item]:
-        return (item for path in paths[0] for item in items(_rows(path, window), _problem))
+    read = partial(_read, window)
 
     return Benchmark(
         name=name,
@@ -151,6 +163,13 @@ def _vary(variant: str) -> Benchmark:
             "livecodebench@2024-08:2025-01."
         )
     begin, end = window[1] + (window[2] or "-01"), window[3] + (window[4] or "-31")
+    for said in (begin, window[3] + (window[4] or "-01")):
+        try:
+            date.fromisoformat(said)
+        except ValueError as fault:
+            raise UserError(f"livecodebench@{variant}: {said} is no day: {fault}.") from None
+    if begin > end:
+        raise UserError(f"livecodebench@{variant} ends before it begins; exchange its two ends.")
     varied = _benchmark((begin, end), f"livecodebench@{variant}")
     public = varied.layouts[0]._replace(
         name="public tests alone (not the benchmark)", files=("*public_tests.jsonl",)

@@ -59,11 +59,14 @@ class DataLayout(NamedTuple):
 
     name: which rows they are, for the result. files: patterns below the benchmark's folder, each
     of which must match a file. read: the matches of each pattern, sorted, to problems.
+    of_paper: False where it is another set than the one the paper measured, or another figure of
+    it, so that the paper's figures may not stand beside it.
     """
 
     name: str
     files: tuple[str, ...]
     read: Callable[[list[list[Path]]], Iterator[Item]]
+    of_paper: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,11 @@ class Benchmark:
     def needs_folder(self) -> bool:
         """Whether its files lie in a folder of data that the user must name."""
         return not (self.lies_in or self.is_made)
+
+    def published_for(self, layout: str) -> Mapping[str, float]:
+        """The paper's figures, none where the layout of this name is another set."""
+        others = {each.name for each in self.layouts if not each.of_paper}
+        return {} if layout in others else self.published
 
     def __post_init__(self) -> None:
         if (self.metric == "judged") != (self.judging is not None):

@@ -10,7 +10,8 @@
     r1 bench run MODEL capitals.toml
 
 {column} stands for a column's value, {options} for the lettered options; other braces stay. A row
-whose prompt or answer is missing is refused by name, as with the other benchmarks.
+whose prompt or answer is missing is refused by name, as with the other benchmarks. The columns that
+the verifier reads (exact's aliases, numeric's rel_tol, the tests of code) reach it by their names.
 """
 
 from __future__ import annotations
@@ -29,11 +30,18 @@ from r1.benchmarks.rows import json_lines
 from r1.config import Settings, read_toml, validate
 from r1.data.rows import RowError, shown
 from r1.errors import UserError
+from r1.rewards.columns import needs_reference, plain_metadata
 from r1.rewards.settings import AnswerSource
 from r1.types import Problem
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_NO_VERDICT = {
+    "judge": "it asks a language model, which a benchmark of your own has not",
+    "afterwards": "it leaves the verdict to a judge, which a benchmark of your own has not",
+    "none": "it gives no verdict",
+}
+"""Verifiers by which nothing could be scored here, and why."""
 
 
 class BenchmarkTable(Settings):
@@ -67,6 +75,16 @@ class BenchmarkTable(Settings):
                 "column's value belongs"
             )
         return prompt
+
+    @field_validator("verifier")
+    @classmethod
+    def _gives_a_verdict(cls, verifier: str) -> str:
+        if reason := _NO_VERDICT.get(verifier):
+            raise ValueError(
+                f"{reason}; give one that compares with the gold answer: math, exact, numeric, "
+                "choice, letter, …"
+            )
+        return verifier
 
     @field_validator("name")
     @classmethod
@@ -120,7 +138,8 @@ def _read(table: BenchmarkTable, paths: list[list[Path]]) -> Iterator[Item]:
 
 
 def _problem(table: BenchmarkTable, where: str, row: Mapping[str, Any]) -> Problem:
-    metadata: dict[str, Any] = {"answer_from": table.answer_from}
+    read = plain_metadata(table.verifier, row)
+    metadata: dict[str, Any] = {**read, "answer_from": table.answer_from}
     values = dict(row)
     if table.options is not None:
         metadata["options"] = _options(row.get(table.options))
@@ -129,7 +148,8 @@ def _problem(table: BenchmarkTable, where: str, row: Mapping[str, Any]) -> Probl
     if table.family:
         metadata["family"] = family
     prompt = _PLACE.sub(lambda found: _text(values, found[1]), table.prompt)
-    answer = _text(row, table.answer)
+    is_there = row.get(table.answer) is not None or needs_reference(table.verifier)
+    answer = _text(row, table.answer) if is_there else None
     identity = f"{table.name}/{where}"
     return Problem(identity, prompt, answer, table.verifier, family=family, metadata=metadata)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,14 @@ def parse_json_prefix(text: str, start: int) -> tuple[Any, int]:
     if text.count("[", start, end) + text.count("{", start, end) > MAX_DEPTH:
         _check_depth(value)
     return value, end
+
+
+_BACKSLASH = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt]|)')
+
+
+def with_bare_backslashes(text: str) -> str:
+    """Return JSON in which a backslash that escapes nothing is one: models write LaTeX in it."""
+    return _BACKSLASH.sub(lambda found: found[0] if found[1] else "\\\\", text)
 
 
 @contextmanager

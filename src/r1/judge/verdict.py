@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from r1.files.json_text import with_bare_backslashes
+
 MAX_CHARS = 200_000
 _FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
-_BACKSLASH = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt]|)')
 
 
 class ReplyDefect(StrEnum):
@@ -59,7 +60,7 @@ def read_verdict(
         text = fenced[1]
     try:
         found = json.loads(
-            _BACKSLASH.sub(_double_if_bare, text),
+            with_bare_backslashes(text),
             strict=False,
             object_pairs_hook=_unique,
             parse_constant=_refuse,
@@ -74,10 +75,6 @@ def read_verdict(
     if not isinstance(label, str) or not isinstance(analysis, str):
         return ReplyDefect.WRONG_TYPE
     return Verdict(label, analysis) if label in labels else ReplyDefect.UNKNOWN_VERDICT
-
-
-def _double_if_bare(found: re.Match[str]) -> str:
-    return found[0] if found[1] else "\\\\"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

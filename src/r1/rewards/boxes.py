@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 _COMMAND = re.compile(r"\\(?:boxed|fbox)")
 _OPENING = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_ONE_DIGIT = re.compile(r"\\(?:boxed|fbox)\s*(\d)(?![\w^]|[.,/]\s*\d)")
+"""TeX boxes what follows without braces, one digit; of 42 it would box the 4."""
 _NAME = r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?'?\s*=\s*)?"
 _WORD = r"(?:\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b|[和或与及])"
 _GAP = r"(?:[\s$,;、，；]|\\[,;:! ]|\\q?quad|\\[()\[\]])*"
@@ -67,7 +69,8 @@ def _box_at(text: str, start: int, limit: int) -> Box | None:
     """The box that begins here, if its braces close before the limit."""
     found = _OPENING.match(text, start)
     if found is None:
-        return None
+        digit = _ONE_DIGIT.match(text, start)
+        return Box(start, digit.end(), digit[1]) if digit else None
     depth = 1
     for position in range(found.end(), limit):
         symbol = text[position]

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 
 from r1.rewards import exact
 from r1.rewards.boxes import without_wrapping
+from r1.rewards.lone_letters import LETTERS as LETTERS
+from r1.rewards.lone_letters import letters_in
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
 
-LETTERS = "ABCDEFGHIJ"
 MAX_CHARS = 2_000
 LEAD = re.compile(
     r"^(?:so|therefore|hence|thus|所以|因此|故)?[\s,:]*"
@@ -31,8 +32,9 @@ LEAD = re.compile(
     re.IGNORECASE,
 )
 _LETTER_FIRST = re.compile(
-    r"^[(\[]?\s*([A-Ja-j])\s*(?:[)\].:、。,–—-]+|\s(?=\()|\s(?=because\b|since\b|因为|由于)|(?=因为|由于)|$)\s*"
-    r"(.*)$",
+    r"^[(\[]?\s*(?P<letter>[A-Ja-j])\s*"
+    r"(?P<mark>[)\].:、。,–—-]+|\s(?=\()|\s(?=because\b|since\b|因为|由于)|(?=因为|由于)|$)\s*"
+    r"(?P<rest>.*)$",
     re.DOTALL | re.IGNORECASE,
 )
 SAID_CORRECT = re.compile(
@@ -41,8 +43,8 @@ SAID_CORRECT = re.compile(
     r"(?:\s+(?:answer|choice|option|one))?"
     r"|is\s+the\s+(?:answer|choice)|选?项|(?:选项|项)?\s*(?:是|为)?\s*(?:正确|对)的?(?:选项|答案)?)"
 )
+_WORD = re.compile(r"[\u4e00-\u9fff]|(?:(?![\u4e00-\u9fff])\w)+")
 BECAUSE = re.compile(r"(?:because|since|as)\b|因为|由于", re.IGNORECASE)
-_SINGLE = re.compile(r"(?<![A-Za-z0-9'])[A-J](?![A-Za-z0-9'])")
 
 
 def read_choice(answer: str, options: list[str] | None = None) -> str | None:
@@ -53,25 +55,53 @@ def read_choice(answer: str, options: list[str] | None = None) -> str | None:
     text = LEAD.sub("", text).strip(" .。*")
     if said := SAID_CORRECT.fullmatch(text):
         return said["letter"].upper()
+    if options and (letter := letter_behind_words(text, options)):
+        return letter
     found = _LETTER_FIRST.match(text)
     if not found:
         if options and (letter := _letter_of_option(text, options)) is not None:
             return letter
         return "" if len(letters_in(text, options)) > 1 else None
-    letter, rest = found[1].upper(), found[2].strip(" .。*")
+    letter, rest = found["letter"].upper(), found["rest"].strip(" 。*").rstrip(" .。*")
     if not rest:
         return letter
-    if letters_in(rest, options) - {letter}:
+    if options is None:
+        return "" if letters_in(text, options, found.start("rest")) - {letter} else letter
+    owner = _letter_of_option(rest, options)
+    labelled = is_label(found["mark"])
+    end = after_own_words(text, found.start("rest"), letter, options, labelled)
+    if owner not in (None, letter) or letters_in(text, options, end) - {letter}:
         return ""
-    if options is None or _letter_of_option(rest, options) == letter:
-        return letter
-    return letter if _goes_with(rest, letter, options) else ""
+    return letter if owner == letter or _goes_with(rest, letter, options) else ""
 
 
-def letters_in(text: str, options: list[str] | None) -> set[str]:
-    """Return the capital letters that stand alone; with options, only theirs."""
-    valid = LETTERS[: len(options)] if options else LETTERS
-    return set(_SINGLE.findall(text)) & set(valid)
+def is_label(mark: str) -> bool:
+    """Whether what follows a letter labels the words behind it; a comma may join a list."""
+    return any(symbol in ")].:" for symbol in mark)
+
+
+def after_own_words(
+    text: str, start: int, letter: str, options: Sequence[object] | None, labelled: bool
+) -> int:
+    """Return where the letter's own option ends in a text that states it from `start` on, else
+    `start`.
+
+    An option that is itself letters ("A", "A and D") is stated only behind a label: "D. A and D",
+    but not "D, A".
+    """
+    place = LETTERS.index(letter)
+    if not options or place >= len(options):
+        return start
+    own = [word.casefold() for word in _WORD.findall(simplify(words_of(place, options[place])))]
+    if not labelled and all(len(word) == 1 or word in ("and", "or") for word in own):
+        return start
+    end = start
+    for wanted in own:
+        found = _WORD.search(text, end)
+        if found is None or found[0].casefold() != wanted:
+            return start
+        end = found.end()
+    return end
 
 
 def _goes_with(rest: str, letter: str, options: list[str]) -> bool:
@@ -98,8 +128,7 @@ def _named(said: str, names: list[str]) -> set[str]:
 
 def spaced(text: str) -> str:
     """Return the words, single-spaced; each Chinese character is a word."""
-    words = re.findall(r"[\u4e00-\u9fff]|(?:(?![\u4e00-\u9fff])\w)+", exact.normalise(text))
-    return " ".join(words)
+    return " ".join(_WORD.findall(exact.normalise(text)))
 
 
 def score_choice(problem: Problem, answer: str, settings: RewardSettings) -> Score:
@@ -147,7 +176,12 @@ def options_fault(options: object) -> str | None:
 
 def words_of_all(options: Sequence[object]) -> list[str]:
     """Return the words of every option that has a letter, as `spaced` gives them."""
-    return [spaced(words_of(i, option)) for i, option in enumerate(options[: len(LETTERS)])]
+    return [own_words(i, option) for i, option in enumerate(options[: len(LETTERS)])]
+
+
+def own_words(place: int, option: object) -> str:
+    """Return the words of an option, unwrapped as answers are."""
+    return spaced(simplify(words_of(place, option)))
 
 
 _AMBIGUOUS = "?"
@@ -178,12 +212,30 @@ def equal_choice(a: str, b: str) -> bool:
 
 
 _MARKS = str.maketrans({"$": " ", "`": " ", "【": "(", "】": ")"})
+_QUOTED = re.compile(r"['\"‘“「『]\s*([A-Ja-j])\s*['\"’”」』](?![A-Za-z])")
 
 
 def simplify(answer: str) -> str:
-    text = unicodedata.normalize("NFKC", answer[:MAX_CHARS]).strip()
+    """Return an answer or an option without wrapping, invisible characters and a letter's
+    quotes."""
+    text = unicodedata.normalize("NFKC", exact.INVISIBLE.sub("", answer[:MAX_CHARS])).strip()
     text = without_wrapping(text).translate(_MARKS).replace("**", " ")
-    return " ".join(text.split())
+    return " ".join(_QUOTED.sub(r" \1 ", text).split())
+
+
+_WORDS_AND_LETTER = re.compile(r"(?P<words>.+?)\s*\(\s*(?P<letter>[A-J])\s*\)", re.DOTALL)
+
+
+def letter_behind_words(text: str, options: Sequence[object]) -> str | None:
+    """Return the letter of "London (B)" where B is London, else None. Words that are a letter
+    themselves ("A (B)") are no words here."""
+    found = _WORDS_AND_LETTER.fullmatch(text)
+    place = LETTERS.index(found["letter"]) if found else len(options)
+    if found is None or place >= len(options):
+        return None
+    said = spaced(found["words"])
+    states_own = len(said) > 1 and said == own_words(place, options[place])
+    return found["letter"] if states_own and not letters_in(found["words"], None) else None
 
 
 def _letter_of_option(text: str, options: list[str]) -> str | None:

@@ -15,14 +15,14 @@ from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
 
 MAX_CHARS = 10_000
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
+INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _QUOTES = "\"'`「」『』*"
 _STRAIGHT = str.maketrans("“”‘’", "\"\"''")
 
 
 def normalise(text: str, case: bool = False) -> str:
     """Return the form in which answers are compared."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:MAX_CHARS]).translate(_STRAIGHT))
+    text = unicodedata.normalize("NFKC", INVISIBLE.sub("", text[:MAX_CHARS]).translate(_STRAIGHT))
     text = " ".join(text.split()).strip(_QUOTES + " ")
     if len(text) > 1:
         text = text.rstrip("。.!?").strip(_QUOTES + " ") or text

@@ -15,17 +15,19 @@ import re
 from r1.rewards.choice import (
     BECAUSE,
     LEAD,
-    LETTERS,
     MAX_CHARS,
     SAID_CORRECT,
-    letters_in,
+    after_own_words,
+    is_label,
+    letter_behind_words,
     options_fault,
+    own_words,
     simplify,
     spaced,
-    words_of,
     words_of_all,
 )
 from r1.rewards.exact import equal_exact
+from r1.rewards.lone_letters import LETTERS, letters_in
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -55,9 +57,11 @@ def read_letter(answer: str, options: list[str] | None = None) -> str | None:
         return alone[1].upper()
     if said := SAID_CORRECT.fullmatch(text):
         return said["letter"].upper()
+    if options and (letter := letter_behind_words(text, options)):
+        return letter
     found = _FIRST.match(text)
     if found and (found["mark"] or _belongs(found[1], found["rest"], options)):
-        return _with_words(found[1], found["rest"], options)
+        return _with_words(found, options)
     letters = letters_in(text, options)
     if len(letters) > 1:
         return ""
@@ -72,23 +76,26 @@ def _belongs(letter: str, rest: str, options: list[str] | None) -> bool:
     return BECAUSE.match(rest) is not None or bool(own and f"{spaced(rest)} ".startswith(f"{own} "))
 
 
-def _with_words(letter: str, rest: str, options: list[str] | None) -> str:
+def _with_words(found: re.Match[str], options: list[str] | None) -> str:
     """The letter, or "" where what follows it denies it or names another option."""
-    own, said = _own_words(letter, options), spaced(rest)
-    others = letters_in(rest, options) - {letter}
-    if own and f"{said} ".startswith(f"{own} "):
-        others -= letters_in(str((options or [])[LETTERS.index(letter)]), options)
-        said = said[len(own) :].strip()
+    text, letter, start = found.string, found[1], found.start("rest")
+    own, said = _own_words(letter, options), spaced(found["rest"])
+    if said != own and said and said in words_of_all(options or []):
+        return ""
+    end = after_own_words(text, start, letter, options, is_label(found["mark"]))
+    if end > start:
+        said = spaced(text[end:])
         added = _ADDED.match(said)
         said = said[added.end() :].strip() if added else ""
-    if said and said in words_of_all(options or []):
-        return ""
+        if said and said in words_of_all(options or []):
+            return ""
+    others = letters_in(text, options, end) - {letter}
     return "" if others or re.match(r"not\b|不", said) else letter
 
 
 def _own_words(letter: str, options: list[str] | None) -> str:
     place = LETTERS.index(letter)
-    return spaced(words_of(place, options[place])) if options and place < len(options) else ""
+    return own_words(place, options[place]) if options and place < len(options) else ""
 
 
 def score_letter(problem: Problem, answer: str, settings: RewardSettings) -> Score:

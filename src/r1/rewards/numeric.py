@@ -7,12 +7,14 @@ the comparison is of exact fractions. One number is an answer: two candidates, a
 4", 3 ± 1, infinity and sums left undone are not.
 
 Left out on purpose: conversion of units. A unit that is written must be the one of
-metadata["unit"] (or, without that, of the reference); none may be written at all.
+metadata["unit"] (or, without that, of the reference); none may be written at all. Where the unit is
+per cent ("%", "percent") the reference and a plain number are per cent: 50 is 50%, not 0.5.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,8 +22,8 @@ from r1.rewards.boxes import boxed_answer
 from r1.rewards.math.numbers import cut_quantity, read_number
 from r1.rewards.math.parts import atom
 from r1.rewards.math.text import normalise, unwrap
-from r1.rewards.math.unit_table import Unit
-from r1.rewards.math.units import stated_unit, units_agree
+from r1.rewards.math.unit_table import ONE, Unit, named
+from r1.rewards.math.units import MONEY, parse_unit, units_agree
 from r1.rewards.registry import Verifier, register_verifier
 from r1.rewards.settings import RewardSettings
 from r1.types import Outcome, Problem, Score
@@ -43,6 +45,28 @@ class WrittenNumber(NamedTuple):
     value: Fraction
     unit: Unit | None
     percent: bool
+
+
+class WantedUnit(NamedTuple):
+    """The unit that a problem states, None for a plain number; or per cent."""
+
+    unit: Unit | None
+    percent: bool
+
+
+_PERCENT = re.compile(r"%|per ?cent(?:age)?|pct|百分之|百分比|百分数", re.IGNORECASE)
+
+
+def read_unit(text: str) -> WantedUnit | None:
+    r"""Return the unit that metadata["unit"] states, or None. `$\mathrm{~kJ}$` is kJ."""
+    plain = " ".join(normalise(text).split())
+    if plain in MONEY:
+        return WantedUnit(named(MONEY[plain]), percent=False)
+    plain = unwrap(plain)
+    if _PERCENT.fullmatch(plain):
+        return WantedUnit(None, percent=True)
+    unit = parse_unit(" ".join(plain.split()))
+    return None if unit is None else WantedUnit(None if unit == ONE else unit, percent=False)
 
 
 def read_numeric(text: str) -> WrittenNumber | None:
@@ -82,13 +106,37 @@ def score_numeric(problem: Problem, answer: str, settings: RewardSettings) -> Sc
         return Score(0.0, Outcome.UNPARSEABLE, "not one plain number")
     gold = read_numeric(problem.reference or "")
     assert gold is not None, "check_reference refuses such problems"
-    wanted = problem.metadata.get("unit")
-    unit = stated_unit(normalise(str(wanted))) if wanted else gold.unit
-    if not units_agree(unit, given.unit):
+    wanted = _wanted(problem, gold)
+    if not units_agree(wanted.unit, given.unit) or (wanted.percent and given.unit is not None):
         return Score(0.0, Outcome.WRONG, f"{answer.strip()[:60]!r} has another unit")
-    if is_close(given.value, gold.value, *tolerances(problem)):
+    if given.percent and wanted.unit is not None:
+        return Score(0.0, Outcome.WRONG, f"{answer.strip()[:60]!r} is per cent")
+    values = _values(given, wanted, gold)
+    if any(is_close(value, reference, *tolerances(problem)) for value, reference in values):
         return Score(1.0, Outcome.CORRECT)
     return Score(0.0, Outcome.WRONG, f"{answer.strip()[:60]!r} is not close to the reference")
+
+
+def _wanted(problem: Problem, gold: WrittenNumber) -> WantedUnit:
+    """Return the problem's unit, else that of its reference."""
+    stated = problem.metadata.get("unit")
+    wanted = read_unit(str(stated)) if stated else None
+    return wanted or WantedUnit(gold.unit, percent=False)
+
+
+def _values(
+    given: WrittenNumber, wanted: WantedUnit, gold: WrittenNumber
+) -> list[tuple[Fraction, Fraction]]:
+    """Return what to compare: the answer's value and the reference's.
+
+    Where the unit is per cent both are counted in per cent, as abs_tol is, and a plain number is
+    per cent. 0.5 is right too where the reference itself says 50%.
+    """
+    if not wanted.percent:
+        return [(given.value, gold.value)]
+    reference = gold.value * 100 if gold.percent else gold.value
+    value = given.value * 100 if given.percent else given.value
+    return [(value, reference), *([(given.value * 100, reference)] if gold.percent else [])]
 
 
 def tolerances(problem: Problem) -> tuple[float, float]:
@@ -100,9 +148,13 @@ def tolerances(problem: Problem) -> tuple[float, float]:
 
 
 def check_numeric(problem: Problem) -> str | None:
-    """Check that the reference is one number, tolerances are from 0, rel_tol at most 0.5."""
-    if read_numeric(problem.reference or "") is None:
+    """Check that the reference is one number, its unit can be read, tolerances are from 0 and
+    rel_tol at most 0.5."""
+    gold = read_numeric(problem.reference or "")
+    if gold is None:
         return f"reference {problem.reference!r} is not one plain number"
+    if fault := _unit_fault(problem.metadata.get("unit"), gold):
+        return fault
     for name in _TOLERANCES:
         given: Any = problem.metadata.get(name)
         if given is None:
@@ -112,6 +164,21 @@ def check_numeric(problem: Problem) -> str | None:
             return f'metadata["{name}"] is {given!r}; give a number from 0'
     if tolerances(problem)[0] > MAX_REL_TOL:
         return f'metadata["rel_tol"] is above {MAX_REL_TOL}: nearly any guess would be paid'
+    return None
+
+
+def _unit_fault(stated: Any, gold: WrittenNumber) -> str | None:
+    """Return why a stated unit cannot be compared, or None."""
+    if not stated:
+        return None
+    wanted = read_unit(str(stated))
+    if wanted is None:
+        return (
+            f'metadata["unit"] is {stated!r}, which cannot be read; write it as "m/s^2" or '
+            '"kJ/mol", or leave it out: then any unit is taken'
+        )
+    if not units_agree(wanted.unit, gold.unit) or (wanted.percent and gold.unit is not None):
+        return f'the reference has another unit than metadata["unit"], which is {stated!r}'
     return None
 
 

@@ -6,8 +6,9 @@ r"""Where benchmarks' protocols put an answer: the last line, after a marker, in
     json        the field "answer" of the last JSON object that has one (MMLU-Redux)
 
 The text is what follows the thinking. Only the position is found here; whether the words there are
-one answer ("A or B" is not) is the verifier's to judge. JSON that does not parse, as a LaTeX
-backslash makes it, is read by the key alone. Time is linear in the text; nothing is raised.
+one answer ("A or B" is not) is the verifier's to judge. In JSON a LaTeX backslash is one; an object
+that does not parse all the same is read by its key, if it stands behind all that do. Time is linear
+in the text; nothing is raised.
 
 Left out on purpose: the *first* "Answer:" of simple-evals and the first capital letter of
 OpenCompass, both of which take a step on the way for the answer.
@@ -18,17 +19,21 @@ from __future__ import annotations
 import json
 import re
 
+from r1.files.json_text import with_bare_backslashes
+
 _LABEL = re.compile(
     r"(?:answer|答案)[ \t*_]*(?:(?:is\b|應?為|應?是|应?[是为]|[选選])[ \t*_]*[:：]?|[:：])[ \t]*"
     r"|答[:：][ \t]*",
     re.IGNORECASE,
 )
 _MARKER = re.compile(r"\banswer[ \t*_]*[:：][ \t]*", re.IGNORECASE)
-_NO_WORDS = re.compile(r"[\s`~*_#=.\-—$>|]*")
+_NO_WORDS = re.compile(r"(?:[\s`~*_#=.\-—$>|\u200b\ufeff]|\\[\[\]()])*")
 _DECORATION = ' \t*_`"“”'
-_FIELD = re.compile(
-    r"""["']?\banswer\b["']?\s*:\s*(?:"([^"\n]{0,200})"|'([^'\n]{0,200})'|([^\s,}"']+))"""
+_VALUE = (
+    r"""\s*:\s*(?:"([^"\n]{0,200})"|'([^'\n]{0,200})'|([^"'}\n]+?)\s*(?=,\s*["'\n]|["'}\n]|\Z))"""
 )
+_FIELD = re.compile(r"""(?<!\\)(["'])answer\1""" + _VALUE)
+_BARE_FIELD = re.compile(r"\banswer\b[\"']?" + _VALUE)
 MAX_OBJECTS = 50
 """Opening braces that are tried, from the last: LaTeX in the reasoning has many."""
 _DECODER = json.JSONDecoder(strict=False)
@@ -49,18 +54,40 @@ def marked(text: str) -> str:
 
 def json_answer(text: str) -> str:
     """Return the field "answer" of the last object that has one; "" where there is none."""
+    text = with_bare_backslashes(text)
     starts = [found.start() for found in re.finditer(r"\{", text)]
-    for start in reversed(starts[-MAX_OBJECTS:]):
-        try:
-            value, _ = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and "answer" in value:
-            answer = value["answer"]
-            plain = isinstance(answer, str | int | float) and not isinstance(answer, bool)
-            return str(answer).strip() if plain else ""
-    found = list(_FIELD.finditer(text))
-    return next((group.strip() for group in found[-1].groups() if group), "") if found else ""
+    parsed = [found for start in starts[-MAX_OBJECTS:] if (found := _object_at(text, start))]
+    value, end = max(parsed, key=lambda found: found[1], default=(None, 0))
+    brace = text.find("{", end)
+    if parsed and brace < 0:
+        return _plain(value)
+    later = _field(_FIELD, text[max(brace, 0) :])
+    if parsed:
+        return _plain(value) if later is None else later
+    return later if later is not None else _field(_BARE_FIELD, text) or ""
+
+
+def _object_at(text: str, start: int) -> tuple[object, int] | None:
+    """Return what the object that begins here says in "answer", and where it ends."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    return (value["answer"], end) if isinstance(value, dict) and "answer" in value else None
+
+
+def _plain(answer: object) -> str:
+    plain = isinstance(answer, str | int | float) and not isinstance(answer, bool)
+    return str(answer).strip() if plain else ""
+
+
+def _field(pattern: re.Pattern[str], text: str) -> str | None:
+    """Return what stands behind the last key "answer", read without a parser."""
+    found = list(pattern.finditer(text))
+    if not found:
+        return None
+    value = next((group for group in found[-1].groups()[-3:] if group), "")
+    return value.strip().replace("\\\\", "\\")
 
 
 def _after_last(pattern: re.Pattern[str], text: str, otherwise: str) -> str:

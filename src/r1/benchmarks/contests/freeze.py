@@ -3,7 +3,9 @@
     contest.standings       {"status": "OK", "result": {"contest", "problems", "rows"}}
     contest.ratingChanges   {"status": "OK", "result": [{"handle", "oldRating", ...}, ...]}
 
-Kept are the competitors whose rating the contest changed, in the order of the standings. A rating
+Kept are the competitors whose rating the contest changed, in the order of the standings, with their
+result in the contest: rows of practice, of virtual participation and out of competition, which may
+be of the same handles and stand before, are left out and counted. A rating
 before the first contest is 0 there: such a competitor counts with 1400, the rating that the site
 assumes (since May 2020; in older contests it was 1500, and was shown).
 """
@@ -22,6 +24,8 @@ from r1.errors import UserError
 from r1.files.shapes import open_shape, read_json
 
 NEWCOMER = 1400.0
+_IN_IT = "CONTESTANT"
+"""The participantType of who took part in the contest itself."""
 
 
 @open_shape
@@ -47,6 +51,7 @@ class _Member(TypedDict):
 @open_shape
 class _Party(TypedDict):
     members: list[_Member]
+    participantType: NotRequired[str]
 
 
 @open_shape
@@ -87,11 +92,15 @@ class _ChangesFile(TypedDict):
 
 
 class Frozen(NamedTuple):
-    """A contest, and how many of its competitors were newcomers, or rated but not in the rows."""
+    """A contest, and how many of its competitors were newcomers, or rated but not in the rows.
+
+    num_left_out: rows of the standings that are no result of the contest itself.
+    """
 
     contest: FrozenContest
     num_newcomers: int
     num_missing: int
+    num_left_out: int
 
 
 def freeze(standings: Path, changes: Path) -> Frozen:
@@ -105,9 +114,12 @@ def freeze(standings: Path, changes: Path) -> Frozen:
     head = told["contest"]
     if head["type"] not in ("CF", "ICPC"):
         raise UserError(f"{standings}: a contest of type {head['type']} cannot be rated.")
+    in_contest = [
+        row for row in told["rows"] if row["party"].get("participantType", _IN_IT) == _IN_IT
+    ]
     rows = [
         [row["points"], row["penalty"], old.pop(members[0]["handle"]) or NEWCOMER]
-        for row in told["rows"]
+        for row in in_contest
         if len(members := row["party"]["members"]) == 1 and members[0]["handle"] in old
     ]
     if len(rows) < 2:
@@ -125,7 +137,7 @@ def freeze(standings: Path, changes: Path) -> Frozen:
         tuple(ContestProblem(p["index"], p.get("points", 0.0)) for p in told["problems"]),
         np.array(rows, dtype=np.float64),
     )
-    return Frozen(contest, num_newcomers, len(old))
+    return Frozen(contest, num_newcomers, len(old), len(told["rows"]) - len(in_contest))
 
 
 def _result(path: Path, shape: type, method: str) -> Any:

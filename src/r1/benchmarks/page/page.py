@@ -115,7 +115,8 @@ def _bar_groups(models: Sequence[ModelResults], rows: Mapping[str, Row]) -> list
         bars = []
         for place, model in enumerate(models):
             result = model.results.get(name) or {}
-            interval = made_of(Interval, result["score"]) if result.get("score") else None
+            score = rows[name].score(result or None)
+            interval = made_of(Interval, score) if score else None
             if beaten is not None:
                 value, interval = beaten.value(result), None
                 value = value and value / 100

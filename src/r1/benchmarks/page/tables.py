@@ -44,7 +44,7 @@ def paper_table(
 
 def _paper_row(row: Row, models: Sequence[ModelResults], paper: Sequence[str]) -> str:
     published = [row.published.get(name) for name in paper]
-    scores = [(model.results.get(row.name) or {}).get("score") for model in models]
+    scores = [row.score(model.results.get(row.name)) for model in models]
     own = [None if score is None else 100 * score["value"] for score in scores]
     best = max((round(value, 1) for value in [*published, *own] if value is not None), default=None)
     cells = [_cell(value, best) for value in published]

@@ -17,7 +17,13 @@ from rich.text import Text
 
 from r1.benchmarks.page.contests import CODEFORCES, CONTEST_ROWS
 from r1.benchmarks.page.order import GROUPS, TABLE_4, grouped
-from r1.benchmarks.page.results import ModelResults, Row, read_models, rows_of
+from r1.benchmarks.page.results import (
+    ModelResults,
+    Row,
+    is_another_set,
+    read_models,
+    rows_of,
+)
 from r1.benchmarks.protocol import Benchmark, find
 from r1.benchmarks.registry import benchmarks
 from r1.benchmarks.running.against import LEGEND
@@ -65,9 +71,10 @@ def _add_contests(table: Table, results: Sequence[Mapping[str, Any] | None], sta
 
 def _score(result: Mapping[str, Any] | None, row: Row | None) -> str:
     """A model's score in per cent, with its mark."""
-    if result is None or row is None or not result["score"]:
+    score = None if row is None else row.score(result)
+    if row is None or score is None:
         return "-"
-    return _number(100 * result["score"]["value"]) + row.mark(result)
+    return _number(100 * score["value"]) + row.mark(result)
 
 
 def _shown(published: Mapping[str, float], places: int = 1) -> list[str]:
@@ -89,7 +96,12 @@ def _state(
             for r in there
             if r["num_questions"] < r["num_found"]
         }
-        return "; ".join(["run here", *sorted(parts)])
+        others = {
+            r["layout"] for r in there if benchmark and is_another_set(benchmark, r["layout"])
+        }
+        sets = [f"another set: {layout}" for layout in sorted(others)]
+        first = ["run here"] if len(others) < len({r["layout"] for r in there}) else []
+        return "; ".join([*first, *sets, *sorted(parts)])
     assert benchmark is not None, "a row that was not measured is a registered benchmark's"
     needs = "a judge" if benchmark.judging else benchmark.needs
     parts = {f"needs {needs}"} if needs else set()
@@ -98,9 +110,16 @@ def _state(
     return "; ".join(["not run", *sorted(parts, reverse=True)])
 
 
+def _is_of_paper(result: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether a row of the paper's was run, on its own set."""
+    return result is not None and not is_another_set(benchmarks()[name], result["layout"])
+
+
 def _count(models: Sequence[ModelResults], data: Path | None) -> str:
     rows = [name for names in GROUPS.values() for name in names]
     rows += [CODEFORCES] * (len(CONTEST_ROWS) - 1)
-    there = sum(any(name in model.results for model in models) for name in rows)
+    there = sum(
+        any(_is_of_paper(model.results.get(name), name) for model in models) for name in rows
+    )
     told = f"{there} of the table's {len(rows)} rows were run here."
     return told if data is not None else f"{told} --data FOLDER also looks for their data."

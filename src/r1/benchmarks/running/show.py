@@ -73,12 +73,12 @@ def _needs(benchmark: Benchmark) -> str:
 def show_results(console: Console, out: Path) -> None:
     """Print the results in a folder of `r1 bench run`. Raises UserError where there are none."""
     results = read_results(out)
-    published = {name: benchmark.published for name, benchmark in benchmarks().items()}
+    known = benchmarks()
     k = {result["k"] for result in results.values()}
     voted = f"cons@{k.pop() if len(k) == 1 else 'k'}"
     scores = figures_table("benchmark", "asked", "score", voted, *PAPER)
     for name, result in results.items():
-        scores.add_row(*_scores(result, published.get(name, {})))
+        scores.add_row(*_scores(result, _published(known.get(name), result)))
     models = ", ".join(sorted({result["model"] for result in results.values()}))
     console.print(Text(f"{models}, in per cent, with 95 % intervals"))
     console.print(scores)
@@ -93,6 +93,11 @@ def show_results(console: Console, out: Path) -> None:
     if advice := _advice(results.values()):
         console.print(Text(advice), soft_wrap=True)
     console.print(Text("The paper's figures are of full sets under its own protocol."))
+
+
+def _published(benchmark: Benchmark | None, result: Mapping[str, Any]) -> Mapping[str, float]:
+    """The paper's figures, where the result is of its set."""
+    return benchmark.published_for(result["layout"]) if benchmark else {}
 
 
 def _advice(results: Collection[Mapping[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """English number words to exact fractions: seven, twenty-five, one hundred and four, two thirds.
 
-Only a whole string is read, and only where it can mean one number: "one or two" gives None.
+Only a whole string is read, and only where it can mean one number: "one or two" gives None, and so
+does "twenty and one"; an "and" joins what follows to hundreds and thousands alone.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def _read_words(words: list[str]) -> Fraction | None:
 
 def _read_integer(words: list[str]) -> int | None:
     total, section, last_scale = 0, None, 10**15
-    for word in words:
+    for before, word in zip(["", *words], words, strict=False):
         if word in SCALES:
             if section is None or SCALES[word] >= last_scale:
                 return None
             total, section, last_scale = total + section * SCALES[word], None, SCALES[word]
             continue
-        if word == "and" and (section is not None or total):
+        if word == "and" and (before == "hundred" or before in SCALES):
             continue
         section = _extend(section, word)
         if section is None:

@@ -12,7 +12,7 @@ from r1.rewards.math.expressions import (
     repeats_question,
 )
 from r1.rewards.math.numbers import cut_quantity, read_number
-from r1.rewards.math.parts import Atom, Group, Value
+from r1.rewards.math.parts import PIECEWISE, Atom, Group, Value
 from r1.rewards.math.symbolic import Sameness, compare_symbolic, is_near
 from r1.rewards.math.value import parse_value
 
@@ -27,9 +27,11 @@ def compare_values(gold: Value, given: Value, asked: QuestionContext) -> Samenes
         return _compare_whole(gold, given, asked)
     if gold.name and given.name and gold.name != given.name:
         return Sameness.DIFFERENT
+    if gold.is_choice != given.is_choice and _are_named(gold) and not _indexed_letter(gold.parts):
+        return Sameness.DIFFERENT  # x = 1 or y = 2 is no solution of a system
     kinds = {gold.opening, given.opening}
     if (gold.opening, gold.closing) == (given.opening, given.closing):
-        ordered = gold.opening not in ("", "{", "∪")
+        ordered = gold.opening not in ("", "{", "∪", PIECEWISE)
     elif kinds == {"", "{"}:
         ordered = False
     elif kinds == {"∪", ""} and _are_intervals(given if gold.opening == "∪" else gold):

@@ -35,6 +35,8 @@ class Group(NamedTuple):
     is_choice: bool = False
 
 
+PIECEWISE, NUMBERED = "piecewise", "numbered"
+"""Openings of groups without brackets: values that each have a condition; parts in their order."""
 Value = Atom | Group
 
 _INDEX = r"(?:_(?:\{[^{}=<>]{1,20}\}|\w))?"

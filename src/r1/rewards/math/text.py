@@ -40,6 +40,7 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
 _CIRCLED = re.compile(r"[①-⑳](?=\s*[①-⑳])")
 _SPACING = re.compile(
     r"\\(?:(?:left|right)(?:\.|(?![A-Za-z]))"
+    r"|(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])"
     r"|(?:bigl|bigr|Bigl|Bigr|biggl|biggr|bigg|Bigg|big|Big|displaystyle|textstyle|limits)"
     r"(?![A-Za-z]))"
 )
@@ -70,6 +71,8 @@ _WORD_RULES: list[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], st
     ("\\", re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     ("\\", re.compile(r"\\var(epsilon|phi|theta|rho|sigma|kappa)(?![a-z])"), r"\\\1"),
     ("\\", re.compile(r"\{([^{}]*)\\over(?![a-z])([^{}]*)\}"), r"\\frac{\1}{\2}"),
+    ("\\", re.compile(r"\A\s*\$?([\w.+\- ]+)\\over(?![a-z])([\w.+\- ]+)\$?\s*\Z"),
+     r"\\frac{\1}{\2}"),
     ("\\", re.compile(r"\\(?:rm|bf|it|sf)(?![a-z])\s*"), " "),
     ("\\", re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in|mu)\s*\]"), r"\\\\ "),
     ("", re.compile(r"(?<=\d)(?:\s*\^\s*\{?\s*(?:st|nd|rd|th)\s*\}?|(?:st|nd|rd|th))(?![A-Za-z])"),

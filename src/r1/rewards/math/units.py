@@ -98,11 +98,6 @@ def parse_unit(text: str) -> Unit | None:
         return None
 
 
-def stated_unit(text: str) -> Unit:
-    """Return the unit that a problem states in a field of its own; any word counts."""
-    return parse_unit(text) or _thing(text.strip().lower())
-
-
 class _Run:
     """The factors read so far, and how to take the next one."""
 

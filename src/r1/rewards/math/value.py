@@ -9,9 +9,21 @@ from __future__ import annotations
 
 import re
 
+from r1.rewards.math import english_numbers
 from r1.rewards.math.intervals import combined, interval_of, line_of
-from r1.rewards.math.numbers import read_number
-from r1.rewards.math.parts import EQUALS, NAME, Atom, Group, Value, atom, split
+from r1.rewards.math.numbers import cut_quantity, read_number
+from r1.rewards.math.parts import (
+    EQUALS,
+    NAME,
+    NUMBERED,
+    PIECEWISE,
+    Atom,
+    Group,
+    Value,
+    atom,
+    split,
+)
+from r1.rewards.math.systems import equations_of, numbered_parts, pieces_of
 from r1.rewards.math.text import unwrap
 
 MAX_DEPTH = 6
@@ -21,6 +33,7 @@ _JOINERS = re.compile(
     r"|\\(?:lor|vee|land|wedge|text\{or\}|text\{and\})(?![A-Za-z])"
 )
 _OR = re.compile(r"\bor\b|\\(?:lor|vee)(?![a-z])|或")
+_SPOKEN_AND = re.compile(r"\b(?:hundred|thousand|million|billion|trillion)\s+and\s", re.IGNORECASE)
 _MEMBER = re.compile(r"^\\?[A-Za-z]+(?:_\{?\w+\}?)?(?:\([a-z]\))?\s*\\in(?![a-z])\s*")
 _NAMED_GROUP = re.compile(
     r"\s*(?:[A-Za-z]{1,2}(?:_\{?\w\}?)?'?|\((?P<names>[a-z](?:\s*,\s*(?:[a-z]|\\theta))+)\)|[a-z]{3,16}"
@@ -54,6 +67,8 @@ def parse_value(text: str, depth: int = 0) -> Value:
         return Atom(None, (text,))
     if said := next((value for words, value in _SAID_VALUES if words.fullmatch(text)), None):
         return Atom(None, (said,))
+    if (lines := _of_lines(text, depth)) is not None:
+        return lines
     if named := _without_name(text):
         return parse_value(named, depth + 1)
     if union := split(text, r"\\cup(?![a-z])|∪"):
@@ -81,13 +96,38 @@ def _parse_open(text: str, depth: int) -> Value:
     """Parse a text without outer brackets: a bare list, an interval, a ratio, or one expression."""
     if "\\ne" in text and (line := interval_of(text)) is not None:
         return line  # x \ne 1, 2
-    parts = [] if _THOUSANDS.fullmatch(text) else split(text, r"[,;]|" + _JOINERS.pattern)
+    if _THOUSANDS.fullmatch(text) or _is_spoken_number(text):
+        parts = []
+    else:
+        parts = split(text, r"[,;]|" + _JOINERS.pattern)
     parts = [part for part in parts if part.strip()]
     if len(parts) > 1:
         values = tuple(parse_value(part, depth + 1) for part in parts)
         is_choice = _OR.search(text) is not None
         return combined(values, text) or Group("", "", _assignments(values), None, is_choice)
     return interval_of(text) or _expand_sign(text) or _ratio_of(text) or atom(text)
+
+
+def _of_lines(text: str, depth: int) -> Group | None:
+    """Return a system as the list of its equations, a piecewise value and numbered parts."""
+    if equations := equations_of(text) if "\\\\" in text else None:
+        return Group("", "", tuple(parse_value(each, depth + 1) for each in equations))
+    if pieces := pieces_of(text) if "\\begin" in text else None:
+        pairs = [[parse_value(side, depth + 1) for side in piece] for piece in pieces]
+        return Group(PIECEWISE, "", tuple(Group("if", "", tuple(pair)) for pair in pairs))
+    if parts := numbered_parts(text) if text.startswith("(1)") else None:
+        return Group(NUMBERED, "", tuple(parse_value(each, depth + 1) for each in parts))
+    return None
+
+
+def _is_spoken_number(text: str) -> bool:
+    """Whether an "and" is part of one number: one hundred and four. "One hundred and two thirds"
+    may be 100 2/3, and is left a list."""
+    if "and" not in text or not _SPOKEN_AND.search(text):
+        return False
+    core = cut_quantity(text).core
+    is_share = core.split()[-1].lower() in english_numbers.PARTS
+    return not is_share and english_numbers.read_number(core) is not None
 
 
 def _without_name(text: str) -> str | None:

@@ -74,7 +74,7 @@ def compare(reference: str, answer: str, question: str = "") -> tuple[Sameness, 
     if len(text) > limit:
         return Sameness.DIFFERENT, "the answer is too long"
     text = _without_operation(text, gold_text)
-    if plain_key(text) == plain_key(gold_text):
+    if plain_key(text) == plain_key(gold_text) or _same_selection(gold_text, text, question):
         return Sameness.EQUAL, ""
     if is_too_hard(text, gold_text):
         return Sameness.DIFFERENT, "refused: too large to be an answer"
@@ -123,6 +123,25 @@ def _compare_choices(gold: str, given: str) -> bool | None:
     if _LETTER.fullmatch(given) and golds and not _OTHER_CHOICE.search(golds["rest"]):
         return _LETTER.sub(r"\1", given) == (golds[1] or golds[2])
     return None
+
+
+_OFFERED = re.compile(r"(?<![A-Za-z])([A-H])\s*[.、．:：)）]")
+_LISTED = re.compile(r"[A-H](?:\s*(?:,|和|\band\b)\s*[A-H])+")
+
+
+def _same_selection(gold: str, given: str, question: str) -> bool:
+    """Whether "A, C" and AC select the same options; a question that is known must offer them, as
+    AC may be a product or a segment."""
+    if not (_is_selection(gold, given) or _is_selection(given, gold)):
+        return False
+    offered = set(_OFFERED.findall(question[:20_000]))
+    return not question or set(re.findall("[A-H]", gold)) <= offered
+
+
+def _is_selection(together: str, listed: str) -> bool:
+    """Whether AC, in the order of the letters, is the selection that "A, C" lists."""
+    letters = sorted(re.findall("[A-H]", listed)) if _LISTED.fullmatch(listed) else []
+    return len(set(letters)) == len(letters) > 1 and together == "".join(letters)
 
 
 _structure = lru_cache(maxsize=1024)(parse_value)
