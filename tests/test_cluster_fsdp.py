@@ -116,10 +116,18 @@ def test_a_checkpoint_is_a_model_that_plain_transformers_loads(compared) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ["qwen3", "llama", "deepseek_v3"])
-@pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS)
+@pytest.mark.parametrize(
+    ("arch", "setup"),
+    [
+        ("deepseek_v3", "adamw"),
+        ("llama", "muon, reference, minibatches, recomputation"),
+        ("qwen3", "adapters, reference"),
+        ("deepseek_v3", "adapters, reference"),
+    ],
+)
 def test_every_architecture_and_setup(tmp_path, arch, setup) -> None:
-    found = compare(tmp_path, setup, arch)
+    """Not each with each: what a setup does, it does to any of them."""
+    found = compare(tmp_path, SETUPS[setup], arch)
     check_equal(found)
     check_files(found)
 
