@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from r1.evaluation.pretty import format_interval
 from r1.publish.origin import CheckpointOrigin, StageOrigin, as_toml_line, public_name
-from r1.stages.protocol import ArtifactType
+from r1.stages.protocol import MARK, ArtifactType
 
 _HASH, _LIMIT = 16, 1024
 _FIGURES = (("pass_at_1", "pass@1"), ("cons_at_k", "cons@k"), ("accuracy", "accuracy"))
@@ -75,7 +75,10 @@ def _front_matter(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
 
 def _what(origin: CheckpointOrigin, form: CardForm) -> str:
     what = "The adapters" if form.adapter else "The weights"
-    return f"{what} after {origin.step} updates of the stage `{origin.kind}`, from `{origin.base}`."
+    base = f"`{origin.base}`"
+    if origin.base.startswith(MARK):
+        base = f"the checkpoint of its stage `{origin.base.removeprefix(MARK)}`"
+    return f"{what} after {origin.step} updates of the stage `{origin.kind}`, from {base}."
 
 
 def _figures(origin: CheckpointOrigin) -> Iterator[str]:

@@ -24,7 +24,7 @@ from r1.learner.state import STATE_FILE
 from r1.models.load import load_tokenizer
 from r1.publish.adapter import write_adapter
 from r1.publish.card import CardForm, model_card
-from r1.publish.origin import CheckpointOrigin, origin_of_checkpoint
+from r1.publish.origin import CheckpointOrigin, of_adapters, origin_of_checkpoint
 from r1.publish.push import check_account, hub_client, push
 from r1.publish.served_template import served_template
 from r1.run_dir import atomic
@@ -84,6 +84,8 @@ def export(
     origin = origin_of_checkpoint(checkpoint.parent.parent, source.step)
     if adapter and origin.lora is None:
         raise UserError(f"{run} was trained without [learner.lora]: leave --adapter out.")
+    if adapter:
+        origin = of_adapters(origin)
     client = None if push_to is None else hub_client()
     if push_to is not None:
         check_account(client, push_to)
@@ -96,8 +98,8 @@ def export(
         try:
             _copy(checkpoint, temporary, weights=not adapter)
             if adapter:
-                write_adapter(checkpoint, origin.lora or {}, _base_of(origin), temporary)
-                notices += _told_of_base(_base_of(origin))
+                write_adapter(checkpoint, origin.lora or {}, origin.base_path, temporary)
+                notices += _told_of_base(origin.base_path)
             form = _finish(
                 source, origin, temporary, push_to or folder.name, licence, adapter, notices
             )
@@ -173,17 +175,6 @@ def _reads_alike(folder: Path, tokenizer: Any) -> bool:
 
     auto = AutoTokenizer.from_pretrained(str(folder))
     return all(auto(text)["input_ids"] == tokenizer(text)["input_ids"] for text in _PROBES)
-
-
-def _base_of(origin: CheckpointOrigin) -> str:
-    """Return what peft loads as the base: a hub id, or an absolute folder."""
-    named = str(origin.recipe.get("model"))
-    if named in MODELS:
-        return str(MODELS[named])
-    for path in (Path(named), Path(str(origin.recipe.get("base_folder", "."))) / named):
-        if path.exists():
-            return str(Path(resolve_model(str(path)).path).resolve())
-    return named
 
 
 def _told_of_base(base: str) -> list[str]:
