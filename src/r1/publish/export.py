@@ -1,7 +1,7 @@
 """`r1 export`: a run's checkpoint as a plain Hugging Face folder.
 
     checkpoint -> its files without the learner's state (or its adapters alone)
-               -> the training's prompt as chat template, where the tokenizer has none
+               -> the training's prompt as chat template, unless it was the tokenizer's own
                -> README.md from the run's records -> renamed to DEST
 
 The checkpoint's hashes are compared first. DEST appears whole or not at all.
@@ -26,12 +26,12 @@ from r1.publish.adapter import write_adapter
 from r1.publish.card import CardForm, model_card
 from r1.publish.origin import CheckpointOrigin, of_adapters, origin_of_checkpoint
 from r1.publish.push import check_account, hub_client, push
-from r1.publish.served_template import served_template
+from r1.publish.served_template import served_template, template_notice, write_template
 from r1.run_dir import atomic
 from r1.run_dir.checkpoint import MARKER, verify_checkpoint
 from r1.template import PromptRenderer, TemplateSettings
 
-CARD, CHAT_TEMPLATE = "README.md", "chat_template.jinja"
+CARD = "README.md"
 _WEIGHTS = (".safetensors", ".safetensors.index.json")
 _NOT_OF_A_MODEL = (MARKER, STATE_FILE, RANKS_FOLDER)
 _PROBES = ("What is 12 + 30?", "<think>\nLet me see.\n</think>", "  中文 α ²\t\n")
@@ -154,11 +154,10 @@ def _finish(
     prompt = PromptRenderer(tokenizer, template).render("What is 12 + 30?")
     served = served_template(tokenizer, template)
     if served is not None:
-        (folder / CHAT_TEMPLATE).write_text(served, encoding="utf-8")
-        notices.append(
-            f"{CHAT_TEMPLATE} holds the prompt of the training ({template.kind}): the tokenizer "
-            "had no chat template, and a server asks by it."
-        )
+        write_template(folder, served)
+    if template.kind != "chat":
+        had_own = bool(getattr(tokenizer, "chat_template", None))
+        notices.append(template_notice(template.kind, had_own, served is not None))
     loader = "AutoTokenizer"
     if not adapter and not _reads_alike(folder, tokenizer):
         loader = "PreTrainedTokenizerFast"
@@ -166,7 +165,8 @@ def _finish(
             "AutoTokenizer takes transformers' own tokenizer for this type of model, which reads "
             f"texts differently: load this folder's with {loader}.from_pretrained."
         )
-    return CardForm(title, licence, adapter, prompt, loader)
+    raw = template.kind != "chat" and served is None
+    return CardForm(title, licence, adapter, prompt, loader, raw)
 
 
 def _reads_alike(folder: Path, tokenizer: Any) -> bool:
