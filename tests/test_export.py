@@ -198,6 +198,34 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(trained, tmp_
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_that_cannot_be_replaced_is_refused_first(trained, tmp_path, monkeypatch) -> None:
+    def copied(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(exporting, "_copy", copied)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for dest in (".", "", tmp_path, "missing/..", "link", "missing/deeper/.."):
+        with pytest.raises(r1.UserError, match="give the name of a new folder"):
+            r1.export(trained["run"], dest)
+    (tmp_path / "link").unlink()
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "mounted")
+    with pytest.raises(r1.UserError, match="is a mount point; give a new folder in it"):
+        r1.export(trained["run"], "mounted")
+    assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
+
+
+def test_a_folder_may_be_named_through_others_and_links(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    for dest in ("link", "empty/../other", "missing/../third"):
+        made = r1.export(trained["run"], dest)
+        assert (made.folder / "model.safetensors").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "link", "other", "third"]
+
+
 def test_a_failure_on_the_way_leaves_nothing(trained, tmp_path, monkeypatch) -> None:
     def fail(*_: object) -> str:
         assert (tmp_path / ".tmp-out" / "model.safetensors").exists()

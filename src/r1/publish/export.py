@@ -70,10 +70,12 @@ def export(
     in peft's form; otherwise they are merged. licence: an identifier of the hub's, such as
     "apache-2.0". push_to: OWNER/NAME on the hub, private unless `public`. tell: receives what will
     be uploaded. Raises UserError for what is no run, a damaged checkpoint, a `dest` that is not
-    empty, and a hub that refuses; `dest` is then not there, or complete.
+    empty or cannot be renamed to, and a hub that refuses; `dest` is then not there, or complete.
     """
     folder = Path(dest)
-    _refuse_taken(folder)
+    target = _target(folder)
+    if ".." in folder.parts:  # by the name alone it need not be found again
+        folder = target
     if not Path(run).is_dir() and os.fspath(run) not in MODELS:
         what = "is a file" if Path(run).exists() else "does not exist"
         raise UserError(f"{run} {what}; give a run's folder, a stage's or a checkpoint's.")
@@ -92,7 +94,7 @@ def export(
     verify_checkpoint(checkpoint)
     notices: list[str] = []
     with atomic.writing(folder):
-        temporary = folder.absolute().with_name(atomic.TEMPORARY + folder.name)
+        temporary = target.with_name(atomic.TEMPORARY + target.name)
         shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
         temporary.mkdir(parents=True)
         try:
@@ -107,11 +109,11 @@ def export(
             for path in temporary.rglob("*"):
                 if path.is_file():
                     atomic.flush_file(path)
-            os.replace(temporary, folder)
+            os.replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        atomic.flush_folder(folder.absolute().parent)
+        atomic.flush_folder(target.parent)
     if licence is None:
         notices.append(
             f"No licence: choose one (--license, or license: in {folder / CARD}) before you share "
@@ -119,6 +121,23 @@ def export(
         )
     address = push(client, folder, push_to, not public, tell) if push_to is not None else None
     return ExportedModel(folder, tuple(notices), address)
+
+
+def _target(folder: Path) -> Path:
+    """Return the absolute path, without links, to which the finished folder is renamed.
+
+    Raises UserError where a folder cannot be renamed to it.
+    """
+    target = folder.resolve()
+    if folder.name in ("", "..") or target == Path.cwd():
+        raise UserError(
+            f"{folder} names the folder you are in or one above, which an export cannot replace; "
+            "give the name of a new folder, such as my-model."
+        )
+    if target.is_mount():
+        raise UserError(f"{folder} is a mount point; give a new folder in it, {folder}/my-model.")
+    _refuse_taken(folder)
+    return target
 
 
 def _refuse_taken(folder: Path) -> None:
