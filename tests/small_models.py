@@ -17,6 +17,11 @@ from transformers import (
 
 ARCHITECTURES = ("qwen2", "qwen3", "llama", "deepseek_v3")
 PAD, EOS = "<pad>", "<eos>"
+CHATML = (
+    "{%- for m in messages -%}<|{{ m['role'] }}|>{{ m['content'] }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
+)
+"""A chat template, as the bases of some families bring one."""
 SMOOTH_EPSILON = 1e-2
 """AdamW's epsilon where weights of two computations are compared after a step.
 

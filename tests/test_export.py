@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
@@ -22,10 +23,9 @@ from r1.models.load import load_model, load_tokenizer
 from r1.publish import export as exporting
 from r1.publish.card import CardForm, model_card
 from r1.publish.origin import origin_of_checkpoint
-from r1.publish.served_template import served_template
 from r1.run_dir import find_checkpoint
 from r1.template import PromptRenderer, TemplateSettings
-from small_models import save_small_model
+from small_models import CHATML
 from small_recipe import with_plain_heldout, write_recipe
 
 TEXTS = ("What is 12 + 30?", "  中文 α ²\t\n", "<think>\n2\n</think> <answer>2</answer>")
@@ -198,6 +198,34 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written(trained, tmp_
     assert [path.name for path in full.iterdir()] == ["mine.txt"]
 
 
+def test_a_folder_that_cannot_be_replaced_is_refused_first(trained, tmp_path, monkeypatch) -> None:
+    def copied(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(exporting, "_copy", copied)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for dest in (".", "", tmp_path, "missing/..", "link", "missing/deeper/.."):
+        with pytest.raises(r1.UserError, match="give the name of a new folder"):
+            r1.export(trained["run"], dest)
+    (tmp_path / "link").unlink()
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "mounted")
+    with pytest.raises(r1.UserError, match="is a mount point; give a new folder in it"):
+        r1.export(trained["run"], "mounted")
+    assert [path.name for path in tmp_path.iterdir()] == ["mounted"]
+
+
+def test_a_folder_may_be_named_through_others_and_links(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    for dest in ("link", "empty/../other", "missing/../third"):
+        made = r1.export(trained["run"], dest)
+        assert (made.folder / "model.safetensors").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "link", "other", "third"]
+
+
 def test_a_failure_on_the_way_leaves_nothing(trained, tmp_path, monkeypatch) -> None:
     def fail(*_: object) -> str:
         assert (tmp_path / ".tmp-out" / "model.safetensors").exists()
@@ -280,29 +308,60 @@ def test_the_command_says_what_is_left_to_the_user(trained, tmp_path, monkeypatc
     assert isinstance(refused.exception, r1.UserError)
 
 
-@pytest.mark.parametrize("kind", ["r1_zero", "plain"])
-@pytest.mark.parametrize("force_think", [False, True])
-@pytest.mark.parametrize("bos", [False, True])
-def test_a_server_asks_as_the_training_did(tmp_path, kind, force_think, bos) -> None:
-    from tokenizers.processors import TemplateProcessing
+@pytest.fixture
+def from_chat_base(trained, tmp_path) -> Path:
+    """A run under Table 1 whose base brought chat templates of its own."""
+    run = tmp_path / "chat_base"
+    shutil.copytree(trained["run"], run)
+    checkpoint = find_checkpoint(run)
+    (checkpoint / "chat_template.jinja").write_text(CHATML)
+    (checkpoint / "additional_chat_templates").mkdir()
+    (checkpoint / "additional_chat_templates" / "tool_use.jinja").write_text(CHATML)
+    recipe = json.loads((run / "recipe.json").read_text())
+    (run / "recipe.json").write_text(json.dumps({**recipe, "template": {"kind": "r1_zero"}}))
+    return run
 
-    save_small_model(tmp_path, "llama")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    if bos:
-        tokenizer.add_special_tokens({"bos_token": "<eos>"})
-        special = [("<eos>", tokenizer.eos_token_id)]
-        processor = TemplateProcessing(single="<eos> $A", special_tokens=special)
+
+def asked_by_training(run: Path) -> tuple[int, ...]:
+    settings = TemplateSettings(kind="r1_zero")
+    return PromptRenderer(load_tokenizer(find_checkpoint(run)), settings).encode(TEXTS[0])
+
+
+def ids_of_card(made: Any) -> tuple[int, ...]:
+    code = (made.folder / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    found: dict[str, Any] = {}
+    exec(code, found)
+    return tuple(found["ids"]["input_ids"][0].tolist())
+
+
+def test_the_trainings_prompt_takes_the_place_of_the_bases(
+    from_chat_base, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = r1.export(from_chat_base, "out")
+    assert not (made.folder / "additional_chat_templates").exists()
+    assert any("no longer by the tokenizer's own" in notice for notice in made.notices)
+    assert ids_of_card(made) == asked_by_training(from_chat_base)
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_prompt_that_no_template_gives_is_sent_as_it_is(
+    from_chat_base, tmp_path, monkeypatch, closes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(exporting, "served_template", lambda *_: None)
+    made = r1.export(from_chat_base, "out")
+    assert any("send it the prompt itself" in notice for notice in made.notices)
+    assert (made.folder / "chat_template.jinja").read_text() == CHATML
+    if closes:  # every text, as some tokenizers do
+        file = made.folder / "tokenizer.json"
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(made.folder)
+        special = [(tokenizer.eos_token, tokenizer.eos_token_id)]
+        single = f"$A {tokenizer.eos_token}"
+        processor = TemplateProcessing(single=single, special_tokens=special)
         tokenizer.backend_tokenizer.post_processor = processor
-    settings = TemplateSettings(kind=kind, force_think=force_think)
-    template = served_template(tokenizer, settings)
-    assert template is not None
-    expected = PromptRenderer(tokenizer, settings).encode("a 'quoted' \\text{x}?")
-    tokenizer.chat_template = template
-    turns = [{"role": "user", "content": "a 'quoted' \\text{x}?"}]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    assert tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) == expected
-    with pytest.raises(Exception, match="single questions"):
-        tokenizer.apply_chat_template([*turns, *turns], tokenize=False)
+        tokenizer.backend_tokenizer.save(str(file))
+    assert ids_of_card(made) == asked_by_training(from_chat_base)
 
 
 def test_a_tokenizer_that_transformers_reads_otherwise_is_told_of(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from r1.evaluation.pretty import format_interval
 from r1.publish.origin import CheckpointOrigin, StageOrigin, as_toml_line, public_name
-from r1.stages.protocol import ArtifactType
+from r1.stages.protocol import MARK, ArtifactType
 
 _HASH, _LIMIT = 16, 1024
 _FIGURES = (("pass_at_1", "pass@1"), ("cons_at_k", "cons@k"), ("accuracy", "accuracy"))
@@ -26,7 +26,7 @@ class CardForm(NamedTuple):
 
     title: the folder's name, or the hub id. licence: None where none was given. adapter: whether it
     is peft's folder, not a whole model. prompt: one example of what the model is given. tokenizer:
-    the class to load it with.
+    the class to load it with. raw: whether no chat template gives that prompt.
     """
 
     title: str
@@ -34,6 +34,7 @@ class CardForm(NamedTuple):
     adapter: bool
     prompt: str
     tokenizer: str
+    raw: bool = False
 
 
 def model_card(origin: CheckpointOrigin, form: CardForm) -> str:
@@ -75,7 +76,10 @@ def _front_matter(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
 
 def _what(origin: CheckpointOrigin, form: CardForm) -> str:
     what = "The adapters" if form.adapter else "The weights"
-    return f"{what} after {origin.step} updates of the stage `{origin.kind}`, from `{origin.base}`."
+    base = f"`{origin.base}`"
+    if origin.base.startswith(MARK):
+        base = f"the checkpoint of its stage `{origin.base.removeprefix(MARK)}`"
+    return f"{what} after {origin.step} updates of the stage `{origin.kind}`, from {base}."
 
 
 def _figures(origin: CheckpointOrigin) -> Iterator[str]:
@@ -128,21 +132,38 @@ def _use(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
         imports = (
             f"from peft import AutoPeftModelForCausalLM\nfrom transformers import {form.tokenizer}"
         )
-    turns = "".join(f"    {turn},\n" for turn in _turns(origin))
     yield (
         f"```python\n{imports}\n\n"
         f'folder = "{form.title}"\n'
         f"tokenizer = {form.tokenizer}.from_pretrained(folder)\n"
         f"model = {load}\n"
-        f"messages = [\n{turns}]\n"
-        "prompt = tokenizer.apply_chat_template(\n    messages, add_generation_prompt=True, "
-        "tokenize=False\n)\n"
-        'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")\n'
+        f"{_raw_prompt(form.prompt) if form.raw else _chat_prompt(origin)}"
         f"out = model.generate(**ids, max_new_tokens={limit}, do_sample=True, temperature=0.6, "
         'top_p=0.95)\nprint(tokenizer.decode(out[0][ids["input_ids"].shape[1]:]))\n```'
     )
     yield "It was trained, and is to be asked, in this form:"
     yield f"```\n{form.prompt}\n```"
+
+
+def _chat_prompt(origin: CheckpointOrigin) -> str:
+    """Return Python that makes the prompt's token ids by the chat template."""
+    turns = "".join(f"    {turn},\n" for turn in _turns(origin))
+    return (
+        f"messages = [\n{turns}]\n"
+        "prompt = tokenizer.apply_chat_template(\n    messages, add_generation_prompt=True, "
+        "tokenize=False\n)\n"
+        'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")\n'
+    )
+
+
+def _raw_prompt(prompt: str) -> str:
+    """Return Python that makes the prompt's token ids without a template, as training did."""
+    return (
+        f"prompt = {json.dumps(prompt, ensure_ascii=False)}\n"
+        'ids = tokenizer(prompt, return_tensors="pt")\n'
+        'if ids["input_ids"][0, -1] == tokenizer.eos_token_id:  # a prompt stays open\n'
+        "    ids = {name: values[:, :-1] for name, values in ids.items()}\n"
+    )
 
 
 def _turns(origin: CheckpointOrigin) -> list[str]:

@@ -1,7 +1,7 @@
 """`r1 export`: a run's checkpoint as a plain Hugging Face folder.
 
     checkpoint -> its files without the learner's state (or its adapters alone)
-               -> the training's prompt as chat template, where the tokenizer has none
+               -> the training's prompt as chat template, unless it was the tokenizer's own
                -> README.md from the run's records -> renamed to DEST
 
 The checkpoint's hashes are compared first. DEST appears whole or not at all.
@@ -24,14 +24,14 @@ from r1.learner.state import STATE_FILE
 from r1.models.load import load_tokenizer
 from r1.publish.adapter import write_adapter
 from r1.publish.card import CardForm, model_card
-from r1.publish.origin import CheckpointOrigin, origin_of_checkpoint
+from r1.publish.origin import CheckpointOrigin, of_adapters, origin_of_checkpoint
 from r1.publish.push import check_account, hub_client, push
-from r1.publish.served_template import served_template
+from r1.publish.served_template import served_template, template_notice, write_template
 from r1.run_dir import atomic
 from r1.run_dir.checkpoint import MARKER, verify_checkpoint
 from r1.template import PromptRenderer, TemplateSettings
 
-CARD, CHAT_TEMPLATE = "README.md", "chat_template.jinja"
+CARD = "README.md"
 _WEIGHTS = (".safetensors", ".safetensors.index.json")
 _NOT_OF_A_MODEL = (MARKER, STATE_FILE, RANKS_FOLDER)
 _PROBES = ("What is 12 + 30?", "<think>\nLet me see.\n</think>", "  中文 α ²\t\n")
@@ -70,10 +70,12 @@ def export(
     in peft's form; otherwise they are merged. licence: an identifier of the hub's, such as
     "apache-2.0". push_to: OWNER/NAME on the hub, private unless `public`. tell: receives what will
     be uploaded. Raises UserError for what is no run, a damaged checkpoint, a `dest` that is not
-    empty, and a hub that refuses; `dest` is then not there, or complete.
+    empty or cannot be renamed to, and a hub that refuses; `dest` is then not there, or complete.
     """
     folder = Path(dest)
-    _refuse_taken(folder)
+    target = _target(folder)
+    if ".." in folder.parts:  # by the name alone it need not be found again
+        folder = target
     if not Path(run).is_dir() and os.fspath(run) not in MODELS:
         what = "is a file" if Path(run).exists() else "does not exist"
         raise UserError(f"{run} {what}; give a run's folder, a stage's or a checkpoint's.")
@@ -84,20 +86,22 @@ def export(
     origin = origin_of_checkpoint(checkpoint.parent.parent, source.step)
     if adapter and origin.lora is None:
         raise UserError(f"{run} was trained without [learner.lora]: leave --adapter out.")
+    if adapter:
+        origin = of_adapters(origin)
     client = None if push_to is None else hub_client()
     if push_to is not None:
         check_account(client, push_to)
     verify_checkpoint(checkpoint)
     notices: list[str] = []
     with atomic.writing(folder):
-        temporary = folder.absolute().with_name(atomic.TEMPORARY + folder.name)
+        temporary = target.with_name(atomic.TEMPORARY + target.name)
         shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
         temporary.mkdir(parents=True)
         try:
             _copy(checkpoint, temporary, weights=not adapter)
             if adapter:
-                write_adapter(checkpoint, origin.lora or {}, _base_of(origin), temporary)
-                notices += _told_of_base(_base_of(origin))
+                write_adapter(checkpoint, origin.lora or {}, origin.base_path, temporary)
+                notices += _told_of_base(origin.base_path)
             form = _finish(
                 source, origin, temporary, push_to or folder.name, licence, adapter, notices
             )
@@ -105,11 +109,11 @@ def export(
             for path in temporary.rglob("*"):
                 if path.is_file():
                     atomic.flush_file(path)
-            os.replace(temporary, folder)
+            os.replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        atomic.flush_folder(folder.absolute().parent)
+        atomic.flush_folder(target.parent)
     if licence is None:
         notices.append(
             f"No licence: choose one (--license, or license: in {folder / CARD}) before you share "
@@ -117,6 +121,23 @@ def export(
         )
     address = push(client, folder, push_to, not public, tell) if push_to is not None else None
     return ExportedModel(folder, tuple(notices), address)
+
+
+def _target(folder: Path) -> Path:
+    """Return the absolute path, without links, to which the finished folder is renamed.
+
+    Raises UserError where a folder cannot be renamed to it.
+    """
+    target = folder.resolve()
+    if folder.name in ("", "..") or target == Path.cwd():
+        raise UserError(
+            f"{folder} names the folder you are in or one above, which an export cannot replace; "
+            "give the name of a new folder, such as my-model."
+        )
+    if target.is_mount():
+        raise UserError(f"{folder} is a mount point; give a new folder in it, {folder}/my-model.")
+    _refuse_taken(folder)
+    return target
 
 
 def _refuse_taken(folder: Path) -> None:
@@ -152,11 +173,10 @@ def _finish(
     prompt = PromptRenderer(tokenizer, template).render("What is 12 + 30?")
     served = served_template(tokenizer, template)
     if served is not None:
-        (folder / CHAT_TEMPLATE).write_text(served, encoding="utf-8")
-        notices.append(
-            f"{CHAT_TEMPLATE} holds the prompt of the training ({template.kind}): the tokenizer "
-            "had no chat template, and a server asks by it."
-        )
+        write_template(folder, served)
+    if template.kind != "chat":
+        had_own = bool(getattr(tokenizer, "chat_template", None))
+        notices.append(template_notice(template.kind, had_own, served is not None))
     loader = "AutoTokenizer"
     if not adapter and not _reads_alike(folder, tokenizer):
         loader = "PreTrainedTokenizerFast"
@@ -164,7 +184,8 @@ def _finish(
             "AutoTokenizer takes transformers' own tokenizer for this type of model, which reads "
             f"texts differently: load this folder's with {loader}.from_pretrained."
         )
-    return CardForm(title, licence, adapter, prompt, loader)
+    raw = template.kind != "chat" and served is None
+    return CardForm(title, licence, adapter, prompt, loader, raw)
 
 
 def _reads_alike(folder: Path, tokenizer: Any) -> bool:
@@ -173,17 +194,6 @@ def _reads_alike(folder: Path, tokenizer: Any) -> bool:
 
     auto = AutoTokenizer.from_pretrained(str(folder))
     return all(auto(text)["input_ids"] == tokenizer(text)["input_ids"] for text in _PROBES)
-
-
-def _base_of(origin: CheckpointOrigin) -> str:
-    """Return what peft loads as the base: a hub id, or an absolute folder."""
-    named = str(origin.recipe.get("model"))
-    if named in MODELS:
-        return str(MODELS[named])
-    for path in (Path(named), Path(str(origin.recipe.get("base_folder", "."))) / named):
-        if path.exists():
-            return str(Path(resolve_model(str(path)).path).resolve())
-    return named
 
 
 def _told_of_base(base: str) -> list[str]:

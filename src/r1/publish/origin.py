@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +14,14 @@ from r1.config import Settings
 from r1.files.shapes import open_shape, read_json
 from r1.pipeline import graph
 from r1.pipeline.recipe import schemas
-from r1.pipeline.run_r1 import is_pipeline
+from r1.publish.weights import evaluation_of, own_base, pipeline_of, stages_of
 from r1.run_dir import inputs, read_evaluations
+from r1.run_dir.checkpoint import step_name
 from r1.run_dir.inputs import Input
 from r1.run_dir.read import read_metrics
-from r1.run_dir.shapes import PipelineFile, StageEvaluation, Story
+from r1.run_dir.shapes import StageEvaluation, Story
 from r1.stages import registry
-from r1.stages.protocol import ArtifactType
+from r1.stages.protocol import MARK, ArtifactType
 
 PRIVATE = ("base_folder", "cluster", "track", "base_url", "api_key_env", "device", "plugins")
 """Settings that tell of a machine or a company, and nothing of the model."""
@@ -91,7 +92,8 @@ class CheckpointOrigin:
     settings: those of the last stage that differ from the defaults, by dotted names. figures: an
     evaluation's summary of these weights, {} without one. Of paths outside the recipe's folder the
     last part is told alone. base_is_folder: whether base names a folder of this machine, which may
-    look like a hub id.
+    look like a hub id. Of adapters alone (`of_adapters`) base is the last stage's own model, "@one"
+    for the checkpoint of stage one, and base_path what peft loads: a folder or a hub id.
     """
 
     run: Path
@@ -104,6 +106,7 @@ class CheckpointOrigin:
     stages: list[StageOrigin]
     figures: Mapping[str, Any]
     base_is_folder: bool = False
+    base_path: str = ""
 
     @property
     def gives(self) -> ArtifactType:
@@ -138,22 +141,26 @@ def origin_of_checkpoint(run: Path, step: int) -> CheckpointOrigin:
     )
 
 
-def _pipeline_of(run: Path) -> tuple[Path, str] | None:
-    """Return the pipeline's folder and the stage's name, where the run is that of a stage."""
-    root = run.resolve().parent.parent
-    return (root, run.resolve().parent.name) if is_pipeline(root) else None
+def of_adapters(origin: CheckpointOrigin) -> CheckpointOrigin:
+    """Return the origin of the last stage's adapters alone, which belong to its own base.
+
+    Raises UserError where that base was a checkpoint which is there no longer.
+    """
+    base = own_base(origin.run, origin.recipe)
+    named = MARK + base.stage if base.stage else public_name(str(origin.recipe.get("model")))
+    is_folder = Path(base.path).is_absolute()
+    return replace(origin, base=named, base_path=base.path, base_is_folder=is_folder)
 
 
 def _stages(run: Path, kind: str) -> Iterator[StageOrigin]:
-    found = _pipeline_of(run)
+    found = pipeline_of(run)
     if found is None:
         story = read_json(run / "lineage.json", {}, Story)
         yield _stage(run, run.name, kind, inputs.from_json(story.get("inputs", [])))
         return
     root, name = found
-    described = read_json(root / "pipeline.json", {"stages": []}, PipelineFile)["stages"]
     above = _above(root, name)
-    for entry in described:  # in an order in which they can run
+    for entry in stages_of(root):
         if entry["name"] in above:
             marker: Any = graph.read_marker(root, entry["name"]) or {}
             outside = inputs.from_json(marker.get("external", []))
@@ -179,7 +186,7 @@ def _above(root: Path, name: str) -> set[str]:
 
 def _base(run: Path, recipe: Mapping[str, Any]) -> str:
     """Return the base's name: the first stage that names a model outside the run."""
-    own = _pipeline_of(run)
+    own = pipeline_of(run)
     if own is not None:
         told = read_json(own[0] / "pipeline.json", {"stages": []}, _CardPipeline)
         tables = (told.get("recipe") or {}).get("stages", {})
@@ -189,9 +196,9 @@ def _base(run: Path, recipe: Mapping[str, Any]) -> str:
             model = str(_with_like(tables, name).get("model", ""))
             if not model:
                 break
-            if not model.startswith("@"):
+            if not model.startswith(MARK):
                 return model
-            name = model[1:].partition(".")[0]
+            name = model.removeprefix(MARK).partition("/")[0]
     return str(recipe.get("model", "unknown"))
 
 
@@ -207,14 +214,13 @@ def _with_like(
 
 def _figures(run: Path, step: int) -> Mapping[str, Any]:
     """Return the evaluation of exactly these weights: an evaluation stage's, or the run's."""
-    found = _pipeline_of(run)
-    if found is not None:
-        root, name = found
-        for file in sorted(root.glob("*/evaluation.json")):
-            result = read_json(file, {}, StageEvaluation)
-            if result.get("stage") == name and result.get("overall"):
-                overall = dict(result["overall"] or {})
-                return {**overall, "by_family": result.get("families") or {}, **_sizes(result)}
+    found = pipeline_of(run)
+    file = evaluation_of(found[0], run / "checkpoints" / step_name(step)) if found else None
+    if file is not None:
+        result = read_json(file, {}, StageEvaluation)
+        if result.get("overall"):
+            overall = dict(result["overall"] or {})
+            return {**overall, "by_family": result.get("families") or {}, **_sizes(result)}
     own = [each for each in read_evaluations(run) if each["step"] == step]
     return own[-1] if own else {}
 

@@ -1,7 +1,9 @@
 """The prompt of a training as a chat template (Jinja), so that a server asks as the training did.
 
-A base model that was trained under Table 1 has no chat template, and `vllm serve` refuses chat
-requests to it. Such a model answers single questions: the template refuses anything else aloud.
+A base model that is trained under Table 1 has no chat template, and `vllm serve` refuses chat
+requests to it; or it has one (Qwen2.5's bases do) that the training did not use, and is then asked
+otherwise than it learnt. Such a model answers single questions: the template refuses anything else
+aloud.
 
 Left out on purpose: a template for a recipe's system prompt or force_think on top of a chat
 template of the tokenizer's own, which is saved as it is.
@@ -9,11 +11,17 @@ template of the tokenizer's own, which is saved as it is.
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 from r1.chat_template import ChatTemplateError, render_chat
+from r1.files.shapes import read_json
 from r1.template import PromptRenderer, TemplateSettings
 
+CHAT_TEMPLATE = "chat_template.jinja"
+_NAMED_TEMPLATES, _TOKENIZER_CONFIG = "additional_chat_templates", "tokenizer_config.json"
 _PROBE = "\u0001question\u0001"
 _PROBES = ("What is 12 + 30?", "  Two\nlines {{ of }} text.  ", "中文 \\boxed{1}?")
 _SINGLE = (
@@ -24,9 +32,9 @@ _SINGLE = (
 
 
 def served_template(tokenizer: Any, settings: TemplateSettings) -> str | None:
-    """Return a template that gives the tokens of `PromptRenderer.encode`; None where the tokenizer
-    has one already, or none can be found that does."""
-    if getattr(tokenizer, "chat_template", None) or settings.kind == "chat":
+    """Return a template that gives the tokens of `PromptRenderer.encode`; None where the training
+    used the tokenizer's own, or none can be found that does."""
+    if settings.kind == "chat":
         return None
     renderer = PromptRenderer(tokenizer, settings)
     before, after = renderer.render(_PROBE).split(_PROBE)
@@ -39,6 +47,34 @@ def served_template(tokenizer: Any, settings: TemplateSettings) -> str | None:
     return template if _is_faithful(template, renderer) else None
 
 
+def write_template(folder: Path, template: str) -> None:
+    """Make a template the only one of a tokenizer's folder, wherever the earlier ones are kept."""
+    (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
+    shutil.rmtree(folder / _NAMED_TEMPLATES, ignore_errors=True)
+    config = read_json(folder / _TOKENIZER_CONFIG, {}, finite=False)
+    if config.pop("chat_template", None) is not None:
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        (folder / _TOKENIZER_CONFIG).write_text(text, encoding="utf-8")
+
+
+def template_notice(kind: str, had_own: bool, written: bool) -> str:
+    """Return what the user should know of the template of a training that used none.
+
+    kind: that of the training's prompt. had_own: whether the tokenizer has one of its own. written:
+    whether the training's was written.
+    """
+    if written:
+        why = "the tokenizer had no chat template, and a server asks by it."
+        if had_own:
+            why = "a server asks by it, and no longer by the tokenizer's own, which was not used."
+        return f"{CHAT_TEMPLATE} holds the prompt of the training ({kind}): {why}"
+    then = "asks by the tokenizer's own, which was not used" if had_own else "refuses chat requests"
+    return (
+        f"The prompt of the training ({kind}) cannot be written as a chat template of this "
+        f"tokenizer, so a server {then}: send it the prompt itself, as README.md shows."
+    )
+
+
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"
@@ -46,6 +82,7 @@ def _literal(text: str) -> str:
 
 def _is_faithful(template: str, renderer: PromptRenderer) -> bool:
     tokenizer = renderer.tokenizer
+    before = getattr(tokenizer, "chat_template", None)
     tokenizer.chat_template = template
     try:
         return all(
@@ -61,4 +98,4 @@ def _is_faithful(template: str, renderer: PromptRenderer) -> bool:
     except ChatTemplateError:
         return False
     finally:
-        tokenizer.chat_template = None
+        tokenizer.chat_template = before
