@@ -61,9 +61,11 @@ def test_random_kills_change_no_byte(tmp_path) -> None:
     recipe = write_recipe(tmp_path / "recipe", "qwen2", total, sections)
     finish(recipe, tmp_path / "straight")
     rng, out, kills = random.Random(NUM_KILLS), tmp_path / "killed", {}
+    each = rng.sample(list(KINDS), len(KINDS))  # first each kind once
     driver = start(recipe, out)
     while sum(kills.values()) < NUM_KILLS and driver.poll() is None:
-        before, kind = num_steps(out), rng.choice(list(KINDS))
+        before, kind = num_steps(out), next((k for k in each if k not in kills), None)
+        kind = kind or rng.choice(each)
         end = time.monotonic() + 120
         while driver.poll() is None and num_steps(out) <= before and time.monotonic() < end:
             time.sleep(0.02)
