@@ -161,7 +161,7 @@ def run_stage(
     if place.exists():
         other = _other(read_json(place / "BEGUN.json", shape=Begun), identity, stage, external)
         if other:
-            aside = put_aside(place)
+            aside = atomic.put_aside(place)
             told(f"Stage {stage.name} begins anew, because {other}. Before: {aside}.")
     atomic.make_folder(place)
     atomic.write_json(place / "BEGUN.json", identity)
@@ -220,15 +220,6 @@ def _changed(stage: Stage, stored: Mapping[str, Any]) -> list[str]:
 def _settings(marker: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the recorded settings; None for a marker with only their hash."""
     return marker["settings"] if isinstance(marker["settings"], Mapping) else {}
-
-
-def put_aside(place: Path) -> Path:
-    """Rename a stage's folder to the first free `<name>.old-<n>`."""
-    n = 1
-    while (aside := place.with_name(f"{place.name}.old-{n}")).exists():
-        n += 1
-    place.rename(aside)
-    return aside
 
 
 def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:
