@@ -157,6 +157,24 @@ def test_a_run_is_read_as_rows(small, tmp_path) -> None:
         list(run.rollouts([7]))
 
 
+def test_a_recipe_of_stages_is_done_when_every_stage_is(tmp_path) -> None:
+    stages = [{"name": name, "kind": "sft"} for name in ("one", "two")]
+    (tmp_path / "pipeline.json").write_text(json.dumps({"kind": "r1", "stages": stages}))
+    run = r1.load_run(tmp_path)
+    assert not run.done
+    assert run.stages == {}
+    (tmp_path / "one").mkdir()
+    marker = {"inputs": {}, "parents": {}, "outputs": {}, "seconds": 1.0}
+    (tmp_path / "one" / "STAGE.json").write_text(json.dumps(marker))
+    assert list(run.stages) == ["one"]  # read anew, while it is being written
+    assert run.stages["one"].done
+    assert not run.done
+    (tmp_path / "two").mkdir()
+    assert not run.done
+    (tmp_path / "two" / "STAGE.json").write_text(json.dumps(marker))
+    assert run.done
+
+
 def test_evaluating_and_sampling_are_what_the_commands_do(small, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = r1.train(small, show=False)
