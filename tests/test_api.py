@@ -221,6 +221,20 @@ def test_samples_follow_from_their_seeds(small, tmp_path) -> None:
         assert loaded.sample(["1 + 1", "2 + 2"], 3, seed=6, **limit) != first
         with pytest.raises(r1.UserError, match="give a list"):
             loaded.sample("1 + 1")
+        for given, said in (
+            ({"temperature": -1.0}, "r1.sample:\n  temperature: .*greater than or equal to 0"),
+            ({"top_p": 2}, "top_p: .*less than or equal to 1"),
+            ({"max_new_tokens": 0}, "max_new_tokens: .*greater than or equal to 1"),
+            (
+                {"max_new_tokens": 10**6},
+                "max_new_tokens = 1000000 is more than the model's context",
+            ),
+            ({"num_samples": 0}, "num_samples = 0: give 1 or more"),
+        ):
+            with pytest.raises(r1.UserError, match=said):
+                loaded.sample(["1 + 1"], **given)
+        with pytest.raises(r1.UserError, match="prompt 1 is not UTF-8 at character 1"):
+            loaded.sample(["a", "a\ud800"])
 
 
 def test_rewards_by_name() -> None:
