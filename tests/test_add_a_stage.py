@@ -176,8 +176,8 @@ def test_it_runs_is_carried_on_and_grows_stale_with_its_settings_and_its_file(
     }
     assert run(recipe, out, ["stages.long.num=5"]) == ["long", "again"]
 
-    (tmp_path / "longest_stage.py").write_text(TOY + "# another program\n")
     pipeline = build(load_any_recipe(recipe, ["stages.long.num=5"]), recipe.parent, "r1.toml")
+    (tmp_path / "longest_stage.py").write_text(TOY + "# another program\n")
     reasons = {item.stage.name: item.reason for item in standings(pipeline, out)}
     assert reasons["supplied"] == ""
     assert "a file that it read changed: plugins.longest_stage" in reasons["long"]

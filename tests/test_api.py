@@ -157,6 +157,24 @@ def test_a_run_is_read_as_rows(small, tmp_path) -> None:
         list(run.rollouts([7]))
 
 
+def test_a_recipe_of_stages_is_done_when_every_stage_is(tmp_path) -> None:
+    stages = [{"name": name, "kind": "sft"} for name in ("one", "two")]
+    (tmp_path / "pipeline.json").write_text(json.dumps({"kind": "r1", "stages": stages}))
+    run = r1.load_run(tmp_path)
+    assert not run.done
+    assert run.stages == {}
+    (tmp_path / "one").mkdir()
+    marker = {"inputs": {}, "parents": {}, "outputs": {}, "seconds": 1.0}
+    (tmp_path / "one" / "STAGE.json").write_text(json.dumps(marker))
+    assert list(run.stages) == ["one"]  # read anew, while it is being written
+    assert run.stages["one"].done
+    assert not run.done
+    (tmp_path / "two").mkdir()
+    assert not run.done
+    (tmp_path / "two" / "STAGE.json").write_text(json.dumps(marker))
+    assert run.done
+
+
 def test_evaluating_and_sampling_are_what_the_commands_do(small, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = r1.train(small, show=False)
@@ -203,6 +221,20 @@ def test_samples_follow_from_their_seeds(small, tmp_path) -> None:
         assert loaded.sample(["1 + 1", "2 + 2"], 3, seed=6, **limit) != first
         with pytest.raises(r1.UserError, match="give a list"):
             loaded.sample("1 + 1")
+        for given, said in (
+            ({"temperature": -1.0}, "r1.sample:\n  temperature: .*greater than or equal to 0"),
+            ({"top_p": 2}, "top_p: .*less than or equal to 1"),
+            ({"max_new_tokens": 0}, "max_new_tokens: .*greater than or equal to 1"),
+            (
+                {"max_new_tokens": 10**6},
+                "max_new_tokens = 1000000 is more than the model's context",
+            ),
+            ({"num_samples": 0}, "num_samples = 0: give 1 or more"),
+        ):
+            with pytest.raises(r1.UserError, match=said):
+                loaded.sample(["1 + 1"], **given)
+        with pytest.raises(r1.UserError, match="prompt 1 is not UTF-8 at character 1"):
+            loaded.sample(["a", "a\ud800"])
 
 
 def test_rewards_by_name() -> None:

@@ -181,3 +181,12 @@ def test_an_answer_cut_at_the_limit_says_so():
     engine.ended = "length"
     limit = SamplingSettings().max_new_tokens
     assert talk(engine, "?\n", kind="chat") == f"One two (cut at {limit} tokens)\n\n"
+
+
+def test_a_line_that_is_not_utf8_is_asked_with_signs_in_its_place():
+    engine = Scripted("one", "two", "three")
+    renderer = PromptRenderer(Characters(), TemplateSettings(kind="plain"))
+    lines = io.TextIOWrapper(io.BytesIO(b"caf\xe9 x\nsecond\n"), encoding="utf-8")
+    chat(engine, renderer, SamplingSettings(), Console(file=io.StringIO()), source=lines)
+    talk(engine, "a\ud800b\n", kind="plain")
+    assert engine.asked == ["caf\ufffd x", "second", "a?b"]

@@ -144,6 +144,23 @@ def test_a_whole_recipes_run_means_its_final_stage(world, tmp_path):
     assert resolve_model(str(tmp_path / "dev1"), step=3).path.startswith(str(tmp_path / "dev1"))
 
 
+def test_a_reward_beside_the_runs_recipe_is_found_with_other_problems(world, tmp_path):
+    beside = tmp_path / "project"
+    beside.mkdir()
+    (beside / "beside_rewards.py").write_text(
+        "def short(prompts, completions):\n    return [0.5] * len(completions)\n"
+    )
+    own = {"weights": {"accuracy": 1.0, "short": 0.1}, "plugins": ["beside_rewards.py:short"]}
+    recipe = {**RECIPE, "rewards": {**own, "answer_from": "text"}, "base_folder": str(beside)}
+    shutil.copytree(world / "run", tmp_path / "run")
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(recipe))
+    source = SourceSettings(path="heldout.jsonl", verifier="exact")
+    console = Console(file=io.StringIO())
+    given = {"sources": [source], "base_folder": world, "overrides": {"num_samples": 1}}
+    summary = run_eval_command(str(tmp_path / "run"), tmp_path / "out", console, **given)
+    assert summary["num_problems"] == 5
+
+
 def test_a_model_without_problems_is_refused(world, tmp_path):
     console = Console(file=io.StringIO())
     with pytest.raises(UserError, match="does not exist; give a folder"):

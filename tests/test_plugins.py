@@ -10,7 +10,7 @@ import pytest
 from r1.benchmarks.running.choose import named
 from r1.config import validate
 from r1.errors import UserError
-from r1.plugins import import_plugins
+from r1.plugins import import_plugins, load_function
 from r1.r1_zero.settings import R1ZeroRecipe
 from r1.rewards.settings import RewardSettings
 from r1.stages.registry import import_plugins as import_stages
@@ -87,3 +87,36 @@ def test_a_module_that_registers_by_way_of_another_is_taken(write) -> None:
     import_plugins(["by_another", "registers"])
     __import__("imported_before")
     import_plugins(["imported_before"])
+
+
+def test_a_module_that_was_edited_since_its_import_is_refused(write) -> None:
+    registers = "import edited_helper\nfrom r1.plugins import note_registration\n"
+    registers += "note_registration('an algorithm')\n"
+    helper, plugin = write("edited_helper", "SIGN = 1\n"), write("edited_plugin", registers)
+    recipe = {"model": "tiny", "num_steps": 1, "data": {"train": [{"path": "x.jsonl"}]}}
+    recipe["plugins"] = ["edited_plugin"]
+    for _ in range(2):
+        validate(recipe, R1ZeroRecipe, "r.toml")
+    for path in (plugin, helper):
+        before = path.read_text()
+        path.write_text(before + "MORE = 1\n")
+        told = rf"plugins: {path.name} changed since it was imported; restart Python, or the notebo"
+        with pytest.raises(UserError, match=told):
+            validate(recipe, R1ZeroRecipe, "r.toml")
+        import_plugins(["edited_plugin"])  # rewards run in workers, which read it anew
+        path.write_text(before)
+        validate(recipe, R1ZeroRecipe, "r.toml")
+    for name in ("edited_helper", "edited_plugin"):
+        del sys.modules[name]
+    plugin.write_text(registers + "MORE = 1\n")
+    validate(recipe, R1ZeroRecipe, "r.toml")  # imported anew
+
+
+def test_an_edited_file_of_a_function_is_refused(tmp_path) -> None:
+    path = tmp_path / "problems.py"
+    path.write_text("def first():\n    return 1\n")
+    for _ in range(2):
+        assert load_function(f"{path}:first", None, "path")() == 1
+    path.write_text("def first():\n    return 2\n")
+    with pytest.raises(UserError, match=r"path: problems\.py changed since it was imported"):
+        load_function(f"{path}:first", None, "path")

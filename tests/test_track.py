@@ -18,6 +18,8 @@ import pytest
 import r1
 from r1.errors import UserError
 from r1.pipeline.r1 import R1Recipe, specs_of
+from r1.run_dir import RunDir
+from r1.run_dir.atomic import put_aside
 from r1.track import lane
 from r1.track.backends import OPENERS
 from r1.track.settings import TRACKERS, TrackSettings
@@ -157,6 +159,44 @@ def test_a_resumed_run_goes_on_in_the_same_tracker_run_with_no_step_twice(
     assert said == []
 
 
+def follow(out: Path, said: list[str], name: str, run: Path, rewards: dict[int, float]) -> None:
+    """Track a stage over the steps of `rewards`; run: the stage's run folder, under out."""
+    one = trackers(out, said, name)
+    write_run(run, min(rewards))
+    one.begin("zero", min(rewards), max(rewards) + 1)
+    for step, reward in rewards.items():
+        one.step("zero", step, {"reward": reward})
+    one.close()
+
+
+def test_a_stage_that_begins_anew_is_a_new_run_there(monkeypatch, tmp_path) -> None:
+    client, said, run = fake(monkeypatch, "wandb"), [], tmp_path / "zero" / "run"
+    follow(tmp_path, said, "wandb", run, {0: 0.1, 1: 0.2, 2: 0.3})
+    follow(tmp_path, said, "wandb", run, {1: 0.2, 2: 0.3, 3: 0.4})
+    assert client.steps() == [1, 2, 3, 4]
+    put_aside(tmp_path / "zero")
+    follow(tmp_path, said, "wandb", run, {0: 0.7, 1: 0.8})
+    (first, _, _), *_, (second, _, _) = client.rows
+    assert first != second
+    assert [row for row in client.rows if row[0] == second] == [
+        (second, 1, {"reward": 0.7}),
+        (second, 2, {"reward": 0.8}),
+    ]
+    assert said == []
+
+
+def test_a_run_that_took_no_step_and_begins_anew_is_a_new_run_there(monkeypatch, tmp_path) -> None:
+    client, said = fake(monkeypatch, "wandb"), []
+    for pass_at_1 in (0.25, 0.75):
+        with RunDir.open(tmp_path / "run", {"lr": pass_at_1}, "sft"):
+            one = trackers(tmp_path / "run", said, "wandb")
+            one.begin("training", 0, 3)
+            one.evaluation("training", 0, {"pass_at_1": pass_at_1})
+            one.close()
+    assert [data["heldout/pass_at_1"] for _, _, data in client.rows] == [0.25, 0.75]
+    assert len({run for run, _, _ in client.rows}) == 2
+
+
 def test_a_tracker_that_fails_is_told_once_and_gets_the_rest_at_the_next_start(
     monkeypatch, tmp_path
 ) -> None:
@@ -258,6 +298,13 @@ def test_tensorboard_for_real(tmp_path) -> None:
         one.close()
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("reward")] == [1, 2, 3, 4, 5]
+    stage = tmp_path / "whole" / "zero"
+    follow(tmp_path / "whole", said, "tensorboard", stage / "run", {0: 0.1, 1: 0.2, 2: 0.3})
+    put_aside(stage)
+    follow(tmp_path / "whole", said, "tensorboard", stage / "run", {0: 0.7})
+    for name, values in (("zero", [0.7]), ("zero.old-1", [0.1, 0.2, 0.3])):
+        events = EventAccumulator(str(tmp_path / "whole" / "tensorboard" / name)).Reload()
+        assert [event.value for event in events.Scalars("reward")] == pytest.approx(values)
     assert said == []
 
 

@@ -1,7 +1,8 @@
 """Talk to a checkpoint: the answer streams, with the thinking shown apart from it.
 
 In a terminal Ctrl-C ends an answer; /quit, /exit or Ctrl-D ends the conversation. With a pipe as
-input each line is a message, and the same text comes out without colours. A chat template remembers
+input each line is a message, and the same text comes out without colours; bytes that are not UTF-8
+are replaced. A chat template remembers
 the conversation (without its thinking, as R1's own template has it); the R1-Zero template asks
 single questions only, so there each message stands alone.
 
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -95,6 +97,8 @@ def chat(
 ) -> None:
     """Hold a conversation until the input ends. source: the stream of messages (stdin)."""
     source = source or sys.stdin
+    if isinstance(source, TextIOWrapper):
+        source.reconfigure(errors="replace")  # an error would take later lines with it
     conversation = ChatSession(renderer, sampling, seed, renderer.settings.system)
     if source.isatty():
         console.print(Text("Ctrl-C ends an answer, /quit the chat; /help lists the commands."))
@@ -209,7 +213,7 @@ def _messages(source: TextIO, console: Console) -> Iterator[str]:
         if line is None:
             return
         if line.strip():
-            yield line.strip()
+            yield line.encode(errors="replace").decode().strip()  # tokenizers take no surrogates
 
 
 def _read_line(source: TextIO) -> str | None:

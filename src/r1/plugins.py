@@ -21,11 +21,14 @@ from types import ModuleType
 from typing import Any
 
 from r1.errors import UserError
+from r1.files.python_source import files_from, files_of_module
 
 _REGISTERED: list[str] = []
 """Names of all that registered itself, in order."""
 _SILENT: set[str] = set()
 """Modules in sys.modules that registered nothing when they were imported as plugins."""
+_HASHES: dict[str, dict[str, str]] = {}
+"""By module, the hashes of its source files when it was imported."""
 _CALLS = {
     "rewards.plugins": "register_reward or register_verifier (r1.rewards.registry)",
     "--plugin": "register_benchmark (r1.benchmarks.registry) or register_verifier "
@@ -52,6 +55,7 @@ def import_plugins(
             continue
         file = None if named is None else find_file(named["path"])
         name = module if file is None else _name_of(file)
+        _refuse_edited(name, file, setting)
         known, before = name in sys.modules and name not in _SILENT, len(_REGISTERED)
         loaded = _import(module, setting) if file is None else _load(file, setting)
         if known or len(_REGISTERED) > before:
@@ -110,7 +114,9 @@ def load_function(text: str, base_folder: Path | None, setting: str) -> Callable
     """
     named = _FILE.fullmatch(text)
     assert named is not None, text
-    module = _load(find_file(named["path"], base_folder), setting)
+    file = find_file(named["path"], base_folder)
+    _refuse_edited(_name_of(file), file, setting)
+    module = _load(file, setting)
     function = getattr(module, str(named["name"]), None)
     if callable(function):
         return function  # type: ignore[no-any-return]
@@ -136,6 +142,26 @@ def find_beside(folder: Path) -> None:
     added = str(folder.resolve())
     if added not in sys.path:
         sys.path.append(added)
+
+
+def _refuse_edited(name: str, file: Path | None, setting: str) -> None:
+    """Raise UserError for an imported module whose source was edited since: its old code would run
+    under the new source's name, and hash.
+
+    Rewards are read anew in each run's workers, so theirs may be edited.
+    """
+    if setting == "rewards.plugins" and name in _HASHES:
+        return
+    found = files_of_module(name) if file is None else files_from(file)
+    now = {each: hashlib.sha256(path.read_bytes()).hexdigest() for each, path in found.items()}
+    before = _HASHES.get(name, now) if name in sys.modules else now
+    _HASHES[name] = before
+    edited = [each for each in before | now if before.get(each) != now.get(each)]
+    if edited:
+        raise UserError(
+            f"{setting}: {edited[0]} changed since it was imported; restart Python, or the "
+            "notebook's kernel."
+        )
 
 
 def _import(module: str, setting: str) -> ModuleType:

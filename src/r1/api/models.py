@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from r1.config import dump, validate
 from r1.errors import UserError
 from r1.evaluation.source import (
     ModelSource,
@@ -71,12 +72,13 @@ class LoadedModel:
         if isinstance(prompts, str):
             raise UserError("prompts is one text; give a list of them: [text].")
         given = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
-        told = {name: value for name, value in given.items() if value is not None}
-        sampling = SamplingSettings(**{**self.sampling.model_dump(), **told})
+        if num_samples < 1:
+            raise UserError(f"num_samples = {num_samples}: give 1 or more.")
+        sampling = self._sampling({k: v for k, v in given.items() if v is not None})
         requests = [
             GroupRequest(
                 f"prompt {number}",
-                tuple(self.opened.renderer.encode(prompt)),
+                self._encode(number, prompt),
                 tuple(sample_seed(seed, "sample", number, g) for g in range(num_samples)),
             )
             for number, prompt in enumerate(prompts)
@@ -86,6 +88,24 @@ class LoadedModel:
             for group in self.opened.engine.generate(requests, sampling)
         }
         return [[self._response(each) for each in found[request.id]] for request in requests]
+
+    def _sampling(self, told: dict[str, float]) -> SamplingSettings:
+        """Return the model's sampling with what a call says. Raises UserError."""
+        sampling = validate({**dump(self.sampling), **told}, SamplingSettings, "r1.sample")
+        engine = self.source.settings("engine", EngineSettings)
+        if context_of_source(self.source, engine) is not None:
+            check_limit(sampling.max_new_tokens, self.source.path, engine, "max_new_tokens")
+        return sampling
+
+    def _encode(self, number: int, prompt: str) -> tuple[int, ...]:
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"prompt {number} is not UTF-8 at character {error.start}; "
+                "read it with its own encoding, or replace the character."
+            ) from None
+        return self.opened.renderer.encode(prompt)
 
     def _response(self, completion: Completion) -> SampledResponse:
         parsed = parse(completion.text, self.opened.renderer.opens_think)

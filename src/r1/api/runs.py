@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,9 @@ class RunFolder:
 
     @property
     def done(self) -> bool:
-        """Whether it reached its end."""
-        if self.stages:
-            return all(stage.done for stage in self.stages.values())
+        """Whether it reached its end; of a recipe of stages, whether every stage did."""
+        if names := self._stage_names:
+            return all((self.folder / name / "STAGE.json").is_file() for name in names)
         return is_done(self._run) or (self.folder / "STAGE.json").is_file()
 
     @property
@@ -75,11 +74,11 @@ class RunFolder:
         marker = read_json(self.folder / "STAGE.json")
         return marker or read_json(self._run / "lineage.json", {}, Story)
 
-    @cached_property
+    @property
     def stages(self) -> dict[str, RunFolder]:
         """The stages of a recipe that have begun, by name; {} for a single run."""
-        names = [stage["name"] for stage in self._pipeline["stages"]]
-        return {n: RunFolder(self.folder / n) for n in names if (self.folder / n).is_dir()}
+        begun = [name for name in self._stage_names if (self.folder / name).is_dir()]
+        return {name: RunFolder(self.folder / name) for name in begun}
 
     def rollouts(self, steps: Iterable[int] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the sampled completions with their rewards, step by step; one file in memory.
@@ -99,6 +98,10 @@ class RunFolder:
     def _run(self) -> Path:
         inside = self.folder / "run"
         return inside if not read.is_run(self.folder) and read.is_run(inside) else self.folder
+
+    @property
+    def _stage_names(self) -> list[str]:
+        return [stage["name"] for stage in self._pipeline["stages"]]
 
     @property
     def _pipeline(self) -> PipelineFile:

@@ -15,8 +15,6 @@ an endpoint, a program that draws problems) and references to other stages ("@st
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from typing import Any
 from r1.data.rows import find_data
 from r1.data.tiny import MODELS
 from r1.errors import UserError
+from r1.files.python_source import files_from, files_of_module
 from r1.plugins import file_of, is_function
 from r1.run_dir.checkpoint import MARKER, find_checkpoint
 from r1.run_dir.inputs import Input, hash_files
@@ -34,7 +33,6 @@ _BUILT_IN_SCORERS = ("constant", "oracle")  # r1.search.settings.BUILT_IN, a lay
 _DATA_KEYS = ("path", "samples", "examples", "searched")
 _MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model")
 _MODEL_NAMES = ("vocab.txt", "merges.txt")
-_INSTALLED = ("site-packages", "dist-packages")
 
 
 def inputs_of(settings: Mapping[str, Any], base_folder: Path, model: str = "") -> list[Input]:
@@ -130,46 +128,5 @@ def _cached_on_hub(name: str) -> Path | None:
 
 def _plugin_files(module: str, base_folder: Path) -> dict[str, Path]:
     """The source of a module or a file, and of those beside it that it imports, however far."""
-    found: dict[str, Path] = {}
     file = file_of(module, base_folder)
-    if file is not None:
-        if file.is_file():
-            _follow(file, file.parent, found)
-        return found
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or spec.origin is None:
-        return {}  # `import_plugins` says how to make it known
-    origin = Path(spec.origin)
-    if spec.submodule_search_locations:
-        return {f"{origin.parent.name}/{p.relative_to(origin.parent)}": p
-                for p in origin.parent.rglob("*.py")}  # fmt: skip
-    _follow(origin, origin.parent, found)
-    return found
-
-
-def _follow(file: Path, folder: Path, found: dict[str, Path]) -> None:
-    """Add a source file and the modules of its folder that it imports."""
-    name = file.relative_to(folder).as_posix()
-    if name in found:
-        return
-    found[name] = file
-    if file.suffix != ".py" or any(part in _INSTALLED for part in folder.parts):
-        return
-    try:
-        tree = ast.parse(file.read_bytes())
-    except SyntaxError:
-        return  # importing it says where
-    for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-        for imported in names:
-            stem = folder.joinpath(*imported.split("."))
-            top = folder / imported.split(".")[0]
-            inside = sorted(top.rglob("*.py")) if (top / "__init__.py").is_file() else []
-            for path in (stem.with_suffix(".py"), *inside):
-                if path.is_file():
-                    _follow(path, folder, found)
+    return files_of_module(module) if file is None else files_from(file)

@@ -32,7 +32,7 @@ from r1.data.load import load_data
 from r1.data.settings import DataSettings
 from r1.evaluation.battery_figures import figures, sample_of, vote_figures
 from r1.evaluation.battery_settings import EvaluationStageSettings
-from r1.evaluation.blocks import Begin, Call, Step, block_samples, cut, write_calls
+from r1.evaluation.blocks import Begin, Call, Step, block_samples, by_content, cut, write_calls
 from r1.evaluation.estimators import NO_VOTE
 from r1.evaluation.run import JudgedGroup, judge_groups, make_request
 from r1.evaluation.source import ModelSource, open_engine
@@ -168,6 +168,8 @@ def _request(
     for name in ("model", "title", "problems", "general", "engine"):
         told.pop(name, None)
     models = settings.reward_models
+    for use in told["reward_models"].values():
+        del use["path"]  # its content stands below
     return {
         "settings": told,
         "engine": {"kind": settings.engine.kind, "dtype": settings.engine.dtype},
@@ -181,7 +183,7 @@ def _request(
 def _claim(blocks: Path, request: dict[str, Any]) -> None:
     """Keep the blocks of this request; remove those of another."""
     request = json.loads(json.dumps(request))
-    if read_json(blocks / REQUEST) == request:
+    if by_content(read_json(blocks / REQUEST)) == by_content(request):
         return
     with atomic.writing(blocks):
         if blocks.exists():

@@ -150,14 +150,23 @@ def request_of(plan: BlockPlan, identity: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def by_content(described: Any) -> Any:
+    """Return JSON values without the paths of what has a hash: a model may be moved."""
+    if not isinstance(described, Mapping):
+        return described
+    hashed = described.get("sha256") is not None
+    return {k: by_content(v) for k, v in described.items() if not (hashed and k == "source")}
+
+
 def _is_new(out: Path, request: dict[str, Any]) -> bool:
     """Whether the request must be written into `out`. Raises UserError if `out` holds another
     request."""
     held = held_in(out, "the evaluation")
     before = read_json(out / REQUEST)
     if before is not None:
+        asked, held_there = by_content(request), by_content(before)
         differ = [
-            key for key in request.keys() | before.keys() if request.get(key) != before.get(key)
+            key for key in asked.keys() | held_there.keys() if asked.get(key) != held_there.get(key)
         ]
         if differ and any((out / BLOCKS).glob("*.parquet")):
             raise UserError(

@@ -277,7 +277,12 @@ def _rewards(
     source: ModelSource, template: TemplateSettings, given: RewardSettings | None
 ) -> RewardSettings:
     """Return the given rewards, else the run's, else accuracy and, if prompts ask for it,
-    format."""
+    format.
+
+    Plugins of the run's own are looked for beside its recipe, wherever the problems come from.
+    """
+    if given is None and "base_folder" in source.recipe:
+        find_beside(Path(source.recipe["base_folder"]))
     if given is None and "rewards" not in source.recipe and template.kind == "chat":
         return RewardSettings(weights={"accuracy": 1.0}, answer_from="boxed")
     return source.settings("rewards", RewardSettings, given)

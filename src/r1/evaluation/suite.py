@@ -21,7 +21,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from r1.evaluation import blocks
-from r1.evaluation.blocks import BlockPlan, Call, Step, claim, cut, is_whole, read_block, request_of
+from r1.evaluation.blocks import (
+    BlockPlan,
+    Call,
+    Step,
+    by_content,
+    claim,
+    cut,
+    is_whole,
+    read_block,
+    request_of,
+)
 from r1.evaluation.run import JudgedGroup, VotingScorer, count_votes, describe, make_request
 from r1.evaluation.summary import JudgedProblem, judge, require_accuracy, summarise
 from r1.files.shapes import read_json
@@ -239,7 +249,7 @@ def _calls(
     missing = {name: block for name, block in by_name.items() if not is_whole(block.path)}
     if queue is None or len(every) == 1:
         return [{block.path: block.problems} for block in missing.values()]
-    suite = hash_of([dict(request) for request in requests])
+    suite = hash_of([by_content(request) for request in requests])
     kept = read_json(queue, {})
     if kept.get("suite") != suite or not _holds(kept.get("calls"), by_name, missing):
         calls = pack(list(missing.values()))

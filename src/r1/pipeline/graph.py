@@ -26,6 +26,7 @@ from r1.files.shapes import read_json
 from r1.run_dir import atomic, inputs
 from r1.run_dir.inputs import Input
 from r1.run_dir.lineage import describe_source
+from r1.run_dir.opening import BEGUN
 from r1.run_dir.recipe_check import differences
 from r1.run_dir.shapes import Begun, StageMark
 from r1.stages.protocol import Artifact, ArtifactType
@@ -159,12 +160,12 @@ def run_stage(
         "external": [given.as_json() for given in external],
     }
     if place.exists():
-        other = _other(read_json(place / "BEGUN.json", shape=Begun), identity, stage, external)
+        other = _other(read_json(place / BEGUN, shape=Begun), identity, stage, external)
         if other:
-            aside = put_aside(place)
+            aside = atomic.put_aside(place)
             told(f"Stage {stage.name} begins anew, because {other}. Before: {aside}.")
     atomic.make_folder(place)
-    atomic.write_json(place / "BEGUN.json", identity)
+    atomic.write_json(place / BEGUN, identity)
     begin = time.perf_counter()
     made = stage.run(place, {name: output_path(folder, s) for name, s in stage.inputs.items()})
     assert set(made) == set(stage.outputs), f"stage {stage.name} gave {sorted(made)}"
@@ -220,15 +221,6 @@ def _changed(stage: Stage, stored: Mapping[str, Any]) -> list[str]:
 def _settings(marker: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the recorded settings; None for a marker with only their hash."""
     return marker["settings"] if isinstance(marker["settings"], Mapping) else {}
-
-
-def put_aside(place: Path) -> Path:
-    """Rename a stage's folder to the first free `<name>.old-<n>`."""
-    n = 1
-    while (aside := place.with_name(f"{place.name}.old-{n}")).exists():
-        n += 1
-    place.rename(aside)
-    return aside
 
 
 def read_marker(folder: Path, stage: str) -> dict[str, Any] | None:

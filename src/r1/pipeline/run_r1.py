@@ -228,7 +228,7 @@ def _put_aside(pipeline: Pipeline, first: str, out: Path) -> None:
         return
     for name in _below(pipeline, first):
         if (out / name).exists():
-            graph.put_aside(out / name)
+            atomic.put_aside(out / name)
     atomic.write_json(out / REDO, {"from": first})
 
 

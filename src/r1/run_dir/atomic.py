@@ -174,6 +174,15 @@ def remove(path: Path) -> None:
     shutil.rmtree(path)
 
 
+def put_aside(place: Path) -> Path:
+    """Rename a folder to the first free `<name>.old-<n>`."""
+    n = 1
+    while (aside := place.with_name(f"{place.name}.old-{n}")).exists():
+        n += 1
+    place.rename(aside)
+    return aside
+
+
 def _write_bytes(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)

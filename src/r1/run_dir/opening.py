@@ -20,7 +20,10 @@ from r1.run_dir import inputs, recipe_check
 from r1.run_dir.checkpoint import checkpoint_steps
 from r1.run_dir.inputs import Input
 from r1.run_dir.read import read_lines
-from r1.run_dir.shapes import Story
+from r1.run_dir.shapes import Begun, Story
+
+BEGUN = "BEGUN.json"
+"""Beside the run folder of a pipeline's stage: what the stage was begun with."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def judge(folder: Path, identity: Identity) -> FolderVerdict:
         return FolderVerdict(True, [], [], [])
     before, now = identity.as_now(stored), json.loads(json.dumps(identity.recipe))
     longer = recipe_check.grown(before, now, identity.grows)
-    may_differ = [*identity.ignore, *identity.derived]
+    may_differ = [*identity.ignore, *identity.derived, *stage_inputs(folder)]
     may_differ += [line.partition(":")[0] for line in longer]
     other = recipe_check.differences(before, now, may_differ)
     recorded = recorded_inputs(folder)
@@ -95,6 +98,16 @@ def judge(folder: Path, identity: Identity) -> FolderVerdict:
             "changed cannot be told. They are recorded from now on."
         )
     return FolderVerdict(False, [*longer, *changed], longer, notices)
+
+
+def stage_inputs(folder: Path) -> list[str]:
+    """Return the settings of a stage's run that name outputs of other stages, as dotted keys.
+
+    They hold paths inside the pipeline's folder, which may be moved. What lies there is compared by
+    its hash before the stage is carried on (`r1.pipeline.graph`), and with the run's inputs.
+    """
+    begun = read_json(folder.parent / BEGUN, None, Begun)
+    return [] if begun is None else list(begun["inputs"])
 
 
 def recorded_inputs(folder: Path) -> list[Input] | None:

@@ -43,7 +43,9 @@ from r1.run_dir.shapes import Step, Story
 TIMING_PREFIXES = ("seconds/", "speed/", "pool/", "busy/", "queue/")
 _EVALUATE = "seconds/evaluate"
 _FORMAT = 1
-_OF_STEPS = ("rollouts", "evaluations", "metrics.jsonl", "timings.jsonl", "DONE.json")
+TRACKED = "track.json"
+"""What the trackers have taken of the run (r1.track)."""
+_OF_STEPS = ("rollouts", "evaluations", "metrics.jsonl", "timings.jsonl", "DONE.json", TRACKED)
 
 
 class RunDir:

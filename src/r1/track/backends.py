@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from r1.errors import UserError, install_extra
+from r1.run_dir import atomic
 
 
 class TrackedRun(NamedTuple):
     """What a tracker is told of a run or stage.
 
     id: stays when the run is resumed. group: the recipe's name where the run is one of its stages.
-    folder: of the whole run, for files of the tracker. config: the resolved recipe.
+    folder: of the whole run, for files of the tracker. config: the resolved recipe. begins: it is
+    new to the trackers; what they have under its name is another run.
     """
 
     project: str
@@ -27,6 +29,7 @@ class TrackedRun(NamedTuple):
     group: str | None
     folder: Path
     config: Mapping[str, Any]
+    begins: bool = False
 
 
 class Tracker(Protocol):
@@ -64,12 +67,17 @@ class WandbTracker:
 
 
 class TensorBoardTracker:
-    """TensorBoard: event files in RUN/tensorboard, by torch's own writer."""
+    """TensorBoard: event files in RUN/tensorboard, by torch's own writer.
+
+    Those of an earlier run of the name are renamed: two in a folder would be one curve.
+    """
 
     def __init__(self, run: TrackedRun) -> None:
         module = importlib.import_module("torch.utils.tensorboard")
-        inside = run.name if run.group else ""
-        self._writer = module.SummaryWriter(log_dir=str(run.folder / "tensorboard" / inside))
+        folder = run.folder / "tensorboard" / (run.name if run.group else "")
+        if run.begins and folder.exists():
+            atomic.put_aside(folder)
+        self._writer = module.SummaryWriter(log_dir=str(folder))
 
     def log(self, updates: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -1,7 +1,7 @@
 """One tracker in a thread of its own: a slow, broken or hanging one holds nobody up.
 
 Figures wait in a backlog until the tracker has taken them, in order. What it has taken is written
-to RUN/track.json *before* it is sent, so that a run that is killed and resumed sends no step twice;
+to track.json *before* it is sent, so that a run that is killed and resumed sends no step twice;
 a kill between the two leaves one point out of the tracker, and none out of metrics.jsonl.
 """
 

@@ -3,7 +3,10 @@
 Each stage of a recipe is a run of its own there. The x axis is the number of updates done: step 0
 of metrics.jsonl is 1, and an evaluation before the first step is 0.
 
-    RUN/track.json      for every stage its id in the trackers, and what each tracker has taken
+    track.json      in each run's own folder: its id in the trackers, and what each has taken
+
+The file lies in the folder that it describes, so a stage that is put aside takes its own with it,
+and the stage that begins anew becomes a new run in the trackers.
 """
 
 from __future__ import annotations
@@ -22,11 +25,11 @@ from typing_extensions import TypedDict
 from r1.config import dump
 from r1.files.shapes import read_json
 from r1.run_dir import atomic, read
+from r1.run_dir.run import TRACKED
 from r1.track.backends import OPENERS, TrackedRun, require_packages
 from r1.track.lane import Point, TrackerLane
 from r1.track.settings import TrackSettings
 
-STATE = "track.json"
 HELDOUT = "heldout/"
 
 
@@ -47,7 +50,6 @@ class Trackers:
         require_packages(settings.projects)
         self._projects, self._config = settings.projects, dump(recipe)
         self._out, self._warn = out, warn
-        self._state: dict[str, Any] = {}
         self._lanes: list[TrackerLane] = []
         self._lock = threading.Lock()
 
@@ -57,17 +59,17 @@ class Trackers:
         inside = self._out / stage / "run"
         run = inside if read.is_run(inside) else self._out
         with self._lock:
-            self._state = self._state or read_json(self._out / STATE, {}, dict[str, TrackedStage])
-            entry = self._state.setdefault(stage, {"id": uuid.uuid4().hex[:12], "sent": {}})
+            state = read_json(run / TRACKED, {}, dict[str, TrackedStage])
+            begins = stage not in state
+            entry = state.setdefault(stage, {"id": uuid.uuid4().hex[:12], "sent": {}})
             sent_to = {name: entry["sent"].setdefault(name, {}) for name in self._projects}
         whole = self._out.resolve().name
         named, group = (stage, whole) if run == inside else (whole, None)
+        record = partial(self._record, run / TRACKED, state)
+        told = TrackedRun("", named, entry["id"], group, self._out, self._config, begins)
         for name, sent in sent_to.items():
-            told = TrackedRun(
-                self._projects[name], named, str(entry["id"]), group, self._out, self._config
-            )
-            opener = partial(OPENERS[name], told)
-            self._lanes.append(TrackerLane(name, opener, sent, self._record, self._warn))
+            opener = partial(OPENERS[name], told._replace(project=self._projects[name]))
+            self._lanes.append(TrackerLane(name, opener, sent, record, self._warn))
         for point in points_of(run, first_step):
             self._add(point)
 
@@ -89,9 +91,9 @@ class Trackers:
         for lane in self._lanes:
             lane.add(point)
 
-    def _record(self) -> None:
+    def _record(self, file: Path, state: Mapping[str, TrackedStage]) -> None:
         with self._lock:
-            atomic.write_json(self._out / STATE, self._state)
+            atomic.write_json(file, state)
 
 
 def points_of(run: Path, before_step: int) -> Iterator[Point]:
