@@ -298,7 +298,7 @@ LATE: list[tuple[list[str], list[str]]] = [
     (["run", "teacher_url.toml"], ["distill.teacher", "an endpoint tells no log-probabilities"]),
     (["run", "few.toml"], ["few.toml: ", "ppo.num_problems to 2"]),
     (["run", "scorer.toml"], ["reward_models.prm.path = 'nowhere'", "does not exist"]),
-    (["run", "search.toml", "--out", "x"], ["stage look", "search.scorer nowhere", "does not exist"]),
+    (["run", "search.toml", "--out", "x"], ["stage look", "search.scorer nowhere", "not exist"]),
     (["run", "r.toml", "--set", "model=http://127.0.0.1:1/v1#m"], ["is an endpoint", "hub id"]),
     (
         ["eval", "tiny", "--recipe", "apart.toml", "--search", "best_of_n", "--scorer", "oracel"],
