@@ -53,9 +53,14 @@ def test_some_damages_of_every_file(world, tmp_path, number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.label)
-def test_every_damage_of_every_file(world, tmp_path, reader):
-    assert not faults_of(world, tmp_path / "copy", reader, list(damages(world / reader.path)))
+@pytest.mark.parametrize("number", range(len(READERS)), ids=[reader.label for reader in READERS])
+def test_a_third_of_the_damages_of_every_file(world, tmp_path, number):
+    """Another third from file to file; R1_TEST_DAMAGES=all for every one."""
+    reader = READERS[number]
+    found = list(damages(world / reader.path))
+    if os.environ.get("R1_TEST_DAMAGES") != "all":
+        found = found[number % 3 :: 3] or found[:1]
+    assert not faults_of(world, tmp_path / "copy", reader, found)
 
 
 def test_there_are_enough_damages(world):
