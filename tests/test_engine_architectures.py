@@ -53,6 +53,16 @@ def test_what_it_would_sample_wrongly_is_refused_with_a_remedy(arch, changes, me
         make_engine(arch, **changes)
 
 
+def check_logprobs(model, request, completion) -> None:
+    """The completion's log-probabilities are those of the model's own forward pass."""
+    ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
+    with torch.no_grad():
+        logits_TV = model(ids, use_cache=False).logits[0, len(request.prompt_ids) - 1 : -1]
+    targets = torch.tensor(completion.token_ids)[:, None]
+    expected = logits_TV.log_softmax(-1).gather(1, targets)[:, 0]
+    assert completion.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("arch", "changes"),
     [
@@ -66,12 +76,7 @@ def test_others_are_sampled_with_their_own_probabilities(arch, changes):
     requests = [GroupRequest("a", tuple(range(5, 30)), (1, 2)), GroupRequest("b", (7, 8), (3,))]
     for request, completions in engine.generate(requests, SamplingSettings(max_new_tokens=12)):
         for completion in completions:
-            ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
-            with torch.no_grad():
-                logits_TV = model(ids, use_cache=False).logits[0, len(request.prompt_ids) - 1 : -1]
-            targets = torch.tensor(completion.token_ids)[:, None]
-            expected = logits_TV.log_softmax(-1).gather(1, targets)[:, 0]
-            assert completion.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+            check_logprobs(model, request, completion)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +155,7 @@ def test_longrope_ends_at_its_original_context():
     found = {g.request.id: g.completions[0] for g in engine.generate([short, near], sampling)}
     assert len(found["near"].token_ids) == 4
     for request in (short, near):
-        completion = found[request.id]
-        ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
-        with torch.no_grad():
-            logits_TV = model(ids, use_cache=False).logits[0, len(request.prompt_ids) - 1 : -1]
-        targets = torch.tensor(completion.token_ids)[:, None]
-        expected = logits_TV.log_softmax(-1).gather(1, targets)[:, 0]
-        assert completion.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
+        check_logprobs(model, request, found[request.id])
 
 
 def test_a_packed_row_does_not_pass_the_original_context_of_longrope():

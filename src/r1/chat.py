@@ -2,9 +2,8 @@
 
 In a terminal Ctrl-C ends an answer; /quit, /exit or Ctrl-D ends the conversation. With a pipe as
 input each line is a message, and the same text comes out without colours; bytes that are not UTF-8
-are replaced. A chat template remembers
-the conversation (without its thinking, as R1's own template has it); the R1-Zero template asks
-single questions only, so there each message stands alone.
+are replaced. A chat template remembers the conversation (without its thinking, as R1's own template
+has it); the R1-Zero template asks single questions only, so there each message stands alone.
 
 Left out on purpose: saving conversations, and several models side by side.
 """
