@@ -16,6 +16,7 @@ from r1.rollout.embedded import EmbeddedEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.types import GroupRequest, TrainGroup, TrainResponse
 from small_models import make_model, save_small_model, tiny_config
+from test_engine_numerics import plain_logprobs
 
 OWN_NAMES = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512, "rotary_dim": 8}
 MLA = {
@@ -55,11 +56,7 @@ def test_what_it_would_sample_wrongly_is_refused_with_a_remedy(arch, changes, me
 
 def check_logprobs(model, request, completion) -> None:
     """The completion's log-probabilities are those of the model's own forward pass."""
-    ids = torch.tensor([[*request.prompt_ids, *completion.token_ids]])
-    with torch.no_grad():
-        logits_TV = model(ids, use_cache=False).logits[0, len(request.prompt_ids) - 1 : -1]
-    targets = torch.tensor(completion.token_ids)[:, None]
-    expected = logits_TV.log_softmax(-1).gather(1, targets)[:, 0]
+    expected = plain_logprobs(model, request.prompt_ids, completion.token_ids)
     assert completion.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 

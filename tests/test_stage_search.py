@@ -21,8 +21,8 @@ from r1.pipeline.r1 import R1Recipe
 from r1.pipeline.run_r1 import build, run_pipeline, standings
 from r1.progress import TerminalProgress
 from r1.search.engine import read_records
-from r1.search.settings import BUILT_IN
 from r1.stages.search import SearchStage
+from r1.steps.scorers import BUILT_IN
 from test_evaluate_battery import save_reward_model
 
 RECIPE = """

@@ -27,9 +27,9 @@ from r1.plugins import file_of, is_function
 from r1.run_dir.checkpoint import MARKER, find_checkpoint
 from r1.run_dir.inputs import Input, hash_files
 from r1.run_dir.read import is_run
+from r1.steps.scorers import BUILT_IN
 
 _STAGE = "@"
-_BUILT_IN_SCORERS = ("constant", "oracle")  # r1.search.settings.BUILT_IN, a layer above
 _DATA_KEYS = ("path", "samples", "examples", "searched")
 _MODEL_SUFFIXES = (".safetensors", ".json", ".jinja", ".model")
 _MODEL_NAMES = ("vocab.txt", "merges.txt")
@@ -64,7 +64,7 @@ def _named(values: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, str, st
         elif key in ("model", "teacher") or (key == "path" and "reward_models" in at):
             if "base_url" not in values:  # an endpoint's model is a name
                 yield role, "model", value
-        elif key == "scorer" and value not in _BUILT_IN_SCORERS:
+        elif key == "scorer" and value not in BUILT_IN:
             yield role, "scorer", value
         elif key in _DATA_KEYS:
             yield role, "data", value

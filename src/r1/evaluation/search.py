@@ -33,7 +33,8 @@ from r1.search.choose import FIGURES, WHOLE, rules_of
 from r1.search.engine import ConstantScorer, SearchEngine, read_records
 from r1.search.growth import TokenizedEngine
 from r1.search.protocol import Branch, StepScorer
-from r1.search.settings import BUILT_IN, CONSTANT, ORACLE, SearchSettings
+from r1.search.settings import SearchSettings
+from r1.steps.scorers import BUILT_IN, CONSTANT, ORACLE
 from r1.steps.split import split_steps
 from r1.template import Earlier
 from r1.types import Outcome, Problem, RolloutGroup

@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from r1.search.settings import CONSTANT, SearchSettings
+from r1.search.settings import SearchSettings
+from r1.steps.scorers import CONSTANT
 
 NO_VOTE = -1
 WHOLE = ("best_of_n", "vote")

@@ -8,13 +8,11 @@ from pydantic import Field, model_validator
 
 from r1.config import Settings
 from r1.steps.aggregate import Rule
+from r1.steps.scorers import BUILT_IN
 from r1.steps.split import LINE
 
 Method = Literal["best_of_n", "vote", "beam", "mcts"]
 METHODS: tuple[str, ...] = get_args(Method)
-CONSTANT, ORACLE = "constant", "oracle"
-BUILT_IN = (CONSTANT, ORACLE)
-"""The scorers that are no models."""
 
 
 class SearchSettings(Settings):

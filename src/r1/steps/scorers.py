@@ -1,0 +1,4 @@
+"""Names of the scorers of steps that are no models."""
+
+CONSTANT, ORACLE = "constant", "oracle"
+BUILT_IN = (CONSTANT, ORACLE)
