@@ -21,9 +21,9 @@ from r1.errors import UserError
 from r1.rewards.pool import RewardPool
 from r1.rewards.registry import PromptForm
 from r1.rewards.settings import RewardSettings
-from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Setup, send
+from r1.rewards.wire import IDLE, PREPARING, PROGRESS, Job, ScoreItem, Setup, send
 from r1.rewards.worker_handle import NUM_EARLY_HANGS, START_TIMEOUT_S, WorkerHandle
-from r1.types import Completion, Outcome, Problem, RolloutGroup
+from r1.types import Completion, Outcome, Problem, RolloutGroup, Score
 
 
 def _settings(**changes: object) -> RewardSettings:
@@ -169,15 +169,9 @@ def _wait_for_the_first_message(
     monkeypatch: pytest.MonkeyPatch, clock: _Clock, hung_at: float | None
 ) -> None:
     """Wait for a worker that was asked at 0 s; it must hang at hung_at, or never."""
-    monkeypatch.setattr(worker_handle, "time", clock)
-    monkeypatch.setattr(worker_handle.select, "poll", lambda: clock)
-    worker = WorkerHandle(Setup(_settings(), PromptForm()), lambda: None)
-    worker._process = SimpleNamespace(pid=1)  # type: ignore[assignment]
+    worker, theirs = _simulated_worker(monkeypatch, clock, PREPARING)
     worker._look = worker_handle.Look(0.0, waited_s=7.0)
-    worker._progress = bytearray(PROGRESS.pack(PREPARING, 0.0))  # type: ignore[assignment]
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        worker._channel = ours
+    with worker._channel, theirs:
         send(theirs, b"[]")
         if hung_at is None:
             assert worker._next_message() == []
@@ -185,6 +179,20 @@ def _wait_for_the_first_message(
         with pytest.raises(worker_handle.WorkerHungError):
             worker._next_message()
     assert hung_at <= clock.now < hung_at + 1.5
+
+
+def _simulated_worker(
+    monkeypatch: pytest.MonkeyPatch, clock: _Clock, number: int, **changes: object
+) -> tuple[WorkerHandle, socket.socket]:
+    """A worker without a process, at `number` since 0 s, and its end of the channel."""
+    monkeypatch.setattr(worker_handle, "time", clock)
+    monkeypatch.setattr(worker_handle.select, "poll", lambda: clock)
+    worker = WorkerHandle(Setup(_settings(**changes), PromptForm()), lambda: None)
+    worker._process = SimpleNamespace(pid=1)  # type: ignore[assignment]
+    worker._progress = bytearray(PROGRESS.pack(number, 0.0))  # type: ignore[assignment]
+    worker._channel, theirs = socket.socketpair()
+    worker._limit_s = worker._setup.settings.timeout_s
+    return worker, theirs
 
 
 def test_closing_does_not_wait_for_a_verifier_that_hangs() -> None:
@@ -216,14 +224,49 @@ def _sleepy_outcomes(sleep_s: float, timeout_s: float) -> list[Outcome]:
     return [reward.parts["misbehave"].outcome for reward in scored.rewards]
 
 
+def test_an_item_that_sleeps_is_late_and_the_one_before_it_is_not() -> None:
+    outcomes = _sleepy_outcomes(1000.0, timeout_s=0.3)
+    assert outcomes == [Outcome.CORRECT, Outcome.TIMED_OUT]
+
+
+@pytest.mark.parametrize(
+    ("sending_s", "waiting", "ready_s", "hung_at"),
+    [
+        (0.0, 0.0, 4.5, None),
+        (0.0, 0.0, 9.0, 5.0),  # the limit
+        (0.0, 0.5, 9.0, None),
+        (0.0, 0.5, 11.0, 10.0),
+        (0.0, 1.0, 49.0, None),
+        (0.0, 1.0, 60.0, 50.0),  # ten times the limit, however busy the machine is
+        (6.0, 0.0, 9.0, None),  # lost while the job was sent, when the item had begun
+        (6.0, 0.0, 12.0, 11.0),
+        (0.75, 1.0, 49.0, None),
+    ],
+)
 def test_an_items_clock_stands_still_while_its_worker_waits_for_a_processor(
     monkeypatch: pytest.MonkeyPatch,
+    sending_s: float,
+    waiting: float,
+    ready_s: float,
+    hung_at: float | None,
 ) -> None:
-    """A worker that seems to wait all the time is never late; one that sleeps is."""
-    assert _sleepy_outcomes(1000.0, timeout_s=0.3)[1] is Outcome.TIMED_OUT
-    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: time.monotonic())
-    # Ten times the limit is the end, however busy the machine is: that must be far from the sleep.
-    assert _sleepy_outcomes(5.5, timeout_s=5.0) == [Outcome.CORRECT] * 2
+    """The item begins at 0 s. `waiting` is the share of the time without a processor."""
+    clock = _Clock(ready_s)
+    monkeypatch.setattr(worker_handle, "waited_s", lambda pid: 7.0 + waiting * clock.now)
+    worker, theirs = _simulated_worker(monkeypatch, clock, number=0, timeout_s=5.0)
+    monkeypatch.setattr(worker_handle, "send", lambda *_: setattr(clock, "now", sending_s))
+    job = Job(_group("exact").problem, [], [ScoreItem(0, "accuracy")], ())
+    scores: dict[int, Score] = {}
+    with worker._channel, theirs:
+        send(theirs, b'[[0, 1.0, "correct", ""]]')
+        send(theirs, b"null")
+        if hung_at is None:
+            worker._run(job, scores)
+            assert scores == {0: Score(1.0, Outcome.CORRECT)}
+            return
+        with pytest.raises(worker_handle.WorkerHungError):
+            worker._run(job, scores)
+    assert hung_at <= clock.now < hung_at + 1.5
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="no schedstat in this kernel")

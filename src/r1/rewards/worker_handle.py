@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from r1.errors import UserError
 from r1.rewards.registry import time_limit_s
@@ -189,12 +189,14 @@ class WorkerHandle:
         """Send a job and collect its results until it ends; partial results are kept."""
         if self._process is None:
             self._start()
+        message = pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
+        # Before it is sent: what is lost while it is sent is the first item's, too.
+        self._look = Look(time.monotonic(), waited_s(self._pid))
         try:
-            send(self._channel, pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
+            send(self._channel, message)
         except OSError:
             raise self._death() from None
         self._asked_at = time.monotonic()
-        self._look = Look(self._asked_at, waited_s(self._pid))
         wanted = {item.number for item in job.items}
         while (results := self._next_message()) is not None:
             for index, value, outcome, detail in results:
@@ -278,7 +280,7 @@ class WorkerHandle:
         )
 
     def _spawn(self) -> None:
-        with tempfile.TemporaryFile() as shared:
+        with _shared_memory() as shared:
             shared.write(PROGRESS.pack(IDLE, time.monotonic()))
             shared.flush()
             self._progress = mmap.mmap(shared.fileno(), PROGRESS.size)
@@ -313,6 +315,16 @@ def waited_s(pid: int) -> float:
             return int(file.read().split()[1]) * 1e-9
     except (OSError, IndexError, ValueError):
         return 0.0
+
+
+def _shared_memory() -> IO[bytes]:
+    """Return a file without a disk behind it where there is such a thing.
+
+    A worker that writes into a page of a real file may have to wait until a busy disk has it.
+    """
+    if sys.platform == "linux":
+        return open(os.memfd_create("r1-progress"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _failed(reason: str) -> Score:
