@@ -17,12 +17,17 @@ from small_models import SMOOTH_EPSILON, make_model, save_small_model
 SHAPES = [(5, 9, 30), (12, 3, 3), (1, 20, 1), (7, 2, 14), (3, 40, 5)]
 KINDS = ("dpo", "ipo", "length_normalised", "simpo")
 ARCHITECTURES = ("qwen2", "llama", "deepseek_v3")
+CHANGES = {"granite": {"logits_scaling": 3.0}}
+"""Scaled logits."""
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return {arch: save_small_model(folder / arch, arch) for arch in ARCHITECTURES}
+    models = {arch: save_small_model(folder / arch, arch) for arch in ARCHITECTURES}
+    return models | {
+        "granite": save_small_model(folder / "granite", "granite", **CHANGES["granite"])
+    }
 
 
 def learner(model, kind: str = "dpo", budget: int = 16_384, lr: float = 1e-2, **more) -> DPOLearner:
@@ -74,16 +79,20 @@ def gradients(found: DPOLearner, examples) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("architecture", "kind"),
-    [*(("qwen2", kind) for kind in KINDS), ("llama", "dpo"), ("deepseek_v3", "dpo")],
+    [
+        *(("qwen2", kind) for kind in KINDS),
+        *((a, "dpo") for a in ("llama", "deepseek_v3", "granite")),
+    ],
 )
 def test_loss_and_gradient_are_those_of_plain_transformers(models, architecture, kind) -> None:
     examples = random_pairs(SHAPES)
     found = learner(models[architecture], kind)
-    moved = make_model(architecture, seed=1)
+    changes = CHANGES.get(architecture, {})
+    moved = make_model(architecture, seed=1, **changes)
     with torch.no_grad():  # away from the reference, where all losses are at their start
         for own, other in zip(found.local.model.parameters(), moved.parameters(), strict=True):
             own.add_(0.02 * other)
-    policy, reference = make_model(architecture), make_model(architecture)
+    policy, reference = (make_model(architecture, **changes) for _ in range(2))
     policy.load_state_dict(found.local.model.state_dict())
     if architecture != "deepseek_v3":  # whose experts are not computed in fp64
         policy, reference = policy.double(), reference.double()
@@ -135,13 +144,15 @@ def test_the_reference_stays_while_the_policy_learns(models, lora) -> None:
     assert metrics[-1]["margin"] > 0 < metrics[-1]["accuracy"] - 0.5
 
 
-def test_the_measured_kl_is_that_of_whole_distributions(models) -> None:
+@pytest.mark.parametrize("arch", ["qwen2", "granite"])
+def test_the_measured_kl_is_that_of_whole_distributions(models, arch) -> None:
+    changes = CHANGES.get(arch, {})
     examples = random_pairs(SHAPES[:2])
-    found = learner(models["qwen2"])
+    found = learner(models[arch])
     found.update(examples)
-    policy, reference = found.local.model, make_model("qwen2")
+    policy, reference = found.local.model, make_model(arch, **changes)
     total, count = 0.0, 0
-    plain = make_model("qwen2")
+    plain = make_model(arch, **changes)
     plain.load_state_dict(policy.state_dict())
     for example in examples:
         for response in example.responses:

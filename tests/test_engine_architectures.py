@@ -118,7 +118,6 @@ def test_rounding_is_not_taken_for_a_fault(dtype):
         ("falcon", {"alibi": False}, "FalconForCausalLM has its attention built in"),
         ("stablelm", {}, "StableLmAttention does not pass its arguments on"),
         ("gemma2", {"head_dim": 16}, "Gemma2Attention uses softcap"),
-        ("cohere2", {"head_dim": 16}, "Cohere2ForCausalLM: log-probabilities .* differ"),
         ("llama4_text", {"head_dim": 16}, "Llama4ForCausalLM keeps its layers under another name"),
     ],
 )
@@ -129,6 +128,26 @@ def test_the_learner_refuses_what_it_would_learn_wrongly(arch, changes, message)
 
 def test_the_learner_takes_two_attentions_a_layer():
     check_packed_path(make_model("diffllama"))
+
+
+@pytest.mark.parametrize(
+    ("arch", "changes"),
+    [
+        ("granite", {"logits_scaling": 13.0}), ("granitemoe", {"logits_scaling": 4.0}),
+        ("cohere", {"logit_scale": 0.3}), ("cohere2", {"head_dim": 16}),
+    ],
+)  # fmt: skip
+def test_the_learner_takes_scaled_logits(arch, changes):
+    check_packed_path(make_model(arch, **changes))
+
+
+def test_the_learner_refuses_an_output_head_with_a_bias():
+    """That of a random Phi is zero, which is no test of it."""
+    model = make_model("phi")
+    with torch.no_grad():
+        model.lm_head.bias.normal_()
+    with pytest.raises(UserError, match=r"PhiForCausalLM: log-probabilities .* differ"):
+        check_packed_path(model)
 
 
 LONG_FACTORS = {

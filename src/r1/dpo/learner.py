@@ -39,7 +39,7 @@ from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import Ranks
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
-from r1.learner.shared_prefix import packed_hidden_states
+from r1.learner.shared_prefix import head_inputs, packed_hidden_states
 from r1.learner.token_kl import token_kl
 from r1.learner.token_logprobs import token_logprobs
 from r1.models.load import check_vocabulary
@@ -229,9 +229,9 @@ class DPOLearner:
             return self.local.logprobs(model, row).logprobs_N
 
     def _hidden(self, model: PreTrainedModel, row: PackedRow) -> Tensor:
-        """Hidden states that predict the M response tokens."""
+        """What the output embedding takes to predict the M response tokens."""
         with autocast(self.settings.autocast, self.local.device):
-            return self.local.ranks.run(model, packed_hidden_states, row)
+            return head_inputs(model, self.local.ranks.run(model, packed_hidden_states, row))
 
     @staticmethod
     def _head(model: PreTrainedModel) -> Tensor:

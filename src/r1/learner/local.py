@@ -54,7 +54,7 @@ from r1.learner.ranks import OneRank, Ranks
 from r1.learner.reference import ReferenceWeights, shard_with_reference
 from r1.learner.self_check import check_packed_path, check_used_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
-from r1.learner.shared_prefix import packed_hidden_states
+from r1.learner.shared_prefix import head_inputs, packed_hidden_states
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
 from r1.learner.token_logprobs import TokenLogprobs, token_logprobs
 from r1.models.device import resolve_device
@@ -315,7 +315,7 @@ class LocalLearner:
         self, model: PreTrainedModel, row: PackedRow, hidden_MD: Tensor
     ) -> TokenLogprobs:
         return token_logprobs(
-            hidden_MD,
+            head_inputs(model, hidden_MD),
             model.get_output_embeddings().weight,
             row.targets_M,
             self.temperature,

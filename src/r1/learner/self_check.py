@@ -1,7 +1,7 @@
 """Before learning starts: do the packed path's log-probabilities equal the model's own?
 
 Catches architectures whose attention, positions or output head are more than the packed path knows
-(logit scaling, soft-capping, biases, positions not taken from position_ids), which would otherwise
+(soft-capping, biases, positions not taken from position_ids), which would otherwise
 train on wrong numbers in silence. Two comparisons, since a model that is shared by several ranks is
 loaded on rank 0's CPU alone:
 
@@ -19,7 +19,7 @@ from r1.errors import UserError
 from r1.learner.modes import autocast
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.ranks import Ranks
-from r1.learner.shared_prefix import packed_hidden_states, use_shared_prefix
+from r1.learner.shared_prefix import head_inputs, packed_hidden_states, use_shared_prefix
 from r1.learner.token_logprobs import token_logprobs
 from r1.types import TrainGroup, TrainResponse
 
@@ -123,5 +123,5 @@ def _probe_row(model: PreTrainedModel, device: torch.device) -> PackedRow:
 
 
 def _packed_logprobs(model: PreTrainedModel, row: PackedRow) -> Tensor:
-    hidden_MD = packed_hidden_states(model, row)
+    hidden_MD = head_inputs(model, packed_hidden_states(model, row))
     return token_logprobs(hidden_MD, model.get_output_embeddings().weight, row.targets_M).logprobs_N

@@ -77,6 +77,14 @@ def packed_hidden_states(model: PreTrainedModel, row: PackedRow) -> Tensor:
     return hidden_1ND[0].index_select(0, row.source_M)
 
 
+def head_inputs(model: PreTrainedModel, hidden_MD: Tensor) -> Tensor:
+    """Return what the output embedding takes: Granite and Cohere scale their logits, and their
+    hidden states times the same number give the same logits."""
+    config = model.config.get_text_config()
+    scale = getattr(config, "logit_scale", None) or 1 / getattr(config, "logits_scaling", 1)
+    return hidden_MD if scale == 1 else hidden_MD * scale
+
+
 def use_shared_prefix(model: PreTrainedModel) -> None:
     """Make the model's attention follow the PrefixLayout it is called with.
 

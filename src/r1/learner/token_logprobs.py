@@ -9,7 +9,8 @@ computes each chunk's softmax again. Where all tokens fit the budget at once the
 instead, and nothing is computed twice. This one function serves policy, reference and old
 log-probabilities alike, so that no second copy can drift from it.
 
-Left out on purpose: heads that are more than a matrix (bias, logit scaling, soft-capping); the
+Left out on purpose: heads that are more than a matrix (bias, soft-capping; a scale is the caller's:
+`shared_prefix.head_inputs`); the
 learner compares this path with the model's own logits at its start and refuses such models. The
 entropy carries no gradient: it is a metric.
 
