@@ -62,6 +62,7 @@ class Case(NamedTuple):
     prompt: int = 512
     responses: int = 1
     checkpointing: bool = True
+    offload: bool = False
     kl: float = 0.0
     lora: int = 0
     minibatches: int = 1
@@ -74,6 +75,7 @@ class Case(NamedTuple):
 _1_5B, _7B, _32B = (
     PUBLISHED[f"Qwen/{name}"] for name in ("Qwen2.5-1.5B", "Qwen2.5-Math-7B", "Qwen2.5-32B")
 )
+_70B = PUBLISHED["meta-llama/Llama-3.3-70B-Instruct"]
 CASES = {
     "1.5b-1": Case(_1_5B, 1, responses=32),
     "1.5b-1-8192": Case(_1_5B, 1, tokens=8192, responses=8),
@@ -83,6 +85,9 @@ CASES = {
     "7b-16": Case(_7B, 16),
     "32b-16": Case(_32B, 16, kl=0.001),
     "32b-64": Case(_32B, 64, kl=0.001),
+    "32b-16-offload": Case(_32B, 16, kl=0.001, offload=True),
+    "70b-64": Case(_70B, 64),
+    "70b-64-offload": Case(_70B, 64, offload=True),
 }
 
 
@@ -158,7 +163,8 @@ def recipe_of(case: Case) -> Any:
     return SimpleNamespace(
         learner=LearnerSettings(
             device="cuda", dtype=case.dtype, autocast=case.autocast,
-            gradient_checkpointing=case.checkpointing, tokens_per_microbatch=case.tokens,
+            gradient_checkpointing="offload" if case.offload else case.checkpointing,
+            tokens_per_microbatch=case.tokens,
             lora=LoraSettings(rank=case.lora) if case.lora else None,
         ),
         optimizer=OptimizerSettings(),

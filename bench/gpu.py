@@ -31,7 +31,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from unittest import mock
 
 from machine import measure_machine, update_flop
@@ -143,7 +143,12 @@ def forward_and_backward(
     return [out.detach(), *torch.autograd.grad(out, leaves, grad)]
 
 
-def learner(size: Size) -> dict[str, Any]:
+def offloaded(size: Size) -> dict[str, Any]:
+    """The learner's update with the layers' inputs in the host's memory."""
+    return learner(size, "offload")
+
+
+def learner(size: Size, recompute: Literal[True, "offload"] = True) -> dict[str, Any]:
     """Seconds and peak of one update of four micro-batches after a first, small one."""
     import torch
 
@@ -155,7 +160,7 @@ def learner(size: Size) -> dict[str, Any]:
     on_gpu = size.device == "cuda"
     row_tokens = size.prompt + 8 * (size.response - 1)
     settings = LearnerSettings(
-        device=size.device, autocast=on_gpu, gradient_checkpointing=True,
+        device=size.device, autocast=on_gpu, gradient_checkpointing=recompute,
         tokens_per_microbatch=row_tokens,
     )  # fmt: skip
     made = learner_of(size, settings)
@@ -257,7 +262,8 @@ def trl(size: Size) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Size], dict[str, Any]]] = {
-    "attention": attention, "learner": learner, "engine": engine, "resume": resume, "trl": trl
+    "attention": attention, "learner": learner, "offloaded": offloaded, "engine": engine,
+    "resume": resume, "trl": trl,
 }  # fmt: skip
 
 

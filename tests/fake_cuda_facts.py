@@ -218,6 +218,7 @@ MEMORY = {
     "a rank of 4": small_case(5, 4),
     "a rank of 4, with a reference": small_case(3, 4, kl=0.001, tied=False),
     "a rank of 4, all activations kept": small_case(3, 4, checkpointing=False),
+    "a rank of 4, activations on the host": small_case(6, 4, offload=True),
     "one process": small_case(3, 1),
 }
 

@@ -13,13 +13,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 import gpu
 
 
-@pytest.mark.parametrize("part", ["attention", "learner", "engine", "resume", "trl"])
+@pytest.mark.parametrize("part", ["attention", "learner", "offloaded", "engine", "resume", "trl"])
 def test_every_part_runs_at_toy_size(part) -> None:
     found = gpu.measured(gpu.PARTS[part], gpu.TOY)
     assert "failed" not in found, found
     expected = {
         "attention": {"right": True},
         "learner": {"peak_gib": None},
+        "offloaded": {"peak_gib": None},
         "engine": {"rows": gpu.TOY.samples},
         "resume": {"deterministic": True},
         "trl": {},

@@ -88,7 +88,7 @@ def test_no_layer_of_a_rank_copies_or_waits(facts) -> None:
 
 CASES = (
     "a rank of 4", "a rank of 4, with a reference", "a rank of 4, all activations kept",
-    "one process",
+    "a rank of 4, activations on the host", "one process",
 )  # fmt: skip
 
 

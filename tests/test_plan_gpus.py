@@ -139,7 +139,7 @@ def test_the_page_s_table_of_other_gpus() -> None:
 
 def test_the_page_s_list_against_a_lack_of_memory() -> None:
     rows = table("try")
-    assert len(rows) == 8
+    assert len(rows) == 9
     for settings, memory, _ in rows:
         assert peak_gb(ONE_GPU, *settings_in(settings)) == memory, settings
     without = plan(ONE_GPU, "learner.gradient_checkpointing=false")["own"]

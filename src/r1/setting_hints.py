@@ -125,6 +125,7 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "mixed_precision": ("learner.autocast", "learner.dtype"),
     "torch_dtype": ("learner.dtype",),
     "activation_checkpointing": ("learner.gradient_checkpointing",),
+    "activation_offloading": ("learner.gradient_checkpointing",),
     "use_vllm": ("engine.kind",),
     "use_lora": ("learner.lora",),
     "use_peft": ("learner.lora",),

@@ -51,6 +51,7 @@ from r1.learner.optimizer import PolicyOptimizer, lr_factor
 from r1.learner.packing import PackedRow, pack_groups
 from r1.learner.passes import Outputs, Prepared, policy_tokens
 from r1.learner.ranks import OneRank, Ranks
+from r1.learner.recompute import set_recomputation
 from r1.learner.reference import ReferenceWeights, shard_with_reference
 from r1.learner.self_check import check_packed_path, check_used_path
 from r1.learner.settings import LearnerSettings, OptimizerSettings
@@ -107,8 +108,7 @@ class LocalLearner:
         if settings.lora is not None:
             lora.attach(self.model, settings.lora, seed)
         for model in filter(None, (self.model, body)):
-            if settings.gradient_checkpointing:
-                model.gradient_checkpointing_enable({"use_reentrant": False})
+            set_recomputation(model, settings)
             model.eval()
         self.reference: ReferenceWeights | None = None
         if objective.needs_reference:
@@ -393,6 +393,6 @@ class LocalLearner:
 
     def learning_mode(self, on: bool) -> None:
         """Switch on only what must be on while learning."""
-        learning_mode(self.model, on, self.settings.gradient_checkpointing)
+        learning_mode(self.model, on, bool(self.settings.gradient_checkpointing))
         if self.critic is not None and self.critic.body is not None:
-            learning_mode(self.critic.body.model, on, self.settings.gradient_checkpointing)
+            learning_mode(self.critic.body.model, on, bool(self.settings.gradient_checkpointing))

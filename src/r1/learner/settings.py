@@ -105,10 +105,18 @@ class LearnerSettings(ComputeSettings):
     """Memory for logits, in MB; the loss is computed in chunks that fit."""
     settled: ClassVar = {"logits_budget_mb": logits_budget_mb}
 
-    gradient_checkpointing: bool = Field(
-        False, description="compute activations again in the backward pass: less memory, more time"
+    gradient_checkpointing: bool | Literal["offload"] = Field(
+        False,
+        description="compute activations again in the backward pass: less memory, more time; "
+        '"offload": from inputs of the layers that wait in the host\'s memory, which for long rows '
+        "saves a GPU much more, for two copies a layer",
     )
     lora: LoraSettings | None = None
+
+    @property
+    def offloads(self) -> bool:
+        """Whether the inputs of layers wait in the host's memory."""
+        return self.gradient_checkpointing == "offload"
 
 
 class HeldoutSettings(Settings):

@@ -9,6 +9,7 @@
     step         gradients, and the optimiser's temporaries
     sync         what LoRA merges: a matrix, or all of them for vLLM and to sample ahead
     peak         resident + the largest of the others
+    host         of the host's memory: activations that wait there (no part of the peak)
 
 A rank of R holds 1/R of weights, moments, gradients and reference, and all of its own row's
 activations; the layer at work and the next one are gathered, the embeddings and the head all the
@@ -32,7 +33,9 @@ from r1.plan.activations import Device, Precision, backward_bytes, layer_bytes
 from r1.plan.model import ModelShape
 from r1.rollout.settings import EngineSettings
 
-Phase = Literal["resident", "rollout", "forward", "loss", "backward", "reduce", "step", "sync"]
+Phase = Literal[
+    "resident", "rollout", "forward", "loss", "backward", "reduce", "step", "sync", "host"
+]
 PHASES: tuple[Phase, ...] = ("rollout", "forward", "loss", "backward", "reduce", "step", "sync")
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 LONGEST_PROMPT = 512
@@ -180,6 +183,8 @@ def _old_logprobs(recipe: Any) -> float:
     return 4.0 * algorithm.num_problems * algorithm.group_size * sampling.max_new_tokens
 
 
+OFFLOADED = 2
+"""Layers whose inputs are on the GPU at once where they wait in the host's memory."""
 LAYERS: tuple[Phase, ...] = ("forward", "loss", "backward")
 REDUCED: tuple[Phase, ...] = (*LAYERS, "reduce")
 
@@ -206,8 +211,15 @@ def _learning(
     layer = layer_bytes(shape, precision, device, lora.rank if lora else 0) * row.tokens
     kept = getattr(learner, "gradient_checkpointing", False)
     last = (4 + stream) * shape.width * row.tokens + stream * shape.width * row.predicted
-    saved = shape.layers * (stream * shape.width * row.tokens if kept else layer) + last
+    offloaded = device == "cuda" and kept == "offload"
+    inputs = shape.layers * stream * shape.width * row.tokens
+    saved = inputs if kept else shape.layers * layer
+    if offloaded:
+        saved *= OFFLOADED / shape.layers
+    saved += last
     items = _during("activations", saved)
+    if offloaded:
+        items.append(MemoryItem("activations", "host", inputs * (1 + own_critic)))
     items += _during("attention mask", mask_bytes(row, half, device))
     if own_critic:
         items += _during("critic's activations", saved)

@@ -25,6 +25,9 @@ def memory_table(memories: Mapping[str, Memory]) -> Table:
     rows = [(part, *(gigabytes(c.get(part, 0.0)) for c in columns)) for part in parts]
     peaks = (f"{gigabytes(m.peak)} ({m.worst})" for m in memories.values())
     rows.append(("peak (and when)", *peaks))
+    hosts = [gigabytes(memory.of("host")) for memory in memories.values()]
+    if any(hosts):
+        rows.append(("beside it in the host's memory", *hosts))
     return table(("memory of one GPU, GB", *memories), rows)
 
 
@@ -134,7 +137,12 @@ def choice_json(choice: TriedLayout) -> dict[str, Any]:
 
 def memory_json(memory: Memory) -> dict[str, Any]:
     """Return the parts at the peak."""
-    return {"peak_bytes": memory.peak, "moment": memory.worst, "at_peak": memory.at_peak()}
+    return {
+        "peak_bytes": memory.peak,
+        "moment": memory.worst,
+        "at_peak": memory.at_peak(),
+        "host_bytes": memory.of("host"),
+    }
 
 
 def own_json(own: Own) -> dict[str, Any]:

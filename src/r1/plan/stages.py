@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from r1.plan.hardware import GB
 from r1.plan.layout import Layout, own_layout, tensor_parallel
 from r1.plan.layouts import (
     TENSOR_PARALLEL,
@@ -69,8 +70,22 @@ def tuned_place(recipe: Any, shape: ModelShape, machine: Machine) -> Place:
         reason = f"it asks for {layout.ranks} GPUs of {machine.num_gpus}, all to learn"
     elif used > machine.budget:
         whose = f"this machine, with {layout.ranks} ranks," if on_cpu else "a learner's GPU"
-        reason = too_large(whose, memory, machine.budget)
+        reason = too_large(whose, memory, machine.budget) + _offloaded(
+            recipe, shape, layout.ranks, machine
+        )
     return Place(_ranks(layout), asked, used, reason)
+
+
+def _offloaded(recipe: Any, shape: ModelShape, ranks: int, machine: Machine) -> str:
+    """Return that it would fit with its activations in the host's memory, "" where not."""
+    learner = recipe.learner
+    if machine.device == "cpu" or not getattr(learner, "gradient_checkpointing", False):
+        return ""
+    update = {"learner": learner.model_copy(update={"gradient_checkpointing": "offload"})}
+    memory = learner_memory(recipe.model_copy(update=update), shape, ranks, machine.device)
+    if memory.peak > machine.budget:
+        return ""
+    return f'; it fits with learner.gradient_checkpointing = "offload" ({memory.peak / GB:,.1f} GB)'
 
 
 def _ranks(layout: Layout) -> str:

@@ -31,6 +31,7 @@ from r1.learner.microbatch import IDLE, IndexedResponse, split_microbatches
 from r1.learner.modes import autocast, learning_mode, reproducible, reserve_cublas
 from r1.learner.optimizer import PolicyOptimizer
 from r1.learner.ranks import OneRank, Ranks
+from r1.learner.recompute import set_recomputation
 from r1.learner.settings import LearnerSettings, OptimizerSettings
 from r1.learner.sharded import whole
 from r1.learner.state import STATE_FILE, check_fits, read_state, write_state
@@ -87,8 +88,7 @@ class RewardLearner:
         plain_R = check_packed_scores(self.model)
         if settings.lora is not None:
             lora.attach(self.model.body, settings.lora, seed, self.model.head)
-        if settings.gradient_checkpointing:
-            self.model.body.gradient_checkpointing_enable({"use_reentrant": False})
+        set_recomputation(self.model.body, settings)
         self.model.body.eval()  # dropout off: what is trained is what will score
         # The head first, to be apart from the body it may be a part of: it stays in fp32.
         self.ranks.shard(self.model.head, as_stored=True)
@@ -235,7 +235,7 @@ class RewardLearner:
         return found[: len(numbers)], [[next(rest) for _ in values] for values in scores]
 
     def _learning_mode(self, on: bool) -> None:
-        learning_mode(self.model.body, on, self.settings.gradient_checkpointing)
+        learning_mode(self.model.body, on, bool(self.settings.gradient_checkpointing))
 
 
 def batch_figures(
