@@ -344,6 +344,22 @@ def test_the_trainings_prompt_takes_the_place_of_the_bases(
     assert ids_of_card(made) == asked_by_training(from_chat_base)
 
 
+def test_a_chat_template_is_exported_with_the_opened_thinking(
+    from_chat_base, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    template = {"kind": "chat", "force_think": True}
+    recipe = json.loads((from_chat_base / "recipe.json").read_text()) | {"template": template}
+    (from_chat_base / "recipe.json").write_text(json.dumps(recipe))
+    made = r1.export(from_chat_base, "out")
+    assert any("added to the chat template: force_think" in notice for notice in made.notices)
+    settings = TemplateSettings.model_validate(template)
+    asked = PromptRenderer(load_tokenizer(find_checkpoint(from_chat_base)), settings)
+    assert ids_of_card(made) == asked.encode(TEXTS[0])
+    again = PromptRenderer(load_tokenizer(made.folder), settings)  # r1 itself reads it so, too
+    assert again.encode(TEXTS[0]) == asked.encode(TEXTS[0])
+
+
 @pytest.mark.parametrize("closes", [False, True])
 def test_a_prompt_that_no_template_gives_is_sent_as_it_is(
     from_chat_base, tmp_path, monkeypatch, closes

@@ -26,7 +26,13 @@ from r1.publish.adapter import write_adapter
 from r1.publish.card import CardForm, model_card
 from r1.publish.origin import CheckpointOrigin, of_adapters, origin_of_checkpoint
 from r1.publish.push import check_account, hub_client, push
-from r1.publish.served_template import served_template, template_notice, write_template
+from r1.publish.served_template import (
+    adds_to_chat,
+    chat_notice,
+    served_template,
+    template_notice,
+    write_template,
+)
 from r1.run_dir import atomic
 from r1.run_dir.checkpoint import MARKER, verify_checkpoint
 from r1.template import PromptRenderer, TemplateSettings
@@ -184,6 +190,8 @@ def _finish(
             "AutoTokenizer takes transformers' own tokenizer for this type of model, which reads "
             f"texts differently: load this folder's with {loader}.from_pretrained."
         )
+    if adds_to_chat(template):
+        notices.append(chat_notice(template, served is not None))
     raw = template.kind != "chat" and served is None
     return CardForm(title, licence, adapter, prompt, loader, raw)
 

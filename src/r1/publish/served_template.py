@@ -3,10 +3,10 @@
 A base model that is trained under Table 1 has no chat template, and `vllm serve` refuses chat
 requests to it; or it has one (Qwen2.5's bases do) that the training did not use, and is then asked
 otherwise than it learnt. Such a model answers single questions: the template refuses anything else
-aloud.
+aloud. A chat template stays, with what the recipe set on top of it: its variables, which a client
+may still set otherwise, and the opened thinking.
 
-Left out on purpose: a template for a recipe's system prompt or force_think on top of a chat
-template of the tokenizer's own, which is saved as it is.
+Left out on purpose: a recipe's system prompt, which is the client's to send.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SINGLE = (
 
 def served_template(tokenizer: Any, settings: TemplateSettings) -> str | None:
     """Return a template that gives the tokens of `PromptRenderer.encode`; None where the training
-    used the tokenizer's own, or none can be found that does."""
-    if settings.kind == "chat":
-        return None
+    used the tokenizer's own as it is, or none can be found that does."""
     renderer = PromptRenderer(tokenizer, settings)
+    if settings.kind == "chat":
+        return _extended(renderer) if adds_to_chat(settings) else None
     before, after = renderer.render(_PROBE).split(_PROBE)
     question = "messages[0]['content']"
     question += " | trim" if settings.kind == "r1_zero" else ""
@@ -44,6 +44,28 @@ def served_template(tokenizer: Any, settings: TemplateSettings) -> str | None:
     if list(tokenizer("?")["input_ids"])[:1] == [tokenizer.bos_token_id]:
         pieces.insert(0, "bos_token")
     template = _SINGLE + "".join(f"{{{{ {piece} }}}}" for piece in pieces if piece != "''")
+    return template if _is_faithful(template, renderer) else None
+
+
+def adds_to_chat(settings: TemplateSettings) -> bool:
+    """Whether a training's prompt was the chat template's with more to it."""
+    return settings.kind == "chat" and bool(settings.force_think or settings.chat_template_kwargs)
+
+
+def _extended(renderer: PromptRenderer) -> str | None:
+    """Return the chat template with the settings' variables as defaults and the opened thinking."""
+    own = str(renderer.tokenizer.get_chat_template()).removesuffix("\n")  # as Jinja drops it
+    variables = [
+        f"{{%- if {name} is not defined %}}{{%- set {name} = {value!r} %}}{{%- endif -%}}"
+        for name, value in renderer.settings.chat_template_kwargs.items()
+    ]
+    template = "".join(variables) + own
+    opened = renderer.render(_PROBE)
+    plain = PromptRenderer(
+        renderer.tokenizer, renderer.settings.model_copy(update={"force_think": False})
+    ).render(_PROBE)
+    if more := opened[len(plain) :]:
+        template += f"{{% if add_generation_prompt %}}{{{{ {_literal(more)} }}}}{{% endif %}}"
     return template if _is_faithful(template, renderer) else None
 
 
@@ -75,20 +97,33 @@ def template_notice(kind: str, had_own: bool, written: bool) -> str:
     )
 
 
+def chat_notice(settings: TemplateSettings, written: bool) -> str:
+    """Return what the user should know of a chat template to which the training added."""
+    names = ["force_think"] * settings.force_think + [*settings.chat_template_kwargs]
+    added = ", ".join(names)
+    if written:
+        return f"{CHAT_TEMPLATE} has what the training added to the chat template: {added}."
+    return (
+        f"What the training added to the chat template ({added}) cannot be written into it: a "
+        "client has to send it, as README.md shows the prompt."
+    )
+
+
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     return f"'{escaped}'"
 
 
 def _is_faithful(template: str, renderer: PromptRenderer) -> bool:
-    tokenizer = renderer.tokenizer
+    tokenizer, system = renderer.tokenizer, renderer.settings.system
+    first = [] if system is None else [{"role": "system", "content": system}]
     before = getattr(tokenizer, "chat_template", None)
     tokenizer.chat_template = template
     try:
         return all(
             tuple(
                 tokenizer(
-                    render_chat(tokenizer, [{"role": "user", "content": question}]),
+                    render_chat(tokenizer, [*first, {"role": "user", "content": question}]),
                     add_special_tokens=False,
                 )["input_ids"]
             )
