@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from r1.agents.polyglot.exercise import read_exercise
-from r1.benchmarks.judging.settings import read_judge
 from r1.benchmarks.page.page import write_page
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
@@ -32,6 +31,7 @@ from r1.evaluation.search import finish_search
 from r1.evaluation.search_data import make_search_data
 from r1.evaluation.search_data_settings import SearchDataSettings, find_search
 from r1.evaluation.stored import read_evaluation
+from r1.judge.given import read_judge
 from r1.report import build_report
 from r1.run_dir import completion_table
 from r1.search.settings import SearchSettings

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from fake_endpoint import KEY, MODEL, FakeEndpoint, Raw, data_of, reply_json
 from r1.benchmarks.judging import judge as judging
 from r1.benchmarks.judging.judge import JUDGEMENTS, StoredSamples, judged_result
-from r1.benchmarks.judging.protocol import MAX_CHARS, OUTCOMES
-from r1.benchmarks.judging.settings import prepared, read_judge
+from r1.benchmarks.judging.protocol import OUTCOMES
+from r1.benchmarks.judging.settings import prepared
 from r1.benchmarks.page.samples import judged_curve
 from r1.benchmarks.protocol import load
 from r1.benchmarks.registry import find_benchmark
@@ -29,7 +29,9 @@ from r1.benchmarks.running.measure import Options, run_benchmarks
 from r1.benchmarks.running.show import show_results
 from r1.cli import app
 from r1.errors import UserError
+from r1.judge.ask import MAX_ANSWER_CHARS
 from r1.judge.batch import EndpointVotes
+from r1.judge.given import read_judge
 from r1.judge.settings import BudgetSettings, JudgeSettings, LimitSettings
 from r1.run_dir import completion_table
 from r1.template import parse
@@ -157,7 +159,7 @@ def test_every_outcome_has_its_rate_and_none_becomes_another(tmp_path) -> None:
         THINKING,
         THINKING + "gold 5…",
         THINKING + "fool's…",
-        THINKING + "x" * (MAX_CHARS + 1),
+        THINKING + "x" * (MAX_ANSWER_CHARS + 1),
         THINKING + "mumble",
     ]
 

@@ -111,10 +111,10 @@ def run_on_model(
     plugins: Plugins = [],  # noqa: B006
 ) -> None:
     """Measure a model by the paper's protocol. The same command carries on where it stopped."""
-    from r1.benchmarks.judging.settings import read_judge
     from r1.benchmarks.registry import benchmarks
     from r1.benchmarks.running.choose import by_reason, choose, require_data, require_place
     from r1.benchmarks.table import is_table
+    from r1.judge.given import read_judge
     from r1.pipeline.stopped import told_if_stopped
 
     folder = out or Path("runs") / f"bench-{name_of(model)}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,11 +22,9 @@ from rich.console import Console
 from r1.benchmarks.caps import caps_up_to
 from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
-from r1.benchmarks.judging.show import show_judging
 from r1.errors import UserError
+from r1.judge.ask import Asked, ask, require_verdict
 from r1.judge.asker import NoVerdict
-from r1.judge.batch import EndpointVotes, VoteRequest
-from r1.judge.counts import JudgeCounts
 from r1.judge.judge import Judge
 from r1.judge.prompt import JudgeTask
 from r1.judge.settings import JudgeSettings
@@ -38,7 +36,6 @@ from r1.run_dir.stored import iterate_completions
 from r1.types import FAILED, Problem
 
 JUDGEMENTS = "judgements.jsonl"
-Answers = Mapping[JudgeTask, Verdict | NoVerdict]
 
 
 class StoredSamples(NamedTuple):
@@ -48,13 +45,6 @@ class StoredSamples(NamedTuple):
     problems: Sequence[Problem]
     k: int
     opened: bool
-
-
-class Asked(NamedTuple):
-    """What a judge said of each task, and what was counted."""
-
-    answers: Answers
-    counts: JudgeCounts
 
 
 def check_judge(settings: JudgeSettings | None, needed: bool) -> None:
@@ -82,7 +72,7 @@ def judged_result(
     settings = prepared(settings, sampled.folder, judging.first_token)
     tasks = [_tasks(judging, response) for response in responses]
     asked = ask(settings, list(dict.fromkeys(task for each in tasks for task in each)), console)
-    _require_verdict(asked, settings)
+    require_verdict(asked, settings)
     judged = [
         replace(response, found=tuple(asked.answers[task] for task in each))
         for response, each in zip(responses, tasks, strict=True)
@@ -142,35 +132,6 @@ def read_responses(sampled: StoredSamples) -> Iterator[StoredResponse]:
             f"{sampled.folder}: not every question has {sampled.k} samples, and no other question "
             "has any; remove the folder and run the benchmark again."
         )
-
-
-def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask], console: Console) -> Asked:
-    """Ask a judge every task once; kept replies are not asked for again."""
-    requests = [VoteRequest(str(number), task, 0) for number, task in enumerate(tasks)]
-    found = {}
-    with Judge(settings) as judge, show_judging(console, len(tasks)) as on_verdict:
-        for name, verdict in EndpointVotes(judge).begin(requests):
-            found[name] = verdict
-            on_verdict()
-        counts = judge.take_counts()
-    return Asked({request.task: found[request.id] for request in requests}, counts)
-
-
-def _require_verdict(asked: Asked, settings: JudgeSettings) -> None:
-    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
-    if not failed or len(failed) < len(asked.answers):
-        return
-    reason, number = Counter(found.reason for found in failed).most_common(1)[0]
-    remedy = "choose another judge"
-    if settings.extra_body.get("logprobs"):
-        remedy = (
-            "if it gives no log-probabilities, set extra_body = {logprobs = false} in the judge's "
-            f"file; else {remedy}"
-        )
-    raise UserError(
-        f"the judge {settings.model} gave no verdict on any of {len(failed)} requests ({number}: "
-        f"{reason}); {remedy}. The samples are kept."
-    )
 
 
 def _tasks(judging: Judging, response: StoredResponse) -> tuple[JudgeTask, ...]:

@@ -3,8 +3,9 @@
     response -> summary (after the last </think>) -> tasks -> judge -> verdicts -> outcome, tally
 
 A judge sees the summary alone. Without one nothing is asked: the response is unfinished (the
-thinking never ended) or unreadable (nothing follows it, or more than MAX_CHARS), and counts as not
-right. Where the judge gives no verdict the response counts neither way, and the rate is told.
+thinking never ended) or unreadable (nothing follows it, or more than MAX_ANSWER_CHARS), and counts
+as not right. Where the judge gives no verdict the response counts neither way, and the rate is
+told.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from r1.intervals import Interval
+from r1.judge.ask import MAX_ANSWER_CHARS
 from r1.judge.asker import NoVerdict
 from r1.judge.prompt import JudgeTask
 from r1.judge.verdict import Verdict
 from r1.types import Problem
 
-MAX_CHARS = 40_000
-"""A longer summary is not sent: it would cost without bound."""
 OUTCOMES = (
     "correct",
     "wrong",
@@ -67,7 +67,7 @@ class StoredResponse:
             return "engine failed"
         if self.summary is None or (not self.summary and self.cut):
             return "unfinished"
-        return "unreadable" if not 0 < len(self.summary) <= MAX_CHARS else None
+        return "unreadable" if not 0 < len(self.summary) <= MAX_ANSWER_CHARS else None
 
 
 class Tally(NamedTuple):

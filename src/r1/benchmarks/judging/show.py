@@ -1,41 +1,16 @@
-"""Show a judge at work, and print what it made of a model: its own rates, and the figures."""
+"""Print what a judge made of a model: its own rates, and the figures."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-LINE_EVERY_S = 10.0
 Results = Mapping[str, Mapping[str, Any]]
-
-
-@contextmanager
-def show_judging(console: Console, num_requests: int) -> Iterator[Callable[[], None]]:
-    """Show how many requests the judge has answered; return a callback for each."""
-    done, told = 0, time.monotonic()
-
-    def line() -> None:
-        nonlocal done, told
-        done += 1
-        if done == num_requests or time.monotonic() - told >= LINE_EVERY_S:
-            told = time.monotonic()
-            console.print(f"judged {done:,}/{num_requests:,}", highlight=False)
-
-    if not console.is_terminal:
-        yield line
-        return
-    columns = (TextColumn("judged"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("judged", total=num_requests)
-        yield lambda: progress.update(task, advance=1)
 
 
 def show_judged(console: Console, results: Results) -> None:
