@@ -25,9 +25,33 @@ def compare_command(
     others: Annotated[
         list[Path], typer.Argument(metavar="B...", help="What to compare with it, one or more")
     ],
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask which answers are preferred: URL#MODEL, or a TOML file of [rewards.judge] "
+            "[default: compare accuracies]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the judge's replies and figures [default: none, without a judge]"
+        ),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Judge so many answers to each problem, of each model")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON")] = False,
 ) -> None:
-    """Tell which differences between evaluations are real: paired by problem, with intervals."""
+    """Tell which differences between evaluations are real: paired by problem, with intervals.
+
+    With --judge: whose answers a language model prefers, for problems that no rule can judge.
+    """
+    if judge is not None:
+        _prefer([first, *others], judge, out, samples, as_json)
+        return
+    if out is not None or samples != 1:
+        raise UserError("--out and --samples belong to a comparison by a judge; give --judge.")
     from r1.evaluation.compare import compare
     from r1.evaluation.compare_show import comparison_json, show_comparisons
     from r1.evaluation.stored import read_evaluation
@@ -42,6 +66,32 @@ def compare_command(
         typer.echo(json.dumps(comparison_json(stored, found), indent=2, ensure_ascii=False))
     else:
         show_comparisons(terminal_console(), stored, found)
+
+
+def _prefer(
+    paths: Sequence[Path], given: str, out: Path | None, samples: int, as_json: bool
+) -> None:
+    """Compare two evaluations by a judge's preference."""
+    from r1.evaluation.preference import prefer
+    from r1.evaluation.preference_show import show_preference
+    from r1.judge.given import read_judge
+
+    check_distinct(paths)
+    if len(paths) != 2:
+        raise UserError("a judge compares two evaluations; give A and one B.")
+    if out is None:
+        raise UserError(
+            "give --out FOLDER: it keeps the judge's replies, so that none is paid for twice."
+        )
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; give a folder.")
+    console = terminal_console(stderr=as_json)
+    first, other = paths
+    figures = prefer(first, other, read_judge(given), out, console, samples)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2, ensure_ascii=False))
+    else:
+        show_preference(console, figures)
 
 
 def check_distinct(paths: Sequence[Path]) -> None:

@@ -5,7 +5,7 @@
     RUN/evaluations/step-NNNNNN.json  that one
     RUN/STAGE of kind "evaluation"    evaluation.json, completions.parquet
 
-Responses are not read, only how they ended and were judged.
+`read_evaluation` reads how responses ended and were judged; their texts are for `preference.py`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,15 @@ class StoredEvaluation(NamedTuple):
     settings: dict[str, Any]
 
 
+class FoundEvaluation(NamedTuple):
+    """A finished evaluation's tables of completions, its figures, and the settings it tells of."""
+
+    name: str
+    files: list[Path]
+    summary: Mapping[str, Any]
+    settings: dict[str, Any]
+
+
 class SettingDifference(NamedTuple):
     """A setting that two evaluations do not share, such as sampling.temperature."""
 
@@ -58,6 +67,11 @@ class SettingDifference(NamedTuple):
 
 def read_evaluation(path: Path) -> StoredEvaluation:
     """Read an evaluation. Raises UserError where there is none, or not a finished one."""
+    return _stored(find_evaluation(path))
+
+
+def find_evaluation(path: Path) -> FoundEvaluation:
+    """Find an evaluation's files. Raises UserError where there is none, or not a finished one."""
     if path.parent.name == _EVALUATIONS and is_run(path.parent.parent):
         for step in _steps(path.parent.parent):
             if step_name(step) == path.stem:
@@ -99,7 +113,7 @@ def setting_differences(
     ]
 
 
-def _of_command(folder: Path) -> StoredEvaluation:
+def _of_command(folder: Path) -> FoundEvaluation:
     summary = read_json(folder / RESULT, shape=Summary)
     if summary is None:
         raise UserError(f"{folder} has not ended; give the same r1 eval again, which carries on.")
@@ -107,19 +121,19 @@ def _of_command(folder: Path) -> StoredEvaluation:
     told = ("template", "rewards", "dtype", "judge", "plugins")
     settings = {name: request[name] for name in told if name in request}
     settings["engine"] = request.get("engine", "embedded")
-    return _stored(str(folder), block_files(folder), summary, settings)
+    return FoundEvaluation(str(folder), block_files(folder), summary, settings)
 
 
-def _of_stage(folder: Path) -> StoredEvaluation:
+def _of_stage(folder: Path) -> FoundEvaluation:
     told = read_json(folder / RESULT, shape=StageEvaluation)
     if told is None:
         raise UserError(f"{folder} has not ended; give the same r1 run again, which carries on.")
     settings = {"template": {"kind": told["template"]}} if told.get("template") else {}
     summary = {"k": told.get("num_samples"), "sampling": told.get("sampling") or {}}
-    return _stored(str(folder), [folder / COMPLETIONS], summary, settings)
+    return FoundEvaluation(str(folder), [folder / COMPLETIONS], summary, settings)
 
 
-def _of_run(run: Path, step: int, name: str) -> StoredEvaluation:
+def _of_run(run: Path, step: int, name: str) -> FoundEvaluation:
     summary = read_json(run / _EVALUATIONS / f"{step_name(step)}.json", shape=Summary)
     recipe = read_json(run / "recipe.json", {})
 
@@ -134,23 +148,22 @@ def _of_run(run: Path, step: int, name: str) -> StoredEvaluation:
         "dtype": engine.dtype,
         "engine": engine.kind,
     }
-    return _stored(name, [evaluation_path(run, step)], summary, settings)
+    return FoundEvaluation(name, [evaluation_path(run, step)], summary, settings)
 
 
-def _stored(
-    name: str, files: list[Path], summary: Mapping[str, Any], settings: dict[str, Any]
-) -> StoredEvaluation:
+def _stored(found: FoundEvaluation) -> StoredEvaluation:
+    name, summary = found.name, found.summary
     counts: dict[str, ProblemCounts] = {}
-    for path in files:
-        found = _counts(path)
-        if again := counts.keys() & found.keys():
+    for path in found.files:
+        own = _counts(path)
+        if again := counts.keys() & own.keys():
             raise UserError(f'{path}: problem "{min(again)}" is in another file too; restore it.')
-        counts |= found
+        counts |= own
     if not counts:
         raise UserError(f"{name} holds no answer that was judged right or wrong.")
     num_samples = summary.get("k") or max(each.num_samples for each in counts.values())
     told = {"samples": num_samples, "sampling": summary.get("sampling", {})}
-    return StoredEvaluation(name, counts, num_samples, {**told, **settings})
+    return StoredEvaluation(name, counts, num_samples, {**told, **found.settings})
 
 
 def _steps(run: Path) -> list[int]:
