@@ -37,7 +37,8 @@ from r1.distributions import beta_quantile, quantile
 
 NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
-MIN_INFORMATIVE = 10  # items other than the median one, from which on a bootstrap is trusted
+MIN_INFORMATIVE = 10
+"""Items other than the median one, from which on a bootstrap is trusted."""
 _CHUNK = 4_000_000  # draws held in memory at once
 
 

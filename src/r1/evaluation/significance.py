@@ -34,13 +34,12 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.distributions import quantile, two_sided_p
-from r1.intervals import CONFIDENCE, Interval
+from r1.intervals import CONFIDENCE, MIN_INFORMATIVE, Interval
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
 POWER = 0.8
-MIN_INFORMATIVE = 10
 
 
 class ErrorEstimate(NamedTuple):

@@ -24,7 +24,7 @@ from r1.plan.hardware import RATES, Rates, hardware_named
 from r1.plan.machine import Machine, WorkPart
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.plan.speeds import response_speed
-from r1.plan.workload import HUGE, Amount, Length
+from r1.plan.workload import HUGE, Amount, Length, stage_of
 from r1.rollout.settings import EngineSettings
 
 SMALL = 50e6
@@ -101,9 +101,8 @@ class Context:
 
     def shape(self, model: str) -> ModelShape:
         """Return the shape of a recipe's `model`; for "@stage" that of the stage's result."""
-        stage = model.removeprefix("@").partition("/")[0]
         if model.startswith("@"):
-            if stage not in self.models:
+            if (stage := stage_of(model)) not in self.models:
                 raise UnknownModelError(
                     f"the model of {model} is unknown: no stage {stage} makes one"
                 )
@@ -117,7 +116,7 @@ class Context:
 
     def made_by(self, path: str) -> Amount | None:
         """Return the estimated output of "@stage"; None if unknown."""
-        return self.made.get(path.removeprefix("@").partition("/")[0])
+        return self.made.get(stage_of(path))
 
     def machine(self, shape: ModelShape) -> Machine:
         """Return the requested hardware; by default the paper's GPUs, as many as [cluster] asks

@@ -27,6 +27,7 @@ from r1.plan.workload import (
     amount_of,
     prompt_length,
     response_length,
+    stage_of,
 )
 
 
@@ -113,8 +114,7 @@ def _reward_models(
 ) -> list[WorkPart]:
     parts = []
     for name, use in recipe.reward_models.items():
-        stage = use.path.removeprefix("@").partition("/")[0]
-        shape = context.models.get(stage) if use.path.startswith("@") else None
+        shape = context.models.get(stage_of(use.path)) if use.path.startswith("@") else None
         shape = shape or context.shape(recipe.model)
         samples = per_step * max(0, recipe.num_steps - use.from_step)
         flops = samples * forward_flops(shape, prompt.tokens, response.tokens)

@@ -67,16 +67,18 @@ def amount_of(sources: Iterable[Any], base_folder: Path, made: Mapping[str, Amou
     return Amount(rows, tokens, notes)
 
 
+def stage_of(reference: str) -> str:
+    """Return the stage that "@stage", or "@stage/output", refers to."""
+    return reference.removeprefix("@").partition("/")[0]
+
+
 def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
     if source.kind in ("tiny", "reasoning_gym"):
         tokens = TINY_PROMPT + TINY_RESPONSE if source.kind == "tiny" else None
         return Amount(source.num, tokens)
     path = str(source.path)
     if path.startswith("@"):
-        found = made.get(
-            path.removeprefix("@").partition("/")[0],
-            Amount(None, None, (f"rows of {path} unknown",)),
-        )
+        found = made.get(stage_of(path), Amount(None, None, (f"rows of {path} unknown",)))
         rows = found.rows if source.limit is None else _least(found.rows, source.limit)
         return found._replace(rows=rows)
     file = find_data(path, base_folder)
