@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from r1.distributions import quantile, two_sided_p
-from r1.evaluation.significance import (
+from r1.significance import (
     POWER,
     detectable_differences,
     half_widths,

@@ -108,16 +108,18 @@ def paired_difference(
     return PairedDifference(interval, p, float(detectable_differences(estimates, level)[0]))
 
 
-def widened_difference(interval: Interval, difference_P: Floats, largest: float = 1.0) -> Interval:
+def widened_difference(
+    interval: Interval, difference_P: Floats, largest: float = 1.0, num_samples: float = 1
+) -> Interval:
     """Return a bootstrap's interval of a mean difference, made honest where few problems inform it.
 
-    A bootstrap of equal differences has no width. Two problems at +1 and -1 are added where fewer
-    than MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
-    difference may be, 1 of shares.
+    A bootstrap of equal differences has no width. Two problems are added as above where fewer than
+    MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
+    difference may be, 1 of shares. num_samples: k, of 1 the added problems lie furthest apart.
     """
     if np.count_nonzero(difference_P != np.median(difference_P)) >= MIN_INFORMATIVE:
         return interval
-    width = float(half_widths(standard_errors(difference_P[None, :], 1))[0])
+    width = float(half_widths(standard_errors(difference_P[None, :], num_samples))[0])
     mean = interval.value
     low, high = max(mean - width, -largest), min(mean + width, largest)
     return Interval(mean, min(interval.low, low), max(interval.high, high))
