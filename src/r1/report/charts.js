@@ -58,12 +58,14 @@
 
   function yRange(chart, layers) {
     if (chart.limits) return chart.limits;
-    const values = layers.flatMap((s) => (chart.stacked ? s.high : [...s.y, ...s.high, ...s.low]));
-    let high = Math.max(...values);
-    let low = Math.min(0, ...values);
+    // As arguments of Math.max the values of a long run would overflow the stack.
+    const values = layers.flatMap((s) => (chart.stacked ? s.high : [s.y, s.high, s.low].flat()));
+    const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+    const least = values.reduce((most, value) => Math.min(most, value), Infinity);
+    let low = Math.min(0, least);
     // A small figure of a value that stays far from zero shows its movement.
-    if (chart.id.startsWith("health") && Math.min(...values) > 0.5 * high) low = Math.min(...values);
-    if (high === Math.min(...values)) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
+    if (chart.id.startsWith("health") && least > 0.5 * high) low = least;
+    if (high === least) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
     const marks = ticks(low, high, 5);
     const step = marks.length > 1 ? marks[1] - marks[0] : high - low;
     if (chart.stacked) return [0, high * 1.04];

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from r1.report.load import RunData
+from r1.report.load import MAX_LENGTH_STEPS, RunData
 
 Unit = Literal["share", "tokens", "seconds", "number"]
 EXPLAINED = (
@@ -116,11 +116,16 @@ def length(run: RunData) -> Chart:
     """Return Figure 3: mean response length, with the middle half of the training responses."""
     training = training_series(run, "length_mean", "training, mean", 2)
     bands = {item.step: item for item in run.lengths}
-    if training.x and all(step in bands for step in training.x):
+    measured = [(x, y) for x, y in zip(training.x, training.y, strict=True) if x in bands]
+    note = "Tokens per response."
+    if measured and len(measured) in (len(training.x), MAX_LENGTH_STEPS):
+        note = "Tokens per response; band: the middle half of the training responses."
+        if len(measured) < len(training.x):
+            note += f" Of training {len(measured):,} of {len(training.x):,} steps are drawn."
+        training.x, training.y = [x for x, _ in measured], [y for _, y in measured]
         training.low = [bands[step].low for step in training.x]
         training.high = [bands[step].high for step in training.x]
     series = [training, evaluated_series(run, "mean_length", "held-out, mean", 0)]
-    note = "Tokens per response; band: the middle half of the training responses."
     return Chart("length", "Response length", note, "tokens", _kept(series))
 
 
