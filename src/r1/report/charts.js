@@ -18,7 +18,7 @@
 
   function show(value, unit) {
     if (value === null || value === undefined) return "–";
-    if (unit === "share") return (100 * value).toFixed(1) + "%";
+    if (unit === "share") return (value !== 0 && Math.abs(value) < 0.01 ? Number((100 * value).toPrecision(2)) : (100 * value).toFixed(1)) + "%";
     if (unit === "seconds") return value.toFixed(2) + " s";
     if (unit === "tokens") return value.toFixed(1);
     if (value === 0) return "0";
@@ -26,11 +26,25 @@
     return size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
   }
 
-  function showTick(value, unit) {
-    if (unit === "share") return Number((100 * value).toFixed(2)) + "%";
-    const size = Math.abs(value);
-    if (size !== 0 && (size >= 1e5 || size < 1e-3)) return String(value.toExponential(1)).replace(".0e", "e");
-    return Number(value.toPrecision(4)).toLocaleString("en");
+  /** Digits behind the point with which multiples of step are written exactly: 3 for 0.025. */
+  function decimals(step) {
+    const isWhole = (scaled) => Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled;
+    let digits = 0;
+    while (digits < 15 && !isWhole(step * 10 ** digits)) digits++;
+    return digits;
+  }
+
+  /** Labels that tell marks apart and stand where they say. */
+  function tickLabels(marks, unit) {
+    const step = marks.length > 1 ? marks[1] - marks[0] : Math.abs(marks[0]) || 1;
+    if (unit === "share") return marks.map((mark) => (100 * mark).toFixed(decimals(100 * step)) + "%");
+    return marks.map((mark) => {
+      const size = Math.abs(mark);
+      if (size === 0) return "0";
+      if (size < 1e5 && size >= 1e-3) return Number(mark.toFixed(decimals(step))).toLocaleString("en", { maximumFractionDigits: 15 });
+      const digits = Math.max(0, Math.floor(Math.log10(size)) + decimals(step));
+      return mark.toExponential(Math.min(15, digits)).replace(/\.?0+e/, "e");
+    });
   }
 
   // ---------------------------------------------------------------- charts
@@ -65,7 +79,8 @@
     let low = Math.min(0, least);
     // A small figure of a value that stays far from zero shows its movement.
     if (chart.id.startsWith("health") && least > 0.5 * high) low = least;
-    if (high === least) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
+    // Rounding alone: a range so narrow has no marks between which a number could be written.
+    if (high - least <= 1e-9 * Math.max(Math.abs(high), Math.abs(least))) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
     const marks = ticks(low, high, 5);
     const step = marks.length > 1 ? marks[1] - marks[0] : high - low;
     if (chart.stacked) return [0, high * 1.04];
@@ -84,13 +99,15 @@
   }
 
   function drawAxes(svg, chart, box, range, xs, toX, toY, small) {
-    for (const value of ticks(range[0], range[1], small ? 2 : 5)) {
+    const marks = ticks(range[0], range[1], small ? 2 : 5);
+    const names = tickLabels(marks, chart.unit);
+    marks.forEach((value, index) => {
       const y = toY(value);
       svg.append(shape("line", { class: "grid", x1: box.left, x2: box.right, y1: y, y2: y }));
       const label = shape("text", { x: box.left - 7, y: y + 3.5, "text-anchor": "end" });
-      label.textContent = showTick(value, chart.unit);
+      label.textContent = names[index];
       svg.append(label);
-    }
+    });
     const last = xs[xs.length - 1];
     const wanted = small ? 3 : Math.max(3, Math.floor((box.right - box.left) / 70));
     for (const value of ticks(xs[0], Math.max(last, xs[0] + 1), wanted)) {
@@ -133,7 +150,7 @@
     const height = small ? 104 : 246;
     const layers = chart.stacked ? stack(chart) : chart.series;
     const range = yRange(chart, layers);
-    const labels = ticks(range[0], range[1], small ? 2 : 5).map((v) => showTick(v, chart.unit).length);
+    const labels = tickLabels(ticks(range[0], range[1], small ? 2 : 5), chart.unit).map((label) => label.length);
     const box = {
       left: 12 + 6.4 * Math.max(2, ...labels), right: width - 8,
       top: small ? 8 : 10, bottom: height - (small ? 20 : 36),

@@ -1,0 +1,77 @@
+"""What a chart of the report's page draws and writes, in a real headless browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from r1.run_dir import RunDir
+from report_browser import Opened, needs_chromium, open_page, playwright
+
+pytestmark = needs_chromium
+
+
+def draw(
+    browser: playwright.Browser, folder: Path, metrics: Mapping[str, Sequence[float]]
+) -> Opened:
+    """Open the report of a run with these metrics, a value a step."""
+    num_steps = max(map(len, metrics.values()))
+    with RunDir.open(folder, {}, "grpo") as run:
+        for step in run.remaining_steps(num_steps):
+            row = {name: values[step] for name, values in metrics.items()}
+            run.commit_step(step, lambda _: None, row)
+    opened = open_page(browser, folder)
+    assert opened.complaints == []
+    return opened
+
+
+def labels(opened: Opened, chart: str) -> list[str]:
+    """The labels of the marks of the y axis, from low to high."""
+    found: list[str] = opened.page.eval_on_selector_all(
+        f"#chart-{chart} text[text-anchor=end]",
+        "all => all.map(t => t.textContent).filter(t => t !== 'step')",
+    )
+    return found
+
+
+def test_marks_are_told_apart_and_stand_where_they_say(
+    browser: playwright.Browser, tmp_path: Path
+) -> None:
+    metrics = {
+        "reward/x": [0.0, 0.0119],
+        "importance": [1.00010, 1.00090],
+        "clip_low": [0.0, 0.00002],
+        "engine_gap": [5.1e-7, 6.9e-7],
+        "grad_norm": [0.0, 250_000.0],
+    }
+    opened = draw(browser, tmp_path / "run", metrics)
+    assert labels(opened, "rewards")[:3] == ["0", "0.0025", "0.005"]
+    for chart in ("rewards", *(f"health-{name}" for name in metrics if "/" not in name)):
+        marks = [float(label.rstrip("%").replace(",", "")) for label in labels(opened, chart)]
+        steps = [after - before for before, after in pairwise(marks)]
+        assert all(steps), chart
+        assert steps == pytest.approx([steps[0]] * len(steps), rel=1e-6), chart
+    opened.page.close()
+
+
+def test_a_small_share_is_not_told_as_nothing(browser: playwright.Browser, tmp_path: Path) -> None:
+    opened = draw(browser, tmp_path / "run", {"clip_low": [0.0, 0.00042], "truncated": [0.5, 0.25]})
+    described = {
+        name: opened.page.get_attribute(f"#chart-health-{name} svg", "aria-label")
+        for name in ("clip_low", "truncated")
+    }
+    assert described["clip_low"].endswith("clip low from 0.0% to 0.042%")
+    assert described["truncated"].endswith("truncated from 50.0% to 25.0%")
+    opened.page.close()
+
+
+def test_values_that_only_rounding_tells_apart_are_drawn(
+    browser: playwright.Browser, tmp_path: Path
+) -> None:
+    """The marks between 1 and the next number after it cannot be counted: the page hung."""
+    opened = draw(browser, tmp_path / "run", {"importance": [1.0, 1.0 + 2.0**-52]})
+    assert opened.page.locator("#chart-health-importance svg .curve").count() == 1
+    opened.page.close()
