@@ -75,3 +75,15 @@ def test_values_that_only_rounding_tells_apart_are_drawn(
     opened = draw(browser, tmp_path / "run", {"importance": [1.0, 1.0 + 2.0**-52]})
     assert opened.page.locator("#chart-health-importance svg .curve").count() == 1
     opened.page.close()
+
+
+def test_the_layers_of_a_single_step_are_seen(browser: playwright.Browser, tmp_path: Path) -> None:
+    counts = {"outcome/correct": [3.0], "outcome/wrong": [1.0]}
+    opened = draw(browser, tmp_path / "run", counts)
+    right, wrong = opened.page.eval_on_selector_all(
+        "#chart-outcomes .layer",
+        "all => all.map(p => p.getBBox()).map(b => ({width: b.width, height: b.height}))",
+    )
+    assert right["width"] == wrong["width"] > 10
+    assert right["height"] == pytest.approx(3 * wrong["height"], rel=0.01)
+    opened.page.close()

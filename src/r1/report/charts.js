@@ -88,11 +88,17 @@
     return [low === 0 ? 0 : Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
   }
 
+  const LONE_WIDTH = 16;
+
   function path(points) {
     return points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
   }
 
   function area(series, toX, toY) {
+    if (series.x.length === 1) { // a lone step is a bar
+      const left = toX(series.x[0]), low = toY(series.low[0]), high = toY(series.high[0]);
+      return path([[left, high], [left + LONE_WIDTH, high], [left + LONE_WIDTH, low], [left, low]]) + "Z";
+    }
     const upper = series.x.map((x, index) => [toX(x), toY(series.high[index])]);
     const lower = series.x.map((x, index) => [toX(x), toY(series.low[index])]).reverse();
     return path([...upper, ...lower]) + "Z";
