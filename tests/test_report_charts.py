@@ -87,3 +87,25 @@ def test_the_layers_of_a_single_step_are_seen(browser: playwright.Browser, tmp_p
     assert right["width"] == wrong["width"] > 10
     assert right["height"] == pytest.approx(3 * wrong["height"], rel=0.01)
     opened.page.close()
+
+
+def test_steps_without_a_number_leave_a_gap(browser: playwright.Browser, tmp_path: Path) -> None:
+    """A run that broke at step 3 must not look as if its last steps were like those before."""
+    nan = float("nan")
+    metrics = {"entropy": [1.0, 0.8, 0.9, nan, nan, 0.2, nan, nan], "kl": [nan] * 8}
+    opened = draw(browser, tmp_path / "run", metrics)
+    (line,) = opened.page.eval_on_selector_all(
+        "#chart-health-entropy .curve", "all => all.map(p => p.getAttribute('d'))"
+    )
+    assert [len(part.split("L")) for part in line.split("M")[1:]] == [3, 1]
+    assert opened.page.locator("#chart-health-entropy circle").count() == 1  # the lone step 5
+    (drawn, whole) = opened.page.eval_on_selector_all(
+        "#chart-health-entropy .curve, #chart-health-entropy .axis",
+        "all => all.map(p => p.getBBox().width)",
+    )
+    shares = sorted([drawn / whole, whole / drawn])
+    assert shares[0] == pytest.approx(2 / 7, rel=0.02)  # steps 0 to 2 of 0 to 7
+    told = opened.page.get_attribute("#chart-health-entropy svg", "aria-label")
+    assert told.endswith("entropy from 1 to –")
+    assert opened.page.locator("#chart-health-kl").count() == 0
+    opened.page.close()

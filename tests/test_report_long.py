@@ -95,3 +95,11 @@ def test_restarts_are_summed_in_one_pass(run: RunData) -> None:
     (series,) = restarts(run).series
     assert time.process_time() - begin < 2.0  # forty thousand sums of sums took ten
     assert series.y[-1] == sum(step % 1000 == 0 for step in range(NUM_STEPS))
+
+
+def test_a_gap_stays_a_gap() -> None:
+    steps = list(range(3 * MAX_POINTS))
+    y = [None if step in (SPIKE % 5000, SPIKE % 5000 + 1) else 1.0 for step in steps]
+    (series,) = thinned(Chart("a", "A", "", "number", [Series("a", 0, "line", steps, y)])).series
+    assert len(series.x) <= 1.5 * MAX_POINTS
+    assert series.y[series.x.index(SPIKE % 5000)] is None

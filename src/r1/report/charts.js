@@ -73,7 +73,7 @@
   function yRange(chart, layers) {
     if (chart.limits) return chart.limits;
     // As arguments of Math.max the values of a long run would overflow the stack.
-    const values = layers.flatMap((s) => (chart.stacked ? s.high : [s.y, s.high, s.low].flat()));
+    const values = layers.flatMap((s) => (chart.stacked ? s.high : [s.y, s.high, s.low].flat().filter((y) => y !== null)));
     const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
     const least = values.reduce((most, value) => Math.min(most, value), Infinity);
     let low = Math.min(0, least);
@@ -90,8 +90,15 @@
 
   const LONE_WIDTH = 16;
 
+  /** A point without a y leaves a gap. */
   function path(points) {
-    return points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+    let command = "M";
+    return points.map(([x, y]) => {
+      if (y === null) { command = "M"; return ""; }
+      const part = `${command}${x.toFixed(1)} ${y.toFixed(1)}`;
+      command = "L";
+      return part;
+    }).join("");
   }
 
   function area(series, toX, toY) {
@@ -140,14 +147,16 @@
     if (series.low.length === 1) { // a lone point has no band
       svg.append(shape("line", { class: `curve ${tone}`, x1: toX(series.x[0]), x2: toX(series.x[0]), y1: toY(series.low[0]), y2: toY(series.high[0]) }));
     }
-    const points = series.x.map((x, index) => [toX(x), toY(series.y[index])]);
+    const points = series.x.map((x, index) => [toX(x), series.y[index] === null ? null : toY(series.y[index])]);
+    const missing = (index) => (points[index]?.[1] ?? null) === null;
     svg.append(shape("path", {
       class: `curve ${series.style} ${tone}`, d: path(points),
       "data-series": series.name, "data-points": points.length,
     }));
-    if (series.style === "marked" || points.length === 1) {
-      for (const [cx, cy] of points) svg.append(shape("circle", { class: `point ${tone}`, cx, cy, r: 3 }));
-    }
+    points.forEach(([cx, cy], index) => {
+      const alone = missing(index - 1) && missing(index + 1);
+      if (cy !== null && (series.style === "marked" || alone)) svg.append(shape("circle", { class: `point ${tone}`, cx, cy, r: 3 }));
+    });
   }
 
   function draw(figure, chart, small) {

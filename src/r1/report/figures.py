@@ -24,6 +24,8 @@ PHASE_ORDER = ("rollout", "reward", "update", "sync")
 class Series:
     """One line: y[i] at step x[i]; low and high, where present, span an interval around it.
 
+    y[i] is None where the value was no number: the line has a gap there.
+
     style: "marked" has a dot a point (evaluations), "line" none, "thin" stays in the background.
     tone: the place in the palette, so that one quantity has one colour on the whole page.
     """
@@ -32,7 +34,7 @@ class Series:
     tone: int
     style: Literal["marked", "line", "thin"]
     x: list[int]
-    y: list[float]
+    y: list[float | None]
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
 
@@ -197,9 +199,12 @@ def training_series(
     tone: int,
     style: Literal["line", "thin"] = "line",
 ) -> Series:
-    """Return a metric of every training step."""
-    points = [(row["step"], row[key]) for row in run.metrics if row.get(key) is not None]
-    return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
+    """Return a metric of every training step, None where it was NaN; empty where it always was."""
+    points = [(row["step"], row[key]) for row in run.metrics if key in row]
+    if all(y is None for _, y in points):
+        points = []
+    y = [None if y is None else float(y) for _, y in points]
+    return Series(name, tone, style, [x for x, _ in points], y)
 
 
 def evaluated_series(run: RunData, key: str, name: str, tone: int) -> Series:

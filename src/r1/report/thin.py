@@ -50,7 +50,8 @@ def _at(series: Series, places: list[int]) -> Series:
 
 
 def _extremes(series: Series) -> list[int]:
-    """Return the places of the least and the largest value of each stretch."""
+    """Return the places of the least and the largest value of each stretch, and of one that is
+    missing."""
     number = len(series.x)
     if number <= MAX_POINTS:
         return list(range(number))
@@ -58,6 +59,9 @@ def _extremes(series: Series) -> list[int]:
     bounds = [number * part // stretches for part in range(stretches + 1)]
     found = {0, number - 1}
     for begin, end in pairwise(bounds):
-        places = range(begin, end)
-        found |= {min(places, key=y.__getitem__), max(places, key=y.__getitem__)}
+        known = [(value, place) for place in range(begin, end) if (value := y[place]) is not None]
+        if known:
+            found |= {min(known)[1], max(known)[1]}
+        if len(known) < end - begin:
+            found.add(next(place for place in range(begin, end) if y[place] is None))
     return sorted(found)
