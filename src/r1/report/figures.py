@@ -6,7 +6,7 @@ every point is the number of updates behind the measured weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ class Series:
     tone: int
     style: Literal["marked", "line", "thin"]
     x: list[int]
-    y: list[float | None]
+    y: Sequence[float | None]
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ evenly spaced steps. The chart's note says what was left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any
@@ -37,7 +38,7 @@ def thinned(chart: Chart) -> Chart:
 
 
 def _at(series: Series, places: list[int]) -> Series:
-    def pick(values: list[Any]) -> list[Any]:
+    def pick(values: Sequence[Any]) -> list[Any]:
         return [values[place] for place in places] if values else []
 
     return replace(

@@ -93,7 +93,7 @@ def restarts(run: RunData) -> Chart:
     )
     kept = [series for series in chart.series if any(series.y)]
     for series in kept:
-        series.y = list(accumulate(series.y))
+        series.y = list(accumulate(value or 0.0 for value in series.y))
     chart.series = kept
     return chart
 
