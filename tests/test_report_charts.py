@@ -1,14 +1,18 @@
-"""What a chart of the report's page draws and writes, in a real headless browser."""
+"""What the report's page draws of odd runs, and how it writes numbers, in a real browser."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+import fake_run
 from r1.run_dir import RunDir
+from r1.types import Problem
 from report_browser import Opened, needs_chromium, open_page, playwright
 
 pytestmark = needs_chromium
@@ -108,4 +112,30 @@ def test_steps_without_a_number_leave_a_gap(browser: playwright.Browser, tmp_pat
     told = opened.page.get_attribute("#chart-health-entropy svg", "aria-label")
     assert told.endswith("entropy from 1 to –")
     assert opened.page.locator("#chart-health-kl").count() == 0
+    opened.page.close()
+
+
+def test_long_names_do_not_widen_a_phones_page(
+    browser: playwright.Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def long_named(index: int, rng: random.Random) -> Problem:
+        family = "a_family_" * 12 + str(index % 2)
+        return replace(make_problem(index, rng), id=f"{'p' * 150}{index}", family=family)
+
+    make_problem = fake_run.make_problem
+    monkeypatch.setattr(fake_run, "make_problem", long_named)
+    fake_run.write_run(tmp_path / "run", 2).close()
+    opened = open_page(browser, tmp_path / "run")
+    opened.page.set_viewport_size({"width": 390, "height": 844})
+    opened.page.wait_for_timeout(150)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.page.close()
+
+
+def test_a_run_without_figures_has_no_empty_frame(
+    browser: playwright.Browser, tmp_path: Path
+) -> None:
+    fake_run.write_run(tmp_path / "run", stop_before=0).close()
+    opened = open_page(browser, tmp_path / "run")
+    assert opened.page.is_hidden("#headline")
     opened.page.close()
