@@ -7,9 +7,10 @@ samples each share comes from. With mean m and standard deviation s of d over P 
     p            of m / (s / sqrt(P)) under t(P - 1)
     detectable   (t(1 - level / 2, df) + t(0.8, df)) error   seen with 80 % power at that level
 
-Where fewer than MIN_INFORMATIVE problems have a d other than the median one, s / sqrt(P) is close
-to 0 by chance. Two problems are then added to it, at +1 / sqrt(k) and -1 / sqrt(k) (k samples a
-problem; at k = 1 the adjustment of Agresti and Min 2005), and the wider interval counts.
+Where fewer than MIN_INFORMATIVE problems have a d other than the median one, rounding aside,
+s / sqrt(P) is close to 0 by chance. Two problems are then added to it, at +1 / sqrt(k) and
+-1 / sqrt(k) (k samples a problem; at k = 1 the adjustment of Agresti and Min 2005), and the wider
+interval counts.
 
 One sample a problem: the p-value is McNemar's, exact at every count: the n problems that only one
 of the two solves fall to either side as a fair coin does (McNemar 1947; Dietterich 1998).
@@ -34,13 +35,12 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.distributions import quantile, two_sided_p
-from r1.intervals import CONFIDENCE, Interval
+from r1.intervals import CONFIDENCE, MIN_INFORMATIVE, ROUNDING, Interval, num_informative
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
 POWER = 0.8
-MIN_INFORMATIVE = 10
 
 
 class ErrorEstimate(NamedTuple):
@@ -58,7 +58,7 @@ def standard_errors(difference_RP: Floats, num_samples: float) -> list[ErrorEsti
     """
     num_problems = difference_RP.shape[1]
     median_R1 = np.median(difference_RP, axis=1, keepdims=True)
-    is_sparse_R = (difference_RP != median_R1).sum(axis=1) < MIN_INFORMATIVE
+    is_sparse_R = (abs(difference_RP - median_R1) > ROUNDING).sum(axis=1) < MIN_INFORMATIVE
     padded = num_problems + 2
     sum_R, square_R = difference_RP.sum(axis=1), (difference_RP**2).sum(axis=1) + 2 / num_samples
     variance_R = (square_R - sum_R**2 / padded) / (padded - 1)
@@ -117,7 +117,7 @@ def widened_difference(
     MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
     difference may be, 1 of shares. num_samples: k, of 1 the added problems lie furthest apart.
     """
-    if np.count_nonzero(difference_P != np.median(difference_P)) >= MIN_INFORMATIVE:
+    if num_informative(difference_P) >= MIN_INFORMATIVE:
         return interval
     width = float(half_widths(standard_errors(difference_P[None, :], num_samples))[0])
     mean = interval.value
