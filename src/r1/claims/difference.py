@@ -111,7 +111,8 @@ def verdict_of(comparison: ComparisonSettings, found: SeedsDifference) -> ClaimV
         inside = [abs(mean) < margin for mean in found.of_seeds]
         if -margin < low and high < margin and all(inside):
             return ClaimVerdict.SHOWN
-        outside = low > margin or high < -margin
+        means = found.of_seeds
+        outside = min(low, *means) > margin or max(high, *means) < -margin
         return ClaimVerdict.OTHER_WAY if outside else ClaimVerdict.NOT_TOLD_APART
     sign = 1.0 if comparison.expect in ("more", "no_less") else -1.0
     threshold = margin if comparison.expect in ("more", "less") else -margin
