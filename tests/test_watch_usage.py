@@ -231,6 +231,18 @@ def test_a_file_gets_a_line_a_step() -> None:
     assert "engines 42%  left " in line
 
 
+def test_hours_are_told_from_minutes() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    progress = TerminalProgress(console)
+    told = {"seconds": 59.0, "minutes": 75.0, "hours": 3 * 3600.0 + 75.0}
+    for name, seconds in told.items():
+        progress.staged(name, seconds, {})
+    lines = console.file.getvalue().splitlines()
+    assert [line.split("done in ")[1].split(" ")[0] for line in lines] == [
+        "0:59", "1:15", "3:01:15",
+    ]  # fmt: skip
+
+
 def test_a_terminal_of_80_columns_shows_all_of_it() -> None:
     text = "\n".join(shown(terminal=True))
     for words in ("1/100", "reward 0.52  pass 43%", "update 52%", "engines 42%\n", "queue 12\n"):

@@ -193,5 +193,7 @@ def _interval(estimate: Mapping[str, float]) -> str:
 
 
 def _clock(seconds: float) -> str:
+    """Format 75 s as 1:15 and two hours as 2:00:00; 120:00 could be hours."""
     minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes}:{seconds:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
