@@ -26,6 +26,7 @@ LAYERS = {
             "distributions",
             "intervals",
             "reflection",
+            "significance",
             "thinking_stream",
         ),
         0,
@@ -66,7 +67,7 @@ TORCH_FREE = (
     "r1.pipeline.run", "r1.plan.memory", "r1.plan.show", "r1.plan.layouts", "r1.plan.lengths",
     "r1.plan.show_layouts", "r1.pipeline.plan", "r1.evaluation.battery_settings",
     "r1.data.tiny.manners", "r1.rewards.manners", "r1.rewards.unjudged", "r1.intervals",
-    "r1.distributions",
+    "r1.distributions", "r1.significance",
     "r1.cluster.settings", "r1.rollout.usage", "r1.pipeline.metrics_port", "r1.plan.recommend",
     "r1.settings_page", "r1.r1_zero.settings", "r1.evaluation.compare_show", "r1.evaluation.stored",
     "r1.benchmarks.registry", "r1.benchmarks_cli", "r1.endpoint.engine", "r1.api.recipes",
@@ -221,6 +222,7 @@ def test_report_reads_run_folders_only() -> None:
             "config",
             "distributions",
             "intervals",
+            "significance",
             "files",
         }
         allowed |= {"diagnose"}  # which reads run folders as well

@@ -297,6 +297,17 @@ def test_every_seed_has_to_agree() -> None:
     assert verdict_of(comparison, found) is ClaimVerdict.SHOWN
 
 
+def test_every_seed_has_to_agree_that_arms_are_not_equal() -> None:
+    told = {"says": "s", "arm": "a", "than": "b", "expect": "equal", "margin": 0.05}
+    comparison = ComparisonSettings.model_validate(told)
+    for sign in (1.0, -1.0):
+        bounds = sorted([sign * 0.06, sign * 0.1])
+        found = difference(*bounds, [sign * 0.1, sign * 0.1, sign * 0.04])
+        assert verdict_of(comparison, found) is ClaimVerdict.NOT_TOLD_APART
+        found = difference(*bounds, [sign * 0.1, sign * 0.1, sign * 0.07])
+        assert verdict_of(comparison, found) is ClaimVerdict.OTHER_WAY
+
+
 def test_one_run_has_no_verdict_but_on_what_it_cost() -> None:
     for measure, verdict in [
         ("explained_variance", ClaimVerdict.NOT_TOLD_APART),
@@ -379,7 +390,8 @@ def test_the_difference_is_paired_over_problems_and_seeds() -> None:
     arm = [{name: value + 0.1 for name, value in run.items()} for run in than]
     found = over_problems(arm, than)
     assert found is not None
-    assert found.interval == pytest.approx((0.1, 0.1, 0.1))
+    assert found.interval.value == pytest.approx(0.1)
+    assert 0.0 < found.interval.low < 0.1 < found.interval.high < 0.2
     assert found.of_seeds == pytest.approx([0.1] * 3)
     assert over_problems([{"a": 1.0}], [{"b": 1.0}]) is None
 

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from r1.cli import app
 from r1.errors import UserError
 from r1.evaluation.compare import DifferenceVerdict, Method, ProblemCounts, compare
-from r1.evaluation.significance import mcnemar
 from r1.evaluation.stored import read_evaluation, setting_differences
 from r1.run_dir import RunDir, completion_table
+from r1.significance import mcnemar
 from r1.types import (
     Completion,
     Outcome,

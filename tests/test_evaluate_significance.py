@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from r1.distributions import quantile, two_sided_p
-from r1.evaluation.significance import (
+from r1.intervals import Interval
+from r1.significance import (
     POWER,
     detectable_differences,
     half_widths,
@@ -18,6 +19,7 @@ from r1.evaluation.significance import (
     mcnemar,
     paired_difference,
     standard_errors,
+    widened_difference,
 )
 
 DRAWS = 2000
@@ -132,6 +134,21 @@ def test_where_every_problem_moves_alike_the_interval_still_has_a_width():
     width = quantile(0.975, 6) * math.sqrt(variance / 7)
     assert found.interval == pytest.approx((1.0, 1 - width, 1.0))
     assert 0.0 < found.p < 0.05
+
+
+def test_equal_differences_are_equal_whatever_their_rounding():
+    """0.3 - 0.2 is not 0.1 to the last bit: twenty such problems are as sparse as equal ones."""
+    after, before = np.tile([0.3, 0.1, 0.7, 0.9], 5), np.tile([0.2, 0.0, 0.6, 0.8], 5)
+    rounded = after - before
+    assert len(set(rounded.tolist())) > 1
+    exact = np.full(20, 0.1)
+    assert paired_difference(rounded, 10).interval == pytest.approx(
+        paired_difference(exact, 10).interval
+    )
+    drawn = Interval(0.1, 0.1, 0.1)
+    found = widened_difference(drawn, rounded)
+    assert found == pytest.approx(widened_difference(drawn, exact))
+    assert found.low < 0.1 < found.high
 
 
 def test_a_single_problem_tells_nothing():

@@ -88,7 +88,7 @@ def test_a_step_without_a_value_leaves_a_gap(tmp_path: Path) -> None:
             value = float("nan") if step == 1 else 0.5
             run.commit_step(step, lambda folder: None, {"pass_rate": value})
     (series,) = accuracy(load_run(tmp_path / "run")).series
-    assert (series.x, series.y) == ([0, 2], [0.5, 0.5])
+    assert (series.x, series.y) == ([0, 1, 2], [0.5, None, 0.5])
 
 
 def test_run_that_has_only_begun(tmp_path: Path) -> None:

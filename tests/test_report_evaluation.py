@@ -13,6 +13,8 @@ from r1.report import build_report, report_json
 from r1.report.pipeline.drawing import _MIN_WIDTH
 from r1.report.sample import take_sample
 from r1.report.tables import key_values, lineage_rows
+from r1.types import FAILED
+from report_browser import needs_chromium, open_page
 
 
 @pytest.fixture
@@ -52,9 +54,36 @@ def test_an_evaluation_has_a_page_and_figures(evaluation) -> None:
     assert take_sample(evaluation).total == 40
 
 
+@needs_chromium
+def test_a_response_that_never_came_did_not_end_by_itself(browser, evaluation) -> None:
+    block = evaluation / "blocks" / "block-00000.parquet"
+    rows = pq.read_table(block).to_pylist()
+    for row, reason in zip(rows, (FAILED, "length", "stop"), strict=False):
+        row |= {"finish_reason": reason, "valid": reason != FAILED}
+    pq.write_table(pa.Table.from_pylist(rows), block)
+    opened = open_page(browser, evaluation)
+    told = {}
+    for place in range(40):
+        opened.page.evaluate(
+            "index => { document.getElementById('list').scrollTop = index * 54 }", place
+        )
+        opened.page.locator(f"#row-{place}").click()
+        facts = opened.page.inner_text("#detail .facts")
+        told[facts] = told.get(facts, 0) + 1
+    assert told == {
+        "1 tokens, the engine or the endpoint gave no response · reward 0 · in no figure: no "
+        "verdict": 1,
+        "1 tokens, cut at the token limit · reward 0": 1,
+        "1 tokens, ended by itself · reward 0": 38,
+    }
+    opened.page.close()
+
+
 def test_an_evaluation_under_way_has_one_too(evaluation) -> None:
     (evaluation / "evaluation.json").unlink()
-    assert "not finished" in build_report(evaluation).read_text()
+    assert '<p class="status"><span class="chip">not finished</span></p>' in (
+        build_report(evaluation).read_text()
+    )
     for path in (evaluation / "blocks").iterdir():
         path.unlink()
     assert '<section id="completions" aria-label="Completions" hidden>' in (

@@ -121,6 +121,19 @@ def test_narrow_page_does_not_scroll_sideways(opened: Opened, width: int) -> Non
     assert scrolled <= width
 
 
+def test_a_phone_has_room_for_what_a_table_says(opened: Opened) -> None:
+    """A sentence of one word a line is unreadable; the table scrolls in its frame instead."""
+    opened.page.set_viewport_size({"width": 390, "height": 844})
+    opened.page.wait_for_timeout(150)
+    widths = opened.page.eval_on_selector_all(
+        "#ablation tbody td:last-child, #preference tbody td:last-child",
+        "all => all.map(cell => cell.getBoundingClientRect().width)",
+    )
+    opened.page.set_viewport_size({"width": 1280, "height": 900})
+    assert len(widths) == 7
+    assert min(widths) >= 170
+
+
 def test_hostile_completions_are_only_text(
     browser: playwright.Browser, opened: Opened, tmp_path: Path
 ) -> None:

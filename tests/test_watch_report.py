@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from r1.report import build_report, report_json
-from r1.report.load import load_run
+from r1.report.load import RunData, load_run
 from r1.report.time_table import gap_note, time_section
 from r1.report.time_use import busy, restarts, time_charts, tokens_per_second
 from r1.run_dir import RunDir
@@ -91,9 +92,14 @@ def test_figures_of_time(folder: Path) -> None:
     assert [s.y[3] for s in tokens_per_second(run).series] == [4003.0, 2997.0, 4000.0]
 
 
+def _without_restarts(run: RunData) -> RunData:
+    return replace(run, timings=[{**row, "pool/restarts": 0.0} for row in run.timings])
+
+
 def test_a_quiet_run_of_one_process_has_fewer_figures(tmp_path: Path) -> None:
     run = load_run(write(tmp_path / "run", {}, leave_out="restarts"))
     assert "restarts" not in [chart.id for chart in time_charts(run)]
+    assert "started again" not in time_section(_without_restarts(load_run(tmp_path / "run")))
     alone = load_run(write(tmp_path / "alone", {}, leave_out="engine_"))
     engines, _ = busy(alone).series
     assert (engines.low, busy(alone).note) == ([], "Share of the step.")

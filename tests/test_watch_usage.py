@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from collections.abc import Iterator
 
@@ -18,7 +19,16 @@ from r1.rollout.protocol import FinishedGroup
 from r1.rollout.settings import SamplingSettings
 from r1.rollout.usage import Usage, WatchedEngine, watched
 from r1.step_metrics import PhaseTimer, step_metrics
-from r1.types import Completion, GroupRequest, Problem, RolloutGroup, ScoredGroup
+from r1.types import (
+    Completion,
+    GroupRequest,
+    Outcome,
+    Problem,
+    Reward,
+    RolloutGroup,
+    Score,
+    ScoredGroup,
+)
 from run_processes import finish
 from small_recipe import write_recipe
 
@@ -200,11 +210,37 @@ def shown(terminal: bool, width: int = 80) -> list[str]:
     return file.getvalue().splitlines()
 
 
+def test_a_step_that_no_verifier_judged_is_not_all_wrong() -> None:
+    group = RolloutGroup(Problem("p", "1 + 1 = ?", "2", "exact"), (3,), [])
+    group.completions += [Completion([5], [-1.0], "a", "stop")] * 2
+    failed = {"accuracy": Score(0.0, Outcome.VERIFIER_FAILED, "it crashed")}
+    scored = ScoredGroup(group, [Reward(0.0, failed, valid=False)] * 2)
+    metrics = step_metrics([scored], BatchStats(0, 0, 0, 1, 1), {}, PhaseTimer())
+    for name in ("reward", "reward/accuracy", "pass_rate"):
+        assert math.isnan(metrics[name]), name
+    assert (metrics["outcome/verifier-failed"], metrics["outcome/wrong"]) == (2.0, 0.0)
+    console = Console(file=io.StringIO(), width=200)
+    TerminalProgress(console).step(0, metrics)
+    assert "reward –  pass –  length 1" in console.file.getvalue()
+
+
 def test_a_file_gets_a_line_a_step() -> None:
     (line,) = shown(terminal=False, width=200)
     assert line.startswith("step 1/100  reward 0.52  pass 43%  length 61  checks 12%  restarts 2")
     assert "checks 12%  restarts 2  stale 1.0  queue 12  4 s: rollout 45%" in line
     assert "engines 42%  left " in line
+
+
+def test_hours_are_told_from_minutes() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    progress = TerminalProgress(console)
+    told = {"seconds": 59.0, "minutes": 75.0, "hours": 3 * 3600.0 + 75.0}
+    for name, seconds in told.items():
+        progress.staged(name, seconds, {})
+    lines = console.file.getvalue().splitlines()
+    assert [line.split("done in ")[1].split(" ")[0] for line in lines] == [
+        "0:59", "1:15", "3:01:15",
+    ]  # fmt: skip
 
 
 def test_a_terminal_of_80_columns_shows_all_of_it() -> None:

@@ -39,6 +39,8 @@ NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
 MIN_INFORMATIVE = 10
 """Items other than the median one, from which on a bootstrap is trusted."""
+ROUNDING = 1e-9
+"""0.3 - 0.2 and 0.1 are the same difference."""
 _CHUNK = 4_000_000  # draws held in memory at once
 
 
@@ -95,10 +97,15 @@ def widened(
     known = np.asarray(share_P, dtype=np.float64)
     known = known[~np.isnan(known)]
     assert np.all((known >= 0.0) & (known <= 1.0)), "a share is between 0 and 1"
-    if np.count_nonzero(known != np.median(known)) >= MIN_INFORMATIVE:
+    if num_informative(known) >= MIN_INFORMATIVE:
         return interval
     low, high = exact_bounds(interval.value, _effective(known, num_samples or known.size))
     return Interval(interval.value, min(low, interval.low), max(high, interval.high))
+
+
+def num_informative(value_P: npt.NDArray[np.float64]) -> int:
+    """Return how many items differ from the median one, by more than rounding."""
+    return int(np.count_nonzero(np.abs(value_P - np.median(value_P)) > ROUNDING))
 
 
 def exact_bounds(share: float, num: float) -> tuple[float, float]:

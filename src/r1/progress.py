@@ -6,6 +6,7 @@ one line per step.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -136,9 +137,15 @@ def _figures(metrics: Mapping[str, float]) -> str:
         right = f"  accuracy {metrics['accuracy']:.0%}" if "accuracy" in metrics else ""
         return f"loss {metrics['loss']:.4f}{right}  lr {metrics['lr']:.1e}"
     return (
-        f"reward {metrics['reward']:.2f}  pass {metrics.get('pass_rate', 0.0):.0%}  "
+        f"reward {_known(metrics['reward'], '.2f')}  "
+        f"pass {_known(metrics.get('pass_rate', 0.0), '.0%')}  "
         f"length {metrics['length_mean']:.0f}  checks {metrics['self_check_share']:.0%}"
     )
+
+
+def _known(value: float, form: str) -> str:
+    """Format a figure; a dash where no sample had a verdict."""
+    return "–" if math.isnan(value) else format(value, form)
 
 
 def work_line(metrics: Mapping[str, float]) -> str:
@@ -186,5 +193,7 @@ def _interval(estimate: Mapping[str, float]) -> str:
 
 
 def _clock(seconds: float) -> str:
+    """Format 75 s as 1:15 and two hours as 2:00:00; 120:00 could be hours."""
     minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes}:{seconds:02d}"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -16,6 +16,7 @@ seconds/rollout is what the loop waited for engines, while busy/ and speed/ coun
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -80,7 +81,8 @@ def step_metrics(
     """Return all metrics of one step, for metrics.jsonl and (of the machine) timings.jsonl.
 
     Rewards and the pass rate are means over samples with a verdict (a part's: over those that
-    have the part, since families of problems have rewards of their own), the rest over all samples.
+    have the part, since families of problems have rewards of their own), NaN where none has one:
+    a failure of the verifiers must not look like wrong answers. The rest are over all samples.
     language_consistency is the language reward's mean over those that think in words at all.
     """
     completions = [c for scored in scored_P for c in scored.group.completions]
@@ -112,14 +114,14 @@ def staleness_metrics(step: int, scored_P: list[ScoredGroup]) -> dict[str, float
 
 def _reward_metrics(rewards: list[Reward]) -> dict[str, float]:
     valid = [reward for reward in rewards if reward.valid]
-    metrics = {"reward": _mean([reward.total for reward in valid])}
+    metrics = {"reward": _mean_of_judged([reward.total for reward in valid])}
     for name in dict.fromkeys(name for reward in rewards for name in reward.parts):
         scores = [reward.parts[name] for reward in rewards if name in reward.parts]
         judged = [score for score in scores if score.outcome.is_verdict]
-        metrics[f"reward/{name}"] = _mean([score.value for score in judged])
+        metrics[f"reward/{name}"] = _mean_of_judged([score.value for score in judged])
         if name == ACCURACY:
             correct = [score.outcome == Outcome.CORRECT for score in judged]
-            metrics["pass_rate"] = _mean(correct)
+            metrics["pass_rate"] = _mean_of_judged(correct)
             counts = Counter(score.outcome for score in scores)
             metrics |= {f"outcome/{outcome}": float(counts[outcome]) for outcome in Outcome}
         if name == LANGUAGE:
@@ -143,6 +145,10 @@ def _reflection_metrics(completions: list[Completion]) -> dict[str, float]:
         "self_check_share": _mean([self_checks(c.text) for c in completions]),
         "checking_words": _mean([count_checking_words(c.text) for c in completions]),
     }
+
+
+def _mean_of_judged(values: list) -> float:
+    return _mean(values) if values else math.nan
 
 
 def _mean(values: list) -> float:

@@ -4,7 +4,7 @@
 
     interval   mean of d over S seeds drawn with replacement x P problems drawn with replacement,
                2.5 % and 97.5 % of 4,000 such draws (problems with all their samples); wider where
-               fewer than ten problems differ from the median one (r1.evaluation.significance)
+               fewer than ten problems differ from the median one (r1.significance)
     of a run   a measure with one value a run: the mean of the seeds' differences and Student's
                interval about it; of a cost (bytes, tokens) the least and the largest of them
 
@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.claims.settings import COSTS, ComparisonSettings
-from r1.evaluation.significance import widened_difference
 from r1.intervals import Interval
+from r1.significance import widened_difference
 
 NUM_RESAMPLES = 4000
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -111,7 +111,8 @@ def verdict_of(comparison: ComparisonSettings, found: SeedsDifference) -> ClaimV
         inside = [abs(mean) < margin for mean in found.of_seeds]
         if -margin < low and high < margin and all(inside):
             return ClaimVerdict.SHOWN
-        outside = low > margin or high < -margin
+        means = found.of_seeds
+        outside = min(low, *means) > margin or max(high, *means) < -margin
         return ClaimVerdict.OTHER_WAY if outside else ClaimVerdict.NOT_TOLD_APART
     sign = 1.0 if comparison.expect in ("more", "no_less") else -1.0
     threshold = margin if comparison.expect in ("more", "less") else -margin

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from r1.intervals import Interval, share_interval
 from r1.report.assets import fill_page
 from r1.report.figures import Chart, Series
 from r1.report.tables import duration
+from r1.report.thin import for_page
 from r1.run_dir.atomic import write_text
 
 PAGE = "claims.html"
@@ -44,7 +44,7 @@ def write_claims_page(
         "claims.html",
         ("charts.js", "claims.js"),
         ("report.css", "pipeline.css", "claims.css"),
-        {"figures": {r.claim.name: [asdict(chart) for chart in _charts(r)] for r in results}},
+        {"figures": {r.claim.name: [for_page(chart) for chart in _charts(r)] for r in results}},
         "",
         name=title,
         status=escape(f"{_count(len(results), 'claim')}, {_seeds(results)} an arm: {told}"),

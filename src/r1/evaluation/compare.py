@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from r1.evaluation.significance import LEVEL, holm, mcnemar, paired_difference
 from r1.intervals import Interval
+from r1.significance import LEVEL, holm, mcnemar, paired_difference
 
 
 class ProblemCounts(NamedTuple):

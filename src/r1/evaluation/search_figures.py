@@ -20,13 +20,13 @@ import numpy.typing as npt
 from rich.table import Table
 
 from r1.evaluation.pretty import format_interval
-from r1.evaluation.significance import widened_difference
 from r1.evaluation.summary import JudgedProblem
 from r1.intervals import bootstrap, share_interval
 from r1.report.search import RULED
 from r1.search.choose import FIGURES, RIVALS, WHOLE, JudgedCandidate, figure_of_sets, rules_of
 from r1.search.protocol import SearchCost
 from r1.search.settings import SearchSettings
+from r1.significance import widened_difference
 from r1.steps.aggregate import RULES, Rule, aggregate
 from r1.types import Outcome
 

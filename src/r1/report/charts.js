@@ -18,7 +18,7 @@
 
   function show(value, unit) {
     if (value === null || value === undefined) return "–";
-    if (unit === "share") return (100 * value).toFixed(1) + "%";
+    if (unit === "share") return (value !== 0 && Math.abs(value) < 0.01 ? Number((100 * value).toPrecision(2)) : (100 * value).toFixed(1)) + "%";
     if (unit === "seconds") return value.toFixed(2) + " s";
     if (unit === "tokens") return value.toFixed(1);
     if (value === 0) return "0";
@@ -26,11 +26,25 @@
     return size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
   }
 
-  function showTick(value, unit) {
-    if (unit === "share") return Number((100 * value).toFixed(2)) + "%";
-    const size = Math.abs(value);
-    if (size !== 0 && (size >= 1e5 || size < 1e-3)) return String(value.toExponential(1)).replace(".0e", "e");
-    return Number(value.toPrecision(4)).toLocaleString("en");
+  /** Digits behind the point with which multiples of step are written exactly: 3 for 0.025. */
+  function decimals(step) {
+    const isWhole = (scaled) => Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled;
+    let digits = 0;
+    while (digits < 15 && !isWhole(step * 10 ** digits)) digits++;
+    return digits;
+  }
+
+  /** Labels that tell marks apart and stand where they say. */
+  function tickLabels(marks, unit) {
+    const step = marks.length > 1 ? marks[1] - marks[0] : Math.abs(marks[0]) || 1;
+    if (unit === "share") return marks.map((mark) => (100 * mark).toFixed(decimals(100 * step)) + "%");
+    return marks.map((mark) => {
+      const size = Math.abs(mark);
+      if (size === 0) return "0";
+      if (size < 1e5 && size >= 1e-3) return Number(mark.toFixed(decimals(step))).toLocaleString("en", { maximumFractionDigits: 15 });
+      const digits = Math.max(0, Math.floor(Math.log10(size)) + decimals(step));
+      return mark.toExponential(Math.min(15, digits)).replace(/\.?0+e/, "e");
+    });
   }
 
   // ---------------------------------------------------------------- charts
@@ -58,12 +72,15 @@
 
   function yRange(chart, layers) {
     if (chart.limits) return chart.limits;
-    const values = layers.flatMap((s) => (chart.stacked ? s.high : [...s.y, ...s.high, ...s.low]));
-    let high = Math.max(...values);
-    let low = Math.min(0, ...values);
+    // As arguments of Math.max the values of a long run would overflow the stack.
+    const values = layers.flatMap((s) => (chart.stacked ? s.high : [s.y, s.high, s.low].flat().filter((y) => y !== null)));
+    const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+    const least = values.reduce((most, value) => Math.min(most, value), Infinity);
+    let low = Math.min(0, least);
     // A small figure of a value that stays far from zero shows its movement.
-    if (chart.id.startsWith("health") && Math.min(...values) > 0.5 * high) low = Math.min(...values);
-    if (high === Math.min(...values)) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
+    if (chart.id.startsWith("health") && least > 0.5 * high) low = least;
+    // Rounding alone: a range so narrow has no marks between which a number could be written.
+    if (high - least <= 1e-9 * Math.max(Math.abs(high), Math.abs(least))) return high === 0 ? [0, 1] : [Math.min(0, 1.4 * high), Math.max(0, 1.4 * high)];
     const marks = ticks(low, high, 5);
     const step = marks.length > 1 ? marks[1] - marks[0] : high - low;
     if (chart.stacked) return [0, high * 1.04];
@@ -71,24 +88,39 @@
     return [low === 0 ? 0 : Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
   }
 
+  const LONE_WIDTH = 16;
+
+  /** A point without a y leaves a gap. */
   function path(points) {
-    return points.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+    let command = "M";
+    return points.map(([x, y]) => {
+      if (y === null) { command = "M"; return ""; }
+      const part = `${command}${x.toFixed(1)} ${y.toFixed(1)}`;
+      command = "L";
+      return part;
+    }).join("");
   }
 
   function area(series, toX, toY) {
+    if (series.x.length === 1) { // a lone step is a bar
+      const left = toX(series.x[0]), low = toY(series.low[0]), high = toY(series.high[0]);
+      return path([[left, high], [left + LONE_WIDTH, high], [left + LONE_WIDTH, low], [left, low]]) + "Z";
+    }
     const upper = series.x.map((x, index) => [toX(x), toY(series.high[index])]);
     const lower = series.x.map((x, index) => [toX(x), toY(series.low[index])]).reverse();
     return path([...upper, ...lower]) + "Z";
   }
 
   function drawAxes(svg, chart, box, range, xs, toX, toY, small) {
-    for (const value of ticks(range[0], range[1], small ? 2 : 5)) {
+    const marks = ticks(range[0], range[1], small ? 2 : 5);
+    const names = tickLabels(marks, chart.unit);
+    marks.forEach((value, index) => {
       const y = toY(value);
       svg.append(shape("line", { class: "grid", x1: box.left, x2: box.right, y1: y, y2: y }));
       const label = shape("text", { x: box.left - 7, y: y + 3.5, "text-anchor": "end" });
-      label.textContent = showTick(value, chart.unit);
+      label.textContent = names[index];
       svg.append(label);
-    }
+    });
     const last = xs[xs.length - 1];
     const wanted = small ? 3 : Math.max(3, Math.floor((box.right - box.left) / 70));
     for (const value of ticks(xs[0], Math.max(last, xs[0] + 1), wanted)) {
@@ -115,14 +147,16 @@
     if (series.low.length === 1) { // a lone point has no band
       svg.append(shape("line", { class: `curve ${tone}`, x1: toX(series.x[0]), x2: toX(series.x[0]), y1: toY(series.low[0]), y2: toY(series.high[0]) }));
     }
-    const points = series.x.map((x, index) => [toX(x), toY(series.y[index])]);
+    const points = series.x.map((x, index) => [toX(x), series.y[index] === null ? null : toY(series.y[index])]);
+    const missing = (index) => (points[index]?.[1] ?? null) === null;
     svg.append(shape("path", {
       class: `curve ${series.style} ${tone}`, d: path(points),
       "data-series": series.name, "data-points": points.length,
     }));
-    if (series.style === "marked" || points.length === 1) {
-      for (const [cx, cy] of points) svg.append(shape("circle", { class: `point ${tone}`, cx, cy, r: 3 }));
-    }
+    points.forEach(([cx, cy], index) => {
+      const alone = missing(index - 1) && missing(index + 1);
+      if (cy !== null && (series.style === "marked" || alone)) svg.append(shape("circle", { class: `point ${tone}`, cx, cy, r: 3 }));
+    });
   }
 
   function draw(figure, chart, small) {
@@ -131,7 +165,7 @@
     const height = small ? 104 : 246;
     const layers = chart.stacked ? stack(chart) : chart.series;
     const range = yRange(chart, layers);
-    const labels = ticks(range[0], range[1], small ? 2 : 5).map((v) => showTick(v, chart.unit).length);
+    const labels = tickLabels(ticks(range[0], range[1], small ? 2 : 5), chart.unit).map((label) => label.length);
     const box = {
       left: 12 + 6.4 * Math.max(2, ...labels), right: width - 8,
       top: small ? 8 : 10, bottom: height - (small ? 20 : 36),

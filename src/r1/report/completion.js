@@ -3,6 +3,9 @@
   const MARKS = { correct: ["✓", "correct"], wrong: ["✗", "wrong"] };
   // An outcome is a text of somebody's file: "constructor" is no mark, though every object has one.
   const mark = (outcome) => (Object.hasOwn(MARKS, outcome) ? MARKS[outcome] : ["?", "unsure"]);
+  const ENDINGS = {
+    stop: "ended by itself", length: "cut at the token limit", failed: "the engine or the endpoint gave no response",
+  };
   let partNames = [];
 
   /** Rows as sample.py packs them. */
@@ -86,9 +89,10 @@
       node.append(element("details", { class: "raw" }, element("summary", {}, "as written"), element("pre", {}, c.text)));
     }
     const advantage = c.advantage === null ? "" : ` · advantage ${show(c.advantage, "number")}`;
-    const ending = c.finish === "length" ? "cut at the token limit" : "ended by itself";
+    const ending = Object.hasOwn(ENDINGS, c.finish) ? `, ${ENDINGS[c.finish]}` : "";
+    const unjudged = c.evaluation ? " · in no figure: no verdict" : " · left out of the update: no verdict";
     node.append(partsTable(c) || "", element("div", { class: "facts" },
-      `${c.tokens} tokens, ${ending} · reward ${show(c.reward, "number")}${advantage}${c.valid ? "" : " · left out of the update: no verdict"}`));
+      `${c.tokens} tokens${ending} · reward ${show(c.reward, "number")}${advantage}${c.valid ? "" : unjudged}`));
     return node;
   }
 

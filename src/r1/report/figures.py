@@ -6,11 +6,11 @@ every point is the number of updates behind the measured weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from r1.report.load import RunData
+from r1.report.load import MAX_LENGTH_STEPS, RunData
 
 Unit = Literal["share", "tokens", "seconds", "number"]
 EXPLAINED = (
@@ -24,6 +24,8 @@ PHASE_ORDER = ("rollout", "reward", "update", "sync")
 class Series:
     """One line: y[i] at step x[i]; low and high, where present, span an interval around it.
 
+    y[i] is None where the value was no number: the line has a gap there.
+
     style: "marked" has a dot a point (evaluations), "line" none, "thin" stays in the background.
     tone: the place in the palette, so that one quantity has one colour on the whole page.
     """
@@ -32,7 +34,7 @@ class Series:
     tone: int
     style: Literal["marked", "line", "thin"]
     x: list[int]
-    y: list[float]
+    y: Sequence[float | None]
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
 
@@ -116,11 +118,16 @@ def length(run: RunData) -> Chart:
     """Return Figure 3: mean response length, with the middle half of the training responses."""
     training = training_series(run, "length_mean", "training, mean", 2)
     bands = {item.step: item for item in run.lengths}
-    if training.x and all(step in bands for step in training.x):
+    measured = [(x, y) for x, y in zip(training.x, training.y, strict=True) if x in bands]
+    note = "Tokens per response."
+    if measured and len(measured) in (len(training.x), MAX_LENGTH_STEPS):
+        note = "Tokens per response; band: the middle half of the training responses."
+        if len(measured) < len(training.x):
+            note += f" Of training {len(measured):,} of {len(training.x):,} steps are drawn."
+        training.x, training.y = [x for x, _ in measured], [y for _, y in measured]
         training.low = [bands[step].low for step in training.x]
         training.high = [bands[step].high for step in training.x]
     series = [training, evaluated_series(run, "mean_length", "held-out, mean", 0)]
-    note = "Tokens per response; band: the middle half of the training responses."
     return Chart("length", "Response length", note, "tokens", _kept(series))
 
 
@@ -192,9 +199,12 @@ def training_series(
     tone: int,
     style: Literal["line", "thin"] = "line",
 ) -> Series:
-    """Return a metric of every training step."""
-    points = [(row["step"], row[key]) for row in run.metrics if row.get(key) is not None]
-    return Series(name, tone, style, [x for x, _ in points], [float(y) for _, y in points])
+    """Return a metric of every training step, None where it was NaN; empty where it always was."""
+    points = [(row["step"], row[key]) for row in run.metrics if key in row]
+    if all(y is None for _, y in points):
+        points = []
+    y = [None if y is None else float(y) for _, y in points]
+    return Series(name, tone, style, [x for x, _ in points], y)
 
 
 def evaluated_series(run: RunData, key: str, name: str, tone: int) -> Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from r1.run_dir.shapes import StoredIdentity, Story
 from r1.run_dir.stored import read_columns
 
 EVALUATION = "evaluation"
-_MAX_LENGTH_STEPS = 400
+MAX_LENGTH_STEPS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +94,17 @@ def load_evaluation(folder: Path) -> RunData:
     )
 
 
-def spread(steps: list[int], limit: int) -> list[int]:
+def spread(steps: Sequence[int], limit: int) -> list[int]:
     """Return at most `limit` of the steps, evenly spaced, with the first and the last."""
     if len(steps) <= limit:
-        return steps
+        return list(steps)
     chosen = {round(i * (len(steps) - 1) / max(1, limit - 1)) for i in range(limit)}
     return [steps[index] for index in sorted(chosen)]
 
 
 def _length_quartiles(folder: Path) -> list[LengthQuartiles]:
     found = []
-    for step in spread(rollout_steps(folder), _MAX_LENGTH_STEPS):
+    for step in spread(rollout_steps(folder), MAX_LENGTH_STEPS):
         lengths = read_columns(rollouts_path(folder, step), ["num_tokens"])["num_tokens"]
         if len(lengths):
             low, high = pc.quantile(lengths, q=[0.25, 0.75]).to_pylist()

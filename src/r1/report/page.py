@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from r1.report.preferences import PREFERENCE_CHARTS
 from r1.report.sample import Sample, take_sample
 from r1.report.summary import summarise
 from r1.report.tables import families, headline, key_values, lineage_rows, status
+from r1.report.thin import for_page
 from r1.report.time_table import gap_note, time_section
 from r1.report.time_use import time_charts
 from r1.run_dir.atomic import write_text
@@ -40,9 +40,9 @@ def render(run: RunData, sample: Sample, found: Sequence[Diagnosis]) -> str:
     """Return the page as text."""
     figures = {
         # an evaluation by itself is one point, which the headline already names
-        "main": [asdict(chart) for chart in _main_charts(run) if run.kind != EVALUATION],
-        "health": [asdict(chart) for chart in health_charts(run)],
-        "time": [asdict(chart) for chart in time_charts(run)],
+        "main": [for_page(chart) for chart in _main_charts(run) if run.kind != EVALUATION],
+        "health": [for_page(chart) for chart in health_charts(run)],
+        "time": [for_page(chart) for chart in time_charts(run)],
     }
     summary = summarise(run)
     return fill_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
     thin = series.style == "thin"
     axes.plot(
         series.x,
-        series.y,
+        [math.nan if y is None else y for y in series.y],
         color=color,
         label=series.name,
         linewidth=1.0 if thin else 2.0,

@@ -24,11 +24,11 @@ class Tile(NamedTuple):
 def status(run: RunData) -> str:
     """Return a word for whether the run or the evaluation has ended."""
     if run.kind == EVALUATION:
-        counts = "not finished"
-        if run.evaluations:
-            last = run.evaluations[-1]
-            counts = escape(outcomes_line(last.get("outcomes", {}), last.get("truncated")))
-        return f'<span class="chip{" good" * run.done}">{"finished" * run.done}</span> {counts}'
+        if not run.evaluations:
+            return '<span class="chip">not finished</span>'
+        last = run.evaluations[-1]
+        counts = escape(outcomes_line(last.get("outcomes", {}), last.get("truncated")))
+        return f'<span class="chip good">finished</span> {counts}'
     steps = f"{run.num_steps} step{'' if run.num_steps == 1 else 's'}"
     if run.done:
         return f'<span class="chip good">finished</span> {steps}'

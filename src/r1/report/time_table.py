@@ -85,6 +85,6 @@ def _facts(found: dict[str, Any]) -> list[str]:
             whom = QUEUES[f"queue/{where}"][0]
             facts.append(f"{deepest:.0f} groups waited {whom} at the most")
     lost = ", ".join(f"{number:.0f} x {who}" for who, number in found["restarts"].items())
-    if lost:
+    if any(found["restarts"].values()):
         facts.append(f"started again: {lost}")
     return facts

@@ -6,6 +6,7 @@ appears once, with its last timings; the time between two processes of one run b
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from r1.report.figures import (
@@ -92,7 +93,7 @@ def restarts(run: RunData) -> Chart:
     )
     kept = [series for series in chart.series if any(series.y)]
     for series in kept:
-        series.y = [sum(series.y[: i + 1]) for i in range(len(series.y))]
+        series.y = list(accumulate(value or 0.0 for value in series.y))
     chart.series = kept
     return chart
 

@@ -11,6 +11,7 @@ problems where both evaluations asked the same ones (paper, Table 3 and its disc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -106,11 +107,18 @@ class Measured:
     def _compare(self, before: str, after: str, metric: str, scope: str) -> Difference | None:
         first, second = self.problems(before), self.problems(after)
         if first is not None and second is not None and first.ids(scope) == second.ids(scope):
-            found = paired(first.of(metric, scope), second.of(metric, scope))
+            largest = 1.0 if METRICS[metric].unit == "share" else math.inf
+            sides = (first.of(metric, scope), second.of(metric, scope))
+            found = paired(*sides, largest, self._samples_a_problem(before, after))
             if found is not None:
                 return found
         old, new = self.value(before, metric, scope), self.value(after, metric, scope)
         return None if old is None or new is None else unpaired(old, new)
+
+    def _samples_a_problem(self, *stages: str) -> int:
+        """Return the least of the evaluations' samples of a problem; 1 where one does not say."""
+        told = [self.evaluations[stage].about.get("num_samples") for stage in stages]
+        return min(each if isinstance(each, int) and each > 0 else 1 for each in told)
 
 
 def statements(pipeline: PipelineData, measured: Measured) -> list[Statement]:

@@ -1,6 +1,7 @@
 """95 % intervals of differences: paired on the same problems, or of two independent sets.
 
-paired      resample the problems, mean of after - before
+paired      resample the problems, mean of after - before; wider where fewer than ten problems
+            differ from the median one (r1.significance): equal differences have no spread to draw
 unpaired    difference of the values; half widths add in quadrature
 """
 
@@ -10,7 +11,10 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from r1.intervals import Interval, bootstrap
+from r1.significance import widened_difference
 
 
 class Difference(NamedTuple):
@@ -21,11 +25,23 @@ class Difference(NamedTuple):
     num_problems: int
 
 
-def paired(before: Mapping[str, float], after: Mapping[str, float]) -> Difference | None:
-    """Return the mean of after - before over the problems that both have; None without any."""
+def paired(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    largest: float = math.inf,
+    num_samples: int = 1,
+) -> Difference | None:
+    """Return the mean of after - before over the problems that both have; None without any.
+
+    largest: what a problem's difference may be, 1 of shares. num_samples: of a problem.
+    """
     shared = sorted(before.keys() & after.keys())
-    interval = bootstrap([after[name] - before[name] for name in shared])
-    return None if interval is None else Difference(interval, True, len(shared))
+    difference_P = np.array([after[name] - before[name] for name in shared])
+    drawn = bootstrap(difference_P)
+    if drawn is None:
+        return None
+    interval = widened_difference(drawn, difference_P, largest, num_samples)
+    return Difference(interval, True, len(shared))
 
 
 def unpaired(before: Interval, after: Interval) -> Difference:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from r1.report.pipeline.tables import (
 )
 from r1.report.sample import Sample
 from r1.report.tables import Tile, duration, key_values, tile_html
+from r1.report.thin import for_page
 from r1.run_dir.atomic import write_text
 from r1.run_dir.recipe_check import flatten
 
@@ -164,7 +164,7 @@ def _charts(pipeline: PipelineData, measured: Measured) -> list[dict[str, Any]]:
     groups += [(f"training-{name}", True, charts) for name, charts in several.items()]
     groups.append(("training-losses", True, losses))
     return [
-        {"into": into, "small": small, "charts": [asdict(chart) for chart in charts]}
+        {"into": into, "small": small, "charts": [for_page(chart) for chart in charts]}
         for into, small, charts in groups
         if charts
     ]

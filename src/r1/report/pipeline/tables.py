@@ -156,7 +156,7 @@ def _difference(found: object, unit: Unit) -> str:
     interval = getattr(found, "interval", None)
     text = "–" if interval is None else show_difference(interval, unit)
     how = "" if interval is None else "paired" if getattr(found, "paired", False) else "not paired"
-    return f'<td>{text} <span class="range">{how}</span></td>'
+    return f'<td class="told">{text} <span class="range">{how}</span></td>'
 
 
 def preference_table(found: Sequence[Preference], before: str, after: str) -> str:
@@ -170,7 +170,7 @@ def preference_table(found: Sequence[Preference], before: str, after: str) -> st
         f"{_cell(item.share, 'share', False, '')}"
         f'<td class="number">{item.won}</td><td class="number">{item.tied}</td>'
         f'<td class="number">{item.lost}</td>'
-        f"<td>{escape(preference_sentence(item, before, after))}</td></tr>"
+        f'<td class="told">{escape(preference_sentence(item, before, after))}</td></tr>'
         for item in found
     )
     return (

@@ -7,9 +7,10 @@ samples each share comes from. With mean m and standard deviation s of d over P 
     p            of m / (s / sqrt(P)) under t(P - 1)
     detectable   (t(1 - level / 2, df) + t(0.8, df)) error   seen with 80 % power at that level
 
-Where fewer than MIN_INFORMATIVE problems have a d other than the median one, s / sqrt(P) is close
-to 0 by chance. Two problems are then added to it, at +1 / sqrt(k) and -1 / sqrt(k) (k samples a
-problem; at k = 1 the adjustment of Agresti and Min 2005), and the wider interval counts.
+Where fewer than MIN_INFORMATIVE problems have a d other than the median one, rounding aside,
+s / sqrt(P) is close to 0 by chance. Two problems are then added to it, at +1 / sqrt(k) and
+-1 / sqrt(k) (k samples a problem; at k = 1 the adjustment of Agresti and Min 2005), and the wider
+interval counts.
 
 One sample a problem: the p-value is McNemar's, exact at every count: the n problems that only one
 of the two solves fall to either side as a fair coin does (McNemar 1947; Dietterich 1998).
@@ -34,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from r1.distributions import quantile, two_sided_p
-from r1.intervals import CONFIDENCE, MIN_INFORMATIVE, Interval
+from r1.intervals import CONFIDENCE, MIN_INFORMATIVE, ROUNDING, Interval, num_informative
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def standard_errors(difference_RP: Floats, num_samples: float) -> list[ErrorEsti
     """
     num_problems = difference_RP.shape[1]
     median_R1 = np.median(difference_RP, axis=1, keepdims=True)
-    is_sparse_R = (difference_RP != median_R1).sum(axis=1) < MIN_INFORMATIVE
+    is_sparse_R = (abs(difference_RP - median_R1) > ROUNDING).sum(axis=1) < MIN_INFORMATIVE
     padded = num_problems + 2
     sum_R, square_R = difference_RP.sum(axis=1), (difference_RP**2).sum(axis=1) + 2 / num_samples
     variance_R = (square_R - sum_R**2 / padded) / (padded - 1)
@@ -107,16 +108,18 @@ def paired_difference(
     return PairedDifference(interval, p, float(detectable_differences(estimates, level)[0]))
 
 
-def widened_difference(interval: Interval, difference_P: Floats, largest: float = 1.0) -> Interval:
+def widened_difference(
+    interval: Interval, difference_P: Floats, largest: float = 1.0, num_samples: float = 1
+) -> Interval:
     """Return a bootstrap's interval of a mean difference, made honest where few problems inform it.
 
-    A bootstrap of equal differences has no width. Two problems at +1 and -1 are added where fewer
-    than MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
-    difference may be, 1 of shares.
+    A bootstrap of equal differences has no width. Two problems are added as above where fewer than
+    MIN_INFORMATIVE differ from the median one; the wider interval counts. largest: what a
+    difference may be, 1 of shares. num_samples: k, of 1 the added problems lie furthest apart.
     """
-    if np.count_nonzero(difference_P != np.median(difference_P)) >= MIN_INFORMATIVE:
+    if num_informative(difference_P) >= MIN_INFORMATIVE:
         return interval
-    width = float(half_widths(standard_errors(difference_P[None, :], 1))[0])
+    width = float(half_widths(standard_errors(difference_P[None, :], num_samples))[0])
     mean = interval.value
     low, high = max(mean - width, -largest), min(mean + width, largest)
     return Interval(mean, min(interval.low, low), max(interval.high, high))
