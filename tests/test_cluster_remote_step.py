@@ -1,9 +1,10 @@
-"""What the driver keeps of its ranks and makes of their answers, how a rank begins, and which
-cluster is shown a token; Ray is not started."""
+"""What the driver keeps of its ranks and makes of their answers, how a rank begins, which cluster
+"auto" means, and which one is shown a token; Ray is not started."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from r1.cluster import ray_connect
 from r1.cluster.ray_calls import Call, LostProcess, answer
 from r1.cluster.ray_learner import LearnerRank, RemoteLearner
 from r1.cluster.settings import ClusterSettings
+from r1.errors import UserError
 
 
 class _Lock:
@@ -124,3 +126,63 @@ def test_a_token_is_shown_to_a_cluster_that_asks_for_it_and_to_no_other(
     monkeypatch.setattr(ray_connect, "_probe", lambda address, timeout_s: next(there))
     assert ray_connect._probe_with_token("HOST:1", 1.0) == found
     assert os.environ.get("RAY_AUTH_MODE") == mode
+
+
+@pytest.fixture
+def closed_port() -> str:
+    """An address at which nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[str]:
+    """The addresses that Ray is told, which is not started."""
+    told: list[str] = []
+    monkeypatch.setattr(ray, "init", lambda address, **_: told.append(address))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return told
+
+
+def test_a_cluster_that_is_gone_is_not_waited_for(
+    closed_port, started, monkeypatch, caplog
+) -> None:
+    """Ray's note of it outlives a crash or a job's time limit; Ray itself waits for minutes, and
+    then ends the process."""
+    monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda _: closed_port)
+    assert ray_connect.is_local("auto")
+    assert ray_connect.connect(ClusterSettings())
+    assert started == ["local"]
+    assert f"({closed_port}) is gone" in caplog.text
+    monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda _: None)
+    caplog.clear()
+    assert ray_connect.connect(ClusterSettings())
+    assert not caplog.text
+
+
+def test_a_wrong_address_of_the_environment_is_named(closed_port, started, monkeypatch) -> None:
+    """The user asked for that cluster: another one in its place would be a surprise."""
+    for address, message in ((closed_port, "nobody answers"), ("ray://h:1", "not supported")):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        assert not ray_connect.is_local("auto")
+        with pytest.raises(UserError, match=f"RAY_ADDRESS = '{address}': .*{message}"):
+            ray_connect.connect(ClusterSettings())
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    assert ray_connect.connect(ClusterSettings())
+    assert started == ["local"]
+
+
+def test_auto_joins_the_cluster_that_listens(started, monkeypatch) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda _: address)
+        monkeypatch.setattr(ray_connect, "_probe", lambda address, timeout_s: 1)
+        told = f"noted on this machine, '{address}': somebody listens, but Ray does not answer"
+        with pytest.raises(UserError, match=told):
+            ray_connect.connect(ClusterSettings())
+        monkeypatch.setattr(ray_connect, "_probe", lambda address, timeout_s: 0)
+        assert not ray_connect.connect(ClusterSettings())
+    assert started == [address]
