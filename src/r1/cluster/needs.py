@@ -21,7 +21,7 @@ from r1.errors import UserError
 from r1.plan.memory import engine_bytes, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.rollout.settings import EngineSettings
-from r1.rollout.vllm_checks import check_heads, check_vllm_version
+from r1.rollout.vllm_checks import check_heads, check_transfer, check_vllm_version
 
 GIB = 2**30
 
@@ -106,6 +106,8 @@ def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -
     settings = recipe.cluster
     if not hasattr(recipe, "engine"):
         settings = settings.ranks_alone()
+    elif recipe.engine.kind == "vllm":
+        check_transfer(recipe.engine.vllm, on_cluster=True)
     return Demand(part, settings, needs_of(recipe, model or recipe.model, base_folder))
 
 
@@ -130,6 +132,19 @@ def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
         return shape_of(model, base_folder)
     except UnknownModelError:
         return None
+
+
+def check_devices(needs: Needs) -> None:
+    """Raise UserError for a device such as "cuda:1": Ray shows a process the GPUs that it reserved
+    for it and no others, counted from 0."""
+    named = [("learner.device", needs.learner_device), ("engine.device", needs.engine_device)]
+    named += [("reward_models: device", device) for device in needs.reward_devices]
+    for setting, device in named:
+        if device.startswith("cuda:") and device != "cuda:0":
+            raise UserError(
+                f'{setting} = "{device}": on a cluster Ray chooses the GPU of a process, which '
+                'sees no other; set it to "cuda" or "auto"'
+            )
 
 
 def gpus_of(needs: Needs, there_are: bool) -> Gpus:
