@@ -1,5 +1,6 @@
 """What the driver keeps of its ranks and makes of their answers, how a rank begins, which cluster
-"auto" means, and which one is shown a token; Ray is not started."""
+"auto" means, and which one is shown a token; who shares a GPU gives its memory back. Ray is not
+started."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,9 +23,11 @@ from ray.exceptions import ObjectLostError, RayTaskError
 
 from r1.cluster import ray_connect
 from r1.cluster.ray_calls import Call, LostProcess, answer
+from r1.cluster.ray_engine import EngineReplica
 from r1.cluster.ray_learner import LearnerRank, RemoteLearner
 from r1.cluster.settings import ClusterSettings
 from r1.errors import UserError
+from r1.rollout.settings import SamplingSettings
 
 
 class _Lock:
@@ -105,6 +110,56 @@ def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     with pytest.raises(JoinedError):
         rank.join(("", 0), 0, 1, 1.0)
     assert chosen == [0]
+
+
+class _Working:
+    """A learner and an engine that note what they do."""
+
+    step = 3
+
+    def __init__(self, did: list[str]) -> None:
+        self.did = did
+
+    def update(self, batch: str) -> dict[str, float]:
+        self.did.append(batch)
+        return {}
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        self.did.append("gather")
+        yield "weight", torch.ones(1)
+
+    def save(self, folder: Path) -> None:
+        self.did.append("save")
+
+    def load(self, folder: Path) -> None:
+        self.did.append("load")
+
+    def load_weights(self, weights: Any, version: int) -> None:
+        self.did.append("take")
+
+    def generate(self, requests: Any, sampling: Any) -> Iterator[str]:
+        self.did.append("sample")
+        yield "group"
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_whoever_shares_a_gpu_gives_back_what_pytorch_keeps(shared, monkeypatch) -> None:
+    """The peak of an update would stay taken while the engine samples, and the other way round."""
+    did: list[str] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: did.append("return"))
+    rank = LearnerRank(None, 1, shared)  # type: ignore[arg-type]
+    rank.learner = _Working(did)
+    assert rank.update("update") == {}
+    assert [bucket.version for bucket in rank.send_weights(100)] == [3]
+    rank.help_to_send()
+    rank.save(Path())
+    assert rank.load(Path()) == 3
+    replica = EngineReplica()
+    replica.engine, replica.shares_gpu = _Working(did), shared  # type: ignore[assignment]
+    replica.load_weights(0)
+    assert list(replica.generate([], SamplingSettings(), 0)) == ["group"]
+    work = ["update", "gather", "gather", "save", "load", "take", "sample"]
+    assert did == [what for each in work for what in (each, "return")[: 1 + shared]]
 
 
 @pytest.mark.parametrize(
