@@ -23,10 +23,13 @@ from ray.exceptions import ObjectLostError, RayTaskError
 
 from r1.cluster import ray_connect
 from r1.cluster.ray_calls import Call, LostProcess, answer
-from r1.cluster.ray_engine import EngineReplica
+from r1.cluster.ray_engine import EngineReplica, RemoteEngine
 from r1.cluster.ray_learner import LearnerRank, RemoteLearner
 from r1.cluster.settings import ClusterSettings
+from r1.data.tiny import MODELS
 from r1.errors import UserError
+from r1.pipeline.recipe import load_any_recipe
+from r1.r1_zero.workers import open_workers
 from r1.rollout.settings import SamplingSettings
 
 
@@ -160,6 +163,42 @@ def test_whoever_shares_a_gpu_gives_back_what_pytorch_keeps(shared, monkeypatch)
     assert list(replica.generate([], SamplingSettings(), 0)) == ["group"]
     work = ["update", "gather", "gather", "save", "load", "take", "sample"]
     assert did == [what for each in work for what in (each, "return")[: 1 + shared]]
+
+
+@pytest.mark.parametrize(
+    ("shared", "gpus", "kind", "waits"),
+    [(True, 1, "vllm", True), (False, 1, "vllm", False), (True, 0, "vllm", False),
+     (True, 1, "embedded", False)],
+)  # fmt: skip
+def test_vllm_has_started_before_a_learner_comes_to_its_gpu(
+    shared, gpus, kind, waits, monkeypatch
+) -> None:
+    """What another process allocates while vLLM measures the GPU is missing in vLLM's cache."""
+    did: list[str] = []
+
+    class Engine(RemoteEngine):
+        def _start(self, replica: Any) -> None:
+            replica.started = "loading"
+
+        def close(self) -> None:
+            did.append("close")
+
+    def wait(references: list[Any], num_returns: int, timeout: float) -> None:
+        assert (references, num_returns, timeout) == (["loading"] * 2, 2, 600.0)
+        did.append("engines have started")
+
+    def learner(*_: Any) -> Any:
+        return did.append("ranks") or SimpleNamespace(close=lambda: did.append("close"))
+
+    monkeypatch.setattr(ray, "wait", wait)
+    monkeypatch.setattr("r1.cluster.ray_engine.RemoteEngine", Engine)
+    monkeypatch.setattr("r1.cluster.ray_learner.RemoteLearner", learner)
+    path = Path(__file__).parents[1] / "recipes" / "tiny" / "r1_zero.toml"
+    recipe = load_any_recipe(path, [f'engine.kind="{kind}"', "cluster.engine_replicas=2"])
+    placement: Any = SimpleNamespace(shared=shared, gpus_per_engine=gpus)
+    run: Any = SimpleNamespace(newest_checkpoint=None)
+    with open_workers(recipe, str(MODELS["tiny"]), None, placement, run):
+        assert did == ["engines have started", "ranks"][1 - waits :]
 
 
 @pytest.mark.parametrize(

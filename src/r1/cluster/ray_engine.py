@@ -170,6 +170,15 @@ class RemoteEngine:
             self._start(replica)
         self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
 
+    def wait_started(self) -> None:
+        """Wait until every replica has started or failed to, which `load_weights` deals with.
+
+        vLLM measures how much of the GPU is free as it starts, and takes whatever another process
+        allocates meanwhile for its own: nobody else may come to its GPU before this returns.
+        """
+        started = [replica.started for replica in self.replicas]
+        ray.wait(started, num_returns=len(started), timeout=self.cluster.timeouts.start_s)
+
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Give every replica the weights; a RemoteLearner's do not pass through this process."""
         self.weights = RemoteWeights.of(weights, version)
