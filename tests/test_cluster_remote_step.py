@@ -22,6 +22,7 @@ import torch
 from ray.exceptions import ObjectLostError, RayTaskError
 
 from r1.cluster import ray_connect
+from r1.cluster.carried import carry
 from r1.cluster.ray_calls import Call, LostProcess, answer
 from r1.cluster.ray_engine import EngineReplica, RemoteEngine
 from r1.cluster.ray_learner import LearnerRank, RemoteLearner
@@ -108,7 +109,7 @@ def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     index = torch.cuda._utils._get_device_index
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: chosen.append(index(device)))
     monkeypatch.setattr(torch.distributed, "init_process_group", join)
-    rank = LearnerRank(SimpleNamespace(settings=SimpleNamespace(device="cuda")), 1)  # type: ignore[arg-type]
+    rank = LearnerRank(carry(SimpleNamespace(settings=SimpleNamespace(device="cuda"))), 1)
     rank.store = object()
     with pytest.raises(JoinedError):
         rank.join(("", 0), 0, 1, 1.0)

@@ -22,6 +22,7 @@ import ray
 from torch import Tensor
 
 from r1.cluster import ray_weights
+from r1.cluster.carried import Carried, carry, unpack
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import RemoteWeights, WeightBucket, pack
@@ -100,12 +101,15 @@ def ranks_of(mesh: DeviceMesh, autocast: bool) -> Ranks | None:
 class LearnerRank:
     """The actor's code: one rank of a sharded learner."""
 
-    def __init__(self, spec: RankSpec, num_threads: int, shares_gpu: bool = False) -> None:
-        """shares_gpu: with an engine, which has the memory while this rank is at rest."""
+    spec: RankSpec
+
+    def __init__(self, spec: Carried, num_threads: int, shares_gpu: bool = False) -> None:
+        """spec: a RankSpec, opened in `join`. shares_gpu: with an engine, which has the memory
+        while this rank is at rest."""
         import torch
 
         torch.set_num_threads(num_threads)
-        self.spec = spec
+        self.carried = spec
         self.at_work = partial(returning_memory, shares_gpu)
         self.learner: Any = None
         self.store: Any = None
@@ -119,13 +123,17 @@ class LearnerRank:
         return host, self.store.port
 
     def join(self, meeting: tuple[str, int], index: int, world: int, timeout_s: float) -> int:
-        """Join the other ranks and build the learner; return the process's id."""
+        """Join the other ranks and build the learner; return the process's id.
+
+        Raises UserError as the learner does, and for a plugin that this node lacks.
+        """
         import torch
         import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
 
         from r1.models.device import resolve_device
 
+        self.spec = unpack(self.carried)
         limit = timedelta(seconds=timeout_s)
         if self.store is None:
             self.store = dist.TCPStore(*meeting, world, False, limit)
@@ -287,10 +295,10 @@ class RemoteLearner:
 
     def _start(self) -> None:
         limits, world = self.cluster.timeouts, self.cluster.learner_ranks
-        rank = ray.remote(LearnerRank)
+        rank, spec = ray.remote(LearnerRank), carry(self.spec)
         self.ranks = [
             rank.options(**self.placement.learner_options(index)).remote(
-                self.spec, self.placement.num_threads, self.placement.shared
+                spec, self.placement.num_threads, self.placement.shared
             )
             for index in range(world)
         ]
