@@ -94,6 +94,27 @@ def test_what_was_lost_with_a_node_is_a_lost_process_to_whoever_was_to_take_it(m
         answer(Call("engine replica 0", object()), "take weights")
 
 
+@pytest.mark.parametrize(
+    "full",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+    ],
+)
+def test_a_lack_of_memory_is_told_and_not_repeated(full, monkeypatch) -> None:
+    """On a CPU PyTorch has no class of its own for it."""
+
+    def get(reference: Any, timeout: float | None) -> None:
+        raise RayTaskError("update", "", full)
+
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(type(full), match="memory"):
+        answer(Call("learner rank 0", object()), "update")
+    full = RuntimeError("Connection closed by peer")
+    with pytest.raises(LostProcess, match="closed by peer"):
+        answer(Call("learner rank 0", object()), "update")
+
+
 def test_a_rank_on_a_gpu_takes_the_one_that_ray_gave_it(monkeypatch) -> None:
     """torch.cuda.set_device refuses a device without an index."""
     chosen: list[int] = []
