@@ -17,10 +17,12 @@ from r1.cluster.needs import (
     Needs,
     NodeResources,
     check_devices,
+    check_gpu_setting,
     check_memory,
     check_shared_gpu,
     check_versions,
     demand_of,
+    engine_needs,
     gpus_of,
     needs_of,
 )
@@ -76,6 +78,17 @@ def test_a_process_sees_no_gpu_but_its_own(changes, message) -> None:
         return
     with pytest.raises(UserError, match=message):
         check_devices(Needs(**changes))
+
+
+def test_what_asks_for_a_gpu_is_refused_where_engines_have_none() -> None:
+    """Before an engine's process says so, long after the run's folder was made."""
+    for change, message in (("sleep=true", r"vllm\.sleep"), ('transfer="ipc"', 'transfer = "ipc"')):
+        recipe = load_any_recipe(TINY, ['engine.kind="vllm"', f"engine.vllm.{change}"])
+        needs = engine_needs(recipe.engine, "tiny")
+        with pytest.raises(UserError, match=f"{message} needs a GPU"):
+            check_gpu_setting(needs, Gpus(1, 0))
+        check_gpu_setting(needs, Gpus(1, 1))
+    check_gpu_setting(Needs(vllm_share=0.9), Gpus(0, 0))
 
 
 def test_nccl_has_no_gpu_to_send_from_on_a_cluster() -> None:

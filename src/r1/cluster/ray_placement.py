@@ -18,6 +18,7 @@ from r1.cluster.needs import (
     Gpus,
     Needs,
     check_devices,
+    check_gpu_setting,
     check_memory,
     check_shared_gpu,
     check_versions,
@@ -198,6 +199,7 @@ def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tup
     check_devices(needs)
     there_are = any(resources.get("GPU") for resources in machines.resources)
     gpus = gpus_of(needs, there_are)
+    check_gpu_setting(needs, gpus)
     reward_models = len(needs.reward_devices)
     bundles = plan_bundles(settings, gpus, needs.tensor_parallel, reward_models)
     check_resources(settings, bundles, machines.resources)

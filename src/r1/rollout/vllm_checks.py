@@ -100,18 +100,22 @@ def _check_device(settings: EngineSettings) -> None:
             "engine.device at auto, and set learner.device or CUDA_VISIBLE_DEVICES"
         )
     if num_gpus == 0:
-        if own.sleep:
-            raise UserError("engine.vllm.sleep gives a GPU's memory back, and there is no GPU here")
-        if own.transfer in ("ipc", "nccl"):
-            raise UserError(
-                f'engine.vllm.transfer = "{own.transfer}" needs a GPU, and there is none here: '
-                'use "auto" or "file"'
-            )
+        if asking := gpu_setting(own):
+            raise UserError(f"{asking} needs a GPU, and there is no GPU here: leave it out")
     elif own.tensor_parallel_size > num_gpus:
         raise UserError(
             f"engine.vllm.tensor_parallel_size = {own.tensor_parallel_size}, but this machine has "
             f"{num_gpus} GPUs: lower it to {num_gpus} or less"
         )
+
+
+def gpu_setting(settings: VllmSettings) -> str:
+    """Return a setting that asks for a GPU: memory given back, weights sent from one; or ""."""
+    if settings.sleep:
+        return "engine.vllm.sleep"
+    if settings.transfer in ("ipc", "nccl"):
+        return f'engine.vllm.transfer = "{settings.transfer}"'
+    return ""
 
 
 def check_transfer(settings: VllmSettings, on_cluster: bool = False) -> None:
