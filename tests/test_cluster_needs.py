@@ -16,9 +16,13 @@ from r1.cluster.needs import (
     Gpus,
     Needs,
     NodeResources,
+    check_devices,
+    check_gpu_setting,
     check_memory,
     check_shared_gpu,
     check_versions,
+    demand_of,
+    engine_needs,
     gpus_of,
     needs_of,
 )
@@ -57,6 +61,41 @@ def test_an_engine_has_a_gpu_for_every_rank() -> None:
     on_cpu = Needs("cpu", "cpu", tensor_parallel=4, vllm_share=0.9)
     assert gpus_of(on_cpu, there_are=True) == Gpus(0, 0)
     assert gpus_of(Needs("cuda:0", "auto"), there_are=False) == Gpus(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learner_device": "cuda:1"}, r'learner\.device = "cuda:1": on a cluster Ray chooses'),
+        ({"engine_device": "cuda:3"}, r"engine\.device = "),
+        ({"reward_devices": ("cuda:0", "cuda:2")}, "reward_models: device = "),
+        ({"learner_device": "cuda:0", "engine_device": "cuda"}, None),
+    ],
+)
+def test_a_process_sees_no_gpu_but_its_own(changes, message) -> None:
+    if message is None:
+        check_devices(Needs(**changes))
+        return
+    with pytest.raises(UserError, match=message):
+        check_devices(Needs(**changes))
+
+
+def test_what_asks_for_a_gpu_is_refused_where_engines_have_none() -> None:
+    """Before an engine's process says so, long after the run's folder was made."""
+    for change, message in (("sleep=true", r"vllm\.sleep"), ('transfer="ipc"', 'transfer = "ipc"')):
+        recipe = load_any_recipe(TINY, ['engine.kind="vllm"', f"engine.vllm.{change}"])
+        needs = engine_needs(recipe.engine, "tiny")
+        with pytest.raises(UserError, match=f"{message} needs a GPU"):
+            check_gpu_setting(needs, Gpus(1, 0))
+        check_gpu_setting(needs, Gpus(1, 1))
+    check_gpu_setting(Needs(vllm_share=0.9), Gpus(0, 0))
+
+
+def test_nccl_has_no_gpu_to_send_from_on_a_cluster() -> None:
+    changes = ['engine.kind="vllm"', 'engine.vllm.transfer="nccl"', "cluster.learner_ranks=2"]
+    with pytest.raises(UserError, match=r'"nccl" sends from .* with \[cluster\]'):
+        demand_of(load_any_recipe(TINY, changes), TINY.parent)
+    demand_of(load_any_recipe(TINY, [changes[0], changes[2]]), TINY.parent)
 
 
 def node(memory: float = 0.0, *gpus: float, **versions: str) -> NodeResources:

@@ -21,7 +21,13 @@ from r1.errors import UserError
 from r1.pipeline.recipe import load_any_recipe
 from r1.r1_zero.run import prepare
 from r1.rollout import vllm_checks
-from r1.rollout.make import _tell_unread, check_engine, engine_context, make_engine
+from r1.rollout.make import (
+    _tell_unread,
+    check_engine,
+    check_engine_model,
+    engine_context,
+    make_engine,
+)
 from r1.rollout.protocol import EngineDiedError
 from r1.rollout.settings import EngineSettings, SamplingSettings, VllmSettings
 from r1.rollout.vllm_engine import VllmEngine, _within
@@ -97,12 +103,25 @@ def test_settings_for_gpus(installed: None, gpus: None) -> None:
     check_engine(BASE, vllm(sleep=True, transfer="nccl", tensor_parallel_size=2))
     with pytest.raises(UserError, match="tensor_parallel_size = 4, but this machine has 2 GPUs"):
         check_engine(BASE, vllm(tensor_parallel_size=4))
-    on_cpu = vllm().model_copy(update={"device": "cpu"})
-    with pytest.raises(UserError, match=r"leave engine\.device at auto"):
-        check_engine(BASE, on_cpu)
+    for device, words in (("cpu", "built for"), ("cuda:1", "the first GPUs it sees")):
+        elsewhere = vllm().model_copy(update={"device": device})
+        with pytest.raises(UserError, match=rf"{words}.*leave engine\.device at auto"):
+            check_engine(BASE, elsewhere)
+    check_engine(BASE, vllm().model_copy(update={"device": "cuda:0"}))
     assert backend_of(vllm().vllm, on_gpu=True) == "ipc"
     assert backend_of(vllm().vllm, on_gpu=False) == "file"
     assert backend_of(vllm(transfer="nccl").vllm, on_gpu=True) == "nccl"
+
+
+def test_weights_reach_every_rank_of_an_engine(installed: None, gpus: None) -> None:
+    """A CUDA IPC handle is of one GPU's memory: vLLM's rank on the other would refuse it, after the
+    engine has loaded."""
+    assert backend_of(vllm(tensor_parallel_size=2).vllm, on_gpu=True) == "file"
+    both = vllm(tensor_parallel_size=2, transfer="ipc")
+    for check in (check_engine, check_engine_model):
+        with pytest.raises(UserError, match=r'"ipc" reaches one GPU, and .*tensor_parallel_size'):
+            check(BASE, both)
+    check_engine(BASE, vllm(tensor_parallel_size=2, transfer="file"))
 
 
 def test_the_context_is_the_shorter_one() -> None:
@@ -282,16 +301,18 @@ class SharingEngine(VllmEngine):
 
 
 def test_an_engine_that_shares_its_gpu_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights alone come back for an update; everything for a call; a dropped call sleeps too."""
+    """Weights alone come back for an update; everything for a call; a dropped call sleeps too. What
+    PyTorch keeps for a learner of this process is given back before vLLM wakes."""
     monkeypatch.setattr("r1.rollout.vllm_engine.deaths_named", nullcontext)  # vLLM is not there
     engine = SharingEngine()
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: engine.llm.did.append("room"))
     asked = [GroupRequest("a", (3, 4), (1, 2)), GroupRequest("b", (3, 4), (1,))]
     groups = list(engine.generate(asked, SamplingSettings(max_new_tokens=1)))
     assert [g.request.id for g in groups] == ["a", "b"]
     assert engine.llm.did == ["sleep 1 abort"]
     engine.llm.did.clear()
     engine.load_weights(make_model("qwen2", seed=1).named_parameters(), 4)
-    assert engine.llm.did == ["wake ['weights']", "send", "forget False"]
+    assert engine.llm.did == ["room", "wake ['weights']", "send", "forget False"]
     assert engine.dtypes == [torch.bfloat16]
     engine.llm.did.clear()
     stream = engine.generate(asked, SamplingSettings(max_new_tokens=1))
@@ -299,8 +320,8 @@ def test_an_engine_that_shares_its_gpu_sleeps(monkeypatch: pytest.MonkeyPatch) -
     engine.load_weights(make_model("qwen2", seed=2).named_parameters(), 5)
     stream.close()
     assert engine.llm.did == [
-        "wake None", "sleep 0 keep", "send", "forget True", "wake ['scheduling']", "abort 1",
-        "sleep 1 abort",
+        "room", "wake None", "sleep 0 keep", "send", "forget True", "wake ['scheduling']",
+        "abort 1", "sleep 1 abort",
     ]  # fmt: skip
 
 

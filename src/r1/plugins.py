@@ -14,11 +14,13 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from r1.errors import UserError
 from r1.files.python_source import files_from, files_of_module
@@ -36,6 +38,7 @@ _CALLS = {
     "plugins": "register_algorithm (r1.algorithms.registry) or register (r1.stages.registry)",
 }
 """By setting, what its modules call."""
+_PREFIX = "r1_plugin_"
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>\w+))?")
 
 
@@ -137,6 +140,33 @@ def find_file(path: str, base_folder: Path | None = None) -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
+def loaded_files() -> dict[str, str]:
+    """Return the files that were loaded as plugins in this process, by their modules' names."""
+    return {
+        name: str(Path(str(module.__file__)).resolve())
+        for name, module in sys.modules.items()
+        if name.startswith(_PREFIX)
+    }
+
+
+def find_files(files: Mapping[str, str]) -> None:
+    """Let this process import what another one loaded: its `loaded_files`."""
+    _FromFiles.files |= files
+    if not any(isinstance(finder, _FromFiles) for finder in sys.meta_path):
+        sys.meta_path.append(_FromFiles())
+
+
+class _FromFiles(MetaPathFinder):
+    """Finds the modules of plugins that are files. files: by the modules' names."""
+
+    files: ClassVar[dict[str, str]] = {}
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Implement MetaPathFinder."""
+        file = self.files.get(fullname)
+        return None if file is None else importlib.util.spec_from_file_location(fullname, file)
+
+
 def find_beside(folder: Path) -> None:
     """Let plugins that lie in a recipe's folder be found, here and in reward workers."""
     added = str(folder.resolve())
@@ -184,7 +214,7 @@ def _no_python(setting: str, error: SyntaxError) -> UserError:
 def _name_of(file: Path) -> str:
     """What the module of a file is called in sys.modules."""
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()
-    return f"r1_plugin_{file.stem}_{digest[:8]}"
+    return f"{_PREFIX}{file.stem}_{digest[:8]}"
 
 
 def _load(file: Path, setting: str) -> ModuleType:

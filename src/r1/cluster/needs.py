@@ -21,7 +21,12 @@ from r1.errors import UserError
 from r1.plan.memory import engine_bytes, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError, shape_of
 from r1.rollout.settings import EngineSettings
-from r1.rollout.vllm_checks import check_heads, check_vllm_version
+from r1.rollout.vllm_checks import (
+    check_heads,
+    check_transfer,
+    check_vllm_version,
+    gpu_setting,
+)
 
 GIB = 2**30
 
@@ -32,7 +37,7 @@ class Needs(NamedTuple):
     tensor_parallel: GPUs of a vLLM engine, or ranks on CPUs. vllm_share: what vLLM takes of each of
     its GPUs, 0 for the embedded engine. learner_bytes: held all the time, or at an update's end.
     engine_bytes: weights of the whole engine. reward_devices: the device of each reward model that
-    has servers.
+    has servers. gpu_setting: a setting of vLLM's that asks for a GPU, empty without one.
     """
 
     learner_device: str = "auto"
@@ -42,6 +47,7 @@ class Needs(NamedTuple):
     learner_bytes: float = 0.0
     engine_bytes: float = 0.0
     reward_devices: tuple[str, ...] = ()
+    gpu_setting: str = ""
 
     @property
     def vllm(self) -> bool:
@@ -106,6 +112,8 @@ def demand_of(recipe: Any, base_folder: Path, part: str = "", model: str = "") -
     settings = recipe.cluster
     if not hasattr(recipe, "engine"):
         settings = settings.ranks_alone()
+    elif recipe.engine.kind == "vllm":
+        check_transfer(recipe.engine.vllm, on_cluster=True)
     return Demand(part, settings, needs_of(recipe, model or recipe.model, base_folder))
 
 
@@ -122,6 +130,7 @@ def engine_needs(engine: EngineSettings, model: str, base_folder: Path = Path())
         tensor_parallel=ranks,
         vllm_share=engine.vllm.gpu_memory_utilization if vllm else 0.0,
         engine_bytes=0 if shape is None else engine_bytes(engine, shape) * shape.parameters,
+        gpu_setting=gpu_setting(engine.vllm) if vllm else "",
     )
 
 
@@ -130,6 +139,28 @@ def _shape_of(model: str, base_folder: Path) -> ModelShape | None:
         return shape_of(model, base_folder)
     except UnknownModelError:
         return None
+
+
+def check_devices(needs: Needs) -> None:
+    """Raise UserError for a device such as "cuda:1": Ray shows a process the GPUs that it reserved
+    for it and no others, counted from 0."""
+    named = [("learner.device", needs.learner_device), ("engine.device", needs.engine_device)]
+    named += [("reward_models: device", device) for device in needs.reward_devices]
+    for setting, device in named:
+        if device.startswith("cuda:") and device != "cuda:0":
+            raise UserError(
+                f'{setting} = "{device}": on a cluster Ray chooses the GPU of a process, which '
+                'sees no other; set it to "cuda" or "auto"'
+            )
+
+
+def check_gpu_setting(needs: Needs, gpus: Gpus) -> None:
+    """Raise UserError for a setting of vLLM's that asks for a GPU where engines have none."""
+    if needs.gpu_setting and not gpus.engine:
+        raise UserError(
+            f"{needs.gpu_setting} needs a GPU, and the cluster has none for its engines: leave it "
+            "out"
+        )
 
 
 def gpus_of(needs: Needs, there_are: bool) -> Gpus:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
+from r1.errors import lacks_memory
+
 logger = logging.getLogger("r1.cluster")
 
 KINDS = ("engine", "learner", "reward_server")
@@ -76,8 +78,8 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
 
     Raises LostProcess, or what the process raised. A RuntimeError is taken for a lost peer: that is
     what collectives raise on the other ranks when one dies, and an engine whose own process did;
-    but not a GPU whose memory is full. So is a TimeoutError, as somebody below it waited in vain,
-    and a RayError: what the process was given went with a lost node.
+    but not a GPU or a machine whose memory is full. So is a TimeoutError, as somebody below it
+    waited in vain, and a RayError: what the process was given went with a lost node.
     """
     try:
         return ray.get(call.reference, timeout=timeout_s)
@@ -86,9 +88,7 @@ def answer(call: Call, what: str, timeout_s: float | None = None) -> Any:
             raise LostProcess(
                 f"{call.name} could not {what}: {_first_line(error.cause)}"
             ) from error
-        import torch  # late: placement is checked without it
-
-        full = isinstance(error.cause, torch.OutOfMemoryError)  # again would be full again
+        full = lacks_memory(error.cause)  # again would be full again
         if isinstance(error.cause, RuntimeError | TimeoutError) and not full:
             raise LostProcess(f"{call.name} could not {what}: {error.cause}") from error
         raise error.cause from error

@@ -8,6 +8,7 @@ client protocol (ray://), which has no streaming of results.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -22,6 +23,8 @@ try:
     import ray
 except ImportError:
     raise UserError(NO_RAY) from None
+
+logger = logging.getLogger("r1.cluster")
 
 _PROBE = """
 import sys
@@ -44,57 +47,68 @@ def connect(settings: ClusterSettings) -> bool:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # By default Ray's workers yield to whatever else runs, verifiers and their sandboxes included.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    address = settings.address
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if is_local(address):
+    if is_local(settings.address):
+        if settings.address == "auto" and (noted := _noted()):
+            logger.warning("The cluster that ran here (%s) is gone: this machine is used.", noted)
         ray.init(address="local", include_dashboard=False, **quiet)
         return True
-    check_reachable(settings)
-    if address == "auto":
-        address = _running()  # told "auto", Ray shows a token wherever the user has one
-        _probe_with_token(address, CONNECT_S)
+    address, told = _named(settings.address)
+    _check_answers(address, told, CONNECT_S)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         ray.shutdown()  # it may be half connected
         if "Version mismatch" in str(error):
             raise UserError(
-                f"cluster.address = {address!r}: {' '.join(str(error).split())} Install the same "
-                "Ray and Python on both sides."
+                f"{told}: {' '.join(str(error).split())} Install the same Ray and Python on both "
+                "sides."
             ) from error
-        raise _no_ray(address, _first_line(error)) from error
+        raise _no_ray(told, _first_line(error)) from error
     return False
 
 
 def is_local(address: str) -> bool:
-    """Whether Ray would be started for this run alone: "local", or "auto" without a running Ray and
-    without a cluster in the environment."""
-    if address != "auto" or os.environ.get("RAY_ADDRESS"):
-        return address == "local"
+    """Whether Ray would be started for this run alone: "local", or "auto" without a cluster in the
+    environment and without one on this machine that still listens."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or "auto"
+    return address == "local" or (address == "auto" and not _listens(_noted(), CONNECT_S))
+
+
+def _named(address: str) -> tuple[str, str]:
+    """Return the address that is meant, and what names it in messages.
+
+    "auto" is RAY_ADDRESS, else what Ray has noted on this machine, else itself.
+    """
+    if address != "auto":
+        return address, f"cluster.address = {address!r}"
+    named = os.environ.get("RAY_ADDRESS") or "auto"
+    if named != "auto":
+        return named, f"RAY_ADDRESS = {named!r}"
+    noted = _noted() or "auto"
+    return noted, f"the cluster that Ray has noted on this machine, {noted!r}"
+
+
+def _noted() -> str | None:
+    """Return the address that `ray start` last noted on this machine, if any.
+
+    The note outlives a cluster that `ray stop` did not end: a machine that was started anew, a job
+    at its time limit.
+    """
     from ray._private.services import find_bootstrap_address
 
-    return find_bootstrap_address(None) is None
+    return find_bootstrap_address(None)
 
 
-def check_reachable(settings: ClusterSettings) -> None:
-    """Check that Ray answers at HOST:PORT, if the settings name one. Raises UserError."""
-    if settings.address in ("auto", "local"):
-        return
-    address = settings.address
-    if address.startswith("ray://"):
-        raise UserError(
-            f"cluster.address = {address!r}: give HOST:PORT of the head node (its GCS, port 6379 "
-            "by default) and start r1 on a node of the cluster; ray:// is not supported."
-        )
-    _check_answers(address, CONNECT_S)
-
-
-def _running() -> str:
-    """Return the address that "auto" means, if a cluster runs."""
-    from ray._private.services import find_bootstrap_address
-
-    address = os.environ.get("RAY_ADDRESS") or "auto"
-    return find_bootstrap_address(None) or address if address == "auto" else address
+def _listens(address: str | None, timeout_s: float) -> bool:
+    """Whether somebody accepts connections at HOST:PORT."""
+    host, _, port = (address or "").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=timeout_s).close()
+    except (OSError, OverflowError, ValueError):
+        return False
+    return True
 
 
 def _probe_with_token(address: str, timeout_s: float) -> int:
@@ -138,35 +152,39 @@ def _probe(address: str, timeout_s: float) -> int:
             return 1
 
 
-def _check_answers(address: str, timeout_s: float) -> None:
-    """Check that an address is open and that Ray answers there."""
+def _check_answers(address: str, told: str, timeout_s: float) -> None:
+    """Check that an address is open and that Ray answers there. told: what names it in messages."""
+    if address.startswith("ray://"):
+        raise UserError(
+            f"{told}: give HOST:PORT of the head node (its GCS, port 6379 by default) and start r1 "
+            "on a node of the cluster; ray:// is not supported."
+        )
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise UserError(f'cluster.address = {address!r} is not "auto", "local" or HOST:PORT.')
+        raise UserError(f'{told} is not "auto", "local" or HOST:PORT.')
     end = time.monotonic() + timeout_s
     try:
         socket.create_connection((host, int(port)), timeout=timeout_s).close()
     except (OSError, OverflowError) as error:
         raise UserError(
-            f"cluster.address = {address!r}: nobody answers there ({_first_line(error)}, waited "
+            f"{told}: nobody answers there ({_first_line(error)}, waited "
             f"at most {timeout_s:g} s). Start the head with `ray start --head --port={port}`, or "
             'set cluster.address = "local".'
         ) from None
     found = _probe_with_token(address, end - time.monotonic())
     if found == _ASKS:
         raise UserError(
-            f"cluster.address = {address!r}: Ray asks for a token, and this user's is missing or "
-            "another. Copy ~/.ray/auth_token from the head to this machine, or name it by "
-            "RAY_AUTH_TOKEN_PATH."
+            f"{told}: Ray asks for a token, and this user's is missing or another. Copy "
+            "~/.ray/auth_token from the head to this machine, or name it by RAY_AUTH_TOKEN_PATH."
         )
     if found:
-        raise _no_ray(address, f"waited {timeout_s:g} s")
+        raise _no_ray(told, f"waited {timeout_s:g} s")
 
 
-def _no_ray(address: str, reason: str) -> UserError:
+def _no_ray(told: str, reason: str) -> UserError:
     return UserError(
-        f"cluster.address = {address!r}: somebody listens, but Ray does not answer ({reason}). Is "
-        "it the head's GCS port, and are Ray and Python of the same versions on both sides?"
+        f"{told}: somebody listens, but Ray does not answer ({reason}). Is it the head's GCS port, "
+        "and are Ray and Python of the same versions on both sides?"
     )
 
 

@@ -35,6 +35,7 @@ from r1.cluster.ray_calls import (
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import RemoteWeights, WeightBucket, unpack
 from r1.cluster.settings import ClusterSettings
+from r1.models.device import returning_memory
 from r1.rollout.protocol import AbortedError, FinishedGroup, LoadedEngine
 from r1.rollout.settings import EngineSettings, SamplingSettings
 from r1.rollout.usage import Usage
@@ -48,18 +49,28 @@ class EngineReplica:
 
     engine: LoadedEngine
     version = -1
+    shares_gpu = False
 
-    def start(self, model: str, settings: EngineSettings, num_threads: int, owner: str) -> int:
+    def start(
+        self,
+        model: str,
+        settings: EngineSettings,
+        num_threads: int,
+        owner: str,
+        shares_gpu: bool = False,
+    ) -> int:
         """Load the model; return the process's id. (Not in __init__: there Ray would turn a
         UserError into a dead actor.)
 
         owner: the replica's name, whose processes and memory of an earlier life are ended first.
+        shares_gpu: with a learner's rank, which has the memory while this engine is at rest.
         """
         import torch
 
         from r1.rollout.make import make_engine
 
         torch.set_num_threads(num_threads)
+        self.shares_gpu = shares_gpu
         if settings.kind == "vllm":
             guard(owner)
             set_up_vllm(num_threads, settings.vllm.tensor_parallel_size)
@@ -72,7 +83,8 @@ class EngineReplica:
         """Load all buckets of a version's weights; return the current version."""
         wrong = {bucket.version for bucket in buckets} - {version}
         assert not wrong, f"weights of versions {wrong} came for version {version}"
-        self.engine.load_weights(unpack(buckets), version)
+        with returning_memory(self.shares_gpu):
+            self.engine.load_weights(unpack(buckets), version)
         self.version = version
         return self.version
 
@@ -90,9 +102,10 @@ class EngineReplica:
     ) -> Iterator[FinishedGroup]:
         """Engine.generate, under the weights of exactly `version`."""
         assert version == self.version, f"holds version {self.version}, asked for {version}"
-        # Ray sends values into the generator, which `yield from` would pass on to the engine's.
-        for finished in self.engine.generate(requests, sampling):  # noqa: UP028
-            yield finished
+        with returning_memory(self.shares_gpu):
+            # Ray sends values into the generator, which `yield from` would pass to the engine's.
+            for finished in self.engine.generate(requests, sampling):  # noqa: UP028
+                yield finished
 
 
 def set_up_vllm(num_threads: int, ranks: int) -> None:
@@ -156,6 +169,15 @@ class RemoteEngine:
         for replica in self.replicas:
             self._start(replica)
         self.usage = Usage([f"engine_{replica.index}" for replica in self.replicas])
+
+    def wait_started(self) -> None:
+        """Wait until every replica has started or failed to, which `load_weights` deals with.
+
+        vLLM measures how much of the GPU is free as it starts, and takes whatever another process
+        allocates meanwhile for its own: nobody else may come to its GPU before this returns.
+        """
+        started = [replica.started for replica in self.replicas]
+        ray.wait(started, num_returns=len(started), timeout=self.cluster.timeouts.start_s)
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]], version: int) -> None:
         """Give every replica the weights; a RemoteLearner's do not pass through this process."""
@@ -290,7 +312,11 @@ class RemoteEngine:
         options = self.placement.engine_options(replica.index)
         replica.actor = self.replica_class.options(**options).remote()
         replica.started = replica.actor.start.remote(
-            self.model, self.settings, self.placement.engine_threads, f"{self.name}-{replica.index}"
+            self.model,
+            self.settings,
+            self.placement.engine_threads,
+            f"{self.name}-{replica.index}",
+            self.placement.shared,
         )
 
     def _restart(self, replica: _Replica, lost: LostProcess) -> None:

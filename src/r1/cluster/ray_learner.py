@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -21,12 +22,14 @@ import ray
 from torch import Tensor
 
 from r1.cluster import ray_weights
+from r1.cluster.carried import Carried, carry, unpack
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import RemoteWeights, WeightBucket, pack
 from r1.cluster.settings import ClusterSettings
 from r1.learner.objective import Objective
 from r1.learner.settings import LearnerSettings, OptimizerSettings
+from r1.models.device import returning_memory
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -98,11 +101,16 @@ def ranks_of(mesh: DeviceMesh, autocast: bool) -> Ranks | None:
 class LearnerRank:
     """The actor's code: one rank of a sharded learner."""
 
-    def __init__(self, spec: RankSpec, num_threads: int) -> None:
+    spec: RankSpec
+
+    def __init__(self, spec: Carried, num_threads: int, shares_gpu: bool = False) -> None:
+        """spec: a RankSpec, opened in `join`. shares_gpu: with an engine, which has the memory
+        while this rank is at rest."""
         import torch
 
         torch.set_num_threads(num_threads)
-        self.spec = spec
+        self.carried = spec
+        self.at_work = partial(returning_memory, shares_gpu)
         self.learner: Any = None
         self.store: Any = None
 
@@ -115,13 +123,17 @@ class LearnerRank:
         return host, self.store.port
 
     def join(self, meeting: tuple[str, int], index: int, world: int, timeout_s: float) -> int:
-        """Join the other ranks and build the learner; return the process's id."""
+        """Join the other ranks and build the learner; return the process's id.
+
+        Raises UserError as the learner does, and for a plugin that this node lacks.
+        """
         import torch
         import torch.distributed as dist
         from torch.distributed.device_mesh import init_device_mesh
 
         from r1.models.device import resolve_device
 
+        self.spec = unpack(self.carried)
         limit = timedelta(seconds=timeout_s)
         if self.store is None:
             self.store = dist.TCPStore(*meeting, world, False, limit)
@@ -132,35 +144,42 @@ class LearnerRank:
         dist.init_process_group(
             backend, store=self.store, rank=index, world_size=world, timeout=limit
         )
-        self.learner = self.spec.build(init_device_mesh(device.type, (world,)))
+        with self.at_work():
+            self.learner = self.spec.build(init_device_mesh(device.type, (world,)))
         return os.getpid()
 
     def update(self, batch: Any) -> dict[str, float]:
         """Call the learner's update; all ranks together."""
-        return self.learner.update(batch)
+        with self.at_work():
+            return self.learner.update(batch)
 
     def measure(self, examples: Any) -> Any:
         """Call the learner's measure; all ranks together."""
-        return self.learner.measure(examples)
+        with self.at_work():
+            return self.learner.measure(examples)
 
     def send_weights(self, max_bytes: int) -> Iterator[WeightBucket]:
         """Yield buckets of the current policy; rank 0 sends while the others help to gather."""
-        buckets = pack(self.learner.weights(), self.learner.step, max_bytes)
-        for bucket in buckets:  # noqa: UP028 (Ray sends values into the generator)
-            yield bucket
+        with self.at_work():
+            buckets = pack(self.learner.weights(), self.learner.step, max_bytes)
+            for bucket in buckets:  # noqa: UP028 (Ray sends values into the generator)
+                yield bucket
 
     def help_to_send(self) -> None:
         """Gather with rank 0 and keep nothing."""
-        for _ in self.learner.weights():
-            pass
+        with self.at_work():
+            for _ in self.learner.weights():
+                pass
 
     def save(self, folder: Path) -> None:
         """Write this rank's part of a checkpoint; OSError (ENOSPC) for a full disk."""
-        self.learner.save(folder)
+        with self.at_work():
+            self.learner.save(folder)
 
     def load(self, folder: Path) -> int:
         """Load a checkpoint; return the updates behind it."""
-        self.learner.load(folder)
+        with self.at_work():
+            self.learner.load(folder)
         return self.learner.step
 
 
@@ -276,10 +295,10 @@ class RemoteLearner:
 
     def _start(self) -> None:
         limits, world = self.cluster.timeouts, self.cluster.learner_ranks
-        rank = ray.remote(LearnerRank)
+        rank, spec = ray.remote(LearnerRank), carry(self.spec)
         self.ranks = [
             rank.options(**self.placement.learner_options(index)).remote(
-                self.spec, self.placement.num_threads
+                spec, self.placement.num_threads, self.placement.shared
             )
             for index in range(world)
         ]

@@ -17,6 +17,8 @@ from r1.cluster.needs import (
     Demand,
     Gpus,
     Needs,
+    check_devices,
+    check_gpu_setting,
     check_memory,
     check_shared_gpu,
     check_versions,
@@ -194,8 +196,10 @@ def placed(settings: ClusterSettings, needs: Needs) -> Iterator[Placement]:
 
 def _compare(settings: ClusterSettings, needs: Needs, machines: Machines) -> tuple[Bundles, Gpus]:
     """Return the reservation if the machines have room. Raises UserError with the numbers."""
+    check_devices(needs)
     there_are = any(resources.get("GPU") for resources in machines.resources)
     gpus = gpus_of(needs, there_are)
+    check_gpu_setting(needs, gpus)
     reward_models = len(needs.reward_devices)
     bundles = plan_bundles(settings, gpus, needs.tensor_parallel, reward_models)
     check_resources(settings, bundles, machines.resources)

@@ -1,6 +1,9 @@
-"""The device that a recipe names."""
+"""The device that a recipe names, and its memory where processes share it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -26,3 +29,18 @@ def resolve_device(name: str, setting: str = "device") -> torch.device:
                 'use "auto" or "cpu".'
             )
     return device
+
+
+@contextmanager
+def returning_memory(shared: bool) -> Iterator[None]:
+    """At the block's end give the memory that PyTorch keeps for later back to the GPU.
+
+    PyTorch's allocator keeps what was freed, so that to another process on the GPU the peak of the
+    block would stay taken for ever. shared: whether there is one; else, and on a CPU, nothing is
+    done.
+    """
+    try:
+        yield
+    finally:
+        if shared:
+            torch.cuda.empty_cache()

@@ -98,6 +98,8 @@ def open_workers(
     events = Events()
     kind = PartialRemoteEngine if recipe.algorithm.partial_rollouts else RemoteEngine
     engine = kind(folder, recipe.engine, recipe.cluster, placement, events)
+    if placement.shared and placement.gpus_per_engine and recipe.engine.kind == "vllm":
+        engine.wait_started()
     learners = RemoteLearner(spec, recipe.cluster, placement, events, run.newest_checkpoint)
     try:
         yield Workers(learners, engine, engine.usage, events)

@@ -66,7 +66,8 @@ class VllmSettings(Settings):
     )
     transfer: Literal["auto", "file", "ipc", "nccl"] = Field(
         "auto",
-        description='how new weights reach the engine; "auto" is "file" on a CPU, "ipc" on a GPU',
+        description='how new weights reach the engine; "auto" is "ipc" on one GPU, else "file"; '
+        '"ipc" is for one GPU, "nccl" for a learner without [cluster] on another GPU',
     )
 
 

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from r1.errors import UserError
-from r1.rollout.settings import EngineSettings
+from r1.rollout.settings import EngineSettings, VllmSettings
 
 VERSION = "0.32"
 INSTALL_GPU = 'pip install "vllm==0.32.0"'
@@ -42,6 +42,7 @@ def check_vllm_model(model: str | Path, settings: EngineSettings) -> None:
     heads = int(config.num_attention_heads)
     shared = int(getattr(config, "num_key_value_heads", None) or heads)
     check_heads(heads, shared, settings.vllm.tensor_parallel_size)
+    check_transfer(settings.vllm)
     context_limit(context_of_config(config), settings)
 
 
@@ -93,18 +94,45 @@ def _check_device(settings: EngineSettings) -> None:
             f"engine.device = {settings.device!r}: vLLM runs on the device it was built for "
             f"({'a GPU' if num_gpus else 'the CPU'} here); leave engine.device at auto"
         )
+    if settings.device not in ("auto", "cpu", "cuda", "cuda:0"):
+        raise UserError(
+            f"engine.device = {settings.device!r}: vLLM takes the first GPUs it sees; leave "
+            "engine.device at auto, and set learner.device or CUDA_VISIBLE_DEVICES"
+        )
     if num_gpus == 0:
-        if own.sleep:
-            raise UserError("engine.vllm.sleep gives a GPU's memory back, and there is no GPU here")
-        if own.transfer in ("ipc", "nccl"):
-            raise UserError(
-                f'engine.vllm.transfer = "{own.transfer}" needs a GPU, and there is none here: '
-                'use "auto" or "file"'
-            )
+        if asking := gpu_setting(own):
+            raise UserError(f"{asking} needs a GPU, and there is no GPU here: leave it out")
     elif own.tensor_parallel_size > num_gpus:
         raise UserError(
             f"engine.vllm.tensor_parallel_size = {own.tensor_parallel_size}, but this machine has "
             f"{num_gpus} GPUs: lower it to {num_gpus} or less"
+        )
+
+
+def gpu_setting(settings: VllmSettings) -> str:
+    """Return a setting that asks for a GPU: memory given back, weights sent from one; or ""."""
+    if settings.sleep:
+        return "engine.vllm.sleep"
+    if settings.transfer in ("ipc", "nccl"):
+        return f'engine.vllm.transfer = "{settings.transfer}"'
+    return ""
+
+
+def check_transfer(settings: VllmSettings, on_cluster: bool = False) -> None:
+    """Raise UserError for a transfer that cannot reach every rank of an engine (see vllm_weights).
+
+    on_cluster: Ray gives the engine's process the engine's own GPUs alone, so that "nccl", which
+    sends from another one, has none to send from.
+    """
+    if settings.transfer == "ipc" and settings.tensor_parallel_size > 1:
+        raise UserError(
+            'engine.vllm.transfer = "ipc" reaches one GPU, and engine.vllm.tensor_parallel_size = '
+            f'{settings.tensor_parallel_size}: use "auto" or "file"'
+        )
+    if settings.transfer == "nccl" and on_cluster:
+        raise UserError(
+            'engine.vllm.transfer = "nccl" sends from a GPU that the engine does not use, and with '
+            '[cluster] an engine\'s process has none: use "auto" or "file"'
         )
 
 

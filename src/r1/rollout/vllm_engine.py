@@ -280,6 +280,7 @@ class VllmEngine:
 
     def _replace(self, weights: dict[str, torch.Tensor]) -> None:
         if self.asleep:
+            torch.cuda.empty_cache()  # what a learner here has freed is vLLM's now
             self.llm.wake_up(tags=["weights"])
         busy = bool(self._samples)
         if busy:
@@ -307,6 +308,7 @@ class VllmEngine:
     def wake(self) -> None:
         """Take the GPU again; `generate` does so by itself."""
         if self.asleep:
+            torch.cuda.empty_cache()  # what a learner here has freed is vLLM's now
             self.llm.wake_up()
             self.asleep = False
 

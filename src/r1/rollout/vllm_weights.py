@@ -1,11 +1,13 @@
 """Send a policy's new weights to vLLM's workers.
 
 * file: the tensors are written to memory (/dev/shm) and every rank reloads its share by vLLM's own
-  `reload_weights`, called by collective RPC (vllm_worker.py completes it). For a CPU; works
-  anywhere on one machine.
-* ipc: CUDA IPC, learner and engine on the same GPUs. nccl: broadcast, learner and engine on GPUs of
-  their own. Both are vLLM 0.32's native weight transfer. They were written against its source and
-  have not been run: there was no GPU. Tested is that the source they read from agrees with itself.
+  `reload_weights`, called by collective RPC (vllm_worker.py completes it). Works anywhere on one
+  machine: for a CPU, and for an engine over several GPUs.
+* ipc: CUDA IPC, from the GPU that the engine uses, which must be one: the handle that is sent is of
+  a buffer on one GPU, and vLLM's rank on another refuses it. nccl: broadcast, from a GPU that the
+  engine does not use: two ranks of a communicator cannot share one. Both are vLLM 0.32's native
+  weight transfer. They were written against its source and have not been run: there was no GPU.
+  Tested is that the source they read from agrees with itself.
 
 Left out on purpose: LoRA adapters on their own (the learner merges them), sparse and sharded
 transfers, several nodes.
@@ -41,7 +43,7 @@ def backend_of(settings: VllmSettings, on_gpu: bool) -> str:
     """Return the backend that `transfer` means here: file, ipc or nccl."""
     if settings.transfer != "auto":
         return settings.transfer
-    return "ipc" if on_gpu else "file"
+    return "ipc" if on_gpu and settings.tensor_parallel_size == 1 else "file"
 
 
 def make_transfer(backend: str, llm: Any, settings: VllmSettings) -> Transfer:
