@@ -3,6 +3,7 @@
     mean over P items            draw P of them with replacement, R times; the 2.5 % and 97.5 %
                                  quantiles of the R means are the interval
     items of different sizes     sum of the values drawn / sum of the sizes drawn
+    means, few of them           Student's t of P - 1 degrees of freedom, where that is wider
     shares, few of them          the quantiles of the beta distribution that belong to n m successes
                                  in n trials (Clopper and Pearson 1934), m the mean of the shares
 
@@ -39,6 +40,8 @@ NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
 MIN_INFORMATIVE = 10
 """Items other than the median one, from which on a bootstrap is trusted."""
+MIN_ITEMS = 30
+"""Below, a bootstrap of a mean is too narrow: its spread is that of P draws, not of P - 1."""
 ROUNDING = 1e-9
 """0.3 - 0.2 and 0.1 are the same difference."""
 _CHUNK = 4_000_000  # draws held in memory at once
@@ -68,6 +71,25 @@ def bootstrap(
     tail = (1.0 - CONFIDENCE) / 2.0  # not 0.025 to the last bit; recorded intervals hang on it
     low, high = np.quantile(mean_R, [tail, 1.0 - tail])
     return Interval(float(known.mean()), float(low), float(high))
+
+
+def mean_interval(
+    value_P: npt.ArrayLike, *, least: float = -np.inf, seed: int = 0
+) -> Interval | None:
+    """Return the mean of values of any size with an interval that holds for few items, too.
+
+    least: no value is below. NaN entries are left out first; None if that leaves none. Of one item
+    nothing is known but itself.
+    """
+    interval = bootstrap(value_P, seed=seed)
+    known = np.asarray(value_P, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if interval is None or not 1 < known.size < MIN_ITEMS:
+        return interval
+    error = float(known.std(ddof=1)) / np.sqrt(known.size)
+    wide = float(quantile((1.0 + CONFIDENCE) / 2.0, known.size - 1) * error)
+    low, high = max(least, interval.value - wide), interval.value + wide
+    return Interval(interval.value, min(low, interval.low), max(high, interval.high))
 
 
 def share_interval(

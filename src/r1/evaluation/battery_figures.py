@@ -17,7 +17,7 @@ import numpy as np
 from r1.evaluation.battery_settings import HARMLESS, HELPFUL
 from r1.evaluation.estimators import NO_VOTE, interval_of_shares
 from r1.evaluation.summary import FORMAT, LANGUAGE, JudgedProblem, problem_figures
-from r1.intervals import Interval, bootstrap, share_interval
+from r1.intervals import Interval, mean_interval, share_interval
 from r1.reflection import self_checks
 from r1.rewards import manners
 from r1.types import Outcome
@@ -75,7 +75,8 @@ def _figure(
 ) -> dict[str, float] | None:
     value_P = [_mean(of_problem, metric) for of_problem in samples]
     if metric in SCORES:
-        return _known(bootstrap(value_P, seed=seed))
+        least = 0.0 if metric == "mean_length" else -math.inf
+        return _known(mean_interval(value_P, least=least, seed=seed))
     num_samples = sum(metric in sample for of_problem in samples for sample in of_problem)
     return _known(share_interval(value_P, num_samples=num_samples, seed=seed))
 
