@@ -239,6 +239,10 @@ def test_signatures(source: str, signature: tuple[str, str] | None) -> None:
             "above 0",
         ),
         (
+            {"language": "python", "tests": [{"input": "", "output": ""}], "case": "false"},
+            "case is 'false'; it must be true or false",
+        ),
+        (
             {"language": "python", "tests": [{"input": "", "output": ""}], "checker": "x"},
             "metadata.checker",
         ),
