@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -81,7 +82,7 @@ def _run_suite_once(
 ) -> SuiteRun:
     site, _ = _pytest_folders()
     secret = secrets.token_hex(16)
-    words = " ".join(f"'{name}'" for name in names if not {"'", "\n"} & set(name))
+    words = shlex.join(names)
     script = (
         f"export PYTHONPATH=$PWD/runner:{site} && cd project && exec python3 -B -P -m pytest "
         f"-p r1_signed -p no:cacheprovider -q -rA -- {words} {SECRET}"
