@@ -50,6 +50,10 @@ PYTHON = {
         "import os, sys\ntry:\n    s = os.read(0, 99).decode().strip()\n"
         "except OSError:\n    s = ''\nprint(f'\\n{s} 3 0 0', flush=True)\nos._exit(0)\n"
     ),
+    "opens standard input again": (
+        "import os\ntry:\n    s = open('/proc/self/fd/0').read().strip()\n"
+        "except OSError:\n    s = ''\nprint(f'\\n{s} 3 0 0', flush=True)\nos._exit(0)\n"
+    ),
     "rewrites the tests": (
         "import glob\nfor p in glob.glob('/tmp/**/*test*.py', recursive=True):\n"
         "    open(p, 'w').write('')\n" + STUB
@@ -79,6 +83,30 @@ OTHERS = {
             "twice.cpp": '#include "twice.h"\n#include <cstdio>\n#include <cstdlib>\n'
             'int twice(int) { return 0; }\nstruct S { S() { puts("All tests passed"); '
             "fflush(stdout); _Exit(0); } } s;\n",
+        },
+        "reads the secret before main": {
+            "twice.h": "#pragma once\nint twice(int x);\n",
+            "twice.cpp": '#include "twice.h"\n#include <cstdlib>\n#include <iostream>\n#include '
+            "<string>\nint twice(int) { return 0; }\nstruct S { S() { std::string s; "
+            'std::getline(std::cin, s); std::cout << "\\n" << s << " 3 0 0" << std::endl; '
+            "_Exit(0); } } s;\n",
+        },
+        "includes standard input": {
+            "twice.h": "#pragma once\nint twice(int x);\n",
+            "twice.cpp": '#include "twice.h"\n#include <cstdio>\n#include <cstdlib>\n'
+            'asm(".global leak\\nleak: .incbin \\"/proc/2/fd/0\\"\\n.byte 0\\n");\n'
+            'extern "C" char leak[];\nint twice(int) { return 0; }\nstruct S { S() { '
+            'printf("\\n%.32s 3 0 0\\n", leak); fflush(stdout); _Exit(0); } } s;\n',
+        },
+        "a file whose name is a command": {
+            "twice.h": "#pragma once\nint twice(int x);\n",
+            "twice.cpp": '#include "twice.h"\nint twice(int) { return 0; }\n',
+            'a";read s;echo "$s$r1_secret 3 0 0";exit;".cpp': "int a;\n",
+        },
+        "a file whose name is a compiler's option": {
+            "twice.h": "#pragma once\nint twice(int x);\n",
+            "twice.cpp": '#include "twice.h"\nint twice(int) { return 0; }\n',
+            "@a.cpp": "-wrapper bash,-c,'echo 1 >&2',--\n",
         },
         "other macros": {
             "twice.cpp": '#include "twice.h"\nint twice(int) { return 0; }\n',
@@ -127,6 +155,9 @@ OTHERS = {
             "no tests": 'import "os"\nfunc init() { os.Args = append(os.Args, "-test.run=^$") }',
             "flags before main": 'import ("flag"; "testing")\nfunc init() { testing.Init(); '
             'flag.Set("test.run", "^$"); flag.Set("test.count", "0") }',
+            "opens standard input again": 'import ("fmt"; "os"; "strings")\nfunc init() { b, _ := '
+            'os.ReadFile("/proc/self/fd/0"); fmt.Printf("\\n%s 3 0 0\\n", '
+            "strings.TrimSpace(string(b))); os.Exit(0) }",
             "a main of its own": 'import ("os"; "testing")\n'
             "func TestMain(m *testing.M) { os.Exit(0) }",
             "the tests themselves": 'import "testing"\nfunc TestTwice(t *testing.T) {}',
@@ -138,6 +169,12 @@ OTHERS = {
         "other macros": {
             "src/lib.rs": "#[macro_export]\nmacro_rules! assert_eq { ($($t:tt)*) => { () }; }\n"
             "pub fn twice(x: i32) -> i32 { assert!(x >= 0); 0 }\n"
+        },
+        "reads the secret before main": {
+            "src/lib.rs": 'extern "C" fn go() { let mut s = String::new(); '
+            'std::io::stdin().read_line(&mut s).ok(); println!("\\n{} 3 0 0", s.trim()); '
+            'std::process::exit(0); }\n#[used]\n#[link_section = ".init_array"]\n'
+            'static A: extern "C" fn() = go;\npub fn twice(x: i32) -> i32 { let _ = A; x - x }\n'
         },
         "leaves": {"src/lib.rs": "pub fn twice(_: i32) -> i32 { std::process::exit(0) }\n"},
     },
@@ -228,6 +265,11 @@ PATCHES: dict[str, dict[str, str | None]] = {
     },
     "reads the secret": {
         SOURCE: "import os\ntry:\n    s = os.read(0, 99).decode().strip()\nexcept OSError:\n"
+        "    s = ''\nos.write(1, f'\\n{s} PASSED tests/test_issue.py::test_issue\\n'.encode())\n"
+        "os._exit(0)\n"
+    },
+    "opens the secret again": {
+        SOURCE: "import os\ntry:\n    s = open('/proc/self/fd/0').read().strip()\nexcept OSError:\n"
         "    s = ''\nos.write(1, f'\\n{s} PASSED tests/test_issue.py::test_issue\\n'.encode())\n"
         "os._exit(0)\n"
     },

@@ -275,6 +275,28 @@ def test_a_pair_with_a_system_prompt(tmp_path) -> None:
     assert (pair.earlier, pair.prompt) == (((SYSTEM, "Be brief."),), "Q?")
 
 
+ASKED = [{"role": USER, "content": "Q?"}]
+
+
+def answered(text: str) -> list[dict[str, str]]:
+    return [*ASKED, {"role": ASSISTANT, "content": text}]
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [
+        ("pairs", {"chosen": answered("a"), "rejected": answered("b")}),
+        ("pairs", {"prompt": "Q?", "chosen": answered("a"), "rejected": answered("b")}),
+        ("labels", {"prompt": "Q?", "response": answered("a"), "label": True}),
+        ("labels", {"prompt": ASKED, "response": "a", "label": True}),
+    ],
+)
+def test_a_rows_system_prompt_is_read_wherever_the_question_stands(tmp_path, form, row) -> None:
+    values = write(tmp_path, {"system": "Be brief.", **row})
+    (found,) = load_preferences(PreferenceSource(**values), form, tmp_path).items
+    assert (found.earlier, found.prompt) == (((SYSTEM, "Be brief."),), "Q?")
+
+
 def test_pairs_that_answer_different_prompts_are_refused_or_dropped(tmp_path) -> None:
     good = {"chosen": f"{HUMAN} 5", "rejected": f"{HUMAN} 6"}
     odd = {"chosen": f"{HUMAN} 5", "rejected": f"{HUMAN.replace('Hello', 'Hey')} 6"}

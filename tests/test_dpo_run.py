@@ -137,6 +137,23 @@ def test_over_long_pairs_are_dropped_or_truncated_and_told(tmp_path) -> None:
     assert any("teaches that as well" in notice for notice in found.notices)
 
 
+def test_pairs_of_equal_tokens_are_dropped_where_asked(tmp_path) -> None:
+    """Two texts can be the same tokens: the prompt has opened the thinking that one opens again."""
+    path = write_recipe(tmp_path, SECTIONS.replace("[evaluation]\nevery = 3\n", ""))
+    rows = pair_rows(3)
+    same = {"prompt": "say <think>", "chosen": "<think>a</think> b", "rejected": "a</think> b"}
+    write_jsonl(tmp_path / "train.jsonl", [*rows[:2], same])
+    told = refusal(tmp_path)
+    assert "row 3: chosen and rejected are the same tokens" in told
+    assert 'unusable = "drop"' in told
+    dropping = ['data.train=[{path = "train.jsonl", unusable = "drop"}]']
+    found = prepare(load_recipe(path, DPORecipe, dropping), str(tmp_path / "model"), tmp_path)
+    assert len(found.train.items) == 2
+    assert "1 pairs were dropped (equal tokens)." in found.notices
+    write_jsonl(tmp_path / "train.jsonl", [same])
+    assert "every pair was dropped (1 for equal tokens)" in refusal(tmp_path, dropping)
+
+
 def test_tokens_are_those_of_fine_tuning_and_a_dialogue_is_rendered_whole(tmp_path) -> None:
     path = write_recipe(tmp_path, SECTIONS)
     write_jsonl(

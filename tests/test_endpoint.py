@@ -235,3 +235,15 @@ def test_problems_of_a_recipe_are_evaluated(data, tmp_path) -> None:
     request = json.loads((tmp_path / "out" / "request.json").read_text())
     assert request["engine"] == "endpoint"
     assert "limits" not in request["endpoint"]
+
+
+def test_a_system_prompt_counts_in_what_a_request_may_cost() -> None:
+    with FakeEndpoint(complete=sums) as server:
+        limits = [*FAST, "endpoint.budget.tokens=200"]
+        settings = endpoint_settings(f"{server.base_url}#{MODEL}", limits)
+        ids = EndpointRenderer(TemplateSettings(kind="chat")).encode("1 + 1 = ?")
+        with closing(EndpointEngine(settings, system="Be brief. " * 60)) as engine:
+            found = engine.generate([GroupRequest("a", ids, (0,))], SAMPLING)
+            with pytest.raises(UserError, match=r"0 of 200 tokens are spent.*may take 2\d\d"):
+                list(found)
+        assert not any("Be brief." in str(body) for body in server.bodies)

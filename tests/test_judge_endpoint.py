@@ -20,6 +20,7 @@ from fake_endpoint import KEY, MODEL, FakeEndpoint, data_of, honest, reply_json
 from r1.config import validate
 from r1.errors import UserError
 from r1.judge.asker import NoVerdict
+from r1.judge.endpoint import Endpoint
 from r1.judge.http_reply import retry_after_s
 from r1.judge.judge import Judge
 from r1.judge.payer import ClosedError
@@ -523,3 +524,18 @@ def test_both_orders_take_the_judges_position_out() -> None:
 def test_honest_default_brain_reads_the_quoted_text() -> None:
     with FakeEndpoint(brain=honest) as endpoint, Judge(settings(endpoint)) as judge:
         assert judge.grade("q?", "two\nlines", "two\nlines").label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("address", "verifies"),
+    [("HTTPS://judge.test/v1", True), ("https://judge.test/v1", True), ("HTTP://a.test", False)],
+)
+def test_certificates_are_verified_however_the_address_is_written(
+    address: str, verifies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx2
+
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(httpx2, "AsyncClient", lambda **settings: given.update(settings))
+    Endpoint(settings(address))._connect()
+    assert given["verify"] is verifies

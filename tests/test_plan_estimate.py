@@ -118,6 +118,43 @@ def test_files_that_are_there_are_counted(tmp_path: Path) -> None:
     assert stopped.trained_tokens == 10 * 16 * 100
 
 
+@pytest.mark.parametrize(
+    ("kind", "row", "tokens"),
+    [
+        ("sft", {"prompt": "p" * 40, "response": "r" * 360, "generations": ["g" * 4000]}, 100),
+        ("sft", {"messages": [{"content": "c" * 400}], "prompt": "p" * 400, "uuid": "u" * 36}, 100),
+        (
+            "dpo",
+            {"prompt": "p" * 40, "chosen": "c" * 80, "rejected": "r" * 80, "why": "w" * 99},
+            50,
+        ),
+        ("reward_model", {"prompt": "p" * 40, "response": "r" * 40, "label": True, "x": "y"}, 20),
+    ],
+)
+def test_columns_that_are_not_read_are_no_tokens(
+    kind: str, row: dict, tokens: int, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text((json.dumps(row) + "\n") * 64)
+    extra = 'objective = "pointwise"\n' if kind == "reward_model" else ""
+    (tmp_path / "recipe.toml").write_text(
+        f'kind = "{kind}"\nmodel = "tiny"\n{extra}[batch]\nepochs = 1\n'
+        '[[data.train]]\npath = "a.jsonl"\n[template]\nkind = "plain"\n'
+    )
+    assert estimated(tmp_path / "recipe.toml").trained_tokens == 64 * tokens
+
+
+def test_max_steps_bounds_packed_rows_too(tmp_path: Path) -> None:
+    row = {"prompt": "p" * 40, "response": "r" * 360}
+    (tmp_path / "a.jsonl").write_text((json.dumps(row) + "\n") * 1000)
+    (tmp_path / "recipe.toml").write_text(
+        'kind = "sft"\nmodel = "tiny"\n[batch]\nepochs = 3\nsize = 4\nunit = "rows"\n'
+        'max_tokens = 500\n[[data.train]]\npath = "a.jsonl"\n'
+    )
+    assert estimated(tmp_path / "recipe.toml").trained_tokens == 3 * 1000 * 100
+    stopped = estimated(tmp_path / "recipe.toml", "batch.max_steps=2")
+    assert stopped.trained_tokens == 2 * 4 * 500
+
+
 def test_a_student_learns_the_800k_twice() -> None:
     """6ND on table 5's tokens, and attention beside it."""
     estimate = estimated(RECIPES / "cluster" / "distill_qwen_7b.toml")

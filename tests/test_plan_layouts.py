@@ -14,8 +14,8 @@ from r1.plan.estimate import Context, Given
 from r1.plan.layout import Layout
 from r1.plan.layouts import LayoutTask, TriedLayout, candidates, plan_layouts
 from r1.plan.lengths import log_normal
-from r1.plan.model import shape_of
-from r1.plan.speeds import engine_speed, learner_speed, routed_parameters
+from r1.plan.model import routed_parameters, shape_of
+from r1.plan.speeds import engine_speed, learner_speed
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 CLUSTER = RECIPES / "cluster"

@@ -10,19 +10,23 @@ import torch
 
 from r1.algorithms.grpo import GRPO, GRPOSettings
 from r1.config import validate
+from r1.data.tiny import MODELS
+from r1.learner import lora
 from r1.learner.local import LocalLearner
 from r1.learner.packing import pack_groups
 from r1.learner.settings import LearnerSettings, LoraSettings, OptimizerSettings
+from r1.models.load import load_model
 from r1.pipeline.recipe import load_any_recipe
+from r1.plan.adapters import adapters_of
 from r1.plan.memory import (
     Memory,
     MicrobatchRow,
     full_row,
     learner_memory,
-    lora_parameters,
 )
 from r1.plan.model import shape_of
 from r1.r1_zero.settings import R1ZeroRecipe
+from r1.sft.learner import TokenMeanObjective
 from small_models import save_small_model
 from train_batches import make_groups
 
@@ -110,8 +114,9 @@ def test_a_rank_holds_its_share_and_what_is_gathered() -> None:
     assert backward["gathered parameters"] == 2 * (2 * layer + 2 * 152_064 * 5120)
     assert backward["gathered gradients"] == (2 + 4) * layer
     assert backward["gradients"] == share
-    # Recomputation keeps each layer's input, in bf16, and the last norm and hidden states.
-    assert backward["activations"] == 32_768 * 5120 * (64 * 2 + (4 + 2) + 2)
+    # Recomputation keeps each layer's input, in bf16, and the last norm and hidden states; the row
+    # is the longest response with its prompt.
+    assert backward["activations"] == (32_768 + 512) * 5120 * (64 * 2 + (4 + 2) + 2)
     assert memory.peak == pytest.approx(sum(memory.at_peak().values()))
 
 
@@ -149,7 +154,7 @@ def test_adapters_leave_no_gradients_of_the_model() -> None:
     whole = learner_memory(load_any_recipe(path), shape)
     recipe = load_any_recipe(path, ["learner.lora.rank=64"])
     lora = learner_memory(recipe, shape)
-    trained = 4 * lora_parameters(shape, recipe.learner.lora)
+    trained = 4 * adapters_of(shape, recipe.learner.lora).parameters
     assert phase_of(lora, "step")["gradients"] == trained
     assert phase_of(lora, "resident")["optimiser"] == 2 * trained
     assert phase_of(lora, "sync")["merged copy"] == 3 * 4 * shape.width * shape.ffn
@@ -180,3 +185,57 @@ def test_a_row_holds_no_more_than_a_step(recipe: str, changes: list[str], tokens
     row = full_row(found)
     assert row.tokens == min(budget, tokens or budget)
     assert row.several is (tokens is None)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "tokens"),
+    [
+        ("tiny/r1_zero", ["sampling.max_new_tokens=4096"], 4096 + 512),
+        ("tiny/sft", ["batch.max_tokens=3000"], 3000),
+        ("tiny/helpful_rm", ["batch.max_tokens=1000"], 2 * 1000),
+        ("tiny/harmless_rm", ["batch.max_tokens=1000"], 1024),
+    ],
+)
+def test_what_is_never_cut_is_a_row_of_its_own(
+    recipe: str, changes: list[str], tokens: int
+) -> None:
+    changes = [*changes, "learner.tokens_per_microbatch=1024"]
+    row = full_row(load_any_recipe(RECIPES / f"{recipe}.toml", changes))
+    assert row.tokens == tokens
+    assert row.several
+
+
+def test_muon_keeps_one_moment_of_a_matrix_and_adamw_two_of_the_rest() -> None:
+    shape = shape_of("tiny")
+    settings = OptimizerSettings(kind="muon")
+    learner = LocalLearner(
+        MODELS["tiny"], LearnerSettings(device=CPU), settings, TokenMeanObjective()
+    )
+    for parameter in learner.model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    learner.optimizer.step(0)
+    states = [each.state.values() for each, _ in learner.optimizer.optimizers]
+    kept = [value for state in states for values in state for value in values.values()]
+    held = sum(value.nbytes for value in kept if value.ndim)
+    recipe = load_any_recipe(RECIPES / "tiny/sft.toml", ['optimizer.kind="muon"'])
+    assert phase_of(learner_memory(recipe, shape, 1, CPU), "resident")["optimiser"] == held
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        "all-linear",
+        ("q_proj", "v_proj"),
+        r"model\.layers\.0\..*(up|o)_proj",
+        ("mlp.down_proj", "model.layers.1.self_attn.k_proj"),
+    ],
+)
+def test_adapters_are_counted_where_they_are(targets: str | tuple[str, ...]) -> None:
+    settings = LoraSettings(rank=4, target_modules=targets)
+    model = load_model(MODELS["tiny"])
+    lora.attach(model, settings, 0)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    found = adapters_of(shape_of("tiny"), settings)
+    assert found.parameters == trained
+    matrices = sum("lora_A" in name for name, _ in model.named_parameters())
+    assert found.per_layer == matrices / shape_of("tiny").layers

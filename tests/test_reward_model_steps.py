@@ -201,6 +201,16 @@ def test_a_response_is_worth_the_aggregate_and_its_steps_are_at_its_tokens(run):
     assert score.steps == ()  # tokens of another tokenizer
 
 
+@pytest.mark.parametrize("normalise", ["standard", "none", "sigmoid"])
+def test_an_empty_response_has_the_value_0_whatever_the_scores_scale(run, normalise):
+    """Its siblings' values are probabilities: the worst held-out score, a logit, is none."""
+    problem = Problem("1", "say this", "4", "exact")
+    empty = Completion([1], [0.0], "", "stop")
+    score = scorer(run, normalise=normalise)(problem, empty)
+    assert (score.value, score.outcome) == (0.0, Outcome.UNPARSEABLE)
+    assert scorer(run, missing=-1.0)(problem, empty).value == -1.0
+
+
 def test_a_prompt_that_opened_the_thinking(run):
     prm = scorer(run, PromptForm(opened=True))
     tokenizer = make_tokenizer()

@@ -142,6 +142,7 @@ def test_golds_in_the_shapes_that_data_have(gold: Any, text: str | None) -> None
     assert plain_text(gold) == text
 
 
+LIMITS = {"total_s": 9.0, "calls_per_run": 1, "in_class": "Problem", "stood_in_for": "javatuples"}
 METADATA = [
     ("choice", {"options": np.array(["x", "y"], dtype=object)}, {"options": ["x", "y"]}),
     ("choice", {"options": '["x", "y"]'}, {"options": ["x", "y"]}),
@@ -151,6 +152,7 @@ METADATA = [
      {"tests": [{"input": "1", "output": "2"}], "language": "python"}),
     ("code", {"checker": '{"language": "python", "source": "x"}', "order": "any"},
      {"checker": {"language": "python", "source": "x"}, "order": "any"}),
+    ("code", LIMITS, LIMITS),
     ("ifeval", {"instruction_id_list": np.array(["a:b"]), "kwargs": np.array([{"n": None}])},
      {"instruction_id_list": ["a:b"], "kwargs": [{"n": None}]}),
     ("exact", {"aliases": '["a"', "case": True}, {"aliases": '["a"', "case": True}),

@@ -344,9 +344,11 @@ def test_calls_of_apps_and_assertions_of_mbpp_are_read() -> None:
     ].expected == [2, 3]
     mbpp = read(tests=["assert f(1) == 1"], test_imports=["import math"], entry="f")
     assert mbpp.test_program == "import math\nassert f(1) == 1"
+    assert read(tests=["assert f(1) == 1"], test_imports="import math", entry="f") == mbpp
     for data, complaint in (
         ({"tests": ["assert f(1) == 1"]}, "MBPP"),
         ({"inputs": ["1"], "outputs": []}, "1 inputs and 0 outputs"),
+        ({"tests": ["assert f(1) == 1"], "entry": "f", "test_imports": [1]}, "a list of lines"),
         ({"tests": {"inputs": "1"}}, "APPS"),
         ({"tests": "no"}, "not JSON"),
     ):

@@ -159,6 +159,22 @@ def test_hostile_values_are_refused(text: str) -> None:
         parse_value(text)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([[2.0], [20.0]], [[2], [20]]),  # as JavaScript's numbers may come from elsewhere
+        ([5.0, 9.999999999999998], [10.0, 5.0]),
+        ([[9.999999999999998], [5.0]], [[5.0], [10.0]]),
+        ([[0.1 + 0.2, "a"], [0.3, "b"]], [[0.3, "b"], [0.3, "a"]]),
+        ([None, True, "a", {"b": [1, 2.0]}, [3]], [[3], {"b": [1.0, 2]}, "a", True, None]),
+        ([float("nan"), 10**30, 1], [1, float("nan"), 10**30]),
+    ],
+)
+def test_in_any_order_equal_numbers_take_equal_places(given, expected) -> None:
+    assert same_value(given, expected, order="any")
+    assert not same_value([*given[:-1], 7.5], expected, order="any")
+
+
 def test_deep_values_end_in_a_verdict() -> None:
     deep: list = []
     for _ in range(100_000):
@@ -221,6 +237,10 @@ def test_signatures(source: str, signature: tuple[str, str] | None) -> None:
         (
             {"language": "python", "tests": [{"input": "", "output": ""}], "time_limit_s": -1},
             "above 0",
+        ),
+        (
+            {"language": "python", "tests": [{"input": "", "output": ""}], "case": "false"},
+            "case is 'false'; it must be true or false",
         ),
         (
             {"language": "python", "tests": [{"input": "", "output": ""}], "checker": "x"},

@@ -111,6 +111,13 @@ def test_exact(reference: str, answer: str, metadata: dict, value: float) -> Non
     assert judge(problem, answer).value == value
 
 
+@pytest.mark.parametrize("case", ["false", "no", 2, []])
+def test_case_is_true_or_false(case: object) -> None:
+    """A text that says no would be read as yes."""
+    problem = Problem("p", "", "K", "exact", metadata={"case": case})
+    assert "it must be true or false" in (check_reference(problem) or "")
+
+
 CHOSEN_B = """B|b|(B)|B.|B)|[B]|Ｂ|**B**|\\boxed{B}|\\text{B}|$B$|答案：B|答案是B。|选B|选择 B
 Answer: B
 The answer is B.|The correct answer is (B)|Option B|B. Paris|(B) Paris|B: Paris|Paris|paris.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -372,6 +373,7 @@ def test_command_line(tmp_path: Path) -> None:
         ("program.xyz", None, 1.0, "names no language"),
         ("program.xyz", "cobol", 1.0, "no language 'cobol'"),
         ("program.py", None, 0.0, "must be above 0"),
+        ("program.py", None, 1e300, "at most 86,400"),
         ("latin.py", None, 1.0, "not UTF-8"),
     ],
 )
@@ -383,6 +385,19 @@ def test_mistakes(
     (tmp_path / "latin.py").write_bytes(b"# \xe9")
     with pytest.raises(UserError, match=message):
         run_file(tmp_path / name, language, None, time_s, 64)
+
+
+def test_standard_input_that_is_no_text_is_refused_whatever_the_locale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "program.py").write_text("print(input())")
+    given = io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8", "surrogateescape")
+    monkeypatch.setattr(sys, "stdin", given)
+    with pytest.raises(UserError, match="standard input is not UTF-8"):
+        run_file(tmp_path / "program.py", None, Path("-"), 5.0, 64)
+    given = io.TextIOWrapper(io.BytesIO("α\r\n".encode()), "ascii")
+    monkeypatch.setattr(sys, "stdin", given)
+    assert run_file(tmp_path / "program.py", None, Path("-"), 9.0, 64)["stdout"] == "α\n"
 
 
 def test_the_command_line_shows_a_mistake_and_exits_with_2(tmp_path: Path) -> None:

@@ -98,6 +98,30 @@ def test_prm800k_gives_the_chosen_path_and_each_alternative(tmp_path):
     assert found.dropped == {"step without a rating": 1}
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"steps": ["a"]}, "label.steps is no list of tables"),
+        ({"steps": None}, "label.steps is no list of tables"),
+        ({"steps": [{"completions": ["a"]}]}, "completions is no list of tables"),
+        ({"steps": [{"completions": [{"rating": 1}]}]}, "a completion's text is null"),
+        ({"steps": [{"completions": [], "chosen_completion": 0}]}, "chosen_completion is 0, of 0"),
+        ({"steps": [{"human_completion": "a"}]}, "human_completion is no list of tables"),
+        (["a"], "reasoning_steps is no list of tables"),
+        ({"children": 5}, "children is no list of tables"),
+        ({"children": [{"text": "a", "children": ["b"]}]}, "children is no list of tables"),
+    ],
+)
+def test_rows_of_other_forms_are_refused_with_their_number(row, reason, tmp_path):
+    given = (
+        {"question": {"problem": "q"}, "label": row}
+        if isinstance(row, dict) and "steps" in row
+        else {"question": "q", "reasoning_steps": row}
+    )
+    with pytest.raises(UserError, match=f"row 1: {reason}"):
+        read(tmp_path, given)
+
+
 def test_prm800k_ends_at_the_error_that_was_found_and_skips_what_was_given_up(tmp_path):
     error = prm800k([rated(1, chosen=0), rated(-1, -1)], "found_error")
     lost = prm800k([rated(1, chosen=0)], "give_up")

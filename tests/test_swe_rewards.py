@@ -9,6 +9,7 @@ import pytest
 
 from r1.agents.swe import problems
 from r1.agents.swe.problems import make_problem
+from r1.agents.swe.tests import run_suite
 from r1.agents.swe.verifier import check_task, score_edits
 from r1.data.load import load_problems
 from r1.data.settings import SourceSettings
@@ -133,3 +134,8 @@ def test_odd_metadata_are_refused_by_name(clamp, tmp_path) -> None:
     with pytest.raises(UserError, match=r"rows.jsonl, line 1: repo is .*; mend or remove it"):
         problems.main([str(tmp_path / "rows.jsonl"), str(tmp_path / "out.jsonl")])
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_test_file_of_any_name_is_run() -> None:
+    files = {"test_it's.py": "def test_a():\n    pass\n", "test_b.py": "def test_b():\n    pass\n"}
+    assert run_suite(files, ["test_it's.py"]).statuses == {"test_it's.py::test_a": "PASSED"}

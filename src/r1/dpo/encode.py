@@ -29,9 +29,17 @@ from r1.sft.settings import ExampleSettings
 ROWS_AT_ONCE = 256
 
 
+EQUAL = "equal tokens"
+
+
+class _EqualTokensError(RowError):
+    """A pair whose two texts are the same tokens, which teaches nothing."""
+
+
 class EncodedPairs(NamedTuple):
-    """All pairs of a run; counts: how many were "dropped" or "truncated" as over-long, and how many
-    responses are "open" (their last token is not the end token)."""
+    """All pairs of a run; counts: how many were "dropped" or "truncated" as over-long, how many
+    responses are "open" (their last token is not the end token), and how many pairs a source with
+    unusable = "drop" lost to EQUAL (absent where none)."""
 
     items: list[PreferenceExample]
     counts: dict[str, int]
@@ -101,7 +109,10 @@ class PairEncoder:
                 return None
             self.counts["truncated"] += 1
         if responses[0] == responses[1]:
-            raise RowError("chosen and rejected are the same tokens, so nothing is preferred")
+            raise _EqualTokensError(
+                "chosen and rejected are the same tokens, so nothing is preferred; mend it, or set "
+                'unusable = "drop"'
+            )
         chosen_ids, rejected_ids = (array("I", ids) for ids in responses)
         return PreferenceExample(
             tuple(prompts[0]), (chosen_ids, rejected_ids), _asked(pair, self.loss), pair
@@ -122,17 +133,22 @@ def encode_pairs(sources: Iterable[Preferences], encoder: PairEncoder) -> Encode
             part = slice(start, start + ROWS_AT_ONCE)
             pairs = [item for item in source.items[part] if isinstance(item, Pair)]
             for row, one in zip(source.rows[part], encoder.encode(pairs), strict=True):
-                if isinstance(one, RowError):
+                if isinstance(one, _EqualTokensError) and source.drops:
+                    encoder.counts[EQUAL] += 1
+                elif isinstance(one, RowError):
                     faults.add(row, str(one))
                 elif one is not None:
                     items.append(one)
         faults.raise_if_any()
+    counts = {name: n - before.get(name, 0) for name, n in encoder.counts.items()}
     if not items:
         raise UserError(
-            f"every pair is longer than batch.max_tokens = {encoder.max_tokens}; raise it, or "
+            f"every pair was dropped ({counts[EQUAL]} for {EQUAL}); give others."
+            if counts.get(EQUAL)
+            else f"every pair is longer than batch.max_tokens = {encoder.max_tokens}; raise it, or "
             "shorten the responses."
         )
-    return EncodedPairs(items, {name: n - before[name] for name, n in encoder.counts.items()})
+    return EncodedPairs(items, counts)
 
 
 def _asked(pair: Pair, loss: DPOLossSettings) -> float:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from transformers import PreTrainedTokenizerFast
 
 from r1.diagnose.live import WatchedEvents
-from r1.dpo.encode import EncodedPairs, PairEncoder, encode_pairs
+from r1.dpo.encode import EQUAL, EncodedPairs, PairEncoder, encode_pairs
 from r1.dpo.learner import DPOLearner
 from r1.dpo.measure import MeasuredPairs, summarise
 from r1.dpo.settings import DPORecipe
@@ -149,6 +149,8 @@ def _notices(train: EncodedPairs, recipe: DPORecipe) -> list[str]:
         for how in ("dropped", "truncated")
         if train.counts[how]
     ]
+    if equal := train.counts.get(EQUAL, 0):
+        said.append(f"{equal} pairs were dropped ({EQUAL}).")
     if train.counts["open"]:
         said.append(
             f"{train.counts['open']} responses do not end with the tokenizer's end token: sampling "

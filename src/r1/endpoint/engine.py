@@ -180,7 +180,7 @@ class EndpointEngine:
         self, body: dict[str, Any], wanted: Sequence[tuple[str, int]]
     ) -> list[Reply | Unanswered]:
         """Return a sample for each (key, seed), asked for in one request if the endpoint can."""
-        prompt = "\n".join(message["content"] for message in body["messages"][len(self._system) :])
+        prompt = "\n".join(message["content"] for message in body["messages"])
         fields = {**body, "seed": wanted[0][1] % SEED_LIMIT} if self._settings.send_seed else body
         fields = {**fields, "n": len(wanted)} if len(wanted) > 1 else fields
 

@@ -30,10 +30,12 @@ PLACEHOLDER = "0" * (2 * NONCE_BYTES)
 
 _TAG = re.compile(r"<(?=[^\s<=])")
 _BRACKET_TOKEN = re.compile(r"\[(?=/?\w{0,24}[A-Z]{2}\w{0,24}\])")
-_CONTROL = re.compile(  # and text that runs backwards, unpaired surrogates, invisible tags
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
-    "\u202a-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]"
+_CONTROL = re.compile(  # and text that runs backwards, unpaired surrogates, what nobody sees
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d"
+    "\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+"""Left as they are: the joiners and the two selectors (FE0E, FE0F) that letters and emoji need."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,6 @@ from typing import Literal, NamedTuple
 from r1.plan.model import ModelShape
 
 Device = Literal["cpu", "cuda"]
-MATRICES = 7
-"""Matrices of a dense layer that "all-linear" adapters go to."""
 
 
 class Precision(NamedTuple):
@@ -49,9 +47,14 @@ class Precision(NamedTuple):
 
 
 def layer_bytes(
-    shape: ModelShape, precision: Precision, device: Device = "cpu", rank: int = 0
+    shape: ModelShape,
+    precision: Precision,
+    device: Device = "cpu",
+    rank: int = 0,
+    adapted: float = 0.0,
 ) -> float:
-    """Return the bytes per token that one layer saves. rank: of its adapters, 0 without them."""
+    """Return the bytes per token that one layer saves. rank: of its adapters, 0 without them.
+    adapted: its matrices that have one."""
     product = precision.product
     heads = shape.heads * (shape.key_width + shape.value_width)
     heads += shape.kv_heads * (shape.key_width + shape.value_width)
@@ -64,7 +67,7 @@ def layer_bytes(
     if shape.qk_norms:
         saved += 2 * precision.weight * (shape.heads + shape.kv_heads) * shape.key_width
     if rank:
-        saved += MATRICES * rank * product
+        saved += adapted * rank * product
     return saved
 
 

@@ -28,9 +28,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple
 
-from r1.learner.settings import LoraSettings
 from r1.plan.activations import Device, Precision, backward_bytes, layer_bytes
-from r1.plan.model import ModelShape
+from r1.plan.adapters import adapters_of
+from r1.plan.model import ModelShape, routed_parameters
 from r1.rollout.settings import EngineSettings
 
 Phase = Literal[
@@ -92,14 +92,16 @@ class MicrobatchRow(NamedTuple):
 def full_row(recipe: Any) -> MicrobatchRow:
     """Return an optimiser step's largest row, all tokens predicted, with its longest sequence.
 
-    That is a row filled to its budget, or all that one step holds where this is less.
+    That is a row filled to its budget, or all that one step holds where this is less. What is never
+    cut, a response with its prompt or a pair, has a row of its own where it is longer.
     """
     budget = recipe.learner.tokens_per_microbatch
     sampling = getattr(recipe, "sampling", None)
     longest = sampling.max_new_tokens + LONGEST_PROMPT if sampling else recipe.batch.max_tokens
     held = _step_tokens(recipe, longest or budget)
-    tokens = min(budget, held)
-    return MicrobatchRow(tokens, tokens, min(longest or tokens, tokens), several=held > budget)
+    whole = (longest or 0) * (1 if sampling else getattr(recipe, "responses_per_row", 1))
+    tokens = min(max(budget, whole), held)
+    return MicrobatchRow(tokens, tokens, min(longest or tokens, tokens), several=held > tokens)
 
 
 def _step_tokens(recipe: Any, longest: int) -> int:
@@ -137,11 +139,13 @@ def learner_memory(
     learner = recipe.learner
     size = BYTES[learner.dtype]
     lora = getattr(learner, "lora", None)
-    trained = lora_parameters(shape, lora) if lora else shape.parameters
-    moments = 1 if recipe.optimizer.kind == "muon" else 2
+    trained = adapters_of(shape, lora).parameters if lora else shape.parameters
+    moments = 2.0 * trained
+    if recipe.optimizer.kind == "muon":  # one of each matrix
+        moments = trained + (0 if lora else adamw_beside_muon(shape))
     items = [
         MemoryItem("weights", "resident", size * shape.parameters / ranks),
-        MemoryItem("optimiser", "resident", moments * size * trained / ranks),
+        MemoryItem("optimiser", "resident", size * moments / ranks),
         MemoryItem("gradients", "step", size * trained / ranks),
     ]
     if device == "cuda":  # all parameters at once; on a CPU one after another
@@ -208,7 +212,8 @@ def _learning(
     if sharded and learner.autocast:
         precision = Precision(2)  # FSDP2 gathers bf16 parameters; the stream is bf16 then
     half, stream = precision.product, precision.stream
-    layer = layer_bytes(shape, precision, device, lora.rank if lora else 0) * row.tokens
+    rank, adapted = (lora.rank, adapters_of(shape, lora).per_layer) if lora else (0, 0.0)
+    layer = layer_bytes(shape, precision, device, rank, adapted) * row.tokens
     kept = getattr(learner, "gradient_checkpointing", False)
     last = (4 + stream) * shape.width * row.tokens + stream * shape.width * row.predicted
     offloaded = device == "cuda" and kept == "offload"
@@ -301,11 +306,16 @@ def mask_bytes(row: MicrobatchRow, product: int, device: Device) -> float:
     return 4.0 * row.tokens * min(row.keys, row.tokens)
 
 
-def lora_parameters(shape: ModelShape, lora: LoraSettings) -> int:
-    """Return the adapters' parameters: r (inputs + outputs) for each matrix of a dense model."""
-    query, key = shape.heads * shape.key_width, shape.kv_heads * shape.key_width
-    ends = 2 * (shape.width + query) + 2 * (shape.width + key) + 3 * (shape.width + shape.ffn)
-    return lora.rank * shape.layers * ends
+def adamw_beside_muon(shape: ModelShape) -> float:
+    """Return the parameters that Muon leaves to AdamW: embeddings, head, vectors, stacked experts.
+
+    The vectors of a model with a latent or with experts, a ten-thousandth of it, are left out.
+    """
+    tables = shape.vocab * shape.width * (1 if shape.tied else 2)
+    if shape.latent or shape.experts is not None:
+        return tables + routed_parameters(shape)
+    heads = (shape.heads + shape.kv_heads) * (shape.key_width + shape.value_width)
+    return shape.parameters - shape.layers * shape.width * (heads + 3 * shape.ffn)
 
 
 def engine_items(recipe: Any, shape: ModelShape, replicas: int = 1) -> list[MemoryItem]:

@@ -77,6 +77,14 @@ class ModelShape:
     latent: bool = False
 
 
+def routed_parameters(shape: ModelShape) -> float:
+    """Return the number of parameters of all routed experts."""
+    if shape.experts is None:
+        return 0.0
+    layers = shape.layers - shape.experts.first_layer
+    return 3.0 * shape.width * shape.experts.ffn * shape.experts.routed * layers
+
+
 def is_tiny(shape: ModelShape) -> bool:
     """Whether it is a shipped base of the tiny world."""
     return shape.name in MODELS

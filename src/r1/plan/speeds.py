@@ -30,7 +30,7 @@ from r1.plan.hardware import Hardware, Rates
 from r1.plan.layout import Layout
 from r1.plan.machine import Machine
 from r1.plan.memory import BYTES, cached_numbers, engine_bytes
-from r1.plan.model import ModelShape
+from r1.plan.model import ModelShape, routed_parameters
 from r1.rollout.settings import EngineSettings
 
 BANDWIDTH_SHARE = 0.6
@@ -199,11 +199,3 @@ def sync_s(recipe: Any, shape: ModelShape, machine: Machine, layout: Layout) -> 
     sent = engine_bytes(recipe.engine, shape) * shape.parameters / layout.tensor_parallel
     sent /= hardware.between(layout.num_gpus)
     return (gathered if layout.ranks > 1 else 0.0) + sent
-
-
-def routed_parameters(shape: ModelShape) -> float:
-    """Return the number of parameters of all routed experts."""
-    if shape.experts is None:
-        return 0.0
-    layers = shape.layers - shape.experts.first_layer
-    return 3.0 * shape.width * shape.experts.ffn * shape.experts.routed * layers

@@ -154,8 +154,8 @@ def estimate_epochs(
     if amount.rows is None or amount.tokens is None:
         return Estimate(name, kind, shape, machine, unknown=sentences([*notes]))
     rows = amount.rows * recipe.batch.epochs
-    if recipe.batch.max_steps is not None and getattr(recipe.batch, "unit", "") != "rows":
-        rows = min(rows, recipe.batch.max_steps * recipe.batch.size)
+    if recipe.batch.max_steps is not None:
+        rows = min(rows, math.ceil(recipe.batch.max_steps * _step_rows(recipe, shape, amount)))
     tokens = rows * amount.tokens
     flops = rows * training_flops(shape, 0, amount.tokens)
     parts = [machine.part("training", "training", rows, tokens, flops)]
@@ -172,6 +172,14 @@ def estimate_epochs(
         hours=machine.hours(tuple(parts)),
         assumptions=sentences(notes),
     )
+
+
+def _step_rows(recipe: Any, shape: ModelShape, amount: Amount) -> float:
+    """Return the rows of the data that one step learns from: at the most, where they are packed."""
+    if getattr(recipe.batch, "unit", "") != "rows" or not amount.tokens:
+        return float(recipe.batch.size)
+    width = recipe.batch.max_tokens or shape.context
+    return recipe.batch.size * max(1.0, width / amount.tokens)
 
 
 def responses_amount(recipe: Any, context: Context, longest: int) -> tuple[Amount, list[str]]:

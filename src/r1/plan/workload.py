@@ -8,7 +8,8 @@ is downloaded.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from r1.data.rows import find_data
 from r1.data.source_base import FILES
 from r1.files.json_text import FormatError, parse_json
 from r1.files.parquet import count_rows, read_rows
+from r1.plan.columns import columns_read
 from r1.plan.model import ModelShape, is_tiny
 
 CHARACTERS_PER_TOKEN = 4
@@ -83,7 +85,7 @@ def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
         return found._replace(rows=rows)
     file = find_data(path, base_folder)
     if file.exists() and source.kind in FILES:
-        return counted(file, source.kind, source.limit)
+        return counted(file, source.kind, source.limit, partial(columns_read, source))
     if source.limit is not None:
         note = f"{path} is not here: {source.limit:,} rows, its limit"
         return Amount(source.limit, None, (note,))
@@ -96,8 +98,16 @@ def _least(rows: int | None, limit: int) -> int:
     return limit if rows is None else min(rows, limit)
 
 
-def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
-    """Count the rows of a data file; take their length from the first 200."""
+def counted(
+    file: Path,
+    kind: str,
+    limit: int | None = None,
+    columns_of: Callable[[Sequence[str]], Collection[str]] | None = None,
+) -> Amount:
+    """Count the rows of a data file; take their length from the first 200.
+
+    columns_of: which of the columns are read; by default all.
+    """
     sample: list[Any] = []
     if kind == "parquet":
         files = sorted(file.glob("*.parquet")) if file.is_dir() else [file]
@@ -115,6 +125,8 @@ def counted(file: Path, kind: str, limit: int | None = None) -> Amount:
         sample = [_parsed(line) for line in head]
     if not sample:
         return Amount(0)
+    if columns_of is not None:
+        sample = _of_columns(sample, columns_of)
     mean = sum(_characters(row) for row in sample) / len(sample)
     return Amount(rows if limit is None else min(rows, limit), mean / CHARACTERS_PER_TOKEN)
 
@@ -124,6 +136,18 @@ def _parsed(line: bytes) -> Any:
         return parse_json(line)
     except FormatError:
         return line.decode("utf-8", "replace")  # a faulty row is the loader's to refuse
+
+
+def _of_columns(
+    sample: Iterable[Any], columns_of: Callable[[Sequence[str]], Collection[str]]
+) -> list[Any]:
+    """Return the rows with the columns that are read; a row that is none as it is."""
+    rows = [row for row in sample if isinstance(row, Mapping)]
+    kept = columns_of(list(dict.fromkeys(name for row in rows for name in row)))
+    return [
+        {name: row[name] for name in row if name in kept} if isinstance(row, Mapping) else row
+        for row in sample
+    ]
 
 
 def _characters(value: Any) -> int:

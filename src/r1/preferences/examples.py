@@ -62,7 +62,7 @@ def pack_preferences(
     budget: int,
     response_of: Callable[[array[int]], TrainResponse],
 ) -> list[PreferenceRow]:
-    """Pack a batch into rows of at most `budget` tokens; a longer pair gets a row of its own.
+    """Pack a batch into rows of at most `budget` tokens, or of its longest pair's, never cut.
 
     Labelled responses of one prompt share it, and so do the two of a pair. response_of: makes a
     packed response of token ids.
@@ -77,7 +77,7 @@ def pack_preferences(
             response = response_of(token_ids)
             flat.append(IndexedResponse(len(flat), group, example.prompt_ids, response))
             owners.append((number, place))
-    # A pair above the budget would be cut in two: it gets a row of its own instead.
+    # A pair is never cut in two. Memory must hold the longest, so other rows may be as long.
     largest = max(
         (example.num_tokens for example in examples if len(example.responses) > 1), default=0
     )

@@ -197,11 +197,14 @@ def _read_pair(row: Mapping[str, Any], source: PreferenceSource) -> Pair:
     before_chosen, chosen = _response(_take(row, "chosen", source), "chosen", source)
     before_rejected, rejected = _response(_take(row, "rejected", source), "rejected", source)
     given = take_column(row, columns.prompt)
-    asked = before_chosen if given is None or given is ABSENT else _prompt(given, row, source)
-    if not asked:
+    if given is not None and given is not ABSENT:
+        asked = _prompt(given, row, source)
+    elif before_chosen:
+        asked = _with_system(before_chosen, row, source)
+    else:
         raise RowError(missing_column("prompt", columns.prompt, row, LIKELY))
     for name, other in (("chosen", before_chosen), ("rejected", before_rejected)):
-        if other and other != asked and other != [t for t in asked if t[0] != "system"]:
+        if not _answers(other, asked):
             text = f"what {name} answers is not the prompt; both must answer it"
             raise _UselessPairError(_Reason("different prompts", text))
     *earlier, (_, prompt) = _checked(asked)
@@ -220,11 +223,16 @@ def _checked(turns: list[Turn]) -> list[Turn]:
 def _read_labelled(row: Mapping[str, Any], source: PreferenceSource) -> Labelled:
     asked = _prompt(_take(row, "prompt", source), row, source)
     before, response = _response(_take(row, "response", source), "response", source)
-    if before and before != asked:
+    if not _answers(before, asked):
         raise RowError("what response answers is not the prompt")
     *earlier, (_, prompt) = _checked(asked)
     return Labelled(prompt, response, _label(_take(row, "label", source), source),
                     *_kind(row, source), tuple(earlier))  # fmt: skip
+
+
+def _answers(before: list[Turn], asked: list[Turn]) -> bool:
+    """Whether the turns that a response holds, if any, are those asked, but for a system turn."""
+    return not before or before in (asked, [turn for turn in asked if turn[0] != "system"])
 
 
 def _take(row: Mapping[str, Any], field: str, source: PreferenceSource) -> Any:
@@ -250,6 +258,11 @@ def _prompt(value: Any, row: Mapping[str, Any], source: PreferenceSource) -> lis
         if turns[-1][0] != "user":
             raise RowError(f"{extra} follows the prompt, but the last turn of that is no user's")
         turns[-1] = ("user", with_input(turns[-1][1], more))
+    return _with_system(turns, row, source)
+
+
+def _with_system(turns: list[Turn], row: Mapping[str, Any], source: PreferenceSource) -> list[Turn]:
+    """The turns after the row's system prompt, where it has one and they do not begin with one."""
     system = row.get(source.columns.system)
     if system is None or not text_of(system, "system").strip() or turns[0][0] == "system":
         return turns

@@ -136,24 +136,24 @@ def _read_prm800k(
         dropped[f"finish_reason {finish}"] += 1
         return
     question = row["question"]
-    if not isinstance(question, Mapping) or not isinstance(label.get("steps"), Sequence):
-        raise RowError("not PRM800K's form: question.problem and label.steps are needed")
+    if not isinstance(question, Mapping):
+        raise RowError("not PRM800K's form: question.problem is needed")
     prompt = _asked(question.get("problem"), "question.problem")
     steps: list[str] = []
     labels: list[float | None] = []
-    for step in label["steps"]:
-        rated = [c for c in step.get("completions") or () if _rated(c, dropped)]
-        chosen, written = step.get("chosen_completion"), step.get("human_completion")
-        taken = (step.get("completions") or [])[chosen] if chosen is not None else written
+    for step in _tables(label.get("steps"), "label.steps"):
+        completions = _tables(step.get("completions") or (), "completions")
+        rated = [c for c in completions if _rated(c, dropped)]
+        taken = _taken(step, completions)
         for other in rated:
             if other is not taken and (taken is not None or other is not rated[0]):
                 yield _alternative(prompt, steps, other)
         if taken is None and not rated:
             break
         if taken is None:  # the path ends here, with the first of the rated ones
-            steps, labels = [*steps, rated[0]["text"]], [*labels, _rating(rated[0])]
+            steps, labels = [*steps, _text(rated[0])], [*labels, _rating(rated[0])]
             break
-        steps = [*steps, text_of(taken.get("text"), "a completion's text")]
+        steps = [*steps, _text(taken)]
         labels = [*labels, _rating(taken) if taken in rated else None]
     if steps:
         yield StepLabels(prompt, tuple(steps), tuple(labels), family="prm800k")
@@ -162,7 +162,21 @@ def _read_prm800k(
 def _alternative(prompt: str, before: Sequence[str], other: Row) -> StepLabels:
     """A step beside the chosen path, whose own steps are labelled there."""
     labels = (*[None] * len(before), _rating(other))
-    return StepLabels(prompt, (*before, other["text"]), labels, family="prm800k")
+    return StepLabels(prompt, (*before, _text(other)), labels, family="prm800k")
+
+
+def _taken(step: Row, completions: Sequence[Row]) -> Row | None:
+    """The completion that the path goes on with: the chosen one, or a person's."""
+    chosen, written = step.get("chosen_completion"), step.get("human_completion")
+    if chosen is None:
+        return None if written is None else _tables([written], "human_completion")[0]
+    if type(chosen) is not int or not 0 <= chosen < len(completions):
+        raise RowError(f"chosen_completion is {chosen!r}, of {len(completions)} completions")
+    return completions[chosen]
+
+
+def _text(completion: Row) -> str:
+    return text_of(completion.get("text"), "a completion's text")
 
 
 def _rated(completion: Row, dropped: Counter[str]) -> bool:
@@ -210,12 +224,12 @@ def _read_shepherd(
 def _read_omega(row: Row, source: PreferenceSource, dropped: Counter[str]) -> Iterator[StepLabels]:
     prompt, found = _asked(row["question"], "question"), row["reasoning_steps"]
     if isinstance(found, Mapping):
-        for node in found.get("children") or ():
+        for node in _tables(found.get("children") or (), "children"):
             yield from _leaves(prompt, node, [], [])
         return
     if not isinstance(found, Sequence) or isinstance(found, str):
         raise RowError("reasoning_steps is neither a list nor a tree")
-    for number, entry in enumerate(found):
+    for number, entry in enumerate(_tables(found, "reasoning_steps")):
         prefix = text_of(entry.get("solution_prefix"), f"reasoning_steps[{number}].solution_prefix")
         if not prefix.startswith(prompt):
             raise RowError(f"solution_prefix {number} does not begin with the question")
@@ -229,12 +243,21 @@ def _leaves(
     """Every path from the root to a leaf; a step's label comes with the first path through it."""
     steps = [*steps, text_of(node.get("text"), "a node's text")]
     labels = [*labels, _label(node.get("mc_value"))]
-    children = node.get("children") or ()
+    children = _tables(node.get("children") or (), "children")
     if not children:
         yield StepLabels(prompt, tuple(steps), tuple(labels), family="omega")
     below = (_leaves(prompt, child, steps, labels if n == 0 else [None] * len(labels))
              for n, child in enumerate(children))  # fmt: skip
     yield from chain.from_iterable(below)
+
+
+def _tables(value: Any, name: str) -> Sequence[Row]:
+    """A list of tables, which other files may hold in another form."""
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not is_list or not all(isinstance(each, Mapping) for each in value):
+        raise RowError(f"{name} is no list of tables")
+    tables: Sequence[Row] = value
+    return tables
 
 
 def _asked(value: Any, name: str) -> str:

@@ -120,8 +120,11 @@ def _is_number(value: Any) -> bool:
 def _use(origin: CheckpointOrigin, form: CardForm) -> Iterator[str]:
     if _is_reward_model(origin):
         yield (
-            "A reward model: transformers' AutoModelForSequenceClassification gives one score for "
-            "a text, unless the folder holds score_head.safetensors, which r1 reads."
+            "The adapters and head of a reward model: with num_labels=1, "
+            "peft's AutoPeftModelForSequenceClassification gives one score for a text."
+            if form.adapter
+            else "A reward model: transformers' AutoModelForSequenceClassification gives one score "
+            "for a text, unless the folder holds score_head.safetensors, which r1 reads."
         )
         return
     limit = (origin.recipe.get("sampling") or {}).get("max_new_tokens", _LIMIT)

@@ -227,7 +227,8 @@ class RewardModelScorer:
         value = self.use.missing
         if value is None:
             value = 0.0
-            if self.use.normalise != "sigmoid" and self.card.statistics is not None:
+            is_share = self.use.normalise == "sigmoid" or self.card.objective == "steps"
+            if not is_share and self.card.statistics is not None:
                 value = normalise(self.card.statistics.min, self.use, self.card)
         what = "no answer after the thinking" if self.card.part == "answer" else "no response"
         return Score(value, Outcome.UNPARSEABLE, what)

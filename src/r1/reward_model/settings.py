@@ -179,7 +179,7 @@ class RewardModelUse(Settings):
     missing: float | None = Field(
         None,
         description="value of a response without the part to score (no answer after the thinking); "
-        "by default that of the worst held-out response",
+        "by default that of the worst held-out response, and 0 where a value is a probability",
     )
     device: str = Field(
         "auto", description='"cpu", "cuda" or "cuda:N"; "auto" takes a GPU where there is one'

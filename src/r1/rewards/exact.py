@@ -94,6 +94,8 @@ def check_exact(problem: Problem) -> str | None:
     """Check that the reference and each alias are not empty after normalisation."""
     if not problem.reference or not normalise(problem.reference):
         return "exact match needs a reference that is not empty"
+    if (case := problem.metadata.get("case", False)) not in (True, False):  # "false" is no false
+        return f"metadata.case is {case!r}; it must be true or false"
     for alias in _golds(problem):
         if len(alias) > MAX_CHARS:
             return f"exact match compares at most {MAX_CHARS} characters; {alias[:60]!r} is longer"

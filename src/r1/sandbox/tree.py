@@ -2,6 +2,9 @@
 
 The files arrive in the working folder as one archive, so that their number is not bounded by
 descriptors, and the script may change them. Nothing of the tree outlives the run.
+
+A secret, with which a script's last command signs what it says, reaches that command alone, by a
+pipe: standard input is a file, which compilers could include and programs open again.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from r1.sandbox.verdict import judge
 
 _ARCHIVE = "tree.tar"
 _UNPACK = f"tar --no-same-owner -xf {PROGRAM_FOLDER}/{_ARCHIVE} && "
+_TAKE_SECRET = "IFS= read -r r1_secret; exec < /dev/null; "
+SECRET = "< <(printf '%s\\n' \"$r1_secret\")"
+"""Gives a script's last command, behind its words, the secret as standard input: `exec ./tests`."""
 _RESERVE_MB = 4096
 """Addresses that compilers, node and the JVM reserve and do not use."""
 _THREADS = 64
@@ -32,13 +38,14 @@ class TreeRun:
     """A script and the files it runs over.
 
     script: for bash, in the working folder. files: path below that folder -> content. environment:
-    beside the common variables. limits: of all that the script starts, together.
+    beside the common variables. limits: of all that the script starts, together. secret: a line
+    that only the command with SECRET in the script gets, without which there is no standard input.
     """
 
     script: str
     files: Mapping[str, bytes]
     limits: Limits
-    stdin: str = ""
+    secret: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -51,9 +58,9 @@ def run_tree(run: TreeRun, settings: SandboxSettings | None = None) -> RunResult
     require_isolation(settings)
     require_tool("tar")
     command = Command(
-        argv=(require_tool("bash"), "-c", _UNPACK + run.script),
+        argv=(require_tool("bash"), "-c", _TAKE_SECRET + _UNPACK + run.script),
         limits=run.limits,
-        stdin=run.stdin.encode("utf-8", "replace"),
+        stdin=f"{run.secret}\n".encode(),
         program_files={_ARCHIVE: _archive(run.files)},
         environment=run.environment,
         etc=tuple(pattern for language in TABLE.values() for pattern in language.etc),

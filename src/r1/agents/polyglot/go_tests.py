@@ -13,12 +13,13 @@ from collections.abc import Mapping
 
 from r1.agents.polyglot.exercise import Exercise
 from r1.agents.polyglot.go_names import declared
+from r1.sandbox.tree import SECRET
 
 SCRIPT = (
     "export HOME=$PWD GOCACHE=$PWD/.cache GOPATH=$PWD/.go GOFLAGS=-mod=mod GOPROXY=off "
     "GOTOOLCHAIN=local GO111MODULE=on CGO_ENABLED=0 GOMAXPROCS=2 && cd project && "
     "go test -c -p 2 -vet=off -o ../tests . < /dev/null 1>&2 && cd .. && rm -rf project && "
-    "exec ./tests"
+    f"exec ./tests {SECRET}"
 )
 """The binary, not `go test`, runs the tests: standard input is its own."""
 _PACKAGE = re.compile(r"^package[ \t]+(\w+)", re.MULTILINE)

@@ -78,7 +78,7 @@ def _run_once(
         open_files=512, output_kb=1024,
     )  # fmt: skip
     files = {path: text.encode("utf-8", "replace") for path, text in plan.files.items()}
-    result = run_tree(TreeRun(plan.script, files, limits, f"{secret}\n"), settings)
+    result = run_tree(TreeRun(plan.script, files, limits, secret), settings)
     counts = _signed(result.stdout, secret)
     return Graded(_verdict(result, counts, wanted), counts[0], _shown(result, secret))
 

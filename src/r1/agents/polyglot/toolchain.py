@@ -1,12 +1,14 @@
 """How each language's tests are built and run: files for the sandbox, and a script over them.
 
 A script's test runner reads a secret from standard input before the solution is loaded, and signs
-its last line with it. `project` holds the solution and the tests, `runner` the stand-ins.
+its last line with it (r1.sandbox.tree). `project` holds the solution and the tests, `runner` the
+stand-ins. A solution's files may have any name: none is a word of a script as it stands.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,7 @@ from typing import NamedTuple
 
 from r1.agents.polyglot import go_names, go_tests
 from r1.agents.polyglot.exercise import Exercise
+from r1.sandbox.tree import SECRET
 
 STAND_INS = Path(__file__).parent / "stand_ins"
 
@@ -48,7 +51,7 @@ def _python(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
     files["runner/run_unittest.py"] = stand_in("run_unittest.py")
     tests = {f"runner/{PurePosixPath(path).name}": text for path, text in exercise.tests.items()}
     names = " ".join(f'"$PWD/{name}"' for name in tests)
-    run = f'exec python3 -I -B "$PWD/runner/run_unittest.py" "$PWD/project" {names}'
+    run = f'exec python3 -I -B "$PWD/runner/run_unittest.py" "$PWD/project" {names} {SECRET}'
     return Commands(files | tests, run)
 
 
@@ -62,9 +65,9 @@ def _cpp(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
     files |= {"project/test/catch.hpp": stand_in("catch.hpp"), "project/test/tests-main.cpp": main}
     sources = [name for name in files if name.endswith(".cpp")]
     ordered = sorted(sources, key=lambda name: name != "project/test/tests-main.cpp")
-    words = " ".join(f'"{name.removeprefix("project/")}"' for name in ordered)
+    words = " ".join(shlex.quote(f"./{name.removeprefix('project/')}") for name in ordered)
     build = f"cd project && g++ {_CPP_FLAGS} -o ../tests {words} < /dev/null 1>&2"
-    return Commands(files, f"{build} && cd .. && rm -r project && exec ./tests")
+    return Commands(files, f"{build} && cd .. && rm -r project && exec ./tests {SECRET}")
 
 
 _JVM = "-Xshare:auto -XX:+UseSerialGC -XX:-UsePerfData -XX:TieredStopAtLevel=1 -Xmx512m"
@@ -81,10 +84,11 @@ def _java(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
     )
     flags = " ".join(f"-J{flag}" for flag in _JVM.split())
     build = (
-        f"find runner project -name '*.java' > sources && javac {flags} -proc:none -nowarn -g:none "
-        "-encoding UTF-8 -d classes @sources < /dev/null 1>&2 && rm -r runner project"
+        f"find runner project -name '*.java' -print0 | xargs -0 javac {flags} -proc:none -nowarn "
+        "-g:none -encoding UTF-8 -d classes 1>&2 && rm -r runner project"
     )
-    return Commands(files, f"{build} && exec java {_JVM} -cp classes R1Runner {classes}")
+    run = f"exec java {_JVM} -cp classes R1Runner {classes} {SECRET}"
+    return Commands(files, f"{build} && {run}")
 
 
 _IMPORT = re.compile(r"""((?:\bfrom|\bimport)\s*)(['"])(\.{1,2}/[^'"\n]+?)(?:\.js)?\2""")
@@ -105,16 +109,32 @@ def _javascript(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
         files[name] = _IGNORED.sub("test(", _IMPORT.sub(r"\1\2\3.js\2", text))
         specs.append(f'"$PWD/{name}"')
     flags = "--no-warnings --max-old-space-size=512"
-    return Commands(files, f"exec node {flags} runner/jest.mjs {' '.join(specs)}")
+    return Commands(files, f"exec node {flags} runner/jest.mjs {' '.join(specs)} {SECRET}")
 
 
 _RUST_TEST = re.compile(r"#\[test\]\s*((?:#\[[^\]]*\]\s*)*)(?:pub\s+)?fn\s+(\w+)")
 _RUST_MAIN = """#[path = "cases.rs"]
 mod cases;
 use std::panic::catch_unwind;
+extern "C" {{
+    fn read(file: i32, into: *mut u8, most: usize) -> isize;
+    fn close(file: i32) -> i32;
+}}
+static mut SECRET: [u8; 64] = [0; 64];
+extern "C" fn take() {{
+    unsafe {{
+        let mut held = 0;
+        let into = std::ptr::addr_of_mut!(SECRET) as *mut u8;
+        while held < 64 && read(0, into.add(held), 1) == 1 {{ held += 1; }}
+        close(0);
+    }}
+}}
+#[used]
+#[link_section = ".preinit_array"]
+static FIRST: extern "C" fn() = take;
 fn main() {{
-    let mut secret = String::new();
-    std::io::stdin().read_line(&mut secret).unwrap();
+    let held = unsafe {{ SECRET }};
+    let secret = String::from_utf8_lossy(&held).replace('\\0', "");
     let tests: Vec<(&str, fn(), bool)> = vec![{tests}];
     let (mut passed, mut failed) = (0, 0);
     for (name, run, panics) in tests {{
@@ -143,7 +163,7 @@ def _rust(exercise: Exercise, solution: Mapping[str, str]) -> Commands:
         f"project/src/lib.rs < /dev/null 1>&2 && rustc {flags} -o tests "
         f"--extern {crate}=lib{crate}.rlib runner/main.rs < /dev/null 1>&2"
     )
-    return Commands(files, f"{build} && rm -r project runner && exec ./tests")
+    return Commands(files, f"{build} && rm -r project runner && exec ./tests {SECRET}")
 
 
 def _go(exercise: Exercise, solution: Mapping[str, str]) -> Commands:

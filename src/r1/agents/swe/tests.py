@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import secrets
+import shlex
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from r1.agents.swe.status import RANK
 from r1.errors import UserError
 from r1.sandbox import Limits, RunResult, SandboxSettings, Status
-from r1.sandbox.tree import TreeRun, run_tree
+from r1.sandbox.tree import SECRET, TreeRun, run_tree
 
 _PACKAGES = (
     "pytest",
@@ -81,12 +82,12 @@ def _run_suite_once(
 ) -> SuiteRun:
     site, _ = _pytest_folders()
     secret = secrets.token_hex(16)
-    words = " ".join(f"'{name}'" for name in names if not {"'", "\n"} & set(name))
+    words = shlex.join(names)
     script = (
         f"export PYTHONPATH=$PWD/runner:{site} && cd project && exec python3 -B -P -m pytest "
-        f"-p r1_signed -p no:cacheprovider -q -rA -- {words}"
+        f"-p r1_signed -p no:cacheprovider -q -rA -- {words} {SECRET}"
     )
-    result = _run(files, script, f"{secret}\n", settings)
+    result = _run(files, script, secret, settings)
     statuses: dict[str, str] = {}
     signed = re.compile(rf"^{secret} (\w+) (.+)$", re.MULTILINE)
     for status, test in signed.findall(result.stdout):
@@ -107,7 +108,7 @@ def run_script(
 
 
 def _run(
-    files: Mapping[str, str], script: str, stdin: str, settings: SandboxSettings | None
+    files: Mapping[str, str], script: str, secret: str, settings: SandboxSettings | None
 ) -> RunResult:
     settings = settings or SandboxSettings()
     shown = (*settings.toolchain_folders, *_pytest_folders()[1])
@@ -117,4 +118,4 @@ def _run(
     single = Path(_pytest_folders()[0], "py.py")  # a module of pytest's that is no folder
     if single.is_file():
         contents["runner/py.py"] = single.read_bytes()
-    return run_tree(TreeRun(script, contents, _LIMITS, stdin), settings)
+    return run_tree(TreeRun(script, contents, _LIMITS, secret), settings)

@@ -157,7 +157,26 @@ def _sorted(value: Any, levels: int) -> Any:
     return sorted(items, key=_order_key)
 
 
-def _order_key(item: Any) -> str:
-    if isinstance(item, float) and item.is_integer():
-        item = int(item)
-    return json.dumps(item, sort_keys=True)
+def _order_key(item: Any) -> tuple[Any, ...]:
+    """Return a key that orders values of any types, with a kind before each, so that only like is
+    compared with like.
+
+    Numbers stand by size, not by their digits: 2 where 2.0 does, and 9.999999999 beside 10, so that
+    results that are equal within the tolerance fall into the same places.
+    """
+    if isinstance(item, bool) or item is None:
+        return (0, str(item))
+    if isinstance(item, int | float):
+        return (1, _rounded(item)) if item == item else (2,)
+    if isinstance(item, str):
+        return (3, item)
+    if isinstance(item, list):
+        return (4, *map(_order_key, item))
+    return (5, *((name, _order_key(item[name])) for name in sorted(item)))
+
+
+def _rounded(number: float) -> float:
+    """Return a number without the last digits of a float, in which equal results may differ: a
+    list's second item must decide where its first ones are so equal."""
+    exact = isinstance(number, int) or number.is_integer()
+    return number if exact else float(f"{number:.9g}")

@@ -83,4 +83,8 @@ def _from_assertions(data: dict[str, Any], key: str) -> dict[str, Any]:
             "that they call as metadata.entry"
         )
     imports = data.get("test_imports") or []
+    if isinstance(imports, str):
+        imports = [imports]
+    if not isinstance(imports, list) or not all(isinstance(line, str) for line in imports):
+        raise TaskError(f"metadata.test_imports is {imports!r}; it must be a list of lines")
     return {**rest, "test_program": "\n".join([*imports, *data[key]])}

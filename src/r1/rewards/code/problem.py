@@ -113,7 +113,7 @@ def read_task(problem: Problem) -> CodeTask:
         "calls_per_run": None if (n := _positive(data, "calls_per_run")) is None else math.ceil(n),
         "compare": _choice(data, "compare", get_args(Mode)),
         "order": _choice(data, "order", get_args(Order)),
-        "case": bool(data.get("case", True)),
+        "case": _flag(data, "case", True),
         "before": _text(data, "before", ""),
         "after": _text(data, "after", ""),
         "in_class": _text(data, "in_class", ""),
@@ -186,6 +186,13 @@ def _positive(data: dict[str, Any], key: str) -> float | None:
     if not number or not math.isfinite(value) or value <= 0:
         raise TaskError(f"metadata.{key} is {value!r}; it must be a number above 0")
     return float(value)
+
+
+def _flag(data: dict[str, Any], key: str, default: bool) -> bool:
+    value = data.get(key, default)
+    if value not in (True, False):  # "false" would be true
+        raise TaskError(f"metadata.{key} is {value!r}; it must be true or false")
+    return bool(value)
 
 
 def _tolerance(data: dict[str, Any], default: float | None) -> float | None:

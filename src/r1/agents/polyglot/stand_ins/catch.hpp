@@ -91,10 +91,19 @@ using Catch::Approx;
 
 #ifdef CATCH_CONFIG_MAIN
 #include <unistd.h>
-int main() {
-    std::string secret;
-    std::getline(std::cin, secret);
+// Before any constructor of the solution: they run before main.
+static char r1_secret[64];
+static void r1_take_secret() {
+    for (unsigned held = 0; held < sizeof r1_secret - 1; ++held)
+        if (read(0, r1_secret + held, 1) != 1 || r1_secret[held] == '\n') {
+            r1_secret[held] = 0;
+            break;
+        }
     close(0);
+}
+__attribute__((section(".preinit_array"), used)) static void (*r1_first)() = r1_take_secret;
+int main() {
+    const std::string secret = r1_secret;
     int passed = 0, failed = 0;
     for (const auto &test : Catch::tests()) {
         int before = Catch::failures();
