@@ -255,6 +255,18 @@ def test_dropout_of_the_config_stays_off(tmp_path):
         torch.testing.assert_close(dict(runs[1].weights())[name], tensor, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("arch", "missing"), [("deepseek_v3", 9), ("qwen2", 0)])
+def test_linear_layers_without_an_adapter_are_told(folders, caplog, arch, missing):
+    learner = make_learner(folders[arch], lora=LoraSettings(rank=4))
+    told = [r.getMessage() for r in caplog.records if "gives no adapter" in r.getMessage()]
+    assert len(told) == (missing > 0)
+    adapted = {name.rpartition(".lora_A")[0] for name, _ in learner.model.named_parameters()}
+    linear = {n for n, m in learner.model.named_modules() if type(m) is torch.nn.Linear}
+    layers = {n for n in linear if n != "lm_head" and ".lora_" not in n and ".base_layer" not in n}
+    assert len(layers - adapted) == missing
+    assert missing == 0 or f"{missing} of 24 linear layers" in told[0]
+
+
 def test_an_empty_batch_only_counts_the_step(folders):
     learner = make_learner(folders["qwen2"])
     before = tensors(learner)

@@ -9,7 +9,8 @@ adapters, adapters on embeddings or the output head.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -25,6 +26,7 @@ from r1.learner.settings import LoraSettings
 from r1.learner.sharded import whole
 
 ADAPTER = "default"
+logger = logging.getLogger(__name__)
 
 
 def attach(
@@ -58,10 +60,31 @@ def attach(
             raise UserError(f"learner.lora.target_modules = {targets!r}: {error}") from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora_" in name)
+    if targets == "all-linear":
+        _tell_of_left_out(model, chosen)
     if model.device.type == "meta":
         nn.Module.to(model, device="meta")
     if head is not None:
         head.requires_grad_(True)
+
+
+def _tell_of_left_out(model: PreTrainedModel, chosen: Sequence[str]) -> None:
+    """Warn of linear layers without an adapter.
+
+    Where a model's experts are stacked weights, peft takes the names of their projections for those
+    weights alone; dense layers and shared experts of the same names then have no adapter.
+    """
+    modules = dict(model.named_modules())
+    missing = [name for name in chosen if not hasattr(modules[name], "lora_A")]
+    if missing:
+        logger.warning(
+            "peft gives no adapter to %d of %d linear layers of %s (%s, ...), whose names it takes "
+            "for the stacked weights of the experts; these layers do not learn",
+            len(missing),
+            len(chosen),
+            type(model).__name__,
+            missing[0],
+        )
 
 
 def seed_dropout(settings: LoraSettings | None, ranks: Ranks, seed: int) -> None:
