@@ -209,6 +209,12 @@ def test_problems_are_rows_or_a_file(small, tmp_path) -> None:
         r1.evaluate(model, [], out=tmp_path / "c", **given)
     with pytest.raises(r1.UserError, match="prompt"):
         r1.evaluate(model, [{"question": "1 + 1"}], out=tmp_path / "c", **given)
+    with pytest.raises(r1.UserError, match=r"^problems: .*\n  row 2: reference is empty"):
+        r1.evaluate(model, [*rows[:1], rows[1] | {"reference": ""}], out=tmp_path / "c", **given)
+    with pytest.raises(r1.UserError, match=r"another evaluation .* \(out=\.\.\.\)"):
+        r1.evaluate(model, rows[:2], out=tmp_path / "a", **given)
+    with pytest.raises(r1.UserError, match="model is a int; give a run"):
+        r1.evaluate(3, rows, out=tmp_path / "c", **given)
 
 
 def test_samples_follow_from_their_seeds(small, tmp_path) -> None:

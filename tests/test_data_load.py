@@ -116,6 +116,7 @@ def test_byte_order_mark_and_a_chat_of_one_turn(tmp_path):
 
 ROW_FAULTS = {
     "bad json": (['{"prompt": }'], r"row 2: not JSON at column 12"),
+    "json cut off": (['{"prompt": "a"'], r"row 2: not JSON at column 15: "),
     "not an object": (["[1]"], r"row 2: a JSON list; each line must be an object"),
     "null prompt": ([{"prompt": None, "reference": "1"}], r"row 2: prompt is null"),
     "number prompt": ([{"prompt": 5, "reference": "1"}], r"row 2: prompt is 5 \(a int\)"),
@@ -175,7 +176,7 @@ def test_rows_of_one_fault_share_a_line(tmp_path):
     with pytest.raises(UserError) as caught:
         load(tmp_path, path="p.jsonl")
     first, *lines, unusable, _ = str(caught.value).splitlines()
-    assert first.endswith("2004 rows cannot be used:")
+    assert first.endswith("2,004 rows cannot be used:")
     assert len(lines) == 3
     assert lines[0].startswith("  2,000 rows (2, 3, 4, 5, 6, ...): ")
     assert lines[1].startswith("  rows 2002, 2003, 2004: prompt ")
@@ -357,7 +358,9 @@ def test_splits_of_a_saved_data_set(tmp_path, hub):
     }
     hub.DatasetDict(splits).save_to_disk(tmp_path / "saved")
     assert load(tmp_path, path="saved", split="test")[0].prompt == "q"
-    with pytest.raises(UserError, match="has the splits train, test; choose one with split"):
+    with pytest.raises(
+        UserError, match=r'has the splits train, test; choose one with split = "train"'
+    ):
         load(tmp_path, path="saved")
     with pytest.raises(UserError, match='no split "tset"; it has: train, test'):
         load(tmp_path, path="saved", split="tset")

@@ -194,6 +194,7 @@ ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% 
         ("{{ 'a' * 10 ** 11 }}", "MemoryError"),
         ("{{ messages[0].content + 1 }}", "concatenate"),
         ("{{ messages[0].nothing.more }}", "undefined|no attribute"),
+        ("my_template.jinja", "'my_template.jinja' does not hold the question"),
     ],
 )
 def test_broken_chat_templates_are_told_before_training(template, message):
@@ -234,9 +235,8 @@ def test_a_chat_template_that_never_ends_for_one_problem(monkeypatch, slow, thre
 
 def test_a_refused_system_turn_is_told_as_such():
     tokenizer = load_tokenizer(MODELS["tiny"])
-    tokenizer.chat_template = (
-        "{% if messages[0].role == 'system' %}{{ raise_exception('none') }}{% endif %}ok"
-    )
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('none') }}{% endif %}"
+    tokenizer.chat_template = refusal + "{{ messages[0].content }}"
     check_chat_template(tokenizer, "T")
     with pytest.raises(UserError, match="takes no system turn"):
         check_chat_template(tokenizer, "T", "be brief")

@@ -110,5 +110,6 @@ def test_a_gemma_tokenizer_writes_it_and_says_so(tmp_path, caplog) -> None:
 def test_a_chat_template_without_it_is_told(tmp_path, caplog, template, warns) -> None:
     tokenizer = load_tokenizer(save(tmp_path / "a", writes=True))
     with caplog.at_level(logging.WARNING):
+        template += "{{ messages[0].content }}"
         PromptRenderer(tokenizer, TemplateSettings(kind="chat", chat_template=template))
     assert ("writes no <bos>" in caplog.text) is warns

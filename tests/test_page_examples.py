@@ -49,13 +49,18 @@ def test_the_lines_of_the_readme(folder, capsys) -> None:
 
 @pytest.mark.slow
 def test_the_lines_of_the_python_page(folder, capsys) -> None:
-    first, recipes, evaluating = blocks("docs/python.md")
+    first, recipes, evaluating, figures = blocks("docs/python.md")
     exec(first, {})
     assert "correct" in capsys.readouterr().out
     (folder / "my.toml").write_text((folder / "recipes" / "tiny" / "r1_zero.toml").read_text())
     r1.load_recipe = load_recipe
     exec(recipes, {"r1": r1})
     exec(evaluating.replace("num_samples=8", "num_samples=1, max_new_tokens=8"), {"r1": r1})
+    names: dict[str, Any] = {}
+    exec(figures, names)
+    *_, twice, voted = figures.splitlines()
+    for line in (twice, voted):
+        assert eval(line, names) == pytest.approx(float(line.split("# ")[1]), abs=0.004)
 
 
 @pytest.mark.slow

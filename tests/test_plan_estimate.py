@@ -116,6 +116,12 @@ def test_files_that_are_there_are_counted(tmp_path: Path) -> None:
     assert estimate.trained_tokens == 3 * (250 + 60) * 100
     stopped = estimated(tmp_path / "recipe.toml", "batch.max_steps=10")
     assert stopped.trained_tokens == 10 * 16 * 100
+    (tmp_path / "set").mkdir()
+    (tmp_path / "a.jsonl").rename(tmp_path / "set" / "train.jsonl")
+    folder = 'data.train=[{path="set", split="train", limit=240}]'
+    assert estimated(tmp_path / "recipe.toml", folder).trained_tokens == 3 * 240 * 100
+    lost = estimated(tmp_path / "recipe.toml", 'data.train=[{path="set", split="dev"}]')
+    assert "rows of set unknown" in lost.unknown[0]
 
 
 @pytest.mark.parametrize(

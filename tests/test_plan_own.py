@@ -14,7 +14,7 @@ from r1.plan.layout import Layout, own_layout
 from r1.plan.layouts import plan_layouts
 from r1.plan.memory import engine_items, learner_memory
 from r1.plan.own import own_mode, plan_own
-from r1.plan.recommend import applied, overrides, recommend, settings_of
+from r1.plan.recommend import applied, overrides, recommend, recommend_saving, settings_of
 from test_plan_layouts import RECIPES, task_of
 
 GSM8K = "gpus/r1_zero_1.5b_1_gpu"
@@ -264,6 +264,28 @@ def test_the_command_shows_the_recipe_s_own_first(tmp_path: Path) -> None:
     assert values["own"]["reason"].startswith("it asks for 8 GPUs of 4")
     assert (values["own"]["fits"], values["own"]["step_s"]) == (False, None)
     assert values["recommended"]["settings"]["cluster.learner_ranks"] <= 3
-    text = run_cli(str(RECIPES / "cluster" / "r1_zero_qwen_32b.toml"), "--gpus", "16")
+    large = str(RECIPES / "cluster" / "r1_zero_qwen_32b.toml")
+    text = run_cli(large, "--gpus", "16")
     assert "fits no: an engine's GPU needs" in text
-    assert "no layout that [cluster] can ask for fits" in text
+    assert "with adapters in place of all weights a layout fits" in text
+    assert "--set learner.lora.rank=32" in text
+    text = run_cli(large, "--gpus", "24")
+    assert "with settings that take less memory a layout fits" in text
+    assert "--set learner.gradient_checkpointing=offload" in text
+    text = run_cli(large, "--gpus", "2")
+    assert "no layout that [cluster] can ask for fits, with adapters" in text
+
+
+def test_savings_are_as_few_as_let_a_layout_fit() -> None:
+    plain = ("model=Qwen/Qwen2.5-7B", "learner.gradient_checkpointing=false")
+    task = task_of(GSM8K, "H100", 8, *plain, "sampling.max_new_tokens=4096", mean=2048)
+    assert recommend(task, plan_layouts(task), plan_own(task)) is None
+    found = recommend_saving(task)
+    assert found is not None
+    assert found.saves
+    assert not found.own.choice.reason
+    saved = {name: value for name, value in found.settings.items() if name.startswith("learner.")}
+    assert saved == {"learner.gradient_checkpointing": True}
+    assert not plan_own(task._replace(recipe=found.recipe)).choice.reason
+    small = task._replace(recipe=applied(task.recipe, {"learner.tokens_per_microbatch": 2048}))
+    assert "learner.tokens_per_microbatch" not in (recommend_saving(small) or found).settings

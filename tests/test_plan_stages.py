@@ -174,7 +174,7 @@ def test_nothing_is_asked_for_without_a_cluster() -> None:
         ("cluster/helpful_rm", ["--set", "model=no/model"], "its dimensions are not known here"),
         ("tiny/r1_zero", ["--set", 'model="@dev1"'], 'only a recipe of kind "r1" has stages'),
         ("tiny/r1_zero", ["--set", "kind=evaluaton"], "is no kind of recipe; "),
-        ("tiny/base", [], 'It names no kind, and was read as one of "r1_zero"'),
+        ("tiny/base", [], 'It has no `kind`, and was read as kind = "r1_zero"'),
         ("tiny/r1", ["--lengths", "/no/run"], "--lengths is for recipes that learn by sampling"),
         ("tiny/r1_zero", ["--lengths", "/no/run"], "name the folder of a finished run"),
         ("tiny/r1", ["--set", "stages.dev1.cluster.ranks=2"], "cluster.ranks: unknown setting"),

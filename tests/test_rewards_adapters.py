@@ -192,6 +192,8 @@ def test_what_nothing_reads_is_refused_or_said() -> None:
         trl_reward("numeric", rel_toll=0.1)
     with pytest.raises(UserError, match="'tests' is not among"):
         trl_reward("math", tests=[])
+    with pytest.raises(UserError, match="unknown verifier 'maths'; did you mean 'math'"):
+        trl_reward("maths")
     assert unused_columns("numeric", ["rel_toll", "unit", "index"], "answer") == ["rel_toll"]
     with pytest.warns(UserWarning, match="does not read: rel_tolerance"):
         compute_score("p", "5", "5", {"verifier": "numeric", "rel_tolerance": 0.5})

@@ -30,6 +30,18 @@ def _no_workers_left() -> Iterator[None]:
     library.configure()
 
 
+def test_a_star_import_has_every_reward_and_messages_name_arguments() -> None:
+    names: dict[str, object] = {}
+    exec("from r1.rewards import *", names)
+    assert names["math_reward"] is math_reward
+    code_reward = names["code_reward"]
+    assert callable(code_reward)
+    with pytest.raises(UserError, match=r"^test 1 of tests must .* add its name as entry$"):
+        code_reward("", [{"input": [1], "output": 2}])
+    with pytest.raises(UserError, match=r"^tests is a list of assertions"):
+        code_reward("", ["assert f(1) == 2"])
+
+
 def test_importing_a_reward_loads_nothing_heavy() -> None:
     code = """
         import sys

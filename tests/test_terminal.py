@@ -177,6 +177,16 @@ def test_a_run_in_the_terminal(name: str) -> None:
         assert "\x1b[2J" not in said
 
 
+@pytest.mark.parametrize(("form", "said"), [(None, ", length 5"), (0.25, ", format 25%, length 5")])
+def test_the_form_is_told_where_it_was_judged(form: float | None, said: str) -> None:
+    out = io.StringIO()
+    found = {"value": 0.5, "low": 0.0, "high": 1.0}
+    summary = {"pass_at_1": found, "cons_at_k": found, "k": 2, "format": form}
+    with TerminalProgress(TerminalConsole(file=out, width=200)) as progress:
+        progress.evaluation(3, summary | {"mean_length": 5.0, "self_check_share": 0.0})
+    assert f"cons@2 50.0% (0.0% to 100.0%){said}" in out.getvalue()
+
+
 def test_the_table_of_an_evaluation() -> None:
     figure = {"value": 0.5, "low": 0.4, "high": 0.6}
     row = {"num_problems": 1, "pass_at_1": figure, "cons_at_k": figure}

@@ -31,7 +31,8 @@ TIMEOUT_S = 5.0
 RENDER_TIMEOUT_S = 20.0  # of every later rendering; a long conversation takes milliseconds
 _AGAIN_S = 0.1  # code may swallow an interrupt
 _MEMORY_BYTES = 1 << 30
-_TRIALS = ("?", "What is 1 + 1? " * 100)
+_QUESTION = "What is 1 + 1?"
+_TRIALS = (_QUESTION, f"{_QUESTION} " * 100)
 
 Turns = Sequence[Mapping[str, Any]]
 
@@ -141,7 +142,7 @@ def check_chat_template(
     """Render a question once, within limits, with the system prompt if there is one.
 
     origin: what messages call the template. Raises UserError where it is broken, refuses the
-    turns, does not end within TIMEOUT_S, or needs more than a gigabyte.
+    turns, leaves the question out, does not end within TIMEOUT_S, or needs more than a gigabyte.
     """
     before = [] if system is None else [{"role": "system", "content": system}]
     for text in _TRIALS:
@@ -181,7 +182,10 @@ def _attempt(tokenizer: Any, turns: Turns, variables: Mapping[str, Any]) -> byte
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY_BYTES, used + _MEMORY_BYTES))
     try:
-        render_chat(tokenizer, turns, True, variables)
+        text = render_chat(tokenizer, turns, True, variables)
     except ChatTemplateError as refusal:
         return b"=" + str(refusal).encode("utf-8", "replace")[:2000]
+    if _QUESTION not in text:  # a file's name in place of its text renders as itself
+        shown = f"its prompt {text[:60]!r} does not hold the question"
+        return f"={shown}; a template is Jinja over messages, no file's name".encode()
     return b"="

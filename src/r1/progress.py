@@ -115,9 +115,10 @@ class TerminalProgress:
             self._line(f"held-out loss after {step} steps: {summary['loss']:.4f}{right}")
             return
         passed, voted = summary["pass_at_1"], summary["cons_at_k"]
+        form = "" if summary["format"] is None else f"format {summary['format']:.0%}, "
         self._line(
             f"held-out after {step} steps: pass@1 {_interval(passed)}, "
-            f"cons@{summary['k']} {_interval(voted)}, format {summary['format'] or 0.0:.0%}, "
+            f"cons@{summary['k']} {_interval(voted)}, {form}"
             f"length {summary['mean_length']:.0f}, checks {summary['self_check_share']:.0%}"
         )
         self._line(f"  {outcomes_line(summary.get('outcomes', {}), summary.get('truncated'))}")

@@ -65,8 +65,8 @@ class TemplateSettings(Settings):
     )
     chat_template: str | None = Field(
         None,
-        description="chat template in Jinja, in place of the tokenizer's; only with kind = "
-        '"chat". It is saved with the model',
+        description="text of a chat template in Jinja, in place of the tokenizer's; only with "
+        'kind = "chat". It is saved with the model',
     )
 
     chat_template_kwargs: dict[str, Any] = Field(

@@ -75,11 +75,20 @@ def split_files(folder: Path, split: str | None = None, config: str | None = Non
     return chosen
 
 
+def choose_split(source: object, splits: Mapping[str, object]) -> str:
+    """Return the message for a source of several splits of which none was chosen."""
+    example = "train" if "train" in splits else next(iter(splits))
+    return (
+        f'{source} has the splits {", ".join(splits)}; choose one with split = "{example}" in its '
+        f"table (r1 data: --set split={example})."
+    )
+
+
 def _chosen(folder: Path, splits: Mapping[str, list[Path]], split: str | None) -> list[Path]:
     names = ", ".join(splits)
     if split is None:
         if len(splits) > 1:
-            raise UserError(f"{folder} has the splits {names}; choose one with split = ...")
+            raise UserError(choose_split(folder, splits))
         return next(iter(splits.values()))
     for name, spellings in NAMES.items():  # "validation" is found where the file says "dev"
         if split == name and split not in splits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from r1.data.folders import choose_split
 from r1.data.rows import Rows, find_data
 from r1.data.source_base import DataSource
 from r1.errors import UserError, install_extra
@@ -83,7 +84,7 @@ def _choose(splits: dict[str, Any], source: DataSource) -> tuple[str, Any]:
     if source.split is not None:
         raise UserError(f'{source.path} has no split "{source.split}"; it has: {names}.')
     if len(splits) > 1:
-        raise UserError(f"{source.path} has the splits {names}; choose one with split = ...")
+        raise UserError(choose_split(source.path, splits))
     return next(iter(splits.items()))
 
 

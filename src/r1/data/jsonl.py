@@ -32,7 +32,7 @@ def read_rows(path: Path, max_bytes: int = MAX_BYTES) -> Rows:
 
 def _parse(line: bytes) -> dict[str, Any] | RowError:
     try:
-        row = parse_json(line)
+        row = parse_json(line.rstrip())  # else a fault at its end is one of "line 2"
     except FormatError as fault:
         return RowError(str(fault))
     if not isinstance(row, dict):

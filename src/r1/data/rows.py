@@ -60,7 +60,7 @@ class FaultyRows:
         """Raise UserError where anything was added, or warn of what is dropped."""
         if not self.num:
             return
-        counted = f"{self.num} row{'s' * (self.num > 1)}"
+        counted = f"{self.num:,} row{'s' * (self.num > 1)}"
         lines = [f"{self.origin}: {counted} {'dropped' if self.drops else 'cannot be used'}:"]
         lines += [f"  {_row_numbers(rows)}: {reason}" for reason, rows in self._rows.items()]
         if left := self.num - sum(map(len, self._rows.values())):

@@ -88,6 +88,11 @@ def evaluate(
     the run's checkpoint, by default the newest. The rest is as in `r1 eval`. Raises UserError for
     what the user can put right.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise UserError(
+            f"model is a {type(model).__name__}; give a run, a folder, a hub id, an endpoint or "
+            '"tiny" (of an opened model that which it was opened from).'
+        )
     name = os.fspath(model)
     folder = Path(out) if out is not None else Path("runs") / f"eval-{name_of(name)}"
     lock.refuse_held(folder)
@@ -100,8 +105,11 @@ def evaluate(
     }
     console = progress_console()
     console.quiet = not show
-    with _sections(problems) as sections:
-        run_eval_command(name, folder, console, step=step, overrides=given, **sections)
+    try:
+        with _sections(problems) as sections:
+            run_eval_command(name, folder, console, step=step, overrides=given, **sections)
+    except UserError as error:
+        raise UserError(str(error).replace("(--out)", "(out=...)")) from None
     return EvaluationFolder(folder)
 
 
@@ -126,7 +134,10 @@ def _sections(problems: Problems | None) -> Iterator[dict[str, Any]]:
             file = Path(folder) / "problems.jsonl"
             lines = [json.dumps(as_toml(row), ensure_ascii=False) for row in problems]
             file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            yield {"sources": [_source(file)]}
+            try:
+                yield {"sources": [_source(file)]}
+            except UserError as error:  # the rows were given as a list, not as that file
+                raise UserError(str(error).replace(str(file.resolve()), "problems")) from None
     else:
         yield evaluation_sections(problems.settings, problems.base_folder)
 

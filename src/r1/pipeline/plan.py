@@ -28,7 +28,7 @@ from r1.plan.lengths import Lengths, log_normal, measured
 from r1.plan.memory import Memory, learner_memory
 from r1.plan.model import ModelShape, UnknownModelError
 from r1.plan.own import Own, plan_own
-from r1.plan.recommend import Recommended, recommend
+from r1.plan.recommend import Recommended, recommend, recommend_saving
 from r1.plan.show import as_json, show, show_pipeline
 from r1.plan.show_layouts import (
     choice_json,
@@ -101,7 +101,9 @@ def plan_command(
 
 def _blocks(plan: RecipePlan) -> Iterator[list[Any]]:
     """Yield the blocks to print, which empty lines separate."""
-    estimate, memory = plan.estimate, memory_table(plan.memories)
+    machine = plan.estimate.machine
+    memory = memory_table(plan.memories, machine is not None and machine.device == "cpu")
+    estimate = plan.estimate
     yield [show(estimate)]
     if plan.place is not None:
         places = {estimate.name: plan.place}
@@ -226,6 +228,8 @@ def _sampled(
         whose = f"a rank of {best.layout.ranks}" if best.reason else "the fastest layout's"
         memories[whose] = best.memory
     recommended = recommend(task, choices, own)
+    if recommended is None and own.choice.reason:
+        recommended = recommend_saving(task)
     return RecipePlan(estimate, memories, sampled=Sampled(task, own, choices, recommended))
 
 

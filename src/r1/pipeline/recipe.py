@@ -111,5 +111,5 @@ def _without_kind(values: Mapping[str, Any], assumed: str) -> str:
         return len(values.keys() & fields), name == assumed, -len(fields)
 
     likely = max(known, key=likeness)
-    said = f'It names no kind, and was read as one of "{assumed}"'
+    said = f'It has no `kind`, and was read as kind = "{assumed}"'
     return f"{said}." if likely == assumed else f'{said}; did you mean kind = "{likely}"?'

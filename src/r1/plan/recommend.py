@@ -3,6 +3,8 @@
 Engines are vLLM's, whose speed the plan assumes. vLLM's share of a GPU is what the learner leaves
 where they share one. On separate GPUs one batch is sampled ahead.
 
+Where no layout fits the recipe as it is, SAVINGS are added one by one until one does.
+
 Left out on purpose: staleness above 1, and partial rollouts.
 """
 
@@ -12,20 +14,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from r1.config import apply_overrides
-from r1.plan.layouts import LayoutTask, TriedLayout, vllm_share
+from r1.plan.layouts import LayoutTask, TriedLayout, plan_layouts, vllm_share
 from r1.plan.memory import LONGEST_PROMPT
 from r1.plan.own import Own, plan_own
 
 IMPORTANCE_CAP = 2.0
 WORTH = 0.98
 
+SAVINGS: tuple[Mapping[str, Any], ...] = (
+    {"learner.gradient_checkpointing": True},
+    {"learner.tokens_per_microbatch": 8192},
+    {"learner.gradient_checkpointing": "offload"},
+    {"learner.tokens_per_microbatch": 4096},
+    {"learner.autocast": True},
+    {"learner.lora.rank": 32},
+)
+"""Settings that take less memory: first those that move no number but by rounding, at last adapters
+in place of all weights."""
+
 
 class Recommended(NamedTuple):
-    """Settings by dotted name, and the plan of the recipe with them."""
+    """Settings by dotted name, and the plan of the recipe with them. saves: some of them take less
+    memory, and are needed for that."""
 
     settings: dict[str, Any]
     recipe: Any
     own: Own
+    saves: bool = False
 
 
 def recommend(task: LayoutTask, choices: Sequence[TriedLayout], own: Own) -> Recommended | None:
@@ -47,6 +62,33 @@ def recommend(task: LayoutTask, choices: Sequence[TriedLayout], own: Own) -> Rec
         slow = not own.choice.reason and planned.choice.step_s >= WORTH * own.choice.step_s
         return None if slow else Recommended(settings, recipe, planned)
     return None
+
+
+def recommend_saving(task: LayoutTask) -> Recommended | None:
+    """Return the fastest layout of the recipe with as few of SAVINGS as let one fit; None where
+    none does, and on CPUs."""
+    saved: dict[str, Any] = {}
+    for saving in SAVINGS:
+        if not _is_less(task.recipe, saving):
+            continue
+        saved |= saving
+        tried = task._replace(recipe=applied(task.recipe, saved))
+        found = recommend(tried, plan_layouts(tried), plan_own(tried))
+        if found is not None:
+            return found._replace(settings=saved | found.settings, saves=True)
+    return None
+
+
+def _is_less(recipe: Any, saving: Mapping[str, Any]) -> bool:
+    """Whether the recipe does not have a saving, or a stronger one, already."""
+    ((name, value),) = saving.items()
+    learner = recipe.learner
+    if name == "learner.lora.rank":
+        return learner.lora is None
+    held = getattr(learner, name.removeprefix("learner."))
+    if isinstance(value, str):
+        return bool(held != value)
+    return held > value if not isinstance(value, bool) else not held
 
 
 def settings_of(task: LayoutTask, choice: TriedLayout) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from r1.plan.tables import facts, gigabytes, seconds, table
 SHOWN = 5
 
 
-def memory_table(memories: Mapping[str, Memory]) -> Table:
+def memory_table(memories: Mapping[str, Memory], on_cpu: bool = False) -> Table:
     """Return the parts at the peak, one column per learner."""
+    what = "memory of a process, GB" if on_cpu else "memory of one GPU, GB"
     columns = [memory.at_peak() for memory in memories.values()]
     parts = dict.fromkeys(part for column in columns for part in column)
     rows = [(part, *(gigabytes(c.get(part, 0.0)) for c in columns)) for part in parts]
@@ -28,7 +29,7 @@ def memory_table(memories: Mapping[str, Memory]) -> Table:
     hosts = [gigabytes(memory.of("host")) for memory in memories.values()]
     if any(hosts):
         rows.append(("beside it in the host's memory", *hosts))
-    return table(("memory of one GPU, GB", *memories), rows)
+    return table((what, *memories), rows)
 
 
 def layout_table(choices: Sequence[TriedLayout]) -> Table:
@@ -106,14 +107,24 @@ def own_table(task: LayoutTask, own: Own) -> Table:
 def recommendation(own: Own, found: Recommended | None) -> list[Text]:
     """Return the options to add for the fastest layout, or that there are none."""
     if found is None and own.choice.reason:
-        return [Text("no layout that [cluster] can ask for fits: see what forbids them above")]
+        return [
+            Text(
+                "no layout that [cluster] can ask for fits, with adapters and small micro-batches "
+                "neither: see what forbids them above, and give --gpus more"
+            )
+        ]
     if found is None:
         return [Text("nothing that [cluster] can ask for is faster than the recipe's own layout")]
     choice, saved = found.own.choice, ""
     if not own.choice.reason:
         saved = f", {1 - choice.step_s / own.choice.step_s:.0%} less than the recipe's own"
     layout = f"{choice.layout.describe()}, {own_mode(found.recipe.algorithm)}"
-    lines = [f"fastest: {layout}: {seconds(choice.step_s)} a step{saved}, with"]
+    lines = []
+    if found.saves:
+        lora = any("lora" in name for name in found.settings)
+        how = "adapters in place of all weights" if lora else "settings that take less memory"
+        lines.append(f"with {how} a layout fits")
+    lines += [f"fastest: {layout}: {seconds(choice.step_s)} a step{saved}, with"]
     lines += [f"    --set {setting} \\" for setting in overrides(found.settings)]
     return [Text(line) for line in (*lines[:-1], lines[-1].removesuffix(" \\"))]
 

@@ -37,7 +37,7 @@ def estimate_rewarded(name: str, kind: str, recipe: Any, context: Context) -> Es
     machine, algorithm, steps = context.machine(shape), recipe.algorithm, recipe.num_steps
     limit, given = recipe.sampling.max_new_tokens, context.given
     from_base = not recipe.model.startswith("@")
-    prompt = prompt_length(shape, given.mean_prompt)
+    prompt = prompt_length(shape, given.mean_prompt, recipe.template.kind)
     response = response_length(shape, limit, from_base, given.mean_response)
     per_step = algorithm.num_problems * algorithm.group_size
     samples = steps * per_step

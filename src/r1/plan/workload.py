@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from r1.data.folders import kind_of, split_files
 from r1.data.opened import READERS
 from r1.data.places import open_data
 from r1.data.rows import find_data
 from r1.data.source_base import FILES
+from r1.errors import UserError
 from r1.files.json_text import FormatError, parse_json
 from r1.files.parquet import count_rows, read_rows
 from r1.plan.columns import columns_read
@@ -86,12 +88,27 @@ def _one(source: Any, base_folder: Path, made: Mapping[str, Amount]) -> Amount:
     file = find_data(path, base_folder)
     if file.exists() and source.kind in FILES:
         return counted(file, source.kind, source.limit, partial(columns_read, source))
+    if source.kind == "huggingface" and file.is_dir() and (there := _in_folder(source, file)):
+        return there
     if source.limit is not None:
         note = f"{path} is not here: {source.limit:,} rows, its limit"
         return Amount(source.limit, None, (note,))
     if (size := PUBLIC_SETS.get((path, getattr(source, "split", None) or ""))) is not None:
         return Amount(size)
     return Amount(None, None, (f"rows of {path} unknown (set its limit to say how many)",))
+
+
+def _in_folder(source: Any, folder: Path) -> Amount | None:
+    """Return the amount of a folder's data files; None for one that is not read so (the run says
+    what is wrong with it)."""
+    try:
+        files = split_files(folder, source.split, source.config)
+    except UserError:
+        return None
+    read = partial(columns_read, source)
+    amounts = [counted(file, kind_of(file) or "jsonl", None, read) for file in files]
+    rows = sum(amount.rows or 0 for amount in amounts)
+    return Amount(rows if source.limit is None else min(rows, source.limit), amounts[0].tokens)
 
 
 def _least(rows: int | None, limit: int) -> int:
@@ -180,10 +197,13 @@ def response_length(
     return Length(limit / 2, f"mean response {limit / 2:,.0f} tokens: half the limit")
 
 
-def prompt_length(shape: ModelShape, given: float | None = None) -> Length:
-    """Return the assumed mean prompt, with its template."""
+def prompt_length(shape: ModelShape, given: float | None = None, template: str = "") -> Length:
+    """Return the assumed mean prompt, with its template's text. template: its kind,
+    where it is known."""
     if given is not None:
         return Length(given, "mean prompt: as given")
     if is_tiny(shape):
         return Length(TINY_PROMPT, "mean prompt 25 tokens")
+    if template in ("chat", "plain"):
+        return Length(PROMPT_TOKENS, f"mean prompt 200 tokens, {template} template included")
     return Length(PROMPT_TOKENS, "mean prompt 200 tokens: Table 1 takes about half of it")

@@ -100,7 +100,9 @@ def _figures(origin: CheckpointOrigin) -> Iterator[str]:
     per = f", {found['k']} samples each" if found.get("k") else ""
     yield f"Measured on {of}{per}{drawn}; 95 % intervals in parentheses:"
     lines = ["| | " + " | ".join(name for _, name in known) + " |", "|---" * (1 + len(known)) + "|"]
-    for name, row in {"all": found, **(found.get("by_family") or {})}.items():
+    families = found.get("by_family") or {}
+    rows = {"all": found, **(families if len(families) > 1 else {})}  # one family is all of them
+    for name, row in rows.items():
         cells = [_interval(row, key) for key, _ in known]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     yield "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
@@ -119,8 +120,10 @@ class R1ZeroRecipe(Settings):
             )
         check_evaluation(self.evaluation.every, self.data.heldout, "problems")
         if self.data.heldout and "accuracy" not in self.rewards.weights:
+            near = get_close_matches("accuracy", self.rewards.weights, n=1)
+            meant = f" (is it meant by {near[0]!r}?)" if near else ""
             raise ValueError(
-                "evaluation on data.heldout needs the accuracy reward; add accuracy to "
+                f"evaluation on data.heldout needs the accuracy reward{meant}; add accuracy to "
                 "rewards.weights (with weight 0 it is computed and pays nothing)"
             )
         return self

@@ -29,6 +29,8 @@ _HOMES = {
     "trl_reward": "adapters",
 }
 
+__all__ = list(_HOMES)
+
 
 def __getattr__(name: str) -> Any:
     """Import a reward function on first use, so that workers and recipes load none of them."""

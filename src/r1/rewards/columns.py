@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from r1.errors import UserError
-from r1.rewards.registry import registered_verifier
+from r1.rewards.registry import find_verifier, registered_verifier
 
 REWARDS: dict[str, tuple[str, ...]] = {"format": (), "language": ("language",)}
 """Columns of the rewards that other trainers call beside the verifiers."""
@@ -40,7 +40,10 @@ def needs_reference(kind: str) -> bool:
 
 
 def check_named(kind: str, metadata: Mapping[str, Any]) -> None:
-    """Raise UserError for metadata that the verifier does not read (a plugin's may read any)."""
+    """Raise UserError for an unknown verifier, and for metadata that it does not read (a plugin's
+    may read any)."""
+    if kind not in REWARDS:
+        find_verifier(kind)
     valid = columns_read(kind)
     if valid is None:
         return

@@ -142,7 +142,8 @@ def code_reward(
     try:
         read_task(problem)
     except TaskError as error:
-        raise UserError(str(error)) from None
+        # A library's caller gives tests and entry as arguments, not as a problem's metadata.
+        raise UserError(str(error).replace("metadata.", "")) from None
     answer = after_thinking(text, opened=False)
     if answer is None:
         return Score(0.0, Outcome.UNPARSEABLE, "the thinking never ends")
