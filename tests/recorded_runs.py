@@ -145,6 +145,7 @@ def failing(outcome: Outcome) -> Outcome:
 
 
 BROKEN: dict[str, Fault] = {
+    "no_rise": Fault(num_steps=20, right=lambda t, p: 0.3, formatted=lambda t: 0.9),
     "all_wrong": Fault(right=lambda t, p: 0.0, formatted=lambda t: 1.0),
     "all_right": Fault(
         right=lambda t, p: float(p < 6), formatted=lambda t: 1.0, settings={"num_steps": 300}
@@ -232,6 +233,7 @@ COLLAPSED = Fault(
 
 HEALTHY: dict[str, Fault] = {
     "rises": Fault(held_out=lambda number: f"What is {number} times 1?"),
+    "is short and flat": Fault(right=lambda t, p: 0.3, formatted=lambda t: 0.9),
     "has two steps": Fault(num_steps=2, formatted=lambda t: 0.3),
     "ends at the ceiling": Fault(
         num_steps=20,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,27 @@ def test_a_run_that_broke_after_it_had_learnt(tmp_path: Path) -> None:
     [found] = diagnose(record(tmp_path / "run", COLLAPSED))
     assert found.cause == "rate_too_high"
     assert "at its best" in found.evidence
+
+
+def test_a_flat_run_is_told_with_its_noise(tmp_path: Path) -> None:
+    [found] = diagnose(record(tmp_path / "run", BROKEN["no_rise"]))
+    assert found.title == "No rise of the accuracy can be told from noise."
+    said = r"accuracy ([\d.]+) % in the first steps, ([\d.]+) % in the last of 20; ([\d.]+)"
+    told = re.match(said, found.evidence)
+    first, last, noise = map(float, told.groups())
+    assert 15 < first < 45
+    assert abs(last - first) <= noise < 15
+    assert "grpo.num_problems, grpo.group_size" in found.remedy
+    assert not found.hopeless
+
+
+def test_a_flat_run_with_a_cause_names_the_cause_alone(tmp_path: Path) -> None:
+    flat = {"num_steps": 20, "right": lambda t, p: 0.3, "formatted": lambda t: 0.9}
+    fault = Fault(
+        **flat, settings={"learner.dtype": "bfloat16"}, metrics={"stuck_share": lambda t: 0.9}
+    )
+    found = diagnose(record(tmp_path / "run", fault))
+    assert [one.cause for one in found] == ["stuck_weights"]
 
 
 def test_unparseable_names_the_source_that_reads_the_answers(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from r1.diagnose import data, lengths, payment, policy, signal, supervised, unjudged
+from r1.diagnose import data, flat, lengths, payment, policy, signal, supervised, unjudged
 from r1.diagnose.diagnosis import CHECKS, Diagnosis, find_causes
 from r1.diagnose.view import load_view
 from r1.errors import UserError
@@ -25,6 +25,7 @@ __all__ = [
     "data",
     "diagnose",
     "diagnose_all",
+    "flat",
     "lengths",
     "payment",
     "policy",

@@ -28,8 +28,9 @@ class Diagnosis:
     """What keeps a run from learning.
 
     cause: its name, as in docs/diagnose.md. title: one sentence. evidence: numbers. remedy: the
-    setting and a value. weight: share of the work that it costs, in [0, 1]. hopeless: nothing is
-    learnt any more. examples: at most three. explains: causes that follow from this one.
+    setting and a value. weight: share of the work that it costs, in [0, 1]; 0: named only where
+    nothing else is. hopeless: nothing is learnt any more. examples: at most three. explains: causes
+    that follow from this one.
     """
 
     cause: str
@@ -82,4 +83,6 @@ def find_causes(view: RunView) -> list[Diagnosis]:
     named = [diagnosis for diagnosis in found if diagnosis is not None]
     explained = {cause for diagnosis in named for cause in diagnosis.explains}
     kept = [diagnosis for diagnosis in named if diagnosis.cause not in explained]
+    if any(diagnosis.weight > 0 for diagnosis in kept):
+        kept = [diagnosis for diagnosis in kept if diagnosis.weight > 0]
     return sorted(kept, key=lambda diagnosis: (not diagnosis.hopeless, -diagnosis.weight))
