@@ -297,6 +297,10 @@ def test_a_limit_of_memory_on_the_whole_command(tmp_path) -> None:
         (["run", "mine.toml", "--lr=1e-5"], "--set optimizer.lr=VALUE"),
         (["run", "mine.toml", "--learning-rate", "1e-5"], "--set optimizer.lr=VALUE"),
         (["eval", "tiny", "--limit", "3"], "--set data.heldout.0.limit=VALUE"),
+        (
+            ["run", "mine.toml", "--set", "num_steps=3", "grpo.group_size=4"],
+            "give it again for each: --set grpo.group_size=4",
+        ),
     ],
 )
 def test_words_of_other_trainers_are_answered_with_ours(monkeypatch, capsys, words, answer) -> None:
@@ -307,7 +311,16 @@ def test_words_of_other_trainers_are_answered_with_ours(monkeypatch, capsys, wor
     assert answer in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["run", "none.toml", "--out", "x", "--dry-run"], ["bench"], []])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "none.toml", "--out", "x", "--dry-run"],
+        ["bench"],
+        [],
+        ["run", "none.toml", "--set", "a=1", "--set", "b=2"],
+        ["run", "--set", "a=1", "Runs/x=2.toml"],
+    ],
+)
 def test_words_that_r1_has_pass(monkeypatch, capsys, words) -> None:
     monkeypatch.setattr(sys, "argv", ["r1", *words])
     with pytest.raises(SystemExit):
@@ -315,3 +328,4 @@ def test_words_that_r1_has_pass(monkeypatch, capsys, words) -> None:
     told = capsys.readouterr().err
     assert "did you mean r1" not in told
     assert "has no option" not in told
+    assert "again for each" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 
 from r1.errors import UserError
 
@@ -16,13 +17,15 @@ OTHER_COMMANDS = {
     **dict.fromkeys(("generate", "infer"), "r1 chat MODEL"),
 }
 
+_SETTING = re.compile(r"[a-z_][a-z0-9_.]*=")
 _OF_A_SOURCE = re.compile(r"^(data\.(?:train|heldout))\.")
 
 
 def refuse_other_words(
     words: Sequence[str], options: Callable[[], Mapping[str, Collection[str]]]
 ) -> None:
-    """Raise UserError for another trainer's command, and for a recipe's setting as an option.
+    """Raise UserError for another trainer's command, for a recipe's setting as an option, and for
+    two settings behind one --set.
 
     words: the command line after `r1`. options: returns those of each command that takes --set;
     asked for where an option was given.
@@ -32,6 +35,9 @@ def refuse_other_words(
     if words[0] in OTHER_COMMANDS:
         meant = OTHER_COMMANDS[words[0]]
         raise UserError(f"there is no command {words[0]}; did you mean {meant}?")
+    for before, word in pairwise(words):
+        if "--set" in words and _SETTING.match(word) and not before.startswith("-"):
+            raise UserError(f"--set takes one setting; give it again for each: --set {word}")
     given = [word.partition("=")[0] for word in words[1:] if word.startswith("--")]
     known = options().get(words[0]) if given else None
     if known is None:
