@@ -23,6 +23,7 @@ from torch import Tensor
 
 from r1.cluster import ray_weights
 from r1.cluster.carried import Carried, carry, unpack
+from r1.cluster.network import listen_where_ray_does
 from r1.cluster.ray_calls import Call, Events, LostProcess, answer, give_up, late, wait_all
 from r1.cluster.ray_placement import Placement
 from r1.cluster.ray_weights import RemoteWeights, WeightBucket, pack
@@ -140,6 +141,7 @@ class LearnerRank:
         device = resolve_device(self.spec.settings.device)
         if device.type == "cuda":
             torch.cuda.set_device(device.index or 0)  # "cuda" has no index, and is refused
+        listen_where_ray_does(ray.util.get_node_ip_address())
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(
             backend, store=self.store, rank=index, world_size=world, timeout=limit
