@@ -191,11 +191,13 @@ def reopened(text: str, opened: bool) -> str:
 def configure(settings: RewardSettings | None = None) -> None:
     """Set the workers' settings from now on (None: the defaults). Stops running workers.
 
-    Of the settings, weights and families mean nothing here.
+    Of the settings, weights and families mean nothing here. Raises UserError for a plugin that
+    cannot be imported.
     """
     global _settings
-    close()
     chosen = settings or _DEFAULTS
+    import_rewards(chosen.plugins)  # its verifiers have names from now on
+    close()
     _settings = chosen.model_copy(update={"weights": {CHECKED: 1.0}, "families": {}})
 
 
