@@ -315,7 +315,7 @@ LATE: list[tuple[list[str], list[str]]] = [
     (["export", "nowhere", "x"], ["nowhere does not exist"]),
     (["export", "r.toml", "x"], ["r.toml is a file"]),
     (["export", "tiny", "x"], ["tiny is no run"]),
-    (["export", "tiny", "."], [". is there and not empty"]),
+    (["export", "tiny", "."], ["names the folder you are in", "such as my-model"]),
 ]
 
 EDITS: list[tuple[str, str, list[str]]] = [
