@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,10 +35,9 @@ from r1.errors import UserError
 from r1.evaluation.compare import DifferenceVerdict
 from r1.evaluation.stored import find_evaluation
 from r1.intervals import Interval, share_interval
-from r1.judge.ask import CACHE_NAME, MAX_ANSWER_CHARS, Asked, ask, require_verdict
-from r1.judge.asker import NoVerdict
+from r1.judge.ask import CACHE_NAME, MAX_ANSWER_CHARS, Asked, ask, require_verdict, verdict_json
 from r1.judge.judge import Judge
-from r1.judge.pairwise import Comparison, comparison_tasks, summarise_pair
+from r1.judge.pairwise import Comparison, comparison_tasks, first_preferred, summarise_pair
 from r1.judge.prompt import JudgeTask
 from r1.judge.settings import JudgeSettings
 from r1.judge.verdict import Verdict
@@ -156,7 +155,7 @@ def prefer(
         "other": two.name,
         **preference_figures(judged),
         "left_out": _left_out(one, two),
-        "judge": _told(settings, asked),
+        "judge": asked.told(settings),
     }
     atomic.write_text(out / FIGURES, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     return figures
@@ -264,8 +263,7 @@ def _verdict(rate: Interval | None) -> DifferenceVerdict:
 def _first_place(found: Comparison) -> float:
     """The share of a comparison's verdicts that prefer what was shown first; a tie counts half."""
     verdicts = [v for v in (*found.forward, *found.backward) if isinstance(v, Verdict)]
-    points = {"A>>B": 1.0, "A>B": 1.0, "A=B": 0.5}
-    return _mean([points.get(verdict.label, 0.0) for verdict in verdicts]) or 0.0
+    return float(np.mean([first_preferred(verdict.label) for verdict in verdicts]))
 
 
 def _compared(pair: AnswerPair, asked: Asked) -> Comparison | None:
@@ -287,41 +285,19 @@ def _left_out(first: AnsweredEvaluation, other: AnsweredEvaluation) -> dict[str,
 
 
 def _line(judged: JudgedPair) -> dict[str, Any]:
+    """A pair as JSON values. In the second of its verdicts B of the label is the first
+    evaluation."""
     pair, compared = judged.pair, judged.compared
     return {
         "problem_id": pair.problem_id,
         "sample": pair.sample,
         "ending": pair.ending,
         "share": judged.share,
-        "verdicts": list(_verdicts(compared)) if compared else [],
+        "verdicts": [verdict_json(v) for v in (*compared.forward, *compared.backward)]
+        if compared
+        else [],
         "first": pair.first.text,
         "other": pair.other.text,
-    }
-
-
-def _verdicts(compared: Comparison) -> Iterator[dict[str, Any]]:
-    """The two orders' verdicts; in the second, B of the label is the first evaluation."""
-    for found in (*compared.forward, *compared.backward):
-        if isinstance(found, NoVerdict):
-            yield {"failed": found.reason}
-        else:
-            yield {"label": found.label, "analysis": found.analysis}
-
-
-def _told(settings: JudgeSettings, asked: Asked) -> dict[str, Any]:
-    """What a reader must know of the judge. cost: in the currency of the prices, kept replies
-    too."""
-    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
-    read = asked.counts.read
-    return {
-        "base_url": settings.base_url,
-        "sampling": settings.sampling(),
-        "requests": len(asked.answers),
-        "failed": len(failed),
-        "reasons": dict(Counter(found.reason for found in failed).most_common(3)),
-        "tokens_in": read.tokens_in,
-        "tokens_out": read.tokens_out,
-        "cost": read.cost(settings.budget),
     }
 
 

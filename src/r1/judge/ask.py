@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -36,6 +36,26 @@ class Asked(NamedTuple):
     answers: Answers
     counts: JudgeCounts
 
+    @property
+    def failed(self) -> list[NoVerdict]:
+        """What stands in place of a verdict."""
+        return [found for found in self.answers.values() if isinstance(found, NoVerdict)]
+
+    def told(self, settings: JudgeSettings) -> dict[str, Any]:
+        """Return what a reader must know of the judge, as JSON values. failed: a share. cost: in
+        the currency of the prices, of the replies read, kept ones too."""
+        failed, read = self.failed, self.counts.read
+        return {
+            "base_url": settings.base_url,
+            "sampling": settings.sampling(),
+            "requests": len(self.answers),
+            "failed": len(failed) / len(self.answers) if self.answers else 0.0,
+            "reasons": dict(Counter(found.reason for found in failed).most_common(3)),
+            "tokens_in": read.tokens_in,
+            "tokens_out": read.tokens_out,
+            "cost": read.cost(settings.budget),
+        }
+
 
 def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask], console: Console) -> Asked:
     """Ask a judge every task once; kept replies are not asked for again."""
@@ -51,7 +71,7 @@ def ask(settings: JudgeSettings, tasks: Sequence[JudgeTask], console: Console) -
 
 def require_verdict(asked: Asked, settings: JudgeSettings) -> None:
     """Raise UserError where the judge gave no verdict at all: that is no figure of a model."""
-    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
+    failed = asked.failed
     if not failed or len(failed) < len(asked.answers):
         return
     reason, number = Counter(found.reason for found in failed).most_common(1)[0]
@@ -65,6 +85,13 @@ def require_verdict(asked: Asked, settings: JudgeSettings) -> None:
         f"the judge {settings.model} gave no verdict on any of {len(failed)} requests ({number}: "
         f"{reason}); {remedy}. The samples are kept."
     )
+
+
+def verdict_json(found: Verdict | NoVerdict) -> dict[str, Any]:
+    """Return a verdict, or why there is none, as JSON values."""
+    if isinstance(found, NoVerdict):
+        return {"failed": found.reason}
+    return {"label": found.label, "share": found.share, "analysis": found.analysis}
 
 
 @contextmanager

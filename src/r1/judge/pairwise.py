@@ -86,5 +86,10 @@ def summarise_pair(
     )
 
 
+def first_preferred(label: str) -> float:
+    """Return 1 where a label prefers the answer that was read first, 0 the second, 1/2 for none."""
+    return (1.0 + _sign(MARGINS[label])) / 2.0
+
+
 def _sign(value: int) -> int:
     return (value > 0) - (value < 0)

@@ -393,6 +393,6 @@ class LocalLearner:
 
     def learning_mode(self, on: bool) -> None:
         """Switch on only what must be on while learning."""
-        learning_mode(self.model, on, bool(self.settings.gradient_checkpointing))
+        learning_mode(self.model, on, self.settings.recomputes)
         if self.critic is not None and self.critic.body is not None:
-            learning_mode(self.critic.body.model, on, bool(self.settings.gradient_checkpointing))
+            learning_mode(self.critic.body.model, on, self.settings.recomputes)

@@ -66,13 +66,13 @@ def autocast(on: bool, device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, dtype=torch.bfloat16) if on else nullcontext()
 
 
-def learning_mode(model: PreTrainedModel, on: bool, gradient_checkpointing: bool) -> None:
+def learning_mode(model: PreTrainedModel, on: bool, recomputes: bool) -> None:
     """Switch on only what must be on while learning: recomputation and LoRA's dropout.
 
     Trap: model.train() would switch on the attention and hidden dropout of the config as well.
     """
     for name, module in model.named_modules():
         if isinstance(module, GradientCheckpointingLayer):
-            module.training = on and gradient_checkpointing
+            module.training = on and recomputes
         elif ".lora_dropout." in name:
             module.training = on

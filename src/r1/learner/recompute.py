@@ -29,7 +29,7 @@ Stored = Tensor | tuple[torch.device, Tensor]
 
 def set_recomputation(model: PreTrainedModel, settings: LearnerSettings) -> None:
     """Make a model's layers compute their activations again, where the settings say so."""
-    if not settings.gradient_checkpointing:
+    if not settings.recomputes:
         return
     model.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.offloads:

@@ -114,6 +114,11 @@ class LearnerSettings(ComputeSettings):
     lora: LoraSettings | None = None
 
     @property
+    def recomputes(self) -> bool:
+        """Whether activations are computed again."""
+        return bool(self.gradient_checkpointing)
+
+    @property
     def offloads(self) -> bool:
         """Whether the inputs of layers wait in the host's memory."""
         return self.gradient_checkpointing == "offload"

@@ -235,7 +235,7 @@ class RewardLearner:
         return found[: len(numbers)], [[next(rest) for _ in values] for values in scores]
 
     def _learning_mode(self, on: bool) -> None:
-        learning_mode(self.model.body, on, bool(self.settings.gradient_checkpointing))
+        learning_mode(self.model.body, on, self.settings.recomputes)
 
 
 def batch_figures(

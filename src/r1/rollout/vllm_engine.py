@@ -280,8 +280,7 @@ class VllmEngine:
 
     def _replace(self, weights: dict[str, torch.Tensor]) -> None:
         if self.asleep:
-            torch.cuda.empty_cache()  # what a learner here has freed is vLLM's now
-            self.llm.wake_up(tags=["weights"])
+            self._take_gpu(tags=["weights"])
         busy = bool(self._samples)
         if busy:
             self.pause()
@@ -308,9 +307,12 @@ class VllmEngine:
     def wake(self) -> None:
         """Take the GPU again; `generate` does so by itself."""
         if self.asleep:
-            torch.cuda.empty_cache()  # what a learner here has freed is vLLM's now
-            self.llm.wake_up()
+            self._take_gpu()
             self.asleep = False
+
+    def _take_gpu(self, **what: list[str]) -> None:
+        torch.cuda.empty_cache()  # what a learner here has freed is vLLM's now
+        self.llm.wake_up(**what)
 
     def close(self) -> None:
         """End vLLM's processes; a waiting thread gets EngineDiedError."""

@@ -15,7 +15,7 @@ import numpy as np
 from r1.benchmarks.judging.bradley_terry import Battle, fit_ratings, weighted_win_rate
 from r1.benchmarks.judging.protocol import StoredResponse, Tally, by_question
 from r1.intervals import CONFIDENCE, Interval, resampled_means, widened
-from r1.judge.pairwise import MARGINS
+from r1.judge.pairwise import MARGINS, first_preferred
 from r1.judge.verdict import Verdict
 
 MODEL, BASELINE = "model", "baseline"
@@ -25,9 +25,9 @@ MUCH = 3.0
 
 def battle(label: str, baseline_is_a: bool) -> Battle:
     """The model's battle by a game's label."""
-    margin = -MARGINS[label] if baseline_is_a else MARGINS[label]
-    result = 0.5 if margin == 0 else float(margin > 0)
-    return Battle(MODEL, BASELINE, result, MUCH if abs(margin) == 2 else 1.0)
+    first = first_preferred(label)
+    result = 1.0 - first if baseline_is_a else first
+    return Battle(MODEL, BASELINE, result, MUCH if abs(MARGINS[label]) == 2 else 1.0)
 
 
 def battles(response: StoredResponse) -> list[Battle]:

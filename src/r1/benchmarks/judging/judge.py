@@ -23,8 +23,7 @@ from r1.benchmarks.caps import caps_up_to
 from r1.benchmarks.judging.protocol import OUTCOMES, Judging, StoredResponse, Tally
 from r1.benchmarks.judging.settings import prepared
 from r1.errors import UserError
-from r1.judge.ask import Asked, ask, require_verdict
-from r1.judge.asker import NoVerdict
+from r1.judge.ask import Asked, ask, require_verdict, verdict_json
 from r1.judge.judge import Judge
 from r1.judge.prompt import JudgeTask
 from r1.judge.settings import JudgeSettings
@@ -141,38 +140,22 @@ def _tasks(judging: Judging, response: StoredResponse) -> tuple[JudgeTask, ...]:
 
 
 def _line(judging: Judging, response: StoredResponse) -> dict[str, Any]:
-    verdicts = [
-        {"label": one.label, "share": one.share, "analysis": one.analysis}
-        if isinstance(one, Verdict)
-        else {"failed": one.reason}
-        for one in response.found
-    ]
     return {
         "problem_id": response.problem.id,
         "sample": response.sample,
         "outcome": judging.outcome(response),
-        "verdicts": verdicts,
+        "verdicts": [verdict_json(found) for found in response.found],
         "summary": response.summary,
     }
 
 
 def _told(settings: JudgeSettings, judging: Judging, asked: Asked, tally: Tally) -> dict[str, Any]:
-    """What a reader must know of the judge. cost: in the currency of the prices, of the replies
-    read, kept ones too."""
-    failed = [found for found in asked.answers.values() if isinstance(found, NoVerdict)]
-    verdicts, read = len(asked.answers) - len(failed), asked.counts.read
+    """What a reader must know of the judge, and of how its verdicts were read."""
+    verdicts, read = len(asked.answers) - len(asked.failed), asked.counts.read
     shares = [found.share for found in asked.answers.values() if isinstance(found, Verdict)]
-    told: dict[str, Any] = {
-        "base_url": settings.base_url,
-        "sampling": settings.sampling(),
-        "requests": len(asked.answers),
-        "failed": len(failed) / len(asked.answers) if asked.answers else 0.0,
-        "reasons": dict(Counter(found.reason for found in failed).most_common(3)),
+    told = asked.told(settings) | {
         "parse_rate": verdicts / read.requests if read.requests else None,
         "position_consistency": tally.position_consistency,
-        "tokens_in": read.tokens_in,
-        "tokens_out": read.tokens_out,
-        "cost": read.cost(settings.budget),
     }
     if judging.first_token:
         by_share = sum(share is not None for share in shares)
