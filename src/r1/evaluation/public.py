@@ -91,7 +91,7 @@ def evaluate(
     if not isinstance(model, str | os.PathLike):
         raise UserError(
             f"model is a {type(model).__name__}; give a run, a folder, a hub id, an endpoint or "
-            '"tiny" (of an opened model that which it was opened from).'
+            '"tiny" (for an opened model, what it was opened from).'
         )
     name = os.fspath(model)
     folder = Path(out) if out is not None else Path("runs") / f"eval-{name_of(name)}"

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from r1.chat_template import ChatTemplateError, render_chat
@@ -60,11 +62,8 @@ def _extended(renderer: PromptRenderer) -> str | None:
         for name, value in renderer.settings.chat_template_kwargs.items()
     ]
     template = "".join(variables) + own
-    opened = renderer.render(_PROBE)
-    plain = PromptRenderer(
-        renderer.tokenizer, renderer.settings.model_copy(update={"force_think": False})
-    ).render(_PROBE)
-    if more := opened[len(plain) :]:
+    plain = _rendered(renderer, _PROBE, renderer.settings.chat_template_kwargs)
+    if more := renderer.opened(plain)[len(plain) :]:
         template += f"{{% if add_generation_prompt %}}{{{{ {_literal(more)} }}}}{{% endif %}}"
     return template if _is_faithful(template, renderer) else None
 
@@ -115,18 +114,12 @@ def _literal(text: str) -> str:
 
 
 def _is_faithful(template: str, renderer: PromptRenderer) -> bool:
-    tokenizer, system = renderer.tokenizer, renderer.settings.system
-    first = [] if system is None else [{"role": "system", "content": system}]
+    tokenizer = renderer.tokenizer
     before = getattr(tokenizer, "chat_template", None)
     tokenizer.chat_template = template
     try:
         return all(
-            tuple(
-                tokenizer(
-                    render_chat(tokenizer, [*first, {"role": "user", "content": question}]),
-                    add_special_tokens=False,
-                )["input_ids"]
-            )
+            tuple(tokenizer(_rendered(renderer, question), add_special_tokens=False)["input_ids"])
             == renderer.encode(question)
             for question in _PROBES
         )
@@ -134,3 +127,13 @@ def _is_faithful(template: str, renderer: PromptRenderer) -> bool:
         return False
     finally:
         tokenizer.chat_template = before
+
+
+def _rendered(
+    renderer: PromptRenderer, question: str, variables: Mapping[str, Any] = MappingProxyType({})
+) -> str:
+    """Return a question, behind the system prompt if there is one, by the tokenizer's template."""
+    system = renderer.settings.system
+    turns = [] if system is None else [{"role": "system", "content": system}]
+    turns.append({"role": "user", "content": question})
+    return render_chat(renderer.tokenizer, turns, True, variables)
